@@ -1,0 +1,146 @@
+# weir - GNU make, non-recursive. `make help` prints the targets.
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+
+VARIANT ?= release
+VARIANTS := debug release asan tsan coverage fuzz
+ifeq ($(filter $(VARIANT),$(VARIANTS)),)
+$(error VARIANT=$(VARIANT): choose one of $(VARIANTS))
+endif
+BUILD := build/$(VARIANT)
+
+# ---- the house: each library and what it may use (checked by tests/checks/layering) ----
+LIBRARIES := base expr aggregate feature block timeline storage batchview catalog wire transport \
+             intake node coordinator batch-worker speed-worker serving client oracle
+
+USES_base :=
+USES_expr := base
+USES_aggregate := base
+USES_feature := expr aggregate base
+USES_block := base
+USES_timeline := feature aggregate base
+USES_storage := block base
+USES_batchview := storage feature aggregate base
+USES_catalog := base
+USES_wire := base
+USES_intake := wire feature base
+USES_transport := wire base
+USES_node := transport feature storage wire base
+# The programs' pure cores are libraries too, so that the simulator can link them all.
+USES_coordinator := catalog feature wire storage base
+USES_batch-worker := intake batchview storage block timeline feature aggregate wire base
+USES_speed-worker := intake timeline storage block feature aggregate wire base
+USES_serving := batchview timeline storage block feature aggregate expr wire base
+USES_client := transport wire intake feature base
+USES_oracle := base
+
+DIR_coordinator := coordinator
+DIR_batch-worker := batch-worker
+DIR_speed-worker := speed-worker
+DIR_serving := serving
+DIR_client := client/lib
+DIR_oracle := tests/oracle
+dir_of = $(or $(DIR_$(1)),common/$(1))
+
+# everything that a library needs, itself first, each once
+uses_all = $(1) $(foreach u,$(USES_$(1)),$(call uses_all,$(u)))
+closure = $(shell printf '%s\n' $(foreach l,$(1),$(call uses_all,$(l))) | awk '!s[$$0]++')
+
+# ---- programs: name, directory with main.c, libraries ----
+PROGRAMS := weir-coordinator weir-batch-worker weir-speed-worker weir-serving weir
+MAIN_weir-coordinator := coordinator/main.c
+MAIN_weir-batch-worker := batch-worker/main.c
+MAIN_weir-speed-worker := speed-worker/main.c
+MAIN_weir-serving := serving/main.c
+MAIN_weir := $(wildcard client/cli/*.c)
+LINK_weir-coordinator := coordinator node
+LINK_weir-batch-worker := batch-worker node
+LINK_weir-speed-worker := speed-worker node
+LINK_weir-serving := serving node
+LINK_weir := client node
+
+# ---- compiler ----
+CC := gcc
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wvla -Wpointer-arith -Wcast-qual -Wwrite-strings -Werror
+CFLAGS_debug := -O0 -g3
+CFLAGS_release := -O2 -g
+CFLAGS_asan := -O1 -g3 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan := -O1 -g3 -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS_coverage := -O0 -g3 --coverage
+CFLAGS_fuzz := -O1 -g3 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+ifeq ($(VARIANT),fuzz)
+CC := clang
+WARNINGS += -Wno-unknown-warning-option -Wno-sign-conversion -Wno-implicit-int-float-conversion
+endif
+CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(VARIANT)) -ffp-contract=off -fno-strict-aliasing \
+          -pthread -D_GNU_SOURCE -DXXH_INLINE_ALL -MMD -MP -iquote common -iquote . $(EXTRA_CFLAGS)
+LDFLAGS := $(filter -fsanitize% --coverage -g%,$(CFLAGS_$(VARIANT))) -pthread
+LDLIBS := -lczmq -lzmq -lmsgpackc -llz4 -lsqlite3 -lyaml -ljansson -lcsv -lsodium -lgmp -lm
+
+# ---- sources and objects ----
+sources_of = $(filter-out %/main.c,$(wildcard $(call dir_of,$(1))/*.c))
+objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+archive_of = $(BUILD)/lib/lib$(1).a
+archives_of = $(foreach l,$(call closure,$(1)),$(call archive_of,$(l)))
+
+ALL_OBJECTS :=
+define library_rule
+ALL_OBJECTS += $(call objects_of,$(call sources_of,$(1)))
+$(call archive_of,$(1)): $(call objects_of,$(call sources_of,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@ar rcs $$@ $$^
+endef
+$(foreach l,$(LIBRARIES),$(eval $(call library_rule,$(l))))
+
+define program_rule
+ALL_OBJECTS += $(call objects_of,$(MAIN_$(1)))
+$(BUILD)/bin/$(1): $(call objects_of,$(MAIN_$(1))) $(call archives_of,$(LINK_$(1)))
+	@mkdir -p $$(@D)
+	@echo "  LINK $$@"
+	@$(CC) $(LDFLAGS) -o $$@ $$^ $(LDLIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	@$(CC) $(CFLAGS) -c -o $@ $<
+
+# ---- unit tests: tests/unit/<library>/*.c is one criterion program per library ----
+UNIT_TESTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
+define unit_rule
+ALL_OBJECTS += $(call objects_of,$(wildcard tests/unit/$(1)/*.c))
+$(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c)) $(call archives_of,$(1) oracle $(TEST_USES_$(1)))
+	@mkdir -p $$(@D)
+	@echo "  LINK $$@"
+	@$(CC) $(LDFLAGS) -o $$@ $$^ -lcriterion $(LDLIBS) -lmpfr
+endef
+# libraries that a unit test needs beside the one it tests
+
+
+-include tests/tests.mk
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
+
+.PHONY: all programs test-unit clean help compile_commands.json FORCE
+programs: $(addprefix $(BUILD)/bin/,$(PROGRAMS)) ## build the five programs
+
+all: programs ## build everything users run
+
+unit-%: $(BUILD)/tests/unit-% ## build and run one library's unit tests (make unit-base)
+	$<
+
+test-unit: $(addprefix $(BUILD)/tests/unit-,$(UNIT_TESTS)) ## every unit and property test
+	@for t in $^; do echo "  TEST $$t"; $$t --quiet || exit 1; done
+
+clean: ## remove everything that was built
+	rm -rf build compile_commands.json
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-zA-Z_%.-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  VARIANT=debug|release|asan|tsan|coverage|fuzz chooses the build (default release)"
+
+-include $(ALL_OBJECTS:.o=.d)

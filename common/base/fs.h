@@ -1,0 +1,90 @@
+/* fs.h - the filesystem seam. Everything that weir keeps goes through one of these, so that the
+ * simulator can put a disk with faults underneath.
+ *
+ * Calls block. On an event loop they are made from a job (env.h). Paths are relative to the root
+ * that the fs was opened at, with "/" between parts; "..", empty parts and a leading "/" are a bug.
+ * A file is durable after fs_sync; its name (creation, rename, removal) after fs_sync_dir of its
+ * directory. After a failed fs_sync nothing may be assumed about what reached the disk: the caller
+ * gives the file up. All calls may be made from several threads; one file_t is used by one thread
+ * at a time except fs_read, which may be concurrent. */
+#ifndef WEIR_BASE_FS_H
+#define WEIR_BASE_FS_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct fs fs_t;
+typedef struct file file_t; /* opaque to callers; each fs has its own */
+
+typedef enum fs_mode {
+    FS_READ,   /* must exist */
+    FS_WRITE,  /* read and write, created when missing */
+    FS_CREATE, /* read and write, EXISTS when it is there */
+} fs_mode_t;
+
+typedef struct fs_ops {
+    status_t (*open) (fs_t *fs, const char *path, fs_mode_t mode, file_t **file, error_t *error);
+    void (*close) (fs_t *fs, file_t *file);
+    status_t (*read) (fs_t *fs, file_t *file, uint64_t at, void *data, size_t size, size_t *got,
+                      error_t *error);
+    status_t (*write) (fs_t *fs, file_t *file, uint64_t at, const void *data, size_t size,
+                       error_t *error);
+    status_t (*sync) (fs_t *fs, file_t *file, error_t *error);
+    status_t (*size) (fs_t *fs, file_t *file, uint64_t *size, error_t *error);
+    status_t (*truncate) (fs_t *fs, file_t *file, uint64_t size, error_t *error);
+    status_t (*map) (fs_t *fs, file_t *file, size_t size, const void **data, error_t *error);
+    void (*unmap) (fs_t *fs, const void *data, size_t size);
+    status_t (*rename) (fs_t *fs, const char *from, const char *to, error_t *error);
+    status_t (*remove) (fs_t *fs, const char *path, error_t *error);
+    status_t (*make_dir) (fs_t *fs, const char *path, error_t *error);
+    status_t (*sync_dir) (fs_t *fs, const char *path, error_t *error);
+    status_t (*list) (fs_t *fs, const char *path, void (*each) (void *arg, const char *name),
+                      void *arg, error_t *error);
+    status_t (*free_space) (fs_t *fs, uint64_t *bytes, error_t *error);
+} fs_ops_t;
+
+/* An implementation embeds this first. */
+struct fs {
+    const fs_ops_t *ops;
+};
+
+MUST_CHECK status_t fs_open (fs_t *fs, const char *path, fs_mode_t mode, file_t **file,
+                             error_t *error);
+/* Closes and nulls; NULL is fine. */
+void fs_close (fs_t *fs, file_t **file_p);
+/* Reads up to `size` bytes; *got is less only at the end of the file. EINTR and short reads are
+ * dealt with below. */
+MUST_CHECK status_t fs_read (fs_t *fs, file_t *file, uint64_t at, void *data, size_t size,
+                             size_t *got, error_t *error);
+/* Reads exactly `size` bytes; CORRUPT when the file ends before. */
+MUST_CHECK status_t fs_read_all (fs_t *fs, file_t *file, uint64_t at, void *data, size_t size,
+                                 error_t *error);
+MUST_CHECK status_t fs_write (fs_t *fs, file_t *file, uint64_t at, const void *data, size_t size,
+                              error_t *error);
+/* fdatasync. */
+MUST_CHECK status_t fs_sync (fs_t *fs, file_t *file, error_t *error);
+MUST_CHECK status_t fs_size (fs_t *fs, file_t *file, uint64_t *size, error_t *error);
+MUST_CHECK status_t fs_truncate (fs_t *fs, file_t *file, uint64_t size, error_t *error);
+/* Maps the first `size` bytes for reading; valid until fs_unmap, also after the file is closed or
+ * removed. */
+MUST_CHECK status_t fs_map (fs_t *fs, file_t *file, size_t size, const void **data, error_t *error);
+void fs_unmap (fs_t *fs, const void **data_p, size_t size);
+MUST_CHECK status_t fs_rename (fs_t *fs, const char *from, const char *to, error_t *error);
+/* Removes a file; one that is not there is OK. */
+MUST_CHECK status_t fs_remove (fs_t *fs, const char *path, error_t *error);
+/* Makes a directory and its parents, and makes their names durable; OK when it is there. */
+MUST_CHECK status_t fs_make_dir (fs_t *fs, const char *path, error_t *error);
+MUST_CHECK status_t fs_sync_dir (fs_t *fs, const char *path, error_t *error);
+/* Calls `each` for every name in a directory, in byte order, without "." and "..". */
+MUST_CHECK status_t fs_list (fs_t *fs, const char *path, void (*each) (void *arg, const char *name),
+                             void *arg, error_t *error);
+MUST_CHECK status_t fs_free_space (fs_t *fs, uint64_t *bytes, error_t *error);
+
+/* Writes a whole small file so that after a crash it is either the old or the new one: a temporary
+ * name, sync, rename, sync of the directory. */
+MUST_CHECK status_t fs_replace (fs_t *fs, const char *path, const void *data, size_t size,
+                                error_t *error);
+
+#endif

@@ -1,0 +1,32 @@
+/* key.h - entity keys as bytes.
+ *
+ * The fields of a key are encoded one after the other: a type byte (type_t), then for a string its
+ * bytes with 0x00 written as 0x00 0xff and a final 0x00 0x00; for BOOL, INT64 and TIMESTAMP 8 bytes
+ * big-endian with the sign bit flipped; for FLOAT64 the IEEE bits big-endian with the sign bit
+ * flipped when it was clear and all bits flipped when it was set. Keys therefore sort as bytes in
+ * the order of value_compare, field by field, and no key is the beginning of another. The key of a
+ * global stream (`key: []`) is empty. */
+#ifndef WEIR_BASE_KEY_H
+#define WEIR_BASE_KEY_H
+
+#include "base/value.h"
+
+enum {
+    KEY_FIELDS_MAX = 8,
+    KEY_SIZE_MAX = 1024, /* encoded bytes; a longer key is refused */
+};
+
+/* Appends one field. It must not be null. */
+void key_put (buf_t *out, const value_t *value);
+
+/* Reads the fields of `key` into values[0..count). Strings are copied to `arena`. False when the
+ * bytes are not the encoding of exactly `count` fields of `types`. */
+bool key_get (text_t key, const type_t *types, size_t count, arena_t *arena, value_t *values);
+
+/* XXH3-64 of the bytes. The same on every node and for ever: it places keys. */
+uint64_t key_hash (text_t key);
+
+/* The partition of a hash, 0 to partitions - 1, from its high 32 bits (multiply-shift). */
+uint32_t key_partition (uint64_t hash, uint32_t partitions);
+
+#endif

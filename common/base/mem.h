@@ -1,0 +1,30 @@
+/* mem.h - allocation that does not fail.
+ *
+ * Sizes that come from outside are bounded before they get here, so running out of memory is not a
+ * state that callers can mend: these print what was asked for and abort. */
+#ifndef WEIR_BASE_MEM_H
+#define WEIR_BASE_MEM_H
+
+#include <stddef.h>
+
+/* `size` bytes, not initialised; the caller frees with mem_free. Size 0 gives a unique pointer. */
+void *mem_alloc (size_t size) __attribute__ ((malloc, alloc_size (1), returns_nonnull));
+
+/* `count` * `size` bytes of zero (the product is checked). */
+void *mem_zero (size_t count, size_t size)
+    __attribute__ ((malloc, alloc_size (1, 2), returns_nonnull));
+
+/* Grows or shrinks; `pointer` may be NULL. The product is checked. */
+void *mem_resize (void *pointer, size_t count, size_t size) __attribute__ ((returns_nonnull));
+
+/* A NUL-terminated copy. */
+char *mem_string (const char *text) __attribute__ ((returns_nonnull));
+char *mem_string_n (const char *data, size_t size) __attribute__ ((returns_nonnull));
+
+/* Formats into a new string that the caller frees. */
+char *mem_format (const char *format, ...) __attribute__ ((format (printf, 1, 2), returns_nonnull));
+
+/* Frees; NULL is fine. */
+void mem_free (void *pointer);
+
+#endif

@@ -1,0 +1,44 @@
+/* text.h - a borrowed run of bytes that is not NUL-terminated. */
+#ifndef WEIR_BASE_TEXT_H
+#define WEIR_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Whoever hands out a text_t says how long its bytes live. `data` may be NULL when size is 0. */
+typedef struct text {
+    const char *data;
+    uint32_t size; /* bytes */
+} text_t;
+
+#define TEXT_FORMAT     "%.*s"
+#define TEXT_ARGS(text) (int)(text).size, (text).data
+
+static inline text_t text_of (const char *string)
+{
+    return (text_t){ string, (uint32_t)strlen (string) };
+}
+
+static inline bool text_equal (text_t a, text_t b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp (a.data, b.data, a.size) == 0);
+}
+
+static inline bool text_is (text_t a, const char *string)
+{
+    return text_equal (a, text_of (string));
+}
+
+/* Byte order, shorter first on a tie: negative, 0 or positive. */
+int text_compare (text_t a, text_t b);
+
+/* The candidate nearest to `word` by edit distance, or NULL when none is near enough to be a likely
+ * slip (distance over a third of the longer word). For "did you mean" messages. */
+const char *text_nearest (const char *word, const char *const *candidates, size_t count);
+
+/* Is it well-formed UTF-8 without NUL (RFC 3629)? */
+bool text_is_utf8 (text_t text);
+
+#endif

@@ -1,0 +1,89 @@
+/* expr.h - the expression language: parsed and typed once, evaluated a column at a time.
+ *
+ * Grammar and semantics: docs/definitions.md. Null is SQL's (three-valued logic; comparison and
+ * arithmetic with null give null; division by zero is null; `/` gives float64; int64 overflow gives
+ * null). Strings are compared as bytes. There is one evaluator for every layer. */
+#ifndef WEIR_EXPR_EXPR_H
+#define WEIR_EXPR_EXPR_H
+
+#include "base/status.h"
+#include "base/value.h"
+
+enum {
+    EXPR_TEXT_MAX = 4096, /* bytes of source */
+    EXPR_NODES_MAX = 512,
+    EXPR_DEPTH_MAX = 64,
+};
+
+typedef struct expr expr_t;
+
+/* What names mean. `lookup` answers the type of `name` and the column that holds it, or TYPE_NONE
+ * when it is unknown; `names` lists all for "did you mean". Both live as long as the parse. */
+typedef struct expr_scope {
+    type_t (*lookup) (const void *arg, text_t name, uint32_t *column);
+    const void *arg;
+    const char *const *names;
+    size_t names_count;
+} expr_scope_t;
+
+/* Parses and types all of `text`. On failure the message says what was expected, and *at is the
+ * byte offset of the mistake (for file:line:column), `error` the sentence. The expression owns all
+ * it needs; free it with expr_destroy. */
+MUST_CHECK status_t expr_parse (text_t text, const expr_scope_t *scope, expr_t **expr, size_t *at,
+                                error_t *error);
+void expr_destroy (expr_t **self_p);
+
+/* The type of the result; TYPE_NONE for a bare `null`. */
+type_t expr_type (const expr_t *self);
+
+/* Appends the canonical text: one spelling for every way of writing the same tree (blanks,
+ * parentheses, durations in µs, keywords in lower case). Equal canonical texts mean equal
+ * expressions; versions are hashed from it. */
+void expr_format (const expr_t *self, buf_t *out);
+
+/* Calls `each` for every column that the expression reads, once a column. */
+void expr_columns (const expr_t *self, void (*each) (void *arg, uint32_t column), void *arg);
+
+/* Evaluates for rows [0, rows) of `columns` (indexed as the scope said) into a new column in
+ * `arena`. Results may borrow the bytes of input strings. Cannot fail: what goes wrong for a row is
+ * a null. Allocates per call, never per row, except for strings that a function makes. */
+column_t expr_eval (const expr_t *self, const column_t *columns, size_t rows, arena_t *arena);
+
+/* A lexer shared with the feature definitions, so that both have one idea of a token. */
+typedef enum token_kind {
+    TOKEN_END,
+    TOKEN_NAME,     /* identifier or keyword, as written */
+    TOKEN_INTEGER,  /* value in `i` */
+    TOKEN_FLOAT,    /* value in `f` */
+    TOKEN_DURATION, /* 7d: µs in `i` */
+    TOKEN_STRING,   /* 'it''s', unescaped in `text` (arena) */
+    TOKEN_SYMBOL,   /* ( ) , + - * / % = <> != < <= > >= . */
+    TOKEN_BAD,      /* `text` is the reason (static) */
+} token_kind_t;
+
+typedef struct token {
+    token_kind_t kind;
+    text_t text;
+    size_t at; /* byte offset of its first byte */
+    int64_t i;
+    double f;
+} token_t;
+
+typedef struct lexer {
+    text_t source;
+    size_t at;
+    arena_t *arena; /* for unescaped strings */
+} lexer_t;
+
+token_t lexer_next (lexer_t *lexer);
+
+/* Parses the longest expression that `lexer` stands at and leaves the lexer before the first token
+ * that does not belong to it (a comma, a closing parenthesis, `over`). Otherwise as expr_parse. */
+MUST_CHECK status_t expr_parse_prefix (lexer_t *lexer, const expr_scope_t *scope, expr_t **expr,
+                                       size_t *at, error_t *error);
+
+/* Is the word reserved (and, or, not, is, null, distinct, from, in, over, where, by, delay,
+ * default, lifetime, rows, true, false, time, case, when, then, else, end, now)? */
+bool expr_is_keyword (text_t word);
+
+#endif
