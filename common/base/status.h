@@ -39,7 +39,7 @@ typedef enum status {
 } status_t;
 
 #define MUST_CHECK                 __attribute__ ((warn_unused_result))
-#define PRINTF_LIKE(format, first) __attribute__ ((format (printf, format, first)))
+#define PRINTF_LIKE(text_at, first_at) __attribute__ ((format (printf, text_at, first_at)))
 
 enum { ERROR_TEXT_MAX = 1024 }; /* bytes, with the final NUL; longer messages are cut */
 

@@ -1,0 +1,78 @@
+/* batchview.h - the batch view file: one view of one partition below a cut (docs/formats.md).
+ *
+ * Per key the file holds atoms in time order. An atom is one event, or several neighbouring ones
+ * collapsed because no window's left edge is expected between them. For every slot of the plan
+ * there is the *suffix partial* of everything from each atom on, so any window is one binary search
+ * for its left edge and one partial. Slots with large partials keep each atom's own partial, and a
+ * suffix partial at every CHECKPOINT_STEP-th atom. Events later than the clock at the cut are kept
+ * apart as raw atoms with own partials, and join when as-of reaches them.
+ *
+ * Exactness is decided per key and window from the atoms themselves: a left edge that falls inside
+ * a collapsed atom, or an as-of before the key's last atom, cannot be answered from the file; the
+ * caller then takes the slow path. What the horizon says only makes that rare. */
+#ifndef WEIR_BATCHVIEW_BATCHVIEW_H
+#define WEIR_BATCHVIEW_BATCHVIEW_H
+
+#include "base/fs.h"
+#include "feature/answer.h"
+#include "feature/plan.h"
+
+/* What a file says of itself. */
+typedef struct batchview_info {
+    char view[NAME_MAX_SIZE + 1];
+    uint32_t version;
+    uint64_t plan_hash;
+    uint32_t partition;
+    uint32_t partitions;
+    uint64_t cut;         /* covers positions below it */
+    int64_t clock_at_cut; /* µs */
+    int64_t latest; /* latest covered event time, at most clock_at_cut; INT64_MIN when empty */
+    uint64_t keys;
+    uint64_t atoms;
+    uint64_t events;
+} batchview_info_t;
+
+/* ---- writing: keys in byte order, each key's rows in (time, offset, row) order ---- */
+
+typedef struct batchview_writer batchview_writer_t;
+
+/* Creates `path` (FS_CREATE). `info` gives view, version, partition(s), cut, clock_at_cut and
+ * latest (the collapse spans depend on it, so it must be known first: run footers have it); counts
+ * are filled by the writer. Equal inputs give equal bytes. `plan` and `fs` must outlive the writer.
+ */
+MUST_CHECK status_t batchview_writer_new (fs_t *fs, const char *path, const plan_t *plan,
+                                          const batchview_info_t *info, batchview_writer_t **writer,
+                                          error_t *error);
+/* Rows [from, to) of `rows`, all of one key. A key's rows may come in several calls. */
+MUST_CHECK status_t batchview_writer_add (batchview_writer_t *self, const projection_t *rows,
+                                          size_t from, size_t to, error_t *error);
+/* Writes index and footer and syncs the file (not its directory). Returns the size in bytes. */
+MUST_CHECK status_t batchview_writer_finish (batchview_writer_t *self, uint64_t *size,
+                                             error_t *error);
+/* Closes; removes the file when it was not finished. */
+void batchview_writer_destroy (batchview_writer_t **self_p);
+
+/* ---- reading ---- */
+
+typedef struct batchview batchview_t;
+
+/* Maps the file and verifies every checksum in it. */
+MUST_CHECK status_t batchview_open (fs_t *fs, const char *path, batchview_t **view, error_t *error);
+void batchview_destroy (batchview_t **self_p);
+const batchview_info_t *batchview_info (const batchview_t *self);
+
+/* Slots of a plan found in a file by their hash. A view that has got a new feature since the file
+ * was built lacks its slot. */
+typedef struct batchview_binding batchview_binding_t;
+batchview_binding_t *batchview_bind (const batchview_t *self, const plan_t *plan);
+void batchview_binding_destroy (batchview_binding_t **self_p);
+
+/* Merges the key's events with T - W < time <= T into every cell of `answer`, or leaves `answer`
+ * untouched and sets *exact false when any cell cannot be answered exactly from the file. A key
+ * that is not in the file adds nothing and is exact (unless a slot is missing from the file).
+ * CORRUPT when a partial does not decode. */
+MUST_CHECK status_t batchview_merge (const batchview_t *self, const batchview_binding_t *binding,
+                                     text_t key, int64_t as_of, answer_t *answer, bool *exact,
+                                     error_t *error);
+
+#endif

@@ -1,0 +1,45 @@
+/* answer.h - one entity's cells while the layers add to them: what "merge at query time" means.
+ *
+ * An answer stands for one key at one as-of T. Each layer merges into it what it holds: the batch
+ * view a suffix partial, the timeline its nodes, the slow path its rows. Which layer goes first
+ * does not matter. A cell with window W holds exactly the events with T - W < event time <= T. */
+#ifndef WEIR_FEATURE_ANSWER_H
+#define WEIR_FEATURE_ANSWER_H
+
+#include "feature/plan.h"
+
+typedef struct answer answer_t;
+
+enum { ANSWER_ENCODED_MAX = 4 << 20 }; /* bytes */
+
+/* `plan` must outlive the answer. */
+answer_t *answer_new (const plan_t *plan);
+void answer_destroy (answer_t **self_p);
+void answer_reset (answer_t *self);
+
+const plan_t *answer_plan (const answer_t *self);
+
+/* The accumulator of a cell, for layers that merge partials themselves. */
+void *answer_cell (answer_t *self, uint32_t cell);
+
+/* Does a window ending at `as_of` contain `time`? */
+static inline bool window_contains (int64_t window, int64_t as_of, int64_t time)
+{
+    /* as_of - window cannot overflow: windows are at most 3650 d, times four-digit years */
+    return time <= as_of && (window == WINDOW_LIFETIME || time > as_of - window);
+}
+
+/* Adds one projected row of the key to every cell whose window contains it. */
+void answer_add_row (answer_t *self, int64_t as_of, const projection_t *rows, size_t row);
+
+/* Appends all cells' partials (varint size and bytes each, in the plan's order). */
+void answer_encode (const answer_t *self, buf_t *out);
+/* Merges such an encoding of a plan with the same hash. CORRUPT when it is not one. */
+MUST_CHECK status_t answer_merge (answer_t *self, reader_t *encoded, error_t *error);
+
+/* The value of a feature. RANGE and the reason when it cannot be represented; the answer's other
+ * features are not affected. A string is borrowed from the answer. */
+MUST_CHECK status_t answer_final (const answer_t *self, size_t feature, value_t *value,
+                                  error_t *error);
+
+#endif

@@ -1,0 +1,110 @@
+/* definition.h - what users define: streams and views, read from YAML and checked.
+ *
+ * Definitions are read from files by a client and by the coordinator with the same code. A
+ * definitions_t is immutable once made; all its memory is its own. Positions in messages are
+ * file:line:column. */
+#ifndef WEIR_FEATURE_DEFINITION_H
+#define WEIR_FEATURE_DEFINITION_H
+
+#include "aggregate/aggregate.h"
+#include "base/key.h"
+#include "base/status.h"
+#include "base/timestamp.h"
+#include "base/value.h"
+#include "base/zone.h"
+
+enum {
+    NAME_MAX_SIZE = 63, /* bytes of an identifier */
+    STREAMS_MAX = 256,
+    VIEWS_MAX = 1024,
+    FIELDS_MAX = 200,              /* per stream */
+    FEATURES_MAX = 500,            /* per view, after windows are spelled out */
+    DEFINITION_FILE_MAX = 1 << 20, /* bytes */
+};
+
+typedef enum unknown_policy { UNKNOWN_REFUSE, UNKNOWN_IGNORE } unknown_policy_t;
+
+typedef struct field {
+    const char *name;
+    const char *column; /* its name in the source; the same as name unless given */
+    type_t type;
+    bool required;
+    time_unit_t unit;      /* of integer timestamps */
+    const char *zone_name; /* NULL: UTC */
+    zone_t *zone;          /* of local timestamps; NULL: UTC */
+} field_t;
+
+typedef struct stream {
+    const char *name;
+    field_t *fields; /* in the order of definition; a batch_t's columns have this order */
+    size_t fields_count;
+    uint32_t key[KEY_FIELDS_MAX]; /* indexes of the key's fields */
+    size_t key_count;             /* 0: one global entity */
+    uint32_t time;                /* index of the event time's field */
+    unknown_policy_t unknown;
+    uint64_t fingerprint; /* of fields, key and time: equal means stored rows mean the same */
+    const char *log_name; /* "payments/user_id", "legs/origin,destination", "ticks/_": the keyed
+                             log, also its directory below log/, history/ and views/ */
+    const char *text;     /* canonical YAML of this one definition, as the catalog keeps it */
+} stream_t;
+
+#define WINDOW_LIFETIME INT64_MAX /* µs: everything */
+
+/* One feature as it is asked for: one aggregate over one window. */
+typedef struct feature {
+    const char *name; /* spend_7d */
+    aggregate_t aggregate;
+    const char *input;       /* canonical expression text; NULL for count() */
+    const char *filter;      /* canonical expression text; NULL without `where` */
+    int64_t window;          /* µs, or WINDOW_LIFETIME */
+    const char *description; /* NULL when not given */
+} feature_t;
+
+typedef struct view {
+    const char *name;
+    uint32_t version; /* given by the catalog; 1 when read from files */
+    const stream_t *stream;
+    const char *where; /* canonical expression text; NULL without */
+    int64_t horizon;   /* µs; default a day */
+    feature_t *features;
+    size_t features_count;
+    uint64_t meaning; /* hash of stream, key and where: changing it makes a new version */
+    const char *text; /* canonical YAML of this one definition */
+} view_t;
+
+typedef struct definitions {
+    arena_t *arena; /* owns everything below */
+    stream_t *streams;
+    size_t streams_count;
+    view_t *views;
+    size_t views_count;
+} definitions_t;
+
+typedef struct definition_file {
+    const char *name; /* for messages */
+    text_t text;
+} definition_file_t;
+
+/* Reads and checks all files together. On failure nothing is made, and `error` lists up to 20
+ * mistakes, a line each. */
+MUST_CHECK status_t definitions_read (const definition_file_t *files, size_t count,
+                                      definitions_t **definitions, error_t *error);
+void definitions_destroy (definitions_t **self_p);
+
+/* NULL when there is none. Borrowed from the definitions. */
+const stream_t *definitions_stream (const definitions_t *self, text_t name);
+const view_t *definitions_view (const definitions_t *self, text_t name);
+
+/* The likeliest intended name of a view (or stream), or NULL. */
+const char *definitions_nearest_view (const definitions_t *self, text_t name);
+const char *definitions_nearest_stream (const definitions_t *self, text_t name);
+
+/* Index of the stream's field, or -1. */
+int stream_field (const stream_t *self, text_t name);
+
+/* Appends the key of one row of a batch with this stream's columns. False (nothing appended) when a
+ * key field is null: the event belongs to no entity, is kept under the empty key and is in no view.
+ */
+bool stream_key (const stream_t *self, const batch_t *batch, size_t row, buf_t *out);
+
+#endif

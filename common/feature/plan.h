@@ -1,0 +1,104 @@
+/* plan.h - a view compiled: the one plan that every layer runs.
+ *
+ *   batch of events --plan_project--> projection --fold--> slots (one state per distinct aggregate)
+ *
+ * A *lane* is a distinct input expression, a *filter* a distinct `where` of a feature, a *slot* a
+ * distinct (state kind, lane, filter), a *cell* a distinct (slot, window), a *feature* a cell and
+ * the aggregate that finalises it. sum(x) and mean(x) over the same window share one cell.
+ *
+ * Plans are immutable and may be used by several threads. */
+#ifndef WEIR_FEATURE_PLAN_H
+#define WEIR_FEATURE_PLAN_H
+
+#include "aggregate/aggregate.h"
+#include "expr/expr.h"
+#include "feature/definition.h"
+
+typedef struct plan_slot {
+    state_spec_t spec;
+    int32_t lane;   /* -1: the row itself (count()) */
+    int32_t filter; /* -1: none */
+    uint64_t hash;  /* of what it means, view's meaning included: names its state in files */
+    size_t place;   /* byte offset of its accumulator in a set of slots (16-aligned) */
+} plan_slot_t;
+
+typedef struct plan_cell {
+    uint32_t slot;
+    int64_t window; /* µs or WINDOW_LIFETIME */
+    size_t place;   /* byte offset of its accumulator in an answer (16-aligned) */
+} plan_cell_t;
+
+typedef struct plan_feature {
+    const char *name;
+    aggregate_t aggregate;
+    uint32_t cell;
+    type_t type; /* of the value */
+} plan_feature_t;
+
+typedef struct plan {
+    const char *view;
+    uint32_t version;
+    const char *log_name;
+    uint64_t hash;        /* of all slots and cells in order: two nodes with equal hashes exchange
+                             partials cell by cell */
+    int64_t horizon;      /* µs */
+    type_t *column_types; /* the stream's columns */
+    size_t columns;
+    uint64_t columns_used[(FIELDS_MAX + 63) / 64]; /* bit per column that any expression reads */
+    expr_t *where;                                 /* NULL: all rows */
+    expr_t **lanes;
+    size_t lanes_count;
+    expr_t **filters;
+    size_t filters_count;
+    plan_slot_t *slots;
+    size_t slots_count;
+    size_t slots_size;  /* bytes of a set of slot accumulators */
+    plan_cell_t *cells; /* by slot, then window ascending */
+    size_t cells_count;
+    size_t cells_size; /* bytes of an answer's accumulators */
+    int64_t *windows;  /* distinct, ascending, WINDOW_LIFETIME last if used */
+    size_t windows_count;
+    plan_feature_t *features; /* in the view's order */
+    size_t features_count;
+    bool keyed;     /* false: the stream is global, and the empty key is its entity */
+    arena_t *arena; /* owns it all */
+} plan_t;
+
+/* Compiles a checked view; cannot fail. */
+plan_t *plan_new (const view_t *view);
+void plan_destroy (plan_t **self_p);
+
+/* Index of a feature, or -1; and the likeliest intended name, or NULL. */
+int plan_feature_index (const plan_t *self, text_t name);
+const char *plan_nearest_feature (const plan_t *self, text_t name);
+
+/* The rows of a batch that belong to the view, as the plan sees them. */
+typedef struct projection {
+    size_t rows;
+    column_t *lane;   /* lanes_count columns of `rows` */
+    uint8_t **filter; /* filters_count arrays: 1 where the filter is true */
+    int64_t *time;
+    uint64_t *offset;
+    uint32_t *row;
+    text_t *key;
+} projection_t;
+
+/* Evaluates where, lanes and filters a column at a time. Columns of the batch that columns_used
+ * does not name are not touched. The result lives in `arena` and borrows strings from the batch. */
+projection_t plan_project (const plan_t *self, const batch_t *batch, arena_t *arena);
+
+/* Does row `row` count for the slot (filter true, input not null)? */
+bool plan_row_counts (const plan_t *self, uint32_t slot, const projection_t *rows, size_t row);
+
+/* Adds one row to the slot's accumulator if it counts. */
+void plan_fold_slot (const plan_t *self, uint32_t slot, void *acc, const projection_t *rows,
+                     size_t row);
+
+/* A set of slot accumulators at `slots` (slots_size bytes, 16-aligned). */
+void plan_slots_init (const plan_t *self, void *slots);
+void plan_slots_release (const plan_t *self, void *slots);
+void plan_slots_reset (const plan_t *self, void *slots);
+/* Adds one row to every slot. */
+void plan_fold (const plan_t *self, void *slots, const projection_t *rows, size_t row);
+
+#endif

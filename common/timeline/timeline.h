@@ -1,0 +1,31 @@
+/* timeline.h - the real-time view: per key, what came since a cut, indexed by event time.
+ *
+ * One timeline_t holds one epoch (the events from one cut to the next) of one view in one
+ * partition, for all its keys. A key's events are a sorted array while they are few and an
+ * aggregate tree when they are many: adding in time order is O(1) amortised, a late event O(log n),
+ * and merging (T - W, T] into an answer O(log n) merges per cell. Memory comes from the timeline's
+ * own arena, so that dropping an epoch is freeing its chunks. */
+#ifndef WEIR_TIMELINE_TIMELINE_H
+#define WEIR_TIMELINE_TIMELINE_H
+
+#include "feature/answer.h"
+#include "feature/plan.h"
+
+typedef struct timeline timeline_t;
+
+/* `plan` must outlive it. */
+timeline_t *timeline_new (const plan_t *plan);
+void timeline_destroy (timeline_t **self_p);
+
+/* Adds projected rows of any keys in any order. Strings are copied. */
+void timeline_add (timeline_t *self, const projection_t *rows);
+
+/* Merges the key's events with T - W < time <= T into each cell of `answer` (T is as_of). A key
+ * that is not there adds nothing. Not const: caches inside nodes are filled on demand. */
+void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answer);
+
+size_t timeline_keys (const timeline_t *self);
+size_t timeline_events (const timeline_t *self);
+size_t timeline_memory (const timeline_t *self); /* bytes held */
+
+#endif
