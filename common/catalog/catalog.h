@@ -1,0 +1,174 @@
+/* catalog.h - what the cluster remembers: one SQLite database over the filesystem seam.
+ *
+ * The coordinator's alone (a lease row with a term fences a second one). Each function that changes
+ * something is one transaction that is durable when it returns OK. All texts are copied on the way
+ * in and live in the caller's arena on the way out. Calls block for a disk sync: they are few
+ * (definitions, assignments, publishes), never per event. */
+#ifndef WEIR_CATALOG_CATALOG_H
+#define WEIR_CATALOG_CATALOG_H
+
+#include "base/arena.h"
+#include "base/fs.h"
+#include "base/status.h"
+#include "base/text.h"
+
+typedef struct catalog catalog_t;
+
+/* Opens or makes `path`; `cluster` and `partitions` must be those it was made with (P never
+ * changes). Raises the term by one. VERSION when the schema is newer than this program's. */
+MUST_CHECK status_t catalog_open (fs_t *fs, const char *path, const char *cluster,
+                                  uint32_t partitions, catalog_t **catalog, error_t *error);
+void catalog_close (catalog_t **self_p);
+uint64_t catalog_term (const catalog_t *self);
+
+/* ---- definitions ---- */
+
+typedef struct catalog_object {
+    const char *kind; /* "stream", "view" */
+    const char *name;
+    uint32_t version;
+    uint64_t meaning; /* view_t.meaning or stream_t.fingerprint */
+    const char *text; /* canonical YAML */
+} catalog_object_t;
+
+/* The cluster's definitions version (0: nothing was ever applied). */
+uint64_t catalog_definitions_version (const catalog_t *self);
+MUST_CHECK status_t catalog_objects (catalog_t *self, arena_t *arena, catalog_object_t **objects,
+                                     size_t *count, error_t *error);
+/* Replaces the whole set of objects and raises the version, keeping the old texts as history with
+ * time and message. STALE unless `based_on` is the current version. */
+MUST_CHECK status_t catalog_apply (catalog_t *self, uint64_t based_on, int64_t time,
+                                   const char *message, const catalog_object_t *objects,
+                                   size_t count, uint64_t *version, error_t *error);
+
+/* ---- partitions: who owns them ---- */
+
+typedef struct catalog_assignment {
+    uint32_t partition;
+    uint64_t epoch;   /* 0: never assigned */
+    const char *node; /* "" for nobody */
+} catalog_assignment_t;
+
+MUST_CHECK status_t catalog_assignments (catalog_t *self, arena_t *arena,
+                                         catalog_assignment_t **rows, size_t *count,
+                                         error_t *error);
+/* Sets owners with new epochs, all or nothing. An epoch must be higher than the one stored. */
+MUST_CHECK status_t catalog_assign (catalog_t *self, const catalog_assignment_t *rows, size_t count,
+                                    error_t *error);
+
+/* ---- recomputes and loads: what is going on ---- */
+
+typedef struct catalog_recompute {
+    uint64_t id;
+    const char *log;
+    const char *reason;
+    const char *state;
+    int64_t created;
+    int64_t finished;  /* 0: not yet */
+    const char *error; /* "" */
+    uint64_t manifest; /* published as; 0 */
+} catalog_recompute_t;
+
+/* id 0 is given the next number, which is returned in recompute->id; otherwise replaces the row. */
+MUST_CHECK status_t catalog_put_recompute (catalog_t *self, catalog_recompute_t *recompute,
+                                           error_t *error);
+/* Unfinished ones and the latest `finished_max` finished, by id. */
+MUST_CHECK status_t catalog_recomputes (catalog_t *self, size_t finished_max, arena_t *arena,
+                                        catalog_recompute_t **rows, size_t *count, error_t *error);
+
+/* Confirmed control records: at which offset of a partition "cut-7" or "load-ab12" stands. */
+typedef struct catalog_control {
+    const char *log;
+    uint32_t partition;
+    const char *id;
+    uint64_t offset;
+    int64_t clock; /* µs, as in the record */
+} catalog_control_t;
+MUST_CHECK status_t catalog_put_controls (catalog_t *self, const catalog_control_t *rows,
+                                          size_t count, error_t *error);
+MUST_CHECK status_t catalog_controls (catalog_t *self, arena_t *arena, catalog_control_t **rows,
+                                      size_t *count, error_t *error);
+
+typedef struct catalog_load {
+    const char *id;
+    const char *stream;
+    const char *log;
+    const char *name; /* as the user called the file */
+    const char *path; /* below the data directory */
+    const char *format;
+    const char *ingest_time; /* column, or "" */
+    bool skip;
+    const char *state;
+    uint64_t rows;
+    uint64_t refused;
+    uint64_t bytes_total;
+    int64_t created;
+    const char *error;   /* "" */
+    const char *rejects; /* "" or a path */
+    const char *runs;    /* "" or JSON: partition -> runs, as reported by the task */
+} catalog_load_t;
+MUST_CHECK status_t catalog_put_load (catalog_t *self, const catalog_load_t *load, error_t *error);
+MUST_CHECK status_t catalog_loads (catalog_t *self, arena_t *arena, catalog_load_t **rows,
+                                   size_t *count, error_t *error);
+
+/* The next number for a task or attempt; never given twice, over restarts too. */
+MUST_CHECK status_t catalog_next_task (catalog_t *self, uint64_t *number, error_t *error);
+
+/* ---- manifests: what a keyed log's batch part consists of ---- */
+
+typedef struct catalog_run {
+    const char *path;
+    uint64_t size;
+    uint64_t rows;
+    uint64_t offset; /* of all its rows, for a load's run; UINT64_MAX none */
+} catalog_run_t;
+
+typedef struct catalog_view_file {
+    const char *view;
+    uint32_t version;
+    uint64_t plan;
+    const char *path;
+    uint64_t size;
+} catalog_view_file_t;
+
+typedef struct catalog_part {
+    uint32_t partition;
+    uint64_t cut;
+    int64_t clock;
+    catalog_run_t *runs;
+    size_t runs_count;
+    uint64_t *excluded; /* offsets of unloaded loads whose rows may still be in runs */
+    size_t excluded_count;
+    catalog_view_file_t *views;
+    size_t views_count;
+} catalog_part_t;
+
+typedef struct catalog_manifest {
+    const char *log;
+    uint64_t number;     /* 0: nothing published yet */
+    const char *dataset; /* its dataset version id */
+    const char **loads;  /* ids of the loads that it includes */
+    size_t loads_count;
+    catalog_part_t *parts; /* one per partition; none when number is 0 */
+    size_t parts_count;
+} catalog_manifest_t;
+
+/* The current manifest of a log. */
+MUST_CHECK status_t catalog_manifest (catalog_t *self, const char *log, arena_t *arena,
+                                      catalog_manifest_t *manifest, error_t *error);
+/* One transaction: STALE unless the log's current number is `manifest->number` - 1; stores it as
+ * current; marks recompute `recompute` published, loads in `visible` visible and in `unloaded`
+ * unloaded. */
+MUST_CHECK status_t catalog_publish (catalog_t *self, const catalog_manifest_t *manifest,
+                                     uint64_t recompute, const char *const *visible,
+                                     size_t visible_count, const char *const *unloaded,
+                                     size_t unloaded_count, int64_t time, error_t *error);
+/* Paths that a manifest at or above `number` of the log refers to, for removing the others. */
+MUST_CHECK status_t catalog_paths (catalog_t *self, const char *log, uint64_t number,
+                                   arena_t *arena, const char ***paths, size_t *count,
+                                   error_t *error);
+/* Forgets the log's manifests below `number` (never the current one). */
+MUST_CHECK status_t catalog_drop_manifests (catalog_t *self, const char *log, uint64_t number,
+                                            error_t *error);
+
+#endif

@@ -1,0 +1,115 @@
+/* intake.h - raw rows from outside become typed, checked events.
+ *
+ * CSV, NDJSON and messages give the same thing, a raw_table_t: named columns and rows of raw cells.
+ * One function checks it against a stream and makes a batch, so that a load, a send and a sample
+ * obey the same rules and say the same reasons. */
+#ifndef WEIR_INTAKE_INTAKE_H
+#define WEIR_INTAKE_INTAKE_H
+
+#include "base/status.h"
+#include "base/value.h"
+#include "feature/definition.h"
+#include "wire/wire.h"
+
+typedef enum raw_kind {
+    RAW_NULL,
+    RAW_BOOL,  /* i: 0 or 1 */
+    RAW_INT,   /* i */
+    RAW_FLOAT, /* f */
+    RAW_TEXT,  /* s: typed by the field (a CSV cell, a JSON or msgpack string) */
+    RAW_OTHER, /* something that no field takes: an array, a map, bytes */
+} raw_kind_t;
+
+typedef struct raw {
+    raw_kind_t kind;
+    bool loose; /* text of a CSV cell: may also be read as bool, int64, float64 */
+    union {
+        int64_t i;
+        double f;
+        text_t s;
+    };
+} raw_t;
+
+typedef struct raw_table {
+    text_t *columns;
+    size_t columns_count;
+    raw_t *cells; /* row by row */
+    size_t rows;
+} raw_table_t;
+
+typedef struct refused_row {
+    uint32_t row;       /* of the raw table */
+    const char *reason; /* in the arena */
+} refused_row_t;
+
+/* How rows are checked beyond their types. */
+typedef struct intake_rules {
+    int64_t now;          /* µs: the clock, for max_ahead and as default ingest time */
+    int64_t max_ahead;    /* µs; an event time past now + max_ahead is refused */
+    text_t ingest_column; /* empty: ingest time is now (sends) or the event time (loads) */
+    bool ingest_is_event_time;
+} intake_rules_t;
+
+typedef struct intake_result {
+    batch_t batch; /* accepted rows; key, event_time, ingest_time filled; offset and row are 0 */
+    uint32_t *raw_row; /* per accepted row: its row in the raw table */
+    refused_row_t *refused;
+    size_t refused_count;
+} intake_result_t;
+
+/* Columns against the stream: INVALID when a required column is missing, or an unknown one is there
+ * and the stream refuses unknown (with the likeliest name). Call once per header. `map[i]` is the
+ * field of raw column i, or -1 to ignore it. */
+MUST_CHECK status_t intake_map_columns (const stream_t *stream, const text_t *columns, size_t count,
+                                        text_t ingest_column, int32_t *map, error_t *error);
+
+/* Checks and converts all rows. Cannot fail as a whole: bad rows are in `refused` with reasons that
+ * name column, value and what was expected. All results live in `arena` and borrow text from the
+ * table. */
+void intake_convert (const stream_t *stream, const raw_table_t *table, const int32_t *map,
+                     const intake_rules_t *rules, arena_t *arena, intake_result_t *result);
+
+/* The key bytes of one raw row (for splitting a batch by partition before it is checked): the same
+ * bytes that intake_convert gives, or empty when the row has no valid key. */
+text_t intake_raw_key (const stream_t *stream, const raw_table_t *table, const int32_t *map,
+                       size_t row, arena_t *arena);
+
+/* The columns and rows of a `send` or `append` message as a raw table in `arena`, borrowing text
+ * from the message. INVALID when rows are ragged or there are too many cells. */
+MUST_CHECK status_t intake_from_wire (wire_list_t columns, wire_list_t rows, arena_t *arena,
+                                      raw_table_t *table, error_t *error);
+
+/* ---- text ---- */
+
+typedef enum text_format { FORMAT_CSV, FORMAT_NDJSON } text_format_t;
+
+/* A reader of CSV (RFC 4180, header row, LF or CRLF, "" in quotes) or NDJSON from a stream of
+ * chunks. Bytes go in, tables of up to `rows_max` rows come out. */
+typedef struct text_reader text_reader_t;
+
+enum {
+    TEXT_LINE_MAX = 1 << 20, /* bytes of one record */
+    TEXT_COLUMNS_MAX = 1024,
+};
+
+text_reader_t *text_reader_new (text_format_t format, size_t rows_max);
+void text_reader_destroy (text_reader_t **self_p);
+
+/* Takes bytes; size 0 is the end of input. The bytes are copied as needed. Everything consumed
+ * unless the current table is full: *taken says how many were. INVALID names the record (1 is the
+ * first after the header) and column: ragged row, bad quoting, not JSON. After an INVALID the
+ * reader stands after the bad record and may go on (`--on-error skip`); *bad_row is its number. */
+MUST_CHECK status_t text_reader_feed (text_reader_t *self, const void *data, size_t size,
+                                      size_t *taken, uint64_t *bad_row, error_t *error);
+/* Is a table ready (full, or input ended with rows left)? Its memory is the reader's, until reset.
+ */
+bool text_reader_table (text_reader_t *self, raw_table_t *table, uint64_t *first_row);
+/* Done with that table; go on. */
+void text_reader_next (text_reader_t *self);
+/* The raw text of record `row` of the current table, for a rejects file. */
+text_t text_reader_record (const text_reader_t *self, size_t row);
+/* The header of a CSV, once read; NDJSON: the union of names in the current table, first seen
+ * first. */
+bool text_reader_columns (const text_reader_t *self, const text_t **columns, size_t *count);
+
+#endif
