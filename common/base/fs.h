@@ -3,6 +3,7 @@
  *
  * Calls block. On an event loop they are made from a job (env.h). Paths are relative to the root
  * that the fs was opened at, with "/" between parts; "..", empty parts and a leading "/" are a bug.
+ * The root itself is "." for fs_list and fs_sync_dir.
  * A file is durable after fs_sync; its name (creation, rename, removal) after fs_sync_dir of its
  * directory. After a failed fs_sync nothing may be assumed about what reached the disk: the caller
  * gives the file up. All calls may be made from several threads; one file_t is used by one thread
@@ -24,6 +25,9 @@ typedef enum fs_mode {
     FS_CREATE, /* read and write, EXISTS when it is there */
 } fs_mode_t;
 
+/* What an implementation does; the functions below check paths and do the rest. Simpler than below:
+ * `list` gives names in any order, `make_dir` makes one directory and answers EXISTS when it is
+ * there, `remove` answers NOT_FOUND, `map` is called with 0 < size <= the file's size. */
 typedef struct fs_ops {
     status_t (*open) (fs_t *fs, const char *path, fs_mode_t mode, file_t **file, error_t *error);
     void (*close) (fs_t *fs, file_t *file);
@@ -83,7 +87,7 @@ MUST_CHECK status_t fs_list (fs_t *fs, const char *path, void (*each) (void *arg
 MUST_CHECK status_t fs_free_space (fs_t *fs, uint64_t *bytes, error_t *error);
 
 /* Writes a whole small file so that after a crash it is either the old or the new one: a temporary
- * name, sync, rename, sync of the directory. */
+ * name (`path`.tmp), sync, rename, sync of the directory. */
 MUST_CHECK status_t fs_replace (fs_t *fs, const char *path, const void *data, size_t size,
                                 error_t *error);
 

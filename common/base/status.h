@@ -7,8 +7,13 @@
 #ifndef WEIR_BASE_STATUS_H
 #define WEIR_BASE_STATUS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* glibc's errno.h has an `error_t` of its own, an int that nothing here uses. Taking the name after
+ * that header was read works in any order of includes. */
+#define error_t weir_error_t
 
 /* name, word that goes over the wire and into --json */
 #define STATUS_TABLE(X)                                                                            \

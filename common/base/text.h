@@ -38,6 +38,10 @@ int text_compare (text_t a, text_t b);
  * slip (distance over a third of the longer word). For "did you mean" messages. */
 const char *text_nearest (const char *word, const char *const *candidates, size_t count);
 
+/* Bytes of the well-formed UTF-8 character (RFC 3629) that `text` begins with, 1 to 4; 0 when it is
+ * empty or begins with none. */
+uint32_t text_utf8_step (text_t text);
+
 /* Is it well-formed UTF-8 without NUL (RFC 3629)? */
 bool text_is_utf8 (text_t text);
 

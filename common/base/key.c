@@ -1,0 +1,130 @@
+#include "base/key.h"
+
+#include "base/check.h"
+
+#include <endian.h>
+#include <xxhash.h>
+
+static const uint64_t sign_bit = UINT64_C (1) << 63;
+
+/* Bits that sort as unsigned integers in the order of the floats. */
+static uint64_t bits_of_float (double value)
+{
+    uint64_t bits;
+    memcpy (&bits, &value, sizeof bits);
+    return bits & sign_bit ? ~bits : bits | sign_bit;
+}
+
+static double float_of_bits (uint64_t bits)
+{
+    double value;
+    bits = bits & sign_bit ? bits & ~sign_bit : ~bits;
+    memcpy (&value, &bits, sizeof value);
+    return value;
+}
+
+static void put_bits (buf_t *out, uint64_t bits)
+{
+    uint64_t big_endian = htobe64 (bits);
+    buf_put (out, &big_endian, sizeof big_endian);
+}
+
+static void put_string (buf_t *out, text_t text)
+{
+    static const uint8_t escaped_zero[] = { 0x00, 0xff };
+    static const uint8_t end[] = { 0x00, 0x00 };
+    while (text.size > 0) {
+        const char *zero = memchr (text.data, 0, text.size);
+        uint32_t run = zero ? (uint32_t)(zero - text.data) : text.size;
+        buf_put (out, text.data, run);
+        if (zero)
+            buf_put (out, escaped_zero, sizeof escaped_zero);
+        run += zero != NULL;
+        text = (text_t){ text.data + run, text.size - run };
+    }
+    buf_put (out, end, sizeof end);
+}
+
+void key_put (buf_t *out, const value_t *value)
+{
+    CHECK (!value->null);
+    buf_put_u8 (out, (uint8_t)value->type);
+    switch (value->type) {
+    case TYPE_BOOL:
+    case TYPE_INT64:
+    case TYPE_TIMESTAMP:
+        put_bits (out, (uint64_t)value->i ^ sign_bit);
+        break;
+    case TYPE_FLOAT64:
+        put_bits (out, bits_of_float (value_float (value->f)));
+        break;
+    case TYPE_STRING:
+        put_string (out, value->s);
+        break;
+    case TYPE_NONE:
+    case TYPE_DURATION:
+        CHECK (!"a key's field has a type that fields have");
+    }
+}
+
+/* Reads up to the final 0x00 0x00. False when it is missing or an escape is wrong. */
+static bool get_string (reader_t *in, arena_t *arena, text_t *text)
+{
+    /* Decoding never makes it longer. */
+    char *copy = arena_alloc (arena, reader_left (in) + 1);
+    uint32_t size = 0;
+    while (!in->bad) {
+        uint8_t byte = reader_u8 (in);
+        if (byte == 0) {
+            uint8_t next = reader_u8 (in);
+            if (in->bad || (next != 0x00 && next != 0xff))
+                return false;
+            if (next == 0x00) {
+                *text = (text_t){ copy, size };
+                return true;
+            }
+        }
+        copy[size++] = (char)byte;
+    }
+    return false;
+}
+
+static bool get_field (reader_t *in, type_t type, arena_t *arena, value_t *value)
+{
+    *value = (value_t){ .type = type };
+    if (reader_u8 (in) != type)
+        return false;
+    if (type == TYPE_STRING)
+        return get_string (in, arena, &value->s);
+    uint64_t bits = be64toh (reader_u64 (in));
+    if (in->bad)
+        return false;
+    if (type == TYPE_FLOAT64) {
+        value->f = float_of_bits (bits);
+        /* -0.0 and the other NaNs are not what key_put writes */
+        return bits_of_float (value_float (value->f)) == bits;
+    }
+    value->i = (int64_t)(bits ^ sign_bit);
+    return type != TYPE_BOOL || value->i == 0 || value->i == 1;
+}
+
+bool key_get (text_t key, const type_t *types, size_t count, arena_t *arena, value_t *values)
+{
+    reader_t in = reader_of (key.data, key.size);
+    for (size_t i = 0; i < count; i++) {
+        if (!get_field (&in, types[i], arena, &values[i]))
+            return false;
+    }
+    return reader_left (&in) == 0 && !in.bad;
+}
+
+uint64_t key_hash (text_t key)
+{
+    return XXH3_64bits (key.data, key.size);
+}
+
+uint32_t key_partition (uint64_t hash, uint32_t partitions)
+{
+    CHECK (partitions > 0);
+    return (uint32_t)(((hash >> 32) * partitions) >> 32);
+}

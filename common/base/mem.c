@@ -1,0 +1,75 @@
+#include "base/mem.h"
+
+#include "base/check.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Noreturn void out_of_memory (size_t count, size_t size)
+{
+    fprintf (stderr, "out of memory: %zu * %zu bytes were asked for\n", count, size);
+    abort ();
+}
+
+void *mem_alloc (size_t size)
+{
+    void *pointer = malloc (size ? size : 1);
+    if (!pointer)
+        out_of_memory (1, size);
+    return pointer;
+}
+
+void *mem_zero (size_t count, size_t size)
+{
+    bool empty = count == 0 || size == 0;
+    void *pointer = empty ? calloc (1, 1) : calloc (count, size);
+    if (!pointer)
+        out_of_memory (count, size);
+    return pointer;
+}
+
+void *mem_resize (void *pointer, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow (count, size, &bytes))
+        out_of_memory (count, size);
+    void *grown = realloc (pointer, bytes ? bytes : 1);
+    if (!grown)
+        out_of_memory (count, size);
+    return grown;
+}
+
+char *mem_string (const char *text)
+{
+    return mem_string_n (text, strlen (text));
+}
+
+char *mem_string_n (const char *data, size_t size)
+{
+    CHECK (size < SIZE_MAX);
+    char *copy = mem_alloc (size + 1);
+    if (size > 0)
+        memcpy (copy, data, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+char *mem_format (const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start (args, format);
+    int size = vasprintf (&text, format, args);
+    va_end (args);
+    CHECK (size >= 0);
+    return text;
+}
+
+void mem_free (void *pointer)
+{
+    free (pointer);
+}

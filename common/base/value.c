@@ -1,0 +1,133 @@
+#include "base/value.h"
+
+#include "base/check.h"
+
+#include <math.h>
+
+const char *type_word (type_t type)
+{
+    switch (type) {
+#define X(name, number, word)                                                                      \
+    case TYPE_##name:                                                                              \
+        return word;
+        TYPE_TABLE (X)
+#undef X
+    case TYPE_NONE:
+        break;
+    }
+    return "none";
+}
+
+type_t type_from_word (text_t word)
+{
+#define X(name, number, spelling)                                                                  \
+    if (text_is (word, spelling))                                                                  \
+        return TYPE_##name;
+    TYPE_TABLE (X)
+#undef X
+    return TYPE_NONE;
+}
+
+double value_float (double value)
+{
+    if (isnan (value)) {
+        const uint64_t quiet = UINT64_C (0x7ff8000000000000);
+        memcpy (&value, &quiet, sizeof value);
+        return value;
+    }
+    return value == 0 ? 0.0 : value;
+}
+
+static int compare_floats (double a, double b)
+{
+    if (isnan (a) || isnan (b))
+        return (isnan (a) != 0) - (isnan (b) != 0);
+    return (a > b) - (a < b);
+}
+
+int value_compare (const value_t *a, const value_t *b)
+{
+    CHECK (a->type == b->type);
+    CHECK (!a->null && !b->null);
+    switch (a->type) {
+    case TYPE_FLOAT64:
+        return compare_floats (a->f, b->f);
+    case TYPE_STRING:
+        return text_compare (a->s, b->s);
+    default:
+        return (a->i > b->i) - (a->i < b->i);
+    }
+}
+
+bool value_equal (const value_t *a, const value_t *b)
+{
+    if (a->type != b->type || a->null != b->null)
+        return false;
+    if (a->null)
+        return true;
+    switch (a->type) {
+    case TYPE_FLOAT64:
+        return memcmp (&a->f, &b->f, sizeof a->f) == 0;
+    case TYPE_STRING:
+        return text_equal (a->s, b->s);
+    default:
+        return a->i == b->i;
+    }
+}
+
+column_t column_new (arena_t *arena, type_t type, size_t rows)
+{
+    size_t size = type == TYPE_STRING ? sizeof (text_t) : sizeof (int64_t);
+    column_t column = { .type = type };
+    column.valid = arena_zero (arena, rows, sizeof *column.valid);
+    column.data = arena_zero (arena, rows, size);
+    return column;
+}
+
+value_t column_get (const column_t *column, size_t row)
+{
+    value_t value = { .type = column->type, .null = !column->valid[row] };
+    switch (column->type) {
+    case TYPE_FLOAT64:
+        value.f = column->f[row];
+        break;
+    case TYPE_STRING:
+        value.s = column->s[row];
+        break;
+    default:
+        value.i = column->i[row];
+        break;
+    }
+    return value;
+}
+
+void column_set (column_t *column, size_t row, const value_t *value)
+{
+    CHECK (value->null || value->type == column->type);
+    column->valid[row] = !value->null;
+    switch (column->type) {
+    case TYPE_FLOAT64:
+        column->f[row] = value->null ? 0.0 : value->f;
+        break;
+    case TYPE_STRING:
+        column->s[row] = value->null ? (text_t){ NULL, 0 } : value->s;
+        break;
+    default:
+        column->i[row] = value->null ? 0 : value->i;
+        break;
+    }
+}
+
+batch_t batch_new (arena_t *arena, const type_t *types, size_t columns, size_t rows)
+{
+    batch_t batch = { .rows = rows, .columns = columns };
+    batch.column = arena_zero (arena, columns, sizeof *batch.column);
+    for (size_t i = 0; i < columns; i++)
+        batch.column[i] = column_new (arena, types[i], rows);
+    batch.event_time = arena_zero (arena, rows, sizeof *batch.event_time);
+    batch.ingest_time = arena_zero (arena, rows, sizeof *batch.ingest_time);
+    batch.offset = arena_zero (arena, rows, sizeof *batch.offset);
+    batch.row = arena_zero (arena, rows, sizeof *batch.row);
+    batch.key = arena_zero (arena, rows, sizeof *batch.key);
+    return batch;
+}
