@@ -13,7 +13,7 @@ BUILD := build/$(VARIANT)
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog wire transport \
-             intake node coordinator batch-worker speed-worker serving client oracle
+             intake node coordinator batch-worker speed-worker serving client oracle sim-disk
 
 USES_base :=
 USES_expr := base
@@ -35,6 +35,7 @@ USES_speed-worker := intake timeline storage block feature aggregate wire base
 USES_serving := batchview timeline storage block feature aggregate expr wire base
 USES_client := transport wire intake feature base
 USES_oracle := base
+USES_sim-disk := base
 
 DIR_coordinator := coordinator
 DIR_batch-worker := batch-worker
@@ -42,6 +43,7 @@ DIR_speed-worker := speed-worker
 DIR_serving := serving
 DIR_client := client/lib
 DIR_oracle := tests/oracle
+DIR_sim-disk := tests/sim/disk
 dir_of = $(or $(DIR_$(1)),common/$(1))
 
 # everything that a library needs, itself first, each once
@@ -120,7 +122,8 @@ $(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c)) $(c
 	@$(CC) $(LDFLAGS) -o $$@ $$^ -lcriterion $(LDLIBS) -lmpfr
 endef
 # libraries that a unit test needs beside the one it tests
-
+TEST_USES_storage := sim-disk
+TEST_USES_catalog := sim-disk
 
 -include tests/tests.mk
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
