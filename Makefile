@@ -12,7 +12,7 @@ endif
 BUILD := build/$(VARIANT)
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
-LIBRARIES := base expr aggregate feature block timeline storage batchview catalog wire transport \
+LIBRARIES := base expr aggregate feature block timeline storage batchview catalog wire transport member \
              intake node coordinator batch-worker speed-worker serving client oracle sim-disk
 
 USES_base :=
@@ -28,11 +28,12 @@ USES_wire := base
 USES_intake := wire feature base
 USES_transport := wire base
 USES_node := transport feature storage wire base
+USES_member := feature wire base
 # The programs' pure cores are libraries too, so that the simulator can link them all.
 USES_coordinator := catalog feature wire storage base
-USES_batch-worker := intake batchview storage block timeline feature aggregate wire base
-USES_speed-worker := intake timeline storage block feature aggregate wire base
-USES_serving := batchview timeline storage block feature aggregate expr wire base
+USES_batch-worker := member intake batchview storage block timeline feature aggregate wire base
+USES_speed-worker := member intake timeline storage block feature aggregate wire base
+USES_serving := member batchview timeline storage block feature aggregate expr wire base
 USES_client := transport wire intake feature base
 USES_oracle := base
 USES_sim-disk := base

@@ -1,0 +1,230 @@
+#include "member/member.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/timestamp.h"
+
+#include <inttypes.h>
+
+enum {
+    MEMBER_MAGIC = 0x4d454d42,
+    BEATS_KEPT = 16, /* unanswered beats whose sending times are remembered */
+    LEASE_FRACTION = 6,
+};
+
+/* Before the first answer the lease's length is not known. */
+#define FIRST_INTERVAL (200 * TIME_MS)
+#define RETRY_INTERVAL (500 * TIME_MS)
+
+typedef struct beat {
+    uint64_t id;
+    int64_t sent; /* boot µs */
+} beat_t;
+
+struct member {
+    uint32_t magic;
+    env_t *env;
+    member_options_t options;
+    member_ops_t ops;
+    void *core;
+    uint64_t incarnation;
+    uint64_t next_id;
+    beat_t beats[BEATS_KEPT];
+    int64_t interval;    /* µs between beats */
+    int64_t next_beat;   /* boot µs */
+    int64_t lease_until; /* boot µs; 0: never had one */
+    uint64_t fetch_id;   /* of the outstanding `definitions`, 0 none */
+    int64_t fetch_again; /* boot µs */
+    uint64_t wanted;     /* version of the definitions in the latest orders */
+    model_t *model;
+    wire_writer_t *writer;
+};
+
+member_t *member_new (env_t *env, const member_options_t *options, const member_ops_t *ops,
+                      void *core)
+{
+    member_t *self = mem_zero (1, sizeof *self);
+    self->magic = MEMBER_MAGIC;
+    self->env = env;
+    self->options = *options;
+    self->options.node = mem_string (options->node);
+    self->options.kind = mem_string (options->kind);
+    self->options.cluster = mem_string (options->cluster);
+    self->options.endpoint = options->endpoint ? mem_string (options->endpoint) : NULL;
+    self->ops = *ops;
+    self->core = core;
+    self->incarnation = env->random (env) >> 1; /* stays positive in languages without uint64 */
+    self->next_id = 1;
+    self->interval = FIRST_INTERVAL;
+    self->model = model_empty ();
+    self->writer = wire_writer_new ();
+    return self;
+}
+
+static void string_free (const char *string)
+{
+    mem_free ((void *)(uintptr_t)string);
+}
+
+void member_destroy (member_t **self_p)
+{
+    member_t *self = *self_p;
+    if (!self)
+        return;
+    CHECK_OBJECT (self, MEMBER_MAGIC);
+    string_free (self->options.node);
+    string_free (self->options.kind);
+    string_free (self->options.cluster);
+    string_free (self->options.endpoint);
+    model_unref (&self->model);
+    wire_writer_destroy (&self->writer);
+    self->magic = 0;
+    mem_free (self);
+    *self_p = NULL;
+}
+
+static void send_written (member_t *self)
+{
+    const void *data;
+    size_t size;
+    if (wire_end (self->writer, &data, &size))
+        self->env->send (self->env, &self->options.coordinator, data, size);
+    else
+        env_log (self->env, LOG_ERROR, "a message to the coordinator is over the size limit");
+}
+
+static void send_beat (member_t *self, int64_t now)
+{
+    uint64_t id = self->next_id++;
+    self->beats[id % BEATS_KEPT] = (beat_t){ .id = id, .sent = now };
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_BEAT, id);
+    wire_field_string (writer, "node", self->options.node);
+    wire_field_string (writer, "kind", self->options.kind);
+    wire_field_uint (writer, "incarnation", self->incarnation);
+    wire_field_string (writer, "cluster", self->options.cluster);
+    if (self->options.endpoint)
+        wire_field_string (writer, "endpoint", self->options.endpoint);
+    wire_field_uint (writer, "definitions", self->model->version);
+    self->ops.fill_beat (self->core, writer);
+    send_written (self);
+    self->next_beat = now + self->interval;
+}
+
+static void fetch_definitions (member_t *self, int64_t now)
+{
+    self->fetch_id = self->next_id++;
+    self->fetch_again = now + RETRY_INTERVAL;
+    wire_begin (self->writer, MESSAGE_DEFINITIONS, self->fetch_id);
+    send_written (self);
+}
+
+int64_t member_tick (member_t *self)
+{
+    CHECK_OBJECT (self, MEMBER_MAGIC);
+    int64_t now = self->env->boot_us (self->env);
+    if (now >= self->next_beat)
+        send_beat (self, now);
+    if (self->wanted <= self->model->version)
+        return self->next_beat;
+    if (self->fetch_id == 0 || now >= self->fetch_again)
+        fetch_definitions (self, now);
+    return self->next_beat < self->fetch_again ? self->next_beat : self->fetch_again;
+}
+
+void member_beat_soon (member_t *self)
+{
+    self->next_beat = 0;
+}
+
+static void take_orders (member_t *self, const message_t *message)
+{
+    beat_t *beat = &self->beats[message->id % BEATS_KEPT];
+    if (beat->id != message->id || message->id == 0)
+        return; /* an answer that was long under way */
+    beat->id = 0;
+    int64_t lease = wire_int (message->body, "lease_us", 0);
+    if (lease <= 0 || lease > TIME_HOUR)
+        return;
+    self->interval = lease / LEASE_FRACTION;
+    if (beat->sent + lease > self->lease_until)
+        self->lease_until = beat->sent + lease;
+    self->wanted = wire_uint (message->body, "definitions", 0);
+    self->ops.orders (self->core, message->body);
+}
+
+static void take_definitions (member_t *self, const message_t *message)
+{
+    if (message->id != self->fetch_id)
+        return;
+    self->fetch_id = 0;
+    if (wire_uint (message->body, "version", 0) <= self->model->version)
+        return;
+    model_t *model;
+    error_t error;
+    if (model_from_message (message->body, &model, &error) != STATUS_OK) {
+        env_log (self->env, LOG_ERROR,
+                 "this node does not understand the cluster's definitions (is it older than the "
+                 "coordinator?): %s",
+                 error.text);
+        self->fetch_id = UINT64_MAX; /* asks again after the retry interval */
+        return;
+    }
+    model_unref (&self->model);
+    self->model = model;
+    env_log (self->env, LOG_INFO, "definitions version %" PRIu64, model->version);
+    self->ops.model (self->core, model);
+    member_beat_soon (self);
+}
+
+bool member_receive (member_t *self, const peer_t *from, const message_t *message)
+{
+    CHECK_OBJECT (self, MEMBER_MAGIC);
+    if (!peer_equal (from, &self->options.coordinator))
+        return false;
+    switch (message->kind) {
+    case MESSAGE_BEAT_OK:
+        take_orders (self, message);
+        return true;
+    case MESSAGE_DEFINITIONS_OK:
+        take_definitions (self, message);
+        return true;
+    case MESSAGE_POKE:
+        member_beat_soon (self);
+        return true;
+    case MESSAGE_ERROR:
+        if (self->beats[message->id % BEATS_KEPT].id != message->id)
+            return false;
+        env_log (self->env, LOG_WARNING, "the coordinator refused a beat: " TEXT_FORMAT,
+                 TEXT_ARGS (wire_text (message->body, "text")));
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool member_leased (const member_t *self)
+{
+    return self->env->boot_us (self->env) < self->lease_until;
+}
+
+int64_t member_lapsed (const member_t *self)
+{
+    int64_t over = self->env->boot_us (self->env) - self->lease_until;
+    return over > 0 ? over : 0;
+}
+
+model_t *member_model (const member_t *self)
+{
+    return self->model;
+}
+
+const member_options_t *member_options (const member_t *self)
+{
+    return &self->options;
+}
+
+uint64_t member_incarnation (const member_t *self)
+{
+    return self->incarnation;
+}

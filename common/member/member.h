@@ -1,0 +1,59 @@
+/* member.h - a node's side of membership: beats, lease, orders, definitions (docs/coordination.md).
+ *
+ * Embedded in the cores of speed workers, batch workers and serving nodes. It tells the coordinator
+ * what the node holds, hands the orders that come back to the core, keeps the lease, and fetches
+ * definitions when theirs have a higher version. */
+#ifndef WEIR_MEMBER_MEMBER_H
+#define WEIR_MEMBER_MEMBER_H
+
+#include "base/env.h"
+#include "member/model.h"
+#include "wire/wire.h"
+
+typedef struct member member_t;
+
+typedef struct member_options {
+    const char *node; /* unique in the cluster */
+    const char *kind; /* "speed", "batch", "serving" */
+    const char *cluster;
+    const char *endpoint; /* where others reach it; NULL when nobody does */
+    peer_t coordinator;
+} member_options_t;
+
+/* What the core does. All are called from within member_receive or member_tick. */
+typedef struct member_ops {
+    /* Adds the core's own fields to the open body of a beat. */
+    void (*fill_beat) (void *core, wire_writer_t *beat);
+    /* New orders: the body of a `beat.ok`. */
+    void (*orders) (void *core, const wire_value_t *orders);
+    /* A new model is in force; the member holds a reference as long as it is. */
+    void (*model) (void *core, model_t *model);
+} member_ops_t;
+
+/* Options are copied. `env` and `core` outlive the member. */
+member_t *member_new (env_t *env, const member_options_t *options, const member_ops_t *ops,
+                      void *core);
+void member_destroy (member_t **self_p);
+
+/* True when the message was the member's (`beat.ok`, `definitions.ok`, `poke`, or an error to one
+ * of its requests), and has been dealt with. Messages not from the coordinator are never its. */
+bool member_receive (member_t *self, const peer_t *from, const message_t *message);
+
+/* Sends a beat if one is due; returns the boot time (µs) of the next. */
+int64_t member_tick (member_t *self);
+
+/* Beat at the next tick: something changed that the coordinator waits for. */
+void member_beat_soon (member_t *self);
+
+/* Is the lease good at this instant? Check after the work, before the answer. */
+bool member_leased (const member_t *self);
+/* µs since the lease ran out; 0 while it is good. */
+int64_t member_lapsed (const member_t *self);
+
+/* The definitions in force; version 0 before the first fetch. Borrowed. */
+model_t *member_model (const member_t *self);
+
+const member_options_t *member_options (const member_t *self);
+uint64_t member_incarnation (const member_t *self);
+
+#endif

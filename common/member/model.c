@@ -1,0 +1,106 @@
+#include "member/model.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+enum { OBJECTS_MAX = STREAMS_MAX + VIEWS_MAX };
+
+static model_t *model_of (uint64_t version, definitions_t *definitions)
+{
+    model_t *self = mem_zero (1, sizeof *self);
+    self->version = version;
+    self->definitions = definitions;
+    self->references = 1;
+    self->plans_count = definitions->views_count;
+    self->plans = mem_zero (self->plans_count, sizeof *self->plans);
+    for (size_t i = 0; i < self->plans_count; i++)
+        self->plans[i] = plan_new (&definitions->views[i]);
+    return self;
+}
+
+/* Texts in the catalog do not carry their versions; the message does. */
+static void set_versions (definitions_t *definitions, wire_list_t objects)
+{
+    for (uint32_t i = 0; i < objects.count; i++) {
+        text_t name = wire_text (&objects.items[i], "name");
+        for (size_t v = 0; v < definitions->views_count; v++)
+            if (text_is (name, definitions->views[v].name))
+                definitions->views[v].version =
+                    (uint32_t)wire_uint (&objects.items[i], "version", 1);
+    }
+}
+
+status_t model_from_message (const wire_value_t *body, model_t **model, error_t *error)
+{
+    *model = NULL;
+    wire_list_t objects = wire_list (body, "objects");
+    if (objects.count > OBJECTS_MAX)
+        return error_set (error, STATUS_TOO_LARGE, "%u definitions, over the limit of %d",
+                          objects.count, OBJECTS_MAX);
+    definition_file_t *files = mem_zero (objects.count, sizeof *files);
+    char (*names)[WIRE_NAME_MAX + 1] = mem_zero (objects.count, sizeof *names);
+    for (uint32_t i = 0; i < objects.count; i++) {
+        wire_copy (&objects.items[i], "name", names[i], sizeof names[i]);
+        files[i].name = names[i];
+        files[i].text = wire_text (&objects.items[i], "text");
+    }
+    definitions_t *definitions = NULL;
+    status_t status = definitions_read (files, objects.count, &definitions, error);
+    if (status == STATUS_OK) {
+        set_versions (definitions, objects);
+        *model = model_of (wire_uint (body, "version", 0), definitions);
+    }
+    mem_free (names);
+    mem_free (files);
+    return status;
+}
+
+model_t *model_empty (void)
+{
+    definitions_t *definitions = NULL;
+    error_t error;
+    status_t status = definitions_read (NULL, 0, &definitions, &error);
+    CHECK (status == STATUS_OK);
+    return model_of (0, definitions);
+}
+
+model_t *model_ref (model_t *self)
+{
+    CHECK (self->references > 0);
+    self->references++;
+    return self;
+}
+
+void model_unref (model_t **self_p)
+{
+    model_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    CHECK (self->references > 0);
+    if (--self->references > 0)
+        return;
+    for (size_t i = 0; i < self->plans_count; i++)
+        plan_destroy (&self->plans[i]);
+    mem_free (self->plans);
+    definitions_destroy (&self->definitions);
+    mem_free (self);
+}
+
+const plan_t *model_plan (const model_t *self, text_t view)
+{
+    for (size_t i = 0; i < self->plans_count; i++)
+        if (text_is (view, self->plans[i]->view))
+            return self->plans[i];
+    return NULL;
+}
+
+const stream_t *model_log (const model_t *self, text_t log_name)
+{
+    for (size_t i = 0; i < self->definitions->streams_count; i++)
+        if (text_is (log_name, self->definitions->streams[i].log_name))
+            return &self->definitions->streams[i];
+    return NULL;
+}

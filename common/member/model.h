@@ -1,0 +1,34 @@
+/* model.h - the cluster's definitions at one version, compiled: what every node works from. */
+#ifndef WEIR_MEMBER_MODEL_H
+#define WEIR_MEMBER_MODEL_H
+
+#include "feature/definition.h"
+#include "feature/plan.h"
+#include "wire/wire.h"
+
+/* Immutable and shared by count. References are taken and given back on the core's thread; a job
+ * that needs a model is given a reference before it is submitted. */
+typedef struct model {
+    uint64_t version;
+    definitions_t *definitions;
+    plan_t **plans; /* one per view, in the order of definitions->views */
+    size_t plans_count;
+    unsigned references;
+} model_t;
+
+/* From the body of a `definitions.ok`. The caller holds one reference. INVALID when this program
+ * does not understand a text. */
+MUST_CHECK status_t model_from_message (const wire_value_t *body, model_t **model, error_t *error);
+
+/* Of no definitions, version 0. */
+model_t *model_empty (void);
+
+model_t *model_ref (model_t *self);
+void model_unref (model_t **self_p); /* nulls */
+
+/* The plan of a view, or NULL. */
+const plan_t *model_plan (const model_t *self, text_t view);
+/* The stream with that log name, or NULL. */
+const stream_t *model_log (const model_t *self, text_t log_name);
+
+#endif
