@@ -54,7 +54,7 @@ member_t *member_new (env_t *env, const member_options_t *options, const member_
     self->ops = *ops;
     self->core = core;
     self->incarnation = env->random (env) >> 1; /* stays positive in languages without uint64 */
-    self->next_id = 1;
+    self->next_id = UINT64_C (1) << 40;         /* apart from the ids of the core it is in */
     self->interval = FIRST_INTERVAL;
     self->model = model_empty ();
     self->writer = wire_writer_new ();

@@ -1,0 +1,33 @@
+/* core.h - the coordinator: membership, leases, recompute schedule, tasks, catalog.
+ *
+ * A pure core (base/env.h): the shell or the simulator calls receive, job_done and tick. What it
+ * promises: docs/protocol.md (clients and nodes → coordinator), docs/coordination.md. */
+#ifndef WEIR_COORDINATOR_CORE_H
+#define WEIR_COORDINATOR_CORE_H
+
+#include "base/env.h"
+#include "base/status.h"
+
+typedef struct coordinator_core coordinator_core_t;
+
+typedef struct coordinator_options {
+    const char *node;
+    const char *cluster;
+    uint32_t partitions;      /* P */
+    int64_t lease;            /* µs */
+    int64_t recompute_every;  /* µs; 0: only on demand */
+    const char *catalog_path; /* below the data directory */
+} coordinator_options_t;
+
+/* Opens the catalog (blocking) and starts from what it holds. Options are copied; `env` outlives
+ * the core. */
+MUST_CHECK status_t coordinator_core_new (env_t *env, const coordinator_options_t *options,
+                                          coordinator_core_t **core, error_t *error);
+void coordinator_core_destroy (coordinator_core_t **self_p);
+void coordinator_core_receive (coordinator_core_t *self, const peer_t *from, const void *data,
+                               size_t size);
+void coordinator_core_job_done (coordinator_core_t *self, job_t *job);
+/* Does what is due; returns the boot time (µs) of the next tick. */
+int64_t coordinator_core_tick (coordinator_core_t *self);
+
+#endif

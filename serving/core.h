@@ -1,0 +1,30 @@
+/* core.h - the serving node: answers queries with batch view ⊕ real-time view.
+ *
+ * A pure core (base/env.h): the shell or the simulator calls receive, job_done and tick. What it
+ * promises: docs/protocol.md (`get`), docs/coordination.md (A query). */
+#ifndef WEIR_SERVING_CORE_H
+#define WEIR_SERVING_CORE_H
+
+#include "base/env.h"
+
+typedef struct serving_core serving_core_t;
+
+typedef struct serving_options {
+    const char *node; /* unique in the cluster */
+    const char *cluster;
+    uint32_t partitions;  /* P */
+    const char *endpoint; /* where clients reach it */
+    peer_t coordinator;
+    uint32_t slow_max;        /* slow-path evaluations at the same time */
+    int64_t default_deadline; /* µs, for a `get` that names none */
+} serving_options_t;
+
+/* Options are copied; `env` outlives the core. */
+serving_core_t *serving_core_new (env_t *env, const serving_options_t *options);
+void serving_core_destroy (serving_core_t **self_p); /* jobs under way come back through discard */
+void serving_core_receive (serving_core_t *self, const peer_t *from, const void *data, size_t size);
+void serving_core_job_done (serving_core_t *self, job_t *job);
+/* Does what is due; returns the boot time (µs) of the next tick. */
+int64_t serving_core_tick (serving_core_t *self);
+
+#endif
