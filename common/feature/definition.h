@@ -29,9 +29,10 @@ typedef struct field {
     const char *column; /* its name in the source; the same as name unless given */
     type_t type;
     bool required;
-    time_unit_t unit;      /* of integer timestamps */
-    const char *zone_name; /* NULL: UTC */
-    zone_t *zone;          /* of local timestamps; NULL: UTC */
+    time_unit_t unit;        /* of integer timestamps */
+    const char *zone_name;   /* NULL: UTC */
+    zone_t *zone;            /* of local timestamps; NULL: UTC */
+    const char *description; /* NULL when not given */
 } field_t;
 
 typedef struct stream {

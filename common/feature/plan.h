@@ -84,7 +84,8 @@ typedef struct projection {
 } projection_t;
 
 /* Evaluates where, lanes and filters a column at a time. Columns of the batch that columns_used
- * does not name are not touched. The result lives in `arena` and borrows strings from the batch. */
+ * does not name are not touched. The result lives in `arena` and borrows strings and arrays from
+ * the batch, which must outlive it. */
 projection_t plan_project (const plan_t *self, const batch_t *batch, arena_t *arena);
 
 /* Does row `row` count for the slot (filter true, input not null)? */

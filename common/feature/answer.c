@@ -1,0 +1,147 @@
+#include "feature/answer.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "feature/plan_row.h"
+
+enum { ANSWER_MAGIC = 0x616e7377 };
+
+struct answer {
+    uint32_t magic;
+    const plan_t *plan;
+    uint8_t *cells; /* the plan's cells_size bytes; malloc aligns to 16 */
+};
+
+_Static_assert(_Alignof(max_align_t) >= 16, "accumulators are aligned to 16");
+
+answer_t *answer_new (const plan_t *plan)
+{
+    answer_t *self = mem_zero (1, sizeof *self);
+    self->magic = ANSWER_MAGIC;
+    self->plan = plan;
+    self->cells = mem_alloc (plan->cells_size);
+    for (size_t i = 0; i < plan->cells_count; i++)
+        state_init (plan->slots[plan->cells[i].slot].spec, self->cells + plan->cells[i].place);
+    return self;
+}
+
+void answer_destroy (answer_t **self_p)
+{
+    answer_t *self = *self_p;
+    if (self == NULL)
+        return;
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    *self_p = NULL;
+    const plan_t *plan = self->plan;
+    for (size_t i = 0; i < plan->cells_count; i++)
+        state_release (plan->slots[plan->cells[i].slot].spec, self->cells + plan->cells[i].place);
+    mem_free (self->cells);
+    self->magic = 0;
+    mem_free (self);
+}
+
+void answer_reset (answer_t *self)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    const plan_t *plan = self->plan;
+    for (size_t i = 0; i < plan->cells_count; i++)
+        state_reset (plan->slots[plan->cells[i].slot].spec, self->cells + plan->cells[i].place);
+}
+
+const plan_t *answer_plan (const answer_t *self)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    return self->plan;
+}
+
+void *answer_cell (answer_t *self, uint32_t cell)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    CHECK (cell < self->plan->cells_count);
+    return self->cells + self->plan->cells[cell].place;
+}
+
+void answer_add_row (answer_t *self, int64_t as_of, const projection_t *rows, size_t row)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    const plan_t *plan = self->plan;
+    row_place_t place = projection_place (rows, row);
+    if (place.time > as_of)
+        return;
+    size_t cell = 0;
+    while (cell < plan->cells_count) {
+        uint32_t slot_index = plan->cells[cell].slot;
+        const plan_slot_t *slot = &plan->slots[slot_index];
+        bool counts = slot_row_counts (slot, rows, row);
+        value_t value;
+        const value_t *input = counts ? slot_value (slot, rows, row, &value) : NULL;
+        for (; cell < plan->cells_count && plan->cells[cell].slot == slot_index; cell++) {
+            if (counts && window_contains (plan->cells[cell].window, as_of, place.time))
+                state_add (slot->spec, self->cells + plan->cells[cell].place, input, &place);
+        }
+    }
+}
+
+/* Puts the size of what was written from `start` on in front of it: one byte was left for it, which
+ * nearly always is enough. */
+static void put_size_before (buf_t *out, size_t start)
+{
+    if (out->bad)
+        return;
+    uint64_t size = out->size - start - 1;
+    uint8_t varint[10];
+    size_t bytes = 0;
+    for (uint64_t rest = size; bytes == 0 || rest > 0; rest >>= 7)
+        varint[bytes++] = (uint8_t)((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
+    if (bytes > 1 && buf_extend (out, bytes - 1) == NULL)
+        return;
+    memmove (out->data + start + bytes, out->data + start + 1, size);
+    memcpy (out->data + start, varint, bytes);
+}
+
+void answer_encode (const answer_t *self, buf_t *out)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    const plan_t *plan = self->plan;
+    for (size_t i = 0; i < plan->cells_count; i++) {
+        const plan_cell_t *cell = &plan->cells[i];
+        size_t start = out->size;
+        buf_put_u8 (out, 0);
+        state_encode (plan->slots[cell->slot].spec, self->cells + cell->place, out);
+        put_size_before (out, start);
+    }
+}
+
+status_t answer_merge (answer_t *self, reader_t *encoded, error_t *error)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    const plan_t *plan = self->plan;
+    for (size_t i = 0; i < plan->cells_count; i++) {
+        const plan_cell_t *cell = &plan->cells[i];
+        text_t partial = reader_text (encoded);
+        if (encoded->bad)
+            return error_set (error, STATUS_CORRUPT, "cell %zu of %zu of '%s' is cut short", i + 1,
+                              plan->cells_count, plan->view);
+        if (partial.size == 0)
+            continue;
+        status_t status = state_merge_partial (plan->slots[cell->slot].spec,
+                                               self->cells + cell->place, partial, error);
+        if (status != STATUS_OK)
+            return error_prefix (error, "cell %zu of '%s'", i + 1, plan->view);
+    }
+    return STATUS_OK;
+}
+
+status_t answer_final (const answer_t *self, size_t feature, value_t *value, error_t *error)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    const plan_t *plan = self->plan;
+    CHECK (feature < plan->features_count);
+    const plan_feature_t *at = &plan->features[feature];
+    const plan_cell_t *cell = &plan->cells[at->cell];
+    status_t status = state_final (plan->slots[cell->slot].spec, self->cells + cell->place,
+                                   at->aggregate, value, error);
+    if (status != STATUS_OK)
+        return error_prefix (error, "%s", at->name);
+    return STATUS_OK;
+}

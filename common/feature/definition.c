@@ -1,0 +1,94 @@
+/* definition.c - what can be asked of definitions that have been read. */
+#include "feature/definition.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+void definitions_destroy (definitions_t **self_p)
+{
+    definitions_t *self = *self_p;
+    if (self == NULL)
+        return;
+    *self_p = NULL;
+    for (size_t i = 0; i < self->streams_count; i++) {
+        for (size_t f = 0; f < self->streams[i].fields_count; f++)
+            zone_destroy (&self->streams[i].fields[f].zone);
+    }
+    arena_t *arena = self->arena; /* holds the definitions themselves */
+    arena_destroy (&arena);
+}
+
+const stream_t *definitions_stream (const definitions_t *self, text_t name)
+{
+    for (size_t i = 0; i < self->streams_count; i++) {
+        if (text_is (name, self->streams[i].name))
+            return &self->streams[i];
+    }
+    return NULL;
+}
+
+const view_t *definitions_view (const definitions_t *self, text_t name)
+{
+    for (size_t i = 0; i < self->views_count; i++) {
+        if (text_is (name, self->views[i].name))
+            return &self->views[i];
+    }
+    return NULL;
+}
+
+/* The name as a string in `word` (NAME_MAX_SIZE + 1 bytes); false when it is too long to be one. */
+static bool name_word (text_t name, char *word)
+{
+    if (name.size > NAME_MAX_SIZE)
+        return false;
+    if (name.size > 0)
+        memcpy (word, name.data, name.size);
+    word[name.size] = '\0';
+    return true;
+}
+
+const char *definitions_nearest_view (const definitions_t *self, text_t name)
+{
+    char word[NAME_MAX_SIZE + 1];
+    const char *names[VIEWS_MAX];
+    if (!name_word (name, word))
+        return NULL;
+    for (size_t i = 0; i < self->views_count; i++)
+        names[i] = self->views[i].name;
+    return text_nearest (word, names, self->views_count);
+}
+
+const char *definitions_nearest_stream (const definitions_t *self, text_t name)
+{
+    char word[NAME_MAX_SIZE + 1];
+    const char *names[STREAMS_MAX];
+    if (!name_word (name, word))
+        return NULL;
+    for (size_t i = 0; i < self->streams_count; i++)
+        names[i] = self->streams[i].name;
+    return text_nearest (word, names, self->streams_count);
+}
+
+int stream_field (const stream_t *self, text_t name)
+{
+    for (size_t i = 0; i < self->fields_count; i++) {
+        if (text_is (name, self->fields[i].name))
+            return (int)i;
+    }
+    return -1;
+}
+
+bool stream_key (const stream_t *self, const batch_t *batch, size_t row, buf_t *out)
+{
+    CHECK (batch->columns == self->fields_count);
+    CHECK (row < batch->rows);
+    for (size_t i = 0; i < self->key_count; i++) {
+        if (!batch->column[self->key[i]].valid[row])
+            return false;
+    }
+    for (size_t i = 0; i < self->key_count; i++) {
+        value_t value = column_get (&batch->column[self->key[i]], row);
+        key_put (out, &value);
+    }
+    return true;
+}

@@ -1,0 +1,282 @@
+/* plan.c - compiles a checked view: equal parts are made once, then places are laid out. */
+#include "feature/plan.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "feature/stream_scope.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum {
+    PLAN_CHUNK = 16 * 1024,     /* bytes of an arena chunk */
+    PLAN_MEANING_MAX = 1 << 20, /* bytes hashed for one plan */
+    PLACE_ALIGNMENT = 16,
+};
+
+/* What is known only while a plan is made. */
+typedef struct compiler {
+    plan_t *plan;
+    const view_t *view;
+    stream_scope_t scope;
+    const char **lane_texts; /* borrowed from the view */
+    const char **filter_texts;
+} compiler_t;
+
+static expr_t *compile (const compiler_t *compiler, const char *text)
+{
+    expr_t *expr = NULL;
+    size_t at = 0;
+    error_t error;
+    status_t status = expr_parse (text_of (text), &compiler->scope.scope, &expr, &at, &error);
+    CHECK (status == STATUS_OK); /* the view has been checked */
+    return expr;
+}
+
+/* The index of `text` among `texts`, added when it is new; -1 for NULL. */
+static int32_t intern (const compiler_t *compiler, const char *text, const char **texts,
+                       expr_t **exprs, size_t *count)
+{
+    if (text == NULL)
+        return -1;
+    for (size_t i = 0; i < *count; i++) {
+        if (strcmp (texts[i], text) == 0)
+            return (int32_t)i;
+    }
+    texts[*count] = text;
+    exprs[*count] = compile (compiler, text);
+    return (int32_t)(*count)++;
+}
+
+static uint64_t slot_hash (const compiler_t *compiler, const plan_slot_t *slot)
+{
+    const plan_t *plan = compiler->plan;
+    const stream_t *stream = compiler->view->stream;
+    buf_t buf;
+    buf_init (&buf, PLAN_MEANING_MAX);
+    buf_put_u64 (&buf, compiler->view->meaning);
+    buf_put_u8 (&buf, (uint8_t)slot->spec.kind);
+    buf_put_u8 (&buf, (uint8_t)slot->spec.input);
+    stream_put_meaning (stream, slot->lane < 0 ? NULL : plan->lanes[slot->lane], &buf);
+    stream_put_meaning (stream, slot->filter < 0 ? NULL : plan->filters[slot->filter], &buf);
+    CHECK (!buf.bad);
+    uint64_t hash = XXH3_64bits (buf.data, buf.size);
+    buf_release (&buf);
+    return hash;
+}
+
+static uint32_t add_slot (compiler_t *compiler, const feature_t *feature)
+{
+    plan_t *plan = compiler->plan;
+    plan_slot_t slot = { .spec.kind = aggregate_info (feature->aggregate)->state };
+    slot.lane =
+        intern (compiler, feature->input, compiler->lane_texts, plan->lanes, &plan->lanes_count);
+    slot.filter = intern (compiler, feature->filter, compiler->filter_texts, plan->filters,
+                          &plan->filters_count);
+    if (slot.lane >= 0)
+        slot.spec.input = expr_type (plan->lanes[slot.lane]);
+    for (uint32_t i = 0; i < plan->slots_count; i++) {
+        const plan_slot_t *other = &plan->slots[i];
+        if (other->spec.kind == slot.spec.kind && other->lane == slot.lane &&
+            other->filter == slot.filter)
+            return i;
+    }
+    slot.hash = slot_hash (compiler, &slot);
+    plan->slots[plan->slots_count] = slot;
+    return (uint32_t)plan->slots_count++;
+}
+
+static int compare_cells (const void *left, const void *right)
+{
+    const plan_cell_t *a = left, *b = right;
+    if (a->slot != b->slot)
+        return a->slot < b->slot ? -1 : 1;
+    return (a->window > b->window) - (a->window < b->window);
+}
+
+static int compare_windows (const void *left, const void *right)
+{
+    const int64_t *a = left, *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+/* Sorts `count` items and drops repeats; returns how many are left. */
+static size_t sort_unique (void *items, size_t count, size_t size,
+                           int (*compare) (const void *, const void *))
+{
+    qsort (items, count, size, compare);
+    uint8_t *bytes = items;
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (kept > 0 && compare (bytes + (kept - 1) * size, bytes + i * size) == 0)
+            continue;
+        memmove (bytes + kept * size, bytes + i * size, size);
+        kept++;
+    }
+    return kept;
+}
+
+static void add_features (compiler_t *compiler)
+{
+    plan_t *plan = compiler->plan;
+    const view_t *view = compiler->view;
+    size_t count = view->features_count;
+    plan_cell_t *wanted = arena_zero (plan->arena, count, sizeof *wanted);
+    for (size_t i = 0; i < count; i++) {
+        wanted[i].slot = add_slot (compiler, &view->features[i]);
+        wanted[i].window = view->features[i].window;
+        plan->cells[i] = wanted[i];
+        plan->windows[i] = wanted[i].window;
+    }
+    plan->cells_count = sort_unique (plan->cells, count, sizeof *plan->cells, compare_cells);
+    plan->windows_count =
+        sort_unique (plan->windows, count, sizeof *plan->windows, compare_windows);
+    for (size_t i = 0; i < count; i++) {
+        const feature_t *feature = &view->features[i];
+        const plan_cell_t *cell = bsearch (&wanted[i], plan->cells, plan->cells_count,
+                                           sizeof *plan->cells, compare_cells);
+        CHECK (cell != NULL);
+        const aggregate_info_t *info = aggregate_info (feature->aggregate);
+        plan->features[i] = (plan_feature_t){
+            .name = arena_string (plan->arena, text_of (feature->name)),
+            .aggregate = feature->aggregate,
+            .cell = (uint32_t)(cell - plan->cells),
+            .type = info->output != TYPE_NONE ? info->output : plan->slots[cell->slot].spec.input,
+        };
+    }
+    plan->features_count = count;
+}
+
+static size_t aligned (size_t size)
+{
+    return (size + PLACE_ALIGNMENT - 1) / PLACE_ALIGNMENT * PLACE_ALIGNMENT;
+}
+
+static void lay_out (plan_t *plan)
+{
+    for (size_t i = 0; i < plan->slots_count; i++) {
+        plan->slots[i].place = plan->slots_size;
+        plan->slots_size += aligned (state_size (plan->slots[i].spec));
+    }
+    for (size_t i = 0; i < plan->cells_count; i++) {
+        plan->cells[i].place = plan->cells_size;
+        plan->cells_size += aligned (state_size (plan->slots[plan->cells[i].slot].spec));
+    }
+}
+
+static uint64_t plan_hash (const plan_t *plan)
+{
+    buf_t buf;
+    buf_init (&buf, PLAN_MEANING_MAX);
+    buf_put_varint (&buf, plan->slots_count);
+    for (size_t i = 0; i < plan->slots_count; i++)
+        buf_put_u64 (&buf, plan->slots[i].hash);
+    buf_put_varint (&buf, plan->cells_count);
+    for (size_t i = 0; i < plan->cells_count; i++) {
+        buf_put_u32 (&buf, plan->cells[i].slot);
+        buf_put_i64 (&buf, plan->cells[i].window);
+    }
+    CHECK (!buf.bad);
+    uint64_t hash = XXH3_64bits (buf.data, buf.size);
+    buf_release (&buf);
+    return hash;
+}
+
+static void use_column (void *arg, uint32_t column)
+{
+    plan_t *plan = arg;
+    plan->columns_used[column / 64] |= UINT64_C (1) << column % 64;
+}
+
+static void find_columns_used (plan_t *plan)
+{
+    if (plan->where != NULL)
+        expr_columns (plan->where, use_column, plan);
+    for (size_t i = 0; i < plan->lanes_count; i++)
+        expr_columns (plan->lanes[i], use_column, plan);
+    for (size_t i = 0; i < plan->filters_count; i++)
+        expr_columns (plan->filters[i], use_column, plan);
+}
+
+/* An empty plan with room for the most that the view's features can need. */
+static plan_t *plan_allocate (const view_t *view)
+{
+    const stream_t *stream = view->stream;
+    size_t count = view->features_count;
+    arena_t *arena = arena_new (PLAN_CHUNK);
+    plan_t *plan = arena_zero (arena, 1, sizeof *plan);
+    plan->arena = arena;
+    plan->view = arena_string (arena, text_of (view->name));
+    plan->version = view->version;
+    plan->log_name = arena_string (arena, text_of (stream->log_name));
+    plan->horizon = view->horizon;
+    plan->keyed = stream->key_count > 0;
+    plan->columns = stream->fields_count;
+    plan->column_types = arena_zero (arena, stream->fields_count, sizeof *plan->column_types);
+    for (size_t i = 0; i < stream->fields_count; i++)
+        plan->column_types[i] = stream->fields[i].type;
+    plan->lanes = arena_zero (arena, count, sizeof *plan->lanes);
+    plan->filters = arena_zero (arena, count, sizeof *plan->filters);
+    plan->slots = arena_zero (arena, count, sizeof *plan->slots);
+    plan->cells = arena_zero (arena, count, sizeof *plan->cells);
+    plan->windows = arena_zero (arena, count, sizeof *plan->windows);
+    plan->features = arena_zero (arena, count, sizeof *plan->features);
+    return plan;
+}
+
+plan_t *plan_new (const view_t *view)
+{
+    CHECK (view->features_count > 0);
+    CHECK (view->features_count <= FEATURES_MAX);
+    compiler_t compiler = { .plan = plan_allocate (view), .view = view };
+    plan_t *plan = compiler.plan;
+    stream_scope_init (&compiler.scope, view->stream);
+    compiler.lane_texts = mem_zero (view->features_count, sizeof *compiler.lane_texts);
+    compiler.filter_texts = mem_zero (view->features_count, sizeof *compiler.filter_texts);
+    if (view->where != NULL)
+        plan->where = compile (&compiler, view->where);
+    add_features (&compiler);
+    lay_out (plan);
+    find_columns_used (plan);
+    plan->hash = plan_hash (plan);
+    mem_free (compiler.lane_texts);
+    mem_free (compiler.filter_texts);
+    return plan;
+}
+
+void plan_destroy (plan_t **self_p)
+{
+    plan_t *self = *self_p;
+    if (self == NULL)
+        return;
+    *self_p = NULL;
+    expr_destroy (&self->where);
+    for (size_t i = 0; i < self->lanes_count; i++)
+        expr_destroy (&self->lanes[i]);
+    for (size_t i = 0; i < self->filters_count; i++)
+        expr_destroy (&self->filters[i]);
+    arena_t *arena = self->arena; /* holds the plan itself */
+    arena_destroy (&arena);
+}
+
+int plan_feature_index (const plan_t *self, text_t name)
+{
+    for (size_t i = 0; i < self->features_count; i++) {
+        if (text_is (name, self->features[i].name))
+            return (int)i;
+    }
+    return -1;
+}
+
+const char *plan_nearest_feature (const plan_t *self, text_t name)
+{
+    if (name.size > NAME_MAX_SIZE)
+        return NULL;
+    char word[NAME_MAX_SIZE + 1] = { 0 };
+    if (name.size > 0)
+        memcpy (word, name.data, name.size);
+    const char *candidates[FEATURES_MAX];
+    for (size_t i = 0; i < self->features_count; i++)
+        candidates[i] = self->features[i].name;
+    return text_nearest (word, candidates, self->features_count);
+}
