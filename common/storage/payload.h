@@ -1,0 +1,49 @@
+/* payload.h - what stands inside the log's records (docs/formats.md, Payloads).
+ *
+ * Encoders append to a buffer; decoders borrow from the bytes given and refuse, with CORRUPT, all
+ * that is not a whole payload of a version they know (VERSION for a newer one). */
+#ifndef WEIR_STORAGE_PAYLOAD_H
+#define WEIR_STORAGE_PAYLOAD_H
+
+#include "base/buf.h"
+#include "base/status.h"
+
+enum {
+    PAYLOAD_VERSION = 1,
+    PRODUCER_SIZE = 16, /* bytes of a producer id */
+    PAYLOAD_REFUSED_MAX = 100,
+    CONTROL_ID_MAX = 63, /* bytes of "cut-7" or "load-<hash>.2" */
+};
+
+typedef struct payload_refused {
+    uint32_t row; /* in the batch that the client sent */
+    text_t reason;
+} payload_refused_t;
+
+/* An EVENTS record: one producer's batch as far as it belongs to the partition. */
+typedef struct events_payload {
+    uint8_t producer[PRODUCER_SIZE];
+    uint64_t sequence;
+    uint32_t accepted;
+    uint32_t refused_count;  /* all */
+    uint32_t refused_listed; /* those in `refused` */
+    payload_refused_t refused[PAYLOAD_REFUSED_MAX];
+    text_t block; /* the accepted events, without keys; empty when accepted is 0 */
+} events_payload_t;
+
+void events_payload_encode (const events_payload_t *payload, buf_t *out);
+MUST_CHECK status_t events_payload_decode (text_t bytes, events_payload_t *payload, error_t *error);
+
+/* A CUT or LOAD_COMMIT record. */
+typedef struct control_payload {
+    text_t id;
+    int64_t clock; /* µs: the owner's clock when it was appended */
+    text_t
+        producers; /* CUT: the producer table (dedupe_encode) of everything below it; else empty */
+} control_payload_t;
+
+void control_payload_encode (const control_payload_t *payload, buf_t *out);
+MUST_CHECK status_t control_payload_decode (text_t bytes, control_payload_t *payload,
+                                            error_t *error);
+
+#endif

@@ -1,0 +1,180 @@
+#include "speed-worker/realtime.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "timeline/timeline.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { REALTIME_MAGIC = 0x5245414c, SCRATCH_CHUNK = 256 << 10 };
+
+typedef struct epoch {
+    uint64_t cut;
+    uint64_t events;
+    timeline_t **timelines; /* one per view */
+} epoch_t;
+
+struct realtime {
+    uint32_t magic;
+    const model_t *model;
+    const plan_t **plans; /* of this log's views */
+    size_t plans_count;
+    epoch_t *epochs; /* oldest first; never empty */
+    size_t epochs_count;
+    size_t epochs_capacity;
+    arena_t *scratch;
+};
+
+static epoch_t *newest (const realtime_t *self)
+{
+    return &self->epochs[self->epochs_count - 1];
+}
+
+static void epoch_start (realtime_t *self, uint64_t cut)
+{
+    if (self->epochs_count == self->epochs_capacity) {
+        self->epochs_capacity = self->epochs_capacity ? 2 * self->epochs_capacity : 4;
+        self->epochs = mem_resize (self->epochs, self->epochs_capacity, sizeof *self->epochs);
+    }
+    epoch_t *epoch = &self->epochs[self->epochs_count++];
+    *epoch = (epoch_t){ .cut = cut };
+    epoch->timelines = mem_zero (self->plans_count, sizeof *epoch->timelines);
+    for (size_t i = 0; i < self->plans_count; i++)
+        epoch->timelines[i] = timeline_new (self->plans[i]);
+}
+
+static void epoch_end (realtime_t *self, epoch_t *epoch)
+{
+    for (size_t i = 0; i < self->plans_count; i++)
+        timeline_destroy (&epoch->timelines[i]);
+    mem_free (epoch->timelines);
+}
+
+realtime_t *realtime_new (const model_t *model, const char *log_name, uint64_t base)
+{
+    realtime_t *self = mem_zero (1, sizeof *self);
+    self->magic = REALTIME_MAGIC;
+    self->model = model;
+    self->plans = mem_zero (model->plans_count, sizeof *self->plans);
+    for (size_t i = 0; i < model->plans_count; i++)
+        if (strcmp (model->plans[i]->log_name, log_name) == 0)
+            self->plans[self->plans_count++] = model->plans[i];
+    self->scratch = arena_new (SCRATCH_CHUNK);
+    epoch_start (self, base);
+    return self;
+}
+
+void realtime_destroy (realtime_t **self_p)
+{
+    realtime_t *self = *self_p;
+    if (!self)
+        return;
+    CHECK_OBJECT (self, REALTIME_MAGIC);
+    for (size_t i = 0; i < self->epochs_count; i++)
+        epoch_end (self, &self->epochs[i]);
+    mem_free (self->epochs);
+    mem_free (self->plans);
+    arena_destroy (&self->scratch);
+    self->magic = 0;
+    mem_free (self);
+    *self_p = NULL;
+}
+
+const model_t *realtime_model (const realtime_t *self)
+{
+    return self->model;
+}
+
+void realtime_add (realtime_t *self, const batch_t *batch)
+{
+    CHECK_OBJECT (self, REALTIME_MAGIC);
+    epoch_t *epoch = newest (self);
+    CHECK (batch->rows == 0 || batch->offset[0] >= epoch->cut);
+    for (size_t i = 0; i < self->plans_count; i++) {
+        arena_reset (self->scratch);
+        projection_t rows = plan_project (self->plans[i], batch, self->scratch);
+        timeline_add (epoch->timelines[i], &rows);
+    }
+    epoch->events += batch->rows;
+}
+
+void realtime_cut (realtime_t *self, uint64_t offset)
+{
+    CHECK_OBJECT (self, REALTIME_MAGIC);
+    CHECK (offset >= newest (self)->cut);
+    if (offset > newest (self)->cut)
+        epoch_start (self, offset);
+}
+
+void realtime_trim (realtime_t *self, uint64_t base)
+{
+    CHECK_OBJECT (self, REALTIME_MAGIC);
+    size_t gone = 0;
+    while (gone + 1 < self->epochs_count && self->epochs[gone + 1].cut <= base)
+        epoch_end (self, &self->epochs[gone++]);
+    self->epochs_count -= gone;
+    memmove (self->epochs, self->epochs + gone, self->epochs_count * sizeof *self->epochs);
+}
+
+static bool holds_cut (const realtime_t *self, uint64_t cut)
+{
+    for (size_t i = 0; i < self->epochs_count; i++)
+        if (self->epochs[i].cut == cut)
+            return true;
+    return false;
+}
+
+status_t realtime_find (const realtime_t *self, text_t view, uint64_t plan_hash, uint64_t cut,
+                        size_t *view_index, error_t *error)
+{
+    CHECK_OBJECT (self, REALTIME_MAGIC);
+    size_t i = 0;
+    while (i < self->plans_count && !text_is (view, self->plans[i]->view))
+        i++;
+    if (i == self->plans_count || self->plans[i]->hash != plan_hash)
+        return error_set (error, STATUS_STALE,
+                          "the real-time view of " TEXT_FORMAT " is of other definitions",
+                          TEXT_ARGS (view));
+    if (!holds_cut (self, cut))
+        return error_set (error, STATUS_STALE, "no real-time epoch starts at cut %" PRIu64, cut);
+    *view_index = i;
+    return STATUS_OK;
+}
+
+const plan_t *realtime_plan (const realtime_t *self, size_t view_index)
+{
+    CHECK (view_index < self->plans_count);
+    return self->plans[view_index];
+}
+
+void realtime_merge (realtime_t *self, size_t view_index, uint64_t cut, text_t key, int64_t as_of,
+                     answer_t *answer)
+{
+    CHECK (view_index < self->plans_count);
+    for (size_t i = self->epochs_count; i-- > 0 && self->epochs[i].cut >= cut;)
+        timeline_merge (self->epochs[i].timelines[view_index], key, as_of, answer);
+}
+
+void realtime_cuts (const realtime_t *self, void (*each) (void *arg, uint64_t cut), void *arg)
+{
+    for (size_t i = 0; i < self->epochs_count; i++)
+        each (arg, self->epochs[i].cut);
+}
+
+uint64_t realtime_events (const realtime_t *self)
+{
+    uint64_t events = 0;
+    for (size_t i = 0; i < self->epochs_count; i++)
+        events += self->epochs[i].events;
+    return events;
+}
+
+size_t realtime_memory (const realtime_t *self)
+{
+    size_t bytes = arena_held (self->scratch);
+    for (size_t i = 0; i < self->epochs_count; i++)
+        for (size_t v = 0; v < self->plans_count; v++)
+            bytes += timeline_memory (self->epochs[i].timelines[v]);
+    return bytes;
+}

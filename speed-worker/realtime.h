@@ -1,0 +1,45 @@
+/* realtime.h - the real-time views of one keyed log in one partition.
+ *
+ * A list of epochs, each from one cut to the next, each with a timeline per view. It is built by
+ * replaying the log (on a job) or by applying what became durable (on the loop): the same calls. */
+#ifndef WEIR_SPEED_WORKER_REALTIME_H
+#define WEIR_SPEED_WORKER_REALTIME_H
+
+#include "feature/answer.h"
+#include "member/model.h"
+
+typedef struct realtime realtime_t;
+
+/* Views of log `log_name` in `model`, starting with one epoch at `base`. Borrows `model`: the
+ * holder keeps a reference for as long. */
+realtime_t *realtime_new (const model_t *model, const char *log_name, uint64_t base);
+void realtime_destroy (realtime_t **self_p);
+
+const model_t *realtime_model (const realtime_t *self);
+
+/* Adds events, which come in the order of their offsets, to the newest epoch. `batch` has keys. */
+void realtime_add (realtime_t *self, const batch_t *batch);
+
+/* A cut at `offset`: a new epoch starts there. */
+void realtime_cut (realtime_t *self, uint64_t offset);
+
+/* Drops the epochs that end at or below `base`. */
+void realtime_trim (realtime_t *self, uint64_t base);
+
+/* Can it answer for exactly what is at or above `cut`, with the view's plan of that hash? On OK
+ * *view is the index to give realtime_merge. STALE otherwise, saying what differs. */
+MUST_CHECK status_t realtime_find (const realtime_t *self, text_t view, uint64_t plan_hash,
+                                   uint64_t cut, size_t *view_index, error_t *error);
+const plan_t *realtime_plan (const realtime_t *self, size_t view_index);
+
+/* Merges the key's events at positions from `cut` on into `answer`. */
+void realtime_merge (realtime_t *self, size_t view_index, uint64_t cut, text_t key, int64_t as_of,
+                     answer_t *answer);
+
+/* Calls `each` with every cut at which an epoch starts, ascending. */
+void realtime_cuts (const realtime_t *self, void (*each) (void *arg, uint64_t cut), void *arg);
+
+uint64_t realtime_events (const realtime_t *self); /* once per event, not per view */
+size_t realtime_memory (const realtime_t *self);
+
+#endif
