@@ -1,6 +1,6 @@
 /* expr.h - the expression language: parsed and typed once, evaluated a column at a time.
  *
- * Grammar and semantics: docs/definitions.md. Null is SQL's (three-valued logic; comparison and
+ * Grammar and semantics: docs/expressions.md. Null is SQL's (three-valued logic; comparison and
  * arithmetic with null give null; division by zero is null; `/` gives float64; int64 overflow gives
  * null). Strings are compared as bytes. There is one evaluator for every layer. */
 #ifndef WEIR_EXPR_EXPR_H
@@ -12,7 +12,7 @@
 enum {
     EXPR_TEXT_MAX = 4096, /* bytes of source */
     EXPR_NODES_MAX = 512,
-    EXPR_DEPTH_MAX = 64,
+    EXPR_DEPTH_MAX = 64, /* parentheses, calls and lists inside one another */
 };
 
 typedef struct expr expr_t;
@@ -28,7 +28,8 @@ typedef struct expr_scope {
 
 /* Parses and types all of `text`. On failure the message says what was expected, and *at is the
  * byte offset of the mistake (for file:line:column), `error` the sentence. The expression owns all
- * it needs; free it with expr_destroy. */
+ * it needs; free it with expr_destroy. A NULL scope knows no names. `now` and dotted names
+ * (`sender.amount`) are looked up like any other. */
 MUST_CHECK status_t expr_parse (text_t text, const expr_scope_t *scope, expr_t **expr, size_t *at,
                                 error_t *error);
 void expr_destroy (expr_t **self_p);
@@ -38,7 +39,7 @@ type_t expr_type (const expr_t *self);
 
 /* Appends the canonical text: one spelling for every way of writing the same tree (blanks,
  * parentheses, durations in µs, keywords in lower case). Equal canonical texts mean equal
- * expressions; versions are hashed from it. */
+ * expressions; versions are hashed from it. At most EXPR_TEXT_MAX bytes, and it parses again. */
 void expr_format (const expr_t *self, buf_t *out);
 
 /* Calls `each` for every column that the expression reads, once a column. */
@@ -82,8 +83,8 @@ token_t lexer_next (lexer_t *lexer);
 MUST_CHECK status_t expr_parse_prefix (lexer_t *lexer, const expr_scope_t *scope, expr_t **expr,
                                        size_t *at, error_t *error);
 
-/* Is the word reserved (and, or, not, is, null, distinct, from, in, over, where, by, delay,
- * default, lifetime, rows, true, false, time, case, when, then, else, end, now)? */
+/* Is the word, in any case, reserved (and, or, not, is, null, distinct, from, in, over, where, by,
+ * delay, default, lifetime, rows, true, false, time, case, when, then, else, end, now)? */
 bool expr_is_keyword (text_t word);
 
 #endif

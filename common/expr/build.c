@@ -1,0 +1,321 @@
+#include "expr/build.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+
+const char *const binary_text[BINARY_COUNT] = {
+#define X(name, text, precedence) text,
+    BINARY_TABLE (X)
+#undef X
+};
+
+const precedence_t binary_precedence[BINARY_COUNT] = {
+#define X(name, text, precedence) precedence,
+    BINARY_TABLE (X)
+#undef X
+};
+
+/* What arithmetic there is. A null operand takes the first row that fits the other one, so rows in
+ * which both have one type come first; so does an int64 beside a float64, after all exact fits. */
+static const struct rule {
+    binary_t binary;
+    type_t left, right, result;
+    kernel_t *kernel;
+} rules[] = {
+    { BINARY_ADD, TYPE_INT64, TYPE_INT64, TYPE_INT64, eval_add_int },
+    { BINARY_ADD, TYPE_FLOAT64, TYPE_FLOAT64, TYPE_FLOAT64, eval_add_float },
+    { BINARY_ADD, TYPE_DURATION, TYPE_DURATION, TYPE_DURATION, eval_add_int },
+    { BINARY_ADD, TYPE_TIMESTAMP, TYPE_DURATION, TYPE_TIMESTAMP, eval_add_int },
+    { BINARY_ADD, TYPE_DURATION, TYPE_TIMESTAMP, TYPE_TIMESTAMP, eval_add_int },
+    { BINARY_SUBTRACT, TYPE_INT64, TYPE_INT64, TYPE_INT64, eval_subtract_int },
+    { BINARY_SUBTRACT, TYPE_FLOAT64, TYPE_FLOAT64, TYPE_FLOAT64, eval_subtract_float },
+    { BINARY_SUBTRACT, TYPE_DURATION, TYPE_DURATION, TYPE_DURATION, eval_subtract_int },
+    { BINARY_SUBTRACT, TYPE_TIMESTAMP, TYPE_TIMESTAMP, TYPE_DURATION, eval_subtract_int },
+    { BINARY_SUBTRACT, TYPE_TIMESTAMP, TYPE_DURATION, TYPE_TIMESTAMP, eval_subtract_int },
+    { BINARY_MULTIPLY, TYPE_INT64, TYPE_INT64, TYPE_INT64, eval_multiply_int },
+    { BINARY_MULTIPLY, TYPE_FLOAT64, TYPE_FLOAT64, TYPE_FLOAT64, eval_multiply_float },
+    { BINARY_MULTIPLY, TYPE_DURATION, TYPE_INT64, TYPE_DURATION, eval_multiply_int },
+    { BINARY_MULTIPLY, TYPE_INT64, TYPE_DURATION, TYPE_DURATION, eval_multiply_int },
+    { BINARY_DIVIDE, TYPE_INT64, TYPE_INT64, TYPE_FLOAT64, eval_divide_int },
+    { BINARY_DIVIDE, TYPE_FLOAT64, TYPE_FLOAT64, TYPE_FLOAT64, eval_divide_float },
+    { BINARY_DIVIDE, TYPE_DURATION, TYPE_DURATION, TYPE_FLOAT64, eval_divide_int },
+    { BINARY_REMAINDER, TYPE_INT64, TYPE_INT64, TYPE_INT64, eval_remainder_int },
+    { BINARY_REMAINDER, TYPE_FLOAT64, TYPE_FLOAT64, TYPE_FLOAT64, eval_remainder_float },
+};
+
+enum { RULES = sizeof rules / sizeof *rules };
+
+const char *build_type_name (type_t type)
+{
+    return type == TYPE_NONE ? "null" : type_word (type);
+}
+
+static bool is_number (type_t type)
+{
+    return type == TYPE_INT64 || type == TYPE_FLOAT64;
+}
+
+node_t *build_operand (builder_t *self, size_t depth)
+{
+    CHECK (depth < self->stack_count);
+    return &self->nodes[self->stack[self->stack_count - 1 - depth]];
+}
+
+status_t build_node (builder_t *self, node_kind_t kind, type_t type, size_t count, size_t at,
+                     node_t **node_p)
+{
+    self->at = at;
+    if (self->nodes_count == EXPR_NODES_MAX)
+        return error_set (self->error, STATUS_TOO_LARGE,
+                          "the expression has more than %d operators and operands", EXPR_NODES_MAX);
+    CHECK (count <= self->stack_count);
+    self->stack_count = (uint16_t)(self->stack_count - count);
+    node_t *node = &self->nodes[self->nodes_count];
+    *node = (node_t){ .kind = kind,
+                      .type = type,
+                      .constant = kind != NODE_FIELD,
+                      .strict = true,
+                      .first = self->args_count,
+                      .count = (uint16_t)count,
+                      .at = (uint32_t)at,
+                      .start = (uint32_t)at };
+    for (size_t i = 0; i < count; i++) {
+        uint16_t arg = self->stack[self->stack_count + i];
+        self->args[self->args_count++] = arg;
+        node->constant = node->constant && self->nodes[arg].constant;
+        if (self->nodes[arg].start < node->start)
+            node->start = self->nodes[arg].start;
+    }
+    self->stack[self->stack_count++] = self->nodes_count++;
+    *node_p = node;
+    return STATUS_OK;
+}
+
+status_t build_widen (builder_t *self, size_t depth)
+{
+    const node_t *narrow = build_operand (self, depth);
+    if (narrow->type != TYPE_INT64)
+        return STATUS_OK;
+    /* build_node works on the top of the stack: bring the operand there and the node back. */
+    uint16_t *place = &self->stack[self->stack_count - 1 - depth];
+    uint16_t *top = &self->stack[self->stack_count - 1];
+    uint16_t moved = *place;
+    *place = *top;
+    *top = moved;
+    node_t *node;
+    status_t status = build_node (self, NODE_WIDEN, TYPE_FLOAT64, 1, narrow->start, &node);
+    if (status != STATUS_OK)
+        return status;
+    node->kernel = eval_widen;
+    moved = *top;
+    *top = *place;
+    *place = moved;
+    return STATUS_OK;
+}
+
+status_t build_literal (builder_t *self, const value_t *value, size_t at)
+{
+    node_t *node;
+    type_t type = value->null ? TYPE_NONE : value->type;
+    status_t status = build_node (self, NODE_LITERAL, type, 0, at, &node);
+    if (status != STATUS_OK)
+        return status;
+    node->literal = *value;
+    if (type == TYPE_STRING)
+        node->literal.s = arena_text (self->arena, value->s);
+    return STATUS_OK;
+}
+
+status_t build_field (builder_t *self, text_t name, type_t type, uint32_t column, size_t at)
+{
+    node_t *node;
+    status_t status = build_node (self, NODE_FIELD, type, 0, at, &node);
+    if (status != STATUS_OK)
+        return status;
+    node->field.name = arena_text (self->arena, name);
+    node->field.column = column;
+    return STATUS_OK;
+}
+
+/* Makes a literal number negative in its place; false when it is something else. */
+static bool negate_literal (node_t *node, size_t start)
+{
+    if (node->kind != NODE_LITERAL)
+        return false;
+    value_t *value = &node->literal;
+    if (node->type == TYPE_FLOAT64)
+        value->f = value_float (-value->f);
+    else if ((node->type == TYPE_INT64 || node->type == TYPE_DURATION) && value->i != INT64_MIN)
+        value->i = -value->i;
+    else
+        return false;
+    node->at = node->start = (uint32_t)start;
+    return true;
+}
+
+status_t build_negate (builder_t *self, size_t start)
+{
+    if (negate_literal (build_operand (self, 0), start))
+        return STATUS_OK;
+    type_t type = build_operand (self, 0)->type;
+    if (!is_number (type) && type != TYPE_DURATION && type != TYPE_NONE) {
+        self->at = start;
+        return error_set (self->error, STATUS_INVALID, "'-' cannot take %s",
+                          build_type_name (type));
+    }
+    node_t *node;
+    status_t status = build_node (self, NODE_NEGATE, type, 1, start, &node);
+    if (status == STATUS_OK)
+        node->kernel = type == TYPE_FLOAT64 ? eval_negate_float : eval_negate_int;
+    return status;
+}
+
+status_t build_not (builder_t *self, size_t at)
+{
+    type_t type = build_operand (self, 0)->type;
+    if (type != TYPE_BOOL && type != TYPE_NONE) {
+        self->at = at;
+        return error_set (self->error, STATUS_INVALID, "'not' takes bool, not %s",
+                          build_type_name (type));
+    }
+    node_t *node;
+    status_t status = build_node (self, NODE_NOT, TYPE_BOOL, 1, at, &node);
+    if (status == STATUS_OK)
+        node->kernel = eval_not;
+    return status;
+}
+
+static status_t add_binary (builder_t *self, binary_t binary, type_t type, bool strict, size_t at,
+                            kernel_t *kernel)
+{
+    node_t *node;
+    status_t status = build_node (self, NODE_BINARY, type, 2, at, &node);
+    if (status != STATUS_OK)
+        return status;
+    node->binary = binary;
+    node->strict = strict;
+    node->kernel = kernel;
+    return STATUS_OK;
+}
+
+static status_t build_logic (builder_t *self, binary_t binary, size_t at)
+{
+    type_t left = build_operand (self, 1)->type;
+    type_t right = build_operand (self, 0)->type;
+    if ((left != TYPE_BOOL && left != TYPE_NONE) || (right != TYPE_BOOL && right != TYPE_NONE)) {
+        self->at = at;
+        return error_set (self->error, STATUS_INVALID, "'%s' takes bool and bool, not %s and %s",
+                          binary_text[binary], build_type_name (left), build_type_name (right));
+    }
+    return add_binary (self, binary, TYPE_BOOL, false, at,
+                       binary == BINARY_AND ? eval_and : eval_or);
+}
+
+/* May the two types be compared? Fills the error when not. */
+static status_t check_comparable (builder_t *self, const char *what, type_t left, type_t right,
+                                  size_t at)
+{
+    if (left == right || left == TYPE_NONE || right == TYPE_NONE ||
+        (is_number (left) && is_number (right)))
+        return STATUS_OK;
+    self->at = at;
+    bool time_as_string = (left == TYPE_TIMESTAMP && right == TYPE_STRING) ||
+                          (left == TYPE_STRING && right == TYPE_TIMESTAMP);
+    return error_set (self->error, STATUS_INVALID, "'%s' cannot compare %s with %s%s", what,
+                      build_type_name (left), build_type_name (right),
+                      time_as_string ? "; a time is written time '2026-01-02T00:00:00Z'" : "");
+}
+
+static status_t build_comparison (builder_t *self, binary_t binary, size_t at)
+{
+    status_t status = check_comparable (self, binary_text[binary], build_operand (self, 1)->type,
+                                        build_operand (self, 0)->type, at);
+    if (status != STATUS_OK)
+        return status;
+    return add_binary (self, binary, TYPE_BOOL, false, at,
+                       binary == BINARY_DISTINCT ? eval_distinct : eval_compare);
+}
+
+static bool fits (type_t given, type_t wanted, bool widening)
+{
+    return given == wanted || given == TYPE_NONE ||
+           (widening && given == TYPE_INT64 && wanted == TYPE_FLOAT64);
+}
+
+static const struct rule *find_rule (binary_t binary, type_t left, type_t right)
+{
+    for (int widening = 0; widening <= 1; widening++) {
+        for (size_t i = 0; i < RULES; i++) {
+            const struct rule *rule = &rules[i];
+            if (rule->binary == binary && fits (left, rule->left, widening) &&
+                fits (right, rule->right, widening))
+                return rule;
+        }
+    }
+    return NULL;
+}
+
+static status_t build_arithmetic (builder_t *self, binary_t binary, size_t at)
+{
+    type_t left = build_operand (self, 1)->type;
+    type_t right = build_operand (self, 0)->type;
+    const struct rule *rule = find_rule (binary, left, right);
+    if (rule == NULL) {
+        self->at = at;
+        return error_set (self->error, STATUS_INVALID, "'%s' cannot combine %s and %s",
+                          binary_text[binary], build_type_name (left), build_type_name (right));
+    }
+    status_t status = STATUS_OK;
+    if (rule->left == TYPE_FLOAT64)
+        status = build_widen (self, 1);
+    if (status == STATUS_OK && rule->right == TYPE_FLOAT64)
+        status = build_widen (self, 0);
+    if (status != STATUS_OK)
+        return status;
+    /* Of two nulls only `/` knows what it would have given. */
+    bool unknown = left == TYPE_NONE && right == TYPE_NONE && binary != BINARY_DIVIDE;
+    return add_binary (self, binary, unknown ? TYPE_NONE : rule->result, true, at, rule->kernel);
+}
+
+status_t build_binary (builder_t *self, binary_t binary, size_t at)
+{
+    switch (binary_precedence[binary]) {
+    case PRECEDENCE_OR:
+    case PRECEDENCE_AND:
+        return build_logic (self, binary, at);
+    case PRECEDENCE_COMPARE:
+        return build_comparison (self, binary, at);
+    default:
+        return build_arithmetic (self, binary, at);
+    }
+}
+
+status_t build_is_null (builder_t *self, size_t at)
+{
+    node_t *node;
+    status_t status = build_node (self, NODE_IS_NULL, TYPE_BOOL, 1, at, &node);
+    if (status != STATUS_OK)
+        return status;
+    node->strict = false;
+    node->kernel = eval_is_null;
+    return STATUS_OK;
+}
+
+status_t build_in (builder_t *self, size_t count, size_t at)
+{
+    type_t wanted = build_operand (self, count)->type;
+    for (size_t i = 0; i < count; i++) {
+        const node_t *element = build_operand (self, count - 1 - i);
+        status_t status = check_comparable (self, "in", wanted, element->type, element->start);
+        if (status != STATUS_OK)
+            return status;
+    }
+    node_t *node;
+    status_t status = build_node (self, NODE_IN, TYPE_BOOL, count + 1, at, &node);
+    if (status != STATUS_OK)
+        return status;
+    node->strict = false;
+    node->kernel = eval_in;
+    self->has_in = true;
+    return STATUS_OK;
+}
