@@ -1,0 +1,73 @@
+/* COUNT: the number of rows. Partial: varint of it. */
+#include "aggregate/partial.h"
+#include "aggregate/state_ops.h"
+
+typedef struct count {
+    uint64_t rows;
+} count_t;
+
+static size_t count_size (type_t input)
+{
+    (void)input;
+    return sizeof (count_t);
+}
+
+static void count_init (state_spec_t spec, void *acc)
+{
+    (void)spec;
+    *(count_t *)acc = (count_t){ 0 };
+}
+
+static void count_add (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place)
+{
+    (void)spec, (void)value, (void)place;
+    (void)rows_add (&((count_t *)acc)->rows, 1);
+}
+
+static void count_merge (state_spec_t spec, void *acc, const void *from)
+{
+    (void)spec;
+    (void)rows_add (&((count_t *)acc)->rows, ((const count_t *)from)->rows);
+}
+
+static bool count_merge_partial (state_spec_t spec, void *acc, text_t partial)
+{
+    (void)spec;
+    reader_t reader = reader_of (partial.data, partial.size);
+    uint64_t rows = partial_read_varint (&reader);
+    return !reader.bad && reader_left (&reader) == 0 && rows > 0 &&
+           rows_add (&((count_t *)acc)->rows, rows);
+}
+
+static void count_encode (state_spec_t spec, const void *acc, buf_t *out)
+{
+    (void)spec;
+    buf_put_varint (out, ((const count_t *)acc)->rows);
+}
+
+static bool count_is_empty (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    return ((const count_t *)acc)->rows == 0;
+}
+
+static status_t count_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
+                             value_t *value, error_t *error)
+{
+    (void)spec, (void)aggregate, (void)error;
+    final_int (value, (int64_t)((const count_t *)acc)->rows);
+    return STATUS_OK;
+}
+
+const state_ops_t state_ops_COUNT = {
+    .size = count_size,
+    .init = count_init,
+    .release = count_init,
+    .reset = count_init,
+    .add = count_add,
+    .merge = count_merge,
+    .merge_partial = count_merge_partial,
+    .encode = count_encode,
+    .is_empty = count_is_empty,
+    .final = count_final,
+};

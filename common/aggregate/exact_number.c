@@ -1,0 +1,215 @@
+#include "aggregate/exact_number.h"
+
+#include "base/check.h"
+
+#include <gmp.h>
+#include <math.h>
+
+_Static_assert(sizeof (mp_limb_t) == sizeof (uint64_t) && GMP_NAIL_BITS == 0, "limbs are 64 bits");
+_Static_assert(EXACT_SUM_ONE_BIT % 64 == 0, "the grid's limbs start at a multiple of 64 bits");
+
+enum {
+    QUOTIENT_BITS = 66,            /* more than 53 and a half bit, so that the rest is sticky */
+    ROOT_BITS = 2 * QUOTIENT_BITS, /* of the quotient under a root */
+    WORK_LIMBS = EXACT_NUMBER_LIMBS + 8
+};
+
+static void trim (exact_number_t *self)
+{
+    while (self->count > 0 && self->limb[self->count - 1] == 0)
+        self->count--;
+}
+
+void exact_number_of_sum (exact_number_t *self, const exact_sum_t *sum)
+{
+    exact_magnitude_t magnitude;
+    exact_sum_magnitude (sum, &magnitude);
+    self->negative = magnitude.negative;
+    self->base = magnitude.low / 2 - EXACT_SUM_ONE_BIT / 64;
+    unsigned odd = magnitude.low % 2u;
+    self->count = (magnitude.count + odd + 1) / 2;
+    memset (self->limb, 0, self->count * sizeof *self->limb);
+    for (unsigned i = 0; i < magnitude.count; i++)
+        self->limb[(i + odd) / 2] |= (uint64_t)magnitude.chunk[i] << 32 * ((i + odd) % 2);
+}
+
+void exact_number_of_int128 (exact_number_t *self, int128_t value)
+{
+    uint128_t magnitude = value < 0 ? 0 - (uint128_t)value : (uint128_t)value;
+    uint64_t limbs[2] = { (uint64_t)magnitude, (uint64_t)(magnitude >> 64) };
+    exact_number_of_limbs (self, limbs, 2);
+    self->negative = value < 0;
+}
+
+void exact_number_of_limbs (exact_number_t *self, const uint64_t *limbs, unsigned count)
+{
+    CHECK (count <= EXACT_NUMBER_LIMBS);
+    self->negative = false;
+    self->base = 0;
+    self->count = count;
+    memcpy (self->limb, limbs, count * sizeof *limbs);
+    trim (self);
+}
+
+/* Writes the limbs of a number that starts `offset` limbs up, with zeros around, to `count` limbs.
+ */
+static void place (uint64_t *to, unsigned count, const uint64_t *from, unsigned offset,
+                   unsigned size)
+{
+    memset (to, 0, count * sizeof *to);
+    memcpy (to + offset, from, size * sizeof *to);
+}
+
+bool exact_number_dispersion (exact_number_t *self, uint64_t rows, const exact_number_t *sum,
+                              const exact_number_t *squares)
+{
+    uint64_t scaled[EXACT_NUMBER_LIMBS + 1];
+    unsigned scaled_count = 0;
+    if (squares->count > 0) {
+        scaled[squares->count] = mpn_mul_1 (scaled, squares->limb, squares->count, rows);
+        scaled_count = squares->count + 1;
+    }
+    uint64_t square[EXACT_NUMBER_LIMBS];
+    unsigned square_count = 2 * sum->count;
+    if (square_count > EXACT_NUMBER_LIMBS)
+        return false;
+    if (sum->count > 0)
+        mpn_sqr (square, sum->limb, sum->count);
+
+    int square_base = 2 * sum->base;
+    int base = scaled_count == 0                                  ? square_base
+               : square_count == 0 || squares->base < square_base ? squares->base
+                                                                  : square_base;
+    unsigned scaled_offset = scaled_count == 0 ? 0 : (unsigned)(squares->base - base);
+    unsigned square_offset = square_count == 0 ? 0 : (unsigned)(square_base - base);
+    unsigned scaled_end = scaled_offset + scaled_count, square_end = square_offset + square_count;
+    unsigned count = scaled_end > square_end ? scaled_end : square_end;
+    if (count > EXACT_NUMBER_LIMBS)
+        return false;
+    uint64_t subtrahend[EXACT_NUMBER_LIMBS];
+    place (self->limb, count, scaled, scaled_offset, scaled_count);
+    place (subtrahend, count, square, square_offset, square_count);
+    self->negative = false;
+    self->base = base;
+    self->count = count;
+    if (count > 0 && mpn_sub_n (self->limb, self->limb, subtrahend, count) != 0)
+        return false;
+    trim (self);
+    return true;
+}
+
+/* Bits of a trimmed number. */
+static long bits_of (const uint64_t *limb, unsigned count)
+{
+    return count == 0 ? 0 : 64L * count - __builtin_clzll (limb[count - 1]);
+}
+
+/* The 64 bits from bit `at` on; beyond the number they are 0. */
+static uint64_t bits_at (const uint64_t *limb, unsigned count, long at)
+{
+    long index = at / 64;
+    unsigned shift = (unsigned)(at % 64);
+    uint64_t low = index < (long)count ? limb[index] : 0;
+    uint64_t high = index + 1 < (long)count ? limb[index + 1] : 0;
+    return shift == 0 ? low : low >> shift | high << (64 - shift);
+}
+
+/* Is any bit below bit `at` set? */
+static bool any_below (const uint64_t *limb, unsigned count, long at)
+{
+    for (unsigned i = 0; i < count && 64L * i < at; i++) {
+        long left = at - 64L * i;
+        uint64_t mask = left >= 64 ? UINT64_MAX : ((uint64_t)1 << left) - 1;
+        if ((limb[i] & mask) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Rounds the integer of the limbs, plus a bit more than nothing when `sticky`, times 2^exponent.
+ * A sticky number has over 53 bits. */
+static bool round_limbs (const uint64_t *limb, unsigned count, long exponent, bool sticky,
+                         bool negative, double *out)
+{
+    while (count > 0 && limb[count - 1] == 0)
+        count--;
+    if (count == 0) {
+        CHECK (!sticky);
+        *out = 0.0;
+        return true;
+    }
+    long top = exponent + bits_of (limb, count) - 1;
+    if (top > 1023)
+        return false;
+    long unit = top - 52 > -1074 ? top - 52 : -1074; /* exponent of the result's last bit */
+    double value;
+    if (unit <= exponent) {
+        CHECK (!sticky);
+        value = ldexp ((double)limb[0], (int)exponent);
+    } else {
+        long drop = unit - exponent;
+        uint64_t kept = bits_at (limb, count, drop);
+        bool half = (bits_at (limb, count, drop - 1) & 1) != 0;
+        if (half && ((kept & 1) != 0 || sticky || any_below (limb, count, drop - 1)))
+            kept++;
+        value = ldexp ((double)kept, (int)unit);
+    }
+    if (isinf (value))
+        return false;
+    *out = negative ? 0.0 - value : value;
+    return true;
+}
+
+bool exact_number_round (const exact_number_t *self, double *out)
+{
+    return round_limbs (self->limb, self->count, 64L * self->base, false, self->negative, out);
+}
+
+/* The quotient by divisor, with at least `bits` bits, in units of 2^(64 * *base). Returns its
+ * limbs; *rest says that it is a bit more. */
+static unsigned divide (const exact_number_t *self, uint128_t divisor, long bits,
+                        uint64_t *quotient, int *base, bool *rest)
+{
+    CHECK (divisor != 0);
+    uint64_t by[2] = { (uint64_t)divisor, (uint64_t)(divisor >> 64) };
+    unsigned by_count = by[1] != 0 ? 2 : 1;
+    long have = bits_of (self->limb, self->count) - bits_of (by, by_count);
+    unsigned zeros = have < bits ? (unsigned)((bits - have + 63) / 64) : 0;
+    unsigned count = self->count + zeros;
+    uint64_t work[WORK_LIMBS], remainder[2] = { 0, 0 };
+    CHECK (count <= WORK_LIMBS);
+    place (work, count, self->limb, zeros, self->count);
+    mpn_tdiv_qr (quotient, remainder, 0, work, count, by, by_count);
+    *rest = (remainder[0] | remainder[1]) != 0;
+    *base = self->base - (int)zeros;
+    count = count - by_count + 1;
+    while (count > 0 && quotient[count - 1] == 0)
+        count--;
+    return count;
+}
+
+bool exact_number_round_quotient (const exact_number_t *self, uint128_t divisor, double *out)
+{
+    *out = 0.0;
+    if (self->count == 0)
+        return true;
+    uint64_t quotient[WORK_LIMBS];
+    int base;
+    bool rest;
+    unsigned count = divide (self, divisor, QUOTIENT_BITS, quotient, &base, &rest);
+    return round_limbs (quotient, count, 64L * base, rest, self->negative, out);
+}
+
+bool exact_number_round_root (const exact_number_t *self, uint128_t divisor, double *out)
+{
+    CHECK (!self->negative);
+    *out = 0.0;
+    if (self->count == 0)
+        return true;
+    uint64_t quotient[WORK_LIMBS], root[WORK_LIMBS / 2 + 1];
+    int base;
+    bool rest;
+    unsigned count = divide (self, divisor, ROOT_BITS, quotient, &base, &rest);
+    bool inexact = mpn_sqrtrem (root, NULL, quotient, count) != 0;
+    return round_limbs (root, (count + 1) / 2, 32L * base, rest || inexact, false, out);
+}

@@ -1,0 +1,268 @@
+#include "aggregate/exact_sum.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+enum { ONE_BYTE = EXACT_SUM_ONE_BIT / 8, GRID_BYTES = EXACT_SUM_CHUNKS * 4 };
+
+void exact_sum_init (exact_sum_t *self)
+{
+    self->spill = NULL;
+    exact_sum_reset (self);
+}
+
+void exact_sum_release (exact_sum_t *self)
+{
+    mem_free (self->spill);
+    exact_sum_init (self);
+}
+
+void exact_sum_reset (exact_sum_t *self)
+{
+    self->low = 0;
+    self->span = 0;
+    self->pending = 0;
+}
+
+/* Makes chunks [low, high) held. Chunks that were not are 0. */
+static void hold (exact_sum_t *self, unsigned low, unsigned high)
+{
+    CHECK (high <= EXACT_SUM_CHUNKS);
+    if (self->span > 0) {
+        unsigned end = (unsigned)self->low + self->span;
+        low = low < self->low ? low : self->low;
+        high = high > end ? high : end;
+    } else {
+        self->low = (uint16_t)low;
+    }
+    unsigned span = high - low;
+    unsigned below = self->low - low;
+    int64_t *from = exact_sum_chunks (self);
+    if (span > EXACT_SUM_INLINE && self->spill == NULL)
+        self->spill = mem_alloc (EXACT_SUM_CHUNKS * sizeof *self->spill);
+    int64_t *to = exact_sum_chunks (self);
+    memmove (to + below, from, self->span * sizeof *to);
+    memset (to, 0, below * sizeof *to);
+    memset (to + below + self->span, 0, (span - below - self->span) * sizeof *to);
+    self->low = (uint16_t)low;
+    self->span = (uint16_t)span;
+}
+
+/* Brings every chunk but the last into [0, 2^32) and the last into [-2^31, 2^31). */
+static void propagate (exact_sum_t *self)
+{
+    self->pending = 0;
+    if (self->span == 0)
+        return;
+    int64_t *chunk = exact_sum_chunks (self);
+    unsigned last = self->span - 1u;
+    int64_t carry = 0;
+    for (unsigned i = 0; i < last; i++) {
+        int64_t value = chunk[i] + carry;
+        chunk[i] = value & UINT32_MAX;
+        carry = value >> 32;
+    }
+    int64_t value = chunk[last] + carry;
+    while (value != (int32_t)value) {
+        hold (self, self->low, (unsigned)self->low + self->span + 1);
+        chunk = exact_sum_chunks (self);
+        chunk[last++] = value & UINT32_MAX;
+        value >>= 32;
+    }
+    chunk[last] = value;
+}
+
+void exact_sum_reach (exact_sum_t *self, unsigned low, unsigned high)
+{
+    if (self->pending >= EXACT_SUM_PENDING_MAX)
+        propagate (self);
+    if (self->span == 0 || low < self->low || high > (unsigned)self->low + self->span)
+        hold (self, low, high);
+}
+
+/* Adds +-magnitude * 2^(bit - EXACT_SUM_ONE_BIT). */
+static void add_at (exact_sum_t *self, unsigned bit, uint128_t magnitude, bool negative)
+{
+    if (magnitude == 0)
+        return;
+    unsigned index = bit >> 5;
+    unsigned shift = bit & 31;
+    uint128_t rest = magnitude >> (32 - shift);
+    unsigned pieces = 1;
+    for (uint128_t left = rest; left != 0; left >>= 32)
+        pieces++;
+    exact_sum_reach (self, index, index + pieces);
+    int64_t *chunk = exact_sum_chunks (self) + (index - self->low);
+    int64_t sign = negative ? -1 : 0;
+    chunk[0] += ((int64_t)(uint32_t)(magnitude << shift) ^ sign) - sign;
+    for (unsigned i = 1; i < pieces; i++, rest >>= 32)
+        chunk[i] += ((int64_t)(uint32_t)rest ^ sign) - sign;
+    self->pending++;
+}
+
+/* Splits a finite number into mantissa * 2^(exponent - 1075); says whether it is negative. */
+static bool split (double value, uint64_t *mantissa, unsigned *exponent)
+{
+    uint64_t bits;
+    memcpy (&bits, &value, sizeof bits);
+    *exponent = (unsigned)(bits >> 52) & 0x7ffu;
+    CHECK (*exponent != 0x7ff);
+    *mantissa = bits & (((uint64_t)1 << 52) - 1);
+    if (*exponent == 0)
+        *exponent = 1;
+    else
+        *mantissa |= (uint64_t)1 << 52;
+    return bits >> 63 != 0;
+}
+
+void exact_sum_add_float_product (exact_sum_t *self, double a, double b)
+{
+    uint64_t mantissa_a, mantissa_b;
+    unsigned exponent_a, exponent_b;
+    bool negative_a = split (a, &mantissa_a, &exponent_a);
+    bool negative_b = split (b, &mantissa_b, &exponent_b);
+    add_at (self, exponent_a + exponent_b + EXACT_SUM_ONE_BIT - 2 * 1075,
+            (uint128_t)mantissa_a * mantissa_b, negative_a != negative_b);
+}
+
+void exact_sum_add_int128 (exact_sum_t *self, int128_t value)
+{
+    uint128_t magnitude = value < 0 ? 0 - (uint128_t)value : (uint128_t)value;
+    add_at (self, EXACT_SUM_ONE_BIT, magnitude, value < 0);
+}
+
+void exact_sum_add_int_product (exact_sum_t *self, int64_t a, int64_t b)
+{
+    exact_sum_add_int128 (self, (int128_t)a * b);
+}
+
+void exact_sum_merge (exact_sum_t *self, const exact_sum_t *from)
+{
+    if (from->span == 0)
+        return;
+    /* The chunks of `from` may be as far from propagated as its own additions made them. */
+    if (self->pending + from->pending + 1 > EXACT_SUM_PENDING_MAX)
+        propagate (self);
+    exact_sum_reach (self, from->low, (unsigned)from->low + from->span);
+    const int64_t *source = from->spill != NULL ? from->spill : from->inlined;
+    int64_t *chunk = exact_sum_chunks (self) + (from->low - self->low);
+    for (unsigned i = 0; i < from->span; i++)
+        chunk[i] += source[i];
+    self->pending += from->pending + 1;
+    if (self->pending > EXACT_SUM_PENDING_MAX)
+        propagate (self);
+}
+
+bool exact_sum_is_zero (const exact_sum_t *self)
+{
+    exact_magnitude_t magnitude;
+    exact_sum_magnitude (self, &magnitude);
+    return magnitude.count == 0;
+}
+
+/* Drops zero chunks at both ends. */
+static void trim (exact_magnitude_t *self)
+{
+    unsigned count = self->count;
+    while (count > 0 && self->chunk[count - 1] == 0)
+        count--;
+    unsigned zeros = 0;
+    while (zeros < count && self->chunk[zeros] == 0)
+        zeros++;
+    if (zeros > 0)
+        memmove (self->chunk, self->chunk + zeros, (count - zeros) * sizeof *self->chunk);
+    self->low = count == 0 ? 0 : (uint16_t)(self->low + zeros);
+    self->count = (uint16_t)(count - zeros);
+}
+
+void exact_sum_magnitude (const exact_sum_t *self, exact_magnitude_t *out)
+{
+    const int64_t *chunk = self->spill != NULL ? self->spill : self->inlined;
+    unsigned count = 0;
+    int64_t carry = 0;
+    for (; count < self->span; count++) {
+        int64_t value = chunk[count] + carry;
+        out->chunk[count] = (uint32_t)value;
+        carry = value >> 32;
+    }
+    for (; carry != 0 && carry != -1; carry >>= 32)
+        out->chunk[count++] = (uint32_t)carry;
+    out->low = self->low;
+    out->negative = carry < 0;
+    if (out->negative) {
+        /* The chunks say 2^(32 count) + sum: take them from 2^(32 count). */
+        uint64_t up = 1;
+        for (unsigned i = 0; i < count; i++) {
+            up += (uint32_t)~out->chunk[i];
+            out->chunk[i] = (uint32_t)up;
+            up >>= 32;
+        }
+        if (up != 0)
+            out->chunk[count++] = 1;
+    }
+    out->count = (uint16_t)count;
+    trim (out);
+}
+
+void exact_sum_encode (const exact_sum_t *self, buf_t *out)
+{
+    exact_magnitude_t magnitude;
+    exact_sum_magnitude (self, &magnitude);
+    unsigned count = magnitude.count;
+    if (count == 0) {
+        buf_put_u8 (out, 0);
+        return;
+    }
+    unsigned skip = (unsigned)__builtin_ctz (magnitude.chunk[0]) / 8;
+    unsigned unused = (unsigned)__builtin_clz (magnitude.chunk[count - 1]) / 8;
+    unsigned size = 4 * count - skip - unused;
+    buf_put_varint (out, size << 1 | (magnitude.negative ? 1u : 0u));
+    buf_put_zigzag (out, 4 * (int)magnitude.low + (int)skip - ONE_BYTE);
+    uint8_t *bytes = buf_extend (out, size);
+    if (bytes == NULL)
+        return;
+    for (unsigned i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(magnitude.chunk[(skip + i) / 4] >> 8 * ((skip + i) % 4));
+}
+
+/* The canonical form and the range, for `size` > 0 bytes that stand for integer * 2^(8 place). */
+static bool is_canonical (const uint8_t *bytes, unsigned size, int place, bool negative,
+                          exact_range_t range)
+{
+    if (bytes[0] == 0 || bytes[size - 1] == 0 || (negative && !range.is_signed))
+        return false;
+    int lowest = 8 * place + __builtin_ctz (bytes[0]);
+    int highest = 8 * (place + (int)size) - (__builtin_clz (bytes[size - 1]) - 24);
+    return lowest >= range.lowest && highest <= range.highest;
+}
+
+bool exact_sum_merge_encoded (exact_sum_t *self, reader_t *reader, exact_range_t range)
+{
+    uint64_t header = partial_read_varint (reader);
+    if (reader->bad || header > 2 * GRID_BYTES + 1 || header == 1)
+        return false;
+    if (header == 0)
+        return true;
+    unsigned size = (unsigned)header >> 1;
+    bool negative = (header & 1) != 0;
+    int64_t place = partial_read_zigzag (reader);
+    const uint8_t *bytes = reader_bytes (reader, size);
+    if (reader->bad || place < -ONE_BYTE || place > GRID_BYTES - ONE_BYTE - (int)size ||
+        !is_canonical (bytes, size, (int)place, negative, range))
+        return false;
+
+    unsigned at = (unsigned)(place + ONE_BYTE);
+    exact_sum_reach (self, at / 4, (at + size - 1) / 4 + 1);
+    int64_t *chunk = exact_sum_chunks (self) + (at / 4 - self->low);
+    int64_t sign = negative ? -1 : 0;
+    unsigned end = size + at % 4;
+    for (unsigned i = at % 4, next; i < end; i = next) {
+        next = (i / 4 + 1) * 4 < end ? (i / 4 + 1) * 4 : end;
+        uint32_t word = 0;
+        for (unsigned j = i; j < next; j++)
+            word |= (uint32_t)*bytes++ << 8 * (j % 4);
+        chunk[i / 4] += ((int64_t)word ^ sign) - sign;
+    }
+    self->pending++;
+    return true;
+}

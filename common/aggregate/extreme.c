@@ -1,0 +1,107 @@
+/* MIN, MAX: the least or greatest value in the order of value_compare.
+ *
+ * Partial: the value as in held_value.h. */
+#include "aggregate/held_value.h"
+#include "aggregate/state_ops.h"
+
+typedef struct extreme {
+    held_value_t value;
+    bool present;
+} extreme_t;
+
+static size_t extreme_size (type_t input)
+{
+    return held_value_is_type (input) ? sizeof (extreme_t) : 0;
+}
+
+static void extreme_init (state_spec_t spec, void *acc)
+{
+    (void)spec;
+    extreme_t *self = acc;
+    held_value_init (&self->value);
+    self->present = false;
+}
+
+static void extreme_release (state_spec_t spec, void *acc)
+{
+    extreme_t *self = acc;
+    held_value_release (spec.input, &self->value);
+    self->present = false;
+}
+
+static void extreme_reset (state_spec_t spec, void *acc)
+{
+    (void)spec;
+    ((extreme_t *)acc)->present = false;
+}
+
+/* Takes a value in its stored form. */
+static void take (state_spec_t spec, extreme_t *self, const value_t *value)
+{
+    if (self->present) {
+        value_t held = held_value_get (spec.input, &self->value);
+        int order = value_compare (value, &held);
+        if (spec.kind == STATE_MIN ? order >= 0 : order <= 0)
+            return;
+    }
+    held_value_set (&self->value, value);
+    self->present = true;
+}
+
+static void extreme_add (state_spec_t spec, void *acc, const value_t *value,
+                         const row_place_t *place)
+{
+    (void)place;
+    value_t form = held_value_form (value);
+    take (spec, acc, &form);
+}
+
+static void extreme_merge (state_spec_t spec, void *acc, const void *from)
+{
+    const extreme_t *other = from;
+    if (!other->present)
+        return;
+    value_t value = held_value_get (spec.input, &other->value);
+    take (spec, acc, &value);
+}
+
+static bool extreme_merge_partial (state_spec_t spec, void *acc, text_t partial)
+{
+    reader_t reader = reader_of (partial.data, partial.size);
+    value_t value = held_value_read (spec.input, &reader);
+    if (reader.bad || reader_left (&reader) != 0)
+        return false;
+    take (spec, acc, &value);
+    return true;
+}
+
+static void extreme_encode (state_spec_t spec, const void *acc, buf_t *out)
+{
+    held_value_encode (spec.input, &((const extreme_t *)acc)->value, out);
+}
+
+static bool extreme_is_empty (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    return !((const extreme_t *)acc)->present;
+}
+
+static status_t extreme_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
+                               value_t *value, error_t *error)
+{
+    (void)aggregate, (void)error;
+    const extreme_t *self = acc;
+    if (self->present)
+        *value = held_value_get (spec.input, &self->value);
+    return STATUS_OK;
+}
+
+#define EXTREME_OPS                                                                                \
+    {                                                                                              \
+        .size = extreme_size, .init = extreme_init, .release = extreme_release,                    \
+        .reset = extreme_reset, .add = extreme_add, .merge = extreme_merge,                        \
+        .merge_partial = extreme_merge_partial, .encode = extreme_encode,                          \
+        .is_empty = extreme_is_empty, .final = extreme_final                                       \
+    }
+const state_ops_t state_ops_MIN = EXTREME_OPS;
+const state_ops_t state_ops_MAX = EXTREME_OPS;

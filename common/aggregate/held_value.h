@@ -1,0 +1,43 @@
+/* held_value.h - one value kept by a state, and its form in a partial. */
+#ifndef WEIR_AGGREGATE_HELD_VALUE_H
+#define WEIR_AGGREGATE_HELD_VALUE_H
+
+#include "base/value.h"
+
+/* Its type is the spec's input. A string's bytes are owned. */
+typedef struct held_value {
+    union {
+        int64_t i;
+        double f;
+        struct {
+            char *data;
+            uint32_t size;
+            uint32_t capacity;
+        } s;
+    };
+} held_value_t;
+
+/* May a value of this type be kept? */
+bool held_value_is_type (type_t type);
+
+void held_value_init (held_value_t *self);
+void held_value_release (type_t type, held_value_t *self);
+
+/* What would be kept of `value`: floats in the stored form, and strings over STRING_VALUE_MAX
+ * bytes, which only expressions make, cut to their longest beginning that fits and ends with a
+ * whole UTF-8 character. Borrows its bytes. */
+value_t held_value_form (const value_t *value);
+
+/* Keeps a copy of `value`, which is in that form. */
+void held_value_set (held_value_t *self, const value_t *value);
+
+/* The value, borrowing its bytes. */
+value_t held_value_get (type_t type, const held_value_t *self);
+
+/* bool: one byte, 0 or 1. int64, timestamp: zigzag varint. float64: the 8 bytes of IEEE 754, least
+ * first; never -0.0, and one NaN. string: varint of the size, then the bytes. Reading makes the
+ * reader bad when the form is not canonical; the value borrows the reader's bytes. */
+void held_value_encode (type_t type, const held_value_t *self, buf_t *out);
+value_t held_value_read (type_t type, reader_t *reader);
+
+#endif

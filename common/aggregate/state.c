@@ -1,0 +1,101 @@
+#include "aggregate/state_ops.h"
+
+#include "base/check.h"
+
+static const struct kind {
+    const char *name;
+    const state_ops_t *ops;
+    bool large;
+} KINDS[] = {
+#define X(name, number, large) [STATE_##name] = { #name, &state_ops_##name, large },
+    STATE_TABLE (X)
+#undef X
+};
+
+static const struct kind *kind_of (state_kind_t kind)
+{
+    CHECK ((size_t)kind < sizeof KINDS / sizeof *KINDS);
+    CHECK (KINDS[kind].ops != NULL);
+    return &KINDS[kind];
+}
+
+static const state_ops_t *ops_of (state_spec_t spec)
+{
+    return kind_of (spec.kind)->ops;
+}
+
+bool state_is_large (state_kind_t kind)
+{
+    return kind_of (kind)->large;
+}
+
+size_t state_size (state_spec_t spec)
+{
+    size_t size = ops_of (spec)->size (spec.input);
+    CHECK (size > 0);
+    return (size + 15) & ~(size_t)15;
+}
+
+void state_init (state_spec_t spec, void *acc)
+{
+    ops_of (spec)->init (spec, acc);
+}
+
+void state_release (state_spec_t spec, void *acc)
+{
+    ops_of (spec)->release (spec, acc);
+}
+
+void state_reset (state_spec_t spec, void *acc)
+{
+    ops_of (spec)->reset (spec, acc);
+}
+
+void state_add (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place)
+{
+    CHECK (value == NULL || !value->null);
+    ops_of (spec)->add (spec, acc, value, place);
+}
+
+void state_merge (state_spec_t spec, void *acc, const void *from)
+{
+    ops_of (spec)->merge (spec, acc, from);
+}
+
+status_t state_merge_partial (state_spec_t spec, void *acc, text_t partial, error_t *error)
+{
+    const struct kind *kind = kind_of (spec.kind);
+    if (partial.size == 0 || kind->ops->merge_partial (spec, acc, partial))
+        return STATUS_OK;
+    return error_set (error, STATUS_CORRUPT,
+                      "these %u bytes are not a partial state of kind %s over %s", partial.size,
+                      kind->name, type_word (spec.input));
+}
+
+void state_encode (state_spec_t spec, const void *acc, buf_t *out)
+{
+    const state_ops_t *ops = ops_of (spec);
+    if (!ops->is_empty (spec, acc))
+        ops->encode (spec, acc, out);
+}
+
+bool state_is_empty (state_spec_t spec, const void *acc)
+{
+    return ops_of (spec)->is_empty (spec, acc);
+}
+
+status_t state_final (state_spec_t spec, const void *acc, aggregate_t aggregate, value_t *value,
+                      error_t *error)
+{
+    const aggregate_info_t *info = aggregate_info (aggregate);
+    CHECK (info->state == spec.kind);
+    *value =
+        (value_t){ .type = info->output != TYPE_NONE ? info->output : spec.input, .null = true };
+    return ops_of (spec)->final (spec, acc, aggregate, value, error);
+}
+
+status_t final_float_range (aggregate_t aggregate, error_t *error)
+{
+    return error_set (error, STATUS_RANGE, "%s: the exact result is past the largest float64",
+                      aggregate_info (aggregate)->word);
+}

@@ -1,0 +1,48 @@
+/* state_ops.h - what a state kind is inside the library: a row of functions.
+ *
+ * Each kind defines `const state_ops_t state_ops_<KIND>`; state.c finds it through STATE_TABLE. The
+ * functions are those of aggregate.h; what every kind needs is checked once in state.c: the spec is
+ * valid, `partial` is not empty, the aggregate is one of this kind, and `final` gets a *value that
+ * is null, of the output type. */
+#ifndef WEIR_AGGREGATE_STATE_OPS_H
+#define WEIR_AGGREGATE_STATE_OPS_H
+
+#include "aggregate/aggregate.h"
+
+typedef struct state_ops {
+    size_t (*size) (type_t input);
+    void (*init) (state_spec_t spec, void *acc);
+    void (*release) (state_spec_t spec, void *acc);
+    void (*reset) (state_spec_t spec, void *acc);
+    void (*add) (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place);
+    void (*merge) (state_spec_t spec, void *acc, const void *from);
+    /* False when the bytes are not canonical or not a state that rows can make. */
+    bool (*merge_partial) (state_spec_t spec, void *acc, text_t partial);
+    /* Only called when the state is not empty. */
+    void (*encode) (state_spec_t spec, const void *acc, buf_t *out);
+    bool (*is_empty) (state_spec_t spec, const void *acc);
+    status_t (*final) (state_spec_t spec, const void *acc, aggregate_t aggregate, value_t *value,
+                       error_t *error);
+} state_ops_t;
+
+#define X(name, number, large) extern const state_ops_t state_ops_##name;
+STATE_TABLE (X)
+#undef X
+
+/* Fills *value with a number that is not null. */
+static inline void final_int (value_t *value, int64_t number)
+{
+    value->null = false;
+    value->i = number;
+}
+
+static inline void final_float (value_t *value, double number)
+{
+    value->null = false;
+    value->f = value_float (number);
+}
+
+/* The message of a result past the largest float64. */
+MUST_CHECK status_t final_float_range (aggregate_t aggregate, error_t *error);
+
+#endif

@@ -1,0 +1,186 @@
+/* SUM: rows and their exact sum.
+ *
+ * Partial over int64: varint of rows, zigzag varint of the sum (up to 128 bits). Over float64: the
+ * rows as in float_rows.h, then the sum of the finite ones as in exact_sum.h. */
+#include "aggregate/exact_number.h"
+#include "aggregate/float_rows.h"
+#include "aggregate/state_ops.h"
+
+typedef struct int_sum {
+    uint64_t rows;
+    int128_t sum;
+} int_sum_t;
+
+typedef struct float_sum {
+    float_rows_t rows;
+    exact_sum_t sum;
+} float_sum_t;
+
+static size_t sum_size (type_t input)
+{
+    return input == TYPE_INT64     ? sizeof (int_sum_t)
+           : input == TYPE_FLOAT64 ? sizeof (float_sum_t)
+                                   : 0;
+}
+
+static void sum_init (state_spec_t spec, void *acc)
+{
+    if (spec.input == TYPE_INT64) {
+        *(int_sum_t *)acc = (int_sum_t){ 0 };
+    } else {
+        float_sum_t *self = acc;
+        self->rows = (float_rows_t){ 0 };
+        exact_sum_init (&self->sum);
+    }
+}
+
+static void sum_release (state_spec_t spec, void *acc)
+{
+    if (spec.input == TYPE_FLOAT64)
+        exact_sum_release (&((float_sum_t *)acc)->sum);
+}
+
+static void sum_reset (state_spec_t spec, void *acc)
+{
+    if (spec.input == TYPE_INT64) {
+        *(int_sum_t *)acc = (int_sum_t){ 0 };
+    } else {
+        float_sum_t *self = acc;
+        self->rows = (float_rows_t){ 0 };
+        exact_sum_reset (&self->sum);
+    }
+}
+
+static void sum_add (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place)
+{
+    (void)place;
+    if (spec.input == TYPE_INT64) {
+        int_sum_t *self = acc;
+        (void)rows_add (&self->rows, 1);
+        self->sum = int128_add (self->sum, value->i);
+    } else {
+        float_sum_t *self = acc;
+        if (!float_rows_add (&self->rows, value->f))
+            exact_sum_add_float (&self->sum, value->f);
+    }
+}
+
+static void sum_merge (state_spec_t spec, void *acc, const void *from)
+{
+    if (spec.input == TYPE_INT64) {
+        const int_sum_t *other = from;
+        if (rows_add (&((int_sum_t *)acc)->rows, other->rows))
+            ((int_sum_t *)acc)->sum = int128_add (((int_sum_t *)acc)->sum, other->sum);
+    } else {
+        const float_sum_t *other = from;
+        if (float_rows_merge (&((float_sum_t *)acc)->rows, &other->rows))
+            exact_sum_merge (&((float_sum_t *)acc)->sum, &other->sum);
+    }
+}
+
+static bool merge_int_partial (int_sum_t *self, text_t partial)
+{
+    reader_t reader = reader_of (partial.data, partial.size);
+    uint64_t rows = partial_read_varint (&reader);
+    int128_t sum = partial_read_int128 (&reader);
+    if (reader.bad || reader_left (&reader) != 0 || rows == 0 || rows > STATE_ROWS_MAX ||
+        sum < (int128_t)INT64_MIN * (int128_t)rows || sum > (int128_t)INT64_MAX * (int128_t)rows ||
+        !rows_add (&self->rows, rows))
+        return false;
+    self->sum = int128_add (self->sum, sum);
+    return true;
+}
+
+static bool merge_float_partial (float_sum_t *self, text_t partial)
+{
+    reader_t reader = reader_of (partial.data, partial.size);
+    float_rows_t rows = float_rows_read (&reader);
+    if (reader.bad || (float_rows_count_finite (&rows) == 0 && *reader.at != 0))
+        return false;
+    return exact_sum_merge_encoded (&self->sum, &reader, EXACT_RANGE_FLOATS) &&
+           reader_left (&reader) == 0 && float_rows_merge (&self->rows, &rows);
+}
+
+static bool sum_merge_partial (state_spec_t spec, void *acc, text_t partial)
+{
+    return spec.input == TYPE_INT64 ? merge_int_partial (acc, partial)
+                                    : merge_float_partial (acc, partial);
+}
+
+static void sum_encode (state_spec_t spec, const void *acc, buf_t *out)
+{
+    if (spec.input == TYPE_INT64) {
+        const int_sum_t *self = acc;
+        buf_put_varint (out, self->rows);
+        partial_put_int128 (out, self->sum);
+    } else {
+        const float_sum_t *self = acc;
+        float_rows_encode (&self->rows, out);
+        exact_sum_encode (&self->sum, out);
+    }
+}
+
+static bool sum_is_empty (state_spec_t spec, const void *acc)
+{
+    return (spec.input == TYPE_INT64 ? ((const int_sum_t *)acc)->rows
+                                     : ((const float_sum_t *)acc)->rows.rows) == 0;
+}
+
+static status_t final_int_sum (const int_sum_t *self, aggregate_t aggregate, value_t *value,
+                               error_t *error)
+{
+    if (aggregate == AGGREGATE_SUM) {
+        if (self->sum != (int64_t)self->sum)
+            return error_set (error, STATUS_RANGE, "sum: the exact result does not fit an int64");
+        final_int (value, (int64_t)self->sum);
+        return STATUS_OK;
+    }
+    exact_number_t number;
+    double mean;
+    exact_number_of_int128 (&number, self->sum);
+    if (!exact_number_round_quotient (&number, self->rows, &mean))
+        return final_float_range (aggregate, error);
+    final_float (value, mean);
+    return STATUS_OK;
+}
+
+static status_t final_float_sum (const float_sum_t *self, aggregate_t aggregate, value_t *value,
+                                 error_t *error)
+{
+    double result;
+    if (!float_rows_finite (&self->rows)) {
+        result = float_rows_sum (&self->rows);
+    } else {
+        exact_number_t number;
+        exact_number_of_sum (&number, &self->sum);
+        bool fits = aggregate == AGGREGATE_SUM
+                        ? exact_number_round (&number, &result)
+                        : exact_number_round_quotient (&number, self->rows.rows, &result);
+        if (!fits)
+            return final_float_range (aggregate, error);
+    }
+    final_float (value, result);
+    return STATUS_OK;
+}
+
+static status_t sum_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
+                           value_t *value, error_t *error)
+{
+    if (sum_is_empty (spec, acc))
+        return STATUS_OK;
+    return spec.input == TYPE_INT64 ? final_int_sum (acc, aggregate, value, error)
+                                    : final_float_sum (acc, aggregate, value, error);
+}
+
+const state_ops_t state_ops_SUM = {
+    .size = sum_size,
+    .init = sum_init,
+    .release = sum_release,
+    .reset = sum_reset,
+    .add = sum_add,
+    .merge = sum_merge,
+    .merge_partial = sum_merge_partial,
+    .encode = sum_encode,
+    .is_empty = sum_is_empty,
+    .final = sum_final,
+};

@@ -1,0 +1,66 @@
+/* Partials from files and peers: the first byte is the state kind, the second the input type, the
+ * rest the partial, given to a fresh accumulator. What is taken must be written back unchanged. */
+#include "aggregate/aggregate.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+
+static bool is_spec (state_spec_t spec)
+{
+    if (spec.kind == STATE_COUNT && spec.input == TYPE_NONE)
+        return true;
+    for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
+        const aggregate_info_t *info = aggregate_info ((aggregate_t)i);
+        if (info->state == spec.kind)
+            return spec.input > TYPE_NONE && (info->inputs >> spec.input & 1u) != 0;
+    }
+    return false;
+}
+
+static void finish_all (state_spec_t spec, const void *acc)
+{
+    for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
+        value_t value;
+        error_t error;
+        if (aggregate_info ((aggregate_t)i)->state != spec.kind)
+            continue;
+        status_t status = state_final (spec, acc, (aggregate_t)i, &value, &error);
+        CHECK (status == STATUS_OK || status == STATUS_RANGE || status == STATUS_CORRUPT);
+    }
+}
+
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+    if (size < 2 || size > AGGREGATE_PARTIAL_MAX)
+        return 0;
+    state_spec_t spec = { (state_kind_t)(data[0] % 16), (type_t)(data[1] % 8) };
+    if (!is_spec (spec))
+        return 0;
+    error_t error;
+    text_t partial = { (const char *)data + 2, (uint32_t)(size - 2) };
+    void *acc = mem_alloc (state_size (spec)), *both = mem_alloc (state_size (spec));
+    state_init (spec, acc);
+    state_init (spec, both);
+    status_t status = state_merge_partial (spec, acc, partial, &error);
+    CHECK (status == STATUS_OK || status == STATUS_CORRUPT);
+    if (status == STATUS_OK) {
+        buf_t out;
+        buf_init (&out, AGGREGATE_PARTIAL_MAX);
+        state_encode (spec, acc, &out);
+        CHECK (text_equal (partial, (text_t){ (const char *)out.data, (uint32_t)out.size }));
+        buf_release (&out);
+        finish_all (spec, acc);
+        for (int i = 0; i < 3; i++)
+            state_merge (spec, both, acc);
+        status = state_merge_partial (spec, both, partial, &error);
+        CHECK (status == STATUS_OK || status == STATUS_CORRUPT);
+        finish_all (spec, both);
+    }
+    state_release (spec, acc);
+    state_release (spec, both);
+    mem_free (acc);
+    mem_free (both);
+    return 0;
+}

@@ -1,0 +1,259 @@
+/* The superaccumulator and the rounding of what comes out, against GMP and MPFR. */
+#include "aggregate/exact_number.h"
+
+#include "reference.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+
+static double random_double (random_t *random)
+{
+    for (;;) {
+        uint64_t bits = random_next (random);
+        if (random_chance (random, 0.2))
+            bits &= ~(UINT64_C (0x7fe) << 52); /* subnormal, or just above */
+        double value;
+        memcpy (&value, &bits, sizeof value);
+        if (isfinite (value))
+            return value;
+    }
+}
+
+static void set_int128 (mpq_t number, int128_t value)
+{
+    mpz_t low;
+    mpz_init_set_ui (low, (uint64_t)value);
+    mpz_set_si (mpq_numref (number), (int64_t)(value >> 64));
+    mpz_mul_2exp (mpq_numref (number), mpq_numref (number), 64);
+    mpz_add (mpq_numref (number), mpq_numref (number), low);
+    mpz_set_ui (mpq_denref (number), 1);
+    mpz_clear (low);
+}
+
+/* Adds one random term to both. */
+static void add_term (random_t *random, exact_sum_t *sum, mpq_t expected)
+{
+    mpq_t term, factor;
+    mpq_init (term);
+    mpq_init (factor);
+    double a = random_double (random), b = random_double (random);
+    int64_t i = (int64_t)random_next (random) >> random_below (random, 64);
+    int64_t j = random_chance (random, 0.2) ? INT64_MIN : (int64_t)random_next (random);
+    switch (random_below (random, 4)) {
+    case 0:
+        exact_sum_add_float (sum, a);
+        mpq_set_d (term, a);
+        break;
+    case 1:
+        exact_sum_add_float_product (sum, a, b);
+        mpq_set_d (term, a);
+        mpq_set_d (factor, b);
+        mpq_mul (term, term, factor);
+        break;
+    case 2: {
+        int128_t wide = (int128_t)((uint128_t)random_next (random) << 64 | random_next (random));
+        wide >>= random_below (random, 128);
+        exact_sum_add_int128 (sum, wide);
+        set_int128 (term, wide);
+        break;
+    }
+    default:
+        exact_sum_add_int_product (sum, i, j);
+        set_int128 (term, (int128_t)i * j);
+    }
+    mpq_add (expected, expected, term);
+    mpq_clear (term);
+    mpq_clear (factor);
+}
+
+static void check_rounding (const exact_sum_t *sum, const mpq_t expected)
+{
+    exact_number_t number;
+    double ours = -1, theirs = -2;
+    exact_number_of_sum (&number, sum);
+    bool fits = exact_number_round (&number, &ours);
+    cr_assert_eq (fits, reference_round (expected, &theirs));
+    cr_assert (!fits || ours == theirs, "%a, expected %a", ours, theirs);
+}
+
+Test (exact_sum, of_any_terms_is_exact)
+{
+    random_t random;
+    random_seed (&random, 3);
+    for (int round = 0; round < 400; round++) {
+        exact_sum_t sum;
+        exact_sum_init (&sum);
+        mpq_t expected;
+        mpq_init (expected);
+        for (int terms = 0; terms < 12; terms++) {
+            add_term (&random, &sum, expected);
+            check_rounding (&sum, expected);
+        }
+        mpq_clear (expected);
+        exact_sum_release (&sum);
+    }
+}
+
+Test (exact_sum, keeps_its_carries_through_many_additions_and_merges)
+{
+    exact_sum_t sum, other;
+    exact_sum_init (&sum);
+    exact_sum_init (&other);
+    mpq_t expected, term;
+    mpq_init (expected);
+    mpq_init (term);
+    const double most = 0x1.fffffffffffffp+31; /* fills its chunks as far as one number can */
+    mpq_set_d (term, most);
+    for (int i = 0; i < 100000; i++) {
+        exact_sum_add_float (&sum, most);
+        mpq_add (expected, expected, term);
+    }
+    check_rounding (&sum, expected);
+    for (int i = 0; i < 60; i++) {
+        exact_sum_reset (&other);
+        exact_sum_merge (&other, &sum);
+        exact_sum_merge (&sum, &other);
+        mpq_add (expected, expected, expected);
+        check_rounding (&sum, expected);
+    }
+    for (int i = 0; i < 4000; i++) {
+        /* every one passes through a fresh sum, so none is propagated by additions */
+        exact_sum_reset (&other);
+        exact_sum_add_float (&other, -most);
+        exact_sum_merge (&other, &sum);
+        exact_sum_t swap = sum;
+        sum = other;
+        other = swap;
+        mpq_sub (expected, expected, term);
+    }
+    check_rounding (&sum, expected);
+    mpq_clear (expected);
+    mpq_clear (term);
+    exact_sum_release (&sum);
+    exact_sum_release (&other);
+}
+
+Test (exact_sum, encodings_depend_on_the_sum_alone)
+{
+    random_t random;
+    random_seed (&random, 4);
+    buf_t a, b;
+    buf_init (&a, 4096);
+    buf_init (&b, 4096);
+    exact_range_t wide = { -2176, 2176, true };
+    for (int round = 0; round < 400; round++) {
+        exact_sum_t sum, copy;
+        mpq_t unused;
+        mpq_init (unused);
+        exact_sum_init (&sum);
+        exact_sum_init (&copy);
+        for (uint64_t terms = random_below (&random, 6); terms > 0; terms--)
+            add_term (&random, &sum, unused);
+        buf_clear (&a);
+        exact_sum_encode (&sum, &a);
+        cr_assert (a.size <= EXACT_SUM_ENCODED_MAX);
+        /* through far-away detours that cancel */
+        exact_sum_add_float (&copy, 0x1p1000);
+        exact_sum_add_float_product (&copy, 0x1p-1074, 0x1p-1074);
+        reader_t reader = reader_of (a.data, a.size);
+        cr_assert (exact_sum_merge_encoded (&copy, &reader, wide));
+        cr_assert_eq (reader_left (&reader), 0);
+        exact_sum_add_float_product (&copy, -0x1p-1074, 0x1p-1074);
+        exact_sum_add_float (&copy, -0x1p1000);
+        buf_clear (&b);
+        exact_sum_encode (&copy, &b);
+        cr_assert_eq (a.size, b.size);
+        cr_assert (memcmp (a.data, b.data, a.size) == 0);
+        cr_assert_eq (exact_sum_is_zero (&copy), a.size == 1);
+        mpq_clear (unused);
+        exact_sum_release (&sum);
+        exact_sum_release (&copy);
+    }
+    buf_release (&a);
+    buf_release (&b);
+}
+
+Test (exact_sum, of_ordinary_numbers_needs_no_heap)
+{
+    exact_sum_t sum;
+    exact_sum_init (&sum);
+    for (int i = -60; i < 90; i++)
+        exact_sum_add_float_product (&sum, ldexp (1.1, i), ldexp (-1.3, i));
+    cr_assert_null (sum.spill);
+    exact_sum_release (&sum);
+}
+
+Test (exact_number, rounds_ties_to_even_and_subnormals_and_the_last_float)
+{
+    static const struct {
+        double terms[3];
+        double expected; /* infinity: past the largest */
+    } cases[] = {
+        { { 0x1p53, 1.0, 0.0 }, 0x1p53 },
+        { { 0x1p53, 1.0, 0x1p-1074 }, 0x1.0000000000001p53 },
+        { { 0x1p53, 3.0, 0.0 }, 0x1.0000000000002p53 },
+        { { 0x1p53, 3.0, -0x1p-1074 }, 0x1.0000000000001p53 },
+        { { 0x1.fffffffffffffp1023, 0x1p969, 0.0 }, 0x1.fffffffffffffp1023 },
+        { { 0x1.fffffffffffffp1023, 0x1p970, 0.0 }, INFINITY },
+        { { 0x1.fffffffffffffp1023, 0x1p970, -0x1p-1074 }, 0x1.fffffffffffffp1023 },
+        { { 0x1p-1022, -0x1p-1074, 0.0 }, 0x0.fffffffffffffp-1022 },
+        { { 1.0, -1.0, 0.0 }, 0.0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int sign = -1; sign <= 1; sign += 2) {
+            exact_sum_t sum;
+            exact_sum_init (&sum);
+            for (int j = 0; j < 3; j++)
+                exact_sum_add_float (&sum, sign * cases[i].terms[j]);
+            exact_number_t number;
+            double rounded = 0;
+            exact_number_of_sum (&number, &sum);
+            bool fits = exact_number_round (&number, &rounded);
+            cr_expect_eq (fits, isfinite (cases[i].expected), "case %zu", i);
+            cr_expect (!fits || rounded == sign * cases[i].expected, "case %zu: %a", i, rounded);
+            cr_expect (rounded != 0 || !signbit (rounded), "case %zu: minus zero", i);
+            exact_sum_release (&sum);
+        }
+    }
+}
+
+Test (exact_number, quotients_and_roots_are_correctly_rounded)
+{
+    random_t random;
+    random_seed (&random, 5);
+    for (int round = 0; round < 3000; round++) {
+        double x = fabs (random_double (&random));
+        uint128_t divisor = (uint128_t)random_next (&random) << 64 | random_next (&random);
+        divisor = (divisor >> random_below (&random, 128)) | 1;
+        bool square = random_chance (&random, 0.3);
+        exact_sum_t sum;
+        exact_sum_init (&sum);
+        mpq_t expected, by;
+        mpq_init (expected);
+        mpq_init (by);
+        mpq_set_d (expected, x);
+        if (square) { /* the root is a tie, or very near one */
+            exact_sum_add_float_product (&sum, x, x);
+            mpq_mul (expected, expected, expected);
+            divisor = 1;
+        } else {
+            exact_sum_add_float (&sum, x);
+        }
+        set_int128 (by, (int128_t)(divisor >> 1));
+        mpz_mul_2exp (mpq_numref (by), mpq_numref (by), 1);
+        mpz_add_ui (mpq_numref (by), mpq_numref (by), 1);
+        mpq_div (expected, expected, by);
+        exact_number_t number;
+        exact_number_of_sum (&number, &sum);
+        double ours = -1, theirs = -2;
+        bool fits = exact_number_round_quotient (&number, divisor, &ours);
+        cr_assert_eq (fits, reference_round (expected, &theirs));
+        cr_assert (!fits || ours == theirs, "%a, expected %a", ours, theirs);
+        fits = exact_number_round_root (&number, divisor, &ours);
+        cr_assert_eq (fits, reference_round_root (expected, &theirs));
+        cr_assert (!fits || ours == theirs, "%a, expected %a", ours, theirs);
+        mpq_clear (expected);
+        mpq_clear (by);
+        exact_sum_release (&sum);
+    }
+}

@@ -1,0 +1,167 @@
+/* Order and grouping change no bit, and every answer is the reference's. */
+#include "reference.h"
+
+#include "base/mem.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+enum { ROUNDS = 12, ROWS_MAX = 40, PARTS_MAX = 6 };
+
+static const char *say (state_spec_t spec, profile_t profile, uint64_t seed)
+{
+    static char text[128];
+    snprintf (text, sizeof text, "kind %d over %s, profile %d, seed %llu", (int)spec.kind,
+              type_word (spec.input), (int)profile, (unsigned long long)seed);
+    return text;
+}
+
+/* The rows cut into parts, each added up by itself, and the parts merged two by two in random
+ * order, each time through accumulators or through partials. */
+static void *merge_tree (state_spec_t spec, random_t *random, const row_t *rows, size_t count)
+{
+    void *part[PARTS_MAX];
+    size_t parts = 1 + (size_t)random_below (random, PARTS_MAX), from = 0;
+    for (size_t i = 0; i < parts; i++) {
+        size_t to = i + 1 == parts ? count : from + (size_t)random_below (random, count - from + 1);
+        part[i] = accumulator_new (spec);
+        accumulator_add (spec, part[i], rows + from, to - from);
+        from = to;
+    }
+    for (; parts > 1; parts--) {
+        size_t a = (size_t)random_below (random, parts - 1);
+        if (random_chance (random, 0.5)) {
+            state_merge (spec, part[a], part[parts - 1]);
+        } else {
+            buf_t bytes;
+            error_t error;
+            buf_init (&bytes, AGGREGATE_PARTIAL_MAX);
+            text_t partial = accumulator_partial (spec, part[parts - 1], &bytes);
+            cr_assert_eq (state_merge_partial (spec, part[a], partial, &error), STATUS_OK, "%s",
+                          error.text);
+            buf_release (&bytes);
+        }
+        accumulator_destroy (spec, &part[parts - 1]);
+    }
+    return part[0];
+}
+
+static void check_finals (state_spec_t spec, const void *acc, const row_t *rows, size_t count,
+                          const char *what)
+{
+    for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
+        aggregate_t aggregate = (aggregate_t)i;
+        const aggregate_info_t *info = aggregate_info (aggregate);
+        if (info->state != spec.kind)
+            continue;
+        value_t value;
+        error_t error;
+        answer_t expected = reference_answer (aggregate, spec.input, rows, count);
+        status_t status = state_final (spec, acc, aggregate, &value, &error);
+        cr_assert_eq (status, expected.range ? STATUS_RANGE : STATUS_OK, "%s of %s: status %s",
+                      info->word, what, status_word (status));
+        if (status == STATUS_OK)
+            cr_assert (value_equal (&value, &expected.value),
+                       "%s of %s: %d %.17g (%lld), expected %d %.17g (%lld)", info->word, what,
+                       value.null, value.f, (long long)value.i, expected.value.null,
+                       expected.value.f, (long long)expected.value.i);
+    }
+}
+
+static void check_rows (state_spec_t spec, profile_t profile, uint64_t seed, size_t most)
+{
+    random_t random;
+    random_seed (&random, seed);
+    arena_t *arena = arena_new (1 << 16);
+    size_t count = (size_t)random_below (&random, most + 1);
+    row_t *rows = rows_random (&random, arena, spec.input, profile, count);
+    const char *what = say (spec, profile, seed);
+    buf_t one, other;
+    buf_init (&one, AGGREGATE_PARTIAL_MAX);
+    buf_init (&other, AGGREGATE_PARTIAL_MAX);
+
+    void *acc = accumulator_new (spec);
+    accumulator_add (spec, acc, rows, count);
+    text_t partial = accumulator_partial (spec, acc, &one);
+    cr_assert_eq (partial.size == 0, count == 0, "%s", what);
+    cr_assert_eq (state_is_empty (spec, acc), count == 0, "%s", what);
+    cr_assert (state_is_large (spec.kind) || partial.size <= AGGREGATE_SMALL_MAX, "%s", what);
+    check_finals (spec, acc, rows, count, what);
+
+    for (int i = 0; i < 4; i++) {
+        rows_shuffle (&random, rows, count);
+        void *tree = merge_tree (spec, &random, rows, count);
+        cr_assert (text_equal (partial, accumulator_partial (spec, tree, &other)), "%s", what);
+        check_finals (spec, tree, rows, count, what);
+        accumulator_destroy (spec, &tree);
+    }
+    /* An accumulator that has been used is as good as new. */
+    state_reset (spec, acc);
+    cr_assert (state_is_empty (spec, acc), "%s", what);
+    accumulator_add (spec, acc, rows, count);
+    cr_assert (text_equal (partial, accumulator_partial (spec, acc, &other)), "%s", what);
+    accumulator_destroy (spec, &acc);
+    buf_release (&one);
+    buf_release (&other);
+    arena_destroy (&arena);
+}
+
+Test (aggregate, order_and_grouping_change_no_bit_and_answers_are_the_reference)
+{
+    for (state_spec_t spec = { 0 }; spec_next (&spec);)
+        for (unsigned profile = 0; profile < PROFILE_COUNT; profile++)
+            for (uint64_t seed = 0; seed < ROUNDS; seed++)
+                check_rows (spec, (profile_t)profile, seed, seed < 4 ? 3 : ROWS_MAX);
+}
+
+Test (aggregate, carries_and_registers_of_many_rows_are_kept)
+{
+    static const state_spec_t specs[] = { { STATE_SUM, TYPE_FLOAT64 },
+                                          { STATE_MOMENTS, TYPE_FLOAT64 },
+                                          { STATE_MOMENTS, TYPE_INT64 },
+                                          { STATE_DISTINCT_HLL, TYPE_INT64 },
+                                          { STATE_DISTINCT_HLL, TYPE_FLOAT64 } };
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
+        for (unsigned profile = 0; profile < PROFILE_COUNT; profile++)
+            for (uint64_t seed = 100; seed < 102; seed++)
+                check_rows (specs[i], (profile_t)profile, seed, 6000);
+}
+
+Test (aggregate, a_place_given_twice_still_has_one_answer)
+{
+    state_spec_t spec = { STATE_FIRST, TYPE_INT64 };
+    row_t rows[] = { { { .type = TYPE_INT64, .i = 7 }, { 5, 5, 5 } },
+                     { { .type = TYPE_INT64, .i = 3 }, { 5, 5, 5 } } };
+    for (int first = 0; first < 2; first++) {
+        spec.kind = first ? STATE_FIRST : STATE_LAST;
+        for (int swap = 0; swap < 2; swap++) {
+            void *acc = accumulator_new (spec);
+            accumulator_add (spec, acc, &rows[swap], 1);
+            accumulator_add (spec, acc, &rows[1 - swap], 1);
+            value_t value;
+            error_t error;
+            cr_assert_eq (
+                state_final (spec, acc, first ? AGGREGATE_FIRST : AGGREGATE_LAST, &value, &error),
+                STATUS_OK);
+            cr_assert_eq (value.i, first ? 3 : 7);
+            accumulator_destroy (spec, &acc);
+        }
+    }
+}
+
+Test (aggregate, strings_over_the_limit_are_cut_between_characters)
+{
+    state_spec_t spec = { STATE_MAX, TYPE_STRING };
+    char *bytes = mem_alloc (STRING_VALUE_MAX + 10);
+    memset (bytes, 'a', STRING_VALUE_MAX + 10);
+    memcpy (bytes + STRING_VALUE_MAX - 1, "\xc3\xa9", 2); /* an é across the limit */
+    value_t value = { .type = TYPE_STRING, .s = { bytes, STRING_VALUE_MAX + 10 } };
+    void *acc = accumulator_new (spec);
+    state_add (spec, acc, &value, NULL);
+    value_t kept;
+    error_t error;
+    cr_assert_eq (state_final (spec, acc, AGGREGATE_MAX, &kept, &error), STATUS_OK);
+    cr_assert_eq (kept.s.size, STRING_VALUE_MAX - 1);
+    accumulator_destroy (spec, &acc);
+    mem_free (bytes);
+}
