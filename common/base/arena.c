@@ -13,9 +13,10 @@
 #endif
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(ARENA_POISONS)
-#include <sanitizer/asan_interface.h>
-#define CLOSE_BYTES(data, size) ASAN_POISON_MEMORY_REGION (data, size)
-#define OPEN_BYTES(data, size)  ASAN_UNPOISON_MEMORY_REGION (data, size)
+void __asan_poison_memory_region (const volatile void *data, size_t size);
+void __asan_unpoison_memory_region (const volatile void *data, size_t size);
+#define CLOSE_BYTES(data, size) __asan_poison_memory_region (data, size)
+#define OPEN_BYTES(data, size)  __asan_unpoison_memory_region (data, size)
 #else
 #define CLOSE_BYTES(data, size) ((void)0)
 #define OPEN_BYTES(data, size)  ((void)0)

@@ -92,8 +92,41 @@ static bool is_word (text_t text, const char *word)
     return text.size == strlen (word) && strncasecmp (text.data, word, text.size) == 0;
 }
 
+/* Powers of ten that a float64 holds exactly, as far as they are used here. An integer below 2^53
+ * divided by one is correctly rounded (Clinger, How to Read Floating Point Numbers Accurately,
+ * 1990), which spares most numbers the long way. */
+static const double exact_tens[] = { 1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15 };
+
+/* Reads up to DBL_DIG digits with or without a point. False when there is more to the text. */
+static bool read_short_decimal (text_t text, double *value)
+{
+    int64_t digits = 0;
+    size_t after_point = 0;
+    bool point = false;
+    if (text.size > DBL_DIG + 1)
+        return false;
+    for (uint32_t i = 0; i < text.size; i++) {
+        if (is_digit (text.data[i])) {
+            digits = 10 * digits + (text.data[i] - '0');
+            after_point += point;
+        } else if (text.data[i] == '.') {
+            point = true;
+        } else {
+            return false;
+        }
+    }
+    if (!point && text.size > DBL_DIG)
+        return false;
+    *value = (double)digits / exact_tens[after_point];
+    return true;
+}
+
 static double read_decimal (text_t text)
 {
+    double short_value;
+    if (read_short_decimal (text, &short_value))
+        return short_value;
     char stack[FLOAT_STACK_TEXT];
     char *copy = text.size < sizeof stack ? stack : mem_alloc ((size_t)text.size + 1);
     memcpy (copy, text.data, text.size);
@@ -186,6 +219,37 @@ static decimal_t decimal_shortest (double value)
     return decimal_nearest (value, FLOAT_DIGITS_MAX);
 }
 
+/* The decimal of `value` when it has few places and at most DBL_DIG digits, as amounts of money do;
+ * it is then also the shortest. */
+static bool decimal_of_few_places (double value, decimal_t *decimal)
+{
+    enum { PLACES_MAX = 6 };
+    for (int places = 1; places <= PLACES_MAX; places++) {
+        double scaled = rint (value * exact_tens[places]);
+        if (scaled >= 1e15)
+            return false;
+        if (scaled / exact_tens[places] != value)
+            continue;
+        *decimal = (decimal_t){ 0 };
+        decimal->count =
+            snprintf (decimal->digits, sizeof decimal->digits, "%lld", (long long)scaled);
+        decimal->exponent = decimal->count - 1 - places;
+        return true;
+    }
+    return false;
+}
+
+static decimal_t decimal_of (double value)
+{
+    decimal_t decimal;
+    if (!decimal_of_few_places (value, &decimal)) {
+        locale_t before = uselocale (the_c_locale ());
+        decimal = decimal_shortest (value);
+        uselocale (before);
+    }
+    return decimal;
+}
+
 static void put_zeros (buf_t *out, int count)
 {
     for (int i = 0; i < count; i++)
@@ -235,9 +299,7 @@ void number_format_float (buf_t *out, double value)
     } else if (value < 1e15 && value == floor (value)) {
         buf_printf (out, "%lld.0", (long long)value);
     } else {
-        locale_t before = uselocale (the_c_locale ());
-        decimal_t decimal = decimal_shortest (value);
-        uselocale (before);
+        decimal_t decimal = decimal_of (value);
         bool point =
             decimal.exponent >= POINT_EXPONENT_MIN && decimal.exponent < POINT_EXPONENT_END;
         (point ? put_with_point : put_with_exponent) (out, &decimal);

@@ -43,7 +43,7 @@ typedef enum status {
         STATUS_COUNT
 } status_t;
 
-#define MUST_CHECK                 __attribute__ ((warn_unused_result))
+#define MUST_CHECK                     __attribute__ ((warn_unused_result))
 #define PRINTF_LIKE(text_at, first_at) __attribute__ ((format (printf, text_at, first_at)))
 
 enum { ERROR_TEXT_MAX = 1024 }; /* bytes, with the final NUL; longer messages are cut */

@@ -6,6 +6,7 @@
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static bool parses_int (const char *text, int64_t expected)
 {
@@ -65,6 +66,25 @@ Test (number, floats_are_read_in_every_spelling)
     cr_assert (parses_float ("-INF", -INFINITY));
     cr_assert (parses_float ("9007199254740993", 9007199254740992.0));
     cr_assert (parses_float ("2.2250738585072011e-308", 0x0.fffffffffffffp-1022));
+}
+
+/* Short texts take a way of their own; strtod is the judge. */
+Test (number, short_decimals_are_correctly_rounded)
+{
+    random_t random;
+    random_seed (&random, 12);
+    for (int i = 0; i < 100000; i++) {
+        char text[64];
+        int digits = (int)random_below (&random, 19) + 1, size = 0;
+        int point = (int)random_below (&random, 20);
+        for (int j = 0; j < digits; j++) {
+            if (j == point)
+                text[size++] = '.';
+            text[size++] = (char)('0' + random_below (&random, 10));
+        }
+        text[size] = '\0';
+        cr_assert (parses_float (text, strtod (text, NULL)), "%s", text);
+    }
 }
 
 Test (number, long_decimals_are_correctly_rounded)
@@ -132,9 +152,11 @@ static double any_float (random_t *random)
 {
     uint64_t bits = random_next (random);
     double value;
-    switch (random_below (random, 4)) {
+    switch (random_below (random, 5)) {
     case 0:
         return (double)(int64_t)(bits >> random_below (random, 64)) / 100;
+    case 3:
+        return (double)(bits >> random_below (random, 64)) / pow (10, (double)(bits % 9));
     case 1:
         return ldexp (1, (int)random_below (random, 2098) - 1074);
     case 2:
