@@ -1,0 +1,264 @@
+#include "block/column.h"
+
+#include "base/check.h"
+#include "block/ints.h"
+#include "block/texts.h"
+
+#include <math.h>
+
+enum { SCALED_POWER_MAX = 9 };
+
+static const double powers_of_ten[SCALED_POWER_MAX + 1] = { 1e0, 1e1, 1e2, 1e3, 1e4,
+                                                            1e5, 1e6, 1e7, 1e8, 1e9 };
+
+#define EXACT_INTEGER_MAX 9007199254740992.0 /* 2^53 */
+#define NAN_BITS          INT64_C (0x7ff8000000000000)
+
+static int64_t bits_of (double value)
+{
+    int64_t bits;
+    memcpy (&bits, &value, sizeof bits);
+    return bits;
+}
+
+static double from_bits (int64_t bits)
+{
+    double value;
+    memcpy (&value, &bits, sizeof value);
+    return value;
+}
+
+/* ---- bitmaps ---- */
+
+static void put_bitmap (buf_t *out, const uint8_t *bytes, size_t count)
+{
+    uint8_t *at = buf_extend (out, (count + 7) / 8);
+    if (at == NULL)
+        return;
+    memset (at, 0, (count + 7) / 8);
+    for (size_t i = 0; i < count; i++)
+        at[i / 8] = (uint8_t)(at[i / 8] | ((bytes[i] != 0) << (i % 8)));
+}
+
+/* Bits to bytes of 0 or 1, and how many are 1. False at a short input or set bits past the last. */
+static bool get_bitmap (reader_t *in, uint8_t *bytes, size_t count, size_t *ones)
+{
+    const uint8_t *at = reader_bytes (in, (count + 7) / 8);
+    if (at == NULL)
+        return false;
+    *ones = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = (at[i / 8] >> (i % 8)) & 1;
+        *ones += bytes[i];
+    }
+    return count % 8 == 0 || at[count / 8] >> (count % 8) == 0;
+}
+
+/* ---- bools ---- */
+
+static encoding_t bools_encode (buf_t *out, const int64_t *values, size_t count,
+                                const scratch_t *scratch)
+{
+    uint8_t *bytes = (uint8_t *)scratch->a;
+    size_t ones = 0;
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = values[i] != 0;
+        ones += bytes[i];
+    }
+    if (count == 0)
+        return ENCODING_PLAIN;
+    if (ones == 0 || ones == count) {
+        buf_put_u8 (out, ones == count);
+        return ENCODING_CONSTANT;
+    }
+    put_bitmap (out, bytes, count);
+    return ENCODING_BITMAP;
+}
+
+static bool bools_decode (reader_t *in, encoding_t encoding, int64_t *values, size_t count,
+                          const scratch_t *scratch)
+{
+    uint8_t *bytes = (uint8_t *)scratch->a;
+    if (encoding == ENCODING_PLAIN)
+        return count == 0;
+    if (encoding == ENCODING_CONSTANT) {
+        uint8_t value = reader_u8 (in);
+        for (size_t i = 0; i < count; i++)
+            values[i] = value;
+        return value <= 1;
+    }
+    size_t ones;
+    if (encoding != ENCODING_BITMAP || !get_bitmap (in, bytes, count, &ones))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        values[i] = bytes[i];
+    return true;
+}
+
+/* ---- floats ---- */
+
+/* The value as an integer over 10^power when that gives back the same bits. */
+static bool scaled_of (int64_t bits, unsigned power, int64_t *scaled)
+{
+    double product = from_bits (bits) * powers_of_ten[power];
+    if (!(fabs (product) < EXACT_INTEGER_MAX))
+        return false;
+    *scaled = llrint (product);
+    return bits_of ((double)*scaled / powers_of_ten[power]) == bits;
+}
+
+/* Numbers with a few decimals, as most amounts are, become integers. A power that a value needs
+ * does for all values before it as well, unless they leave 2^53. */
+static bool find_scale (const int64_t *bits, size_t count, int64_t *scaled, unsigned *power_p)
+{
+    unsigned power = 0;
+    for (size_t i = 0; i < count; i++)
+        while (!scaled_of (bits[i], power, &scaled[i]))
+            if (power++ == SCALED_POWER_MAX)
+                return false;
+    *power_p = power;
+    for (size_t i = 0; i < count; i++)
+        if (!scaled_of (bits[i], power, &scaled[i]))
+            return false;
+    return true;
+}
+
+/* `bits` is scratch->c. */
+static encoding_t floats_encode (buf_t *out, const int64_t *bits, size_t count,
+                                 const scratch_t *scratch)
+{
+    size_t start = out->size;
+    unsigned power;
+    if (count > 1 && find_scale (bits, count, scratch->a, &power)) {
+        buf_put_u8 (out, (uint8_t)power);
+        ints_put (out, scratch->a, count);
+        if (!out->bad && out->size - start < count * 6)
+            return ENCODING_SCALED;
+        if (!out->bad)
+            out->size = start;
+    }
+    return ints_encode (out, bits, count, scratch);
+}
+
+static bool floats_decode (reader_t *in, encoding_t encoding, double *values, size_t count,
+                           const scratch_t *scratch)
+{
+    if (encoding == ENCODING_SCALED) {
+        unsigned power = reader_u8 (in);
+        if (power > SCALED_POWER_MAX || !ints_get (in, scratch->c, count))
+            return false;
+        for (size_t i = 0; i < count; i++)
+            values[i] = (double)scratch->c[i] / powers_of_ten[power];
+        return true;
+    }
+    if (!ints_decode (in, encoding, scratch->c, count, scratch))
+        return false;
+    bool canonical = true;
+    for (size_t i = 0; i < count; i++) {
+        values[i] = from_bits (scratch->c[i]);
+        canonical &=
+            scratch->c[i] != INT64_MIN && (!isnan (values[i]) || scratch->c[i] == NAN_BITS);
+    }
+    return canonical;
+}
+
+/* ---- columns ---- */
+
+static size_t count_valid (const uint8_t *valid, size_t from, size_t to)
+{
+    size_t count = 0;
+    for (size_t i = from; i < to; i++)
+        count += valid[i] != 0;
+    return count;
+}
+
+/* What is not null, one after the other in scratch->c. */
+static size_t gather_numbers (const column_t *column, const uint8_t *valid, size_t from, size_t to,
+                              const scratch_t *scratch)
+{
+    size_t count = 0;
+    for (size_t i = from; i < to; i++) {
+        if (valid != NULL && valid[i] == 0)
+            continue;
+        scratch->c[count++] =
+            column->type == TYPE_FLOAT64 ? bits_of (value_float (column->f[i])) : column->i[i];
+    }
+    return count;
+}
+
+static encoding_t strings_encode (buf_t *out, const column_t *column, const uint8_t *valid,
+                                  size_t from, size_t to, const scratch_t *scratch)
+{
+    if (valid == NULL)
+        return texts_encode (out, column->s + from, to - from, scratch);
+    text_t *texts = scratch->texts + (to - from); /* the second half */
+    size_t count = 0;
+    for (size_t i = from; i < to; i++)
+        if (valid[i] != 0)
+            texts[count++] = column->s[i];
+    return texts_encode (out, texts, count, scratch);
+}
+
+void column_encode (buf_t *out, const column_t *column, size_t from, size_t to,
+                    const scratch_t *scratch, column_entry_t *entry)
+{
+    *entry = (column_entry_t){ .type = (uint8_t)column->type };
+    const uint8_t *valid = column->valid;
+    if (valid != NULL && count_valid (valid, from, to) == to - from)
+        valid = NULL;
+    if (valid != NULL) {
+        entry->flags |= COLUMN_FLAG_NULLS;
+        put_bitmap (out, valid + from, to - from);
+    }
+    encoding_t encoding;
+    if (column->type == TYPE_STRING) {
+        encoding = strings_encode (out, column, valid, from, to, scratch);
+    } else {
+        size_t count = gather_numbers (column, valid, from, to, scratch);
+        if (column->type == TYPE_BOOL)
+            encoding = bools_encode (out, scratch->c, count, scratch);
+        else if (column->type == TYPE_FLOAT64)
+            encoding = floats_encode (out, scratch->c, count, scratch);
+        else
+            encoding = ints_encode (out, scratch->c, count, scratch);
+    }
+    entry->encoding = (uint8_t)encoding;
+}
+
+/* Moves the `count` values at the beginning of the column to the rows where they belong. */
+static void spread (column_t *column, size_t rows, size_t count)
+{
+    for (size_t i = rows; i-- > 0;) {
+        bool here = column->valid[i] != 0;
+        count -= here;
+        if (column->type == TYPE_STRING)
+            column->s[i] = here ? column->s[count] : (text_t){ NULL, 0 };
+        else
+            column->i[i] = here ? column->i[count] : 0; /* a float's 0 has the same bits */
+    }
+}
+
+bool column_decode (reader_t *in, const column_entry_t *entry, size_t rows,
+                    const scratch_t *scratch, column_t *column)
+{
+    size_t count = rows;
+    encoding_t encoding = (encoding_t)entry->encoding;
+    if ((entry->flags & COLUMN_FLAG_NULLS) == 0)
+        memset (column->valid, 1, rows);
+    else if (!get_bitmap (in, column->valid, rows, &count))
+        return false;
+    bool good;
+    if (column->type == TYPE_STRING)
+        good = texts_decode (in, encoding, column->s, count, scratch);
+    else if (column->type == TYPE_BOOL)
+        good = bools_decode (in, encoding, column->i, count, scratch);
+    else if (column->type == TYPE_FLOAT64)
+        good = floats_decode (in, encoding, column->f, count, scratch);
+    else
+        good = ints_decode (in, encoding, column->i, count, scratch);
+    if (!good || in->bad || reader_left (in) > 0)
+        return false;
+    if (count < rows)
+        spread (column, rows, count);
+    return true;
+}

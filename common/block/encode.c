@@ -1,0 +1,214 @@
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/timestamp.h"
+#include "block/column.h"
+
+#include <lz4.h>
+#include <xxhash.h>
+
+/* A block that is being made. */
+typedef struct encoder {
+    const batch_t *batch;
+    size_t from;
+    size_t to;
+    int64_t *offsets; /* position as columns of int64 */
+    int64_t *rows;
+    scratch_t scratch;
+    buf_t raw;    /* one body before LZ4 */
+    buf_t bodies; /* all, as stored */
+    size_t raw_total;
+    size_t entries;
+    column_entry_t entry[SYSTEM_MAX + BLOCK_COLUMNS_MAX];
+} encoder_t;
+
+static bool is_field_type (type_t type)
+{
+    return type >= TYPE_BOOL && type <= TYPE_TIMESTAMP;
+}
+
+static status_t check_limits (const batch_t *batch, size_t from, size_t to, error_t *error)
+{
+    CHECK (from <= to && to <= batch->rows);
+    size_t rows = to - from;
+    if (rows > BLOCK_ROWS_MAX)
+        return error_set (error, STATUS_TOO_LARGE, "a block of %zu rows (at most %d)", rows,
+                          BLOCK_ROWS_MAX);
+    if (batch->columns > BLOCK_COLUMNS_MAX)
+        return error_set (error, STATUS_TOO_LARGE, "a block of %zu columns (at most %d)",
+                          batch->columns, BLOCK_COLUMNS_MAX);
+    if (rows * batch->columns > BLOCK_CELLS_MAX)
+        return error_set (error, STATUS_TOO_LARGE, "a block of %zu cells (at most %d)",
+                          rows * batch->columns, BLOCK_CELLS_MAX);
+    for (size_t i = 0; i < batch->columns; i++)
+        CHECK (is_field_type (batch->column[i].type));
+    for (size_t i = from; i < to; i++) {
+        if (batch->event_time[i] < TIME_EVENT_MIN || batch->event_time[i] > TIME_EVENT_MAX)
+            return error_set (error, STATUS_INVALID, "event time %lld is not in 1970 to 9999",
+                              (long long)batch->event_time[i]);
+        if (batch->key != NULL && batch->key[i].size > KEY_SIZE_MAX)
+            return error_set (error, STATUS_INVALID, "a key of %u bytes (at most %d)",
+                              batch->key[i].size, KEY_SIZE_MAX);
+    }
+    return STATUS_OK;
+}
+
+static void encoder_init (encoder_t *self, const batch_t *batch, size_t from, size_t to)
+{
+    size_t rows = to - from;
+    self->batch = batch;
+    self->from = from;
+    self->to = to;
+    self->offsets = mem_alloc (rows * 5 * sizeof (int64_t));
+    self->rows = self->offsets + rows;
+    self->scratch.a = self->rows + rows;
+    self->scratch.b = self->scratch.a + rows;
+    self->scratch.c = self->scratch.b + rows;
+    self->scratch.texts = mem_alloc (rows * 2 * sizeof (text_t));
+    buf_init (&self->raw, BLOCK_SIZE_MAX);
+    buf_init (&self->bodies, BLOCK_SIZE_MAX);
+    self->raw_total = 0;
+    self->entries = 0;
+}
+
+static void encoder_release (encoder_t *self)
+{
+    mem_free (self->offsets);
+    mem_free (self->scratch.texts);
+    buf_release (&self->raw);
+    buf_release (&self->bodies);
+}
+
+/* Puts the body in `raw` behind the others, compressed when that saves something worth the work of
+ * reading it. */
+static void store_body (encoder_t *self, column_entry_t *entry)
+{
+    size_t raw = self->raw.size;
+    self->raw_total += raw;
+    entry->raw_size = (uint32_t)raw;
+    entry->stored_size = (uint32_t)raw;
+    size_t worth = raw - raw / 32;
+    if (raw >= 64 && self->bodies.size + raw <= BLOCK_SIZE_MAX) {
+        uint8_t *at = buf_extend (&self->bodies, worth);
+        int packed =
+            LZ4_compress_default ((const char *)self->raw.data, (char *)at, (int)raw, (int)worth);
+        self->bodies.size -= worth;
+        if (packed > 0) {
+            self->bodies.size += (size_t)packed;
+            entry->stored_size = (uint32_t)packed;
+            entry->flags |= COLUMN_FLAG_LZ4;
+            return;
+        }
+    }
+    buf_put (&self->bodies, self->raw.data, raw);
+}
+
+static void add_column (encoder_t *self, const column_t *column, size_t from, size_t to)
+{
+    column_entry_t *entry = &self->entry[self->entries++];
+    buf_clear (&self->raw);
+    column_encode (&self->raw, column, from, to, &self->scratch, entry);
+    if (self->raw.bad)
+        self->bodies.bad = true;
+    else
+        store_body (self, entry);
+}
+
+static void add_columns (encoder_t *self)
+{
+    const batch_t *batch = self->batch;
+    size_t rows = self->to - self->from;
+    for (size_t i = 0; i < rows; i++) {
+        self->offsets[i] = (int64_t)batch->offset[self->from + i];
+        self->rows[i] = batch->row[self->from + i];
+    }
+    column_t column = { .type = TYPE_TIMESTAMP, .i = batch->event_time };
+    add_column (self, &column, self->from, self->to);
+    column.i = batch->ingest_time;
+    add_column (self, &column, self->from, self->to);
+    column = (column_t){ .type = TYPE_INT64, .i = self->offsets };
+    add_column (self, &column, 0, rows);
+    column.i = self->rows;
+    add_column (self, &column, 0, rows);
+    if (batch->key != NULL) {
+        column = (column_t){ .type = TYPE_STRING, .s = batch->key };
+        add_column (self, &column, self->from, self->to);
+    }
+    for (size_t i = 0; i < batch->columns; i++)
+        add_column (self, &batch->column[i], self->from, self->to);
+}
+
+static void put_header (const encoder_t *self, size_t header_size, size_t size, buf_t *out)
+{
+    const batch_t *batch = self->batch;
+    size_t rows = self->to - self->from;
+    int64_t min_time = rows > 0 ? batch->event_time[self->from] : 0;
+    int64_t max_time = min_time;
+    for (size_t i = self->from; i < self->to; i++) {
+        min_time = batch->event_time[i] < min_time ? batch->event_time[i] : min_time;
+        max_time = batch->event_time[i] > max_time ? batch->event_time[i] : max_time;
+    }
+    text_t first = { 0 };
+    text_t last = { 0 };
+    if (batch->key != NULL && rows > 0) {
+        first = batch->key[self->from];
+        last = batch->key[self->to - 1];
+    }
+    buf_put_u32 (out, BLOCK_MAGIC);
+    buf_put_u16 (out, BLOCK_VERSION);
+    buf_put_u16 (out, batch->key != NULL ? BLOCK_FLAG_KEYS : 0);
+    buf_put_u32 (out, (uint32_t)size);
+    buf_put_u32 (out, (uint32_t)rows);
+    buf_put_u16 (out, (uint16_t)batch->columns);
+    buf_put_u16 (out, (uint16_t)header_size);
+    buf_put_i64 (out, min_time);
+    buf_put_i64 (out, max_time);
+    buf_put_u16 (out, (uint16_t)first.size);
+    buf_put_u16 (out, (uint16_t)last.size);
+    for (size_t i = 0; i < self->entries; i++) {
+        buf_put_u8 (out, self->entry[i].type);
+        buf_put_u8 (out, self->entry[i].encoding);
+        buf_put_u8 (out, self->entry[i].flags);
+        buf_put_u8 (out, 0);
+        buf_put_u32 (out, self->entry[i].raw_size);
+        buf_put_u32 (out, self->entry[i].stored_size);
+    }
+    buf_put (out, first.data, first.size);
+    buf_put (out, last.data, last.size);
+}
+
+static status_t put_block (encoder_t *self, buf_t *out, error_t *error)
+{
+    const batch_t *batch = self->batch;
+    size_t header_size = BLOCK_PREAMBLE_SIZE + self->entries * BLOCK_ENTRY_SIZE;
+    if (batch->key != NULL && self->from < self->to)
+        header_size += batch->key[self->from].size + batch->key[self->to - 1].size;
+    size_t size = header_size + self->bodies.size + BLOCK_CHECKSUM_SIZE;
+    if (self->bodies.bad || size > BLOCK_SIZE_MAX || self->raw_total > BLOCK_SIZE_MAX)
+        return error_set (error, STATUS_TOO_LARGE, "%zu rows do not fit into a block of %d bytes",
+                          self->to - self->from, BLOCK_SIZE_MAX);
+    size_t start = out->size;
+    put_header (self, header_size, size, out);
+    buf_put (out, self->bodies.data, self->bodies.size);
+    if (!out->bad)
+        buf_put_u64 (out, XXH3_64bits (out->data + start, out->size - start));
+    if (out->bad) {
+        out->size = start;
+        return error_set (error, STATUS_TOO_LARGE,
+                          "a block of %zu bytes does not fit where it is to go", size);
+    }
+    CHECK (out->size - start == size);
+    return STATUS_OK;
+}
+
+status_t block_encode (const batch_t *batch, size_t from, size_t to, buf_t *out, error_t *error)
+{
+    status_t status = check_limits (batch, from, to, error);
+    if (status != STATUS_OK)
+        return status;
+    encoder_t encoder;
+    encoder_init (&encoder, batch, from, to);
+    add_columns (&encoder);
+    status = put_block (&encoder, out, error);
+    encoder_release (&encoder);
+    return status;
+}

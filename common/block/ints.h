@@ -1,0 +1,23 @@
+/* ints.h - sequences of int64 as bytes. Private to the library.
+ *
+ * A sequence is a column of integers, or a part of another encoding (sizes, codes, run lengths). */
+#ifndef WEIR_BLOCK_INTS_H
+#define WEIR_BLOCK_INTS_H
+
+#include "block/format.h"
+
+/* Appends values[0..count) in the encoding that is estimated to be smallest, and returns it. RUNS
+ * is considered only with `scratch` (a and b are used; `values` must be neither). */
+encoding_t ints_encode (buf_t *out, const int64_t *values, size_t count, const scratch_t *scratch);
+
+/* Reads `count` values. False when the bytes are not such a sequence. RUNS is refused without
+ * `scratch` (a and b are used; `values` must be neither). */
+bool ints_decode (reader_t *in, encoding_t encoding, int64_t *values, size_t count,
+                  const scratch_t *scratch);
+
+/* The same for a sequence inside another encoding: an encoding byte comes first, and RUNS is not
+ * used. */
+void ints_put (buf_t *out, const int64_t *values, size_t count);
+bool ints_get (reader_t *in, int64_t *values, size_t count);
+
+#endif
