@@ -1,0 +1,308 @@
+#include "storage/merge.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "storage/rows.h"
+
+#define MERGE_MAGIC UINT32_C (0x3e49e001)
+
+/* One source and the row that it stands at. */
+typedef struct stream {
+    merge_source_t source;
+    uint32_t number;
+    uint32_t chunk; /* number among the chunk's batches, when in_chunk says so */
+    uint64_t in_chunk;
+    batch_t batch;
+    size_t at;
+} stream_t;
+
+struct merge {
+    uint32_t magic;
+    merge_options_t options;
+    stream_t *streams;
+    stream_t **heap; /* streams that have a row, the least first */
+    size_t live;
+    size_t columns;
+    type_t *types; /* of the first batch seen; NULL before it */
+    uint64_t chunks;
+    rows_place_t *places; /* of the chunk being made */
+    batch_t *batches;     /* that the places are in */
+    bool failed;
+};
+
+/* ---- sources ---- */
+
+static status_t next_of_cursor (void *self, batch_t *batch, error_t *error)
+{
+    return run_cursor_next (self, batch, error);
+}
+
+merge_source_t merge_run (run_cursor_t *cursor)
+{
+    return (merge_source_t){ .next = next_of_cursor, .self = cursor };
+}
+
+static status_t next_of_memory (void *self, batch_t *batch, error_t *error)
+{
+    merge_memory_t *memory = self;
+    if (memory->given)
+        return error_set (error, STATUS_END, "no more rows");
+    memory->given = true;
+    *batch = *memory->batch;
+    return STATUS_OK;
+}
+
+merge_source_t merge_batch (merge_memory_t *memory)
+{
+    return (merge_source_t){ .next = next_of_memory, .self = memory };
+}
+
+/* ---- streams ---- */
+
+static status_t check_columns (merge_t *self, const batch_t *batch, error_t *error)
+{
+    CHECK (batch->key != NULL);
+    bool first = self->types == NULL;
+    if (first) {
+        self->columns = batch->columns;
+        self->types = mem_zero (batch->columns, sizeof *self->types);
+    }
+    if (batch->columns != self->columns)
+        return error_set (error, STATUS_CORRUPT, "merge: sources of %zu and %zu columns",
+                          self->columns, batch->columns);
+    for (size_t i = 0; i < batch->columns; i++) {
+        if (first)
+            self->types[i] = batch->column[i].type;
+        if (batch->column[i].type != self->types[i])
+            return error_set (error, STATUS_CORRUPT, "merge: column %zu is %s and %s", i,
+                              type_word (self->types[i]), type_word (batch->column[i].type));
+    }
+    return STATUS_OK;
+}
+
+static bool is_kept (const merge_t *self, const stream_t *stream, size_t row)
+{
+    return self->options.keep == NULL ||
+           self->options.keep (self->options.arg, stream->number, stream->batch.offset[row]);
+}
+
+/* Goes on to the first kept row of the batch that is not before stream->at, if there is one. */
+static bool find_kept (const merge_t *self, stream_t *stream)
+{
+    for (; stream->at < stream->batch.rows; stream->at++)
+        if (is_kept (self, stream, stream->at))
+            return true;
+    return false;
+}
+
+/* Reads on to the next kept row, END when there is none. The chunk, if any, borrows the batch that
+ * the stream stands behind: one reading leaves that alone, and before a second one the chunk is
+ * copied. */
+static status_t refill (merge_t *self, stream_t *stream, arena_t *arena, batch_t *chunk,
+                        error_t *error)
+{
+    for (size_t readings = 0;; readings++) {
+        if (readings == 1 && chunk != NULL)
+            *chunk = rows_copy (chunk, arena);
+        status_t status = stream->source.next (stream->source.self, &stream->batch, error);
+        stream->at = 0;
+        if (status == STATUS_OK)
+            status = check_columns (self, &stream->batch, error);
+        if (status != STATUS_OK)
+            return status;
+        if (find_kept (self, stream))
+            return STATUS_OK;
+    }
+}
+
+/* ---- the heap ---- */
+
+static bool comes_before (const stream_t *a, const stream_t *b)
+{
+    int order = rows_compare (&a->batch, a->at, &b->batch, b->at);
+    return order != 0 ? order < 0 : a->number < b->number;
+}
+
+static void sift_down (merge_t *self, size_t at)
+{
+    stream_t *stream = self->heap[at];
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= self->live)
+            break;
+        if (child + 1 < self->live && comes_before (self->heap[child + 1], self->heap[child]))
+            child++;
+        if (!comes_before (self->heap[child], stream))
+            break;
+        self->heap[at] = self->heap[child];
+        at = child;
+    }
+    self->heap[at] = stream;
+}
+
+/* Puts the least stream, whose row was taken, where it belongs now, after reading on if it must. */
+static status_t advance (merge_t *self, arena_t *arena, batch_t *chunk, error_t *error)
+{
+    stream_t *stream = self->heap[0];
+    if (!find_kept (self, stream)) {
+        status_t status = refill (self, stream, arena, chunk, error);
+        if (status == STATUS_END)
+            self->heap[0] = self->heap[--self->live];
+        else if (status != STATUS_OK)
+            return status;
+    }
+    if (self->live > 0)
+        sift_down (self, 0);
+    return STATUS_OK;
+}
+
+status_t merge_new (const merge_source_t *sources, size_t count, const merge_options_t *options,
+                    merge_t **merge, error_t *error)
+{
+    CHECK (count <= MERGE_SOURCES_MAX);
+    *merge = NULL;
+    merge_t *self = mem_zero (1, sizeof *self);
+    self->magic = MERGE_MAGIC;
+    if (options != NULL)
+        self->options = *options;
+    if (self->options.chunk_rows == 0)
+        self->options.chunk_rows = MERGE_CHUNK_ROWS;
+    self->streams = mem_zero (count, sizeof *self->streams);
+    self->heap = mem_zero (count, sizeof (stream_t *));
+    self->batches = mem_zero (count, sizeof *self->batches);
+    self->places = mem_zero (self->options.chunk_rows, sizeof *self->places);
+    for (size_t i = 0; i < count; i++) {
+        stream_t *stream = &self->streams[i];
+        stream->source = sources[i];
+        stream->number = (uint32_t)i;
+        status_t status = refill (self, stream, NULL, NULL, error);
+        if (status == STATUS_OK) {
+            self->heap[self->live++] = stream;
+        } else if (status != STATUS_END) {
+            merge_destroy (&self);
+            return status;
+        }
+    }
+    for (size_t i = self->live / 2; i-- > 0;)
+        sift_down (self, i);
+    *merge = self;
+    return STATUS_OK;
+}
+
+void merge_destroy (merge_t **self_p)
+{
+    merge_t *self = *self_p;
+    if (self == NULL)
+        return;
+    CHECK_OBJECT (self, MERGE_MAGIC);
+    mem_free (self->streams);
+    mem_free (self->heap);
+    mem_free (self->batches);
+    mem_free (self->places);
+    mem_free (self->types);
+    self->magic = 0;
+    mem_free (self);
+    *self_p = NULL;
+}
+
+/* ---- chunks ---- */
+
+/* The end of the rows from stream->at on that are kept and of the same key, `most` at most. */
+static size_t end_of_key (const merge_t *self, const stream_t *stream, size_t most)
+{
+    const batch_t *batch = &stream->batch;
+    size_t left = batch->rows - stream->at;
+    size_t end = stream->at + (left < most ? left : most);
+    size_t row = stream->at + 1;
+    while (row < end && rows_same_key (batch, row - 1, batch, row) && is_kept (self, stream, row))
+        row++;
+    return row;
+}
+
+/* Is the least row of the chunk's key? */
+static bool goes_on (const merge_t *self, const batch_t *chunk)
+{
+    if (self->live == 0)
+        return false;
+    const stream_t *stream = self->heap[0];
+    return rows_same_key (&stream->batch, stream->at, chunk, 0);
+}
+
+/* Does no other stream stand at the least one's key? The second least is one of the root's
+ * children. */
+static bool is_alone (const merge_t *self)
+{
+    const stream_t *least = self->heap[0];
+    for (size_t child = 1; child <= 2 && child < self->live; child++) {
+        const stream_t *other = self->heap[child];
+        if (rows_same_key (&least->batch, least->at, &other->batch, other->at))
+            return false;
+    }
+    return true;
+}
+
+/* A chunk from the only stream that has the key: borrowed as it lies. */
+static status_t take_slice (merge_t *self, arena_t *arena, batch_t *chunk, error_t *error)
+{
+    stream_t *stream = self->heap[0];
+    size_t end = end_of_key (self, stream, self->options.chunk_rows);
+    *chunk = rows_slice (&stream->batch, stream->at, end, arena);
+    stream->at = end;
+    return advance (self, arena, chunk, error);
+}
+
+/* The number among the chunk's batches of the one that the stream stands in. */
+static uint32_t batch_number (merge_t *self, stream_t *stream, uint32_t *batches)
+{
+    if (stream->in_chunk != self->chunks) {
+        stream->in_chunk = self->chunks;
+        stream->chunk = (*batches)++;
+        self->batches[stream->chunk] = stream->batch;
+    }
+    return stream->chunk;
+}
+
+/* A chunk of rows from several streams, row by row. It ends where one of them must read on, as what
+ * it borrows would not outlive two readings. */
+static status_t take_mixed (merge_t *self, arena_t *arena, batch_t *chunk, error_t *error)
+{
+    self->chunks++;
+    uint32_t batches = 0;
+    size_t rows = 0;
+    for (;;) {
+        stream_t *stream = self->heap[0];
+        uint32_t number = batch_number (self, stream, &batches);
+        const batch_t *batch = &self->batches[number];
+        size_t row = stream->at++;
+        self->places[rows++] = (rows_place_t){ number, (uint32_t)row };
+        if (rows == self->options.chunk_rows || !find_kept (self, stream))
+            break;
+        sift_down (self, 0);
+        const stream_t *least = self->heap[0];
+        if (!rows_same_key (batch, row, &least->batch, least->at)) {
+            *chunk = rows_pick (self->batches, self->places, rows, arena);
+            return STATUS_OK;
+        }
+    }
+    *chunk = rows_pick (self->batches, self->places, rows, arena);
+    return advance (self, arena, chunk, error);
+}
+
+status_t merge_next_key (merge_t *self, arena_t *arena, batch_t *batch, bool *key_ends,
+                         error_t *error)
+{
+    CHECK_OBJECT (self, MERGE_MAGIC);
+    CHECK (!self->failed);
+    if (self->live == 0)
+        return error_set (error, STATUS_END, "no more rows");
+    batch_t chunk;
+    status_t status = is_alone (self) ? take_slice (self, arena, &chunk, error)
+                                      : take_mixed (self, arena, &chunk, error);
+    if (status != STATUS_OK) {
+        self->failed = true;
+        return status;
+    }
+    *key_ends = !goes_on (self, &chunk);
+    *batch = chunk;
+    return STATUS_OK;
+}
