@@ -18,6 +18,7 @@ enum {
     WIRE_MESSAGE_MAX = 16 << 20, /* bytes */
     WIRE_DEPTH_MAX = 8,
     WIRE_ELEMENTS_MAX = 65536, /* of one array or map */
+    WIRE_VALUES_MAX = 4 << 20, /* of one message, containers and names of fields counted too */
     WIRE_NAME_MAX = 255,       /* bytes of a str that a shape calls a name */
     WIRE_KEYS_MAX = 4096,      /* keys in one get */
     WIRE_CELLS_MAX = 1 << 20,  /* rows x columns in one send */
@@ -84,10 +85,16 @@ wire_decoder_t *wire_decoder_new (void);
 void wire_decoder_destroy (wire_decoder_t **self_p);
 
 /* Decodes and checks. The message is valid until the next call with the same decoder, and borrows
- * from `data`. On failure `message->id` is the id if one could be read (else 0) and kind
- * MESSAGE_NONE; status VERSION, CORRUPT, INVALID or TOO_LARGE. */
+ * from `data`. On failure kind is MESSAGE_NONE and `message->id` is the id to answer the error
+ * under, 0 when there is nobody to answer: no id could be read, or what came is itself an answer
+ * (so that two nodes never answer each other's errors). Status VERSION, CORRUPT, INVALID or
+ * TOO_LARGE. */
 MUST_CHECK status_t wire_decode (wire_decoder_t *self, const void *data, size_t size,
                                  message_t *message, error_t *error);
+
+/* Kind (MESSAGE_NONE when unknown) and id of a message that is not decoded yet; false when it does
+ * not begin as one. */
+bool wire_peek (const void *data, size_t size, message_kind_t *kind, uint64_t *id);
 
 /* Getters on a map whose shape was checked. The name must be a field of the shape. For an optional
  * field that is not there (or nil): has is false, numbers give `otherwise`, texts are empty, lists
@@ -99,6 +106,7 @@ bool wire_bool (const wire_value_t *map, const char *name, bool otherwise);
 text_t wire_text (const wire_value_t *map, const char *name); /* str or bin; borrowed */
 wire_list_t wire_list (const wire_value_t *map, const char *name);
 const wire_value_t *wire_map (const wire_value_t *map, const char *name);
+wire_list_t wire_items (const wire_value_t *value); /* of a list in a list, as one of `rows` */
 const wire_value_t *wire_any (const wire_value_t *map, const char *name);
 /* A copy in `out` of `size` bytes with a NUL, cut if longer; for names into fixed arrays. */
 void wire_copy (const wire_value_t *map, const char *name, char *out, size_t size);
@@ -113,13 +121,15 @@ void wire_writer_destroy (wire_writer_t **self_p);
 
 /* Starts a message (forgetting the one before); its body map is open. */
 void wire_begin (wire_writer_t *self, message_kind_t kind, uint64_t id);
-/* Ends it. False when it grew over WIRE_MESSAGE_MAX. The bytes are valid until the next begin. */
+/* Ends it. False when it grew over a limit (bytes, nesting, elements or values), which what peers
+ * sent can cause: nothing may be sent then. The bytes are valid until the next begin. */
 bool wire_end (wire_writer_t *self, const void **data, size_t *size);
-/* A whole error message; ends it too. */
+/* A whole error message; ends it too. Bytes of the text that are not UTF-8 become "?". */
 void wire_error (wire_writer_t *self, uint64_t id, const error_t *error, const void **data,
                  size_t *size);
 
 void wire_key (wire_writer_t *self, const char *name); /* the next value's name */
+void wire_key_text (wire_writer_t *self, text_t name); /* the same, for names that are data */
 void wire_open_map (wire_writer_t *self);
 void wire_open_list (wire_writer_t *self);
 void wire_close (wire_writer_t *self); /* the innermost map or list */

@@ -1,0 +1,216 @@
+#include "wire/shapes.h"
+
+#include "base/check.h"
+#include "base/key.h"
+
+enum {
+    PRODUCER_SIZE = 16,
+    PATH_SIZE_MAX = 4096,
+    PROBLEM_SIZE_MAX = 8192,        /* a reason or an error that is told */
+    DEFINITIONS_SIZE_MAX = 4 << 20, /* all texts of one apply */
+};
+
+/* Fields of one shape. `title` is its name on the protocol page, NULL when it is written in place
+ * there. */
+#define SHAPE(shape, title, ...)                                                                   \
+    static const field_t shape##_fields[] = { __VA_ARGS__ };                                       \
+    static const record_t shape = { title, shape##_fields,                                         \
+                                    sizeof shape##_fields / sizeof shape##_fields[0] };            \
+    _Static_assert(sizeof shape##_fields / sizeof shape##_fields[0] <= RECORD_FIELDS_MAX, "")
+
+#define EMPTY(shape) static const record_t shape = { NULL, NULL, 0 }
+
+#define FIELD(field, kind, marks, ...)                                                             \
+    {                                                                                              \
+        .name = field, .type = SHAPE_##kind, .flags = marks, __VA_ARGS__                           \
+    }
+
+#define UINT(name)                 FIELD (name, UINT, 0)
+#define UINT_OR_NOT(name)          FIELD (name, UINT, FIELD_OPTIONAL)
+#define UINTS(name)                FIELD (name, UINT, FIELD_LIST)
+#define UINTS_OR_NOT(name)         FIELD (name, UINT, FIELD_LIST | FIELD_OPTIONAL)
+#define INT(name)                  FIELD (name, INT, 0)
+#define INT_OR_NOT(name)           FIELD (name, INT, FIELD_OPTIONAL)
+#define INTS(name)                 FIELD (name, INT, FIELD_LIST)
+#define INTS_OR_NOT(name)          FIELD (name, INT, FIELD_LIST | FIELD_OPTIONAL)
+#define BOOL(name)                 FIELD (name, BOOL, 0)
+#define BOOL_OR_NOT(name)          FIELD (name, BOOL, FIELD_OPTIONAL)
+#define NAME(name)                 FIELD (name, NAME, 0)
+#define NAME_OR_NOT(name)          FIELD (name, NAME, FIELD_OPTIONAL)
+#define NAMES(name)                FIELD (name, NAME, FIELD_LIST)
+#define NAMES_OR_NOT(name)         FIELD (name, NAME, FIELD_LIST | FIELD_OPTIONAL)
+#define TEXT(name)                 FIELD (name, TEXT, 0)
+#define PATH(name)                 FIELD (name, TEXT, 0, .bytes_max = PATH_SIZE_MAX)
+#define PATH_OR_NOT(name)          FIELD (name, TEXT, FIELD_OPTIONAL, .bytes_max = PATH_SIZE_MAX)
+#define PROBLEM(name)              FIELD (name, TEXT, 0, .bytes_max = PROBLEM_SIZE_MAX)
+#define PROBLEM_OR_NOT(name)       FIELD (name, TEXT, FIELD_OPTIONAL, .bytes_max = PROBLEM_SIZE_MAX)
+#define PRODUCER(name)             FIELD (name, BIN, 0, .bytes_min = PRODUCER_SIZE, .bytes_max = PRODUCER_SIZE)
+#define ANYTHINGS(name)            FIELD (name, ANY, FIELD_LIST)
+#define ANYTHING_OR_NOT(name)      FIELD (name, ANY, FIELD_OPTIONAL)
+#define MAP(name)                  FIELD (name, MAP, 0)
+#define MAP_OR_NOT(name)           FIELD (name, MAP, FIELD_OPTIONAL)
+#define MAPS(name)                 FIELD (name, MAP, FIELD_LIST)
+#define ROWS(name)                 FIELD (name, ROW, FIELD_LIST)
+#define RECORD_OR_NOT(name, shape) FIELD (name, RECORD, FIELD_OPTIONAL, .record = &shape)
+#define RECORDS(name, shape)       FIELD (name, RECORD, FIELD_LIST, .record = &shape)
+#define RECORDS_OR_NOT(name, shape)                                                                \
+    FIELD (name, RECORD, FIELD_LIST | FIELD_OPTIONAL, .record = &shape)
+
+/* ---- everybody ---- */
+
+EMPTY (shape_PING);
+SHAPE (shape_PING_OK, NULL, NAME ("node"), NAME ("kind"), NAME ("cluster"), UINT ("incarnation"));
+EMPTY (shape_METRICS);
+SHAPE (shape_METRICS_OK, NULL, MAP ("values"));
+SHAPE (shape_ERROR, NULL, NAME ("status"), PROBLEM ("text"), UINT_OR_NOT ("retry_ms"));
+EMPTY (shape_POKE);
+
+/* ---- clients to serving ---- */
+
+SHAPE (shape_GET, NULL, NAME ("view"), FIELD ("keys", MAP, FIELD_LIST, .items_max = WIRE_KEYS_MAX),
+       NAMES_OR_NOT ("features"), ANYTHING_OR_NOT ("as_of"), INTS_OR_NOT ("as_ofs"),
+       BOOL_OR_NOT ("before"), UINT_OR_NOT ("deadline_ms"), BOOL_OR_NOT ("refuse_incomplete"));
+SHAPE (shape_incomplete, NULL, NAME ("log"), PROBLEM ("reason"));
+SHAPE (shape_result, "RESULT", MAP ("key"), ANYTHINGS ("values"), INT ("as_of"), BOOL ("complete"),
+       MAP ("positions"), NAME ("dataset"), MAP_OR_NOT ("errors"),
+       RECORDS_OR_NOT ("incomplete", shape_incomplete));
+SHAPE (shape_GET_OK, NULL, NAME ("view"), NAME ("version"), NAMES ("features"), NAMES ("types"),
+       RECORDS ("results", shape_result));
+
+/* ---- clients and speed workers to speed workers ---- */
+
+SHAPE (shape_refused, "REFUSED", UINT ("row"), PROBLEM ("reason"));
+SHAPE (shape_SEND, NULL, NAME ("stream"), PRODUCER ("producer"), UINT ("sequence"),
+       NAMES ("columns"), ROWS ("rows"));
+SHAPE (shape_SEND_OK, NULL, UINT ("accepted"), UINT ("refused_count"),
+       FIELD ("refused", RECORD, FIELD_LIST, .items_max = WIRE_REFUSED_MAX,
+              .record = &shape_refused),
+       MAP ("positions"));
+SHAPE (shape_APPEND, NULL, NAME ("stream"), UINT ("partition"), PRODUCER ("producer"),
+       UINT ("sequence"), NAMES ("columns"), UINTS ("indexes"), ROWS ("rows"));
+SHAPE (shape_APPEND_OK, NULL, UINT ("accepted"), UINT ("refused_count"),
+       FIELD ("refused", RECORD, FIELD_LIST, .items_max = WIRE_REFUSED_MAX,
+              .record = &shape_refused),
+       UINT ("position"));
+
+/* ---- serving to speed workers ---- */
+
+SHAPE (shape_query_part, NULL, UINT ("partition"), UINT ("cut"),
+       FIELD ("keys", BIN, FIELD_LIST, .items_max = WIRE_KEYS_MAX, .bytes_max = KEY_SIZE_MAX),
+       INTS ("as_of"));
+SHAPE (shape_part, "PART", UINT ("partition"), NAME ("status"), PROBLEM_OR_NOT ("reason"),
+       UINT_OR_NOT ("position"), FIELD ("answers", BIN, FIELD_OPTIONAL));
+SHAPE (shape_QUERY, NULL, NAME ("view"), UINT ("plan"), RECORDS ("parts", shape_query_part));
+SHAPE (shape_QUERY_OK, NULL, RECORDS ("parts", shape_part));
+
+/* ---- clients to the coordinator ---- */
+
+SHAPE (shape_file, NULL, NAME ("name"), TEXT ("text"));
+SHAPE (shape_APPLY, NULL,
+       FIELD ("files", RECORD, FIELD_LIST, .sum_max = DEFINITIONS_SIZE_MAX, .record = &shape_file),
+       BOOL_OR_NOT ("dry_run"), BOOL_OR_NOT ("prune"), PROBLEM_OR_NOT ("message"));
+SHAPE (shape_change, NULL, NAME ("kind"), NAME ("name"), NAME ("change"),
+       FIELD ("detail", TEXT, FIELD_OPTIONAL));
+SHAPE (shape_APPLY_OK, NULL, UINT ("version"), RECORDS ("changes", shape_change));
+EMPTY (shape_DEFINITIONS);
+SHAPE (shape_object, NULL, NAME ("kind"), NAME ("name"), UINT ("version"), TEXT ("text"));
+SHAPE (shape_DEFINITIONS_OK, NULL, UINT ("version"), RECORDS ("objects", shape_object));
+SHAPE (shape_DELETE, NULL, NAME ("name"));
+SHAPE (shape_DELETE_OK, NULL, UINT ("version"));
+EMPTY (shape_ROUTES);
+SHAPE (shape_owner, NULL, UINT ("partition"), NAME ("endpoint"), UINT ("epoch"));
+SHAPE (shape_ROUTES_OK, NULL, UINT ("version"), UINT ("partitions"),
+       RECORDS ("owners", shape_owner), NAMES ("serving"), NAMES ("speed"));
+SHAPE (shape_LOAD, NULL, NAME ("stream"), PATH ("path"), NAME ("id"), NAME ("name"),
+       NAME ("format"), BOOL_OR_NOT ("skip"), BOOL_OR_NOT ("again"), NAME_OR_NOT ("ingest_time"));
+SHAPE (shape_LOAD_OK, NULL, NAME ("id"));
+SHAPE (shape_load, "LOAD", NAME ("id"), NAME ("stream"), NAME ("name"), NAME ("state"),
+       UINT ("rows"), UINT ("refused"), UINT ("bytes_done"), UINT ("bytes_total"), INT ("created"),
+       PROBLEM_OR_NOT ("error"), PATH_OR_NOT ("rejects"), UINT_OR_NOT ("recompute"));
+SHAPE (shape_LOADS, NULL, NAME_OR_NOT ("id"));
+SHAPE (shape_LOADS_OK, NULL, RECORDS ("loads", shape_load));
+SHAPE (shape_UNLOAD, NULL, NAME ("id"));
+SHAPE (shape_UNLOAD_OK, NULL, UINT ("recompute"));
+SHAPE (shape_RECOMPUTE, NULL, NAME_OR_NOT ("stream"));
+SHAPE (shape_RECOMPUTE_OK, NULL, UINTS ("ids"));
+SHAPE (shape_recompute, "RECOMPUTE", UINT ("id"), NAME ("log"), PROBLEM ("reason"), NAME ("state"),
+       UINT ("done"), UINT ("total"), INT ("created"), INT_OR_NOT ("finished"),
+       PROBLEM_OR_NOT ("error"));
+SHAPE (shape_RECOMPUTES, NULL, UINTS_OR_NOT ("ids"));
+SHAPE (shape_RECOMPUTES_OK, NULL, RECORDS ("recomputes", shape_recompute));
+EMPTY (shape_STATUS);
+SHAPE (shape_STATUS_OK, NULL, NAME ("cluster"), UINT ("partitions"), UINT ("version"),
+       MAPS ("nodes"), MAPS ("logs"), RECORDS ("loads", shape_load),
+       RECORDS ("recomputes", shape_recompute));
+
+/* ---- nodes to the coordinator ---- */
+
+SHAPE (shape_run, "RUN", PATH ("path"), UINT ("size"), UINT ("rows"), UINT_OR_NOT ("offset"));
+SHAPE (shape_held_control, NULL, NAME ("id"), UINT ("offset"), INT ("clock"));
+SHAPE (shape_held_log, NULL, NAME ("log"), UINT ("start"), UINT ("end"), UINTS ("cuts"),
+       RECORDS ("controls", shape_held_control), UINT ("events"), UINT ("memory"));
+SHAPE (shape_held, "HELD", UINT ("partition"), UINT ("epoch"), NAME ("state"),
+       PROBLEM_OR_NOT ("reason"), RECORDS ("logs", shape_held_log));
+SHAPE (shape_task_progress, NULL, UINT ("task"), UINT ("attempt"), UINT ("done"), UINT ("total"));
+SHAPE (shape_dataset_held, NULL, NAME ("log"), UINT ("manifest"));
+SHAPE (shape_BEAT, "BEAT", NAME ("node"), NAME ("kind"), UINT ("incarnation"), NAME ("cluster"),
+       NAME_OR_NOT ("endpoint"), UINT ("definitions"), RECORDS_OR_NOT ("partitions", shape_held),
+       RECORDS_OR_NOT ("tasks", shape_task_progress),
+       RECORDS_OR_NOT ("datasets", shape_dataset_held), MAP_OR_NOT ("metrics"));
+
+SHAPE (shape_order_control, NULL, NAME ("id"), NAME ("kind"));
+SHAPE (shape_order_log, NULL, NAME ("log"), UINT ("base"),
+       RECORDS ("controls", shape_order_control));
+SHAPE (shape_order_partition, NULL, UINT ("partition"), UINT ("epoch"),
+       RECORDS ("logs", shape_order_log));
+SHAPE (shape_build, "BUILD", NAME ("log"), UINT ("partition"), UINT ("from"), UINT ("cut"),
+       INT ("clock"), RECORDS ("runs", shape_run), UINTS ("excluded"));
+SHAPE (shape_load_task, "LOAD_TASK", NAME ("stream"), PATH ("path"), NAME ("id"), NAME ("format"),
+       BOOL ("skip"), INT ("clock"), NAME_OR_NOT ("ingest_time"));
+SHAPE (shape_task, "TASK", UINT ("task"), UINT ("attempt"), NAME ("kind"), UINT ("definitions"),
+       RECORD_OR_NOT ("build", shape_build), RECORD_OR_NOT ("load", shape_load_task));
+SHAPE (shape_BEAT_OK, "ORDERS", UINT ("lease_us"), UINT ("definitions"), UINT ("routes"),
+       RECORDS_OR_NOT ("partitions", shape_order_partition), RECORDS_OR_NOT ("tasks", shape_task),
+       RECORDS ("datasets", shape_dataset_held));
+
+SHAPE (shape_dataset_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"));
+SHAPE (shape_dataset_part, "DATASET_PART", UINT ("partition"), UINT ("cut"), INT ("clock"),
+       RECORDS ("runs", shape_run), UINTS ("excluded"), RECORDS ("views", shape_dataset_view));
+SHAPE (shape_DATASET, NULL, NAME ("log"));
+SHAPE (shape_DATASET_OK, NULL, NAME ("log"), UINT ("manifest"), NAME ("id"),
+       RECORDS ("partitions", shape_dataset_part));
+
+SHAPE (shape_built_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"),
+       UINT ("size"));
+SHAPE (shape_loaded, NULL, UINT ("partition"), RECORDS ("runs", shape_run));
+SHAPE (shape_outputs, "OUTPUTS", RECORDS_OR_NOT ("runs", shape_run),
+       RECORDS_OR_NOT ("views", shape_built_view), RECORDS_OR_NOT ("loaded", shape_loaded),
+       UINT_OR_NOT ("rows"), UINT_OR_NOT ("refused"), PATH_OR_NOT ("rejects"));
+SHAPE (shape_TASK_DONE, NULL, UINT ("task"), UINT ("attempt"), NAME ("status"),
+       PROBLEM_OR_NOT ("error"), RECORD_OR_NOT ("outputs", shape_outputs));
+EMPTY (shape_TASK_DONE_OK);
+
+static const record_t *const shapes[MESSAGE_KINDS] = {
+#define X(name, word) [MESSAGE_##name] = &shape_##name, [MESSAGE_##name##_OK] = &shape_##name##_OK,
+    MESSAGE_TABLE (X)
+#undef X
+        [MESSAGE_POKE] = &shape_POKE,
+    [MESSAGE_ERROR] = &shape_ERROR,
+};
+
+static const char *const type_words[] = {
+#define X(name, word) [SHAPE_##name] = word,
+    SHAPE_TABLE (X)
+#undef X
+};
+
+const record_t *shape_of (message_kind_t kind)
+{
+    CHECK (kind > MESSAGE_NONE && kind < MESSAGE_KINDS);
+    return shapes[kind];
+}
+
+const char *shape_word (shape_type_t type)
+{
+    return type_words[type];
+}
