@@ -22,25 +22,31 @@ bool wire_has (const wire_value_t *map, const char *name)
     return find (map, name) != NULL;
 }
 
-uint64_t wire_uint (const wire_value_t *map, const char *name, uint64_t otherwise)
+uint64_t wire_item_uint (const wire_value_t *value)
 {
-    const wire_value_t *value = find (map, name);
-    if (!value)
-        return otherwise;
     CHECK (value->type == MSGPACK_OBJECT_POSITIVE_INTEGER);
     return value->via.u64;
 }
 
-int64_t wire_int (const wire_value_t *map, const char *name, int64_t otherwise)
+uint64_t wire_uint (const wire_value_t *map, const char *name, uint64_t otherwise)
 {
     const wire_value_t *value = find (map, name);
-    if (!value)
-        return otherwise;
+    return value ? wire_item_uint (value) : otherwise;
+}
+
+int64_t wire_item_int (const wire_value_t *value)
+{
     if (value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
         return value->via.i64;
     CHECK (value->type == MSGPACK_OBJECT_POSITIVE_INTEGER);
     CHECK (value->via.u64 <= INT64_MAX);
     return (int64_t)value->via.u64;
+}
+
+int64_t wire_int (const wire_value_t *map, const char *name, int64_t otherwise)
+{
+    const wire_value_t *value = find (map, name);
+    return value ? wire_item_int (value) : otherwise;
 }
 
 bool wire_bool (const wire_value_t *map, const char *name, bool otherwise)
@@ -52,15 +58,18 @@ bool wire_bool (const wire_value_t *map, const char *name, bool otherwise)
     return value->via.boolean;
 }
 
-text_t wire_text (const wire_value_t *map, const char *name)
+text_t wire_item_text (const wire_value_t *value)
 {
-    const wire_value_t *value = find (map, name);
-    if (!value)
-        return (text_t){ "", 0 };
     if (value->type == MSGPACK_OBJECT_STR)
         return (text_t){ value->via.str.ptr, value->via.str.size };
     CHECK (value->type == MSGPACK_OBJECT_BIN);
     return (text_t){ value->via.bin.ptr, value->via.bin.size };
+}
+
+text_t wire_text (const wire_value_t *map, const char *name)
+{
+    const wire_value_t *value = find (map, name);
+    return value ? wire_item_text (value) : (text_t){ "", 0 };
 }
 
 wire_list_t wire_items (const wire_value_t *value)

@@ -106,6 +106,10 @@ bool wire_bool (const wire_value_t *map, const char *name, bool otherwise);
 text_t wire_text (const wire_value_t *map, const char *name); /* str or bin; borrowed */
 wire_list_t wire_list (const wire_value_t *map, const char *name);
 const wire_value_t *wire_map (const wire_value_t *map, const char *name);
+/* The same of an item of a list whose shape was checked. */
+uint64_t wire_item_uint (const wire_value_t *value);
+int64_t wire_item_int (const wire_value_t *value);
+text_t wire_item_text (const wire_value_t *value);
 wire_list_t wire_items (const wire_value_t *value); /* of a list in a list, as one of `rows` */
 const wire_value_t *wire_any (const wire_value_t *map, const char *name);
 /* A copy in `out` of `size` bytes with a NUL, cut if longer; for names into fixed arrays. */
