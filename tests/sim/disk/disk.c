@@ -359,24 +359,17 @@ static status_t sim_make_dir (fs_t *fs, const char *path, error_t *error)
     status_t status = call (mount, mount->disk->faults.name_error, "mkdir", path, error);
     if (status != STATUS_OK)
         return status;
-    char part[PATH_MAXIMUM];
-    CHECK (strlen (path) < sizeof part);
-    for (size_t size = 1; size <= strlen (path); size++) {
-        if (path[size] != '/' && path[size] != '\0')
-            continue;
-        memcpy (part, path, size);
-        part[size] = '\0';
-        char name[PATH_MAXIMUM];
-        node_t *parent = parent_of (mount->disk, part, name);
-        node_t *node = name[0] == '\0' ? parent : node_find (parent, name);
-        if (node != NULL && !node->directory)
-            return error_set (error, STATUS_EXISTS, "mkdir %s: %s is a file", path, part);
-        if (node != NULL)
-            continue;
-        node_t *created = node_new (true, &mount->disk->used);
-        node_link (parent, name, created, 0, true);
-        node_release (&created);
-    }
+    char name[PATH_MAXIMUM];
+    node_t *parent = parent_of (mount->disk, path, name);
+    if (parent == NULL)
+        return error_set (error, STATUS_NOT_FOUND, "mkdir %s: no such directory", path);
+    node_t *there = name[0] == '\0' ? parent : node_find (parent, name);
+    if (there != NULL)
+        return error_set (error, there->directory ? STATUS_EXISTS : STATUS_IO,
+                          "mkdir %s: it exists", path);
+    node_t *created = node_new (true, &mount->disk->used);
+    node_link (parent, name, created, mount->disk->coin++, false);
+    node_release (&created);
     return STATUS_OK;
 }
 
