@@ -125,7 +125,8 @@ typedef struct row_place {
 } row_place_t;
 
 /* Adds one row. `value` is of the spec's input type and not null; NULL for STATE_COUNT of rows.
- * A string's bytes are copied. */
+ * A string's bytes are copied; min, max, first and last cut one of over STRING_VALUE_MAX bytes,
+ * which only an expression can make, to a beginning of whole characters. */
 void state_add (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place);
 
 /* Adds all that `from` holds. */

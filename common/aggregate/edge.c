@@ -56,10 +56,8 @@ static void take (state_spec_t spec, edge_t *self, const value_t *value, const r
 {
     if (self->present) {
         int order = place_compare (place, &self->place);
-        if (order == 0) {
-            value_t held = held_value_get (spec.input, &self->value);
-            order = value_compare (value, &held);
-        }
+        if (order == 0)
+            order = held_value_order (spec.input, &self->value, value);
         if (spec.kind == STATE_FIRST ? order >= 0 : order <= 0)
             return;
     }
@@ -71,8 +69,12 @@ static void take (state_spec_t spec, edge_t *self, const value_t *value, const r
 static void edge_add (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place)
 {
     CHECK (place != NULL);
-    value_t form = held_value_form (value);
-    take (spec, acc, &form, place);
+    if (held_value_is_form (value)) {
+        take (spec, acc, value, place);
+    } else {
+        value_t form = held_value_form (value);
+        take (spec, acc, &form, place);
+    }
 }
 
 static void edge_merge (state_spec_t spec, void *acc, const void *from)

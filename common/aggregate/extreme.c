@@ -39,8 +39,7 @@ static void extreme_reset (state_spec_t spec, void *acc)
 static void take (state_spec_t spec, extreme_t *self, const value_t *value)
 {
     if (self->present) {
-        value_t held = held_value_get (spec.input, &self->value);
-        int order = value_compare (value, &held);
+        int order = held_value_order (spec.input, &self->value, value);
         if (spec.kind == STATE_MIN ? order >= 0 : order <= 0)
             return;
     }
@@ -52,8 +51,12 @@ static void extreme_add (state_spec_t spec, void *acc, const value_t *value,
                          const row_place_t *place)
 {
     (void)place;
-    value_t form = held_value_form (value);
-    take (spec, acc, &form);
+    if (held_value_is_form (value)) {
+        take (spec, acc, value);
+    } else {
+        value_t form = held_value_form (value);
+        take (spec, acc, &form);
+    }
 }
 
 static void extreme_merge (state_spec_t spec, void *acc, const void *from)

@@ -1,6 +1,5 @@
 #include "aggregate/held_value.h"
 
-#include "aggregate/aggregate.h"
 #include "aggregate/partial.h"
 #include "base/mem.h"
 

@@ -2,7 +2,10 @@
 #ifndef WEIR_AGGREGATE_HELD_VALUE_H
 #define WEIR_AGGREGATE_HELD_VALUE_H
 
+#include "aggregate/aggregate.h"
 #include "base/value.h"
+
+#include <math.h>
 
 /* Its type is the spec's input. A string's bytes are owned. */
 typedef struct held_value {
@@ -23,6 +26,14 @@ bool held_value_is_type (type_t type);
 void held_value_init (held_value_t *self);
 void held_value_release (type_t type, held_value_t *self);
 
+/* Is the value certainly what would be kept of it? Spares most rows the copy. */
+static inline bool held_value_is_form (const value_t *value)
+{
+    return value->type == TYPE_FLOAT64  ? value->f < 0 || value->f > 0
+           : value->type == TYPE_STRING ? value->s.size <= STRING_VALUE_MAX
+                                        : true;
+}
+
 /* What would be kept of `value`: floats in the stored form, and strings over STRING_VALUE_MAX
  * bytes, which only expressions make, cut to their longest beginning that fits and ends with a
  * whole UTF-8 character. Borrows its bytes. */
@@ -33,6 +44,17 @@ void held_value_set (held_value_t *self, const value_t *value);
 
 /* The value, borrowing its bytes. */
 value_t held_value_get (type_t type, const held_value_t *self);
+
+/* The order of `value` against the held one, as value_compare has it. */
+static inline int held_value_order (type_t type, const held_value_t *self, const value_t *value)
+{
+    if (type != TYPE_STRING && type != TYPE_FLOAT64)
+        return (value->i > self->i) - (value->i < self->i);
+    if (type == TYPE_FLOAT64 && !isunordered (value->f, self->f))
+        return (value->f > self->f) - (value->f < self->f);
+    value_t held = held_value_get (type, self);
+    return value_compare (value, &held);
+}
 
 /* bool: one byte, 0 or 1. int64, timestamp: zigzag varint. float64: the 8 bytes of IEEE 754, least
  * first; never -0.0, and one NaN. string: varint of the size, then the bytes. Reading makes the

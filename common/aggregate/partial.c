@@ -1,33 +1,48 @@
 #include "aggregate/partial.h"
 
-static void reader_fail (reader_t *reader)
+/* May this byte stand at `shift` in a number of `bits` bits? Its bits must fit, and a last byte of
+ * 0 would be one too many. */
+static bool is_canonical_byte (uint8_t byte, unsigned shift, unsigned bits)
 {
-    reader->bad = true;
+    unsigned payload = byte & 0x7fu;
+    return shift < bits && (bits - shift >= 7 || payload >> (bits - shift) == 0) &&
+           (byte != 0 || shift == 0);
 }
 
-/* Varint of up to `bits` bits. */
-static uint128_t read_canonical (reader_t *reader, unsigned bits)
+uint64_t partial_read_long_varint (reader_t *reader)
+{
+    uint64_t value = 0;
+    const uint8_t *at = reader->at;
+    for (unsigned shift = 0; !reader->bad && at < reader->end; shift += 7) {
+        uint8_t byte = *at++;
+        if (!is_canonical_byte (byte, shift, 64))
+            break;
+        value |= (uint64_t)(byte & 0x7fu) << shift;
+        if (byte < 0x80) {
+            reader->at = at;
+            return value;
+        }
+    }
+    reader->bad = true;
+    return 0;
+}
+
+static uint128_t read_wide_varint (reader_t *reader)
 {
     uint128_t value = 0;
-    for (unsigned shift = 0;; shift += 7) {
-        uint8_t byte = reader_u8 (reader);
-        if (reader->bad)
-            return 0;
-        unsigned payload = byte & 0x7fu;
-        bool too_wide = shift >= bits || (bits - shift < 7 && payload >> (bits - shift) != 0);
-        if (too_wide || (byte == 0 && shift > 0)) {
-            reader_fail (reader);
-            return 0;
-        }
-        value |= (uint128_t)payload << shift;
-        if (byte < 0x80)
+    const uint8_t *at = reader->at;
+    for (unsigned shift = 0; !reader->bad && at < reader->end; shift += 7) {
+        uint8_t byte = *at++;
+        if (!is_canonical_byte (byte, shift, 128))
+            break;
+        value |= (uint128_t)(byte & 0x7fu) << shift;
+        if (byte < 0x80) {
+            reader->at = at;
             return value;
+        }
     }
-}
-
-uint64_t partial_read_varint (reader_t *reader)
-{
-    return (uint64_t)read_canonical (reader, 64);
+    reader->bad = true;
+    return 0;
 }
 
 int64_t partial_read_zigzag (reader_t *reader)
@@ -39,15 +54,20 @@ int64_t partial_read_zigzag (reader_t *reader)
 void partial_put_int128 (buf_t *out, int128_t value)
 {
     uint128_t raw = (uint128_t)value << 1 ^ (value < 0 ? ~(uint128_t)0 : 0);
-    while (raw >= 0x80) {
-        buf_put_u8 (out, (uint8_t)((unsigned)raw | 0x80u));
-        raw >>= 7;
+    if (raw <= UINT64_MAX) {
+        buf_put_varint (out, (uint64_t)raw);
+        return;
     }
-    buf_put_u8 (out, (uint8_t)raw);
+    uint8_t bytes[19];
+    size_t size = 0;
+    for (; raw >= 0x80; raw >>= 7)
+        bytes[size++] = (uint8_t)((unsigned)raw | 0x80u);
+    bytes[size++] = (uint8_t)raw;
+    buf_put (out, bytes, size);
 }
 
 int128_t partial_read_int128 (reader_t *reader)
 {
-    uint128_t raw = read_canonical (reader, 128);
+    uint128_t raw = read_wide_varint (reader);
     return (int128_t)(raw >> 1 ^ (0 - (raw & 1)));
 }

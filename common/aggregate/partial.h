@@ -18,8 +18,16 @@ typedef unsigned __int128 uint128_t;
 /* Rows that a state can hold; a partial of more is refused. */
 #define STATE_ROWS_MAX ((uint64_t)INT64_MAX)
 
+/* The slow path of partial_read_varint: any size. */
+uint64_t partial_read_long_varint (reader_t *reader);
+
 /* The next varint; bad when it is not canonical. */
-uint64_t partial_read_varint (reader_t *reader);
+static inline uint64_t partial_read_varint (reader_t *reader)
+{
+    if (!reader->bad && reader->at < reader->end && *reader->at < 0x80)
+        return *reader->at++;
+    return partial_read_long_varint (reader);
+}
 
 /* The next zigzag varint; bad when it is not canonical. */
 int64_t partial_read_zigzag (reader_t *reader);

@@ -95,8 +95,11 @@ static bool merge_float_partial (float_sum_t *self, text_t partial)
 {
     reader_t reader = reader_of (partial.data, partial.size);
     float_rows_t rows = float_rows_read (&reader);
-    if (reader.bad || (float_rows_count_finite (&rows) == 0 && *reader.at != 0))
+    if (reader.bad)
         return false;
+    if (float_rows_count_finite (&rows) == 0)
+        return reader_left (&reader) == 1 && reader.at[0] == 0 &&
+               float_rows_merge (&self->rows, &rows);
     return exact_sum_merge_encoded (&self->sum, &reader, EXACT_RANGE_FLOATS) &&
            reader_left (&reader) == 0 && float_rows_merge (&self->rows, &rows);
 }

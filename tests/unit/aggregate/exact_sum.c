@@ -102,7 +102,7 @@ Test (exact_sum, keeps_its_carries_through_many_additions_and_merges)
     mpq_t expected, term;
     mpq_init (expected);
     mpq_init (term);
-    const double most = 0x1.fffffffffffffp+31; /* fills its chunks as far as one number can */
+    const double most = 0x1.fffffffffffffp+19; /* fills its chunks as far as one number can */
     mpq_set_d (term, most);
     for (int i = 0; i < 100000; i++) {
         exact_sum_add_float (&sum, most);
@@ -116,7 +116,7 @@ Test (exact_sum, keeps_its_carries_through_many_additions_and_merges)
         mpq_add (expected, expected, expected);
         check_rounding (&sum, expected);
     }
-    for (int i = 0; i < 4000; i++) {
+    for (int i = 0; i < 6000; i++) {
         /* every one passes through a fresh sum, so none is propagated by additions */
         exact_sum_reset (&other);
         exact_sum_add_float (&other, -most);
@@ -256,4 +256,56 @@ Test (exact_number, quotients_and_roots_are_correctly_rounded)
         mpq_clear (by);
         exact_sum_release (&sum);
     }
+}
+
+/* number = of * divisor + extra, checked divided and, when `root`, under the root. */
+static void check_near_tie (const mpz_t of, const mpz_t divisor, int extra, bool root)
+{
+    mpq_t expected;
+    mpq_init (expected);
+    mpz_mul (mpq_numref (expected), of, divisor);
+    if (extra < 0)
+        mpz_sub_ui (mpq_numref (expected), mpq_numref (expected), 1);
+    else
+        mpz_add_ui (mpq_numref (expected), mpq_numref (expected), (unsigned)extra);
+    uint64_t limbs[8] = { 0 };
+    mpz_export (limbs, NULL, -1, sizeof *limbs, 0, 0, mpq_numref (expected));
+    mpz_set (mpq_denref (expected), divisor);
+    uint64_t by[2] = { 0 };
+    mpz_export (by, NULL, -1, sizeof *by, 0, 0, divisor);
+    mpq_canonicalize (expected);
+    exact_number_t number;
+    exact_number_of_limbs (&number, limbs, 8);
+    uint128_t wide = (uint128_t)by[1] << 64 | by[0];
+    double ours, theirs;
+    cr_assert (root ? exact_number_round_root (&number, wide, &ours)
+                    : exact_number_round_quotient (&number, wide, &ours));
+    cr_assert (root ? reference_round_root (expected, &theirs)
+                    : reference_round (expected, &theirs));
+    cr_assert (ours == theirs, "%a, expected %a", ours, theirs);
+    mpq_clear (expected);
+}
+
+Test (exact_number, a_hair_beside_a_tie_decides_it)
+{
+    random_t random;
+    random_seed (&random, 6);
+    mpz_t tie, square, divisor;
+    mpz_init (tie);
+    mpz_init (square);
+    mpz_init (divisor);
+    for (int round = 0; round < 300; round++) {
+        /* 54 bits, the last set: half way between two float64s */
+        mpz_set_ui (tie, UINT64_C (1) << 53 | random_next (&random) >> 11 | 1);
+        mpz_mul (square, tie, tie);
+        mpz_set_ui (divisor, random_next (&random) | UINT64_C (1) << 63);
+        mpz_mul_2exp (divisor, divisor, 50);
+        for (int extra = -1; extra <= 1; extra++) {
+            check_near_tie (tie, divisor, extra, false);
+            check_near_tie (square, divisor, extra, true);
+        }
+    }
+    mpz_clear (tie);
+    mpz_clear (square);
+    mpz_clear (divisor);
 }

@@ -11,7 +11,10 @@
 static bool take_bytes (state_spec_t spec, const uint8_t *data, size_t size)
 {
     error_t error;
-    text_t partial = { (const char *)data, (uint32_t)size };
+    /* in memory of just that size, so that reading past it is noticed */
+    char *copy = mem_alloc (size);
+    memcpy (copy, data, size);
+    text_t partial = { copy, (uint32_t)size };
     void *acc = accumulator_new (spec);
     status_t status = state_merge_partial (spec, acc, partial, &error);
     cr_assert (status == STATUS_OK || status == STATUS_CORRUPT);
@@ -34,6 +37,7 @@ static bool take_bytes (state_spec_t spec, const uint8_t *data, size_t size)
         accumulator_destroy (spec, &twice);
     }
     accumulator_destroy (spec, &acc);
+    mem_free (copy);
     return status == STATUS_OK;
 }
 
@@ -188,8 +192,11 @@ Test (partials, that_no_rows_make_are_refused)
         { { STATE_SUM, TYPE_FLOAT64 }, "\x02\x02\x90\x02\x01", 5 },         /* above 2^1087 */
         { { STATE_MOMENTS, TYPE_FLOAT64 }, "\x02\x00\x03\x00\x01", 5 },     /* negative squares */
         { { STATE_MOMENTS, TYPE_INT64 }, "\x01\x02\x02\x01\x00", 5 },
-        { { STATE_MIN, TYPE_FLOAT64 }, "\0\0\0\0\0\0\0\x80", 8 },     /* -0.0 */
-        { { STATE_MIN, TYPE_FLOAT64 }, "\x01\0\0\0\0\0\xf8\x7f", 8 }, /* another NaN */
+        { { STATE_MOMENTS, TYPE_INT64 }, "\x01\x02\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x41", 19 },
+        { { STATE_SUM, TYPE_FLOAT64 }, "\x03\x01\x00\x00", 4 },         /* ends before its sum */
+        { { STATE_MOMENTS, TYPE_FLOAT64 }, "\x03\x01\x00\x00\x00", 5 }, /* one sum of two */
+        { { STATE_MIN, TYPE_FLOAT64 }, "\0\0\0\0\0\0\0\x80", 8 },       /* -0.0 */
+        { { STATE_MIN, TYPE_FLOAT64 }, "\x01\0\0\0\0\0\xf8\x7f", 8 },   /* another NaN */
         { { STATE_MIN, TYPE_BOOL }, "\x02", 1 },
         { { STATE_MIN, TYPE_STRING }, "\x02z", 2 },
         { { STATE_FIRST, TYPE_BOOL }, "\x00\x00\x80\x80\x80\x80\x10\x00", 8 }, /* row 2^32 */
