@@ -38,7 +38,10 @@ static status_t parse_header (run_t *self, size_t size, error_t *error)
     reader_t in = reader_of (self->header, size);
     if (reader_u32 (&in) != RUN_MAGIC)
         return corrupt (self, error, "it does not begin as a run does");
-    status_t status = check_version (self, reader_u16 (&in), error);
+    uint16_t version = reader_u16 (&in);
+    if (in.bad)
+        return corrupt (self, error, "it ends in its header");
+    status_t status = check_version (self, version, error);
     if (status != STATUS_OK)
         return status;
     schema->columns = reader_u16 (&in);
