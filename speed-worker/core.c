@@ -1,0 +1,190 @@
+#include "speed-worker/core.h"
+
+#include "speed-worker/worker.h"
+
+#include <string.h>
+
+enum { SCRATCH_CHUNK = 1 << 20 };
+
+static const member_ops_t member_callbacks = {
+    .fill_beat = orders_fill_beat,
+    .orders = orders_take,
+    .model = orders_model,
+};
+
+speed_core_t *speed_core_new (env_t *env, const speed_options_t *options)
+{
+    CHECK (options->partitions > 0);
+    CHECK (options->partitions <= REQUEST_PARTS_MAX);
+    speed_core_t *self = mem_zero (1, sizeof *self);
+    self->magic = SPEED_MAGIC;
+    self->env = env;
+    self->options = *options;
+    member_options_t member = {
+        .node = options->node,
+        .kind = "speed",
+        .cluster = options->cluster,
+        .endpoint = options->endpoint,
+        .coordinator = options->coordinator,
+    };
+    self->member = member_new (env, &member, &member_callbacks, self);
+    const member_options_t *kept = member_options (self->member);
+    self->options.node = kept->node;
+    self->options.cluster = kept->cluster;
+    self->options.endpoint = kept->endpoint;
+    self->decoder = wire_decoder_new ();
+    self->writer = wire_writer_new ();
+    self->partitions = mem_zero (options->partitions, sizeof (partition_t *));
+    self->routes = routes_new (env, &options->coordinator, options->partitions);
+    self->requests = request_table_new ();
+    self->scratch = arena_new (SCRATCH_CHUNK);
+    return self;
+}
+
+void speed_core_destroy (speed_core_t **self_p)
+{
+    speed_core_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    CHECK_OBJECT (self, SPEED_MAGIC);
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        partition_destroy (&self->partitions[p]);
+    mem_free (self->partitions);
+    routes_destroy (&self->routes);
+    request_table_destroy (&self->requests);
+    member_destroy (&self->member);
+    wire_decoder_destroy (&self->decoder);
+    wire_writer_destroy (&self->writer);
+    arena_destroy (&self->scratch);
+    self->magic = 0;
+    mem_free (self);
+}
+
+void worker_send (speed_core_t *self, const peer_t *to)
+{
+    const void *data;
+    size_t size;
+    if (wire_end (self->writer, &data, &size))
+        self->env->send (self->env, to, data, size);
+    else
+        env_log (self->env, LOG_ERROR, "a message is over the size limit and was not sent");
+}
+
+void worker_send_error (speed_core_t *self, const peer_t *to, uint64_t id, const error_t *error)
+{
+    const void *data;
+    size_t size;
+    wire_error (self->writer, id, error, &data, &size);
+    self->env->send (self->env, to, data, size);
+}
+
+static void answer_ping (speed_core_t *self, const peer_t *from, uint64_t id)
+{
+    wire_begin (self->writer, MESSAGE_PING_OK, id);
+    wire_field_string (self->writer, "node", self->options.node);
+    wire_field_string (self->writer, "kind", "speed");
+    wire_field_string (self->writer, "cluster", self->options.cluster);
+    wire_field_uint (self->writer, "incarnation", member_incarnation (self->member));
+    worker_send (self, from);
+}
+
+static void answer_metrics (speed_core_t *self, const peer_t *from, uint64_t id)
+{
+    wire_begin (self->writer, MESSAGE_METRICS_OK, id);
+    wire_field_map (self->writer, "values");
+#define X(name) wire_field_uint (self->writer, #name, self->metrics.name);
+    SPEED_METRICS (X)
+#undef X
+    wire_field_uint (self->writer, "timeline_bytes", self->memory);
+    wire_close (self->writer);
+    worker_send (self, from);
+}
+
+/* What comes back to us, from a peer that we asked. */
+static void dispatch_reply (speed_core_t *self, const message_t *message)
+{
+    if (routes_receive (self->routes, message))
+        return;
+    if (message->kind == MESSAGE_APPEND_OK || message->kind == MESSAGE_ERROR)
+        ingest_append_answered (self, message);
+}
+
+static void dispatch (speed_core_t *self, const peer_t *from, const message_t *message)
+{
+    switch (message->kind) {
+    case MESSAGE_SEND:
+        ingest_send (self, from, message);
+        break;
+    case MESSAGE_APPEND:
+        ingest_append (self, from, message);
+        break;
+    case MESSAGE_QUERY:
+        query_answer (self, from, message);
+        break;
+    case MESSAGE_PING:
+        answer_ping (self, from, message->id);
+        break;
+    case MESSAGE_METRICS:
+        answer_metrics (self, from, message->id);
+        break;
+    default: {
+        error_t error;
+        self->metrics.messages_refused++;
+        error_set (&error, STATUS_INVALID, "a speed worker does not answer '%s'",
+                   message_word (message->kind));
+        worker_send_error (self, from, message->id, &error);
+    }
+    }
+}
+
+void speed_core_receive (speed_core_t *self, const peer_t *from, const void *data, size_t size)
+{
+    CHECK_OBJECT (self, SPEED_MAGIC);
+    message_t message;
+    error_t error;
+    if (wire_decode (self->decoder, data, size, &message, &error) != STATUS_OK) {
+        self->metrics.messages_refused++;
+        if (message.id != 0)
+            worker_send_error (self, from, message.id, &error);
+        return;
+    }
+    arena_reset (self->scratch);
+    if (from->incoming)
+        dispatch (self, from, &message);
+    else if (!member_receive (self->member, from, &message))
+        dispatch_reply (self, &message);
+}
+
+void speed_core_job_done (speed_core_t *self, job_t *job)
+{
+    CHECK_OBJECT (self, SPEED_MAGIC);
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        partition_t *partition = self->partitions[p];
+        for (size_t i = 0; partition && i < partition->shards_count; i++) {
+            shard_t *shard = partition->shards[i];
+            shard_state_t before = shard_state (shard);
+            size_t controls_before = shard_controls (shard);
+            if (!shard_job_done (shard, job))
+                continue;
+            if (shard_state (shard) != before || shard_controls (shard) != controls_before)
+                member_beat_soon (self->member); /* the coordinator waits for this */
+            return;
+        }
+    }
+    job->discard (job); /* of a shard that is gone */
+}
+
+int64_t speed_core_tick (speed_core_t *self)
+{
+    CHECK_OBJECT (self, SPEED_MAGIC);
+    int64_t now = self->env->boot_us (self->env);
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++)
+            shard_tick (self->partitions[p]->shards[i]);
+    int64_t next = ingest_expire (self, now);
+    int64_t routes = routes_tick (self->routes);
+    int64_t beat = member_tick (self->member);
+    next = routes < next ? routes : next;
+    return beat < next ? beat : next;
+}

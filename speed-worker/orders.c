@@ -1,0 +1,191 @@
+#include "speed-worker/worker.h"
+
+#include <string.h>
+
+void partition_destroy (partition_t **self_p)
+{
+    partition_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->shards_count; i++)
+        shard_destroy (&self->shards[i]);
+    mem_free (self->shards);
+    mem_free (self);
+}
+
+static shard_t *find_shard (const partition_t *partition, text_t log_name)
+{
+    for (size_t i = 0; i < partition->shards_count; i++)
+        if (text_is (log_name, shard_log_name (partition->shards[i])))
+            return partition->shards[i];
+    return NULL;
+}
+
+shard_t *worker_shard (speed_core_t *self, const char *log_name, uint32_t partition)
+{
+    if (partition >= self->options.partitions || !self->partitions[partition])
+        return NULL;
+    return find_shard (self->partitions[partition], text_of (log_name));
+}
+
+static void open_shard (speed_core_t *self, partition_t *partition, text_t log_name, uint64_t base)
+{
+    model_t *model = member_model (self->member);
+    const stream_t *stream = model_log (model, log_name);
+    if (!stream)
+        return; /* the definitions are on their way */
+    shard_options_t options = {
+        .env = self->env,
+        .cluster_id = self->options.cluster_id,
+        .partition = partition->number,
+        .epoch = partition->epoch,
+        .base = base,
+        .segment_size = self->options.segment_size,
+        .max_ahead = self->options.max_ahead,
+        .tell = ingest_tell,
+        .leased = ingest_leased,
+        .arg = self,
+    };
+    size_t index = (size_t)(stream - model->definitions->streams);
+    options.lane = (uint32_t)(index * self->options.partitions + partition->number);
+    partition->shards =
+        mem_resize (partition->shards, partition->shards_count + 1, sizeof (shard_t *));
+    partition->shards[partition->shards_count++] = shard_new (&options, stream->log_name, model);
+}
+
+static void order_controls (shard_t *shard, wire_list_t controls)
+{
+    for (uint32_t i = 0; i < controls.count; i++)
+        shard_control (shard, wire_text (&controls.items[i], "id"),
+                       text_is (wire_text (&controls.items[i], "kind"), "cut"));
+}
+
+static void take_log (speed_core_t *self, partition_t *partition, const wire_value_t *log)
+{
+    text_t name = wire_text (log, "log");
+    uint64_t base = wire_uint (log, "base", 0);
+    shard_t *shard = find_shard (partition, name);
+    if (!shard) {
+        open_shard (self, partition, name, base);
+        return;
+    }
+    shard_set_base (shard, base);
+    order_controls (shard, wire_list (log, "controls"));
+}
+
+/* Logs that the orders do not list any more were deleted. */
+static void drop_unlisted_shards (partition_t *partition, wire_list_t logs)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < partition->shards_count; i++) {
+        bool listed = false;
+        for (uint32_t l = 0; l < logs.count && !listed; l++)
+            listed =
+                text_is (wire_text (&logs.items[l], "log"), shard_log_name (partition->shards[i]));
+        if (listed)
+            partition->shards[kept++] = partition->shards[i];
+        else
+            shard_destroy (&partition->shards[i]);
+    }
+    partition->shards_count = kept;
+}
+
+static void take_partition (speed_core_t *self, const wire_value_t *order)
+{
+    uint32_t number = (uint32_t)wire_uint (order, "partition", UINT32_MAX);
+    uint64_t epoch = wire_uint (order, "epoch", 0);
+    if (number >= self->options.partitions || epoch == 0)
+        return;
+    partition_t **partition = &self->partitions[number];
+    if (*partition && (*partition)->epoch > epoch)
+        return; /* an older answer that came late */
+    if (*partition && (*partition)->epoch < epoch)
+        partition_destroy (partition);
+    if (!*partition) {
+        *partition = mem_zero (1, sizeof **partition);
+        (*partition)->number = number;
+        (*partition)->epoch = epoch;
+        member_beat_soon (self->member);
+    }
+    wire_list_t logs = wire_list (order, "logs");
+    drop_unlisted_shards (*partition, logs);
+    for (uint32_t i = 0; i < logs.count; i++)
+        take_log (self, *partition, &logs.items[i]);
+}
+
+static bool ordered (wire_list_t orders, uint32_t partition)
+{
+    for (uint32_t i = 0; i < orders.count; i++)
+        if (wire_uint (&orders.items[i], "partition", UINT64_MAX) == partition)
+            return true;
+    return false;
+}
+
+void orders_take (void *core, const wire_value_t *orders)
+{
+    speed_core_t *self = core;
+    CHECK_OBJECT (self, SPEED_MAGIC);
+    wire_list_t partitions = wire_list (orders, "partitions");
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        if (self->partitions[p] && !ordered (partitions, p)) {
+            partition_destroy (&self->partitions[p]);
+            member_beat_soon (self->member);
+        }
+    for (uint32_t i = 0; i < partitions.count; i++)
+        take_partition (self, &partitions.items[i]);
+    routes_want (self->routes, wire_uint (orders, "routes", 0));
+}
+
+void orders_model (void *core, model_t *model)
+{
+    speed_core_t *self = core;
+    CHECK_OBJECT (self, SPEED_MAGIC);
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        partition_t *partition = self->partitions[p];
+        for (size_t i = 0; partition && i < partition->shards_count; i++)
+            if (model_log (model, text_of (shard_log_name (partition->shards[i]))))
+                shard_set_model (partition->shards[i], model);
+    }
+}
+
+static const char *partition_state (const partition_t *partition, const char **reason)
+{
+    const char *state = "serving";
+    for (size_t i = 0; i < partition->shards_count; i++) {
+        shard_t *shard = partition->shards[i];
+        if (shard_state (shard) == SHARD_FAILED) {
+            *reason = shard_reason (shard);
+            return "failed";
+        }
+        if (shard_state (shard) == SHARD_OPENING)
+            state = "opening";
+    }
+    return state;
+}
+
+void orders_fill_beat (void *core, wire_writer_t *beat)
+{
+    speed_core_t *self = core;
+    CHECK_OBJECT (self, SPEED_MAGIC);
+    wire_field_list (beat, "partitions");
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        const partition_t *partition = self->partitions[p];
+        if (!partition)
+            continue;
+        const char *reason = NULL;
+        wire_open_map (beat);
+        wire_field_uint (beat, "partition", p);
+        wire_field_uint (beat, "epoch", partition->epoch);
+        wire_field_string (beat, "state", partition_state (partition, &reason));
+        if (reason)
+            wire_field_string (beat, "reason", reason);
+        wire_field_list (beat, "logs");
+        for (size_t i = 0; i < partition->shards_count; i++)
+            if (shard_state (partition->shards[i]) == SHARD_SERVING)
+                shard_write_held (partition->shards[i], beat);
+        wire_close (beat);
+        wire_close (beat);
+    }
+    wire_close (beat);
+}

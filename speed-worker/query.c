@@ -1,0 +1,84 @@
+#include "speed-worker/worker.h"
+
+#include <inttypes.h>
+
+/* Evaluates one part's keys; the answers' bytes go to `out`. */
+static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wire_value_t *part,
+                          buf_t *out, uint64_t *position, error_t *error)
+{
+    uint32_t number = (uint32_t)wire_uint (part, "partition", UINT32_MAX);
+    text_t view = wire_text (body, "view");
+    const plan_t *known = model_plan (member_model (self->member), view);
+    if (!known)
+        return error_set (error, STATUS_STALE, "this worker does not know the view yet");
+    if (number >= self->options.partitions || !self->partitions[number])
+        return error_set (error, STATUS_FENCED, "partition %" PRIu32 " is not here", number);
+    shard_t *shard = worker_shard (self, known->log_name, number);
+    realtime_t *realtime = shard ? shard_realtime (shard) : NULL;
+    if (!realtime)
+        return error_set (error, STATUS_UNAVAILABLE, "partition %" PRIu32 " is being opened",
+                          number);
+    uint64_t cut = wire_uint (part, "cut", 0);
+    size_t index;
+    status_t status =
+        realtime_find (realtime, view, wire_uint (body, "plan", 0), cut, &index, error);
+    if (status != STATUS_OK)
+        return status;
+    wire_list_t keys = wire_list (part, "keys");
+    wire_list_t as_of = wire_list (part, "as_of");
+    if (keys.count != as_of.count)
+        return error_set (error, STATUS_INVALID, "%u keys, but %u as-of times", keys.count,
+                          as_of.count);
+    answer_t *answer = answer_new (realtime_plan (realtime, index));
+    for (uint32_t i = 0; i < keys.count; i++) {
+        answer_reset (answer);
+        realtime_merge (realtime, index, cut, wire_item_text (&keys.items[i]),
+                        wire_item_int (&as_of.items[i]), answer);
+        answer_encode (answer, out);
+    }
+    answer_destroy (&answer);
+    *position = shard_position (shard);
+    if (out->bad)
+        return error_set (error, STATUS_TOO_LARGE, "the answers are over the message limit");
+    return STATUS_OK;
+}
+
+static void write_part (speed_core_t *self, const wire_value_t *body, const wire_value_t *part)
+{
+    buf_t answers;
+    buf_init (&answers, WIRE_MESSAGE_MAX - 4096);
+    uint64_t position = 0;
+    error_t error;
+    error_clear (&error);
+    status_t status = evaluate (self, body, part, &answers, &position, &error);
+    /* after the evaluation: had somebody else become the owner meanwhile, this would be old */
+    if (status == STATUS_OK && !member_leased (self->member))
+        status = error_set (&error, STATUS_FENCED, "the lease ran out");
+    wire_writer_t *writer = self->writer;
+    wire_open_map (writer);
+    wire_field_uint (writer, "partition", wire_uint (part, "partition", 0));
+    wire_field_string (writer, "status", status_word (status));
+    if (status == STATUS_OK) {
+        wire_field_uint (writer, "position", position);
+        wire_field_bin (
+            writer, "answers",
+            (text_t){ .data = (const char *)answers.data, .size = (uint32_t)answers.size });
+    } else {
+        self->metrics.queries_refused++;
+        wire_field_string (writer, "reason", error.text);
+    }
+    wire_close (writer);
+    buf_release (&answers);
+}
+
+void query_answer (speed_core_t *self, const peer_t *from, const message_t *message)
+{
+    self->metrics.queries++;
+    wire_list_t parts = wire_list (message->body, "parts");
+    wire_begin (self->writer, MESSAGE_QUERY_OK, message->id);
+    wire_field_list (self->writer, "parts");
+    for (uint32_t i = 0; i < parts.count; i++)
+        write_part (self, message->body, &parts.items[i]);
+    wire_close (self->writer);
+    worker_send (self, from);
+}

@@ -1,0 +1,398 @@
+#include "speed-worker/shard.h"
+
+#include "intake/intake.h"
+#include "speed-worker/shard_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void pending_push (pending_list_t *list, pending_t *pending)
+{
+    pending->next = NULL;
+    *list->tail = pending;
+    list->tail = &pending->next;
+}
+
+pending_t *pending_pop (pending_list_t *list)
+{
+    pending_t *pending = list->head;
+    if (!pending)
+        return NULL;
+    list->head = pending->next;
+    if (!list->head)
+        list->tail = &list->head;
+    return pending;
+}
+
+void pending_destroy (pending_t **self_p)
+{
+    pending_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    arena_destroy (&self->arena);
+    outcome_release (&self->outcome);
+    mem_free (self);
+}
+
+/* ---- life ---- */
+
+static void start_replay (shard_t *self, uint64_t epoch)
+{
+    CHECK (self->replay == NULL);
+    replay_t *replay = replay_new (self->options.env->fs, self->log_name, self->model);
+    replay->cluster_id = self->options.cluster_id;
+    replay->partition = self->options.partition;
+    replay->epoch = epoch;
+    replay->segment_size = self->options.segment_size;
+    replay->base = self->base;
+    replay->to = self->position;
+    replay->job.lane = self->options.lane;
+    self->replay = replay;
+    self->options.env->submit (self->options.env, &replay->job);
+}
+
+shard_t *shard_new (const shard_options_t *options, const char *log_name, model_t *model)
+{
+    shard_t *self = mem_zero (1, sizeof *self);
+    self->magic = SHARD_MAGIC;
+    self->options = *options;
+    self->log_name = mem_string (log_name);
+    self->state = SHARD_OPENING;
+    self->base = options->base;
+    self->pending.tail = &self->pending.head;
+    self->kept.tail = &self->kept.head;
+    buf_init (&self->payload, LOG_PAYLOAD_MAX);
+    buf_init (&self->block, LOG_PAYLOAD_MAX);
+    self->model = model_ref (model);
+    self->stream = model_log (model, text_of (log_name));
+    CHECK (self->stream != NULL);
+    start_replay (self, options->epoch);
+    return self;
+}
+
+void shard_tell_error (shard_t *self, const waiter_t *waiter, status_t status, const char *reason)
+{
+    self->options.tell (self->options.arg, waiter, self->log_name, self->options.partition, status,
+                        reason, NULL, 0);
+}
+
+static void drop_pending (shard_t *self, const char *reason)
+{
+    pending_t *pending;
+    while ((pending = pending_pop (&self->pending)) != NULL) {
+        for (size_t i = 0; i < pending->waiters_count; i++)
+            shard_tell_error (self, &pending->waiters[i], STATUS_UNAVAILABLE, reason);
+        pending_destroy (&pending);
+    }
+}
+
+static void drop_kept (shard_t *self)
+{
+    pending_t *pending;
+    while ((pending = pending_pop (&self->kept)) != NULL)
+        pending_destroy (&pending);
+    self->kept_bytes = 0;
+}
+
+void shard_destroy (shard_t **self_p)
+{
+    shard_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    CHECK_OBJECT (self, SHARD_MAGIC);
+    drop_pending (self, "the partition is given to another worker");
+    drop_kept (self);
+    realtime_destroy (&self->realtime);
+    model_unref (&self->realtime_model);
+    model_unref (&self->model);
+    dedupe_destroy (&self->dedupe);
+    log_destroy (&self->log);
+    controls_release (&self->controls);
+    buf_release (&self->payload);
+    buf_release (&self->block);
+    mem_free (self->log_name);
+    self->magic = 0;
+    mem_free (self);
+}
+
+void shard_fail (shard_t *self, const error_t *error)
+{
+    if (self->state == SHARD_FAILED)
+        return;
+    self->state = SHARD_FAILED;
+    snprintf (self->reason, sizeof self->reason, "%s", error->text);
+    env_log (self->options.env, LOG_ERROR, "%s/%u: %s", self->log_name, self->options.partition,
+             error->text);
+    drop_pending (self, error->text);
+}
+
+/* ---- opening and rebuilding ---- */
+
+static void adopt_views (shard_t *self, replay_t *replay)
+{
+    realtime_destroy (&self->realtime);
+    model_unref (&self->realtime_model);
+    self->realtime = replay->realtime;
+    self->realtime_model = replay->model;
+    replay->realtime = NULL;
+    replay->model = NULL;
+    pending_t *pending;
+    while ((pending = pending_pop (&self->kept)) != NULL) {
+        if (pending->kind == LOG_KIND_EVENTS)
+            realtime_add (self->realtime, &pending->batch);
+        else
+            realtime_cut (self->realtime, pending->offset);
+        pending_destroy (&pending);
+    }
+    self->kept_bytes = 0;
+    realtime_trim (self->realtime, self->base);
+}
+
+static void opened (shard_t *self, replay_t *replay)
+{
+    self->log = replay->log;
+    self->dedupe = replay->dedupe;
+    self->controls = replay->controls;
+    self->position = replay->to;
+    replay->log = NULL;
+    replay->dedupe = NULL;
+    replay->controls = (controls_t){ 0 };
+    self->state = SHARD_SERVING;
+    adopt_views (self, replay);
+    env_log (self->options.env, LOG_INFO,
+             "%s/%u: serving, epoch %" PRIu64 ", offsets %" PRIu64 " to %" PRIu64 ", %" PRIu64
+             " events in real-time views",
+             self->log_name, self->options.partition, self->options.epoch, self->base,
+             self->position, realtime_events (self->realtime));
+}
+
+static void replay_done (shard_t *self)
+{
+    replay_t *replay = self->replay;
+    self->replay = NULL;
+    bool opening = self->state == SHARD_OPENING;
+    if (replay->status == STATUS_OK && opening)
+        opened (self, replay);
+    else if (replay->status == STATUS_OK && self->state == SHARD_SERVING)
+        adopt_views (self, replay);
+    else if (opening)
+        shard_fail (self, &replay->error);
+    else
+        env_log (self->options.env, LOG_WARNING, "%s/%u: views not rebuilt, trying again: %s",
+                 self->log_name, self->options.partition, replay->error.text);
+    drop_kept (self);
+    replay_destroy (&replay);
+}
+
+/* Do the views differ from those that the definitions in force ask for? */
+static bool views_outdated (const shard_t *self)
+{
+    if (self->model == self->realtime_model)
+        return false;
+    size_t wanted = 0;
+    for (size_t i = 0; i < self->model->plans_count; i++) {
+        const plan_t *plan = self->model->plans[i];
+        if (strcmp (plan->log_name, self->log_name) != 0)
+            continue;
+        wanted++;
+        const plan_t *have = model_plan (self->realtime_model, text_of (plan->view));
+        if (!have || have->hash != plan->hash || have->version != plan->version)
+            return true;
+    }
+    for (size_t i = 0; i < self->realtime_model->plans_count; i++)
+        if (strcmp (self->realtime_model->plans[i]->log_name, self->log_name) == 0)
+            wanted--;
+    return wanted != 0;
+}
+
+void shard_set_model (shard_t *self, model_t *model)
+{
+    CHECK_OBJECT (self, SHARD_MAGIC);
+    const stream_t *stream = model_log (model, text_of (self->log_name));
+    CHECK (stream != NULL);
+    model_ref (model);
+    model_unref (&self->model);
+    self->model = model;
+    self->stream = stream;
+}
+
+/* ---- flushing ---- */
+
+static void apply (shard_t *self, pending_t *pending)
+{
+    if (pending->kind == LOG_KIND_EVENTS && pending->batch.rows > 0) {
+        realtime_add (self->realtime, &pending->batch);
+        self->appended += pending->batch.rows;
+    }
+    if (pending->kind == LOG_KIND_CUT)
+        realtime_cut (self->realtime, pending->offset);
+    if (pending->kind != LOG_KIND_EVENTS)
+        controls_add (&self->controls, text_of (pending->id), pending->offset, pending->clock);
+    self->position = pending->offset + pending->count;
+}
+
+static void keep_or_destroy (shard_t *self, pending_t *pending)
+{
+    bool views_change = pending->kind == LOG_KIND_CUT || pending->batch.rows > 0;
+    if (self->replay && views_change) {
+        self->kept_bytes += pending->arena ? arena_held (pending->arena) : sizeof *pending;
+        pending_push (&self->kept, pending);
+    } else {
+        pending_destroy (&pending);
+    }
+}
+
+static void answer_waiters (shard_t *self, const pending_t *pending)
+{
+    bool leased = self->options.leased (self->options.arg);
+    for (size_t i = 0; i < pending->waiters_count; i++)
+        if (leased)
+            self->options.tell (self->options.arg, &pending->waiters[i], self->log_name,
+                                self->options.partition, STATUS_OK, NULL, &pending->outcome,
+                                pending->offset + pending->count);
+        else
+            shard_tell_error (self, &pending->waiters[i], STATUS_FENCED,
+                              "the lease ran out before the acknowledgement");
+}
+
+static void flush_done (shard_t *self)
+{
+    error_t error;
+    if (log_flush_end (self->log, &self->flush, &error) != STATUS_OK) {
+        shard_fail (self, &error);
+        return;
+    }
+    uint64_t durable = log_durable (self->log);
+    while (self->pending.head && self->pending.head->offset < durable) {
+        pending_t *pending = pending_pop (&self->pending);
+        apply (self, pending);
+        answer_waiters (self, pending);
+        keep_or_destroy (self, pending);
+    }
+}
+
+static void trim_done (shard_t *self)
+{
+    error_t error;
+    if (log_trim_end (self->log, &self->trim, &error) != STATUS_OK)
+        env_log (self->options.env, LOG_WARNING, "%s/%u: not trimmed, trying again later: %s",
+                 self->log_name, self->options.partition, error.text);
+}
+
+bool shard_job_done (shard_t *self, job_t *job)
+{
+    CHECK_OBJECT (self, SHARD_MAGIC);
+    if (self->replay && job == &self->replay->job)
+        replay_done (self);
+    else if (self->flush && job == log_flush_job (self->flush))
+        flush_done (self);
+    else if (self->trim && job == log_trim_job (self->trim))
+        trim_done (self);
+    else
+        return false;
+    return true;
+}
+
+static void submit (shard_t *self, job_t *job)
+{
+    job->lane = self->options.lane;
+    self->options.env->submit (self->options.env, job);
+}
+
+void shard_tick (shard_t *self)
+{
+    CHECK_OBJECT (self, SHARD_MAGIC);
+    if (self->state != SHARD_SERVING)
+        return;
+    if (!self->flush && (self->flush = log_flush_begin (self->log)) != NULL)
+        submit (self, log_flush_job (self->flush));
+    if (!self->replay && views_outdated (self))
+        start_replay (self, 0);
+}
+
+void shard_set_base (shard_t *self, uint64_t base)
+{
+    CHECK_OBJECT (self, SHARD_MAGIC);
+    if (self->state != SHARD_SERVING || base <= self->base || base > self->position)
+        return;
+    self->base = base;
+    realtime_trim (self->realtime, base);
+    controls_trim (&self->controls, base);
+    if (!self->trim && (self->trim = log_trim_begin (self->log, base)) != NULL)
+        submit (self, log_trim_job (self->trim));
+}
+
+/* ---- what others see ---- */
+
+shard_state_t shard_state (const shard_t *self)
+{
+    return self->state;
+}
+
+const char *shard_reason (const shard_t *self)
+{
+    return self->reason;
+}
+
+const char *shard_log_name (const shard_t *self)
+{
+    return self->log_name;
+}
+
+realtime_t *shard_realtime (shard_t *self)
+{
+    return self->state == SHARD_SERVING ? self->realtime : NULL;
+}
+
+uint64_t shard_position (const shard_t *self)
+{
+    return self->position;
+}
+
+size_t shard_memory (const shard_t *self)
+{
+    return self->realtime ? realtime_memory (self->realtime) + self->kept_bytes : 0;
+}
+
+size_t shard_controls (const shard_t *self)
+{
+    return self->controls.count;
+}
+
+uint64_t shard_events_appended (const shard_t *self)
+{
+    return self->appended;
+}
+
+static void write_cut (void *arg, uint64_t cut)
+{
+    wire_put_uint (arg, cut);
+}
+
+void shard_write_held (shard_t *self, wire_writer_t *beat)
+{
+    bool serving = self->state == SHARD_SERVING;
+    wire_open_map (beat);
+    wire_field_string (beat, "log", self->log_name);
+    wire_field_uint (beat, "start", self->base);
+    wire_field_uint (beat, "end", self->position);
+    wire_field_list (beat, "cuts");
+    if (serving)
+        realtime_cuts (self->realtime, write_cut, beat);
+    wire_close (beat);
+    wire_field_list (beat, "controls");
+    for (size_t i = 0; i < self->controls.count; i++) {
+        wire_open_map (beat);
+        wire_field_string (beat, "id", self->controls.items[i].id);
+        wire_field_uint (beat, "offset", self->controls.items[i].offset);
+        wire_field_int (beat, "clock", self->controls.items[i].clock);
+        wire_close (beat);
+    }
+    wire_close (beat);
+    wire_field_uint (beat, "events", serving ? realtime_events (self->realtime) : 0);
+    wire_field_uint (beat, "memory", shard_memory (self));
+    wire_close (beat);
+}

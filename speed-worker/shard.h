@@ -1,0 +1,93 @@
+/* shard.h - one keyed log in one partition: the log, its producers and its real-time views.
+ *
+ * opening → serving → failed. Opening (log, producer table, timelines) and rebuilding for new
+ * definitions are jobs; so are flushes and trims. Appends wait in `pending` until their flush is
+ * durable; only then are they applied to the views and answered. */
+#ifndef WEIR_SPEED_WORKER_SHARD_H
+#define WEIR_SPEED_WORKER_SHARD_H
+
+#include "base/env.h"
+#include "member/model.h"
+#include "speed-worker/outcome.h"
+#include "speed-worker/realtime.h"
+
+typedef struct shard shard_t;
+
+typedef enum shard_state { SHARD_OPENING, SHARD_SERVING, SHARD_FAILED } shard_state_t;
+
+/* Whom to tell when an append is durable. */
+typedef struct waiter {
+    uint64_t request; /* one of ours (request.h), or 0 … */
+    peer_t from;      /* … and then this peer's … */
+    uint64_t id;      /* … message */
+} waiter_t;
+
+typedef struct shard_options {
+    env_t *env;
+    uint64_t cluster_id;
+    uint32_t partition;
+    uint64_t epoch;
+    uint64_t base;         /* timelines start there */
+    uint64_t segment_size; /* 0: default */
+    uint32_t lane;         /* of its jobs */
+    int64_t max_ahead;     /* µs */
+    /* Tells a waiter: `outcome` when status is OK (position: one past the part's last event), else
+     * why. */
+    void (*tell) (void *arg, const waiter_t *waiter, const char *log_name, uint32_t partition,
+                  status_t status, const char *reason, const outcome_t *outcome, uint64_t position);
+    /* May a durable append be acknowledged at this instant? */
+    bool (*leased) (void *arg);
+    void *arg;
+} shard_options_t;
+
+/* Starts opening log `log_name`, which `model` has. */
+shard_t *shard_new (const shard_options_t *options, const char *log_name, model_t *model);
+/* Waiters are told `unavailable`. Jobs under way finish by discard. */
+void shard_destroy (shard_t **self_p);
+
+shard_state_t shard_state (const shard_t *self);
+const char *shard_reason (const shard_t *self); /* why it failed */
+const char *shard_log_name (const shard_t *self);
+
+/* True when the job was one of this shard's, and has been dealt with. */
+bool shard_job_done (shard_t *self, job_t *job);
+
+/* Flushes what is pending, and starts a trim or a rebuild that is due. */
+void shard_tick (shard_t *self);
+
+/* Definitions changed: rebuilds the views if those of this log did. */
+void shard_set_model (shard_t *self, model_t *model);
+
+/* The oldest cut that is still needed rose. */
+void shard_set_base (shard_t *self, uint64_t base);
+
+/* Appends a control record unless the log has one with that id. */
+void shard_control (shard_t *self, text_t id, bool cut);
+
+/* One producer's batch as far as it belongs here: rows of `table` with their places in the client's
+ * batch. `columns` maps the table's columns to fields. The waiter is told now or later, always
+ * once. */
+typedef struct shard_append {
+    text_t producer;
+    uint64_t sequence;
+    const struct raw_table *table;
+    const int32_t *columns;
+    const uint32_t *indexes; /* per row of the table */
+} shard_append_t;
+void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *waiter);
+
+/* NULL while opening or failed. */
+realtime_t *shard_realtime (shard_t *self);
+/* One past the last offset that is durable and in the views. */
+uint64_t shard_position (const shard_t *self);
+
+/* Writes the log's entry in a HELD list. */
+void shard_write_held (shard_t *self, wire_writer_t *beat);
+
+/* How many control records it holds. */
+size_t shard_controls (const shard_t *self);
+
+size_t shard_memory (const shard_t *self);
+uint64_t shard_events_appended (const shard_t *self);
+
+#endif

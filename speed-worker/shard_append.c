@@ -1,0 +1,214 @@
+/* How a batch becomes a record. */
+#include "block/block.h"
+#include "intake/intake.h"
+#include "intake/logged.h"
+#include "speed-worker/shard_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static pending_t *pending_at (shard_t *self, uint64_t offset)
+{
+    for (pending_t *pending = self->pending.head; pending; pending = pending->next)
+        if (pending->offset == offset)
+            return pending;
+    return NULL;
+}
+
+/* A batch that is in the log already: told from what was recorded, once that is durable. */
+static void repeat (shard_t *self, const dedupe_outcome_t *recorded, const waiter_t *waiter)
+{
+    pending_t *pending = pending_at (self, recorded->offset);
+    if (pending && pending->waiters_count < WAITERS_MAX) {
+        pending->waiters[pending->waiters_count++] = *waiter;
+        return;
+    }
+    if (pending) {
+        shard_tell_error (self, waiter, STATUS_BUSY, "the same batch is being written already");
+        return;
+    }
+    if (!self->options.leased (self->options.arg)) {
+        shard_tell_error (self, waiter, STATUS_FENCED, "the lease ran out");
+        return;
+    }
+    outcome_t outcome;
+    outcome_init (&outcome);
+    outcome.accepted = recorded->accepted;
+    for (size_t i = 0; i < recorded->refused_listed; i++)
+        outcome_refuse (&outcome, recorded->refused[i].row, recorded->refused[i].reason);
+    outcome_refuse_unlisted (&outcome,
+                             recorded->refused_count - (uint32_t)recorded->refused_listed);
+    uint64_t count = recorded->accepted > 0 ? recorded->accepted : 1;
+    self->options.tell (self->options.arg, waiter, self->log_name, self->options.partition,
+                        STATUS_OK, NULL, &outcome, recorded->offset + count);
+    outcome_release (&outcome);
+}
+
+/* The batch outlives the message that its strings are in. */
+static void own_strings (batch_t *batch, arena_t *arena)
+{
+    for (size_t c = 0; c < batch->columns; c++) {
+        if (batch->column[c].type != TYPE_STRING)
+            continue;
+        for (size_t i = 0; i < batch->rows; i++)
+            if (batch->column[c].valid[i])
+                batch->column[c].s[i] = arena_text (arena, batch->column[c].s[i]);
+    }
+}
+
+/* Checks the rows: fills batch and outcome. */
+static void check_rows (shard_t *self, pending_t *pending, const shard_append_t *append,
+                        int64_t now)
+{
+    intake_rules_t rules = { .now = now, .max_ahead = self->options.max_ahead };
+    intake_result_t result;
+    intake_convert (self->stream, append->table, append->columns, &rules, pending->arena, &result);
+    pending->batch = result.batch;
+    pending->outcome.accepted = (uint32_t)result.batch.rows;
+    for (size_t i = 0; i < result.refused_count; i++)
+        outcome_refuse (&pending->outcome, append->indexes[result.refused[i].row],
+                        text_of (result.refused[i].reason));
+}
+
+static status_t encode_record (shard_t *self, const pending_t *pending,
+                               const shard_append_t *append, error_t *error)
+{
+    events_payload_t payload = {
+        .sequence = append->sequence,
+        .accepted = pending->outcome.accepted,
+        .refused_count = pending->outcome.refused_count,
+        .refused_listed = pending->outcome.refused_listed,
+    };
+    memcpy (payload.producer, append->producer.data, PRODUCER_SIZE);
+    memcpy (payload.refused, pending->outcome.refused,
+            payload.refused_listed * sizeof payload.refused[0]);
+    buf_clear (&self->block);
+    buf_clear (&self->payload);
+    if (payload.accepted > 0) {
+        batch_t keyless = pending->batch;
+        keyless.key = NULL; /* made again from the fields when it is read */
+        status_t status = block_encode (&keyless, 0, keyless.rows, &self->block, error);
+        if (status != STATUS_OK)
+            return status;
+        payload.block =
+            (text_t){ .data = (const char *)self->block.data, .size = (uint32_t)self->block.size };
+    }
+    events_payload_encode (&payload, &self->payload);
+    if (self->payload.bad)
+        return error_set (error, STATUS_TOO_LARGE, "the batch is over the limit of %d bytes",
+                          LOG_PAYLOAD_MAX);
+    return STATUS_OK;
+}
+
+static status_t write_record (shard_t *self, pending_t *pending, int64_t now, error_t *error)
+{
+    status_t status = log_append (self->log, pending->kind, self->payload.data, self->payload.size,
+                                  pending->count, now, &pending->offset, error);
+    if (status != STATUS_OK)
+        return status;
+    for (size_t i = 0; i < pending->batch.rows; i++)
+        pending->batch.offset[i] = pending->offset + i;
+    pending_push (&self->pending, pending);
+    return STATUS_OK;
+}
+
+static void accept (shard_t *self, const shard_append_t *append, const waiter_t *waiter,
+                    int64_t now)
+{
+    pending_t *pending = mem_zero (1, sizeof *pending);
+    pending->kind = LOG_KIND_EVENTS;
+    pending->arena = arena_new (PENDING_CHUNK);
+    outcome_init (&pending->outcome);
+    check_rows (self, pending, append, now);
+    pending->count = pending->outcome.accepted > 0 ? pending->outcome.accepted : 1;
+    error_t error;
+    status_t status = encode_record (self, pending, append, &error);
+    if (status == STATUS_OK)
+        status = write_record (self, pending, now, &error);
+    if (status != STATUS_OK) {
+        shard_tell_error (self, waiter, status, error.text);
+        pending_destroy (&pending);
+        return;
+    }
+    own_strings (&pending->batch, pending->arena);
+    pending->waiters[pending->waiters_count++] = *waiter;
+    dedupe_outcome_t recorded = {
+        .offset = pending->offset,
+        .accepted = pending->outcome.accepted,
+        .refused_count = pending->outcome.refused_count,
+        .refused_listed = pending->outcome.refused_listed,
+        .refused = pending->outcome.refused,
+    };
+    dedupe_record (self->dedupe, append->producer, append->sequence, &recorded);
+}
+
+void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *waiter)
+{
+    CHECK_OBJECT (self, SHARD_MAGIC);
+    if (self->state != SHARD_SERVING) {
+        shard_tell_error (self, waiter, STATUS_UNAVAILABLE,
+                          self->state == SHARD_OPENING ? "the partition is being opened"
+                                                       : self->reason);
+        return;
+    }
+    if (self->kept_bytes > REBUILD_KEPT_MAX) {
+        shard_tell_error (self, waiter, STATUS_BUSY,
+                          "views are being built for new definitions; try again later");
+        return;
+    }
+    int64_t now = self->options.env->clock_us (self->options.env);
+    dedupe_outcome_t recorded;
+    error_t error;
+    switch (
+        dedupe_check (self->dedupe, append->producer, append->sequence, now, &recorded, &error)) {
+    case DEDUPE_NEW:
+        accept (self, append, waiter, now);
+        break;
+    case DEDUPE_REPEAT:
+        repeat (self, &recorded, waiter);
+        break;
+    default:
+        shard_tell_error (self, waiter, STATUS_INVALID, error.text);
+    }
+}
+
+static bool control_pending (const shard_t *self, text_t id)
+{
+    for (const pending_t *pending = self->pending.head; pending; pending = pending->next)
+        if (pending->kind != LOG_KIND_EVENTS && text_is (id, pending->id))
+            return true;
+    return false;
+}
+
+void shard_control (shard_t *self, text_t id, bool cut)
+{
+    CHECK_OBJECT (self, SHARD_MAGIC);
+    if (self->state != SHARD_SERVING || id.size == 0 || id.size > CONTROL_ID_MAX)
+        return;
+    if (controls_find (&self->controls, id) || control_pending (self, id))
+        return;
+    int64_t now = self->options.env->clock_us (self->options.env);
+    control_payload_t payload = { .id = id, .clock = now };
+    buf_clear (&self->block);
+    buf_clear (&self->payload);
+    if (cut) {
+        dedupe_expire (self->dedupe, now);
+        dedupe_encode (self->dedupe, &self->block);
+        payload.producers =
+            (text_t){ .data = (const char *)self->block.data, .size = (uint32_t)self->block.size };
+    }
+    control_payload_encode (&payload, &self->payload);
+    pending_t *pending = mem_zero (1, sizeof *pending);
+    pending->kind = cut ? LOG_KIND_CUT : LOG_KIND_LOAD_COMMIT;
+    pending->count = 1;
+    pending->clock = now;
+    memcpy (pending->id, id.data, id.size);
+    outcome_init (&pending->outcome);
+    error_t error;
+    if (self->payload.bad || write_record (self, pending, now, &error) != STATUS_OK) {
+        env_log (self->options.env, LOG_WARNING, "%s/%u: control record not appended, trying again",
+                 self->log_name, self->options.partition);
+        pending_destroy (&pending);
+    }
+}
