@@ -1,0 +1,398 @@
+#include "transport/transport.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "transport/probe.h"
+#include "wire/wire.h"
+
+#include <string.h>
+#include <time.h>
+#include <zmq.h>
+
+enum {
+    MAGIC = 0x54524e53,
+    RECONNECT_MS = 20, /* first; doubled up to the next */
+    RECONNECT_MAX_MS = 500,
+    HEARTBEAT_MS = 2000, /* so that a host that vanished is noticed */
+    HEARTBEAT_TIMEOUT_MS = 6000,
+    SOCKETS_MAX = TRANSPORT_ENDPOINTS_MAX + 1,
+};
+
+/* The first is the ROUTER, with a NULL socket when the node does not listen. */
+typedef struct line {
+    void *socket;
+    peer_t endpoint;
+    uint64_t used; /* a count of sends: the least is longest ago */
+    bool ready;
+} line_t;
+
+struct transport {
+    uint32_t magic;
+    void *context;
+    line_t lines[SOCKETS_MAX];
+    size_t count;
+    size_t next; /* the line that is looked at first */
+    uint64_t sends;
+    uint64_t dropped;
+    zmq_msg_t part; /* the last frame of the message received last */
+    char endpoint[PEER_SIZE_MAX + 1];
+};
+
+/* ---- sockets ---- */
+
+static void set (void *socket, int option, int value)
+{
+    CHECK (zmq_setsockopt (socket, option, &value, sizeof value) == 0);
+}
+
+static void *open_socket (transport_t *self, int type, const char *endpoint)
+{
+    void *socket = zmq_socket (self->context, type);
+    if (!socket)
+        return NULL; /* out of file descriptors */
+    int64_t size_max = WIRE_MESSAGE_MAX;
+    CHECK (zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0);
+    set (socket, ZMQ_LINGER, 0);
+    set (socket, ZMQ_SNDHWM, TRANSPORT_SEND_QUEUE);
+    set (socket, ZMQ_RCVHWM, TRANSPORT_RECEIVE_QUEUE);
+    set (socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
+    set (socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
+    set (socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS);
+    set (socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
+    set (socket, ZMQ_IPV6, strchr (endpoint, '[') != NULL);
+    return socket;
+}
+
+/* Takes a line out and closes its socket. */
+static void drop_line (transport_t *self, size_t at)
+{
+    CHECK (at > 0);
+    zmq_close (self->lines[at].socket);
+    self->lines[at] = self->lines[--self->count];
+}
+
+static void make_room (transport_t *self)
+{
+    size_t oldest = 1;
+    if (self->count < SOCKETS_MAX)
+        return;
+    for (size_t i = 2; i < self->count; i++) {
+        if (self->lines[i].used < self->lines[oldest].used)
+            oldest = i;
+    }
+    drop_line (self, oldest);
+}
+
+/* The line to an endpoint, connected when it is not there; NULL when it is no endpoint. */
+static line_t *line_to (transport_t *self, const peer_t *endpoint)
+{
+    char name[PEER_SIZE_MAX + 1];
+    for (size_t i = 1; i < self->count; i++) {
+        if (peer_equal (&self->lines[i].endpoint, endpoint))
+            return &self->lines[i];
+    }
+    memcpy (name, endpoint->bytes, endpoint->size);
+    name[endpoint->size] = '\0';
+    if (strncmp (name, "tcp://", 6) != 0 && strncmp (name, "ipc://", 6) != 0)
+        return NULL;
+    make_room (self);
+    void *socket = open_socket (self, ZMQ_DEALER, name);
+    if (!socket)
+        return NULL;
+    if (zmq_connect (socket, name) != 0) {
+        zmq_close (socket);
+        return NULL;
+    }
+    line_t *line = &self->lines[self->count++];
+    *line = (line_t){ .socket = socket, .endpoint = *endpoint };
+    return line;
+}
+
+/* ---- listening ---- */
+
+static status_t bind_failed (const char *listen, int code, error_t *error)
+{
+    switch (code) {
+    case EADDRINUSE:
+        return error_set (error, STATUS_EXISTS,
+                          "cannot listen at %s: a program listens there already, perhaps this node "
+                          "started before; stop it, or choose another place (nodes in weir.yaml, "
+                          "or --listen)",
+                          listen);
+    case EINVAL:
+    case ENODEV:
+    case EPROTONOSUPPORT:
+    case ENAMETOOLONG:
+        return error_set (error, STATUS_INVALID,
+                          "cannot listen at \"%s\": expected an address of this machine, as in "
+                          "tcp://127.0.0.1:7600 or ipc:///run/weir/serving",
+                          listen);
+    default:
+        return error_set (error, STATUS_IO, "cannot listen at %s: %s", listen, zmq_strerror (code));
+    }
+}
+
+/* ZeroMQ binds to addresses and not to names. */
+static void numeric (const char *listen, char *out, size_t size)
+{
+    static const char local[] = "tcp://localhost:";
+    if (strncmp (listen, local, sizeof local - 1) == 0)
+        snprintf (out, size, "tcp://127.0.0.1:%s", listen + sizeof local - 1);
+    else
+        snprintf (out, size, "%s", listen);
+}
+
+static status_t start_listening (transport_t *self, const char *listen, error_t *error)
+{
+    char address[PEER_SIZE_MAX + 1];
+    if (strlen (listen) >= sizeof address - 16)
+        return bind_failed (listen, ENAMETOOLONG, error);
+    if (strncmp (listen, "tcp://", 6) != 0 && strncmp (listen, "ipc://", 6) != 0)
+        return bind_failed (listen, EINVAL, error);
+    if (strncmp (listen, "ipc://", 6) == 0 && listen[6] != '*' && endpoint_may_answer (listen))
+        return bind_failed (listen, EADDRINUSE, error);
+    numeric (listen, address, sizeof address);
+    void *socket = open_socket (self, ZMQ_ROUTER, address);
+    if (!socket)
+        return bind_failed (listen, zmq_errno (), error);
+    self->lines[0].socket = socket;
+    size_t size = sizeof self->endpoint;
+    if (zmq_bind (socket, address) != 0 ||
+        zmq_getsockopt (socket, ZMQ_LAST_ENDPOINT, self->endpoint, &size) != 0)
+        return bind_failed (listen, zmq_errno (), error);
+    return STATUS_OK;
+}
+
+status_t transport_new (const char *listen, transport_t **transport, error_t *error)
+{
+    *transport = NULL;
+    void *context = zmq_ctx_new ();
+    if (!context)
+        return error_set_errno (error, errno, "cannot start ZeroMQ");
+    transport_t *self = mem_zero (1, sizeof *self);
+    self->magic = MAGIC;
+    self->context = context;
+    self->count = 1;
+    CHECK (zmq_ctx_set (context, ZMQ_BLOCKY, 0) == 0);
+    CHECK (zmq_msg_init (&self->part) == 0);
+    if (listen && start_listening (self, listen, error) != STATUS_OK) {
+        transport_destroy (&self);
+        return error->status;
+    }
+    *transport = self;
+    return STATUS_OK;
+}
+
+void transport_destroy (transport_t **self_p)
+{
+    transport_t *self = *self_p;
+    if (!self)
+        return;
+    CHECK_OBJECT (self, MAGIC);
+    zmq_msg_close (&self->part);
+    for (size_t i = 0; i < self->count; i++) {
+        if (self->lines[i].socket)
+            zmq_close (self->lines[i].socket);
+    }
+    while (zmq_ctx_term (self->context) != 0 && zmq_errno () == EINTR) {
+        /* a signal came: again */
+    }
+    self->magic = 0;
+    mem_free (self);
+    *self_p = NULL;
+}
+
+const char *transport_endpoint (const transport_t *self)
+{
+    CHECK_OBJECT (self, MAGIC);
+    return self->endpoint;
+}
+
+uint64_t transport_dropped (const transport_t *self)
+{
+    CHECK_OBJECT (self, MAGIC);
+    return self->dropped;
+}
+
+/* ---- receiving ---- */
+
+void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t count, bool *ready)
+{
+    CHECK_OBJECT (self, MAGIC);
+    CHECK (count <= TRANSPORT_FDS_MAX);
+    zmq_pollitem_t items[SOCKETS_MAX + TRANSPORT_FDS_MAX];
+    size_t first = self->lines[0].socket ? 0 : 1;
+    size_t used = 0;
+    for (size_t i = first; i < self->count; i++)
+        items[used++] = (zmq_pollitem_t){ .socket = self->lines[i].socket, .events = ZMQ_POLLIN };
+    for (size_t i = 0; i < count; i++)
+        items[used++] = (zmq_pollitem_t){ .fd = fds[i], .events = ZMQ_POLLIN };
+    bool failed = zmq_poll (items, (int)used, timeout_ms) < 0; /* by a signal */
+    used = 0;
+    for (size_t i = first; i < self->count; i++)
+        self->lines[i].ready = !failed && items[used++].revents != 0;
+    for (size_t i = 0; i < count; i++)
+        ready[i] = !failed && items[used++].revents != 0;
+}
+
+/* Keeps one frame of a return address: its size in a byte, then its bytes. */
+static bool keep_frame (peer_t *from, zmq_msg_t *frame)
+{
+    size_t size = zmq_msg_size (frame);
+    if ((size_t)from->size + 1 + size > PEER_SIZE_MAX)
+        return false;
+    from->bytes[from->size] = (char)(uint8_t)size;
+    if (size > 0)
+        memcpy (from->bytes + from->size + 1, zmq_msg_data (frame), size);
+    from->size = (uint8_t)(from->size + 1 + size);
+    return true;
+}
+
+typedef enum taken { TAKEN_NOTHING, TAKEN_MESSAGE, TAKEN_JUNK } taken_t;
+
+/* Reads the frames of one message up to the last, which stays in self->part. */
+static taken_t take (transport_t *self, const line_t *line, bool is_incoming, peer_t *from)
+{
+    bool is_good = true;
+    bool has_body = !is_incoming; /* a ROUTER puts a frame of its own in front */
+    *from = is_incoming ? (peer_t){ .incoming = 1 } : line->endpoint;
+    if (zmq_msg_recv (&self->part, line->socket, ZMQ_DONTWAIT) < 0)
+        return TAKEN_NOTHING;
+    while (zmq_msg_more (&self->part)) {
+        if (is_incoming && is_good)
+            is_good = keep_frame (from, &self->part);
+        if (zmq_msg_recv (&self->part, line->socket, ZMQ_DONTWAIT) < 0)
+            return TAKEN_NOTHING;
+        has_body = true;
+    }
+    return is_good && has_body ? TAKEN_MESSAGE : TAKEN_JUNK;
+}
+
+bool transport_receive (transport_t *self, peer_t *from, const void **data, size_t *size)
+{
+    CHECK_OBJECT (self, MAGIC);
+    for (size_t tried = 0; tried < self->count; tried++) {
+        size_t at = self->next < self->count ? self->next : 0;
+        line_t *line = &self->lines[at];
+        self->next = at + 1;
+        taken_t taken = TAKEN_NOTHING;
+        while (line->ready && (taken = take (self, line, at == 0, from)) == TAKEN_JUNK)
+            self->dropped++;
+        if (taken == TAKEN_MESSAGE) {
+            *data = zmq_msg_data (&self->part);
+            *size = zmq_msg_size (&self->part);
+            return true;
+        }
+        line->ready = false;
+    }
+    return false;
+}
+
+/* ---- sending ---- */
+
+/* The frames of the return address, then the message. */
+static bool answer (transport_t *self, const peer_t *to, const void *data, size_t size)
+{
+    void *socket = self->lines[0].socket;
+    CHECK (socket != NULL);
+    for (size_t at = 0; at < to->size;) {
+        size_t frame = (uint8_t)to->bytes[at];
+        CHECK (at + 1 + frame <= to->size);
+        if (zmq_send (socket, to->bytes + at + 1, frame, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+            return false;
+        at += 1 + frame;
+    }
+    return zmq_send (socket, data, size, ZMQ_DONTWAIT) >= 0;
+}
+
+void transport_send (transport_t *self, const peer_t *to, const void *data, size_t size)
+{
+    CHECK_OBJECT (self, MAGIC);
+    CHECK (to->size > 0);
+    if (to->incoming) {
+        if (!answer (self, to, data, size))
+            self->dropped++;
+        return;
+    }
+    line_t *line = line_to (self, to);
+    if (line)
+        line->used = ++self->sends;
+    if (!line || zmq_send (line->socket, data, size, ZMQ_DONTWAIT) < 0)
+        self->dropped++;
+}
+
+/* ---- one question, one answer ---- */
+
+static int64_t now_ms (void)
+{
+    struct timespec now;
+    CHECK (clock_gettime (CLOCK_BOOTTIME, &now) == 0);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Waits for the message with the id, which is then in self->part. */
+static bool await (transport_t *self, const line_t *line, uint64_t id, int timeout_ms)
+{
+    int64_t deadline = now_ms () + timeout_ms;
+    zmq_pollitem_t item = { .socket = line->socket, .events = ZMQ_POLLIN };
+    for (;;) {
+        peer_t from;
+        message_kind_t kind;
+        uint64_t got;
+        taken_t taken = take (self, line, false, &from);
+        if (taken == TAKEN_MESSAGE &&
+            wire_peek (zmq_msg_data (&self->part), zmq_msg_size (&self->part), &kind, &got) &&
+            got == id)
+            return true;
+        int64_t left = deadline - now_ms ();
+        if (taken != TAKEN_NOTHING)
+            continue;
+        if (left <= 0)
+            return false;
+        (void)zmq_poll (&item, 1, (long)left);
+    }
+}
+
+static status_t unreachable (const char *endpoint, error_t *error)
+{
+    return error_set (error, STATUS_UNAVAILABLE,
+                      "nobody listens at %s: is the node running? (`weir up` starts all nodes)",
+                      endpoint);
+}
+
+status_t transport_request (transport_t *self, const char *endpoint, const void *data, size_t size,
+                            int timeout_ms, const void **reply, size_t *reply_size, error_t *error)
+{
+    CHECK_OBJECT (self, MAGIC);
+    message_kind_t kind;
+    uint64_t id;
+    size_t length = strlen (endpoint);
+    CHECK (wire_peek (data, size, &kind, &id));
+    if (length == 0 || length > PEER_SIZE_MAX)
+        return error_set (error, STATUS_INVALID, "an endpoint has 1 to %d bytes", PEER_SIZE_MAX);
+    size_t lines = self->count;
+    peer_t peer = peer_of_endpoint (endpoint);
+    line_t *line = line_to (self, &peer);
+    if (!line)
+        return error_set (error, STATUS_INVALID,
+                          "\"%s\" is no endpoint: expected tcp://host:port or ipc://path",
+                          endpoint);
+    size_t at = (size_t)(line - self->lines);
+    if (self->count > lines && !endpoint_may_answer (endpoint)) {
+        drop_line (self, at);
+        return unreachable (endpoint, error);
+    }
+    line->used = ++self->sends;
+    if (zmq_send (line->socket, data, size, ZMQ_DONTWAIT) >= 0 &&
+        await (self, line, id, timeout_ms)) {
+        *reply = zmq_msg_data (&self->part);
+        *reply_size = zmq_msg_size (&self->part);
+        return STATUS_OK;
+    }
+    /* A request still in the queue must not be carried out long after it was given up. */
+    drop_line (self, at);
+    if (!endpoint_may_answer (endpoint))
+        return unreachable (endpoint, error);
+    return error_set (error, STATUS_TIMEOUT, "%s did not answer within %d ms", endpoint,
+                      timeout_ms);
+}
