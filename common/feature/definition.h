@@ -87,9 +87,15 @@ typedef struct definition_file {
 } definition_file_t;
 
 /* Reads and checks all files together. On failure nothing is made, and `error` lists up to 20
- * mistakes, a line each. */
+ * mistakes, a line each (as many as it holds). */
 MUST_CHECK status_t definitions_read (const definition_file_t *files, size_t count,
                                       definitions_t **definitions, error_t *error);
+
+/* As definitions_read; all of the up to 20 lines, which may be more than an error_t holds, are also
+ * appended to `lines` (NULL: not). The status is UNSUPPORTED when every mistake is something that
+ * this version does not support. */
+MUST_CHECK status_t definitions_check (const definition_file_t *files, size_t count,
+                                       definitions_t **definitions, buf_t *lines, error_t *error);
 void definitions_destroy (definitions_t **self_p);
 
 /* NULL when there is none. Borrowed from the definitions. */

@@ -1,0 +1,160 @@
+#include "feature/definition_format.h"
+
+#include "base/check.h"
+
+/* May the text stand without quotes in block style and mean itself? */
+static bool is_plain (text_t text)
+{
+    if (text.size == 0 || text.data[text.size - 1] == ' ')
+        return false;
+    for (uint32_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (letter || c == '_')
+            continue;
+        if (i == 0 || c == '\0' || strchr (" .,'()<>=!+-*/%", c) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* The code point at `*at`, which moves past it. The text is UTF-8. */
+static uint32_t next_character (text_t text, uint32_t *at)
+{
+    uint8_t lead = (uint8_t)text.data[(*at)++];
+    if (lead < 0x80)
+        return lead;
+    uint32_t more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+    uint32_t code = lead & (0x3fu >> more);
+    for (; more > 0 && *at < text.size; more--)
+        code = code << 6 | ((uint8_t)text.data[(*at)++] & 0x3f);
+    return code;
+}
+
+/* Characters that YAML folds, strips or refuses. */
+static bool needs_escape (uint32_t code)
+{
+    return code < ' ' || (code >= 0x7f && code <= 0x9f) || code == 0x2028 || code == 0x2029 ||
+           code == 0xfeff || code == 0xfffe || code == 0xffff;
+}
+
+static void put_quoted (text_t text, buf_t *out)
+{
+    buf_put_u8 (out, '"');
+    for (uint32_t at = 0; at < text.size;) {
+        uint32_t start = at;
+        uint32_t code = next_character (text, &at);
+        if (code == '"' || code == '\\')
+            buf_printf (out, "\\%c", (char)code);
+        else if (code == '\n')
+            buf_put_string (out, "\\n");
+        else if (needs_escape (code))
+            buf_printf (out, "\\u%04x", code);
+        else
+            buf_put (out, text.data + start, at - start);
+    }
+    buf_put_u8 (out, '"');
+}
+
+/* "INDENT NAME: TEXT" */
+static void put_entry (buf_t *out, int indent, const char *name, const char *value)
+{
+    text_t text = text_of (value);
+    buf_printf (out, "%*s%s: ", indent, "", name);
+    if (is_plain (text))
+        buf_put (out, text.data, text.size);
+    else
+        put_quoted (text, out);
+    buf_put_u8 (out, '\n');
+}
+
+static void put_key (const stream_t *stream, buf_t *out)
+{
+    buf_put_string (out, "    key: ");
+    if (stream->key_count != 1)
+        buf_put_u8 (out, '[');
+    for (size_t i = 0; i < stream->key_count; i++)
+        buf_printf (out, "%s%s", i > 0 ? ", " : "", stream->fields[stream->key[i]].name);
+    if (stream->key_count != 1)
+        buf_put_u8 (out, ']');
+    buf_put_u8 (out, '\n');
+}
+
+static const char *unit_word (time_unit_t unit)
+{
+    static const char *const words[] = {
+        [UNIT_S] = "s", [UNIT_MS] = "ms", [UNIT_US] = "us", [UNIT_NS] = "ns"
+    };
+    return words[unit];
+}
+
+static void put_field (const field_t *field, bool is_time, buf_t *out)
+{
+    bool required = field->required && !is_time;
+    bool unit = field->type == TYPE_TIMESTAMP && field->unit != UNIT_MS;
+    bool column = strcmp (field->name, field->column) != 0;
+    if (!required && !unit && !column && field->zone_name == NULL && field->description == NULL) {
+        put_entry (out, 6, field->name, type_word (field->type));
+        return;
+    }
+    buf_printf (out, "      %s:\n", field->name);
+    put_entry (out, 8, "type", type_word (field->type));
+    if (required)
+        put_entry (out, 8, "required", "true");
+    if (unit)
+        put_entry (out, 8, "unit", unit_word (field->unit));
+    if (field->zone_name != NULL)
+        put_entry (out, 8, "zone", field->zone_name);
+    if (column)
+        put_entry (out, 8, "column", field->column);
+    if (field->description != NULL)
+        put_entry (out, 8, "description", field->description);
+}
+
+void stream_format (const stream_t *stream, buf_t *out)
+{
+    buf_printf (out, "streams:\n  %s:\n", stream->name);
+    put_key (stream, out);
+    put_entry (out, 4, "time", stream->fields[stream->time].name);
+    if (stream->unknown == UNKNOWN_IGNORE)
+        put_entry (out, 4, "unknown", "ignore");
+    buf_put_string (out, "    fields:\n");
+    for (size_t i = 0; i < stream->fields_count; i++)
+        put_field (&stream->fields[i], i == stream->time, out);
+}
+
+static void put_group (const feature_group_t *group, buf_t *out)
+{
+    buf_t text;
+    buf_init (&text, 4 * EXPR_TEXT_MAX);
+    feature_text_format (&group->text, &text);
+    if (group->description == NULL) {
+        put_entry (out, 6, group->name, buf_string (&text));
+    } else {
+        buf_printf (out, "      %s:\n", group->name);
+        put_entry (out, 8, "expr", buf_string (&text));
+        put_entry (out, 8, "description", group->description);
+    }
+    CHECK (!text.bad);
+    buf_release (&text);
+}
+
+void view_format (const view_t *view, const feature_group_t *const *groups, size_t count,
+                  buf_t *out)
+{
+    buf_printf (out, "views:\n  %s:\n", view->name);
+    put_entry (out, 4, "from", view->stream->name);
+    put_key (view->stream, out);
+    if (view->where != NULL)
+        put_entry (out, 4, "where", view->where);
+    if (view->horizon != TIME_DAY) {
+        buf_t horizon;
+        buf_init (&horizon, 64);
+        duration_format (&horizon, view->horizon);
+        put_entry (out, 4, "horizon", buf_string (&horizon));
+        buf_release (&horizon);
+    }
+    buf_put_string (out, "    features:\n");
+    for (size_t i = 0; i < count; i++)
+        put_group (groups[i], out);
+}

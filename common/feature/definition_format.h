@@ -1,0 +1,21 @@
+/* definition_format.h - the canonical YAML of one definition: a whole file that reads back to the
+ * same meaning and formats to the same bytes. Versions are outside of it. */
+#ifndef WEIR_FEATURE_DEFINITION_FORMAT_H
+#define WEIR_FEATURE_DEFINITION_FORMAT_H
+
+#include "feature/feature_text.h"
+
+/* One entry of `features:`, windows not yet spelled out. */
+typedef struct feature_group {
+    const char *name;
+    const char *description; /* NULL when not given */
+    feature_text_t text;
+} feature_group_t;
+
+void stream_format (const stream_t *stream, buf_t *out);
+
+/* The view's features come from the groups. */
+void view_format (const view_t *view, const feature_group_t *const *groups, size_t count,
+                  buf_t *out);
+
+#endif

@@ -1,0 +1,300 @@
+/* project.c - the settings in weir.yaml. */
+#include "feature/project.h"
+
+#include "base/check.h"
+#include "feature/endpoint.h"
+#include "feature/tree_check.h"
+
+#include <stdio.h>
+
+enum {
+    PROJECT_CHUNK = 16 * 1024, /* bytes of an arena chunk */
+    BASE_PORT = 7600,
+    SERVING_PORT = 1, /* above the base */
+    SPEED_PORT = 11,
+    SPEED_WORKERS = 2,
+    PATTERNS_MAX = 64,
+    PATH_TEXT_MAX = 1024, /* bytes */
+};
+
+/* What is known only while weir.yaml is read. */
+typedef struct settings {
+    project_t *project;
+    arena_t *scratch;
+    mistakes_t mistakes;
+    const tree_node_t *endpoints[2 * PROJECT_NODES_MAX + 1]; /* seen so far */
+    size_t endpoints_count;
+} settings_t;
+
+static const char *default_endpoint (settings_t *settings, int64_t port)
+{
+    char text[64];
+    (void)snprintf (text, sizeof text, "tcp://127.0.0.1:%lld", (long long)port);
+    return arena_string (settings->project->arena, text_of (text));
+}
+
+/* An endpoint that no other node has; NULL with a mistake. */
+static const char *read_endpoint (settings_t *settings, const tree_node_t *node)
+{
+    mistakes_t *mistakes = &settings->mistakes;
+    if (!tree_check_text (mistakes, node, "an endpoint"))
+        return NULL;
+    error_t error;
+    status_t status = endpoint_check (node->text, &error);
+    if (status != STATUS_OK) {
+        mistakes_add (mistakes, tree_place (node), status, "%s", error.text);
+        return NULL;
+    }
+    for (size_t i = 0; i < settings->endpoints_count; i++) {
+        if (text_equal (settings->endpoints[i]->text, node->text)) {
+            tree_mistake (mistakes, node, "the endpoint is also given at line %u",
+                          settings->endpoints[i]->line);
+            return NULL;
+        }
+    }
+    settings->endpoints[settings->endpoints_count++] = node;
+    return arena_string (settings->project->arena, node->text);
+}
+
+/* Endpoints as given, or `count` default ones from `port` on. */
+static const char **read_endpoints (settings_t *settings, const tree_node_t *node, int64_t port,
+                                    size_t count, size_t *endpoints_count)
+{
+    arena_t *arena = settings->project->arena;
+    const char **endpoints = arena_zero (arena, PROJECT_NODES_MAX, sizeof *endpoints);
+    *endpoints_count = 0;
+    if (node == NULL) {
+        for (; *endpoints_count < count; ++*endpoints_count)
+            endpoints[*endpoints_count] =
+                default_endpoint (settings, port + (int64_t)*endpoints_count);
+        return endpoints;
+    }
+    const tree_node_t *given[PROJECT_NODES_MAX];
+    size_t given_count;
+    if (!tree_check_texts (&settings->mistakes, node, "an endpoint, or a list of them", given,
+                           PROJECT_NODES_MAX, &given_count))
+        return endpoints;
+    if (given_count == 0)
+        tree_mistake (&settings->mistakes, node, "there must be at least one");
+    for (size_t i = 0; i < given_count; i++) {
+        const char *endpoint = read_endpoint (settings, given[i]);
+        if (endpoint != NULL)
+            endpoints[(*endpoints_count)++] = endpoint;
+    }
+    return endpoints;
+}
+
+static void read_nodes (settings_t *settings, const tree_node_t *nodes)
+{
+    static const char *const known[] = { "coordinator",   "serving",   "speed_workers",
+                                         "batch_workers", "base_port", NULL };
+    static const tree_keys_t keys = { "`nodes`", known, NULL };
+    project_t *project = settings->project;
+    mistakes_t *mistakes = &settings->mistakes;
+    if (nodes != NULL && !tree_check_keys (mistakes, nodes, &keys))
+        return;
+    const tree_node_t *node = nodes != NULL ? tree_get (nodes, "base_port") : NULL;
+    int64_t base = BASE_PORT;
+    if (node != NULL && !tree_read_integer (mistakes, node, "base_port", 1, 65000, &base))
+        base = BASE_PORT;
+    node = nodes != NULL ? tree_get (nodes, "coordinator") : NULL;
+    project->coordinator =
+        node != NULL ? read_endpoint (settings, node) : default_endpoint (settings, base);
+    node = nodes != NULL ? tree_get (nodes, "serving") : NULL;
+    project->serving =
+        read_endpoints (settings, node, base + SERVING_PORT, 1, &project->serving_count);
+    node = nodes != NULL ? tree_get (nodes, "speed_workers") : NULL;
+    project->speed_workers = read_endpoints (settings, node, base + SPEED_PORT, SPEED_WORKERS,
+                                             &project->speed_workers_count);
+    int64_t batch_workers = 1;
+    if (nodes != NULL && (node = tree_get (nodes, "batch_workers")) != NULL)
+        (void)tree_read_integer (mistakes, node, "batch_workers", 1, PROJECT_NODES_MAX,
+                                 &batch_workers);
+    project->batch_workers = (uint32_t)batch_workers;
+}
+
+static void read_batch (settings_t *settings, const tree_node_t *batch)
+{
+    static const char *const known[] = { "every", NULL };
+    static const tree_keys_t keys = { "`batch`", known, NULL };
+    project_t *project = settings->project;
+    project->batch_every = 10 * TIME_MINUTE;
+    if (batch == NULL || !tree_check_keys (&settings->mistakes, batch, &keys))
+        return;
+    const tree_node_t *node = tree_get (batch, "every");
+    if (node == NULL)
+        return;
+    if (node->kind == TREE_TEXT && text_is (node->text, "never"))
+        project->batch_every = PROJECT_NEVER;
+    else
+        (void)tree_read_duration (&settings->mistakes, node, "every", TIME_SECOND, 365 * TIME_DAY,
+                                  &project->batch_every);
+}
+
+static void read_limits (settings_t *settings, const tree_node_t *limits)
+{
+    static const char *const known[] = { "speed_memory", "batch_memory", NULL };
+    static const tree_keys_t keys = { "`limits`", known, NULL };
+    const uint64_t least = UINT64_C (16) << 20, most = UINT64_C (1) << 40;
+    project_t *project = settings->project;
+    project->speed_memory = UINT64_C (1) << 30;
+    project->batch_memory = UINT64_C (512) << 20;
+    if (limits == NULL || !tree_check_keys (&settings->mistakes, limits, &keys))
+        return;
+    const tree_node_t *node = tree_get (limits, "speed_memory");
+    if (node != NULL)
+        (void)tree_read_size (&settings->mistakes, node, "speed_memory", least, most,
+                              &project->speed_memory);
+    if ((node = tree_get (limits, "batch_memory")) != NULL)
+        (void)tree_read_size (&settings->mistakes, node, "batch_memory", least, most,
+                              &project->batch_memory);
+}
+
+static void read_names (settings_t *settings, const tree_node_t *root)
+{
+    project_t *project = settings->project;
+    mistakes_t *mistakes = &settings->mistakes;
+    const tree_node_t *node = tree_get (root, "cluster");
+    if (node == NULL)
+        tree_mistake (mistakes, root, "weir.yaml needs `cluster`: a name");
+    else if (tree_check_name (mistakes, node, "the name of a cluster"))
+        project->cluster = arena_string (project->arena, node->text);
+    project->name = project->cluster;
+    if ((node = tree_get (root, "project")) != NULL &&
+        tree_check_name (mistakes, node, "the name of a project"))
+        project->name = arena_string (project->arena, node->text);
+}
+
+static void read_data (settings_t *settings, const tree_node_t *node)
+{
+    project_t *project = settings->project;
+    text_t path = text_of ("data");
+    if (node != NULL) {
+        if (!tree_check_text (&settings->mistakes, node, "a directory"))
+            return;
+        path = node->text;
+    }
+    if (path.size > PATH_TEXT_MAX) {
+        tree_mistake (&settings->mistakes, node, "the path is too long (at most %d bytes)",
+                      PATH_TEXT_MAX);
+        return;
+    }
+    if (path.size >= 2 && memcmp (path.data, "./", 2) == 0)
+        path = (text_t){ path.data + 2, path.size - 2 };
+    buf_t joined;
+    buf_init (&joined, 64 * 1024);
+    if (path.size == 0 || path.data[0] != '/')
+        buf_printf (&joined, "%s/", project->directory);
+    buf_put (&joined, path.data, path.size);
+    project->data = arena_string (project->arena, text_of (buf_string (&joined)));
+    buf_release (&joined);
+}
+
+/* A relative path that stays below the project's directory? */
+static bool is_below (text_t path)
+{
+    if (path.size > PATH_TEXT_MAX || path.data[0] == '/')
+        return false;
+    for (uint32_t i = 0, start = 0; i <= path.size; i++) {
+        if (i < path.size && path.data[i] != '/')
+            continue;
+        if (i - start == 2 && memcmp (path.data + start, "..", 2) == 0)
+            return false;
+        start = i + 1;
+    }
+    return true;
+}
+
+static void read_patterns (settings_t *settings, const tree_node_t *node)
+{
+    static const char *const defaults[] = { "features/*.yaml", "features/*.yml" };
+    project_t *project = settings->project;
+    project->patterns = defaults;
+    project->patterns_count = sizeof defaults / sizeof *defaults;
+    if (node == NULL)
+        return;
+    const tree_node_t *given[PATTERNS_MAX];
+    size_t count;
+    if (!tree_check_texts (&settings->mistakes, node, "a file, or a list of files", given,
+                           PATTERNS_MAX, &count))
+        return;
+    const char **patterns = arena_zero (project->arena, count, sizeof *patterns);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_below (given[i]->text))
+            tree_mistake (&settings->mistakes, given[i],
+                          "files of definitions are below the project's directory: no leading / "
+                          "and no ..");
+        patterns[i] = arena_string (project->arena, given[i]->text);
+    }
+    project->patterns = patterns;
+    project->patterns_count = count;
+    project->patterns_given = true;
+}
+
+static void read_settings (settings_t *settings, const tree_node_t *root)
+{
+    static const char *const known[] = { "cluster", "project",     "data",  "partitions",
+                                         "nodes",   "batch",       "lease", "max_ahead",
+                                         "limits",  "definitions", NULL };
+    static const char *const unsupported[] = { "security", "schedule", NULL };
+    static const tree_keys_t keys = { "weir.yaml", known, unsupported };
+    project_t *project = settings->project;
+    mistakes_t *mistakes = &settings->mistakes;
+    if (!tree_check_keys (mistakes, root, &keys))
+        return;
+    read_names (settings, root);
+    read_data (settings, tree_get (root, "data"));
+    int64_t partitions = 4;
+    const tree_node_t *node = tree_get (root, "partitions");
+    if (node != NULL)
+        (void)tree_read_integer (mistakes, node, "partitions", 1, PARTITIONS_MAX, &partitions);
+    project->partitions = (uint32_t)partitions;
+    read_nodes (settings, tree_get (root, "nodes"));
+    read_batch (settings, tree_get (root, "batch"));
+    project->max_ahead = 5 * TIME_MINUTE;
+    if ((node = tree_get (root, "max_ahead")) != NULL)
+        (void)tree_read_duration (mistakes, node, "max_ahead", TIME_SECOND, 3650 * TIME_DAY,
+                                  &project->max_ahead);
+    project->lease = 3 * TIME_SECOND;
+    if ((node = tree_get (root, "lease")) != NULL)
+        (void)tree_read_duration (mistakes, node, "lease", 500 * TIME_MS, TIME_MINUTE,
+                                  &project->lease);
+    read_limits (settings, tree_get (root, "limits"));
+    read_patterns (settings, tree_get (root, "definitions"));
+}
+
+status_t project_parse (const char *directory, text_t text, project_t **project, error_t *error)
+{
+    *project = NULL;
+    arena_t *arena = arena_new (PROJECT_CHUNK);
+    project_t *out = arena_zero (arena, 1, sizeof *out);
+    out->arena = arena;
+    out->directory = arena_string (arena, text_of (directory));
+    settings_t settings = { .project = out, .scratch = arena_new (PROJECT_CHUNK) };
+    mistakes_init (&settings.mistakes, settings.scratch);
+    definition_file_t file = { .name = PROJECT_FILE, .text = text };
+    const tree_node_t *root = tree_read (&file, 0, settings.scratch, &settings.mistakes);
+    if (root != NULL)
+        read_settings (&settings, root);
+    else if (settings.mistakes.total == 0)
+        mistakes_add (&settings.mistakes, (place_t){ PROJECT_FILE, 0, 1, 1 }, STATUS_INVALID,
+                      "the file is empty; it needs `cluster`: a name");
+    status_t status = mistakes_finish (&settings.mistakes, NULL, error);
+    arena_destroy (&settings.scratch);
+    if (status != STATUS_OK) {
+        project_destroy (&out);
+        return status;
+    }
+    *project = out;
+    return STATUS_OK;
+}
+
+void project_destroy (project_t **self_p)
+{
+    project_t *self = *self_p;
+    if (self == NULL)
+        return;
+    *self_p = NULL;
+    arena_t *arena = self->arena; /* holds the project itself */
+    arena_destroy (&arena);
+}

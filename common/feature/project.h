@@ -1,0 +1,54 @@
+/* project.h - a project's directory: weir.yaml and the files of definitions.
+ *
+ * Read with plain stdio by clients and by the shells of nodes, never by a core. */
+#ifndef WEIR_FEATURE_PROJECT_H
+#define WEIR_FEATURE_PROJECT_H
+
+#include "feature/definition.h"
+
+#define PROJECT_FILE  "weir.yaml"
+#define PROJECT_NEVER INT64_C (0) /* of batch_every */
+
+enum {
+    PARTITIONS_MAX = 1024,
+    PROJECT_NODES_MAX = 64, /* of one kind */
+    PROJECT_FILES_MAX = 256,
+};
+
+typedef struct project {
+    arena_t *arena;        /* owns everything below */
+    const char *directory; /* as given to project_read */
+    const char *cluster;
+    const char *name;
+    const char *data; /* the data directory: absolute, or below `directory` joined with it */
+    uint32_t partitions;
+    const char *coordinator; /* endpoints: tcp://host:port or ipc://path */
+    const char **serving;
+    size_t serving_count; /* at least 1 */
+    const char **speed_workers;
+    size_t speed_workers_count; /* at least 1 */
+    uint32_t batch_workers;     /* they connect, and have no endpoint */
+    int64_t batch_every;        /* µs between recomputes, or PROJECT_NEVER */
+    int64_t max_ahead;          /* µs: events further ahead of the clock are refused */
+    int64_t lease;              /* µs */
+    uint64_t speed_memory;      /* bytes */
+    uint64_t batch_memory;      /* bytes */
+    definition_file_t *files;   /* in the order of names; names relative to `directory` */
+    size_t files_count;
+    const char *const *patterns; /* of those files, relative to `directory` */
+    size_t patterns_count;
+    bool patterns_given; /* false: the default, which need not match anything */
+} project_t;
+
+/* Reads `directory`/weir.yaml and the files of definitions that it names (their bytes, not what
+ * they mean: that is definitions_read). NOT_FOUND when there is no weir.yaml; otherwise `error`
+ * lists up to 20 mistakes, file:line:column each. */
+MUST_CHECK status_t project_read (const char *directory, project_t **project, error_t *error);
+void project_destroy (project_t **self_p);
+
+/* The settings alone, from the bytes of a weir.yaml: no file is touched, and `files` stays empty.
+ */
+MUST_CHECK status_t project_parse (const char *directory, text_t text, project_t **project,
+                                   error_t *error);
+
+#endif

@@ -1,0 +1,349 @@
+#include "feature/definition_format.h"
+#include "feature/definition_read.h"
+#include "feature/stream_scope.h"
+
+#include <stdio.h>
+
+/* What other systems call a type. */
+static const char *type_synonym (text_t word)
+{
+    static const char *const synonyms[][2] = {
+        { "int", "int64" },      { "integer", "int64" },  { "long", "int64" },
+        { "bigint", "int64" },   { "int32", "int64" },    { "double", "float64" },
+        { "float", "float64" },  { "real", "float64" },   { "float32", "float64" },
+        { "number", "float64" }, { "text", "string" },    { "str", "string" },
+        { "varchar", "string" }, { "boolean", "bool" },   { "datetime", "timestamp" },
+        { "date", "timestamp" }, { "time", "timestamp" }, { "timestamptz", "timestamp" },
+    };
+    for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++) {
+        if (text_is (word, synonyms[i][0]))
+            return synonyms[i][1];
+    }
+    return NULL;
+}
+
+static bool read_type (definition_reader_t *reader, const tree_node_t *node, type_t *type)
+{
+    static const char *const words[] = { "bool", "int64", "float64", "string", "timestamp" };
+    enum { WORDS = sizeof words / sizeof *words };
+    if (!tree_check_text (&reader->mistakes, node, "a type"))
+        return false;
+    text_t text = node->text;
+    *type = type_from_word (text);
+    if (*type != TYPE_NONE && *type != TYPE_DURATION)
+        return true;
+    if (text.size >= 7 && memcmp (text.data, "decimal", 7) == 0) {
+        tree_unsupported (&reader->mistakes, node,
+                          "the type decimal; use int64 of the smallest unit, or float64");
+        return false;
+    }
+    text_t shown = mistake_shown (text);
+    const char *synonym = type_synonym (text);
+    char nearest[SUGGESTION_MAX];
+    suggestion (text, words, WORDS, nearest);
+    if (synonym != NULL)
+        (void)snprintf (nearest, sizeof nearest, "; did you mean '%s'?", synonym);
+    tree_mistake (&reader->mistakes, node, "unknown type '" TEXT_FORMAT "'%s", TEXT_ARGS (shown),
+                  nearest[0] != '\0' ? nearest
+                                     : "; types are bool, int64, float64, string, timestamp");
+    return false;
+}
+
+const char *description_read (definition_reader_t *reader, const tree_node_t *node)
+{
+    if (!tree_check_text (&reader->mistakes, node, "a description"))
+        return NULL;
+    if (node->text.size > DESCRIPTION_MAX) {
+        tree_mistake (&reader->mistakes, node, "the description is too long (at most %d bytes)",
+                      DESCRIPTION_MAX);
+        return NULL;
+    }
+    return arena_string (reader->out->arena, node->text);
+}
+
+const char *definition_text (definition_reader_t *reader, const tree_node_t *key, buf_t *text)
+{
+    const char *kept = NULL;
+    if (text->bad)
+        tree_mistake (&reader->mistakes, key,
+                      "the definition is too large (at most %d bytes in canonical form); split it",
+                      DEFINITION_FILE_MAX);
+    else
+        kept = arena_string (reader->out->arena,
+                             (text_t){ (const char *)text->data, (uint32_t)text->size });
+    buf_release (text);
+    return kept;
+}
+
+static void read_unit (definition_reader_t *reader, const tree_node_t *node, field_t *field)
+{
+    mistakes_t *mistakes = &reader->mistakes;
+    if (!tree_check_text (mistakes, node, "a unit"))
+        return;
+    if (field->type != TYPE_TIMESTAMP)
+        tree_mistake (mistakes, node, "`unit` is for timestamps, and '%s' is %s", field->name,
+                      type_word (field->type));
+    else if (!time_unit_from_word (node->text, &field->unit)) {
+        text_t shown = mistake_shown (node->text);
+        tree_mistake (mistakes, node, "`unit` must be s, ms, us or ns, not '" TEXT_FORMAT "'",
+                      TEXT_ARGS (shown));
+    }
+}
+
+static void read_zone (definition_reader_t *reader, const tree_node_t *node, field_t *field)
+{
+    mistakes_t *mistakes = &reader->mistakes;
+    if (!tree_check_text (mistakes, node, "a time zone"))
+        return;
+    if (field->type != TYPE_TIMESTAMP) {
+        tree_mistake (mistakes, node, "`zone` is for timestamps, and '%s' is %s", field->name,
+                      type_word (field->type));
+        return;
+    }
+    field->zone_name = arena_string (reader->out->arena, node->text);
+    error_t error;
+    if (zone_open (field->zone_name, &field->zone, &error) != STATUS_OK)
+        tree_mistake (mistakes, node, "%s; zones are named as in America/New_York", error.text);
+}
+
+static void read_column (definition_reader_t *reader, const tree_node_t *node, field_t *field)
+{
+    if (!tree_check_text (&reader->mistakes, node, "the name of a column"))
+        return;
+    if (node->text.size > COLUMN_NAME_MAX)
+        tree_mistake (&reader->mistakes, node, "the column's name is too long (at most %d bytes)",
+                      COLUMN_NAME_MAX);
+    else
+        field->column = arena_string (reader->out->arena, node->text);
+}
+
+static void read_long_field (definition_reader_t *reader, const tree_node_t *body, field_t *field)
+{
+    static const char *const known[] = { "type",   "required",    "unit", "zone",
+                                         "column", "description", NULL };
+    static const char *const unsupported[] = { "expr", NULL };
+    static const tree_keys_t keys = { "a field", known, unsupported };
+    mistakes_t *mistakes = &reader->mistakes;
+    if (!tree_check_keys (mistakes, body, &keys))
+        return;
+    const tree_node_t *node = tree_get (body, "type");
+    if (node == NULL)
+        tree_mistake (mistakes, body, "the field '%s' needs a `type`", field->name);
+    if (node == NULL || !read_type (reader, node, &field->type))
+        return;
+    if ((node = tree_get (body, "required")) != NULL)
+        (void)tree_read_bool (mistakes, node, "required", &field->required);
+    if ((node = tree_get (body, "unit")) != NULL)
+        read_unit (reader, node, field);
+    if ((node = tree_get (body, "zone")) != NULL)
+        read_zone (reader, node, field);
+    if ((node = tree_get (body, "column")) != NULL)
+        read_column (reader, node, field);
+    if ((node = tree_get (body, "description")) != NULL)
+        field->description = description_read (reader, node);
+}
+
+/* The field whose source column has this name, among those before `end`. */
+static const field_t *field_of_column (const stream_t *stream, const field_t *end)
+{
+    for (const field_t *field = stream->fields; field < end; field++) {
+        if (strcmp (field->column, end->column) == 0)
+            return field;
+    }
+    return NULL;
+}
+
+static void read_field (definition_reader_t *reader, const tree_node_t *key, stream_t *stream)
+{
+    mistakes_t *mistakes = &reader->mistakes;
+    if (expr_is_keyword (key->text)) {
+        tree_mistake (mistakes, key,
+                      "'" TEXT_FORMAT "' is a reserved word; name the field otherwise, with "
+                      "`column: " TEXT_FORMAT "`",
+                      TEXT_ARGS (key->text), TEXT_ARGS (key->text));
+        return;
+    }
+    if (!tree_check_name (mistakes, key, "the name of a field"))
+        return;
+    field_t *field = &stream->fields[stream->fields_count++];
+    field->name = field->column = arena_string (reader->out->arena, key->text);
+    field->unit = UNIT_MS;
+    if (key->value->kind == TREE_MAP)
+        read_long_field (reader, key->value, field);
+    else
+        (void)read_type (reader, key->value, &field->type);
+    const field_t *other = field_of_column (stream, field);
+    if (other != NULL)
+        tree_mistake (mistakes, key, "'%s' and '%s' are both read from the column '%s'",
+                      other->name, field->name, field->column);
+}
+
+static void read_fields (definition_reader_t *reader, const tree_node_t *body, stream_t *stream)
+{
+    mistakes_t *mistakes = &reader->mistakes;
+    const tree_node_t *fields = tree_get (body, "fields");
+    if (fields == NULL) {
+        tree_mistake (mistakes, body, "the stream '%s' needs `fields`", stream->name);
+        return;
+    }
+    if (!tree_check_map (mistakes, fields, "the fields by name"))
+        return;
+    if (fields->count == 0)
+        tree_mistake (mistakes, fields, "the stream '%s' has no fields", stream->name);
+    if (fields->count > FIELDS_MAX) {
+        tree_mistake (mistakes, fields, "the stream '%s' has too many fields (at most %d)",
+                      stream->name, FIELDS_MAX);
+        return;
+    }
+    stream->fields = arena_zero (reader->out->arena, fields->count + 1, sizeof *stream->fields);
+    for (const tree_node_t *key = fields->first; key != NULL; key = key->next)
+        read_field (reader, key, stream);
+}
+
+/* The index of the field that a node names, or -1 with a mistake. */
+static int read_field_name (definition_reader_t *reader, const tree_node_t *node,
+                            const stream_t *stream)
+{
+    int index = stream_field (stream, node->text);
+    if (index >= 0)
+        return index;
+    stream_scope_t scope;
+    stream_scope_init (&scope, stream);
+    text_t shown = mistake_shown (node->text);
+    char nearest[SUGGESTION_MAX];
+    tree_mistake (&reader->mistakes, node, "'%s' has no field '" TEXT_FORMAT "'%s", stream->name,
+                  TEXT_ARGS (shown),
+                  suggestion (node->text, scope.names, stream->fields_count, nearest));
+    return -1;
+}
+
+static void read_key_field (definition_reader_t *reader, const tree_node_t *node, stream_t *stream)
+{
+    int index = read_field_name (reader, node, stream);
+    if (index < 0)
+        return;
+    for (size_t i = 0; i < stream->key_count; i++) {
+        if (stream->key[i] == (uint32_t)index) {
+            tree_mistake (&reader->mistakes, node, "'%s' is in the key twice",
+                          stream->fields[index].name);
+            return;
+        }
+    }
+    stream->key[stream->key_count++] = (uint32_t)index;
+}
+
+static void read_key (definition_reader_t *reader, const tree_node_t *body, stream_t *stream)
+{
+    mistakes_t *mistakes = &reader->mistakes;
+    const tree_node_t *node = tree_get (body, "key");
+    if (node == NULL) {
+        tree_mistake (mistakes, body,
+                      "the stream '%s' needs a `key`: the field that names the entity, or [] for "
+                      "one global entity",
+                      stream->name);
+        return;
+    }
+    const tree_node_t *names[KEY_FIELDS_MAX];
+    size_t count;
+    if (!tree_check_texts (mistakes, node, "the key's field, or a list of fields", names,
+                           KEY_FIELDS_MAX, &count))
+        return;
+    for (size_t i = 0; i < count; i++)
+        read_key_field (reader, names[i], stream);
+}
+
+static void read_time (definition_reader_t *reader, const tree_node_t *body, stream_t *stream)
+{
+    mistakes_t *mistakes = &reader->mistakes;
+    const tree_node_t *node = tree_get (body, "time");
+    if (node == NULL) {
+        tree_mistake (mistakes, body,
+                      "the stream '%s' needs `time`: the field that says when an event happened",
+                      stream->name);
+        return;
+    }
+    if (!tree_check_text (mistakes, node, "the name of the time's field"))
+        return;
+    int index = read_field_name (reader, node, stream);
+    if (index < 0)
+        return;
+    field_t *field = &stream->fields[index];
+    const tree_node_t *fields = tree_get (body, "fields");
+    const tree_node_t *written = tree_get (fields, field->name);
+    if (field->type != TYPE_TIMESTAMP) {
+        tree_mistake (mistakes, node, "the time's field must be a timestamp, and '%s' is %s",
+                      field->name, type_word (field->type));
+        return;
+    }
+    const tree_node_t *required = written->kind == TREE_MAP ? tree_get (written, "required") : NULL;
+    if (required != NULL && !field->required)
+        tree_mistake (mistakes, required, "the time's field is always required; leave this out");
+    field->required = true;
+    stream->time = (uint32_t)index;
+}
+
+static void read_unknown (definition_reader_t *reader, const tree_node_t *node, stream_t *stream)
+{
+    if (!tree_check_text (&reader->mistakes, node, "refuse or ignore"))
+        return;
+    text_t shown = mistake_shown (node->text);
+    if (text_is (node->text, "ignore"))
+        stream->unknown = UNKNOWN_IGNORE;
+    else if (!text_is (node->text, "refuse"))
+        tree_mistake (&reader->mistakes, node,
+                      "`unknown` must be refuse or ignore, not '" TEXT_FORMAT "'",
+                      TEXT_ARGS (shown));
+}
+
+/* What follows from the parts: the log's name, the fingerprint, the canonical text. */
+static void finish_stream (definition_reader_t *reader, const tree_node_t *key, stream_t *stream)
+{
+    buf_t keys;
+    buf_init (&keys, LOG_KEYS_MAX);
+    for (size_t i = 0; i < stream->key_count; i++)
+        buf_printf (&keys, "%s%s", i > 0 ? "," : "", stream->fields[stream->key[i]].name);
+    if (stream->key_count == 0)
+        buf_put_string (&keys, "_");
+    if (keys.bad || keys.size == LOG_KEYS_MAX) {
+        tree_mistake (&reader->mistakes, key,
+                      "the names of the key's fields are too long together (at most %d bytes)",
+                      LOG_KEYS_MAX - 1);
+        buf_release (&keys);
+        return;
+    }
+    buf_t name;
+    buf_init (&name, NAME_MAX_SIZE + LOG_KEYS_MAX + 2);
+    buf_printf (&name, "%s/%s", stream->name, buf_string (&keys));
+    stream->log_name = arena_string (reader->out->arena, text_of (buf_string (&name)));
+    buf_release (&name);
+    buf_release (&keys);
+    stream->fingerprint = stream_fingerprint (stream);
+    buf_t text;
+    buf_init (&text, DEFINITION_FILE_MAX);
+    stream_format (stream, &text);
+    stream->text = definition_text (reader, key, &text);
+}
+
+bool stream_read (definition_reader_t *reader, const tree_node_t *key, stream_t *stream)
+{
+    static const char *const known[] = { "key", "time", "fields", "unknown", NULL };
+    static const char *const unsupported[] = { "id", "dedupe", NULL };
+    static const tree_keys_t keys = { "a stream", known, unsupported };
+    mistakes_t *mistakes = &reader->mistakes;
+    size_t before = mistakes->total;
+    const tree_node_t *body = key->value;
+    stream->name = arena_string (reader->out->arena, key->text);
+    if (!tree_check_keys (mistakes, body, &keys))
+        return false;
+    read_fields (reader, body, stream);
+    const tree_node_t *unknown = tree_get (body, "unknown");
+    if (unknown != NULL)
+        read_unknown (reader, unknown, stream);
+    if (mistakes->total != before)
+        return false; /* what names fields would only repeat the mistakes */
+    read_key (reader, body, stream);
+    read_time (reader, body, stream);
+    if (mistakes->total == before)
+        finish_stream (reader, key, stream);
+    return mistakes->total == before;
+}

@@ -1,0 +1,387 @@
+/* Every class of mistake in definitions: its place, its words and what is suggested. */
+#include "feature/definition.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#define STREAM                                                                                     \
+    "streams:\n"                                                                                   \
+    "  payments:\n"                                                                                \
+    "    key: user_id\n"                                                                           \
+    "    time: ts\n"                                                                               \
+    "    fields:\n"                                                                                \
+    "      user_id: string\n"                                                                      \
+    "      amount: float64\n"                                                                      \
+    "      n: int64\n"                                                                             \
+    "      ok: bool\n"                                                                             \
+    "      ts: timestamp\n"
+
+/* A view's features begin at line 14, its `where` may stand at line 13. */
+#define VIEW                                                                                       \
+    STREAM "views:\n"                                                                              \
+           "  v:\n"
+
+typedef struct mistake_case {
+    const char *yaml;
+    const char *lines;
+} mistake_case_t;
+
+static void check_case (const mistake_case_t *at, status_t expected)
+{
+    definition_file_t file = { "f.yaml", text_of (at->yaml) };
+    definitions_t *definitions = NULL;
+    error_t error;
+    status_t status = definitions_read (&file, 1, &definitions, &error);
+    cr_assert_null (definitions, "accepted:\n%s", at->yaml);
+    cr_expect_str_eq (error.text, at->lines, "for\n%s\nexpected\n%s\ngot\n%s", at->yaml, at->lines,
+                      error.text);
+    cr_expect_eq (status, expected, "%s: %s", at->lines, status_word (status));
+}
+
+#define CHECK_CASES(cases, status)                                                                 \
+    for (size_t c = 0; c < sizeof (cases) / sizeof *(cases); c++)                                  \
+    check_case (&(cases)[c], (status))
+
+Test (mistakes, in_yaml_are_told_with_place_and_hint)
+{
+    static const mistake_case_t cases[] = {
+        { "views: !x {}\n",
+          "f.yaml:1:8: tags (!name) are not taken; a text that begins with ! must be in quotes" },
+        { "views: &x {}\n", "f.yaml:1:8: anchors (&name) are not taken; a text that begins with & "
+                            "must be in quotes" },
+        { "views: *x\n", "f.yaml:1:8: aliases (*name) are not taken; a text that begins with * "
+                         "must be in quotes" },
+        { "views: {}\nviews: {}\n", "f.yaml:2:1: 'views' is given twice; the first is at line 1" },
+        { "views: {}\n---\nviews: {}\n",
+          "f.yaml:2:1: a file holds one document; put what follows `---` in another file" },
+        { "views:\n\tx: 1\n",
+          "f.yaml:2:1: this is not YAML: found character that cannot start any token; indent with "
+          "blanks, not tabs; a text that begins with @, ` or % must be in quotes" },
+        { "views: [\n", "f.yaml:2:1: this is not YAML: did not find expected node content" },
+        { "views: \"a\n",
+          "f.yaml:2:1: this is not YAML: found unexpected end of stream; a quote is not closed" },
+        { "[a]: b\n", "f.yaml:1:1: a key must be a name, not a list or mapping; texts that begin "
+                      "with [ or { must be in quotes" },
+        { "? [a]\n: b\n", "f.yaml:1:3: a key must be a name, not a list or mapping; texts that "
+                          "begin with [ or { must be in quotes" },
+        { "views: {a: {b: [c, [d, [e, [f, [g, [h, [i, [j, [k, [l, [m, [n, [o, [p, "
+          "[q]]]]]]]]]]]]]]]}}\n",
+          "f.yaml:1:68: lists and mappings are nested too deeply (at most 16)" },
+        { VIEW "    from: payments\n    features: {spend: sum(amount) over 1h, 7d}\n",
+          "f.yaml:14:44: '7d' has no value; inside { } and [ ] a comma ends a text: write one "
+          "entry per line (block style), or put the text in quotes" },
+        { VIEW "    from: payments\n    features: {p: sum(amount) where n in (1, 2) over 1h}\n",
+          "f.yaml:14:46: '2) over 1h' has no value; inside { } and [ ] a comma ends a text: write "
+          "one entry per line (block style), or put the text in quotes" },
+        { VIEW "    from: payments\n    features: {p: sum(amount) where user_id in ('a', 'b')}\n",
+          "f.yaml:14:54: 'b' has no value; inside { } and [ ] a comma ends a text: write one entry "
+          "per line (block style), or put the text in quotes\n"
+          "f.yaml:14:57: this is not YAML: did not find expected ',' or '}'; inside { } and [ ] a "
+          "comma ends a text: write one entry per line (block style), or put the text in quotes" },
+        { VIEW "    from: payments\n    where: user_id = 'a: b'\n",
+          "f.yaml:14:24: this is not YAML: mapping values are not allowed in this context; ': ' "
+          "inside a text begins a mapping: put the whole text in quotes" },
+        { VIEW "    from: payments\n    where: user_id = 'a #1'\n    features:\n      x: count()\n",
+          "f.yaml:14:22: the string has no closing quote; in YAML ' #' begins a comment: put the "
+          "whole text in quotes" },
+        { VIEW "    from: payments\n    where: 'a' = user_id\n    features:\n      x: count()\n",
+          "f.yaml:14:16: this is not YAML: did not find expected key; check the indentation; a "
+          "text that begins with a quote must be in quotes as a whole, \"'a' = b\"" },
+        { VIEW
+          "    from: payments\n    features:\n      x: count() where user_id = 'a #1' over 7d\n",
+          "f.yaml:15:34: the string has no closing quote; in YAML ' #' begins a comment: put the "
+          "whole text in quotes" },
+        { "streams\n", "f.yaml:1:1: expected a file of definitions (a mapping), found a text" },
+        { "a\x01: b\n", "f.yaml:1:2: this is not YAML: control characters are not allowed" },
+        { "a\xff: b\n", "f.yaml:1:1: the file is not UTF-8 text" },
+    };
+    CHECK_CASES (cases, STATUS_INVALID);
+}
+
+Test (mistakes, in_streams_are_told_with_place_and_suggestion)
+{
+    static const mistake_case_t cases[] = {
+        { "stream: {}\n",
+          "f.yaml:1:1: unknown key 'stream' in a file of definitions; did you mean 'streams'?" },
+        { "streams: 3\n", "f.yaml:1:10: expected the streams by name (a mapping), found a text" },
+        { "streams:\n  s: 3\n", "f.yaml:2:6: expected a stream (a mapping), found a text" },
+        { "streams:\n  9s: {}\n", "f.yaml:2:3: '9s' cannot be the name of a stream; names are "
+                                  "letters, digits and _, and begin with a letter" },
+        { "streams:\n  a__b: {}\n",
+          "f.yaml:2:3: 'a__b' cannot be the name of a stream; names have no __" },
+        { "streams:\n  a-b: {}\n", "f.yaml:2:3: 'a-b' cannot be the name of a stream; names are "
+                                   "letters, digits and _, and begin with a letter" },
+        { "streams:\n  over: {}\n",
+          "f.yaml:2:3: 'over' is a reserved word; it cannot be the name of a stream" },
+        { "streams:\n  s: {}\n", "f.yaml:2:6: the stream 's' needs `fields`" },
+        { "streams:\n  s:\n    feilds: {a: string}\n",
+          "f.yaml:3:5: unknown key 'feilds' in a stream; did you mean 'fields'?\n"
+          "f.yaml:3:5: the stream 's' needs `fields`" },
+        { "streams:\n  s:\n    fields: {}\n", "f.yaml:3:13: the stream 's' has no fields" },
+        { "streams:\n  s:\n    fields:\n      a: strng\n",
+          "f.yaml:4:10: unknown type 'strng'; did you mean 'string'?" },
+        { "streams:\n  s:\n    fields:\n      a: integer\n",
+          "f.yaml:4:10: unknown type 'integer'; did you mean 'int64'?" },
+        { "streams:\n  s:\n    fields:\n      a: duration\n",
+          "f.yaml:4:10: unknown type 'duration'; types are bool, int64, float64, string, "
+          "timestamp" },
+        { "streams:\n  s:\n    fields:\n      a: blob\n",
+          "f.yaml:4:10: unknown type 'blob'; types are bool, int64, float64, string, timestamp" },
+        { "streams:\n  s:\n    fields:\n      time: timestamp\n",
+          "f.yaml:4:7: 'time' is a reserved word; name the field otherwise, with `column: time`" },
+        { "streams:\n  s:\n    fields:\n      a: {required: true}\n",
+          "f.yaml:4:10: the field 'a' needs a `type`" },
+        { "streams:\n  s:\n    fields:\n      a: {type: string, requird: true}\n",
+          "f.yaml:4:25: unknown key 'requird' in a field; did you mean 'required'?" },
+        { "streams:\n  s:\n    fields:\n      a: {type: string, required: yes}\n",
+          "f.yaml:4:35: `required` must be true or false, not 'yes'" },
+        { "streams:\n  s:\n    fields:\n      a: {type: string, unit: ms}\n",
+          "f.yaml:4:31: `unit` is for timestamps, and 'a' is string" },
+        { "streams:\n  s:\n    fields:\n      a: {type: timestamp, unit: min}\n",
+          "f.yaml:4:34: `unit` must be s, ms, us or ns, not 'min'" },
+        { "streams:\n  s:\n    fields:\n      a: {type: int64, zone: UTC}\n",
+          "f.yaml:4:30: `zone` is for timestamps, and 'a' is int64" },
+        { "streams:\n  s:\n    fields:\n      a: {type: timestamp, zone: Mars/Base}\n",
+          "f.yaml:4:34: the system knows no time zone 'Mars/Base'; zones are named as in "
+          "America/New_York" },
+        { "streams:\n  s:\n    fields:\n      a: string\n      b: {type: string, column: a}\n",
+          "f.yaml:5:7: 'a' and 'b' are both read from the column 'a'" },
+        { "streams:\n  s:\n    fields:\n      a: [string]\n",
+          "f.yaml:4:10: expected a type, found a list" },
+        { "streams:\n  s:\n    fields:\n      a: string\n      t: timestamp\n",
+          "f.yaml:3:5: the stream 's' needs a `key`: the field that names the entity, or [] for "
+          "one global entity\n"
+          "f.yaml:3:5: the stream 's' needs `time`: the field that says when an event happened" },
+        { "streams:\n  s:\n    key: b\n    time: a\n    fields:\n      a: string\n",
+          "f.yaml:3:10: 's' has no field 'b'\n"
+          "f.yaml:4:11: the time's field must be a timestamp, and 'a' is string" },
+        { "streams:\n  s:\n    key: [a, a]\n    time: t\n    fields:\n      a: string\n      t: "
+          "{type: timestamp, required: false}\n",
+          "f.yaml:3:14: 'a' is in the key twice\n"
+          "f.yaml:7:38: the time's field is always required; leave this out" },
+        { "streams:\n  s:\n    key: {a: b}\n    time: x\n    unknown: keep\n    fields:\n      a: "
+          "string\n",
+          "f.yaml:5:14: `unknown` must be refuse or ignore, not 'keep'" },
+        { "streams:\n  s:\n    key: usr_id\n    time: ts\n    fields:\n      user_id: string\n     "
+          " ts: timestamp\n",
+          "f.yaml:3:10: 's' has no field 'usr_id'; did you mean 'user_id'?" },
+        { STREAM "  payments: {}\n",
+          "f.yaml:11:3: 'payments' is given twice; the first is at line 2" },
+    };
+    CHECK_CASES (cases, STATUS_INVALID);
+}
+
+Test (mistakes, in_views_are_told_with_place_and_suggestion)
+{
+    static const mistake_case_t cases[] = {
+        { VIEW "    features:\n      x: count()\n",
+          "f.yaml:13:5: the view 'v' needs `from`: a stream's name" },
+        { VIEW "    from: paymets\n    features:\n      x: count()\n",
+          "f.yaml:13:11: there is no stream 'paymets'; did you mean 'payments'?" },
+        { VIEW "    from: payments\n", "f.yaml:13:5: the view 'v' needs `features`" },
+        { VIEW "    from: payments\n    features: {}\n",
+          "f.yaml:14:15: the view 'v' has no features" },
+        { VIEW
+          "    from: payments\n    feature:\n      x: count()\n    features:\n      x: count()\n",
+          "f.yaml:14:5: unknown key 'feature' in a view; did you mean 'features'?" },
+        { VIEW "    from: payments\n    horizon: 3 days\n    features:\n      x: count()\n",
+          "f.yaml:14:14: `horizon` must be a duration such as 90s, 10m or 7d, not '3 days'" },
+        { VIEW "    from: payments\n    horizon: 1s\n    features:\n      x: count()\n",
+          "f.yaml:14:14: `horizon` is '1s'; it must be 1m to 3650d" },
+        { VIEW "    from: payments\n    where: amount\n    features:\n      x: count()\n",
+          "f.yaml:14:12: `where` takes a bool, and this is float64" },
+        { VIEW "    from: payments\n    where: amont > 0\n    features:\n      x: count()\n",
+          "f.yaml:14:12: unknown field 'amont'; did you mean 'amount'?" },
+        { VIEW "    from: payments\n    where: amount > \n    features:\n      x: count()\n",
+          "f.yaml:14:20: expected a value, found the end" },
+        { VIEW "    from: payments\n    where: >-\n      amount > 0\n      and amont < 3\n    "
+               "features:\n      x: count()\n",
+          "f.yaml:16:11: unknown field 'amont'; did you mean 'amount'?" },
+        { VIEW "    from: payments\n    where: \"user_id = '\\u00e9' and amont < 3\"\n    "
+               "features:\n      x: count()\n",
+          "f.yaml:14:36: unknown field 'amont'; did you mean 'amount'?" },
+        { VIEW "    from: payments\n    where: 'user_id = ''x'' and amont < 3'\n    features:\n    "
+               "  x: count()\n",
+          "f.yaml:14:33: unknown field 'amont'; did you mean 'amount'?" },
+        { VIEW "    from: payments\n    features:\n      x: smu(amount)\n",
+          "f.yaml:15:10: unknown aggregate 'smu'; did you mean 'sum'?" },
+        { VIEW "    from: payments\n    features:\n      x: avg(amount)\n",
+          "f.yaml:15:10: unknown aggregate 'avg'; did you mean 'mean'?" },
+        { VIEW "    from: payments\n    features:\n      x: approx_quantile(amount, 0.95)\n",
+          "f.yaml:15:10: unknown aggregate 'approx_quantile'; this version has count, sum, mean, "
+          "min, max, variance, variance_pop, stddev, stddev_pop, first, last, "
+          "approx_count_distinct" },
+        { VIEW "    from: payments\n    features:\n      x: amount\n",
+          "f.yaml:15:10: a feature begins with an aggregate, as in sum(amount) over 7d; found "
+          "'amount'" },
+        { VIEW "    from: payments\n    features:\n      x: 3\n",
+          "f.yaml:15:10: a feature begins with an aggregate, as in sum(amount) over 7d; found "
+          "'3'" },
+        { VIEW "    from: payments\n    features:\n      x: sum\n",
+          "f.yaml:15:13: expected '(' after 'sum', found the end" },
+        { VIEW "    from: payments\n    features:\n      x: sum()\n",
+          "f.yaml:15:14: sum needs an expression: sum(amount), for example" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount, n)\n",
+          "f.yaml:15:20: sum takes one expression" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount\n",
+          "f.yaml:15:20: expected ')' after the expression in sum(…), found the end" },
+        { VIEW "    from: payments\n    features:\n      x: sum(user_id)\n",
+          "f.yaml:15:14: sum takes int64 or float64, and this is string" },
+        { VIEW "    from: payments\n    features:\n      x: last(null)\n",
+          "f.yaml:15:15: last takes bool, int64, float64, string or timestamp, and this is null" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amont) over 7d\n",
+          "f.yaml:15:14: unknown field 'amont'; did you mean 'amount'?" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) where n over 7d\n",
+          "f.yaml:15:28: `where` takes a bool, and this is int64" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over\n",
+          "f.yaml:15:26: expected a window, as in over 1h, 7d, lifetime; found the end" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7\n",
+          "f.yaml:15:27: a window needs a unit, as in 30m, 24h or 7d" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7x\n",
+          "f.yaml:15:27: a number must not run into a name; the units of a duration are us, ms, s, "
+          "m, h, d and w" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 10ms\n",
+          "f.yaml:15:27: a window is from 1s to 3650d, or lifetime; found '10ms'" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 4000d\n",
+          "f.yaml:15:27: a window is from 1s to 3650d, or lifetime; found '4000d'" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d 1h\n",
+          "f.yaml:15:30: expected ',' and another window, or the end, found '1h'" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d where ok\n",
+          "f.yaml:15:30: `where` comes once, before `over`: sum(amount) where amount > 0 over 7d" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) 7d\n",
+          "f.yaml:15:22: expected `where`, `over` or the end, found '7d'" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d, 7d\n",
+          "f.yaml:15:31: the window is given twice: both make 'x_7d'" },
+        { VIEW
+          "    from: payments\n    features:\n      x_7d: count()\n      x: sum(amount) over 7d\n",
+          "f.yaml:16:27: this makes a feature 'x_7d', and so does 'x_7d' at line 15; rename one" },
+        { VIEW "    from: payments\n    features:\n      x: count()\n      x: count()\n",
+          "f.yaml:16:7: 'x' is given twice; the first is at line 15" },
+        { VIEW "    from: payments\n    features:\n      lifetime: count()\n",
+          "f.yaml:15:7: 'lifetime' is a reserved word; it cannot be the name of a feature" },
+        { VIEW "    from: payments\n    features:\n      x: {description: nothing}\n",
+          "f.yaml:15:10: the feature 'x' needs `expr`" },
+        { VIEW "    from: payments\n    features:\n      x: {exp: count()}\n",
+          "f.yaml:15:10: the feature 'x' needs `expr`\n"
+          "f.yaml:15:11: unknown key 'exp' in a feature; did you mean 'expr'?" },
+        { VIEW "    from: payments\n    features:\n      x: [count()]\n",
+          "f.yaml:15:10: expected a feature, as in sum(amount) over 7d, found a list" },
+        { VIEW "    from: payments\n    features:\n      x:\n",
+          "f.yaml:15:9: expected a feature, as in sum(amount) over 7d, found nothing" },
+        { VIEW "    from: payments\n    features:\n      "
+               "a23456789012345678901234567890123456789012345678901234567890: count() over 3650d\n",
+          "f.yaml:15:82: the feature's name "
+          "'a23456789012345678901234567890123456789012345678901234567890_3650d' is too long (at "
+          "most 63 letters)" },
+    };
+    CHECK_CASES (cases, STATUS_INVALID);
+}
+
+Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
+{
+    static const mistake_case_t cases[] = {
+        { "services: {}\n",
+          "f.yaml:1:1: this version does not support `services` in a file of definitions" },
+        { "streams:\n  s:\n    id: a\n    dedupe: 7d\n    key: []\n    time: t\n    fields:\n      "
+          "t: timestamp\n",
+          "f.yaml:3:5: this version does not support `id` in a stream\n"
+          "f.yaml:4:5: this version does not support `dedupe` in a stream" },
+        { "streams:\n  s:\n    fields:\n      a: decimal(10,2)\n",
+          "f.yaml:4:10: this version does not support the type decimal; use int64 of the smallest "
+          "unit, or float64" },
+        { "streams:\n  s:\n    key: []\n    time: t\n    fields:\n      t: timestamp\n      a: "
+          "{type: string, expr: lower(t)}\n",
+          "f.yaml:7:25: this version does not support `expr` in a field" },
+        { VIEW "    from: [payments, refunds]\n    features:\n      x: count()\n",
+          "f.yaml:13:11: this version does not support views from several streams; write `from: "
+          "stream`" },
+        { VIEW "    from: payments\n    key: n\n    features:\n      x: count()\n",
+          "f.yaml:14:10: this version does not support a view with another key than its stream's; "
+          "leave `key` out, or give the stream this key" },
+        { VIEW "    from: payments\n    derived: {}\n    features:\n      x: count()\n",
+          "f.yaml:14:5: this version does not support `derived` in a view" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) by n over 7d\n",
+          "f.yaml:15:22: this version does not support `by` in a feature" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d delay 7d\n",
+          "f.yaml:15:30: this version does not support `delay` in a feature" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d default 0\n",
+          "f.yaml:15:30: this version does not support `default` in a feature" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 100 rows\n",
+          "f.yaml:15:27: this version does not support windows of rows; windows are durations" },
+        { VIEW "    from: payments\n    features:\n      x: sum(amount) / count()\n",
+          "f.yaml:15:22: this version does not support arithmetic on features; a feature is one "
+          "aggregate" },
+        { VIEW "    from: payments\n    features:\n      x: {expr: count(), owner: me, tags: [a], "
+               "default: 0}\n",
+          "f.yaml:15:26: this version does not support `owner` in a feature\n"
+          "f.yaml:15:37: this version does not support `tags` in a feature\n"
+          "f.yaml:15:48: this version does not support `default` in a feature" },
+    };
+    CHECK_CASES (cases, STATUS_UNSUPPORTED);
+}
+
+static status_t read_text (const char *text, buf_t *lines, error_t *error)
+{
+    definition_file_t file = { "f.yaml", text_of (text) };
+    definitions_t *definitions = NULL;
+    status_t status = definitions_check (&file, 1, &definitions, lines, error);
+    definitions_destroy (&definitions);
+    return status;
+}
+
+Test (mistakes, of_all_kinds_are_invalid_when_one_of_them_is)
+{
+    error_t error;
+    cr_assert_eq (read_text ("services: {}\nview: {}\n", NULL, &error), STATUS_INVALID);
+}
+
+Test (mistakes, are_told_up_to_twenty_and_the_rest_are_counted)
+{
+    buf_t yaml, lines;
+    buf_init (&yaml, 1 << 16);
+    buf_init (&lines, 1 << 16);
+    buf_put_string (&yaml, STREAM "views:\n  v:\n    from: payments\n    features:\n");
+    for (int i = 0; i < 30; i++)
+        buf_printf (&yaml, "      f%d: smu(amount)\n", i);
+    error_t error;
+    cr_assert_eq (read_text (buf_string (&yaml), &lines, &error), STATUS_INVALID);
+    size_t count = 0;
+    for (const char *at = buf_string (&lines); (at = strchr (at, '\n')) != NULL; at++)
+        count++;
+    cr_expect_eq (count, 20, "%s", buf_string (&lines));
+    cr_expect_not_null (strstr (buf_string (&lines), "f.yaml:34:12: unknown aggregate"));
+    cr_expect_not_null (strstr (buf_string (&lines), "\n(and 10 more)"));
+    cr_expect_not_null (strstr (error.text, "more)"), "an error_t has whole lines: %s", error.text);
+    buf_release (&yaml);
+    buf_release (&lines);
+}
+
+Test (mistakes, in_several_files_come_in_the_order_of_files_and_lines)
+{
+    definition_file_t files[] = {
+        { "a.yaml", text_of ("views:\n  v:\n    from: s\n    features:\n      x: count()\n"
+                             "  w:\n    from: t\n    features:\n      x: cuont()\n") },
+        { "b.yaml", text_of ("views:\n  v: {}\nstreams:\n  s: 3\n") },
+    };
+    definitions_t *definitions = NULL;
+    error_t error;
+    cr_assert_eq (definitions_read (files, 2, &definitions, &error), STATUS_INVALID);
+    cr_expect_str_eq (error.text, "a.yaml:7:11: there is no stream 't'\n"
+                                  "b.yaml:2:3: the view 'v' is already defined at a.yaml:2:3\n"
+                                  "b.yaml:4:6: expected a stream (a mapping), found a text");
+}
+
+Test (mistakes, in_a_long_word_are_cut_to_one_line)
+{
+    buf_t yaml;
+    buf_init (&yaml, 1 << 16);
+    buf_put_string (&yaml, "views:\n  \"");
+    for (int i = 0; i < 500; i++)
+        buf_put_string (&yaml, "\303\251");
+    buf_put_string (&yaml, "\\nb\": {}\n");
+    error_t error;
+    cr_assert_eq (read_text (buf_string (&yaml), NULL, &error), STATUS_INVALID);
+    cr_expect (strlen (error.text) < 200 && strchr (error.text, '\n') == NULL, "%s", error.text);
+    cr_expect (text_is_utf8 (text_of (error.text)));
+    buf_release (&yaml);
+}
