@@ -162,6 +162,30 @@ static bool floats_decode (reader_t *in, encoding_t encoding, double *values, si
     return canonical;
 }
 
+/* ---- times ---- */
+
+/* `values` is scratch->c; they are of all rows. Times that follow the event time, as the field that
+ * it is read from and most ingest times do, are stored as the distance to it. */
+static encoding_t times_encode (buf_t *out, const int64_t *values, size_t count,
+                                const scratch_t *scratch)
+{
+    for (size_t i = 0; i < count; i++)
+        scratch->a[i] = (int64_t)((uint64_t)values[i] - (uint64_t)scratch->event_time[i]);
+    if (ints_estimate (scratch->a, count) >= ints_estimate (values, count))
+        return ints_encode (out, values, count, scratch);
+    ints_put (out, scratch->a, count);
+    return ENCODING_FROM_TIME;
+}
+
+static bool times_decode (reader_t *in, int64_t *values, size_t count, const scratch_t *scratch)
+{
+    if (!ints_get (in, values, count))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        values[i] = (int64_t)((uint64_t)values[i] + (uint64_t)scratch->event_time[i]);
+    return true;
+}
+
 /* ---- columns ---- */
 
 static size_t count_valid (const uint8_t *valid, size_t from, size_t to)
@@ -219,6 +243,8 @@ void column_encode (buf_t *out, const column_t *column, size_t from, size_t to,
             encoding = bools_encode (out, scratch->c, count, scratch);
         else if (column->type == TYPE_FLOAT64)
             encoding = floats_encode (out, scratch->c, count, scratch);
+        else if (column->type == TYPE_TIMESTAMP && valid == NULL && scratch->event_time != NULL)
+            encoding = times_encode (out, scratch->c, count, scratch);
         else
             encoding = ints_encode (out, scratch->c, count, scratch);
     }
@@ -247,6 +273,8 @@ bool column_decode (reader_t *in, const column_entry_t *entry, size_t rows,
         memset (column->valid, 1, rows);
     else if (!get_bitmap (in, column->valid, rows, &count))
         return false;
+    if (count == 0 && encoding != ENCODING_PLAIN)
+        return false;
     bool good;
     if (column->type == TYPE_STRING)
         good = texts_decode (in, encoding, column->s, count, scratch);
@@ -254,6 +282,9 @@ bool column_decode (reader_t *in, const column_entry_t *entry, size_t rows,
         good = bools_decode (in, encoding, column->i, count, scratch);
     else if (column->type == TYPE_FLOAT64)
         good = floats_decode (in, encoding, column->f, count, scratch);
+    else if (encoding == ENCODING_FROM_TIME)
+        good = column->type == TYPE_TIMESTAMP && count == rows && scratch->event_time != NULL &&
+               times_decode (in, column->i, count, scratch);
     else
         good = ints_decode (in, encoding, column->i, count, scratch);
     if (!good || in->bad || reader_left (in) > 0)

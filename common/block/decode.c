@@ -147,6 +147,7 @@ static void decoder_init (decoder_t *self, const layout_t *layout, const void *d
     self->scratch.a = arena_alloc (arena, rows * sizeof (int64_t));
     self->scratch.b = arena_alloc (arena, rows * sizeof (int64_t));
     self->scratch.c = arena_alloc (arena, rows * sizeof (int64_t));
+    self->scratch.event_time = NULL;
     self->scratch.texts = arena_alloc (arena, rows * sizeof (text_t));
 }
 
@@ -226,9 +227,11 @@ static bool system_is_sound (const block_header_t *header, const batch_t *batch)
 static bool read_system (decoder_t *self, batch_t *batch)
 {
     column_t column[SYSTEM_MAX] = { 0 };
-    for (size_t i = 0; i < self->layout->system; i++)
+    for (size_t i = 0; i < self->layout->system; i++) {
         if (!read_column (self, i, &column[i]))
             return false;
+        self->scratch.event_time = column[SYSTEM_EVENT_TIME].i;
+    }
     batch->event_time = column[SYSTEM_EVENT_TIME].i;
     batch->ingest_time = column[SYSTEM_INGEST_TIME].i;
     batch->offset = (uint64_t *)column[SYSTEM_OFFSET].i;

@@ -64,6 +64,7 @@ static void encoder_init (encoder_t *self, const batch_t *batch, size_t from, si
     self->scratch.b = self->scratch.a + rows;
     self->scratch.c = self->scratch.b + rows;
     self->scratch.texts = mem_alloc (rows * 2 * sizeof (text_t));
+    self->scratch.event_time = NULL;
     buf_init (&self->raw, BLOCK_SIZE_MAX);
     buf_init (&self->bodies, BLOCK_SIZE_MAX);
     self->raw_total = 0;
@@ -123,6 +124,7 @@ static void add_columns (encoder_t *self)
     }
     column_t column = { .type = TYPE_TIMESTAMP, .i = batch->event_time };
     add_column (self, &column, self->from, self->to);
+    self->scratch.event_time = batch->event_time + self->from;
     column.i = batch->ingest_time;
     add_column (self, &column, self->from, self->to);
     column = (column_t){ .type = TYPE_INT64, .i = self->offsets };

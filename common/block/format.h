@@ -32,6 +32,7 @@ typedef enum encoding {
     ENCODING_DICTIONARY = 5,
     ENCODING_BITMAP = 6,
     ENCODING_SCALED = 7,
+    ENCODING_FROM_TIME = 8,
 } encoding_t;
 
 /* A line of the directory. */
@@ -50,6 +51,7 @@ typedef struct scratch {
     int64_t *b;
     int64_t *c;
     text_t *texts;
+    const int64_t *event_time; /* of the block's rows; NULL until it is known */
 } scratch_t;
 
 #endif

@@ -142,6 +142,17 @@ static encoding_t best_leaf (const shape_t *shape, size_t count, size_t *size)
     return best;
 }
 
+size_t ints_estimate (const int64_t *values, size_t count)
+{
+    if (count == 0)
+        return 0;
+    shape_t shape = shape_of (values, count);
+    size_t size;
+    encoding_t best = best_leaf (&shape, count, &size);
+    (void)best;
+    return size;
+}
+
 encoding_t ints_encode (buf_t *out, const int64_t *values, size_t count, const scratch_t *scratch)
 {
     if (count == 0)
@@ -295,6 +306,7 @@ bool ints_decode (reader_t *in, encoding_t encoding, int64_t *values, size_t cou
     case ENCODING_DICTIONARY:
     case ENCODING_BITMAP:
     case ENCODING_SCALED:
+    case ENCODING_FROM_TIME:
         return false;
     }
     return false;

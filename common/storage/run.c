@@ -171,7 +171,7 @@ static bool parse_index (run_t *self, const footer_t *footer)
 
 static status_t read_index (run_t *self, error_t *error)
 {
-    footer_t footer;
+    footer_t footer = { 0 };
     status_t status = read_footer (self, &footer, error);
     if (status != STATUS_OK)
         return status;

@@ -94,7 +94,7 @@ static inline batch_t random_batch (random_t *random, arena_t *arena, const type
     bool sent = random_chance (random, 0.5);
     for (size_t i = 0; i < rows; i++) {
         batch.event_time[i] = (int64_t)random_below (random, span);
-        batch.ingest_time[i] = random_int (random);
+        batch.ingest_time[i] = sent ? batch.event_time[i] + 5 : random_int (random);
         batch.offset[i] = random_below (random, offsets);
         batch.row[i] = sent ? 0 : (uint32_t)random_next (random);
         char *key = arena_alloc (arena, 32);
