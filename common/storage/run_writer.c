@@ -26,8 +26,7 @@ struct run_writer {
     arena_t *shape;      /* arrays of the pending batch */
     batch_t pending;     /* RUN_BLOCK_ROWS_MAX rows of room; .rows of them used */
     size_t pending_text; /* bytes */
-    text_t last_text;    /* the string copied last, in the arena */
-    batch_t last;        /* one row: the one added last */
+    batch_t last;        /* one row: the last one of the block before */
     uint8_t last_key[KEY_SIZE_MAX];
     bool any;
     buf_t block;
@@ -217,113 +216,190 @@ static status_t flush (run_writer_t *self, error_t *error)
     status_t status = write_rows (self, &self->pending, 0, self->pending.rows, error);
     self->pending.rows = 0;
     self->pending_text = 0;
-    self->last_text = (text_t){ 0 };
     arena_reset (self->arena);
     return status;
 }
 
 /* ---- rows ---- */
 
-/* A copy in the arena. Keys repeat, so that the copy made last often does. */
-static text_t keep_text (run_writer_t *self, text_t text)
+/* Rows of a batch in the order in which they are to be added: rows[0..count), or those from `first`
+ * on when `rows` is NULL. */
+typedef struct picked {
+    const batch_t *batch;
+    const uint32_t *rows;
+    size_t first;
+    size_t count;
+} picked_t;
+
+static inline size_t picked_row (const picked_t *picked, size_t i)
 {
-    self->pending_text += text.size;
-    if (!text_equal (text, self->last_text))
-        self->last_text = arena_text (self->arena, text);
-    return self->last_text;
+    return picked->rows != NULL ? picked->rows[i] : picked->first + i;
 }
 
-static void keep_cell (run_writer_t *self, size_t which, const column_t *from, size_t row)
+static picked_t picked_part (const picked_t *picked, size_t from, size_t count)
 {
-    column_t *to = &self->pending.column[which];
+    picked_t part = { .batch = picked->batch, .first = picked->first + from, .count = count };
+    if (picked->rows != NULL)
+        part.rows = picked->rows + from;
+    return part;
+}
+
+static size_t row_text (const batch_t *batch, size_t row)
+{
+    size_t size = batch->key[row].size;
+    for (size_t i = 0; i < batch->columns; i++)
+        if (batch->column[i].type == TYPE_STRING)
+            size += batch->column[i].s[row].size;
+    return size;
+}
+
+/* How many of the rows go in before the block is full, by rows or by strings: one at least. */
+static size_t count_that_fit (const run_writer_t *self, const picked_t *picked, size_t *text)
+{
+    size_t room = RUN_BLOCK_ROWS_MAX - self->pending.rows;
+    size_t most = picked->count < room ? picked->count : room;
+    size_t count = 0;
+    *text = 0;
+    while (count < most && self->pending_text + *text < PENDING_TEXT_MAX)
+        *text += row_text (picked->batch, picked_row (picked, count++));
+    return count;
+}
+
+/* Copies, one behind the other in the arena. `valid` NULL is all. */
+static void keep_texts (run_writer_t *self, const picked_t *picked, const text_t *from,
+                        const uint8_t *valid, text_t *to)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < picked->count; i++) {
+        to[i] = from[picked_row (picked, i)];
+        if (valid != NULL && valid[i] == 0)
+            to[i] = (text_t){ 0 };
+        total += to[i].size;
+    }
+    char *at = arena_alloc (self->arena, total);
+    for (size_t i = 0; i < picked->count; i++) {
+        if (to[i].size > 0)
+            memcpy (at, to[i].data, to[i].size);
+        to[i].data = at;
+        at += to[i].size;
+    }
+}
+
+static void keep_column (run_writer_t *self, const picked_t *picked, size_t which)
+{
+    const column_t *from = &picked->batch->column[which];
+    const column_t *to = &self->pending.column[which];
     size_t at = self->pending.rows;
-    to->valid[at] = from->valid == NULL || from->valid[row] != 0;
-    if (to->type != TYPE_STRING)
-        to->i[at] = from->i[row];
-    else
-        to->s[at] = to->valid[at] ? arena_text (self->arena, from->s[row]) : (text_t){ 0 };
+    for (size_t i = 0; i < picked->count; i++)
+        to->valid[at + i] = from->valid == NULL || from->valid[picked_row (picked, i)] != 0;
     if (to->type == TYPE_STRING)
-        self->pending_text += to->s[at].size;
+        keep_texts (self, picked, from->s, to->valid + at, to->s + at);
+    else
+        for (size_t i = 0; i < picked->count; i++)
+            to->i[at + i] = from->i[picked_row (picked, i)];
 }
 
-static void keep_row (run_writer_t *self, const batch_t *batch, size_t row)
+/* Column by column: rows that are picked lie far apart, and so many are fetched at a time. */
+static void keep_rows (run_writer_t *self, const picked_t *picked)
 {
-    batch_t *to = &self->pending;
+    const batch_t *from = picked->batch;
+    const batch_t *to = &self->pending;
     size_t at = to->rows;
-    to->event_time[at] = batch->event_time[row];
-    to->ingest_time[at] = batch->ingest_time[row];
-    to->offset[at] = batch->offset[row];
-    to->row[at] = batch->row[row];
-    to->key[at] = keep_text (self, batch->key[row]);
+    for (size_t i = 0; i < picked->count; i++) {
+        size_t row = picked_row (picked, i);
+        to->event_time[at + i] = from->event_time[row];
+        to->ingest_time[at + i] = from->ingest_time[row];
+        to->offset[at + i] = from->offset[row];
+        to->row[at + i] = from->row[row];
+    }
+    keep_texts (self, picked, from->key, NULL, to->key + at);
     for (size_t i = 0; i < to->columns; i++)
-        keep_cell (self, i, &batch->column[i], row);
-    to->rows++;
+        keep_column (self, picked, i);
+    self->pending.rows += picked->count;
 }
 
-/* Remembers the row that later ones must not come before. */
-static void remember (run_writer_t *self, const batch_t *batch, size_t row)
+/* CHECKs the order of the pending rows from `from` on, the first against the one before it. */
+static void check_order (const run_writer_t *self, size_t from)
 {
-    text_t key = batch->key[row];
-    CHECK (key.size <= KEY_SIZE_MAX);
+    const batch_t *batch = &self->pending;
+    for (size_t i = from; i < batch->rows; i++) {
+        bool in_order = true;
+        if (i > 0)
+            in_order = rows_compare (batch, i - 1, batch, i) <= 0;
+        else if (self->any)
+            in_order = rows_compare (&self->last, 0, batch, 0) <= 0;
+        CHECK (in_order);
+    }
+}
+
+/* Remembers the last pending row, which later ones must not come before. */
+static void remember (run_writer_t *self)
+{
+    size_t row = self->pending.rows - 1;
+    text_t key = self->pending.key[row];
     if (key.size > 0)
         memcpy (self->last_key, key.data, key.size);
     self->last.key[0] = (text_t){ (const char *)self->last_key, key.size };
-    self->last.event_time[0] = batch->event_time[row];
-    self->last.offset[0] = batch->offset[row];
-    self->last.row[0] = batch->row[row];
+    self->last.event_time[0] = self->pending.event_time[row];
+    self->last.offset[0] = self->pending.offset[row];
+    self->last.row[0] = self->pending.row[row];
     self->any = true;
 }
 
-static void check_batch (const run_writer_t *self, const batch_t *batch)
+static status_t check_rows (const run_writer_t *self, const picked_t *picked, error_t *error)
 {
+    const batch_t *batch = picked->batch;
     CHECK_OBJECT (self, RUN_WRITER_MAGIC);
     CHECK (!self->finished);
     CHECK (batch->key != NULL);
     CHECK (batch->columns == self->pending.columns);
     for (size_t i = 0; i < batch->columns; i++)
         CHECK (batch->column[i].type == self->types[i]);
-}
-
-/* `order` NULL is the rows from `first` on. */
-static status_t add_rows (run_writer_t *self, const batch_t *batch, const uint32_t *order,
-                          size_t first, size_t count, error_t *error)
-{
-    check_batch (self, batch);
-    size_t before = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t row = order != NULL ? order[i] : first + i;
+    for (size_t i = 0; i < picked->count; i++) {
+        size_t row = picked_row (picked, i);
         CHECK (row < batch->rows);
         if (batch->key[row].size > KEY_SIZE_MAX)
             return error_set (error, STATUS_INVALID, "a key of %u bytes (at most %d)",
                               batch->key[row].size, KEY_SIZE_MAX);
-        bool in_order = i > 0 ? rows_compare (batch, before, batch, row) <= 0
-                              : !self->any || rows_compare (&self->last, 0, batch, row) <= 0;
-        CHECK (in_order);
-        keep_row (self, batch, row);
-        before = row;
+    }
+    return STATUS_OK;
+}
+
+static status_t add_rows (run_writer_t *self, const picked_t *picked, error_t *error)
+{
+    status_t status = check_rows (self, picked, error);
+    for (size_t at = 0; status == STATUS_OK && at < picked->count;) {
+        picked_t rest = picked_part (picked, at, picked->count - at);
+        size_t text;
+        size_t count = count_that_fit (self, &rest, &text);
+        picked_t part = picked_part (&rest, 0, count);
+        size_t from = self->pending.rows;
+        keep_rows (self, &part);
+        check_order (self, from);
+        self->pending_text += text;
+        at += count;
         if (self->pending.rows == RUN_BLOCK_ROWS_MAX || self->pending_text >= PENDING_TEXT_MAX) {
-            status_t status = flush (self, error);
-            if (status != STATUS_OK)
-                return status;
+            remember (self);
+            status = flush (self, error);
         }
     }
-    if (count > 0)
-        remember (self, batch, before);
-    return STATUS_OK;
+    return status;
 }
 
 status_t run_writer_add (run_writer_t *self, const batch_t *batch, size_t from, size_t to,
                          error_t *error)
 {
     CHECK (from <= to && to <= batch->rows);
-    return add_rows (self, batch, NULL, from, to - from, error);
+    picked_t picked = { .batch = batch, .first = from, .count = to - from };
+    return add_rows (self, &picked, error);
 }
 
 status_t run_writer_add_order (run_writer_t *self, const batch_t *batch, const uint32_t *order,
                                size_t count, error_t *error)
 {
     CHECK (order != NULL || count == 0);
-    return add_rows (self, batch, order, 0, count, error);
+    picked_t picked = { .batch = batch, .rows = order, .count = count };
+    return add_rows (self, &picked, error);
 }
 
 /* ---- the end ---- */
