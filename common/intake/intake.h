@@ -57,11 +57,23 @@ typedef struct intake_result {
     size_t refused_count;
 } intake_result_t;
 
-/* Columns against the stream: INVALID when a required column is missing, or an unknown one is there
- * and the stream refuses unknown (with the likeliest name). Call once per header. `map[i]` is the
- * field of raw column i, or -1 to ignore it. */
+/* What a raw column may be instead of a field of the stream. */
+enum {
+    COLUMN_IGNORED = -1,
+    COLUMN_REFUSED = -2, /* a row that has a value there is refused */
+};
+
+/* Columns against the stream: INVALID when the time's column, a column of the key or a required one
+ * is missing, when a name is there twice, or when an unknown one is there and the stream refuses
+ * unknown (with the likeliest name). Call once per header. `map[i]` is the field of raw column i,
+ * or COLUMN_IGNORED. */
 MUST_CHECK status_t intake_map_columns (const stream_t *stream, const text_t *columns, size_t count,
                                         text_t ingest_column, int32_t *map, error_t *error);
+
+/* The same where every row names its own columns (NDJSON), and a table's are what any of its rows
+ * has: nothing fails as a whole. What the other refuses is left to intake_convert, row by row. */
+void intake_map_names (const stream_t *stream, const text_t *columns, size_t count,
+                       text_t ingest_column, int32_t *map);
 
 /* Checks and converts all rows. Cannot fail as a whole: bad rows are in `refused` with reasons that
  * name column, value and what was expected. All results live in `arena` and borrow text from the
@@ -95,21 +107,32 @@ enum {
 text_reader_t *text_reader_new (text_format_t format, size_t rows_max);
 void text_reader_destroy (text_reader_t **self_p);
 
-/* Takes bytes; size 0 is the end of input. The bytes are copied as needed. Everything consumed
- * unless the current table is full: *taken says how many were. INVALID names the record (1 is the
- * first after the header) and column: ragged row, bad quoting, not JSON. After an INVALID the
- * reader stands after the bad record and may go on (`--on-error skip`); *bad_row is its number. */
+/* Takes bytes. They are copied as needed. Everything is consumed unless the current table becomes
+ * full: *taken says how many were. Size 0 is the end of input: call it, taking the tables that are
+ * ready, until no table is.
+ *
+ * INVALID names the record (1 is the first after the header) and column: ragged row, bad quoting,
+ * not JSON, longer than TEXT_LINE_MAX. After it the reader stands after the bad record and may go
+ * on (`--on-error skip`); *bad_row is its number. It is 0 when the header was bad: nothing can be
+ * read then, and every further call fails too. */
 MUST_CHECK status_t text_reader_feed (text_reader_t *self, const void *data, size_t size,
                                       size_t *taken, uint64_t *bad_row, error_t *error);
-/* Is a table ready (full, or input ended with rows left)? Its memory is the reader's, until reset.
+/* Is a table ready (full, cut short before a bad record, or input ended with rows left)? Its memory
+ * is the reader's, until text_reader_next. *first_row is the record of its row 0; the others follow
+ * one by one. A table is also full when it would take more memory than a few times TEXT_LINE_MAX.
  */
 bool text_reader_table (text_reader_t *self, raw_table_t *table, uint64_t *first_row);
 /* Done with that table; go on. */
 void text_reader_next (text_reader_t *self);
 /* The raw text of record `row` of the current table, for a rejects file. */
 text_t text_reader_record (const text_reader_t *self, size_t row);
+/* The same of the bad record that text_reader_feed told of last, cut to TEXT_LINE_MAX; until the
+ * next feed. */
+text_t text_reader_bad (const text_reader_t *self);
+/* The header of a CSV as it was written, for a rejects file; empty before it is read. */
+text_t text_reader_header (const text_reader_t *self);
 /* The header of a CSV, once read; NDJSON: the union of names in the current table, first seen
- * first. */
+ * first. False when there are none yet. */
 bool text_reader_columns (const text_reader_t *self, const text_t **columns, size_t *count);
 
 #endif

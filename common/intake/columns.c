@@ -1,0 +1,98 @@
+/* columns.c - a source's columns against the stream's fields. */
+#include "intake/cell.h"
+
+enum { SCRATCH = 4096 };
+
+static int32_t field_of_column (const stream_t *stream, text_t column)
+{
+    for (size_t i = 0; i < stream->fields_count; i++)
+        if (text_is (column, stream->fields[i].column))
+            return (int32_t)i;
+    return COLUMN_IGNORED;
+}
+
+static bool is_there (const text_t *columns, size_t count, text_t name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (text_equal (columns[i], name))
+            return true;
+    return false;
+}
+
+/* A field that every source must have a column for. */
+static bool is_needed (const stream_t *stream, uint32_t field)
+{
+    if (field == stream->time || stream->fields[field].required)
+        return true;
+    for (size_t i = 0; i < stream->key_count; i++)
+        if (stream->key[i] == field)
+            return true;
+    return false;
+}
+
+const char *column_unknown (const stream_t *stream, text_t name, arena_t *arena)
+{
+    const char *names[FIELDS_MAX];
+    for (size_t i = 0; i < stream->fields_count; i++)
+        names[i] = stream->fields[i].column;
+    const char *nearest = text_nearest (arena_string (arena, name), names, stream->fields_count);
+    buf_t shown;
+    buf_init (&shown, 256);
+    cell_show (&shown, name);
+    const char *reason =
+        cell_format (arena, "stream %s has no column '%s'%s%s%s", stream->name, buf_string (&shown),
+                     nearest ? "; did you mean '" : " (unknown: ignore would leave it out)",
+                     nearest ? nearest : "", nearest ? "'?" : "");
+    buf_release (&shown);
+    return reason;
+}
+
+static status_t refuse_unknown (const stream_t *stream, text_t name, error_t *error)
+{
+    arena_t *arena = arena_new (SCRATCH);
+    status_t status = error_set (error, STATUS_INVALID, "%s", column_unknown (stream, name, arena));
+    arena_destroy (&arena);
+    return status;
+}
+
+static status_t refuse_missing (const stream_t *stream, uint32_t field, error_t *error)
+{
+    const char *why = field == stream->time            ? "the event time"
+                      : stream->fields[field].required ? "a required field"
+                                                       : "part of the key";
+    return error_set (error, STATUS_INVALID, "column %s, %s of stream %s, is missing",
+                      stream->fields[field].column, why, stream->name);
+}
+
+void intake_map_names (const stream_t *stream, const text_t *columns, size_t count,
+                       text_t ingest_column, int32_t *map)
+{
+    for (size_t i = 0; i < count; i++) {
+        map[i] = field_of_column (stream, columns[i]);
+        bool known =
+            map[i] >= 0 || (ingest_column.size > 0 && text_equal (columns[i], ingest_column));
+        if (!known && stream->unknown == UNKNOWN_REFUSE)
+            map[i] = COLUMN_REFUSED;
+    }
+}
+
+status_t intake_map_columns (const stream_t *stream, const text_t *columns, size_t count,
+                             text_t ingest_column, int32_t *map, error_t *error)
+{
+    intake_map_names (stream, columns, count, ingest_column, map);
+    for (size_t i = 0; i < count; i++) {
+        if (map[i] == COLUMN_REFUSED)
+            return refuse_unknown (stream, columns[i], error);
+        if (map[i] >= 0 && is_there (columns, i, columns[i]))
+            return error_set (error, STATUS_INVALID, "column %s is there twice",
+                              stream->fields[map[i]].column);
+    }
+    for (uint32_t f = 0; f < stream->fields_count; f++)
+        if (is_needed (stream, f) && !is_there (columns, count, text_of (stream->fields[f].column)))
+            return refuse_missing (stream, f, error);
+    if (ingest_column.size > 0 && !is_there (columns, count, ingest_column))
+        return error_set (error, STATUS_INVALID,
+                          "there is no column '" TEXT_FORMAT "' to take the ingest time from",
+                          TEXT_ARGS (ingest_column));
+    return STATUS_OK;
+}
