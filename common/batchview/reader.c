@@ -1,0 +1,438 @@
+#include "base/check.h"
+#include "base/mem.h"
+#include "batchview/viewfile.h"
+
+#include <string.h>
+
+enum {
+    VIEW_MAGIC = 0x0ba7c41e,
+    BINDING_MAGIC = 0x0b19d149,
+};
+
+struct batchview {
+    unsigned magic;
+    fs_t *fs;
+    const uint8_t *data;
+    uint64_t size;
+    viewfile_header_t header;
+    viewfile_footer_t footer;
+};
+
+/* A left edge of some cells: a window in a group. */
+typedef struct edge {
+    int64_t window;
+    uint16_t group;
+    bool first_missing; /* some slot may lack the suffix partial of the first atom */
+} edge_t;
+
+/* The cells of the plan that a slot of the file fills. */
+typedef struct bound_slot {
+    state_spec_t spec;
+    uint32_t cell; /* the first */
+    uint32_t cells;
+} bound_slot_t;
+
+struct batchview_binding {
+    unsigned magic;
+    const batchview_t *view;
+    uint64_t plan_hash;
+    bool missing;       /* some slot of the plan is not in the file */
+    bound_slot_t *slot; /* per slot of the file */
+    edge_t *edge;
+    size_t edges;
+    uint16_t *cell_edge;  /* per cell of the plan */
+    int64_t *cell_window; /* likewise */
+};
+
+/* ---- opening ---- */
+
+static status_t view_verify (batchview_t *self, error_t *error)
+{
+    status_t status = viewfile_verify (self->data, self->size, &self->footer, error);
+    if (status != STATUS_OK)
+        return status;
+    status = viewfile_header_decode (self->data, self->footer.index_at, &self->header, error);
+    if (status != STATUS_OK)
+        return status;
+    self->header.info.keys = self->footer.keys;
+    self->header.info.atoms = self->footer.atoms;
+    self->header.info.events = self->footer.events;
+    return STATUS_OK;
+}
+
+static status_t view_map (batchview_t *self, const char *path, error_t *error)
+{
+    file_t *file = NULL;
+    const void *data = NULL;
+    status_t status = fs_open (self->fs, path, FS_READ, &file, error);
+    if (status != STATUS_OK)
+        return status;
+    status = fs_size (self->fs, file, &self->size, error);
+    if (status == STATUS_OK && (self->size == 0 || self->size > SIZE_MAX / 2))
+        status = error_set (error, STATUS_CORRUPT, "%llu bytes are not a batch view file",
+                            (unsigned long long)self->size);
+    if (status == STATUS_OK)
+        status = fs_map (self->fs, file, self->size, &data, error);
+    if (status == STATUS_OK)
+        self->data = data;
+    fs_close (self->fs, &file);
+    return status;
+}
+
+status_t batchview_open (fs_t *fs, const char *path, batchview_t **view, error_t *error)
+{
+    batchview_t *self = mem_zero (1, sizeof *self);
+    self->magic = VIEW_MAGIC;
+    self->fs = fs;
+    status_t status = view_map (self, path, error);
+    if (status == STATUS_OK)
+        status = view_verify (self, error);
+    if (status != STATUS_OK) {
+        batchview_destroy (&self);
+        *view = NULL;
+        return error_prefix (error, "%s", path);
+    }
+    *view = self;
+    return STATUS_OK;
+}
+
+void batchview_destroy (batchview_t **self_p)
+{
+    batchview_t *self = *self_p;
+    if (self == NULL)
+        return;
+    CHECK_OBJECT (self, VIEW_MAGIC);
+    *self_p = NULL;
+    self->magic = 0;
+    const void *data = self->data;
+    if (data != NULL)
+        fs_unmap (self->fs, &data, self->size);
+    mem_free (self);
+}
+
+const batchview_info_t *batchview_info (const batchview_t *self)
+{
+    CHECK_OBJECT (self, VIEW_MAGIC);
+    return &self->header.info;
+}
+
+/* ---- binding ---- */
+
+static uint16_t edge_of (batchview_binding_t *self, uint16_t group, int64_t window)
+{
+    for (uint16_t i = 0; i < self->edges; i++)
+        if (self->edge[i].group == group && self->edge[i].window == window)
+            return i;
+    self->edge[self->edges] = (edge_t){ .window = window, .group = group };
+    return (uint16_t)self->edges++;
+}
+
+/* The file's slot with the state of the plan's, or -1. */
+static int slot_of (const viewfile_header_t *header, const plan_slot_t *slot)
+{
+    for (size_t i = 0; i < header->slots; i++)
+        if (header->slot[i].hash == slot->hash && header->slot[i].spec.kind == slot->spec.kind &&
+            header->slot[i].spec.input == slot->spec.input)
+            return (int)i;
+    return -1;
+}
+
+batchview_binding_t *batchview_bind (const batchview_t *view, const plan_t *plan)
+{
+    CHECK_OBJECT (view, VIEW_MAGIC);
+    CHECK (plan->cells_count <= FEATURES_MAX);
+    batchview_binding_t *self = mem_zero (1, sizeof *self);
+    self->magic = BINDING_MAGIC;
+    self->view = view;
+    self->plan_hash = plan->hash;
+    self->slot = mem_zero (view->header.slots + 1, sizeof *self->slot);
+    self->edge = mem_zero (plan->cells_count + 1, sizeof *self->edge);
+    self->cell_edge = mem_zero (plan->cells_count + 1, sizeof *self->cell_edge);
+    self->cell_window = mem_zero (plan->cells_count + 1, sizeof *self->cell_window);
+    for (uint32_t cell = 0; cell < plan->cells_count; cell++) {
+        const plan_slot_t *slot = &plan->slots[plan->cells[cell].slot];
+        int found = slot_of (&view->header, slot);
+        if (found < 0) {
+            self->missing = true;
+            return self;
+        }
+        const viewfile_slot_t *info = &view->header.slot[found];
+        bound_slot_t *bound = &self->slot[found];
+        if (bound->cells++ == 0)
+            bound->cell = cell;
+        bound->spec = slot->spec;
+        uint16_t edge = edge_of (self, info->group, plan->cells[cell].window);
+        self->edge[edge].first_missing |= !info->lifetime;
+        self->cell_edge[cell] = edge;
+        self->cell_window[cell] = plan->cells[cell].window;
+    }
+    return self;
+}
+
+void batchview_binding_destroy (batchview_binding_t **self_p)
+{
+    batchview_binding_t *self = *self_p;
+    if (self == NULL)
+        return;
+    CHECK_OBJECT (self, BINDING_MAGIC);
+    *self_p = NULL;
+    self->magic = 0;
+    mem_free (self->slot);
+    mem_free (self->edge);
+    mem_free (self->cell_edge);
+    mem_free (self->cell_window);
+    mem_free (self);
+}
+
+/* ---- a key's record ---- */
+
+typedef struct record_group {
+    const uint8_t *last;  /* i64 per atom */
+    const uint8_t *first; /* likewise; the same when no atom is collapsed */
+    uint32_t atoms;
+} record_group_t;
+
+typedef struct record {
+    const uint8_t *data;
+    size_t size;
+    const uint8_t *future; /* i64 per atom of the future */
+    uint32_t futures;
+    const uint8_t *places; /* u32 each, slot by slot */
+    record_group_t group[FEATURES_MAX];
+} record_t;
+
+static status_t record_bad (error_t *error)
+{
+    return error_set (error, STATUS_CORRUPT, "a record of a batch view is not well formed");
+}
+
+/* Lays the record's parts out behind its key, at `at`; everything up to the places fits. */
+static status_t record_lay_out (const viewfile_header_t *header, record_t *record, size_t at,
+                                error_t *error)
+{
+    uint64_t end = at;
+    for (size_t i = 0; i < header->groups; i++) {
+        uint32_t atoms = viewfile_u32 (record->data + 12 + 4 * i);
+        bool collapsed = (atoms & BATCHVIEW_COLLAPSED) != 0;
+        record_group_t *group = &record->group[i];
+        group->atoms = atoms & ~BATCHVIEW_COLLAPSED;
+        uint64_t bytes = 8 * (uint64_t)group->atoms;
+        if ((collapsed ? 2 * bytes : bytes) > record->size - end)
+            return record_bad (error);
+        group->last = record->data + end;
+        end += collapsed ? bytes : 0;
+        group->first = record->data + end;
+        end += bytes;
+    }
+    uint64_t bytes = 8 * (uint64_t)record->futures;
+    if (bytes > record->size - end)
+        return record_bad (error);
+    record->future = record->data + end;
+    record->places = record->future + bytes;
+    end += bytes;
+    for (size_t i = 0; i < header->slots; i++) {
+        uint32_t atoms = record->group[header->slot[i].group].atoms;
+        uint64_t places = (uint64_t)atoms + record->futures;
+        places += header->slot[i].large ? viewfile_checkpoints (atoms) : 0;
+        if (4 * places > record->size - end)
+            return record_bad (error);
+        end += 4 * places;
+    }
+    return STATUS_OK;
+}
+
+/* Reads the record at `place`; *found is whether it is the key's. */
+static status_t record_read (const batchview_t *view, uint64_t place, text_t key, record_t *record,
+                             bool *found, error_t *error)
+{
+    size_t head = 12 + 4 * view->header.groups;
+    *found = false;
+    if (place < view->header.size || place > view->footer.index_at ||
+        view->footer.index_at - place < head)
+        return record_bad (error);
+    record->data = view->data + place;
+    record->size = viewfile_u32 (record->data);
+    uint32_t key_size = viewfile_u32 (record->data + 4);
+    record->futures = viewfile_u32 (record->data + 8);
+    if (record->size > view->footer.index_at - place || record->size < head ||
+        key_size > record->size - head)
+        return record_bad (error);
+    if (!text_equal (key, (text_t){ (const char *)record->data + head, key_size }))
+        return STATUS_OK;
+    size_t at = viewfile_align (head + key_size);
+    if (at > record->size)
+        return record_bad (error);
+    *found = true;
+    return record_lay_out (&view->header, record, at, error);
+}
+
+static status_t record_find (const batchview_t *view, text_t key, record_t *record, bool *found,
+                             error_t *error)
+{
+    uint64_t hash = key_hash (key);
+    uint64_t mask = view->footer.index_size - 1;
+    const uint8_t *index = view->data + view->footer.index_at;
+    *found = false;
+    for (uint64_t probe = 0; probe <= mask; probe++) {
+        uint64_t entry = (uint64_t)viewfile_i64 (index + 8 * ((hash + probe) & mask));
+        if (entry == 0)
+            return STATUS_OK;
+        if (!viewfile_index_tag_is (entry, hash))
+            continue;
+        status_t status =
+            record_read (view, viewfile_index_place (entry), key, record, found, error);
+        if (status != STATUS_OK || *found)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+/* ---- merging ---- */
+
+/* Times in the ascending array that are at most `time`. */
+static uint32_t times_to (const uint8_t *times, uint32_t count, int64_t time)
+{
+    uint32_t low = 0;
+    uint32_t high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (viewfile_i64 (times + 8 * (size_t)middle) <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int64_t left_of (int64_t as_of, int64_t window)
+{
+    int64_t left;
+    if (window == WINDOW_LIFETIME || __builtin_sub_overflow (as_of, window, &left))
+        return INT64_MIN;
+    return left;
+}
+
+/* The first atom right of each edge. False when some edge cannot be answered exactly. */
+static bool edges_find (const batchview_t *view, const batchview_binding_t *binding,
+                        const record_t *record, int64_t as_of, uint32_t *atom)
+{
+    for (size_t i = 0; i < binding->edges; i++) {
+        const edge_t *edge = &binding->edge[i];
+        const record_group_t *group = &record->group[edge->group];
+        int64_t left = left_of (as_of, edge->window);
+        uint32_t at = times_to (group->last, group->atoms, left);
+        atom[i] = at;
+        if (group->atoms == 0)
+            continue;
+        if (viewfile_i64 (group->last + 8 * (size_t)(group->atoms - 1)) > as_of)
+            return false;
+        if (at == group->atoms)
+            continue;
+        int64_t first = viewfile_i64 (group->first + 8 * (size_t)at);
+        if (first <= left)
+            return false;
+        if (at == 0 && edge->first_missing && first <= view->header.group[edge->group].edge_min)
+            return false;
+    }
+    return true;
+}
+
+/* Merges the partial whose place is entry `index` of `places`. */
+static status_t place_merge (const record_t *record, const uint8_t *places, size_t index,
+                             state_spec_t spec, void *acc, error_t *error)
+{
+    uint32_t place = viewfile_u32 (places + 4 * index);
+    if (place == 0)
+        return STATUS_OK;
+    if (place >= record->size)
+        return record_bad (error);
+    reader_t reader = reader_of (record->data + place, record->size - place);
+    text_t partial = reader_text (&reader);
+    if (reader.bad)
+        return record_bad (error);
+    return state_merge_partial (spec, acc, partial, error);
+}
+
+/* Everything from atom `atom` on, of a slot whose places begin at `places`. */
+static status_t suffix_merge (const record_t *record, const viewfile_slot_t *slot,
+                              const uint8_t *places, uint32_t atom, void *acc, error_t *error)
+{
+    uint32_t atoms = record->group[slot->group].atoms;
+    if (atom == atoms)
+        return STATUS_OK;
+    if (!slot->large)
+        return place_merge (record, places, atom, slot->spec, acc, error);
+    size_t checkpoint = viewfile_checkpoints (atom);
+    size_t until = checkpoint * BATCHVIEW_CHECKPOINT;
+    for (size_t i = atom; i < until && i < atoms; i++) {
+        status_t status = place_merge (record, places, i, slot->spec, acc, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    if (until >= atoms)
+        return STATUS_OK;
+    return place_merge (record, places + 4 * (size_t)atoms, checkpoint, slot->spec, acc, error);
+}
+
+/* One cell: the suffix, and what of the future as_of has reached. */
+static status_t cell_merge (const record_t *record, const viewfile_slot_t *slot,
+                            const uint8_t *places, uint32_t atom, int64_t as_of, int64_t window,
+                            void *acc, error_t *error)
+{
+    status_t status = suffix_merge (record, slot, places, atom, acc, error);
+    if (record->futures == 0 || status != STATUS_OK)
+        return status;
+    uint32_t atoms = record->group[slot->group].atoms;
+    places += 4 * (size_t)atoms + (slot->large ? 4 * viewfile_checkpoints (atoms) : 0);
+    uint32_t from = times_to (record->future, record->futures, left_of (as_of, window));
+    uint32_t to = times_to (record->future, record->futures, as_of);
+    for (; from < to && status == STATUS_OK; from++)
+        status = place_merge (record, places, from, slot->spec, acc, error);
+    return status;
+}
+
+static status_t record_merge (const batchview_t *view, const batchview_binding_t *binding,
+                              const record_t *record, const uint32_t *atom, int64_t as_of,
+                              answer_t *answer, error_t *error)
+{
+    const uint8_t *places = record->places;
+    for (size_t i = 0; i < view->header.slots; i++) {
+        const viewfile_slot_t *slot = &view->header.slot[i];
+        const bound_slot_t *bound = &binding->slot[i];
+        for (uint32_t cell = bound->cell; cell < bound->cell + bound->cells; cell++) {
+            status_t status =
+                cell_merge (record, slot, places, atom[binding->cell_edge[cell]], as_of,
+                            binding->cell_window[cell], answer_cell (answer, cell), error);
+            if (status != STATUS_OK)
+                return status;
+        }
+        uint32_t atoms = record->group[slot->group].atoms;
+        places += 4 * ((size_t)atoms + record->futures);
+        places += slot->large ? 4 * viewfile_checkpoints (atoms) : 0;
+    }
+    return STATUS_OK;
+}
+
+status_t batchview_merge (const batchview_t *self, const batchview_binding_t *binding, text_t key,
+                          int64_t as_of, answer_t *answer, bool *exact, error_t *error)
+{
+    CHECK_OBJECT (self, VIEW_MAGIC);
+    CHECK_OBJECT (binding, BINDING_MAGIC);
+    CHECK (binding->view == self);
+    CHECK (binding->plan_hash == answer_plan (answer)->hash);
+    *exact = false;
+    if (binding->missing)
+        return STATUS_OK;
+    record_t record;
+    bool found = false;
+    uint32_t atom[FEATURES_MAX];
+    status_t status = record_find (self, key, &record, &found, error);
+    if (status == STATUS_OK && found && !edges_find (self, binding, &record, as_of, atom))
+        return STATUS_OK;
+    if (status == STATUS_OK && found)
+        status = record_merge (self, binding, &record, atom, as_of, answer, error);
+    if (status != STATUS_OK)
+        return error_prefix (error, "batch view of %s", self->header.info.view);
+    *exact = true;
+    return STATUS_OK;
+}

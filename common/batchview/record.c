@@ -1,0 +1,433 @@
+#include "batchview/record.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "feature/plan_row.h"
+
+#include <string.h>
+
+void record_builder_init (record_builder_t *self, const plan_t *plan,
+                          const viewfile_header_t *header)
+{
+    *self = (record_builder_t){ .plan = plan, .header = header };
+    keyrows_init (&self->rows, plan);
+    self->track = mem_zero (header->groups + 1, sizeof *self->track);
+    for (uint32_t slot = 0; slot < header->slots; slot++) {
+        track_t *track = &self->track[header->slot[slot].group];
+        if (track->span != NULL)
+            continue;
+        int64_t windows[FEATURES_MAX];
+        size_t count = viewfile_slot_windows (plan, slot, windows);
+        track->span = mem_zero (2 * count + 1, sizeof *track->span);
+        track->spans = viewfile_spans (windows, count, &header->info, header->horizon, track->span);
+    }
+    self->own = mem_zero (2 * header->slots + 1, sizeof *self->own);
+    for (size_t i = 0; i < 2 * header->slots; i++)
+        buf_init (&self->own[i], BATCHVIEW_RECORD_MAX);
+    self->acc = mem_alloc (plan->slots_size);
+    plan_slots_init (plan, self->acc);
+    buf_init (&self->key, KEY_SIZE_MAX);
+    buf_init (&self->record, BATCHVIEW_RECORD_MAX);
+}
+
+void record_builder_release (record_builder_t *self)
+{
+    keyrows_release (&self->rows);
+    for (size_t i = 0; i <= self->header->groups; i++) {
+        mem_free (self->track[i].piece);
+        mem_free (self->track[i].span);
+    }
+    mem_free (self->track);
+    for (size_t i = 0; i < 2 * self->header->slots; i++)
+        buf_release (&self->own[i]);
+    mem_free (self->own);
+    plan_slots_release (self->plan, self->acc);
+    mem_free (self->acc);
+    buf_release (&self->key);
+    buf_release (&self->record);
+}
+
+void record_begin (record_builder_t *self, text_t key)
+{
+    buf_clear (&self->key);
+    buf_put (&self->key, key.data, key.size);
+    CHECK (!self->key.bad);
+    keyrows_clear (&self->rows);
+    for (size_t i = 0; i <= self->header->groups; i++) {
+        track_t *track = &self->track[i];
+        track->pieces = 0;
+        track->atoms = 0;
+        track->collapsed = false;
+        track->span_at = 0;
+        track->last = INT64_MIN;
+    }
+    self->time = INT64_MIN;
+    for (size_t i = 0; self->folded && i < 2 * self->header->slots; i++)
+        buf_clear (&self->own[i]);
+    self->folded = false;
+}
+
+/* ---- rows to pieces ---- */
+
+static bool is_future (const record_builder_t *self, const track_t *track)
+{
+    return track == &self->track[self->header->groups];
+}
+
+/* Does an atom end between an event at track->last and the next one at `time`? So it does when a
+ * left edge L is expected with last <= L < time: that window holds the second and not the first. */
+static bool cut_between (const record_builder_t *self, track_t *track, int64_t time)
+{
+    if (is_future (self, track))
+        return track->last < time;
+    while (track->span_at < track->spans && track->span[track->span_at].last < track->last)
+        track->span_at++;
+    return track->span_at < track->spans && track->span[track->span_at].first < time &&
+           track->last < time;
+}
+
+static piece_t *piece_new (track_t *track, int64_t time, size_t row, bool starts)
+{
+    if (track->pieces == track->capacity) {
+        track->capacity = track->capacity == 0 ? 64 : 2 * track->capacity;
+        track->piece = mem_resize (track->piece, track->capacity, sizeof *track->piece);
+    }
+    track->atoms += starts;
+    piece_t *piece = &track->piece[track->pieces++];
+    *piece = (piece_t){ .first = time, .last = time, .from = (uint32_t)row, .starts = starts };
+    return piece;
+}
+
+/* Cuts rows [from, to) of the buffer into pieces of the track. */
+static void track_rows (record_builder_t *self, track_t *track, size_t from, size_t to)
+{
+    piece_t *piece = NULL;
+    for (size_t i = from; i < to; i++) {
+        int64_t time = self->rows.rows.time[i];
+        bool starts = track->pieces == 0 || cut_between (self, track, time);
+        if (starts || piece == NULL)
+            piece = piece_new (track, time, i, starts);
+        piece->count++;
+        piece->last = time;
+        track->collapsed |= !starts && track->last < time;
+        track->last = time;
+    }
+}
+
+/* Cuts the buffer's rows into pieces of every track. */
+static void tracks_rows (record_builder_t *self)
+{
+    const projection_t *rows = &self->rows.rows;
+    size_t now = rows->rows;
+    while (now > 0 && rows->time[now - 1] > self->header->info.clock_at_cut)
+        now--;
+    for (size_t i = 0; i < self->header->groups; i++)
+        track_rows (self, &self->track[i], 0, now);
+    track_rows (self, &self->track[self->header->groups], now, rows->rows);
+}
+
+/* Adds a piece that is still in the buffer; did any row count? */
+static bool piece_fold (const record_builder_t *self, uint32_t slot, const piece_t *piece,
+                        void *acc)
+{
+    const plan_slot_t *info = &self->plan->slots[slot];
+    const projection_t *rows = &self->rows.rows;
+    bool counts = false;
+    for (size_t i = piece->from; i < (size_t)piece->from + piece->count; i++) {
+        if (!slot_row_counts (info, rows, i))
+            continue;
+        value_t value;
+        row_place_t place = projection_place (rows, i);
+        state_add (info->spec, acc, slot_value (info, rows, i, &value), &place);
+        counts = true;
+    }
+    return counts;
+}
+
+static void *slot_acc (const record_builder_t *self, uint32_t slot)
+{
+    return (uint8_t *)self->acc + self->plan->slots[slot].place;
+}
+
+/* Appends the own partials of the pieces from `first` on to the slot's buffer. */
+static void own_put (record_builder_t *self, uint32_t slot, const track_t *track, size_t first)
+{
+    buf_t *own = &self->own[slot + (is_future (self, track) ? self->header->slots : 0)];
+    state_spec_t spec = self->plan->slots[slot].spec;
+    for (size_t i = first; i < track->pieces; i++) {
+        size_t start = own->size;
+        state_reset (spec, slot_acc (self, slot));
+        if (piece_fold (self, slot, &track->piece[i], slot_acc (self, slot)))
+            state_encode (spec, slot_acc (self, slot), own);
+        buf_put_u32 (own, (uint32_t)(own->size - start));
+    }
+}
+
+static status_t too_large (error_t *error)
+{
+    return error_set (error, STATUS_TOO_LARGE,
+                      "one key has more events near its window edges than a batch view holds "
+                      "(%zu bytes)",
+                      BATCHVIEW_RECORD_MAX);
+}
+
+/* Turns the full buffer into own partials. */
+static status_t buffer_fold (record_builder_t *self, error_t *error)
+{
+    size_t groups = self->header->groups;
+    size_t first[FEATURES_MAX + 1];
+    for (size_t i = 0; i <= groups; i++)
+        first[i] = self->track[i].pieces;
+    tracks_rows (self);
+    for (uint32_t slot = 0; slot < self->header->slots; slot++) {
+        size_t group = self->header->slot[slot].group;
+        own_put (self, slot, &self->track[group], first[group]);
+        own_put (self, slot, &self->track[groups], first[groups]);
+        if (self->own[slot].bad || self->own[slot + self->header->slots].bad)
+            return too_large (error);
+    }
+    self->folded = true;
+    keyrows_clear (&self->rows);
+    return STATUS_OK;
+}
+
+status_t record_add (record_builder_t *self, const projection_t *rows, size_t from, size_t to,
+                     error_t *error)
+{
+    for (size_t i = from; i < to; i++) {
+        if (rows->time[i] < self->time)
+            return error_set (error, STATUS_INVALID, "rows of one key are not in time order");
+        self->time = rows->time[i];
+    }
+    while (from < to) {
+        if (self->rows.rows.rows == KEYROWS_MAX) {
+            status_t status = buffer_fold (self, error);
+            if (status != STATUS_OK)
+                return status;
+        }
+        from += keyrows_append (&self->rows, rows, from, to);
+    }
+    return STATUS_OK;
+}
+
+/* ---- the record ---- */
+
+/* One pass over a slot's pieces, latest first. */
+typedef struct sweep {
+    record_builder_t *builder;
+    uint32_t slot;
+    const track_t *track;
+    bool own;         /* an atom's own partial; otherwise everything from it on */
+    unsigned step;    /* 1: at each atom; else at multiples of it, or with own, at all others */
+    bool skip_first;  /* nothing asks for the first atom */
+    size_t places_at; /* in the record */
+    size_t unread;    /* bytes of the slot's `own` buffer still to be read */
+    uint32_t place;   /* of the latest partial written; 0 while that is the empty one */
+    size_t end;       /* of it */
+    bool changed;     /* since then */
+} sweep_t;
+
+static status_t sweep_piece (sweep_t *self, const piece_t *piece, error_t *error)
+{
+    const record_builder_t *builder = self->builder;
+    void *acc = slot_acc (builder, self->slot);
+    if (!builder->folded) {
+        self->changed |= piece_fold (builder, self->slot, piece, acc);
+        return STATUS_OK;
+    }
+    bool future = is_future (builder, self->track);
+    const buf_t *own = &builder->own[self->slot + (future ? builder->header->slots : 0)];
+    uint32_t size = viewfile_u32 (own->data + self->unread - 4);
+    self->unread -= 4 + size;
+    if (size == 0)
+        return STATUS_OK;
+    self->changed = true;
+    text_t partial = { (const char *)own->data + self->unread, size };
+    return state_merge_partial (builder->plan->slots[self->slot].spec, acc, partial, error);
+}
+
+/* Appends the accumulator's partial, size first, unless it equals the one before; its place. */
+static uint32_t sweep_partial (sweep_t *self)
+{
+    buf_t *record = &self->builder->record;
+    if (!self->changed)
+        return self->own ? 0 : self->place;
+    self->changed = false;
+    size_t start = record->size;
+    buf_put_u8 (record, 0);
+    state_encode (self->builder->plan->slots[self->slot].spec, slot_acc (self->builder, self->slot),
+                  record);
+    if (record->bad)
+        return 0;
+    size_t size = record->size - start - 1;
+    if (size < 0x80) {
+        record->data[start] = (uint8_t)size;
+    } else {
+        size_t more = size < 0x4000 ? 1 : 2; /* AGGREGATE_PARTIAL_MAX is below 2^21 */
+        if (buf_extend (record, more) == NULL)
+            return 0;
+        memmove (record->data + start + 1 + more, record->data + start + 1, size);
+        record->data[start] = (uint8_t)(size | 0x80);
+        record->data[start + 1] = (uint8_t)(size >> 7 | (more == 2 ? 0x80 : 0));
+        if (more == 2)
+            record->data[start + 2] = (uint8_t)(size >> 14);
+    }
+    if (self->place != 0 && record->size - start == self->end - self->place &&
+        memcmp (record->data + self->place, record->data + start, record->size - start) == 0) {
+        record->size = start;
+        return self->place;
+    }
+    self->place = (uint32_t)start;
+    self->end = record->size;
+    return self->place;
+}
+
+static void sweep_atom (sweep_t *self, size_t atom)
+{
+    bool on_step = atom % self->step == 0;
+    if (self->step > 1 && on_step == self->own)
+        return;
+    uint32_t place = sweep_partial (self);
+    if (self->builder->record.bad)
+        return;
+    size_t index = self->own ? atom : atom / self->step;
+    memcpy (self->builder->record.data + self->places_at + 4 * index, &place, sizeof place);
+}
+
+static status_t sweep_run (sweep_t *self, error_t *error)
+{
+    record_builder_t *builder = self->builder;
+    bool future = is_future (builder, self->track);
+    state_spec_t spec = builder->plan->slots[self->slot].spec;
+    self->unread = builder->own[self->slot + (future ? builder->header->slots : 0)].size;
+    self->place = 0;
+    self->changed = false;
+    state_reset (spec, slot_acc (builder, self->slot));
+    size_t atom = self->track->atoms;
+    for (size_t i = self->track->pieces; i-- > 0;) {
+        if (atom == 1 && self->skip_first)
+            break;
+        status_t status = sweep_piece (self, &self->track->piece[i], error);
+        if (status != STATUS_OK)
+            return status;
+        if (!self->track->piece[i].starts)
+            continue;
+        sweep_atom (self, --atom);
+        if (self->own) {
+            state_reset (spec, slot_acc (builder, self->slot));
+            self->changed = false;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* How many places of partials the record has. */
+static size_t record_places (const record_builder_t *self)
+{
+    const viewfile_header_t *header = self->header;
+    size_t future = self->track[header->groups].atoms;
+    size_t places = 0;
+    for (size_t i = 0; i < header->slots; i++) {
+        size_t atoms = self->track[header->slot[i].group].atoms;
+        places += atoms + future;
+        places += header->slot[i].large ? viewfile_checkpoints (atoms) : 0;
+    }
+    return places;
+}
+
+/* Writes counts, key and times, and room for the places, which begin at the result. */
+static size_t record_head (record_builder_t *self)
+{
+    const viewfile_header_t *header = self->header;
+    buf_t *record = &self->record;
+    buf_clear (record);
+    buf_put_u32 (record, 0); /* its size, when it is known */
+    buf_put_u32 (record, (uint32_t)self->key.size);
+    buf_put_u32 (record, (uint32_t)self->track[header->groups].atoms);
+    for (size_t i = 0; i < header->groups; i++)
+        buf_put_u32 (record, (uint32_t)self->track[i].atoms |
+                                 (self->track[i].collapsed ? BATCHVIEW_COLLAPSED : 0));
+    buf_put (record, self->key.data, self->key.size);
+    while (!record->bad && record->size % BATCHVIEW_ALIGN != 0)
+        buf_put_u8 (record, 0);
+    for (size_t i = 0; i <= header->groups; i++) {
+        const track_t *track = &self->track[i];
+        for (size_t p = 0; p < track->pieces; p++)
+            if (p + 1 == track->pieces || track->piece[p + 1].starts)
+                buf_put_i64 (record, track->piece[p].last);
+        for (size_t p = 0; track->collapsed && p < track->pieces; p++)
+            if (track->piece[p].starts)
+                buf_put_i64 (record, track->piece[p].first);
+    }
+    size_t at = record->size;
+    size_t places = record_places (self);
+    uint8_t *room = buf_extend (record, 4 * places);
+    if (room != NULL)
+        memset (room, 0, 4 * places);
+    return at;
+}
+
+/* Runs the sweeps of one slot; *at is where its places begin, and then where they end. */
+static status_t record_slot (record_builder_t *self, uint32_t slot, size_t *at, error_t *error)
+{
+    const viewfile_slot_t *info = &self->header->slot[slot];
+    const track_t *track = &self->track[info->group];
+    const track_t *future = &self->track[self->header->groups];
+    int64_t edge_min = self->header->group[info->group].edge_min;
+    bool skip_first = !info->lifetime && (track->atoms == 0 || track->piece[0].first <= edge_min);
+    unsigned step = info->large ? BATCHVIEW_CHECKPOINT : 1;
+    status_t status = STATUS_OK;
+    sweep_t sweep = { .builder = self, .slot = slot, .track = track, .step = step };
+    sweep.places_at = *at;
+    if (info->large) {
+        sweep.own = true;
+        sweep.skip_first = true;
+        status = sweep_run (&sweep, error);
+        sweep.places_at += 4 * track->atoms;
+    }
+    sweep.own = false;
+    sweep.skip_first = skip_first;
+    if (status == STATUS_OK)
+        status = sweep_run (&sweep, error);
+    sweep.places_at += 4 * (info->large ? viewfile_checkpoints (track->atoms) : track->atoms);
+    sweep.own = true;
+    sweep.skip_first = false;
+    sweep.step = 1;
+    sweep.track = future;
+    if (status == STATUS_OK && future->atoms > 0)
+        status = sweep_run (&sweep, error);
+    *at = sweep.places_at + 4 * future->atoms;
+    return status;
+}
+
+status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
+{
+    status_t status = STATUS_OK;
+    if (self->folded)
+        status = buffer_fold (self, error);
+    else
+        tracks_rows (self);
+    if (status != STATUS_OK)
+        return status;
+    *atoms = 0;
+    for (size_t i = 0; i <= self->header->groups; i++)
+        *atoms += self->track[i].atoms;
+    size_t future = self->track[self->header->groups].atoms;
+    if (future > BATCHVIEW_FUTURE_MAX)
+        return error_set (error, STATUS_TOO_LARGE,
+                          "one key has events at %zu times later than the cut's clock; a batch "
+                          "view holds %d",
+                          future, (int)BATCHVIEW_FUTURE_MAX);
+    size_t at = record_head (self);
+    if (self->record.bad)
+        return too_large (error);
+    for (uint32_t slot = 0; slot < self->header->slots && status == STATUS_OK; slot++)
+        status = record_slot (self, slot, &at, error);
+    while (!self->record.bad && self->record.size % BATCHVIEW_ALIGN != 0)
+        buf_put_u8 (&self->record, 0);
+    if (self->record.bad)
+        return too_large (error);
+    uint32_t size = (uint32_t)self->record.size;
+    memcpy (self->record.data, &size, sizeof size);
+    return status;
+}

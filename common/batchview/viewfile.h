@@ -1,0 +1,136 @@
+/* viewfile.h - the fixed parts of a batch view file: header, footer, checksums, spans
+ * (docs/formats.md, "Batch view"). */
+#ifndef WEIR_BATCHVIEW_VIEWFILE_H
+#define WEIR_BATCHVIEW_VIEWFILE_H
+
+#include "batchview/batchview.h"
+
+#define BATCHVIEW_MAGIC        "weirview"
+#define BATCHVIEW_FOOTER_MAGIC "weirvend"
+
+enum {
+    BATCHVIEW_FORMAT = 1,
+    BATCHVIEW_BLOCK = 64 << 10, /* bytes under one checksum */
+    BATCHVIEW_FOOTER = 64,      /* bytes */
+    BATCHVIEW_HEADER_MAX = 64 << 10,
+    BATCHVIEW_ALIGN = 8,            /* of records and index */
+    BATCHVIEW_CHECKPOINT = 16,      /* atoms between the suffixes of a large slot */
+    BATCHVIEW_FUTURE_MAX = 1 << 16, /* atoms of one key later than the clock at the cut */
+    BATCHVIEW_TAG_BITS = 24,        /* of the key's hash in an index entry */
+    BATCHVIEW_PLACE_BITS = 40,      /* of the record's place / BATCHVIEW_ALIGN */
+};
+/* Bit of a record's count of atoms: some have a first time of their own. */
+#define BATCHVIEW_COLLAPSED  ((uint32_t)1 << 31)
+#define BATCHVIEW_RECORD_MAX ((size_t)2 << 30)   /* bytes of one key's record */
+#define BATCHVIEW_KEYS_MAX   ((uint64_t)1 << 28) /* per file */
+_Static_assert(BATCHVIEW_TAG_BITS + BATCHVIEW_PLACE_BITS == 64, "an index entry is 64 bits");
+
+/* Slots with the same windows (lifetime aside) share their atoms: a group. */
+typedef struct viewfile_group {
+    /* The least left edge that the file was made for. A slot that has no lifetime window has no
+     * suffix partial at a key's first atom unless the atom begins after it: nothing will ask.
+     * INT64_MAX when the group has no window but lifetime. */
+    int64_t edge_min;
+} viewfile_group_t;
+
+typedef struct viewfile_slot {
+    uint64_t hash;
+    state_spec_t spec;
+    bool lifetime; /* some feature asks for everything */
+    bool large;    /* own partials and checkpoints, not a suffix partial per atom */
+    uint16_t group;
+} viewfile_slot_t;
+
+typedef struct viewfile_header {
+    batchview_info_t info; /* counts are in the footer */
+    int64_t horizon;       /* µs */
+    size_t groups;
+    viewfile_group_t group[FEATURES_MAX];
+    size_t slots;
+    viewfile_slot_t slot[FEATURES_MAX];
+    size_t size; /* encoded bytes, padded to BATCHVIEW_ALIGN: where the first record starts */
+} viewfile_header_t;
+
+typedef struct viewfile_footer {
+    uint64_t index_at;   /* bytes from the start of the file */
+    uint64_t index_size; /* entries, a power of two */
+    uint64_t keys;
+    uint64_t atoms;
+    uint64_t events;
+} viewfile_footer_t;
+
+/* What the header of a new file says; *header is big, allocate it. */
+void viewfile_header_of (const plan_t *plan, const batchview_info_t *info,
+                         viewfile_header_t *header);
+/* Sets header->size. */
+void viewfile_header_encode (viewfile_header_t *header, buf_t *out);
+/* CORRUPT or VERSION; refuses everything that the rest of the reader relies on. */
+MUST_CHECK status_t viewfile_header_decode (const uint8_t *data, size_t size,
+                                            viewfile_header_t *header, error_t *error);
+
+/* Appends what follows the index: the checksums (`count` of them) and the footer. */
+void viewfile_tail_encode (const viewfile_footer_t *footer, const uint64_t *checksums, size_t count,
+                           buf_t *out);
+/* Verifies tail and every block of a whole file. CORRUPT or VERSION. */
+MUST_CHECK status_t viewfile_verify (const uint8_t *data, uint64_t size, viewfile_footer_t *footer,
+                                     error_t *error);
+uint64_t viewfile_checksum (const void *data, size_t size);
+
+/* ---- spans: where left edges are expected ---- */
+
+/* Closed intervals of left edges, ascending, disjoint. */
+typedef struct viewfile_span {
+    int64_t first;
+    int64_t last;
+} viewfile_span_t;
+
+/* A group's spans from its windows (lifetime left out), at most 2 per window; returns how many. */
+size_t viewfile_spans (const int64_t *windows, size_t count, const batchview_info_t *info,
+                       int64_t horizon, viewfile_span_t *spans);
+
+/* The distinct windows but lifetime of a slot, ascending; returns how many. */
+size_t viewfile_slot_windows (const plan_t *plan, uint32_t slot, int64_t *windows);
+
+/* ---- the index ---- */
+
+static inline uint64_t viewfile_index_entry (uint64_t hash, uint64_t place)
+{
+    return (hash >> 28 << BATCHVIEW_PLACE_BITS) | place / BATCHVIEW_ALIGN;
+}
+
+static inline bool viewfile_index_tag_is (uint64_t entry, uint64_t hash)
+{
+    return entry >> BATCHVIEW_PLACE_BITS == (hash >> 28 & ((1u << BATCHVIEW_TAG_BITS) - 1));
+}
+
+static inline uint64_t viewfile_index_place (uint64_t entry)
+{
+    return (entry & (((uint64_t)1 << BATCHVIEW_PLACE_BITS) - 1)) * BATCHVIEW_ALIGN;
+}
+
+/* Little-endian integers at places that need not be aligned. */
+static inline uint32_t viewfile_u32 (const uint8_t *at)
+{
+    uint32_t value;
+    memcpy (&value, at, sizeof value);
+    return value;
+}
+
+static inline int64_t viewfile_i64 (const uint8_t *at)
+{
+    int64_t value;
+    memcpy (&value, at, sizeof value);
+    return value;
+}
+
+static inline size_t viewfile_align (size_t size)
+{
+    return (size + BATCHVIEW_ALIGN - 1) / BATCHVIEW_ALIGN * BATCHVIEW_ALIGN;
+}
+
+static inline size_t viewfile_checkpoints (size_t atoms)
+{
+    return (atoms + BATCHVIEW_CHECKPOINT - 1) / BATCHVIEW_CHECKPOINT;
+}
+
+#endif

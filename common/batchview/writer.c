@@ -1,0 +1,252 @@
+#include "base/check.h"
+#include "base/mem.h"
+#include "batchview/record.h"
+
+#include <string.h>
+
+enum {
+    WRITER_MAGIC = 0x3a71e3e4,
+    SINK_BUFFER = 16 * BATCHVIEW_BLOCK, /* bytes written at once */
+    INDEX_MIN = 2,                      /* entries */
+};
+
+/* Bytes on their way to the file, and the checksum of each full block of them. */
+typedef struct sink {
+    fs_t *fs;
+    file_t *file;
+    uint8_t *buffer;
+    size_t used;
+    uint64_t written;
+    uint64_t *checksum;
+    size_t checksums;
+    size_t capacity;
+} sink_t;
+
+struct batchview_writer {
+    unsigned magic;
+    fs_t *fs;
+    char *path;
+    sink_t sink;
+    viewfile_header_t header;
+    viewfile_footer_t footer;
+    record_builder_t record;
+    bool in_key;
+    bool finished;
+    uint64_t *hash;  /* of each key so far */
+    uint64_t *place; /* of its record */
+    size_t capacity;
+};
+
+/* ---- the sink ---- */
+
+static status_t sink_flush (sink_t *self, error_t *error)
+{
+    for (size_t at = 0; at < self->used; at += BATCHVIEW_BLOCK) {
+        size_t size = self->used - at < BATCHVIEW_BLOCK ? self->used - at : BATCHVIEW_BLOCK;
+        if (self->checksums == self->capacity) {
+            self->capacity = self->capacity == 0 ? 64 : 2 * self->capacity;
+            self->checksum = mem_resize (self->checksum, self->capacity, sizeof *self->checksum);
+        }
+        self->checksum[self->checksums++] = viewfile_checksum (self->buffer + at, size);
+    }
+    status_t status =
+        fs_write (self->fs, self->file, self->written, self->buffer, self->used, error);
+    self->written += self->used;
+    self->used = 0;
+    return status;
+}
+
+static status_t sink_put (sink_t *self, const void *data, size_t size, error_t *error)
+{
+    const uint8_t *from = data;
+    while (size > 0) {
+        size_t room = SINK_BUFFER - self->used;
+        size_t part = size < room ? size : room;
+        memcpy (self->buffer + self->used, from, part);
+        self->used += part;
+        from += part;
+        size -= part;
+        if (self->used < SINK_BUFFER)
+            return STATUS_OK;
+        status_t status = sink_flush (self, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static uint64_t sink_at (const sink_t *self)
+{
+    return self->written + self->used;
+}
+
+/* ---- the writer ---- */
+
+static status_t put_header (batchview_writer_t *self, error_t *error)
+{
+    buf_t out;
+    buf_init (&out, BATCHVIEW_HEADER_MAX);
+    viewfile_header_encode (&self->header, &out);
+    status_t status = sink_put (&self->sink, out.data, out.size, error);
+    buf_release (&out);
+    return status;
+}
+
+status_t batchview_writer_new (fs_t *fs, const char *path, const plan_t *plan,
+                               const batchview_info_t *info, batchview_writer_t **writer,
+                               error_t *error)
+{
+    CHECK (info->latest <= info->clock_at_cut);
+    file_t *file = NULL;
+    *writer = NULL;
+    status_t status = fs_open (fs, path, FS_CREATE, &file, error);
+    if (status != STATUS_OK)
+        return status;
+    batchview_writer_t *self = mem_zero (1, sizeof *self);
+    self->magic = WRITER_MAGIC;
+    self->fs = fs;
+    self->path = mem_string (path);
+    self->sink = (sink_t){ .fs = fs, .file = file, .buffer = mem_alloc (SINK_BUFFER) };
+    viewfile_header_of (plan, info, &self->header);
+    record_builder_init (&self->record, plan, &self->header);
+    status = put_header (self, error);
+    if (status != STATUS_OK)
+        batchview_writer_destroy (&self);
+    *writer = self;
+    return status;
+}
+
+/* Remembers the key whose record is next. */
+static status_t key_put_index (batchview_writer_t *self, error_t *error)
+{
+    if (self->footer.keys == BATCHVIEW_KEYS_MAX)
+        return error_set (error, STATUS_TOO_LARGE, "a batch view holds at most %llu keys",
+                          (unsigned long long)BATCHVIEW_KEYS_MAX);
+    if (self->footer.keys == self->capacity) {
+        self->capacity = self->capacity == 0 ? 1024 : 2 * self->capacity;
+        self->hash = mem_resize (self->hash, self->capacity, sizeof *self->hash);
+        self->place = mem_resize (self->place, self->capacity, sizeof *self->place);
+    }
+    const buf_t *key = &self->record.key;
+    self->hash[self->footer.keys] = key_hash ((text_t){ (char *)key->data, (uint32_t)key->size });
+    self->place[self->footer.keys] = sink_at (&self->sink);
+    self->footer.keys++;
+    return STATUS_OK;
+}
+
+static status_t key_end (batchview_writer_t *self, error_t *error)
+{
+    if (!self->in_key)
+        return STATUS_OK;
+    self->in_key = false;
+    uint64_t atoms = 0;
+    status_t status = record_end (&self->record, &atoms, error);
+    if (status == STATUS_OK)
+        status = key_put_index (self, error);
+    if (status != STATUS_OK)
+        return status;
+    self->footer.atoms += atoms;
+    return sink_put (&self->sink, self->record.record.data, self->record.record.size, error);
+}
+
+status_t batchview_writer_add (batchview_writer_t *self, const projection_t *rows, size_t from,
+                               size_t to, error_t *error)
+{
+    CHECK_OBJECT (self, WRITER_MAGIC);
+    CHECK (!self->finished);
+    CHECK (from <= to);
+    if (from == to)
+        return STATUS_OK;
+    text_t key = rows->key[from];
+    const buf_t *last = &self->record.key;
+    int order = text_compare ((text_t){ (char *)last->data, (uint32_t)last->size }, key);
+    bool any = self->in_key || self->footer.keys > 0;
+    if (any && order > 0)
+        return error_set (error, STATUS_INVALID, "keys of a batch view are not in order");
+    if (!self->in_key || order != 0) {
+        if (any && order == 0)
+            return error_set (error, STATUS_INVALID, "keys of a batch view are not in order");
+        status_t status = key_end (self, error);
+        if (status != STATUS_OK)
+            return status;
+        record_begin (&self->record, key);
+        self->in_key = true;
+    }
+    self->footer.events += to - from;
+    return record_add (&self->record, rows, from, to, error);
+}
+
+static status_t put_index (batchview_writer_t *self, error_t *error)
+{
+    uint64_t size = INDEX_MIN;
+    while (size * 7 < self->footer.keys * 10)
+        size *= 2;
+    self->footer.index_at = sink_at (&self->sink);
+    self->footer.index_size = size;
+    if (self->footer.index_at / BATCHVIEW_ALIGN >> BATCHVIEW_PLACE_BITS != 0)
+        return error_set (error, STATUS_TOO_LARGE, "the batch view is over 8 TiB");
+    uint64_t *table = mem_zero (size, sizeof *table);
+    for (uint64_t i = 0; i < self->footer.keys; i++) {
+        uint64_t at = self->hash[i] & (size - 1);
+        while (table[at] != 0)
+            at = (at + 1) & (size - 1);
+        table[at] = viewfile_index_entry (self->hash[i], self->place[i]);
+    }
+    status_t status = sink_put (&self->sink, table, size * sizeof *table, error);
+    mem_free (table);
+    return status;
+}
+
+static status_t put_tail (batchview_writer_t *self, error_t *error)
+{
+    sink_t *sink = &self->sink;
+    status_t status = sink_flush (sink, error);
+    if (status != STATUS_OK)
+        return status;
+    buf_t out;
+    buf_init (&out, 8 * sink->checksums + BATCHVIEW_FOOTER);
+    viewfile_tail_encode (&self->footer, sink->checksum, sink->checksums, &out);
+    status = fs_write (self->fs, sink->file, sink->written, out.data, out.size, error);
+    sink->written += out.size;
+    buf_release (&out);
+    return status;
+}
+
+status_t batchview_writer_finish (batchview_writer_t *self, uint64_t *size, error_t *error)
+{
+    CHECK_OBJECT (self, WRITER_MAGIC);
+    CHECK (!self->finished);
+    status_t status = key_end (self, error);
+    if (status == STATUS_OK)
+        status = put_index (self, error);
+    if (status == STATUS_OK)
+        status = put_tail (self, error);
+    if (status == STATUS_OK)
+        status = fs_sync (self->fs, self->sink.file, error);
+    if (status != STATUS_OK)
+        return error_prefix (error, "writing %s", self->path);
+    self->finished = true;
+    *size = self->sink.written;
+    return STATUS_OK;
+}
+
+void batchview_writer_destroy (batchview_writer_t **self_p)
+{
+    batchview_writer_t *self = *self_p;
+    if (self == NULL)
+        return;
+    CHECK_OBJECT (self, WRITER_MAGIC);
+    *self_p = NULL;
+    self->magic = 0;
+    fs_close (self->fs, &self->sink.file);
+    error_t ignored; /* a file that stays is an attempt's, and is never committed */
+    if (!self->finished && fs_remove (self->fs, self->path, &ignored) != STATUS_OK)
+        error_clear (&ignored);
+    record_builder_release (&self->record);
+    mem_free (self->sink.buffer);
+    mem_free (self->sink.checksum);
+    mem_free (self->hash);
+    mem_free (self->place);
+    mem_free (self->path);
+    mem_free (self);
+}
