@@ -1,0 +1,174 @@
+#include "serving/dataset.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static dataset_t *dataset_new (text_t log_name, uint32_t partitions)
+{
+    dataset_t *self = mem_zero (1, sizeof *self);
+    self->log_name = mem_string_n (log_name.data, log_name.size);
+    self->parts = mem_zero (partitions, sizeof *self->parts);
+    self->parts_count = partitions;
+    self->references = 1;
+    return self;
+}
+
+dataset_t *dataset_empty (const char *log_name, uint32_t partitions)
+{
+    dataset_t *self = dataset_new (text_of (log_name), partitions);
+    strcpy (self->id, "d0");
+    return self;
+}
+
+static char *copy_path (const wire_value_t *map)
+{
+    text_t path = wire_text (map, "path");
+    return mem_string_n (path.data, path.size);
+}
+
+static int compare_offsets (const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void read_part (dataset_part_t *part, const wire_value_t *map)
+{
+    part->cut = wire_uint (map, "cut", 0);
+    wire_list_t runs = wire_list (map, "runs");
+    part->runs = mem_zero (runs.count, sizeof *part->runs);
+    part->runs_count = runs.count;
+    for (uint32_t i = 0; i < runs.count; i++) {
+        part->runs[i].path = copy_path (&runs.items[i]);
+        part->runs[i].offset = wire_uint (&runs.items[i], "offset", RUN_OFFSET_AS_WRITTEN);
+    }
+    wire_list_t views = wire_list (map, "views");
+    part->views = mem_zero (views.count, sizeof *part->views);
+    part->views_count = views.count;
+    for (uint32_t i = 0; i < views.count; i++) {
+        part->views[i].path = copy_path (&views.items[i]);
+        part->views[i].version = (uint32_t)wire_uint (&views.items[i], "version", 0);
+        wire_copy (&views.items[i], "view", part->views[i].name, sizeof part->views[i].name);
+    }
+    wire_list_t excluded = wire_list (map, "excluded");
+    part->excluded = mem_zero (excluded.count, sizeof *part->excluded);
+    part->excluded_count = excluded.count;
+    for (uint32_t i = 0; i < excluded.count; i++)
+        part->excluded[i] = wire_item_uint (&excluded.items[i]);
+    qsort (part->excluded, part->excluded_count, sizeof *part->excluded, compare_offsets);
+}
+
+status_t dataset_from_message (const wire_value_t *body, uint32_t partitions, fs_t *fs,
+                               dataset_t **dataset, error_t *error)
+{
+    *dataset = NULL;
+    wire_list_t parts = wire_list (body, "partitions");
+    bool *seen = mem_zero (partitions, sizeof *seen);
+    bool whole = parts.count == partitions;
+    for (uint32_t i = 0; whole && i < parts.count; i++) {
+        uint64_t number = wire_uint (&parts.items[i], "partition", UINT64_MAX);
+        whole = number < partitions && !seen[number];
+        if (whole)
+            seen[number] = true;
+    }
+    mem_free (seen);
+    if (!whole)
+        return error_set (error, STATUS_INVALID,
+                          "the manifest of " TEXT_FORMAT " does not have each partition once",
+                          TEXT_ARGS (wire_text (body, "log")));
+    dataset_t *self = dataset_new (wire_text (body, "log"), partitions);
+    self->fs = fs;
+    self->number = wire_uint (body, "manifest", 0);
+    wire_copy (body, "id", self->id, sizeof self->id);
+    for (uint32_t i = 0; i < parts.count; i++)
+        read_part (&self->parts[wire_uint (&parts.items[i], "partition", 0)], &parts.items[i]);
+    *dataset = self;
+    return STATUS_OK;
+}
+
+static status_t open_part (dataset_t *self, dataset_part_t *part, error_t *error)
+{
+    for (size_t i = 0; i < part->runs_count; i++) {
+        dataset_run_t *run = &part->runs[i];
+        run_options_t options = { .offset_override = run->offset };
+        status_t status = run_open (self->fs, run->path, &options, &run->run, error);
+        if (status != STATUS_OK)
+            return error_prefix (error, "opening %s", run->path);
+    }
+    for (size_t i = 0; i < part->views_count; i++) {
+        dataset_view_t *view = &part->views[i];
+        status_t status = batchview_open (self->fs, view->path, &view->file, error);
+        if (status != STATUS_OK)
+            return error_prefix (error, "opening %s", view->path);
+        if (batchview_info (view->file)->cut != part->cut)
+            return error_set (error, STATUS_CORRUPT, "%s is of another cut than its manifest",
+                              view->path);
+    }
+    return STATUS_OK;
+}
+
+status_t dataset_open (dataset_t *self, error_t *error)
+{
+    status_t status = STATUS_OK;
+    for (uint32_t i = 0; i < self->parts_count && status == STATUS_OK; i++)
+        status = open_part (self, &self->parts[i], error);
+    return status;
+}
+
+dataset_t *dataset_ref (dataset_t *self)
+{
+    CHECK (self->references > 0);
+    self->references++;
+    return self;
+}
+
+static void release_part (dataset_part_t *part)
+{
+    for (size_t i = 0; i < part->runs_count; i++) {
+        run_destroy (&part->runs[i].run);
+        mem_free (part->runs[i].path);
+    }
+    for (size_t i = 0; i < part->views_count; i++) {
+        batchview_destroy (&part->views[i].file);
+        mem_free (part->views[i].path);
+    }
+    mem_free (part->runs);
+    mem_free (part->views);
+    mem_free (part->excluded);
+}
+
+void dataset_unref (dataset_t **self_p)
+{
+    dataset_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    CHECK (self->references > 0);
+    if (--self->references > 0)
+        return;
+    for (uint32_t i = 0; i < self->parts_count; i++)
+        release_part (&self->parts[i]);
+    mem_free (self->parts);
+    mem_free (self->log_name);
+    mem_free (self);
+}
+
+const batchview_t *dataset_view (const dataset_part_t *part, text_t view, uint32_t version)
+{
+    for (size_t i = 0; i < part->views_count; i++)
+        if (part->views[i].version == version && text_is (view, part->views[i].name))
+            return part->views[i].file;
+    return NULL;
+}
+
+bool dataset_includes (const dataset_part_t *part, uint64_t offset)
+{
+    if (part->excluded_count == 0)
+        return true;
+    return bsearch (&offset, part->excluded, part->excluded_count, sizeof offset,
+                    compare_offsets) == NULL;
+}

@@ -1,0 +1,66 @@
+/* dataset.h - what one manifest of a keyed log consists of, mapped: batch views and runs.
+ *
+ * Immutable once made, and shared by count: a query keeps the one that it began with while a newer
+ * one takes its place. Made by a job, because opening verifies every byte. */
+#ifndef WEIR_SERVING_DATASET_H
+#define WEIR_SERVING_DATASET_H
+
+#include "base/env.h"
+#include "batchview/batchview.h"
+#include "storage/run.h"
+#include "wire/wire.h"
+
+typedef struct dataset_view {
+    char name[NAME_MAX_SIZE + 1];
+    uint32_t version;
+    char *path;
+    batchview_t *file;
+} dataset_view_t;
+
+typedef struct dataset_run {
+    char *path;
+    uint64_t offset; /* of all rows of a load's run, or RUN_OFFSET_AS_WRITTEN */
+    run_t *run;
+} dataset_run_t;
+
+typedef struct dataset_part {
+    uint64_t cut; /* everything below it, and no more, is here */
+    dataset_view_t *views;
+    size_t views_count;
+    dataset_run_t *runs;
+    size_t runs_count;
+    uint64_t *excluded; /* offsets whose rows do not count, ascending */
+    size_t excluded_count;
+} dataset_part_t;
+
+typedef struct dataset {
+    char *log_name;
+    uint64_t number; /* 0: nothing published yet; its parts are empty, with cut 0 */
+    char id[64];
+    dataset_part_t *parts; /* one per partition */
+    uint32_t parts_count;
+    fs_t *fs;
+    unsigned references; /* counted on the core's thread */
+} dataset_t;
+
+/* The dataset of a log that nothing was published for; one reference. */
+dataset_t *dataset_empty (const char *log_name, uint32_t partitions);
+
+/* From a `dataset.ok`, nothing opened yet. INVALID when it does not have exactly `partitions`
+ * parts. */
+MUST_CHECK status_t dataset_from_message (const wire_value_t *body, uint32_t partitions, fs_t *fs,
+                                          dataset_t **dataset, error_t *error);
+
+/* Opens and verifies all files. Blocks. */
+MUST_CHECK status_t dataset_open (dataset_t *self, error_t *error);
+
+dataset_t *dataset_ref (dataset_t *self);
+void dataset_unref (dataset_t **self_p);
+
+/* The file of a view's version in a part, or NULL when there is none. */
+const batchview_t *dataset_view (const dataset_part_t *part, text_t view, uint32_t version);
+
+/* Does a row with this offset count? */
+bool dataset_includes (const dataset_part_t *part, uint64_t offset);
+
+#endif

@@ -1,0 +1,352 @@
+/* How a query gets its answer: per partition the batch part from the mapped files (or, where they
+ * are not exact, from history), and the rest from the partition's owner, asked with the cut of
+ * those same files. */
+#include "serving/node.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ROUND_BITS = 20 };
+
+#define BACKOFF_FIRST  (5 * TIME_MS)
+#define BACKOFF_MAX    (100 * TIME_MS)
+#define OWNER_PATIENCE (250 * TIME_MS) /* without an answer, the owner is asked again */
+
+static uint64_t message_id (const query_t *query)
+{
+    return query->id << ROUND_BITS | (query->round & ((1 << ROUND_BITS) - 1));
+}
+
+static void finish_if_done (serving_core_t *self, query_t *query)
+{
+    for (size_t i = 0; i < query->parts_count; i++)
+        if (query->parts[i].state != PART_DONE || query->parts[i].slow)
+            return;
+    get_reply (self, query);
+}
+
+/* ---- the batch part ---- */
+
+static void start_slow (serving_core_t *self)
+{
+    while (self->slow_first && self->slow_running < self->options.slow_max) {
+        history_job_t *job = self->slow_first;
+        self->slow_first = job->next;
+        if (!self->slow_first)
+            self->slow_last = &self->slow_first;
+        if (!query_find (self->queries, job->query)) {
+            history_job_destroy (&job); /* answered without it, at its deadline */
+            continue;
+        }
+        self->slow_running++;
+        self->env->submit (self->env, &job->job);
+    }
+}
+
+static void queue_slow (serving_core_t *self, query_t *query, query_part_t *part,
+                        const history_key_t *keys, size_t count)
+{
+    history_job_t *job =
+        history_job_new (query->model, query->plan, part->dataset, part->partition, keys, count);
+    job->query = query->id;
+    job->round = part->round;
+    job->next = NULL;
+    *self->slow_last = job;
+    self->slow_last = &job->next;
+    part->slow = true;
+    self->metrics.slow_keys += count;
+    start_slow (self);
+}
+
+static bool from_file (serving_core_t *self, const batchview_t *file,
+                       const batchview_binding_t *binding, query_key_t *key)
+{
+    if (!file)
+        return false;
+    bool exact = false;
+    error_t error;
+    status_t status =
+        batchview_merge (file, binding, key->key, key->as_of, key->answer, &exact, &error);
+    if (status == STATUS_OK)
+        return exact;
+    env_log (self->env, LOG_ERROR, "a batch view of %s, answered from history instead: %s",
+             batchview_info (file)->view, error.text);
+    answer_reset (key->answer);
+    return false;
+}
+
+static void merge_batch (serving_core_t *self, query_t *query, query_part_t *part)
+{
+    const dataset_part_t *data = &part->dataset->parts[part->partition];
+    const batchview_t *file = dataset_view (data, query->view_name, query->plan->version);
+    batchview_binding_t *binding = file ? batchview_bind (file, query->plan) : NULL;
+    history_key_t *slow = arena_alloc (query->arena, part->keys_count * sizeof *slow);
+    size_t slow_count = 0;
+    for (uint32_t i = part->first; i != UINT32_MAX; i = query->keys[i].next) {
+        query_key_t *key = &query->keys[i];
+        answer_reset (key->answer);
+        if (data->runs_count > 0 && !from_file (self, file, binding, key))
+            slow[slow_count++] =
+                (history_key_t){ .key = key->key, .as_of = key->as_of, .place = i };
+    }
+    batchview_binding_destroy (&binding);
+    if (slow_count > 0)
+        queue_slow (self, query, part, slow, slow_count);
+}
+
+static void slow_done (serving_core_t *self, history_job_t *job)
+{
+    query_t *query = query_find (self->queries, job->query);
+    query_part_t *part = NULL;
+    for (size_t i = 0; query && i < query->parts_count; i++)
+        if (query->parts[i].partition == job->partition && query->parts[i].round == job->round)
+            part = &query->parts[i];
+    if (!part || !part->slow)
+        return; /* answered already, or begun again */
+    part->slow = false;
+    reader_t reader = reader_of (job->answers.data, job->answers.size);
+    for (size_t i = 0; i < job->count && job->status == STATUS_OK; i++)
+        job->status = answer_merge (query->keys[job->keys[i].place].answer, &reader, &job->error);
+    if (job->status != STATUS_OK) {
+        part->slow_failed = true;
+        snprintf (part->reason, sizeof part->reason, "history cannot be read: %.200s",
+                  job->error.text);
+        env_log (self->env, LOG_ERROR, "%s", job->error.text);
+    }
+    finish_if_done (self, query);
+}
+
+void evaluate_job_done (serving_core_t *self, job_t *job)
+{
+    history_job_t *slow = (history_job_t *)job;
+    self->slow_running--;
+    slow_done (self, slow);
+    history_job_destroy (&slow);
+    start_slow (self);
+}
+
+/* ---- the owner's part ---- */
+
+static void again_later (serving_core_t *self, query_part_t *part, int64_t now, const char *reason)
+{
+    part->state = PART_AGAIN;
+    part->again = now + part->backoff;
+    part->backoff = part->backoff * 2 < BACKOFF_MAX ? part->backoff * 2 : BACKOFF_MAX;
+    snprintf (part->reason, sizeof part->reason, "%s", reason);
+    self->metrics.retries++;
+    member_beat_soon (self->member); /* whatever is new, the orders tell */
+}
+
+static void write_part (serving_core_t *self, const query_t *query, const query_part_t *part)
+{
+    wire_writer_t *writer = self->writer;
+    wire_open_map (writer);
+    wire_field_uint (writer, "partition", part->partition);
+    wire_field_uint (writer, "cut", part->dataset->parts[part->partition].cut);
+    wire_field_list (writer, "keys");
+    for (uint32_t i = part->first; i != UINT32_MAX; i = query->keys[i].next)
+        wire_put_bin (writer, query->keys[i].key);
+    wire_close (writer);
+    wire_field_list (writer, "as_of");
+    for (uint32_t i = part->first; i != UINT32_MAX; i = query->keys[i].next)
+        wire_put_int (writer, query->keys[i].as_of);
+    wire_close (writer);
+    wire_close (writer);
+}
+
+/* One message to the owner of `parts[at]`, with every other part that is his and is to be asked. */
+static void ask_owner (serving_core_t *self, query_t *query, size_t at, bool *asking, int64_t now)
+{
+    peer_t owner = *routes_owner (self->routes, query->parts[at].partition);
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_QUERY, message_id (query));
+    wire_field_text (writer, "view", query->view_name);
+    wire_field_uint (writer, "plan", query->plan->hash);
+    wire_field_list (writer, "parts");
+    for (size_t i = at; i < query->parts_count; i++) {
+        query_part_t *part = &query->parts[i];
+        if (!asking[i] || !peer_equal (&owner, routes_owner (self->routes, part->partition)))
+            continue;
+        asking[i] = false;
+        part->state = PART_ASKED;
+        part->asked = now;
+        write_part (self, query, part);
+    }
+    wire_close (writer);
+    serving_send (self, &owner);
+}
+
+/* (Re)starts those parts for which asking[i] is true. */
+static void start_parts (serving_core_t *self, query_t *query, bool *asking)
+{
+    int64_t now = self->env->boot_us (self->env);
+    dataset_t *dataset = logs_dataset (self, query->plan->log_name);
+    query->round++;
+    for (size_t i = 0; i < query->parts_count; i++) {
+        query_part_t *part = &query->parts[i];
+        if (!asking[i])
+            continue;
+        dataset_unref (&part->dataset);
+        part->dataset = dataset_ref (dataset);
+        part->round = query->round;
+        part->slow = false;
+        part->slow_failed = false;
+        merge_batch (self, query, part);
+        if (routes_owner (self->routes, part->partition)->size == 0) {
+            again_later (self, part, now, "nobody owns the partition");
+            asking[i] = false;
+        }
+    }
+    for (size_t i = 0; i < query->parts_count; i++)
+        if (asking[i])
+            ask_owner (self, query, i, asking, now);
+}
+
+/* Features by name in the plan of another model. False when one is gone. */
+static bool resolve_again (query_t *query, model_t *model)
+{
+    const plan_t *plan = model_plan (model, query->view_name);
+    if (!plan)
+        return false;
+    for (size_t i = 0; i < query->features_count; i++) {
+        int index = plan_feature_index (plan, query->feature_names[i]);
+        if (index < 0)
+            return false;
+        query->features[i] = (uint32_t)index;
+    }
+    for (size_t i = 0; i < query->keys_count; i++) {
+        answer_destroy (&query->keys[i].answer);
+        query->keys[i].answer = answer_new (plan);
+    }
+    model_ref (model);
+    model_unref (&query->model);
+    query->model = model;
+    query->plan = plan;
+    query->view = definitions_view (model->definitions, query->view_name);
+    return true;
+}
+
+void evaluate_start (serving_core_t *self, query_t *query)
+{
+    bool *asking = arena_zero (query->arena, query->parts_count, sizeof *asking);
+    for (size_t i = 0; i < query->parts_count; i++) {
+        asking[i] = true;
+        query->parts[i].backoff = BACKOFF_FIRST;
+    }
+    start_parts (self, query, asking);
+}
+
+static query_part_t *find_part (query_t *query, uint64_t partition)
+{
+    for (size_t i = 0; i < query->parts_count; i++)
+        if (query->parts[i].partition == partition)
+            return &query->parts[i];
+    return NULL;
+}
+
+static void take_part (serving_core_t *self, query_t *query, const wire_value_t *answered,
+                       uint64_t round)
+{
+    query_part_t *part = find_part (query, wire_uint (answered, "partition", UINT64_MAX));
+    if (!part || part->round != round || part->state != PART_ASKED)
+        return;
+    int64_t now = self->env->boot_us (self->env);
+    if (!text_is (wire_text (answered, "status"), status_word (STATUS_OK))) {
+        char reason[QUERY_REASON_MAX];
+        wire_copy (answered, "reason", reason, sizeof reason);
+        again_later (self, part, now, reason);
+        return;
+    }
+    text_t answers = wire_text (answered, "answers");
+    reader_t reader = reader_of (answers.data, answers.size);
+    status_t status = STATUS_OK;
+    error_t error;
+    for (uint32_t i = part->first; i != UINT32_MAX && status == STATUS_OK; i = query->keys[i].next)
+        status = answer_merge (query->keys[i].answer, &reader, &error);
+    if (status == STATUS_OK && reader_left (&reader) > 0)
+        status = error_set (&error, STATUS_CORRUPT, "more answers than keys");
+    if (status != STATUS_OK) {
+        env_log (self->env, LOG_ERROR, "the owner's answer is damaged: %s", error.text);
+        again_later (self, part, now, "the owner's answer was damaged");
+        return;
+    }
+    part->position = wire_uint (answered, "position", 0);
+    part->state = PART_DONE;
+}
+
+bool evaluate_receive (serving_core_t *self, const message_t *message)
+{
+    query_t *query = query_find (self->queries, message->id >> ROUND_BITS);
+    if (!query)
+        return false;
+    uint64_t mask = (1 << ROUND_BITS) - 1;
+    uint64_t round = (query->round & ~mask) | (message->id & mask);
+    if (message->kind != MESSAGE_QUERY_OK)
+        return false;
+    wire_list_t parts = wire_list (message->body, "parts");
+    for (uint32_t i = 0; i < parts.count; i++)
+        take_part (self, query, &parts.items[i], round);
+    finish_if_done (self, query);
+    return true;
+}
+
+/* ---- time ---- */
+
+typedef struct due {
+    serving_core_t *self;
+    int64_t now;
+    int64_t next;
+} due_t;
+
+static void sooner (due_t *due, int64_t time)
+{
+    if (time < due->next)
+        due->next = time;
+}
+
+static bool any_due (due_t *due, query_t *query, bool *asking)
+{
+    bool any = false;
+    for (size_t i = 0; i < query->parts_count; i++) {
+        query_part_t *part = &query->parts[i];
+        if (part->state == PART_ASKED && due->now - part->asked >= OWNER_PATIENCE)
+            again_later (due->self, part, due->now, "its owner does not answer");
+        asking[i] = part->state == PART_AGAIN && part->again <= due->now;
+        any = any || asking[i];
+        if (part->state == PART_AGAIN && !asking[i])
+            sooner (due, part->again);
+        if (part->state == PART_ASKED)
+            sooner (due, part->asked + OWNER_PATIENCE);
+    }
+    return any;
+}
+
+static void look (void *arg, query_t *query)
+{
+    due_t *due = arg;
+    serving_core_t *self = due->self;
+    if (due->now >= query->deadline) {
+        get_reply (self, query);
+        return;
+    }
+    sooner (due, query->deadline);
+    bool *again = mem_zero (query->parts_count, sizeof *again);
+    if (any_due (due, query, again)) {
+        model_t *model = member_model (self->member);
+        bool same = model == query->model;
+        if (!same && resolve_again (query, model))
+            evaluate_start (self, query);
+        else
+            start_parts (self, query, again);
+        sooner (due, due->now + BACKOFF_FIRST);
+    }
+    mem_free (again);
+}
+
+int64_t evaluate_tick (serving_core_t *self, int64_t now)
+{
+    due_t due = { .self = self, .now = now, .next = INT64_MAX };
+    query_each (self->queries, look, &due);
+    return due.next;
+}

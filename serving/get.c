@@ -1,0 +1,477 @@
+/* A `get`: what is asked is checked and resolved, and in the end the answer is written. */
+#include "serving/node.h"
+
+#include "base/number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEADLINE_MAX (60 * TIME_SECOND)
+
+/* ---- resolving ---- */
+
+/* "user_spend" or "user_spend@v2": the name, and the version or 0. */
+static status_t split_version (text_t reference, text_t *name, uint32_t *version, error_t *error)
+{
+    const char *at = reference.size ? memchr (reference.data, '@', reference.size) : NULL;
+    *name = reference;
+    *version = 0;
+    if (!at)
+        return STATUS_OK;
+    name->size = (uint32_t)(at - reference.data);
+    text_t number = { .data = at + 2, .size = reference.size - name->size - 2 };
+    int64_t value;
+    if (reference.size < name->size + 3 || at[1] != 'v' || !number_parse_int (number, &value) ||
+        value < 1 || value > INT32_MAX)
+        return error_set (error, STATUS_INVALID, "'" TEXT_FORMAT "': a version is written @v2",
+                          TEXT_ARGS (reference));
+    *version = (uint32_t)value;
+    return STATUS_OK;
+}
+
+static status_t resolve_view (serving_core_t *self, query_t *query, text_t reference,
+                              error_t *error)
+{
+    text_t name;
+    uint32_t version;
+    status_t status = split_version (reference, &name, &version, error);
+    if (status != STATUS_OK)
+        return status;
+    model_t *model = member_model (self->member);
+    const plan_t *plan = model_plan (model, name);
+    if (!plan) {
+        if (model->version == 0)
+            return error_set (error, STATUS_UNAVAILABLE,
+                              "no definitions yet: run `weir apply`, or wait for the coordinator");
+        const char *nearest = definitions_nearest_view (model->definitions, name);
+        return error_set (error, STATUS_NOT_FOUND, "there is no view '" TEXT_FORMAT "'%s%s%s",
+                          TEXT_ARGS (name), nearest ? "; did you mean '" : "",
+                          nearest ? nearest : "", nearest ? "'?" : "");
+    }
+    if (version != 0 && version != plan->version)
+        return error_set (error, STATUS_NOT_FOUND,
+                          "view '" TEXT_FORMAT "' has version v%u, not v%u", TEXT_ARGS (name),
+                          plan->version, version);
+    query->model = model_ref (model);
+    query->plan = plan;
+    query->view = definitions_view (model->definitions, name);
+    query->view_name = arena_text (query->arena, name);
+    return STATUS_OK;
+}
+
+static status_t resolve_features (query_t *query, wire_list_t names, error_t *error)
+{
+    const plan_t *plan = query->plan;
+    size_t count = names.count ? names.count : plan->features_count;
+    query->features = arena_alloc (query->arena, count * sizeof *query->features);
+    query->feature_names = arena_alloc (query->arena, count * sizeof *query->feature_names);
+    query->features_count = count;
+    for (size_t i = 0; i < count; i++) {
+        text_t name =
+            names.count ? wire_item_text (&names.items[i]) : text_of (plan->features[i].name);
+        int index = plan_feature_index (plan, name);
+        if (index < 0) {
+            const char *nearest = plan_nearest_feature (plan, name);
+            return error_set (error, STATUS_NOT_FOUND,
+                              "view '%s' has no feature '" TEXT_FORMAT "'%s%s%s", plan->view,
+                              TEXT_ARGS (name), nearest ? "; did you mean '" : "",
+                              nearest ? nearest : "", nearest ? "'?" : "");
+        }
+        query->features[i] = (uint32_t)index;
+        query->feature_names[i] = arena_text (query->arena, name);
+    }
+    return STATUS_OK;
+}
+
+/* ---- keys ---- */
+
+static status_t wrong_type (const field_t *field, error_t *error)
+{
+    return error_set (error, STATUS_INVALID, "key field '%s' takes a %s", field->name,
+                      type_word (field->type));
+}
+
+/* A number that was sent as text, as the command line does. */
+static bool value_from_text (const field_t *field, text_t text, value_t *value)
+{
+    error_t ignored;
+    switch (field->type) {
+    case TYPE_STRING:
+        value->s = text;
+        return true;
+    case TYPE_INT64:
+        return number_parse_int (text, &value->i);
+    case TYPE_FLOAT64:
+        if (!number_parse_float (text, &value->f))
+            return false;
+        value->f = value_float (value->f);
+        return true;
+    case TYPE_TIMESTAMP:
+        return time_parse (text, field->zone, field->unit, &value->i, &ignored) == STATUS_OK;
+    case TYPE_BOOL:
+        value->i = text_is (text, "true");
+        return value->i || text_is (text, "false");
+    default:
+        return false;
+    }
+}
+
+static bool value_from_int (const field_t *field, int64_t number, value_t *value)
+{
+    error_t ignored;
+    switch (field->type) {
+    case TYPE_INT64:
+        value->i = number;
+        return true;
+    case TYPE_FLOAT64:
+        value->f = (double)number;
+        return (int64_t)value->f == number;
+    case TYPE_TIMESTAMP:
+        return time_from_integer (number, field->unit, &value->i, &ignored) == STATUS_OK;
+    default:
+        return false;
+    }
+}
+
+static status_t key_value (const field_t *field, const wire_value_t *given, arena_t *arena,
+                           value_t *value, error_t *error)
+{
+    *value = (value_t){ .type = field->type };
+    bool good = false;
+    switch (given->type) {
+    case MSGPACK_OBJECT_STR:
+        good = value_from_text (field, arena_text (arena, wire_item_text (given)), value);
+        break;
+    case MSGPACK_OBJECT_POSITIVE_INTEGER:
+        good =
+            given->via.u64 <= INT64_MAX && value_from_int (field, (int64_t)given->via.u64, value);
+        break;
+    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
+        good = value_from_int (field, given->via.i64, value);
+        break;
+    case MSGPACK_OBJECT_BOOLEAN:
+        value->i = given->via.boolean;
+        good = field->type == TYPE_BOOL;
+        break;
+    case MSGPACK_OBJECT_FLOAT32:
+    case MSGPACK_OBJECT_FLOAT64:
+        value->f = value_float (given->via.f64);
+        good = field->type == TYPE_FLOAT64;
+        break;
+    case MSGPACK_OBJECT_NIL:
+        return error_set (error, STATUS_INVALID, "key field '%s' is null", field->name);
+    default:
+        break;
+    }
+    return good ? STATUS_OK : wrong_type (field, error);
+}
+
+static status_t no_such_field (const stream_t *stream, text_t name, error_t *error)
+{
+    const char *fields[KEY_FIELDS_MAX];
+    for (size_t i = 0; i < stream->key_count; i++)
+        fields[i] = stream->fields[stream->key[i]].name;
+    char *copy = mem_string_n (name.data, name.size);
+    const char *nearest = text_nearest (copy, fields, stream->key_count);
+    if (!nearest && stream->key_count == 1)
+        nearest = fields[0];
+    status_t status =
+        error_set (error, STATUS_NOT_FOUND, "'%s' is not a field of the view's key%s%s%s", copy,
+                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    mem_free (copy);
+    return status;
+}
+
+static status_t read_key (query_t *query, const wire_value_t *map, query_key_t *key, error_t *error)
+{
+    const stream_t *stream = query->view->stream;
+    key->fields = arena_zero (query->arena, stream->key_count, sizeof *key->fields);
+    buf_t bytes;
+    buf_init (&bytes, KEY_SIZE_MAX);
+    status_t status = STATUS_OK;
+    for (uint32_t i = 0; i < map->via.map.size && status == STATUS_OK; i++) {
+        text_t name = wire_item_text (&map->via.map.ptr[i].key);
+        size_t k = 0;
+        while (k < stream->key_count && !text_is (name, stream->fields[stream->key[k]].name))
+            k++;
+        if (k == stream->key_count)
+            status = no_such_field (stream, name, error);
+        else
+            status = key_value (&stream->fields[stream->key[k]], &map->via.map.ptr[i].val,
+                                query->arena, &key->fields[k], error);
+    }
+    for (size_t k = 0; k < stream->key_count && status == STATUS_OK; k++) {
+        if (key->fields[k].type == TYPE_NONE)
+            status = error_set (error, STATUS_INVALID, "the key lacks field '%s'",
+                                stream->fields[stream->key[k]].name);
+        else
+            key_put (&bytes, &key->fields[k]);
+    }
+    if (status == STATUS_OK && bytes.bad)
+        status = error_set (error, STATUS_TOO_LARGE, "a key is over %d bytes", KEY_SIZE_MAX);
+    if (status == STATUS_OK)
+        key->key = arena_text (query->arena, (text_t){ .data = (const char *)bytes.data,
+                                                       .size = (uint32_t)bytes.size });
+    buf_release (&bytes);
+    return status;
+}
+
+static status_t read_as_of (serving_core_t *self, const wire_value_t *body, int64_t *as_of,
+                            error_t *error)
+{
+    int64_t now = self->env->clock_us (self->env);
+    const wire_value_t *given = wire_any (body, "as_of");
+    *as_of = now;
+    if (!given)
+        return STATUS_OK;
+    if (given->type == MSGPACK_OBJECT_STR)
+        return time_parse_argument (wire_item_text (given), now, as_of, error);
+    if (given->type == MSGPACK_OBJECT_NEGATIVE_INTEGER ||
+        (given->type == MSGPACK_OBJECT_POSITIVE_INTEGER && given->via.u64 <= INT64_MAX)) {
+        *as_of = wire_item_int (given);
+        return STATUS_OK;
+    }
+    return error_set (error, STATUS_INVALID, "as_of is a text or an integer of µs");
+}
+
+static status_t check_as_of (int64_t as_of, error_t *error)
+{
+    /* room for T - W: windows have at most 3650 days */
+    if (as_of < -TIME_EVENT_MAX || as_of > 2 * TIME_EVENT_MAX)
+        return error_set (error, STATUS_RANGE, "as-of time %" PRId64 " is out of range", as_of);
+    return STATUS_OK;
+}
+
+static status_t read_keys (serving_core_t *self, query_t *query, const wire_value_t *body,
+                           error_t *error)
+{
+    wire_list_t keys = wire_list (body, "keys");
+    wire_list_t times = wire_list (body, "as_ofs");
+    bool own_times = wire_has (body, "as_ofs");
+    int64_t before = wire_bool (body, "before", false) ? 1 : 0;
+    int64_t as_of;
+    status_t status = read_as_of (self, body, &as_of, error);
+    if (status != STATUS_OK)
+        return status;
+    if (keys.count > WIRE_KEYS_MAX)
+        return error_set (error, STATUS_TOO_LARGE, "%u keys, over the limit of %d in one query",
+                          keys.count, WIRE_KEYS_MAX);
+    if (own_times && times.count != keys.count)
+        return error_set (error, STATUS_INVALID, "%u keys, but %u as-of times", keys.count,
+                          times.count);
+    query->keys = arena_zero (query->arena, keys.count, sizeof *query->keys);
+    for (uint32_t i = 0; i < keys.count && status == STATUS_OK; i++) {
+        query_key_t *key = &query->keys[i];
+        key->as_of = own_times ? wire_item_int (&times.items[i]) : as_of;
+        status = check_as_of (key->as_of, error);
+        key->as_of -= before;
+        if (status == STATUS_OK)
+            status = read_key (query, &keys.items[i], key, error);
+        if (status != STATUS_OK)
+            return keys.count > 1 ? error_prefix (error, "key %u", i + 1) : status;
+        key->answer = answer_new (query->plan);
+        query->keys_count++;
+    }
+    return status;
+}
+
+/* Keys by partition, in the order in which each partition is met first. */
+static void make_parts (serving_core_t *self, query_t *query)
+{
+    uint32_t partitions = self->options.partitions;
+    uint32_t *part_of = arena_alloc (query->arena, partitions * sizeof *part_of);
+    uint32_t *last = arena_alloc (query->arena, query->keys_count * sizeof *last);
+    memset (part_of, 0xff, partitions * sizeof *part_of);
+    size_t most = query->keys_count < partitions ? query->keys_count : partitions;
+    query->parts = arena_zero (query->arena, most, sizeof *query->parts);
+    for (uint32_t i = 0; i < query->keys_count; i++) {
+        query_key_t *key = &query->keys[i];
+        uint32_t partition = key_partition (key_hash (key->key), partitions);
+        key->next = UINT32_MAX;
+        if (part_of[partition] == UINT32_MAX) {
+            part_of[partition] = (uint32_t)query->parts_count++;
+            query->parts[part_of[partition]] = (query_part_t){ .partition = partition, .first = i };
+        } else {
+            query->keys[last[part_of[partition]]].next = i;
+        }
+        key->part = part_of[partition];
+        last[key->part] = i;
+        query->parts[key->part].keys_count++;
+    }
+}
+
+static status_t resolve (serving_core_t *self, query_t *query, const message_t *message,
+                         error_t *error)
+{
+    const wire_value_t *body = message->body;
+    status_t status = resolve_view (self, query, wire_text (body, "view"), error);
+    if (status == STATUS_OK)
+        status = resolve_features (query, wire_list (body, "features"), error);
+    if (status == STATUS_OK)
+        status = read_keys (self, query, body, error);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t deadline = wire_uint (body, "deadline_ms", 0) * (uint64_t)TIME_MS;
+    if (deadline == 0)
+        deadline = (uint64_t)self->options.default_deadline;
+    if (deadline > DEADLINE_MAX)
+        deadline = DEADLINE_MAX;
+    query->deadline = self->env->boot_us (self->env) + (int64_t)deadline;
+    query->refuse_incomplete = wire_bool (body, "refuse_incomplete", false);
+    make_parts (self, query);
+    return STATUS_OK;
+}
+
+void get_begin (serving_core_t *self, const peer_t *from, const message_t *message)
+{
+    self->metrics.queries++;
+    error_t error;
+    query_t *query = query_new (self->queries);
+    if (!query) {
+        self->metrics.refused++;
+        error_set (&error, STATUS_BUSY, "%d queries are under way; try again", QUERIES_MAX);
+        serving_send_error (self, from, message->id, &error);
+        return;
+    }
+    query->from = *from;
+    query->client_id = message->id;
+    if (resolve (self, query, message, &error) != STATUS_OK) {
+        self->metrics.refused++;
+        serving_send_error (self, from, message->id, &error);
+        query_free (self->queries, query);
+        return;
+    }
+    self->metrics.keys += query->keys_count;
+    if (query->keys_count == 0)
+        get_reply (self, query);
+    else
+        evaluate_start (self, query);
+}
+
+/* ---- answering ---- */
+
+static bool part_complete (const query_part_t *part)
+{
+    return part->state == PART_DONE && !part->slow && !part->slow_failed;
+}
+
+static void write_values (serving_core_t *self, const query_t *query, const query_key_t *key)
+{
+    wire_writer_t *writer = self->writer;
+    wire_field_list (writer, "values");
+    bool failed = false;
+    for (size_t i = 0; i < query->features_count; i++) {
+        value_t value = { .null = true };
+        error_t error;
+        if (answer_final (key->answer, query->features[i], &value, &error) != STATUS_OK) {
+            failed = true;
+            wire_put_nil (writer);
+        } else {
+            wire_put_value (writer, &value);
+        }
+    }
+    wire_close (writer);
+    if (!failed)
+        return;
+    wire_field_map (writer, "errors");
+    for (size_t i = 0; i < query->features_count; i++) {
+        value_t value;
+        error_t error;
+        if (answer_final (key->answer, query->features[i], &value, &error) != STATUS_OK)
+            wire_field_string (writer, query->plan->features[query->features[i]].name, error.text);
+    }
+    wire_close (writer);
+}
+
+static void write_incomplete (serving_core_t *self, const query_part_t *part, const char *log)
+{
+    const char *reason = part->reason;
+    if (part->state == PART_DONE && part->slow)
+        reason = "history was not read before the deadline";
+    else if (reason[0] == '\0')
+        reason = "its owner did not answer before the deadline";
+    wire_field_list (self->writer, "incomplete");
+    wire_open_map (self->writer);
+    wire_field_string (self->writer, "log", log);
+    wire_field_string (self->writer, "reason", reason);
+    wire_close (self->writer);
+    wire_close (self->writer);
+}
+
+static void write_result (serving_core_t *self, const query_t *query, const query_key_t *key)
+{
+    wire_writer_t *writer = self->writer;
+    const query_part_t *part = &query->parts[key->part];
+    const stream_t *stream = query->view->stream;
+    char log[NAME_MAX_SIZE * (KEY_FIELDS_MAX + 1) + 64];
+    snprintf (log, sizeof log, "%s/%u", query->plan->log_name, part->partition);
+    wire_open_map (writer);
+    wire_field_map (writer, "key");
+    for (size_t i = 0; i < stream->key_count; i++) {
+        wire_key (writer, stream->fields[stream->key[i]].name);
+        wire_put_value (writer, &key->fields[i]);
+    }
+    wire_close (writer);
+    write_values (self, query, key);
+    wire_field_int (writer, "as_of", key->as_of);
+    wire_field_bool (writer, "complete", part_complete (part));
+    wire_field_map (writer, "positions");
+    wire_field_uint (writer, log,
+                     part->state == PART_DONE ? part->position
+                                              : part->dataset->parts[part->partition].cut);
+    wire_close (writer);
+    wire_field_string (writer, "dataset", part->dataset->id);
+    if (!part_complete (part))
+        write_incomplete (self, part, log);
+    wire_close (writer);
+}
+
+static bool refuse (serving_core_t *self, query_t *query)
+{
+    for (size_t i = 0; i < query->parts_count; i++) {
+        const query_part_t *part = &query->parts[i];
+        if (part_complete (part))
+            continue;
+        self->metrics.incomplete++;
+        if (!query->refuse_incomplete)
+            return false;
+        error_t error;
+        error_set (&error, STATUS_UNAVAILABLE, "%s/%u: %s", query->plan->log_name, part->partition,
+                   part->reason[0] ? part->reason : "no answer before the deadline");
+        serving_send_error (self, &query->from, query->client_id, &error);
+        return true;
+    }
+    return false;
+}
+
+static void write_reply (serving_core_t *self, const query_t *query)
+{
+    wire_writer_t *writer = self->writer;
+    char version[16];
+    snprintf (version, sizeof version, "v%u", query->plan->version);
+    wire_begin (writer, MESSAGE_GET_OK, query->client_id);
+    wire_field_string (writer, "view", query->plan->view);
+    wire_field_string (writer, "version", version);
+    wire_field_list (writer, "features");
+    for (size_t i = 0; i < query->features_count; i++)
+        wire_put_string (writer, query->plan->features[query->features[i]].name);
+    wire_close (writer);
+    wire_field_list (writer, "types");
+    for (size_t i = 0; i < query->features_count; i++)
+        wire_put_string (writer, type_word (query->plan->features[query->features[i]].type));
+    wire_close (writer);
+    wire_field_list (writer, "results");
+    for (size_t i = 0; i < query->keys_count; i++)
+        write_result (self, query, &query->keys[i]);
+    wire_close (writer);
+}
+
+void get_reply (serving_core_t *self, query_t *query)
+{
+    if (!refuse (self, query)) {
+        write_reply (self, query);
+        serving_send (self, &query->from);
+    }
+    query_free (self->queries, query);
+}

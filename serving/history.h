@@ -1,0 +1,41 @@
+/* history.h - the exact slow path: answers from the runs, with the same plan.
+ *
+ * For what a batch view file cannot answer exactly: an as-of before its events end, a left edge
+ * inside a collapsed atom, a view or feature that no file has yet. */
+#ifndef WEIR_SERVING_HISTORY_H
+#define WEIR_SERVING_HISTORY_H
+
+#include "member/model.h"
+#include "serving/dataset.h"
+
+typedef struct history_key {
+    text_t key;
+    int64_t as_of; /* µs */
+    size_t place;  /* the asker's own number for it */
+} history_key_t;
+
+/* A job: evaluates keys of one part. It owns copies of the keys and references to model and
+ * dataset. */
+typedef struct history_job {
+    job_t job;
+    uint64_t query; /* whose it is … */
+    uint64_t round; /* … and in which try */
+    model_t *model;
+    const plan_t *plan;
+    dataset_t *dataset;
+    uint32_t partition;
+    arena_t *arena;
+    history_key_t *keys;
+    size_t count;
+    struct history_job *next; /* in the queue of those that wait for their turn */
+
+    status_t status;
+    error_t error;
+    buf_t answers; /* their encodings, one after the other */
+} history_job_t;
+
+history_job_t *history_job_new (model_t *model, const plan_t *plan, dataset_t *dataset,
+                                uint32_t partition, const history_key_t *keys, size_t count);
+void history_job_destroy (history_job_t **self_p);
+
+#endif

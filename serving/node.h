@@ -1,0 +1,88 @@
+/* node.h - the inside of the serving node's core, for its own files only. */
+#ifndef WEIR_SERVING_NODE_H
+#define WEIR_SERVING_NODE_H
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/timestamp.h"
+#include "member/member.h"
+#include "member/routes.h"
+#include "serving/core.h"
+#include "serving/dataset.h"
+#include "serving/history.h"
+#include "serving/query.h"
+
+enum { SERVING_MAGIC = 0x53455256 };
+
+/* A keyed log as far as serving is concerned. */
+typedef struct served_log {
+    char *name;
+    dataset_t *dataset;  /* the one in use */
+    uint64_t wanted;     /* manifest in the latest orders */
+    uint64_t fetch_id;   /* of the `dataset` question under way, 0 none */
+    int64_t fetch_again; /* boot µs */
+    bool opening;        /* a job is opening the next one */
+    struct served_log *next;
+} served_log_t;
+
+#define SERVING_METRICS(X)                                                                         \
+    X (messages_refused)                                                                           \
+    X (queries)                                                                                    \
+    X (keys)                                                                                       \
+    X (slow_keys)                                                                                  \
+    X (retries)                                                                                    \
+    X (incomplete)                                                                                 \
+    X (refused)
+
+typedef struct serving_metrics {
+#define X(name) uint64_t name;
+    SERVING_METRICS (X)
+#undef X
+} serving_metrics_t;
+
+struct serving_core {
+    uint32_t magic;
+    env_t *env;
+    serving_options_t options;
+    member_t *member;
+    routes_t *routes;
+    wire_decoder_t *decoder;
+    wire_writer_t *writer;
+    served_log_t *logs;
+    query_table_t *queries;
+    uint64_t next_id;          /* of questions about datasets */
+    history_job_t *slow_first; /* those that wait for one of slow_max places */
+    history_job_t **slow_last;
+    uint32_t slow_running;
+    serving_metrics_t metrics;
+};
+
+/* ---- core.c ---- */
+void serving_send (serving_core_t *self, const peer_t *to);
+void serving_send_error (serving_core_t *self, const peer_t *to, uint64_t id, const error_t *error);
+
+/* ---- logs.c ---- */
+/* The log's dataset in use (an empty one if the log is new); borrowed. */
+dataset_t *logs_dataset (serving_core_t *self, const char *log_name);
+void logs_take_orders (serving_core_t *self, const wire_value_t *orders);
+void logs_fill_beat (serving_core_t *self, wire_writer_t *beat);
+bool logs_receive (serving_core_t *self, const message_t *message);
+bool logs_job_done (serving_core_t *self, job_t *job);
+int64_t logs_tick (serving_core_t *self, int64_t now);
+void logs_destroy (serving_core_t *self);
+
+/* ---- get.c ---- */
+/* A `get`: checked, resolved and begun. */
+void get_begin (serving_core_t *self, const peer_t *from, const message_t *message);
+/* The answer to the client. */
+void get_reply (serving_core_t *self, query_t *query);
+
+/* ---- evaluate.c ---- */
+/* Starts all parts of a query afresh with the picture of this moment. */
+void evaluate_start (serving_core_t *self, query_t *query);
+bool evaluate_receive (serving_core_t *self, const message_t *message);
+/* A history job is done. */
+void evaluate_job_done (serving_core_t *self, job_t *job);
+int64_t evaluate_tick (serving_core_t *self, int64_t now);
+
+#endif

@@ -1,0 +1,84 @@
+#include "serving/query.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+enum { ARENA_CHUNK = 16 << 10, SLOT_BITS = 10 };
+_Static_assert(1 << SLOT_BITS == QUERIES_MAX, "a slot fits its bits");
+
+struct query_table {
+    query_t slots[QUERIES_MAX];
+    arena_t *arenas[QUERIES_MAX]; /* kept with their memory from query to query */
+    uint32_t free[QUERIES_MAX];
+    uint32_t free_count;
+    uint64_t generation;
+};
+
+query_table_t *query_table_new (void)
+{
+    query_table_t *self = mem_zero (1, sizeof *self);
+    self->free_count = QUERIES_MAX;
+    for (uint32_t i = 0; i < QUERIES_MAX; i++)
+        self->free[i] = QUERIES_MAX - 1 - i;
+    return self;
+}
+
+void query_table_destroy (query_table_t **self_p)
+{
+    query_table_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    for (size_t i = 0; i < QUERIES_MAX; i++) {
+        if (self->slots[i].id)
+            query_free (self, &self->slots[i]);
+        arena_destroy (&self->arenas[i]);
+    }
+    mem_free (self);
+}
+
+query_t *query_new (query_table_t *self)
+{
+    if (self->free_count == 0)
+        return NULL;
+    uint32_t slot = self->free[--self->free_count];
+    query_t *query = &self->slots[slot];
+    CHECK (query->id == 0);
+    if (!self->arenas[slot])
+        self->arenas[slot] = arena_new (ARENA_CHUNK);
+    arena_reset (self->arenas[slot]);
+    *query = (query_t){ .id = ++self->generation << SLOT_BITS | slot, .arena = self->arenas[slot] };
+    return query;
+}
+
+query_t *query_find (query_table_t *self, uint64_t id)
+{
+    query_t *query = &self->slots[id & (QUERIES_MAX - 1)];
+    return id != 0 && query->id == id ? query : NULL;
+}
+
+void query_free (query_table_t *self, query_t *query)
+{
+    CHECK (query->id != 0);
+    for (size_t i = 0; i < query->keys_count; i++)
+        answer_destroy (&query->keys[i].answer);
+    for (size_t i = 0; i < query->parts_count; i++)
+        dataset_unref (&query->parts[i].dataset);
+    model_unref (&query->model);
+    *query = (query_t){ 0 };
+    self->free[self->free_count++] = (uint32_t)(query - self->slots);
+}
+
+void query_each (query_table_t *self, void (*each) (void *arg, query_t *query), void *arg)
+{
+    if (self->free_count == QUERIES_MAX)
+        return;
+    for (size_t i = 0; i < QUERIES_MAX; i++)
+        if (self->slots[i].id)
+            each (arg, &self->slots[i]);
+}
+
+size_t query_count (const query_table_t *self)
+{
+    return QUERIES_MAX - self->free_count;
+}

@@ -1,0 +1,82 @@
+/* query.h - one `get` while its parts are being answered. */
+#ifndef WEIR_SERVING_QUERY_H
+#define WEIR_SERVING_QUERY_H
+
+#include "base/env.h"
+#include "feature/answer.h"
+#include "member/model.h"
+#include "serving/dataset.h"
+#include "wire/wire.h"
+
+enum {
+    QUERIES_MAX = 1024, /* under way; over it clients are told `busy` */
+    QUERY_REASON_MAX = 256,
+};
+
+/* One entity that was asked for. */
+typedef struct query_key {
+    text_t key;      /* encoded; in the query's arena */
+    value_t *fields; /* as asked, one per key field */
+    int64_t as_of;   /* µs */
+    uint32_t part;   /* index into parts */
+    uint32_t next;   /* the part's next key, UINT32_MAX none */
+    answer_t *answer;
+} query_key_t;
+
+typedef enum part_state {
+    PART_ASKED, /* the owner has been asked */
+    PART_AGAIN, /* ask again at `again` */
+    PART_DONE,  /* the owner's part is merged */
+} part_state_t;
+
+/* The keys of one partition. */
+typedef struct query_part {
+    uint32_t partition;
+    uint32_t first; /* its keys, linked in the order asked */
+    uint32_t keys_count;
+    part_state_t state;
+    uint64_t round;  /* counts tries: late answers of earlier ones are dropped */
+    int64_t again;   /* boot µs */
+    int64_t backoff; /* µs */
+    int64_t asked;   /* boot µs */
+    bool slow;       /* a history job is under way or waits */
+    bool slow_failed;
+    dataset_t *dataset;            /* that its batch part is from */
+    uint64_t position;             /* of the owner's answer */
+    char reason[QUERY_REASON_MAX]; /* of the latest failure */
+} query_part_t;
+
+typedef struct query {
+    uint64_t id; /* 0: free */
+    peer_t from;
+    uint64_t client_id;
+    int64_t deadline; /* boot µs */
+    uint64_t round;   /* counts the messages to owners; part of their ids */
+    bool refuse_incomplete;
+    arena_t *arena;
+    model_t *model;
+    const view_t *view;
+    const plan_t *plan;
+    text_t view_name; /* in the arena: finds the view again in a newer model */
+    text_t *feature_names;
+    uint32_t *features; /* indexes into the plan's features, in the order asked */
+    size_t features_count;
+    query_key_t *keys;
+    size_t keys_count;
+    query_part_t *parts;
+    size_t parts_count;
+} query_t;
+
+typedef struct query_table query_table_t;
+query_table_t *query_table_new (void);
+void query_table_destroy (query_table_t **self_p);
+
+/* A new query with an arena, or NULL when there are QUERIES_MAX. */
+query_t *query_new (query_table_t *self);
+query_t *query_find (query_table_t *self, uint64_t id);
+void query_free (query_table_t *self, query_t *query);
+/* Calls `each` for all that are under way; it may free the one that it is given. */
+void query_each (query_table_t *self, void (*each) (void *arg, query_t *query), void *arg);
+size_t query_count (const query_table_t *self);
+
+#endif
