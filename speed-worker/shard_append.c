@@ -39,9 +39,12 @@ static void repeat (shard_t *self, const dedupe_outcome_t *recorded, const waite
         outcome_refuse (&outcome, recorded->refused[i].row, recorded->refused[i].reason);
     outcome_refuse_unlisted (&outcome,
                              recorded->refused_count - (uint32_t)recorded->refused_listed);
-    uint64_t count = recorded->accepted > 0 ? recorded->accepted : 1;
+    uint64_t position =
+        self->position; /* of an outcome so old that only its being durable is known */
+    if (recorded->offset != DEDUPE_NO_OFFSET)
+        position = recorded->offset + (recorded->accepted > 0 ? recorded->accepted : 1);
     self->options.tell (self->options.arg, waiter, self->log_name, self->options.partition,
-                        STATUS_OK, NULL, &outcome, recorded->offset + count);
+                        STATUS_OK, NULL, &outcome, position);
     outcome_release (&outcome);
 }
 
