@@ -116,8 +116,8 @@ static status_t write_record (shard_t *self, pending_t *pending, int64_t now, er
     return STATUS_OK;
 }
 
-static void accept (shard_t *self, const shard_append_t *append, const waiter_t *waiter,
-                    int64_t now)
+static void take_batch (shard_t *self, const shard_append_t *append, const waiter_t *waiter,
+                        int64_t now)
 {
     pending_t *pending = mem_zero (1, sizeof *pending);
     pending->kind = LOG_KIND_EVENTS;
@@ -166,7 +166,7 @@ void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *
     switch (
         dedupe_check (self->dedupe, append->producer, append->sequence, now, &recorded, &error)) {
     case DEDUPE_NEW:
-        accept (self, append, waiter, now);
+        take_batch (self, append, waiter, now);
         break;
     case DEDUPE_REPEAT:
         repeat (self, &recorded, waiter);

@@ -40,7 +40,7 @@ struct shard {
     shard_options_t options;
     char *log_name;
     shard_state_t state;
-    char reason[512];
+    char reason[ERROR_TEXT_MAX];
     model_t *model; /* of the definitions that appends are checked against */
     const stream_t *stream;
     log_t *log;
