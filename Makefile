@@ -49,7 +49,8 @@ dir_of = $(or $(DIR_$(1)),common/$(1))
 
 # everything that a library needs, itself first, each once
 uses_all = $(1) $(foreach u,$(USES_$(1)),$(call uses_all,$(u)))
-closure = $(shell printf '%s\n' $(foreach l,$(1),$(call uses_all,$(l))) | awk '!s[$$0]++')
+# (at its last place, so that an archive comes before those it uses)
+closure = $(shell printf '%s\n' $(foreach l,$(1),$(call uses_all,$(l))) | tac | awk '!s[$$0]++' | tac)
 
 # ---- programs: name, directory with main.c, libraries ----
 PROGRAMS := weir-coordinator weir-batch-worker weir-speed-worker weir-serving weir

@@ -1,0 +1,263 @@
+#include "node/place.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/number.h"
+#include "feature/endpoint.h"
+#include "storage/posix_fs.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    CLUSTER_FILE_MAX = 1024,
+    LOCK_TRIES = 500, /* for the moment in which another node starts */
+    LOCK_WAIT_US = 10000,
+};
+
+/* ---- name and endpoint ---- */
+
+static status_t choose_name (place_t *place, node_kind_t kind, const char *given, error_t *error)
+{
+    const char *word = node_kind_word (kind);
+    if (!given)
+        snprintf (place->name, sizeof place->name, kind == NODE_COORDINATOR ? "%s" : "%s-1", word);
+    else if (strlen (given) > NODE_NAME_MAX)
+        return error_set (error, STATUS_INVALID, "the name of a node has up to %d bytes",
+                          NODE_NAME_MAX);
+    else
+        snprintf (place->name, sizeof place->name, "%s", given);
+    for (const char *at = place->name; *at || at == place->name; at++) {
+        if (!isascii (*at) ||
+            (!isalnum ((unsigned char)*at) && (at == place->name || !strchr ("-_.", *at))))
+            return error_set (error, STATUS_INVALID,
+                              "\"%s\" is no name for a node: expected letters, digits, \"-\", "
+                              "\"_\" and \".\", as in %s-1",
+                              place->name, word);
+    }
+    return STATUS_OK;
+}
+
+/* n of "<kind>-n"; 1 for the kind alone; 0 when the name is of another form. */
+static int64_t number_in_name (const char *name, const char *word)
+{
+    size_t size = strlen (word);
+    int64_t number = 0;
+    if (strcmp (name, word) == 0)
+        return 1;
+    if (strncmp (name, word, size) != 0 || name[size] != '-' ||
+        !number_parse_int (text_of (name + size + 1), &number) || number < 1)
+        return 0;
+    return number;
+}
+
+/* With a "*" for a port that is free, which is for the command line only. */
+static status_t check_listen (const char *listen, error_t *error)
+{
+    size_t size = strlen (listen);
+    char concrete[PEER_SIZE_MAX + 1];
+    if (size < 2 || size > PEER_SIZE_MAX - 1)
+        return error_set (error, STATUS_INVALID,
+                          "\"%s\" is no endpoint: expected tcp://host:port or ipc://path", listen);
+    memcpy (concrete, listen, size + 1);
+    if (strcmp (concrete + size - 2, ":*") == 0)
+        concrete[size - 1] = '1';
+    if (endpoint_check (text_of (concrete), error) != STATUS_OK)
+        return error_prefix (error, "cannot listen at \"%s\"", listen);
+    return STATUS_OK;
+}
+
+static status_t choose_endpoint (place_t *place, node_kind_t kind, const node_options_t *options,
+                                 const project_t *project, error_t *error)
+{
+    place->listen = options->listen;
+    if (!place->listen && kind == NODE_COORDINATOR)
+        place->listen = project->coordinator;
+    if (!place->listen && (kind == NODE_SERVING || kind == NODE_SPEED_WORKER)) {
+        bool is_serving = kind == NODE_SERVING;
+        size_t count = is_serving ? project->serving_count : project->speed_workers_count;
+        int64_t number = number_in_name (place->name, node_kind_word (kind));
+        if (number < 1 || (uint64_t)number > count)
+            return error_set (error, STATUS_INVALID,
+                              "weir.yaml has no endpoint for %s: it lists %zu under %s; choose a "
+                              "name from %s-1 on, or say where to listen with --listen",
+                              place->name, count, is_serving ? "serving" : "speed_workers",
+                              node_kind_word (kind));
+        place->listen = (is_serving ? project->serving : project->speed_workers)[number - 1];
+    }
+    return place->listen ? check_listen (place->listen, error) : STATUS_OK;
+}
+
+/* ---- the cluster file ---- */
+
+/* Reads "name value" lines. */
+static bool line_value (const char *text, const char *name, char *value, size_t size)
+{
+    size_t length = strlen (name);
+    for (const char *line = text; line && *line; line = strchr (line, '\n')) {
+        if (*line == '\n')
+            line++;
+        if (strncmp (line, name, length) == 0 && line[length] == ' ') {
+            size_t end = strcspn (line + length + 1, "\n");
+            if (end >= size)
+                return false;
+            memcpy (value, line + length + 1, end);
+            value[end] = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+static status_t write_cluster (fs_t *fs, const project_t *project, uint64_t *id, error_t *error)
+{
+    char text[CLUSTER_FILE_MAX];
+    do {
+        if (getrandom (id, sizeof *id, 0) != sizeof *id)
+            return error_set_errno (error, errno, "cannot get random bytes");
+    } while (*id == 0);
+    int size = snprintf (text, sizeof text, "weir-cluster 1\nname %s\nid %016llx\npartitions %u\n",
+                         project->cluster, (unsigned long long)*id, project->partitions);
+    if (size < 0 || (size_t)size >= sizeof text)
+        return error_set (error, STATUS_INVALID, "the name of the cluster is too long");
+    return fs_replace (fs, "cluster", text, (size_t)size, error);
+}
+
+/* Is this the cluster file of our project? */
+static status_t check_cluster (const char *text, const project_t *project, uint64_t *id,
+                               error_t *error)
+{
+    char version[32], name[CLUSTER_FILE_MAX], hex[32], partitions[32];
+    char *end = NULL;
+    if (!line_value (text, "weir-cluster", version, sizeof version) || strcmp (version, "1") != 0)
+        return error_set (error, STATUS_VERSION,
+                          "the file \"cluster\" in %s is not of this version of weir",
+                          project->data);
+    if (!line_value (text, "name", name, sizeof name) ||
+        !line_value (text, "id", hex, sizeof hex) ||
+        !line_value (text, "partitions", partitions, sizeof partitions))
+        return error_set (error, STATUS_CORRUPT, "the file \"cluster\" in %s is damaged",
+                          project->data);
+    *id = strtoull (hex, &end, 16);
+    if (*id == 0 || *end != '\0')
+        return error_set (error, STATUS_CORRUPT, "the file \"cluster\" in %s is damaged",
+                          project->data);
+    if (strcmp (name, project->cluster) != 0)
+        return error_set (error, STATUS_INVALID,
+                          "the data directory %s belongs to the cluster \"%s\" and weir.yaml says "
+                          "\"%s\": choose another directory (data in weir.yaml, or --data)",
+                          project->data, name, project->cluster);
+    if (strtoul (partitions, NULL, 10) != project->partitions)
+        return error_set (error, STATUS_INVALID,
+                          "the cluster in %s has %s partitions and weir.yaml says %u: they never "
+                          "change; set them back, or choose another directory",
+                          project->data, partitions, project->partitions);
+    return STATUS_OK;
+}
+
+static status_t read_cluster (fs_t *fs, char text[CLUSTER_FILE_MAX], error_t *error)
+{
+    file_t *file;
+    size_t size = 0;
+    status_t status = fs_open (fs, "cluster", FS_READ, &file, error);
+    if (status != STATUS_OK)
+        return status;
+    status = fs_read (fs, file, 0, text, CLUSTER_FILE_MAX - 1, &size, error);
+    fs_close (fs, &file);
+    text[size] = '\0';
+    return status;
+}
+
+/* Nodes of one cluster start together; the first to hold the lock writes the file. */
+static status_t agree_on_cluster (fs_t *fs, const project_t *project, uint64_t *id, error_t *error)
+{
+    char text[CLUSTER_FILE_MAX];
+    file_t *lock = NULL;
+    status_t status = posix_fs_lock (fs, "cluster.lock", &lock, error);
+    for (int tries = 1; status == STATUS_BUSY && tries < LOCK_TRIES; tries++) {
+        usleep (LOCK_WAIT_US);
+        status = posix_fs_lock (fs, "cluster.lock", &lock, error);
+    }
+    if (status != STATUS_OK)
+        return status;
+    status = read_cluster (fs, text, error);
+    if (status == STATUS_NOT_FOUND)
+        status = write_cluster (fs, project, id, error);
+    else if (status == STATUS_OK)
+        status = check_cluster (text, project, id, error);
+    fs_close (fs, &lock);
+    return status;
+}
+
+/* ---- the data directory ---- */
+
+/* The directories above the data directory, which posix_fs_open does not make. */
+static void make_parents (const char *path)
+{
+    char *copy = mem_string (path);
+    for (char *at = copy + 1; *at; at++) {
+        if (*at == '/') {
+            *at = '\0';
+            (void)!mkdir (copy, 0777); /* what went wrong is told by the open */
+            *at = '/';
+        }
+    }
+    mem_free (copy);
+}
+
+static status_t lock_node (place_t *place, node_kind_t kind, const char *data, error_t *error)
+{
+    char path[NODE_NAME_MAX + 16];
+    /* The catalog is for one coordinator, whatever it is called. */
+    snprintf (path, sizeof path, "nodes/%s.lock",
+              kind == NODE_COORDINATOR ? node_kind_word (kind) : place->name);
+    if (fs_make_dir (place->fs, "nodes", error) != STATUS_OK)
+        return error->status;
+    status_t status = posix_fs_lock (place->fs, path, &place->lock, error);
+    if (status == STATUS_BUSY)
+        return error_set (error, STATUS_BUSY,
+                          "%s runs already on %s; stop it, or give this one another --name",
+                          kind == NODE_COORDINATOR ? "a coordinator" : place->name, data);
+    return status;
+}
+
+static status_t open_data (place_t *place, node_kind_t kind, const project_t *project,
+                           const char *data, error_t *error)
+{
+    project_t here = *project;
+    here.data = data;
+    if (posix_fs_refuse_network (data, error) != STATUS_OK)
+        return error->status;
+    make_parents (data);
+    if (posix_fs_open (data, &place->fs, error) != STATUS_OK ||
+        agree_on_cluster (place->fs, &here, &place->cluster_id, error) != STATUS_OK)
+        return error->status;
+    return lock_node (place, kind, data, error);
+}
+
+status_t place_open (place_t *place, node_kind_t kind, const node_options_t *options,
+                     const project_t *project, error_t *error)
+{
+    *place = (place_t){ .listen = NULL };
+    const char *data = options->data ? options->data : project->data;
+    status_t status = choose_name (place, kind, options->name, error);
+    if (status == STATUS_OK)
+        status = choose_endpoint (place, kind, options, project, error);
+    if (status == STATUS_OK)
+        status = open_data (place, kind, project, data, error);
+    if (status != STATUS_OK)
+        place_release (place);
+    return status;
+}
+
+void place_release (place_t *place)
+{
+    if (place->lock)
+        fs_close (place->fs, &place->lock);
+    posix_fs_destroy (&place->fs);
+}
