@@ -11,6 +11,13 @@ $(error VARIANT=$(VARIANT): choose one of $(VARIANTS))
 endif
 BUILD := build/$(VARIANT)
 
+# ---- what Debian packages provide: installed by `make deps`, which everything that compiles waits for ----
+PACKAGES := gcc libc6-dev binutils pkg-config tzdata libzmq3-dev libczmq-dev libmsgpack-dev \
+            liblz4-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
+            libsodium-dev libgmp-dev
+PACKAGES_TEST := libcriterion-dev libmpfr-dev clang-format python3 python3-zmq python3-msgpack \
+                 procps git
+
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog wire transport member \
              intake node coordinator batch-worker speed-worker serving client oracle sim-disk
@@ -109,7 +116,7 @@ $(BUILD)/bin/$(1): $(call objects_of,$(MAIN_$(1))) $(call archives_of,$(LINK_$(1
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c | build/deps.ok
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
 	@$(CC) $(CFLAGS) -c -o $@ $<
@@ -130,7 +137,10 @@ TEST_USES_catalog := sim-disk
 -include tests/tests.mk
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
-.PHONY: all programs test-unit clean help compile_commands.json FORCE
+# Test sources include criterion: they wait for the packages of the tests.
+$(BUILD)/obj/tests/%.o: | build/test-deps.ok
+
+.PHONY: all programs deps test-deps test-unit clean help compile_commands.json FORCE
 programs: $(addprefix $(BUILD)/bin/,$(PROGRAMS)) ## build the five programs
 
 all: programs ## build everything users run
@@ -140,6 +150,16 @@ unit-%: $(BUILD)/tests/unit-% ## build and run one library's unit tests (make un
 
 test-unit: $(addprefix $(BUILD)/tests/unit-,$(UNIT_TESTS)) ## every unit and property test
 	@for t in $^; do echo "  TEST $$t"; $$t --quiet || exit 1; done
+
+deps: build/deps.ok ## install the Debian packages that are missing
+build/deps.ok: Makefile
+	@tests/checks/packages $(PACKAGES)
+	@mkdir -p build && touch $@
+
+test-deps: build/test-deps.ok ## the same for what the tests need beside
+build/test-deps.ok: Makefile | build/deps.ok
+	@tests/checks/packages $(PACKAGES_TEST)
+	@mkdir -p build && touch $@
 
 clean: ## remove everything that was built
 	rm -rf build compile_commands.json

@@ -40,6 +40,7 @@ static void start_slow (serving_core_t *self)
             continue;
         }
         self->slow_running++;
+        job->job.lane = 1 + self->slow_started++ % self->options.slow_max; /* 0 opens datasets */
         self->env->submit (self->env, &job->job);
     }
 }

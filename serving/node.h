@@ -54,6 +54,7 @@ struct serving_core {
     history_job_t *slow_first; /* those that wait for one of slow_max places */
     history_job_t **slow_last;
     uint32_t slow_running;
+    uint32_t slow_started;
     serving_metrics_t metrics;
 };
 
