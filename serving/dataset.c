@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ static dataset_t *dataset_new (text_t log_name, uint32_t partitions)
 dataset_t *dataset_empty (const char *log_name, uint32_t partitions)
 {
     dataset_t *self = dataset_new (text_of (log_name), partitions);
-    strcpy (self->id, "d0");
+    snprintf (self->id, sizeof self->id, "d0");
     return self;
 }
 
