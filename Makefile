@@ -135,6 +135,7 @@ TEST_USES_storage := sim-disk
 TEST_USES_catalog := sim-disk
 
 -include tests/tests.mk
+-include tests/fuzz/fuzz.mk
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
 # Test sources include criterion: they wait for the packages of the tests.

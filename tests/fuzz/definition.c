@@ -1,0 +1,115 @@
+/* Fuzzer of the reader of definitions: whatever the bytes, they are refused with a place and a
+ * reason, or they compile and have canonical texts that read back to themselves. The first byte
+ * chooses: a file of definitions, a weir.yaml, a feature's text, a view's filter. */
+#include "base/check.h"
+#include "feature/plan.h"
+#include "feature/project.h"
+
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+
+static const char stream[] = "streams:\n  s:\n    key: k\n    time: t\n    fields: {k: string, a: "
+                             "float64, b: int64, c: bool, t: timestamp}\n";
+
+static void check_refusal (const error_t *error)
+{
+    CHECK (error->status == STATUS_INVALID || error->status == STATUS_UNSUPPORTED);
+    CHECK (strchr (error->text, ':') != NULL);
+    CHECK (text_is_utf8 (text_of (error->text)) || strlen (error->text) == ERROR_TEXT_MAX - 1);
+}
+
+static void check_reads_back (const definitions_t *first)
+{
+    definition_file_t files[STREAMS_MAX + VIEWS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < first->streams_count; i++)
+        files[count++] = (definition_file_t){ "s", text_of (first->streams[i].text) };
+    for (size_t i = 0; i < first->views_count; i++)
+        files[count++] = (definition_file_t){ "v", text_of (first->views[i].text) };
+    definitions_t *second = NULL;
+    error_t error;
+    status_t status = definitions_read (files, count, &second, &error);
+    CHECK (status == STATUS_OK);
+    CHECK (second->streams_count == first->streams_count);
+    CHECK (second->views_count == first->views_count);
+    for (size_t i = 0; i < first->streams_count; i++)
+        CHECK (strcmp (first->streams[i].text, second->streams[i].text) == 0);
+    for (size_t i = 0; i < first->views_count; i++) {
+        CHECK (strcmp (first->views[i].text, second->views[i].text) == 0);
+        plan_t *a = plan_new (&first->views[i]);
+        plan_t *b = plan_new (&second->views[i]);
+        CHECK (a->hash == b->hash);
+        plan_destroy (&a);
+        plan_destroy (&b);
+    }
+    definitions_destroy (&second);
+}
+
+static void read_definitions (const definition_file_t *files, size_t count)
+{
+    definitions_t *definitions = NULL;
+    error_t error;
+    if (definitions_read (files, count, &definitions, &error) != STATUS_OK) {
+        CHECK (definitions == NULL);
+        check_refusal (&error);
+        return;
+    }
+    check_reads_back (definitions);
+    definitions_destroy (&definitions);
+}
+
+static void read_project (text_t text)
+{
+    project_t *project = NULL;
+    error_t error;
+    if (project_parse ("dir", text, &project, &error) != STATUS_OK) {
+        check_refusal (&error);
+        return;
+    }
+    CHECK (project->serving_count > 0);
+    CHECK (project->partitions > 0);
+    project_destroy (&project);
+}
+
+/* The bytes as a text in single quotes, inside a view. */
+static void read_inside (const char *before, text_t text, const char *after)
+{
+    buf_t view;
+    buf_init (&view, DEFINITION_FILE_MAX);
+    buf_put_string (&view, "views:\n  v:\n    from: s\n");
+    buf_put_string (&view, before);
+    buf_put_u8 (&view, '\'');
+    for (uint32_t i = 0; i < text.size; i++) {
+        buf_put_u8 (&view, (uint8_t)text.data[i]);
+        if (text.data[i] == '\'')
+            buf_put_u8 (&view, '\'');
+    }
+    buf_printf (&view, "'\n%s", after);
+    definition_file_t files[] = { { "s", text_of (stream) },
+                                  { "v", { (const char *)view.data, (uint32_t)view.size } } };
+    if (!view.bad)
+        read_definitions (files, 2);
+    buf_release (&view);
+}
+
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+    if (size == 0 || size > DEFINITION_FILE_MAX)
+        return 0;
+    text_t text = { (const char *)data + 1, (uint32_t)size - 1 };
+    definition_file_t file = { "f", text };
+    switch (data[0] % 4) {
+    case 0:
+        read_definitions (&file, 1);
+        break;
+    case 1:
+        read_project (text);
+        break;
+    case 2:
+        read_inside ("    features:\n      x: ", text, "");
+        break;
+    default:
+        read_inside ("    where: ", text, "    features:\n      x: count()\n");
+        break;
+    }
+    return 0;
+}
