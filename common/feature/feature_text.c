@@ -41,6 +41,9 @@ static text_t token_text (const parser_t *parser, const token_t *token)
     lexer_t ahead = parser->lexer;
     ahead.at = token->at;
     (void)lexer_next (&ahead);
+    /* the whole of a character that is no token */
+    while (ahead.at < ahead.source.size && ((uint8_t)ahead.source.data[ahead.at] & 0xc0) == 0x80)
+        ahead.at++;
     return (text_t){ parser->lexer.source.data + token->at, (uint32_t)(ahead.at - token->at) };
 }
 

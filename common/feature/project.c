@@ -24,13 +24,18 @@ typedef struct settings {
     mistakes_t mistakes;
     const tree_node_t *endpoints[2 * PROJECT_NODES_MAX + 1]; /* seen so far */
     size_t endpoints_count;
+    const char *defaults[8]; /* endpoints that were not given */
+    size_t defaults_count;
 } settings_t;
 
 static const char *default_endpoint (settings_t *settings, int64_t port)
 {
     char text[64];
     (void)snprintf (text, sizeof text, "tcp://127.0.0.1:%lld", (long long)port);
-    return arena_string (settings->project->arena, text_of (text));
+    const char *endpoint = arena_string (settings->project->arena, text_of (text));
+    CHECK (settings->defaults_count < sizeof settings->defaults / sizeof *settings->defaults);
+    settings->defaults[settings->defaults_count++] = endpoint;
+    return endpoint;
 }
 
 /* An endpoint that no other node has; NULL with a mistake. */
@@ -84,6 +89,19 @@ static const char **read_endpoints (settings_t *settings, const tree_node_t *nod
     return endpoints;
 }
 
+/* An endpoint that was given must not be the default of a node that was left out. */
+static void check_defaults (settings_t *settings)
+{
+    for (size_t i = 0; i < settings->endpoints_count; i++) {
+        for (size_t d = 0; d < settings->defaults_count; d++) {
+            if (text_is (settings->endpoints[i]->text, settings->defaults[d]))
+                tree_mistake (&settings->mistakes, settings->endpoints[i],
+                              "the endpoint is also the default of another node; give all of them, "
+                              "or another `base_port`");
+        }
+    }
+}
+
 static void read_nodes (settings_t *settings, const tree_node_t *nodes)
 {
     static const char *const known[] = { "coordinator",   "serving",   "speed_workers",
@@ -106,6 +124,7 @@ static void read_nodes (settings_t *settings, const tree_node_t *nodes)
     node = nodes != NULL ? tree_get (nodes, "speed_workers") : NULL;
     project->speed_workers = read_endpoints (settings, node, base + SPEED_PORT, SPEED_WORKERS,
                                              &project->speed_workers_count);
+    check_defaults (settings);
     int64_t batch_workers = 1;
     if (nodes != NULL && (node = tree_get (nodes, "batch_workers")) != NULL)
         (void)tree_read_integer (mistakes, node, "batch_workers", 1, PROJECT_NODES_MAX,

@@ -219,6 +219,8 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
           "'3'" },
         { VIEW "    from: payments\n    features:\n      x: sum\n",
           "f.yaml:15:13: expected '(' after 'sum', found the end" },
+        { VIEW "    from: payments\n    features:\n      x: last\303\251(n)\n",
+          "f.yaml:15:14: expected '(' after 'last', found '\303\251'" },
         { VIEW "    from: payments\n    features:\n      x: sum()\n",
           "f.yaml:15:14: sum needs an expression: sum(amount), for example" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount, n)\n",

@@ -1,0 +1,261 @@
+/* weir.yaml: defaults, what is refused, and the files of definitions that it names. */
+#include "feature/endpoint.h"
+#include "feature/project.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static project_t *parse (const char *yaml)
+{
+    project_t *project = NULL;
+    error_t error;
+    status_t status = project_parse ("dir", text_of (yaml), &project, &error);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    return project;
+}
+
+Test (projects, have_defaults_for_all_but_the_cluster)
+{
+    project_t *project = parse ("cluster: shop\n");
+    cr_expect_str_eq (project->cluster, "shop");
+    cr_expect_str_eq (project->name, "shop");
+    cr_expect_str_eq (project->data, "dir/data");
+    cr_expect_eq (project->partitions, 4);
+    cr_expect_str_eq (project->coordinator, "tcp://127.0.0.1:7600");
+    cr_assert_eq (project->serving_count, 1);
+    cr_expect_str_eq (project->serving[0], "tcp://127.0.0.1:7601");
+    cr_assert_eq (project->speed_workers_count, 2);
+    cr_expect_str_eq (project->speed_workers[0], "tcp://127.0.0.1:7611");
+    cr_expect_str_eq (project->speed_workers[1], "tcp://127.0.0.1:7612");
+    cr_expect_eq (project->batch_workers, 1);
+    cr_expect_eq (project->batch_every, 10 * TIME_MINUTE);
+    cr_expect_eq (project->max_ahead, 5 * TIME_MINUTE);
+    cr_expect_eq (project->lease, 3 * TIME_SECOND);
+    cr_expect_eq (project->speed_memory, UINT64_C (1) << 30);
+    cr_expect_eq (project->batch_memory, UINT64_C (512) << 20);
+    cr_expect_eq (project->files_count, 0);
+    project_destroy (&project);
+    cr_expect_null (project);
+}
+
+Test (projects, take_every_setting)
+{
+    project_t *project =
+        parse ("cluster: shop\nproject: fraud\ndata: /var/weir\npartitions: 16\n"
+               "nodes:\n  base_port: 9000\n  serving: [ipc:///tmp/a, tcp://localhost:1]\n"
+               "  speed_workers: 'tcp://[::1]:2'\n  batch_workers: 3\n"
+               "batch:\n  every: never\nmax_ahead: 1h\nlease: 500ms\n"
+               "limits: {speed_memory: 2GiB, batch_memory: 64MiB}\n"
+               "definitions: [a.yaml, b/*.yml]\n");
+    cr_expect_str_eq (project->name, "fraud");
+    cr_expect_str_eq (project->data, "/var/weir");
+    cr_expect_eq (project->partitions, 16);
+    cr_expect_str_eq (project->coordinator, "tcp://127.0.0.1:9000");
+    cr_assert_eq (project->serving_count, 2);
+    cr_expect_str_eq (project->serving[0], "ipc:///tmp/a");
+    cr_assert_eq (project->speed_workers_count, 1);
+    cr_expect_str_eq (project->speed_workers[0], "tcp://[::1]:2");
+    cr_expect_eq (project->batch_workers, 3);
+    cr_expect_eq (project->batch_every, PROJECT_NEVER);
+    cr_expect_eq (project->max_ahead, TIME_HOUR);
+    cr_expect_eq (project->lease, 500 * TIME_MS);
+    cr_expect_eq (project->speed_memory, UINT64_C (2) << 30);
+    cr_expect_eq (project->batch_memory, UINT64_C (64) << 20);
+    cr_assert_eq (project->patterns_count, 2);
+    cr_expect_str_eq (project->patterns[1], "b/*.yml");
+    project_destroy (&project);
+}
+
+Test (projects, base_port_moves_all_defaults)
+{
+    project_t *project = parse ("cluster: shop\nnodes: {base_port: 9100}\n");
+    cr_expect_str_eq (project->coordinator, "tcp://127.0.0.1:9100");
+    cr_expect_str_eq (project->serving[0], "tcp://127.0.0.1:9101");
+    cr_expect_str_eq (project->speed_workers[1], "tcp://127.0.0.1:9112");
+    project_destroy (&project);
+}
+
+Test (projects, mistakes_are_told_with_their_place)
+{
+    static const struct {
+        const char *yaml;
+        const char *text;
+        status_t status;
+    } cases[] = {
+        { "", "weir.yaml:1:1: the file is empty; it needs `cluster`: a name", STATUS_INVALID },
+        { "data: x\n", "weir.yaml:1:1: weir.yaml needs `cluster`: a name", STATUS_INVALID },
+        { "cluster: a\npartitons: 4\n",
+          "weir.yaml:2:1: unknown key 'partitons' in weir.yaml; did you mean 'partitions'?",
+          STATUS_INVALID },
+        { "cluster: a\npartitions: 0\n",
+          "weir.yaml:2:13: `partitions` must be a whole number from 1 to 1024, not '0'",
+          STATUS_INVALID },
+        { "cluster: a\nlease: 3\n",
+          "weir.yaml:2:8: `lease` must be a duration such as 90s, 10m or 7d, not '3'",
+          STATUS_INVALID },
+        { "cluster: a\nlease: 2m\n", "weir.yaml:2:8: `lease` is '2m'; it must be 500ms to 1m",
+          STATUS_INVALID },
+        { "cluster: a\nlimits: {speed_memory: 1GB}\n",
+          "weir.yaml:2:24: `speed_memory` must be a size such as 512MiB or 2GiB, not '1GB'",
+          STATUS_INVALID },
+        { "cluster: a\nlimits: {speed_memory: 1MiB}\n",
+          "weir.yaml:2:24: `speed_memory` is '1MiB'; it must be 16MiB to 1048576MiB",
+          STATUS_INVALID },
+        { "cluster: a\nnodes:\n  coordinator: tcp://0.0.0.0:7600\n",
+          "weir.yaml:3:16: this version does not support listening beyond this machine: "
+          "connections are neither authenticated nor encrypted; use 127.0.0.1 or ipc://",
+          STATUS_UNSUPPORTED },
+        { "cluster: a\nnodes:\n  coordinator: ipc://x\n  serving: [ipc://x]\n",
+          "weir.yaml:4:13: the endpoint is also given at line 3", STATUS_INVALID },
+        { "cluster: a\nnodes:\n  coordinator: tcp://127.0.0.1:7612\n",
+          "weir.yaml:3:16: the endpoint is also the default of another node; give all of them, or "
+          "another `base_port`",
+          STATUS_INVALID },
+        { "cluster: a\nnodes:\n  speed_workers: []\n", "weir.yaml:3:18: there must be at least one",
+          STATUS_INVALID },
+        { "cluster: a\ndefinitions: ../x.yaml\n",
+          "weir.yaml:2:14: files of definitions are below the project's directory: no leading / "
+          "and no ..",
+          STATUS_INVALID },
+        { "cluster: a\nsecurity: {}\n",
+          "weir.yaml:2:1: this version does not support `security` in weir.yaml",
+          STATUS_UNSUPPORTED },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        project_t *project = NULL;
+        error_t error;
+        status_t status = project_parse ("dir", text_of (cases[i].yaml), &project, &error);
+        cr_expect_eq (status, cases[i].status, "%s", cases[i].yaml);
+        cr_expect_null (project);
+        cr_expect_str_eq (error.text, cases[i].text);
+    }
+}
+
+Test (projects, listen_only_on_this_machine)
+{
+    static const char *const good[] = { "tcp://127.0.0.1:1", "tcp://127.255.0.9:65535",
+                                        "tcp://localhost:7600", "tcp://[::1]:7600", "ipc://a/b" };
+    static const char *const bad[] = { "tcp://0.0.0.0:1",
+                                       "tcp://*:7600",
+                                       "tcp://10.0.0.1:7600",
+                                       "tcp://127.0.0.1.example.org:7600",
+                                       "tcp://127.0.0:7600",
+                                       "tcp://127.0.0.256:7600",
+                                       "tcp://127.0.0.1:0",
+                                       "tcp://127.0.0.1:65536",
+                                       "tcp://127.0.0.1:+1",
+                                       "tcp://127.0.0.1",
+                                       "tcp://:7600",
+                                       "tcp://",
+                                       "ipc://",
+                                       "ipc://a b",
+                                       "udp://127.0.0.1:1",
+                                       "" };
+    error_t error;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect_eq (endpoint_check (text_of (good[i]), &error), STATUS_OK, "%s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_neq (endpoint_check (text_of (bad[i]), &error), STATUS_OK, "%s", bad[i]);
+}
+
+static void write_file (const char *directory, const char *name, const char *text)
+{
+    char path[512];
+    (void)snprintf (path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen (path, "wb");
+    cr_assert_not_null (file);
+    cr_assert_eq (fputs (text, file) >= 0, 1);
+    cr_assert_eq (fclose (file), 0);
+}
+
+static void make_directory (char *path, size_t size)
+{
+    const char *root = getenv ("TMPDIR");
+    (void)snprintf (path, size, "%s/weir-project-[x]-XXXXXX", root != NULL ? root : "/tmp");
+    cr_assert_not_null (mkdtemp (path));
+    char features[512];
+    (void)snprintf (features, sizeof features, "%s/features", path);
+    cr_assert_eq (mkdir (features, 0700), 0);
+}
+
+static void remove_file (const char *directory, const char *name)
+{
+    char path[512];
+    (void)snprintf (path, sizeof path, "%s/%s", directory, name);
+    (void)remove (path);
+}
+
+static void remove_directory (const char *directory)
+{
+    static const char *const names[] = { "weir.yaml",       "a.yaml",         "features/b.yml",
+                                         "features/a.yaml", "features/c.txt", "features" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        remove_file (directory, names[i]);
+    cr_assert_eq (rmdir (directory), 0);
+}
+
+Test (projects, read_every_yaml_file_of_the_features_directory_in_order)
+{
+    char directory[256];
+    make_directory (directory, sizeof directory);
+    write_file (directory, "weir.yaml", "cluster: shop\n");
+    write_file (directory, "a.yaml", "never: read\n");
+    write_file (directory, "features/b.yml", "# b\n");
+    write_file (directory, "features/a.yaml", "# a\n");
+    write_file (directory, "features/c.txt", "# c\n");
+    project_t *project = NULL;
+    error_t error;
+    status_t status = project_read (directory, &project, &error);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    cr_assert_eq (project->files_count, 2);
+    cr_expect_str_eq (project->files[0].name, "features/a.yaml");
+    cr_expect (text_is (project->files[0].text, "# a\n"));
+    cr_expect_str_eq (project->files[1].name, "features/b.yml");
+    project_destroy (&project);
+    remove_directory (directory);
+}
+
+Test (projects, read_a_file_once_and_refuse_patterns_without_files)
+{
+    char directory[256];
+    make_directory (directory, sizeof directory);
+    write_file (directory, "features/a.yaml", "# a\n");
+    write_file (directory, "weir.yaml",
+                "cluster: shop\ndefinitions: [features/a.yaml, '*/*.yaml']\n");
+    project_t *project = NULL;
+    error_t error;
+    status_t status = project_read (directory, &project, &error);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    cr_expect_eq (project->files_count, 1);
+    project_destroy (&project);
+    write_file (directory, "weir.yaml", "cluster: shop\ndefinitions: featurs/*.yaml\n");
+    cr_expect_eq (project_read (directory, &project, &error), STATUS_NOT_FOUND);
+    cr_expect_not_null (strstr (error.text, "featurs/*.yaml"), "%s", error.text);
+    remove_directory (directory);
+}
+
+Test (projects, that_are_not_there_say_how_to_make_one)
+{
+    project_t *project = NULL;
+    error_t error;
+    cr_assert_eq (project_read ("/nonexistent", &project, &error), STATUS_NOT_FOUND);
+    cr_expect_not_null (strstr (error.text, "weir init"), "%s", error.text);
+}
+
+Test (projects, without_a_features_directory_have_no_definitions)
+{
+    char directory[256];
+    make_directory (directory, sizeof directory);
+    remove_file (directory, "features");
+    write_file (directory, "weir.yaml", "cluster: shop\n");
+    project_t *project = NULL;
+    error_t error;
+    status_t status = project_read (directory, &project, &error);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    cr_expect_eq (project->files_count, 0);
+    project_destroy (&project);
+    remove_directory (directory);
+}
