@@ -1,0 +1,186 @@
+/* csv.c - RFC 4180 by libcsv, a line at a time, so that the text of every record is known. */
+#include "intake/text_rows.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+
+enum { CELL_BLOCK = 4096 }; /* bytes by which libcsv's buffer for one cell grows */
+
+/* RFC 4180: blanks are part of a value. */
+static int is_never_space (unsigned char c)
+{
+    (void)c;
+    return 0;
+}
+
+static void *grow (void *memory, size_t size)
+{
+    return mem_resize (memory, size, 1);
+}
+
+void csv_start (text_reader_t *self)
+{
+    int failed = csv_init (&self->csv, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL);
+    CHECK (failed == 0);
+    csv_set_space_func (&self->csv, is_never_space);
+    csv_set_realloc_func (&self->csv, grow);
+    csv_set_free_func (&self->csv, mem_free);
+    csv_set_blk_size (&self->csv, CELL_BLOCK);
+    self->parsed = 0;
+    self->fields = 0;
+    self->row_ends = false;
+}
+
+void csv_stop (text_reader_t *self)
+{
+    csv_free (&self->csv);
+}
+
+static void put_cell (text_reader_t *self, raw_t raw)
+{
+    if (self->cells_count == self->cells_capacity) {
+        self->cells_capacity = self->cells_capacity > 0 ? 2 * self->cells_capacity : 1024;
+        self->cells = mem_resize (self->cells, self->cells_capacity, sizeof *self->cells);
+    }
+    self->cells[self->cells_count++] = raw;
+}
+
+static void take_field (void *data, size_t size, void *arg)
+{
+    text_reader_t *self = arg;
+    size_t field = self->fields++;
+    text_t text = { .data = data, .size = (uint32_t)size };
+    if (!self->has_header) {
+        if (field < TEXT_COLUMNS_MAX)
+            self->columns[self->columns_count++] = arena_text (self->header_arena, text);
+        return;
+    }
+    if (field >= self->columns_count)
+        return; /* counted, and refused at the row's end */
+    raw_t raw = { .kind = RAW_NULL };
+    if (data != NULL)
+        raw = (raw_t){ .kind = RAW_TEXT, .loose = true, .s = arena_text (self->arena, text) };
+    put_cell (self, raw);
+}
+
+static void take_row_end (int c, void *arg)
+{
+    (void)c;
+    text_reader_t *self = arg;
+    self->row_ends = true;
+}
+
+/* ---- what is wrong ---- */
+
+/* The row and the column being read: "row 12, column amount: ". */
+static status_t prefix_place (text_reader_t *self, error_t *error)
+{
+    if (!self->has_header)
+        return error_prefix (error, "the header, column %zu", self->fields + 1);
+    if (self->fields < self->columns_count)
+        return error_prefix (error, "row %" PRIu64 ", column " TEXT_FORMAT, self->records + 1,
+                             TEXT_ARGS (self->columns[self->fields]));
+    return error_prefix (error, "row %" PRIu64 ", column %zu", self->records + 1, self->fields + 1);
+}
+
+static status_t refuse_quote (text_reader_t *self, error_t *error)
+{
+    (void)error_set (error, STATUS_INVALID,
+                     "a value with a quote in it must be in quotes, with each quote in it doubled");
+    return prefix_place (self, error);
+}
+
+static status_t check_header (text_reader_t *self, error_t *error)
+{
+    if (self->fields > TEXT_COLUMNS_MAX)
+        return error_set (error, STATUS_INVALID, "the header has %zu columns, more than %d",
+                          self->fields, TEXT_COLUMNS_MAX);
+    for (size_t i = 0; i < self->columns_count; i++) {
+        if (self->columns[i].size == 0)
+            return error_set (error, STATUS_INVALID, "the header's column %zu has no name", i + 1);
+        if (!text_is_utf8 (self->columns[i]))
+            return error_set (error, STATUS_INVALID,
+                              "the name of the header's column %zu is not UTF-8 text", i + 1);
+    }
+    return STATUS_OK;
+}
+
+static status_t check_row (text_reader_t *self, error_t *error)
+{
+    if (self->fields == self->columns_count)
+        return STATUS_OK;
+    return error_set (error, STATUS_INVALID,
+                      "row %" PRIu64 " has %zu values; the header has %zu columns",
+                      self->records + 1, self->fields, self->columns_count);
+}
+
+/* ---- rows ---- */
+
+static void take_header (text_reader_t *self)
+{
+    self->has_header = true;
+    text_t text = { .data = (const char *)self->record.data, .size = (uint32_t)self->record.size };
+    self->header = arena_text (self->header_arena, text);
+    buf_clear (&self->record);
+}
+
+static status_t end_row (text_reader_t *self, error_t *error)
+{
+    status_t status = self->has_header ? check_row (self, error) : check_header (self, error);
+    if (status != STATUS_OK)
+        return status;
+    if (self->has_header)
+        text_rows_add (self);
+    else
+        take_header (self);
+    self->parsed = 0;
+    self->fields = 0;
+    self->row_ends = false;
+    return STATUS_OK;
+}
+
+/* After a bad record: its cells go, and the parser knows nothing of it. */
+static void start_anew (text_reader_t *self)
+{
+    csv_stop (self);
+    csv_start (self);
+    if (self->has_header)
+        self->cells_count = self->rows * self->columns_count;
+}
+
+static status_t parse (text_reader_t *self, error_t *error)
+{
+    const uint8_t *data = self->record.data + self->parsed;
+    size_t size = self->record.size - self->parsed;
+    self->parsed = self->record.size;
+    if (csv_parse (&self->csv, data, size, take_field, take_row_end, self) != size)
+        return refuse_quote (self, error);
+    return STATUS_OK;
+}
+
+status_t csv_line (text_reader_t *self, bool *ends, error_t *error)
+{
+    status_t status = parse (self, error);
+    *ends = status != STATUS_OK || self->row_ends;
+    if (status == STATUS_OK && self->row_ends)
+        status = end_row (self, error);
+    if (status != STATUS_OK)
+        start_anew (self);
+    return status;
+}
+
+status_t csv_end (text_reader_t *self, error_t *error)
+{
+    status_t status = parse (self, error);
+    if (status == STATUS_OK && csv_fini (&self->csv, take_field, take_row_end, self) != 0) {
+        (void)error_set (error, STATUS_INVALID, "its quote is not closed at the end of the input");
+        status = prefix_place (self, error);
+    }
+    if (status == STATUS_OK)
+        status = end_row (self, error);
+    if (status != STATUS_OK)
+        start_anew (self);
+    return status;
+}
