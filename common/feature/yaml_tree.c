@@ -151,6 +151,9 @@ static bool add_node (tree_reader_t *reader, tree_node_t *node, const yaml_event
         return true;
     }
     frame_t *frame = &reader->stack[reader->depth - 1];
+    if (frame->node->count == TREE_ENTRIES_MAX && frame->key == NULL)
+        return refuse_limit (reader, &event->start_mark, "the list or mapping is too long",
+                             TREE_ENTRIES_MAX);
     if (frame->node->kind == TREE_LIST)
         append (frame, node);
     else if (frame->key == NULL)

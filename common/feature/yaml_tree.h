@@ -11,8 +11,12 @@
 
 enum {
     TREE_DEPTH_MAX = 16,
-    TREE_NODES_MAX = 32768, /* per file */
+    TREE_NODES_MAX = 32768,  /* per file */
+    TREE_ENTRIES_MAX = 2048, /* per list or mapping */
 };
+
+_Static_assert((int)TREE_ENTRIES_MAX > (int)VIEWS_MAX && (int)TREE_ENTRIES_MAX > (int)FEATURES_MAX,
+               "a file can hold all views, and a view all features");
 
 typedef struct tree_file {
     const char *name;

@@ -387,3 +387,27 @@ Test (mistakes, in_a_long_word_are_cut_to_one_line)
     cr_expect (text_is_utf8 (text_of (error.text)));
     buf_release (&yaml);
 }
+
+Test (mistakes, in_size_are_told_before_they_cost_time)
+{
+    buf_t yaml;
+    buf_init (&yaml, 4 << 20);
+    error_t error;
+    buf_put_string (&yaml, "streams:\n");
+    for (int i = 0; i < 2049; i++)
+        buf_printf (&yaml, "  a%d: b\n", i);
+    cr_assert_eq (read_text (buf_string (&yaml), NULL, &error), STATUS_INVALID);
+    cr_expect_str_eq (error.text, "f.yaml:2050:3: the list or mapping is too long (at most 2048)");
+    buf_clear (&yaml);
+    for (int i = 0; i < DEFINITION_FILE_MAX; i++)
+        buf_put_u8 (&yaml, '\n');
+    definitions_t *definitions = NULL;
+    definition_file_t file = { "f.yaml", { (const char *)yaml.data, DEFINITION_FILE_MAX } };
+    cr_expect_eq (definitions_read (&file, 1, &definitions, &error), STATUS_OK);
+    definitions_destroy (&definitions);
+    buf_put_u8 (&yaml, '\n');
+    cr_assert_eq (read_text (buf_string (&yaml), NULL, &error), STATUS_INVALID);
+    cr_expect_str_eq (error.text,
+                      "f.yaml:1:1: the file is too large (at most 1048576 bytes); split it");
+    buf_release (&yaml);
+}
