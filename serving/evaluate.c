@@ -87,7 +87,7 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
     for (uint32_t i = part->first; i != UINT32_MAX; i = query->keys[i].next) {
         query_key_t *key = &query->keys[i];
         answer_reset (key->answer);
-        if (data->runs_count > 0 && !from_file (self, file, binding, key))
+        if (query->want_batch && data->runs_count > 0 && !from_file (self, file, binding, key))
             slow[slow_count++] =
                 (history_key_t){ .key = key->key, .as_of = key->as_of, .place = i };
     }
@@ -194,7 +194,11 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
         part->slow = false;
         part->slow_failed = false;
         merge_batch (self, query, part);
-        if (routes_owner (self->routes, part->partition)->size == 0) {
+        if (!query->want_realtime) {
+            part->position = part->dataset->parts[part->partition].cut;
+            part->state = PART_DONE;
+            asking[i] = false;
+        } else if (routes_owner (self->routes, part->partition)->size == 0) {
             again_later (self, part, now, "nobody owns the partition");
             asking[i] = false;
         }
@@ -202,6 +206,7 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
     for (size_t i = 0; i < query->parts_count; i++)
         if (asking[i])
             ask_owner (self, query, i, asking, now);
+    finish_if_done (self, query); /* asked for the batch part alone, it may be done already */
 }
 
 /* Features by name in the plan of another model. False when one is gone. */

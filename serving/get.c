@@ -301,6 +301,17 @@ static void make_parts (serving_core_t *self, query_t *query)
     }
 }
 
+static status_t read_layers (query_t *query, text_t part, error_t *error)
+{
+    query->want_batch = part.size == 0 || text_is (part, "batch");
+    query->want_realtime = part.size == 0 || text_is (part, "realtime");
+    if (query->want_batch || query->want_realtime)
+        return STATUS_OK;
+    return error_set (error, STATUS_INVALID,
+                      "part '" TEXT_FORMAT "': an answer has the parts 'batch' and 'realtime'",
+                      TEXT_ARGS (part));
+}
+
 static status_t resolve (serving_core_t *self, query_t *query, const message_t *message,
                          error_t *error)
 {
@@ -320,7 +331,7 @@ static status_t resolve (serving_core_t *self, query_t *query, const message_t *
     query->deadline = self->env->boot_us (self->env) + (int64_t)deadline;
     query->refuse_incomplete = wire_bool (body, "refuse_incomplete", false);
     make_parts (self, query);
-    return STATUS_OK;
+    return read_layers (query, wire_text (body, "part"), error);
 }
 
 void get_begin (serving_core_t *self, const peer_t *from, const message_t *message)

@@ -53,6 +53,8 @@ typedef struct query {
     int64_t deadline; /* boot µs */
     uint64_t round;   /* counts the messages to owners; part of their ids */
     bool refuse_incomplete;
+    bool want_batch; /* both, unless the client asks for one layer alone */
+    bool want_realtime;
     arena_t *arena;
     model_t *model;
     const view_t *view;

@@ -69,7 +69,8 @@ EMPTY (shape_POKE);
 
 SHAPE (shape_GET, NULL, NAME ("view"), FIELD ("keys", MAP, FIELD_LIST, .items_max = WIRE_KEYS_MAX),
        NAMES_OR_NOT ("features"), ANYTHING_OR_NOT ("as_of"), INTS_OR_NOT ("as_ofs"),
-       BOOL_OR_NOT ("before"), UINT_OR_NOT ("deadline_ms"), BOOL_OR_NOT ("refuse_incomplete"));
+       BOOL_OR_NOT ("before"), UINT_OR_NOT ("deadline_ms"), BOOL_OR_NOT ("refuse_incomplete"),
+       NAME_OR_NOT ("part"));
 SHAPE (shape_incomplete, NULL, NAME ("log"), PROBLEM ("reason"));
 SHAPE (shape_result, "RESULT", MAP ("key"), ANYTHINGS ("values"), INT ("as_of"), BOOL ("complete"),
        MAP ("positions"), NAME ("dataset"), MAP_OR_NOT ("errors"),
