@@ -141,7 +141,7 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 # Test sources include criterion: they wait for the packages of the tests.
 $(BUILD)/obj/tests/%.o: | build/test-deps.ok
 
-.PHONY: all programs check deps test-deps test-unit clean help compile_commands.json FORCE
+.PHONY: all programs demo check deps test-deps test-unit clean help compile_commands.json FORCE
 programs: $(addprefix $(BUILD)/bin/,$(PROGRAMS)) ## build the five programs
 
 all: programs ## build everything users run
@@ -151,6 +151,9 @@ unit-%: $(BUILD)/tests/unit-% ## build and run one library's unit tests (make un
 
 test-unit: $(addprefix $(BUILD)/tests/unit-,$(UNIT_TESTS)) ## every unit and property test
 	@for t in $^; do echo "  TEST $$t"; $$t --quiet || exit 1; done
+
+demo: programs ## a cluster on this machine: a million events, live ones, one user's features, a killed node
+	@examples/demo/run $(BUILD)/bin $(BUILD)/demo $(DEMO_EVENTS)
 
 check: $(foreach l,$(LIBRARIES),$(call archive_of,$(l))) build/test-deps.ok ## layering, headers, banned calls, formatting
 	@printf '%s\n' $(foreach l,$(LIBRARIES),'$(l) $(call dir_of,$(l)) $(USES_$(l))') | tests/checks/layering $(BUILD)
