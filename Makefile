@@ -12,7 +12,7 @@ endif
 BUILD := build/$(VARIANT)
 
 # ---- what Debian packages provide: installed by `make deps`, which everything that compiles waits for ----
-PACKAGES := gcc libc6-dev binutils pkg-config tzdata libzmq3-dev libczmq-dev libmsgpack-dev \
+PACKAGES := gcc libc6-dev binutils tzdata libzmq3-dev libczmq-dev libmsgpack-dev \
             liblz4-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
             libsodium-dev libgmp-dev
 PACKAGES_TEST := libcriterion-dev libmpfr-dev clang-format python3 python3-zmq python3-msgpack \
@@ -136,6 +136,7 @@ TEST_USES_catalog := sim-disk
 
 -include tests/tests.mk
 -include tests/fuzz/fuzz.mk
+-include tests/bench/bench.mk
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
 # Test sources include criterion: they wait for the packages of the tests.

@@ -4,7 +4,7 @@
  * came of them. A producer's id is the time of its creation (µs since 1970, big-endian u64) and 8
  * random bytes; after DEDUPE_AGE it is refused, so the table can forget it. The table is a function
  * of what was recorded: it is rebuilt by replaying a log's EVENTS records, and goes whole into
- * every cut record, so that it survives trimming (docs/formats-log.md has the encoding).
+ * every cut record, so that it survives trimming (docs/formats.md has the encoding).
  *
  * An outcome is recorded when its record is appended, so it may not be durable yet: who answers a
  * repeat waits until log_durable has passed the outcome's offset. */

@@ -1,7 +1,7 @@
 /* log.h - the embedded log: one partition's records, durably ordered, in segment files.
  *
  * A log is a directory that is written by one owner at a time, under a lease whose epoch only ever
- * grows, and read by any number of readers. Payloads are opaque here. docs/formats-log.md has the
+ * grows, and read by any number of readers. Payloads are opaque here. docs/formats.md has the
  * format.
  *
  * A record takes one offset or more; offsets are contiguous from 0. What is appended counts once a

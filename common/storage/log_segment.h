@@ -1,5 +1,5 @@
 /* log_segment.h - segment files: names, headers and records as bytes.
- * Private to the log; docs/formats-log.md is the contract. */
+ * Private to the log; docs/formats.md is the contract. */
 #ifndef WEIR_STORAGE_LOG_SEGMENT_H
 #define WEIR_STORAGE_LOG_SEGMENT_H
 
