@@ -3,7 +3,11 @@
  * The coordinator's alone (a lease row with a term fences a second one). Each function that changes
  * something is one transaction that is durable when it returns OK. All texts are copied on the way
  * in and live in the caller's arena on the way out. Calls block for a disk sync: they are few
- * (definitions, assignments, publishes), never per event. */
+ * (definitions, assignments, publishes), never per event.
+ *
+ * A call that fails has changed nothing, unless it failed with IO or NO_SPACE: then it may have
+ * been done after all, and what is so is what the next calls read. NO_SPACE says what to do.
+ * FENCED: another process has opened the catalog, and this one can change nothing any more. */
 #ifndef WEIR_CATALOG_CATALOG_H
 #define WEIR_CATALOG_CATALOG_H
 
@@ -45,8 +49,10 @@ MUST_CHECK status_t catalog_apply (catalog_t *self, uint64_t based_on, int64_t t
 
 typedef struct catalog_assignment {
     uint32_t partition;
-    uint64_t epoch;   /* 0: never assigned */
-    const char *node; /* "" for nobody */
+    uint64_t epoch;       /* 0: never assigned */
+    const char *node;     /* "" for nobody */
+    uint64_t incarnation; /* the node's when it was assigned … */
+    const char *endpoint; /* … and where it was reached; "" when nobody */
 } catalog_assignment_t;
 
 MUST_CHECK status_t catalog_assignments (catalog_t *self, arena_t *arena,
@@ -88,6 +94,9 @@ MUST_CHECK status_t catalog_put_controls (catalog_t *self, const catalog_control
                                           size_t count, error_t *error);
 MUST_CHECK status_t catalog_controls (catalog_t *self, arena_t *arena, catalog_control_t **rows,
                                       size_t *count, error_t *error);
+/* The cuts of a finished recompute need not be known any more. */
+MUST_CHECK status_t catalog_forget_control (catalog_t *self, const char *log, const char *id,
+                                            error_t *error);
 
 typedef struct catalog_load {
     const char *id;
@@ -156,6 +165,16 @@ typedef struct catalog_manifest {
 /* The current manifest of a log. */
 MUST_CHECK status_t catalog_manifest (catalog_t *self, const char *log, arena_t *arena,
                                       catalog_manifest_t *manifest, error_t *error);
+
+/* Where the partitions of each kept manifest of a log were cut, by number and partition. */
+typedef struct catalog_cut {
+    uint64_t manifest;
+    uint32_t partition;
+    uint64_t cut;
+} catalog_cut_t;
+MUST_CHECK status_t catalog_cuts (catalog_t *self, const char *log, arena_t *arena,
+                                  catalog_cut_t **rows, size_t *count, error_t *error);
+
 /* One transaction: STALE unless the log's current number is `manifest->number` - 1; stores it as
  * current; marks recompute `recompute` published, loads in `visible` visible and in `unloaded`
  * unloaded. */
