@@ -20,7 +20,7 @@ PACKAGES_TEST := libcriterion-dev libmpfr-dev clang-format python3 python3-zmq p
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog wire transport member \
-             intake node coordinator batch-worker speed-worker serving client oracle sim-disk
+             intake node coordinator batch-worker speed-worker serving client command oracle sim-disk
 
 USES_base :=
 USES_expr := base
@@ -42,6 +42,8 @@ USES_batch-worker := member intake batchview storage block timeline feature aggr
 USES_speed-worker := member intake timeline storage block feature aggregate wire base
 USES_serving := member batchview timeline storage block feature aggregate expr wire base
 USES_client := transport wire intake feature base
+# The `weir` command but for its main.c, so that its parts can be tested.
+USES_command := client transport node storage wire intake feature base
 USES_oracle := base
 USES_sim-disk := base
 
@@ -50,6 +52,7 @@ DIR_batch-worker := batch-worker
 DIR_speed-worker := speed-worker
 DIR_serving := serving
 DIR_client := client/lib
+DIR_command := client/cli
 DIR_oracle := tests/oracle
 DIR_sim-disk := tests/sim/disk
 dir_of = $(or $(DIR_$(1)),common/$(1))
@@ -65,12 +68,12 @@ MAIN_weir-coordinator := coordinator/main.c
 MAIN_weir-batch-worker := batch-worker/main.c
 MAIN_weir-speed-worker := speed-worker/main.c
 MAIN_weir-serving := serving/main.c
-MAIN_weir := $(wildcard client/cli/*.c)
+MAIN_weir := client/cli/main.c
 LINK_weir-coordinator := coordinator node
 LINK_weir-batch-worker := batch-worker node
 LINK_weir-speed-worker := speed-worker node
 LINK_weir-serving := serving node
-LINK_weir := client node
+LINK_weir := command
 
 # ---- compiler ----
 CC := gcc
@@ -133,9 +136,11 @@ endef
 # libraries that a unit test needs beside the one it tests
 TEST_USES_storage := sim-disk
 TEST_USES_catalog := sim-disk
+TEST_USES_batch-worker := sim-disk
 
 -include tests/tests.mk
 -include tests/fuzz/fuzz.mk
+-include tests/scenario/scenario.mk
 -include tests/bench/bench.mk
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 

@@ -1,0 +1,172 @@
+"""kill -9 of each program in turn, then SIGSTOP for longer than a lease, under a steady stream: no
+acknowledged event is missing, none counts twice, and what says it is complete is right."""
+import bisect
+import itertools
+import random
+import threading
+import time
+from collections import defaultdict
+
+from cluster import SLOWER, Cluster, expect, expect_equal, now_us, wait_for
+from wire import Client, Producer, Refused, Silent
+
+TIME_LIMIT = 300
+LEASE, AGAIN = 3, 5  # seconds: a lease; until queries are answered again
+
+DEFINITIONS = """
+streams:
+  hits:
+    key: page
+    time: ts
+    fields: {page: int64, number: int64, ts: {type: timestamp, unit: us}}
+views:
+  pages:
+    from: hits
+    features: {n: count(), total: sum(number)}
+"""
+PAGES = list(range(24))
+KEYS = [{"page": p} for p in PAGES]
+
+cluster = Cluster({"hits.yaml": DEFINITIONS}, settings=f"lease: {LEASE}s\n").start()
+speed = [f"tcp://127.0.0.1:{cluster.port + 11 + i}" for i in range(2)]
+numbers = itertools.count(1)
+acked = []  # (positions, {page: (events, sum of their numbers)})
+answers = []  # (events acknowledged before it was asked, result)
+incomplete, ended, failures = [], threading.Event(), []
+
+
+def send_steadily(seed):
+    dice, producer = random.Random(seed), Producer(speed)
+    while not ended.is_set():
+        rows = [[dice.choice(PAGES), next(numbers), now_us() - dice.randrange(10**9)]
+                for _ in range(20)]
+        ack = producer.send("hits", ["page", "number", "ts"], rows, seconds=60 * SLOWER)
+        expect_equal(ack["accepted"], len(rows), ack)
+        events = defaultdict(lambda: (0, 0))
+        for page, number, _ in rows:
+            events[page] = (events[page][0] + 1, events[page][1] + number)
+        acked.append((ack["positions"], events))
+        time.sleep(0.01)
+    producer.close()
+
+
+def query_steadily():
+    client = Client(f"tcp://127.0.0.1:{cluster.port + 1}")
+    while not ended.is_set():
+        known = len(acked)
+        try:
+            results = client.get("pages", KEYS, seconds=2, deadline_ms=300)
+        except (Silent, Refused):
+            continue
+        for result in results:
+            if result["complete"]:
+                answers.append((known, result))
+            else:
+                expect(result["incomplete"] and result["incomplete"][0]["reason"], result)
+                incomplete.append(result)
+        time.sleep(0.01)
+    client.close()
+
+
+def recompute_steadily():
+    """So that something dies in every phase of it. What fails is tried again."""
+    while not ended.is_set():
+        try:
+            cluster.ask_coordinator("recompute", seconds=1)
+        except (Silent, Refused):
+            pass
+        ended.wait(0.5)
+
+
+def guarded(work, *arguments):
+    def body():
+        try:
+            work(*arguments)
+        except BaseException as error:
+            failures.append(error)
+            ended.set()
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    return thread
+
+
+def wait_answered(client, since, what):
+    """Every key, completely, at the latest AGAIN seconds after `since`."""
+
+    def complete():
+        expect(not failures, failures)
+        results = client.get("pages", KEYS, seconds=1, deadline_ms=500)
+        return all(r["complete"] for r in results)
+
+    wait_for(complete, 60, f"queries are answered after {what}")
+    seconds = time.monotonic() - since
+    print(f"{what}: answered again after {seconds:.1f} s")
+    expect(seconds < AGAIN * SLOWER, f"{what}: answered again only after {seconds:.1f} s")
+
+
+def upset(name, pause):
+    """Kills or pauses a node, waits until queries are answered and brings it back."""
+    node, client = cluster[name], cluster.serving()
+    what, before, since = f"{'SIGSTOP' if pause else 'kill -9'} of {name}", len(incomplete), time.monotonic()
+    (node.pause if pause else node.kill)()
+    alone = name.startswith(("speed", "batch"))  # the cluster must do without it
+    if alone:
+        wait_answered(client, since, what)
+    if pause:
+        wait_for(lambda: time.monotonic() > since + LEASE + 2, LEASE + 3, "its lease runs out")
+        node.resume()
+    else:
+        node.start()
+    wait_answered(client, time.monotonic(), f"return of {name}")
+    cluster.wait_ready()
+    client.close()
+    if name.startswith("speed"):
+        expect(len(incomplete) > before, what, "was not noticed by any answer")
+
+
+def check(results):
+    """Each against exactly what was acknowledged below the position that it reports."""
+    history = defaultdict(list)
+    for positions, events in acked:
+        for page, (count, total) in events.items():
+            history[page].append((positions, count, total))
+    ends, sums = {}, {}
+    for page in history:
+        log = next(r["positions"] for _, r in results if r["key"]["page"] == page)
+        [log] = log
+        mine = sorted((positions[log], count, total) for positions, count, total in history[page])
+        ends[page] = [m[0] for m in mine]
+        sums[page] = list(itertools.accumulate(mine, lambda a, b: (b[0], a[1] + b[1], a[2] + b[2])))
+    for known, result in results:
+        page = result["key"]["page"]
+        [position] = result["positions"].values()
+        at = bisect.bisect_right(ends[page], position)
+        wanted = sums[page][at - 1][1:] if at else (0, 0)
+        found = (result["features"]["n"], result["features"]["total"] or 0)
+        expect_equal(found, wanted, f"page {page} at {position}, {result}")
+        least = sum(events[page][0] for _, events in acked[:known] if page in events) if known % 50 == 0 else 0
+        expect(found[0] >= least, f"page {page}: {found[0]} events, but {least} were acknowledged")
+
+
+threads = [guarded(send_steadily, i) for i in range(3)]
+threads += [guarded(query_steadily), guarded(recompute_steadily)]
+try:
+    wait_answered(cluster.serving(), time.monotonic(), "the start")
+    for pause in (False, True):
+        for name in ("speed-worker-1", "speed-worker-2", "serving-1", "coordinator", "batch-worker-1"):
+            upset(name, pause)
+finally:
+    ended.set()
+    for thread in threads:
+        thread.join()
+expect(not failures, failures)
+last = cluster.serving().get("pages", KEYS)
+check(answers + [(len(acked), r) for r in last])
+expect_equal(sum(r["features"]["n"] for r in last), 20 * len(acked), "events at the end")
+expect_equal(sum(r["features"]["total"] for r in last), sum(range(1, next(numbers))), "their sum")
+cluster.recompute()
+expect_equal([r["features"] for r in cluster.serving().get("pages", KEYS)],
+             [r["features"] for r in last], "after a last recompute")
+print(f"{len(acked)} batches, {len(answers)} complete answers, {len(incomplete)} incomplete ones")
+cluster.stop()

@@ -1,0 +1,103 @@
+"""The weir protocol as docs/protocol.md writes it: a client, and a producer of events."""
+import os
+import time
+
+import msgpack
+import zmq
+
+
+class Refused(Exception):
+    """The node answered with an error."""
+
+    def __init__(self, body):
+        super().__init__(f"{body['status']}: {body['text']}")
+        self.status, self.text = body["status"], body["text"]
+
+
+class Silent(Exception):
+    """No answer within the time given."""
+
+
+class Client:
+    """A socket to one node, for one thread. After silence it connects anew."""
+
+    def __init__(self, endpoint):
+        self.endpoint, self.id, self.socket = endpoint, 0, None
+        self.context = zmq.Context.instance()
+
+    def close(self):
+        if self.socket is not None:
+            self.socket.close(0)
+            self.socket = None
+
+    def send_bytes(self, data):
+        if self.socket is None:
+            self.socket = self.context.socket(zmq.DEALER)
+            self.socket.linger = 0
+            self.socket.reconnect_ivl = 20
+            self.socket.connect(self.endpoint)
+        self.socket.send(data)
+
+    def receive(self, seconds):
+        """The next message of the node, decoded."""
+        if not self.socket.poll(int(max(seconds, 0) * 1000)):
+            raise Silent(f"no answer from {self.endpoint}")
+        return msgpack.unpackb(self.socket.recv_multipart()[-1])
+
+    def ask(self, kind, body=None, seconds=10):
+        self.id += 1
+        self.send_bytes(msgpack.packb(["weir", 1, kind, self.id, body or {}]))
+        deadline = time.monotonic() + seconds
+        try:
+            while True:
+                _, _, kind_found, id_found, reply = self.receive(deadline - time.monotonic())
+                if id_found == self.id:
+                    break
+        except Silent:
+            self.close()
+            raise Silent(f"no answer to {kind} from {self.endpoint} within {seconds:g} s") from None
+        if kind_found == "error":
+            raise Refused(reply)
+        return reply
+
+    def get(self, view, keys, seconds=10, **more):
+        """The results of a query, each with its values by name as "features"."""
+        reply = self.ask("get", {"view": view, "keys": keys, **more}, seconds)
+        for result in reply["results"]:
+            result["features"] = dict(zip(reply["features"], result["values"]))
+        return reply["results"]
+
+
+class Producer:
+    """Sends batches in order, each again and again to one speed worker after the other until it is
+    acknowledged."""
+
+    def __init__(self, endpoints):
+        self.id = (time.time_ns() // 1000).to_bytes(8, "big") + os.urandom(8)
+        self.clients = [Client(endpoint) for endpoint in endpoints]
+        self.sequence, self.retries, self.next = 0, 0, 0
+
+    def send(self, stream, columns, rows, seconds=30, patience=1.0):
+        self.sequence += 1
+        body = {"stream": stream, "producer": self.id, "sequence": self.sequence,
+                "columns": columns, "rows": rows}
+        deadline = time.monotonic() + seconds
+        while True:
+            client = self.clients[self.next % len(self.clients)]
+            try:
+                return client.ask("send", body, patience)
+            except Silent as error:
+                last = error
+            except Refused as error:
+                if error.status not in ("busy", "unavailable", "timeout", "fenced", "stale"):
+                    raise
+                last = error
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not acknowledged within {seconds:g} s: {last}")
+            self.next += 1
+            self.retries += 1
+            time.sleep(0.02)
+
+    def close(self):
+        for client in self.clients:
+            client.close()
