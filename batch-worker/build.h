@@ -1,0 +1,58 @@
+/* build.h - the steps of a build, which share what is here: compact the log, merge runs, write
+ * views. */
+#ifndef WEIR_BATCH_WORKER_BUILD_H
+#define WEIR_BATCH_WORKER_BUILD_H
+
+#include "batch-worker/task.h"
+#include "storage/merge.h"
+
+enum {
+    RUNS_MAX = 8,           /* of a partition; more are merged */
+    SOURCE_BYTES = 8 << 20, /* memory that an open cursor may take: two blocks, unpacked */
+    FAN_IN_MAX = 64,        /* runs merged at once */
+};
+
+typedef struct build {
+    task_t *task;
+    const build_order_t *order;
+    fs_t *fs;
+    const stream_t *stream;
+    run_schema_t schema; /* of what is written, and of what may be read */
+    uint32_t runs_written;
+    task_runs_t runs; /* the partition's, as they become */
+} build_t;
+
+/* The next run's path. */
+const char *build_run_path (build_t *self);
+/* A run that was written becomes one of the partition's. */
+void build_add_run (build_t *self, const char *path, const run_info_t *info);
+
+/* Is the offset one of the unloaded loads'? */
+bool build_excludes (const build_order_t *order, uint64_t offset);
+
+/* Opens a run of this partition. The error names the file. */
+MUST_CHECK status_t build_open_run (build_t *self, const task_run_t *item, run_t **run,
+                                    error_t *error);
+
+/* Some runs as one stream of rows in order, excluded ones left out. */
+typedef struct run_sources {
+    size_t count;
+    run_t **runs;
+    run_cursor_t **cursors;
+    merge_t *merge;
+} run_sources_t;
+
+/* `wanted` as in block_decode. Release it also after an error. */
+MUST_CHECK status_t run_sources_open (build_t *build, const task_run_t *items, size_t count,
+                                      const uint64_t *wanted, run_sources_t *sources,
+                                      error_t *error);
+void run_sources_release (run_sources_t *self);
+
+/* The log [from, cut) as sorted runs. */
+MUST_CHECK status_t build_compact (build_t *self, error_t *error);
+/* Merges small runs until there are at most RUNS_MAX. */
+MUST_CHECK status_t build_merge (build_t *self, error_t *error);
+/* One file for every view of the log. */
+MUST_CHECK status_t build_views (build_t *self, error_t *error);
+
+#endif

@@ -1,0 +1,175 @@
+/* build_runs.c - runs of a partition: opened and checked, read as one, merged into fewer. */
+#include "batch-worker/build.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+enum { MERGE_ARENA_CHUNK = 1 << 20 };
+
+static status_t check_run (const build_t *self, const run_t *run, error_t *error)
+{
+    const run_schema_t *found = &run_info (run)->schema;
+    const run_schema_t *expected = &self->schema;
+    if (!text_equal (found->log, expected->log) || found->partition != expected->partition ||
+        found->partitions != expected->partitions)
+        return error_set (error, STATUS_CORRUPT, "it is of " TEXT_FORMAT ", partition %u of %u",
+                          TEXT_ARGS (found->log), found->partition, found->partitions);
+    bool same = found->fingerprint == expected->fingerprint && found->columns == expected->columns;
+    for (size_t i = 0; same && i < found->columns; i++)
+        same = found->types[i] == expected->types[i];
+    if (!same)
+        return error_set (error, STATUS_CORRUPT, "its rows are of another definition of %s",
+                          self->stream->name);
+    return STATUS_OK;
+}
+
+status_t build_open_run (build_t *self, const task_run_t *item, run_t **run, error_t *error)
+{
+    run_options_t options = { .offset_override = item->offset };
+    status_t status = run_open (self->fs, item->path, &options, run, error);
+    if (status != STATUS_OK)
+        return status;
+    status = check_run (self, *run, error);
+    if (status != STATUS_OK) {
+        run_destroy (run);
+        return error_prefix (error, "run %s", item->path);
+    }
+    return STATUS_OK;
+}
+
+/* ---- as one ---- */
+
+static bool is_kept (void *arg, size_t source, uint64_t offset)
+{
+    (void)source;
+    return !build_excludes (arg, offset);
+}
+
+status_t run_sources_open (build_t *build, const task_run_t *items, size_t count,
+                           const uint64_t *wanted, run_sources_t *sources, error_t *error)
+{
+    *sources = (run_sources_t){ .count = count };
+    sources->runs = mem_zero (count, sizeof (run_t *));
+    sources->cursors = mem_zero (count, sizeof (run_cursor_t *));
+    merge_source_t *inputs = mem_zero (count, sizeof *inputs);
+    status_t status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        status = build_open_run (build, &items[i], &sources->runs[i], error);
+        if (status != STATUS_OK)
+            break;
+        sources->cursors[i] = run_cursor_new (sources->runs[i], wanted);
+        inputs[i] = merge_run (sources->cursors[i]);
+    }
+    merge_options_t options = { .keep = build->order->excluded_count > 0 ? is_kept : NULL,
+                                .arg = &build->task->build };
+    if (status == STATUS_OK)
+        status = merge_new (inputs, count, &options, &sources->merge, error);
+    mem_free (inputs);
+    return status;
+}
+
+void run_sources_release (run_sources_t *self)
+{
+    merge_destroy (&self->merge);
+    for (size_t i = 0; i < self->count; i++) {
+        run_cursor_destroy (&self->cursors[i]);
+        run_destroy (&self->runs[i]);
+    }
+    mem_free (self->cursors);
+    mem_free (self->runs);
+    *self = (run_sources_t){ .count = 0 };
+}
+
+/* ---- merging ---- */
+
+static status_t copy_rows (build_t *self, run_sources_t *sources, run_writer_t *writer,
+                           error_t *error)
+{
+    arena_t *arena = arena_new (MERGE_ARENA_CHUNK);
+    status_t status = STATUS_OK;
+    while (status == STATUS_OK) {
+        batch_t batch;
+        bool key_ends;
+        arena_reset (arena);
+        status = merge_next_key (sources->merge, arena, &batch, &key_ends, error);
+        if (status == STATUS_OK)
+            status = run_writer_add (writer, &batch, 0, batch.rows, error);
+        if (status == STATUS_OK)
+            status = task_go_on (self->task, error);
+    }
+    arena_destroy (&arena);
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+static status_t merge_into (build_t *self, run_sources_t *sources, const char *path,
+                            run_info_t *info, error_t *error)
+{
+    run_writer_t *writer;
+    status_t status = run_writer_new (self->fs, path, &self->schema, &writer, error);
+    if (status != STATUS_OK)
+        return status;
+    status = copy_rows (self, sources, writer, error);
+    if (status == STATUS_OK)
+        status = run_writer_finish (writer, info, error);
+    run_writer_destroy (&writer);
+    return status;
+}
+
+/* The first `count` runs become one, at the end of the list. */
+static status_t merge_first (build_t *self, size_t count, error_t *error)
+{
+    run_sources_t sources;
+    run_info_t info;
+    const char *path = build_run_path (self);
+    status_t status = run_sources_open (self, self->runs.items, count, NULL, &sources, error);
+    if (status == STATUS_OK)
+        status = merge_into (self, &sources, path, &info, error);
+    run_sources_release (&sources);
+    if (status != STATUS_OK)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        task_forget (self->task, self->runs.items[i].path); /* if this task wrote it */
+    self->runs.count -= count;
+    memmove (self->runs.items, self->runs.items + count,
+             self->runs.count * sizeof *self->runs.items);
+    build_add_run (self, path, &info);
+    return STATUS_OK;
+}
+
+static int compare_sizes (const void *a, const void *b)
+{
+    const task_run_t *x = a;
+    const task_run_t *y = b;
+    if (x->size != y->size)
+        return x->size < y->size ? -1 : 1;
+    return strcmp (x->path, y->path);
+}
+
+/* How many of the runs, smallest first, are merged next: enough of them, and those that are not
+ * larger than all before them together, so that a row is rewritten a logarithmic number of times.
+ */
+static size_t merge_width (const build_t *self)
+{
+    const task_runs_t *runs = &self->runs;
+    size_t least = runs->count - RUNS_MAX + 1;
+    uint64_t fits = self->task->setting.memory_limit / SOURCE_BYTES;
+    size_t most = fits < 2 ? 2 : fits > FAN_IN_MAX ? FAN_IN_MAX : (size_t)fits;
+    uint64_t sum = 0;
+    size_t width = 0;
+    while (width < runs->count && width < most && (width < least || runs->items[width].size <= sum))
+        sum += runs->items[width++].size;
+    return width;
+}
+
+status_t build_merge (build_t *self, error_t *error)
+{
+    while (self->runs.count > RUNS_MAX) {
+        qsort (self->runs.items, self->runs.count, sizeof *self->runs.items, compare_sizes);
+        status_t status = merge_first (self, merge_width (self), error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}

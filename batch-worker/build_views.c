@@ -1,0 +1,258 @@
+/* build_views.c - all rows of a partition, in order, through the plans of all its log's views. */
+#include "batch-worker/build.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "batchview/batchview.h"
+#include "intake/logged.h"
+
+#include <inttypes.h>
+
+enum { ROWS_CHUNK = 1 << 20, PROJECT_CHUNK = 1 << 20 };
+
+typedef struct view_output {
+    const plan_t *plan;
+    const char *path;
+    batchview_writer_t *writer;
+} view_output_t;
+
+typedef struct views {
+    build_t *build;
+    view_output_t *outputs;
+    size_t count;
+    uint64_t wanted[BLOCK_WANTED_WORDS];
+    int64_t latest;     /* covered event time, at most the clock */
+    arena_t *projected; /* of one chunk */
+} views_t;
+
+/* ---- the latest event ---- */
+
+static bool has_excluded (const build_order_t *order, const run_info_t *info)
+{
+    for (size_t i = 0; i < order->excluded_count; i++)
+        if (order->excluded[i] >= info->min_offset && order->excluded[i] <= info->max_offset)
+            return true;
+    return false;
+}
+
+static status_t scan_times (views_t *self, const run_t *run, error_t *error)
+{
+    static const uint64_t none[BLOCK_WANTED_WORDS];
+    const build_order_t *order = self->build->order;
+    run_cursor_t *cursor = run_cursor_new (run, none);
+    status_t status = STATUS_OK;
+    while (status == STATUS_OK) {
+        batch_t batch;
+        status = run_cursor_next (cursor, &batch, error);
+        for (size_t r = 0; status == STATUS_OK && r < batch.rows; r++)
+            if (batch.event_time[r] <= order->clock && batch.event_time[r] > self->latest &&
+                !build_excludes (order, batch.offset[r]))
+                self->latest = batch.event_time[r];
+        if (status == STATUS_OK)
+            status = task_go_on (self->build->task, error);
+    }
+    run_cursor_destroy (&cursor);
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+/* The footers of runs say it, unless the latest row of one is not covered. */
+static status_t find_latest (views_t *self, error_t *error)
+{
+    const task_runs_t *runs = &self->build->runs;
+    self->latest = INT64_MIN;
+    for (size_t i = 0; i < runs->count; i++) {
+        run_t *run;
+        status_t status = build_open_run (self->build, &runs->items[i], &run, error);
+        if (status != STATUS_OK)
+            return status;
+        const run_info_t *info = run_info (run);
+        bool told =
+            info->max_time <= self->build->order->clock && !has_excluded (self->build->order, info);
+        if (!told)
+            status = scan_times (self, run, error);
+        else if (info->rows > 0 && info->max_time > self->latest)
+            self->latest = info->max_time;
+        run_destroy (&run);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+/* ---- the files ---- */
+
+static status_t open_view (views_t *self, const plan_t *plan, const char *dir, error_t *error)
+{
+    task_t *task = self->build->task;
+    const build_order_t *order = self->build->order;
+    view_output_t *output = &self->outputs[self->count++];
+    output->plan = plan;
+    output->path = task_format (task, "%s/%" PRIu64 "-%" PRIu64 "-%s.view", dir, task->id,
+                                task->attempt, plan->view);
+    batchview_info_t info = { .version = plan->version,
+                              .plan_hash = plan->hash,
+                              .partition = order->partition,
+                              .partitions = task->setting.partitions,
+                              .cut = order->cut,
+                              .clock_at_cut = order->clock,
+                              .latest = self->latest };
+    size_t size = strlen (plan->view);
+    CHECK (size < sizeof info.view);
+    memcpy (info.view, plan->view, size);
+    for (size_t c = 0; c < plan->columns; c++)
+        if (plan->columns_used[c / 64] >> c % 64 & 1)
+            block_want (self->wanted, c);
+    status_t status =
+        batchview_writer_new (self->build->fs, output->path, plan, &info, &output->writer, error);
+    return status == STATUS_OK ? status : error_prefix (error, "batch view %s", output->path);
+}
+
+static status_t open_views (views_t *self, error_t *error)
+{
+    const build_t *build = self->build;
+    const model_t *model = build->task->model;
+    const char *log_name = build->stream->log_name;
+    const char *dir = logged_dir (build->task->arena, "views", log_name, build->order->partition);
+    status_t status = fs_make_dir (build->fs, dir, error);
+    for (size_t i = 0; status == STATUS_OK && i < model->plans_count; i++)
+        if (strcmp (model->plans[i]->log_name, log_name) == 0)
+            status = open_view (self, model->plans[i], dir, error);
+    return status;
+}
+
+static status_t finish_view (views_t *self, view_output_t *output, error_t *error)
+{
+    task_t *task = self->build->task;
+    uint64_t size;
+    status_t status = batchview_writer_finish (output->writer, &size, error);
+    if (status != STATUS_OK)
+        return error_prefix (error, "batch view %s", output->path);
+    task_wrote (task, output->path);
+    task->views[task->views_count++] =
+        (task_view_t){ .plan = output->plan, .path = output->path, .size = size };
+    return STATUS_OK;
+}
+
+static status_t finish_views (views_t *self, error_t *error)
+{
+    const build_t *build = self->build;
+    task_t *task = build->task;
+    task->views = arena_zero (task->arena, self->count, sizeof *task->views);
+    for (size_t i = 0; i < self->count; i++) {
+        status_t status = finish_view (self, &self->outputs[i], error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return fs_sync_dir (
+        build->fs,
+        logged_dir (task->arena, "views", build->stream->log_name, build->order->partition), error);
+}
+
+/* ---- rows ---- */
+
+/* The rows of one key after the other; a key may go on with the next chunk. */
+static status_t add_keys (view_output_t *output, const projection_t *rows, error_t *error)
+{
+    size_t from = 0;
+    while (from < rows->rows) {
+        size_t to = from + 1;
+        while (to < rows->rows && text_equal (rows->key[to], rows->key[from]))
+            to++;
+        status_t status = batchview_writer_add (output->writer, rows, from, to, error);
+        if (status != STATUS_OK)
+            return error_prefix (error, "batch view %s", output->path);
+        from = to;
+    }
+    return STATUS_OK;
+}
+
+static status_t add_rows (views_t *self, const batch_t *batch, error_t *error)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        arena_reset (self->projected);
+        projection_t rows = plan_project (self->outputs[i].plan, batch, self->projected);
+        status_t status = add_keys (&self->outputs[i], &rows, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    self->build->task->rows += batch->rows;
+    task_progress (self->build->task, batch->rows);
+    return task_go_on (self->build->task, error);
+}
+
+/* One run that nothing is left out of is read a block at a time. */
+static status_t add_blocks (views_t *self, run_cursor_t *cursor, error_t *error)
+{
+    for (;;) {
+        batch_t batch;
+        status_t status = run_cursor_next (cursor, &batch, error);
+        if (status == STATUS_END)
+            return STATUS_OK;
+        if (status == STATUS_OK)
+            status = add_rows (self, &batch, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+}
+
+static status_t add_merged (views_t *self, merge_t *merge, error_t *error)
+{
+    arena_t *arena = arena_new (ROWS_CHUNK);
+    status_t status = STATUS_OK;
+    while (status == STATUS_OK) {
+        batch_t batch;
+        bool key_ends;
+        arena_reset (arena);
+        status = merge_next_key (merge, arena, &batch, &key_ends, error);
+        if (status == STATUS_OK)
+            status = add_rows (self, &batch, error);
+    }
+    arena_destroy (&arena);
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+static status_t add_single (views_t *self, error_t *error)
+{
+    run_t *run;
+    status_t status = build_open_run (self->build, &self->build->runs.items[0], &run, error);
+    if (status != STATUS_OK)
+        return status;
+    run_cursor_t *cursor = run_cursor_new (run, self->wanted);
+    status = add_blocks (self, cursor, error);
+    run_cursor_destroy (&cursor);
+    run_destroy (&run);
+    return status;
+}
+
+static status_t add_all (views_t *self, error_t *error)
+{
+    const task_runs_t *runs = &self->build->runs;
+    if (runs->count == 1 && self->build->order->excluded_count == 0)
+        return add_single (self, error);
+    run_sources_t sources;
+    status_t status =
+        run_sources_open (self->build, runs->items, runs->count, self->wanted, &sources, error);
+    if (status == STATUS_OK)
+        status = add_merged (self, sources.merge, error);
+    run_sources_release (&sources);
+    return status;
+}
+
+status_t build_views (build_t *build, error_t *error)
+{
+    views_t self = { .build = build };
+    self.outputs = mem_zero (build->task->model->plans_count, sizeof *self.outputs);
+    self.projected = arena_new (PROJECT_CHUNK);
+    status_t status = find_latest (&self, error);
+    if (status == STATUS_OK)
+        status = open_views (&self, error);
+    if (status == STATUS_OK)
+        status = add_all (&self, error);
+    if (status == STATUS_OK)
+        status = finish_views (&self, error);
+    for (size_t i = 0; i < self.count; i++)
+        batchview_writer_destroy (&self.outputs[i].writer);
+    arena_destroy (&self.projected);
+    mem_free (self.outputs);
+    return status;
+}

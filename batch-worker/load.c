@@ -1,0 +1,384 @@
+/* load.c - a file becomes sorted runs, a few for every partition that it has rows of. */
+#include "batch-worker/sorter.h"
+#include "batch-worker/task.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "intake/logged.h"
+
+#include <inttypes.h>
+
+enum {
+    CHUNK_SIZE = 1 << 20,     /* bytes read at once */
+    TABLE_ROWS = 4096,        /* rows converted at once */
+    TEXT_CHUNK = 1 << 20,     /* bytes of an arena's chunk */
+    REJECTS_BUFFER = 1 << 18, /* bytes of rejects written at once */
+};
+
+/* Rows that were refused, as they were, for the user to mend and load again. */
+typedef struct rejects {
+    const char *path; /* of this attempt, until it is whole; NULL before the first */
+    file_t *file;
+    uint64_t at;
+    buf_t buffer;
+} rejects_t;
+
+typedef struct load {
+    task_t *task;
+    fs_t *fs;
+    const stream_t *stream;
+    file_t *file;
+    text_reader_t *reader;
+    arena_t *scratch;  /* of one table */
+    arena_t *strings;  /* of the rows that are gathered */
+    sorter_t *sorters; /* per partition */
+    uint64_t gathered; /* rows */
+    uint32_t *spills;  /* runs per partition so far */
+    rejects_t rejects;
+} load_t;
+
+/* ---- runs ---- */
+
+static status_t write_partition (load_t *self, uint32_t partition, error_t *error)
+{
+    task_t *task = self->task;
+    sorter_t *sorter = &self->sorters[partition];
+    char *dir = logged_dir (task->arena, "history", self->stream->log_name, partition);
+    const char *path = task_format (task, "%s/%" PRIu64 "-%" PRIu64 "-load-%u.run", dir, task->id,
+                                    task->attempt, self->spills[partition]++);
+    run_schema_t schema = { .log = text_of (self->stream->log_name),
+                            .fingerprint = self->stream->fingerprint,
+                            .partition = partition,
+                            .partitions = task->setting.partitions,
+                            .types = stream_types (self->stream, self->scratch),
+                            .columns = self->stream->fields_count };
+    run_info_t info;
+    status_t status = fs_make_dir (self->fs, dir, error);
+    if (status == STATUS_OK)
+        status = sorter_write (sorter, self->fs, path, &schema, &info, error);
+    if (status != STATUS_OK)
+        return status;
+    sorter_clear (sorter);
+    task_wrote (task, path);
+    task_run_t run = { .path = path,
+                       .size = info.size,
+                       .rows = info.rows,
+                       .offset = RUN_OFFSET_AS_WRITTEN,
+                       .partition = partition };
+    task_runs_add (&task->runs, &run);
+    return STATUS_OK;
+}
+
+static status_t spill (load_t *self, error_t *error)
+{
+    for (uint32_t p = 0; p < self->task->setting.partitions; p++) {
+        if (self->sorters[p].rows.rows == 0)
+            continue;
+        status_t status = task_go_on (self->task, error);
+        if (status == STATUS_OK)
+            status = write_partition (self, p, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    self->gathered = 0;
+    arena_destroy (&self->strings);
+    self->strings = arena_new (TEXT_CHUNK);
+    return STATUS_OK;
+}
+
+/* ---- rejects ---- */
+
+static status_t rejects_flush (load_t *self, error_t *error)
+{
+    rejects_t *rejects = &self->rejects;
+    status_t status = fs_write (self->fs, rejects->file, rejects->at, rejects->buffer.data,
+                                rejects->buffer.size, error);
+    rejects->at += rejects->buffer.size;
+    buf_clear (&rejects->buffer);
+    return status;
+}
+
+static status_t rejects_line (load_t *self, text_t line, error_t *error)
+{
+    buf_t *buffer = &self->rejects.buffer;
+    buf_put (buffer, line.data, line.size);
+    buf_put_u8 (buffer, '\n');
+    CHECK (!buffer->bad);
+    return buffer->size < REJECTS_BUFFER ? STATUS_OK : rejects_flush (self, error);
+}
+
+static status_t rejects_open (load_t *self, error_t *error)
+{
+    task_t *task = self->task;
+    const char *path =
+        task_format (task, "incoming/%" PRIu64 "-%" PRIu64 ".rejects.tmp", task->id, task->attempt);
+    status_t status = fs_make_dir (self->fs, "incoming", error);
+    if (status == STATUS_OK)
+        status = fs_open (self->fs, path, FS_CREATE, &self->rejects.file, error);
+    if (status != STATUS_OK)
+        return status;
+    self->rejects.path = path;
+    task_wrote (task, path);
+    return task->load.format == FORMAT_CSV
+               ? rejects_line (self, text_reader_header (self->reader), error)
+               : STATUS_OK;
+}
+
+/* The attempts of a load refuse the same rows, so that the last one to rename does no harm. */
+static status_t rejects_close (load_t *self, error_t *error)
+{
+    if (self->rejects.path == NULL)
+        return STATUS_OK;
+    const char *path = task_format (self->task, "incoming/%s.rejects", self->task->load.id);
+    status_t status = rejects_flush (self, error);
+    if (status == STATUS_OK)
+        status = fs_sync (self->fs, self->rejects.file, error);
+    fs_close (self->fs, &self->rejects.file);
+    if (status == STATUS_OK)
+        status = fs_rename (self->fs, self->rejects.path, path, error);
+    if (status == STATUS_OK)
+        status = fs_sync_dir (self->fs, "incoming", error);
+    self->task->rejects = path;
+    return status;
+}
+
+/* A row that is not taken: the end of the load, or one for the rejects. */
+static status_t refuse (load_t *self, text_t record, const char *reason, error_t *error)
+{
+    if (!self->task->load.skip)
+        return error_set (error, STATUS_INVALID, "%s", reason);
+    self->task->refused++;
+    status_t status = STATUS_OK;
+    if (self->rejects.path == NULL)
+        status = rejects_open (self, error);
+    return status == STATUS_OK ? rejects_line (self, record, error) : status;
+}
+
+/* ---- rows ---- */
+
+static status_t refuse_rows (load_t *self, const intake_result_t *result, uint64_t first_row,
+                             error_t *error)
+{
+    for (size_t i = 0; i < result->refused_count; i++) {
+        const refused_row_t *row = &result->refused[i];
+        error_t reason;
+        (void)error_set (&reason, STATUS_INVALID, "row %" PRIu64 ", %s", first_row + row->row,
+                         row->reason);
+        status_t status =
+            refuse (self, text_reader_record (self->reader, row->row), reason.text, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static void keep_strings (load_t *self, batch_t *batch)
+{
+    for (size_t r = 0; r < batch->rows; r++)
+        batch->key[r] = arena_text (self->strings, batch->key[r]);
+    for (size_t c = 0; c < batch->columns; c++) {
+        column_t *column = &batch->column[c];
+        for (size_t r = 0; column->type == TYPE_STRING && r < batch->rows; r++)
+            if (column->valid[r])
+                column->s[r] = arena_text (self->strings, column->s[r]);
+    }
+}
+
+/* Rows are numbered in the file from 0, those that were refused too. */
+static status_t number_rows (const intake_result_t *result, uint64_t first_row, error_t *error)
+{
+    for (size_t r = 0; r < result->batch.rows; r++) {
+        uint64_t row = first_row - 1 + result->raw_row[r];
+        if (row > UINT32_MAX)
+            return error_set (error, STATUS_TOO_LARGE, "a file may have up to %" PRIu32 " rows",
+                              UINT32_MAX);
+        result->batch.row[r] = (uint32_t)row;
+    }
+    return STATUS_OK;
+}
+
+static status_t gather (load_t *self, batch_t *batch, error_t *error)
+{
+    uint32_t partitions = self->task->setting.partitions;
+    keep_strings (self, batch);
+    for (size_t r = 0; r < batch->rows; r++)
+        sorter_add (&self->sorters[key_partition (key_hash (batch->key[r]), partitions)], batch, r);
+    self->gathered += batch->rows;
+    self->task->rows += batch->rows;
+    uint64_t bytes =
+        self->gathered * sorter_row_bytes (&self->sorters[0]) + arena_held (self->strings);
+    return bytes < self->task->setting.memory_limit / 2 ? STATUS_OK : spill (self, error);
+}
+
+static status_t map_header (load_t *self, const text_t *columns, size_t count, int32_t *map,
+                            error_t *error)
+{
+    const load_order_t *order = &self->task->load;
+    if (order->format == FORMAT_CSV)
+        return intake_map_columns (self->stream, columns, count, order->ingest_time, map, error);
+    intake_map_names (self->stream, columns, count, order->ingest_time, map);
+    return STATUS_OK;
+}
+
+static status_t take_table (load_t *self, const raw_table_t *table, uint64_t first_row,
+                            error_t *error)
+{
+    const load_order_t *order = &self->task->load;
+    int32_t *map = arena_zero (self->scratch, table->columns_count, sizeof *map);
+    status_t status = map_header (self, table->columns, table->columns_count, map, error);
+    if (status != STATUS_OK)
+        return status;
+    intake_rules_t rules = { .now = order->clock,
+                             .max_ahead = self->task->setting.max_ahead,
+                             .ingest_column = order->ingest_time,
+                             .ingest_is_event_time = order->ingest_time.size == 0 };
+    intake_result_t result;
+    intake_convert (self->stream, table, map, &rules, self->scratch, &result);
+    status = refuse_rows (self, &result, first_row, error);
+    if (status == STATUS_OK)
+        status = number_rows (&result, first_row, error);
+    return status == STATUS_OK ? gather (self, &result.batch, error) : status;
+}
+
+static status_t take_tables (load_t *self, bool *any, error_t *error)
+{
+    raw_table_t table;
+    uint64_t first_row;
+    *any = false;
+    while (text_reader_table (self->reader, &table, &first_row)) {
+        status_t status = take_table (self, &table, first_row, error);
+        if (status == STATUS_OK)
+            status = task_go_on (self->task, error);
+        if (status != STATUS_OK)
+            return status;
+        text_reader_next (self->reader);
+        arena_reset (self->scratch);
+        *any = true;
+    }
+    return STATUS_OK;
+}
+
+/* ---- the file ---- */
+
+/* Feeds bytes, or the end; *more: call it again at the end of the file. */
+static status_t feed (load_t *self, const void *data, size_t size, size_t *taken, bool *more,
+                      error_t *error)
+{
+    uint64_t bad_row;
+    error_t problem;
+    status_t fed = text_reader_feed (self->reader, data, size, taken, &bad_row, &problem);
+    if (fed != STATUS_OK && bad_row == 0)
+        return error_set (error, fed, "%s", problem.text);
+    /* the bad record's text goes with the next feed, and the rows before it come first */
+    status_t status = take_tables (self, more, error);
+    if (status == STATUS_OK && fed != STATUS_OK) {
+        *more = true;
+        status = refuse (self, text_reader_bad (self->reader), problem.text, error);
+    }
+    return status;
+}
+
+static status_t feed_chunk (load_t *self, const char *data, size_t size, error_t *error)
+{
+    size_t at = 0;
+    bool more = size == 0;
+    status_t status = STATUS_OK;
+    while (status == STATUS_OK && (at < size || more)) {
+        size_t taken;
+        bool again;
+        status = feed (self, data + at, size - at, &taken, &again, error);
+        at += taken;
+        more = size == 0 && again;
+    }
+    return status;
+}
+
+/* A header that is wrong is so without rows too. */
+static status_t check_header (load_t *self, error_t *error)
+{
+    const text_t *columns;
+    size_t count;
+    int32_t map[TEXT_COLUMNS_MAX];
+    if (self->task->load.format != FORMAT_CSV ||
+        !text_reader_columns (self->reader, &columns, &count))
+        return STATUS_OK;
+    return map_header (self, columns, count, map, error);
+}
+
+static status_t read_file (load_t *self, error_t *error)
+{
+    char *chunk = mem_alloc (CHUNK_SIZE);
+    uint64_t at = 0;
+    size_t got = CHUNK_SIZE;
+    status_t status = STATUS_OK;
+    while (status == STATUS_OK && got > 0) {
+        status = fs_read (self->fs, self->file, at, chunk, CHUNK_SIZE, &got, error);
+        at += got;
+        if (status == STATUS_OK)
+            status = feed_chunk (self, chunk, got, error);
+        task_progress (self->task, got);
+    }
+    mem_free (chunk);
+    if (status == STATUS_OK)
+        status = check_header (self, error);
+    if (status == STATUS_OK)
+        status = spill (self, error);
+    return status == STATUS_OK ? rejects_close (self, error) : status;
+}
+
+static status_t open_file (load_t *self, error_t *error)
+{
+    task_t *task = self->task;
+    uint64_t size;
+    self->stream = definitions_stream (task->model->definitions, task->load.stream);
+    if (self->stream == NULL)
+        return error_set (error, STATUS_NOT_FOUND, "there is no stream '" TEXT_FORMAT "'",
+                          TEXT_ARGS (task->load.stream));
+    status_t status = fs_open (self->fs, task->load.path, FS_READ, &self->file, error);
+    if (status == STATUS_OK)
+        status = fs_size (self->fs, self->file, &size, error);
+    if (status == STATUS_OK)
+        atomic_store (&task->total, size);
+    return status;
+}
+
+static void prepare (load_t *self)
+{
+    uint32_t partitions = self->task->setting.partitions;
+    type_t *types = stream_types (self->stream, self->strings);
+    self->sorters = mem_zero (partitions, sizeof *self->sorters);
+    self->spills = mem_zero (partitions, sizeof *self->spills);
+    for (uint32_t p = 0; p < partitions; p++)
+        sorter_init (&self->sorters[p], types, self->stream->fields_count);
+    self->reader = text_reader_new (self->task->load.format, TABLE_ROWS);
+    buf_init (&self->rejects.buffer, REJECTS_BUFFER + 2 * TEXT_LINE_MAX);
+}
+
+static void release (load_t *self)
+{
+    for (uint32_t p = 0; self->sorters != NULL && p < self->task->setting.partitions; p++)
+        sorter_release (&self->sorters[p]);
+    mem_free (self->sorters);
+    mem_free (self->spills);
+    text_reader_destroy (&self->reader);
+    buf_release (&self->rejects.buffer);
+    fs_close (self->fs, &self->rejects.file);
+    fs_close (self->fs, &self->file);
+    arena_destroy (&self->scratch);
+    arena_destroy (&self->strings);
+}
+
+status_t task_load (task_t *task, error_t *error)
+{
+    load_t self = { .task = task,
+                    .fs = task->setting.fs,
+                    .scratch = arena_new (TEXT_CHUNK),
+                    .strings = arena_new (TEXT_CHUNK) };
+    status_t status = open_file (&self, error);
+    if (status == STATUS_OK) {
+        prepare (&self);
+        status = read_file (&self, error);
+    }
+    release (&self);
+    return status;
+}

@@ -1,0 +1,33 @@
+#include "batch-worker/core.h"
+#include "node/node.h"
+
+enum { TASKS_AT_ONCE = 2 };
+
+NODE_CORE (batch);
+
+static status_t make (const node_t *node, void **core, error_t *error)
+{
+    (void)error; /* nothing here can fail */
+    batch_options_t options = { .node = node->name,
+                                .cluster = node->cluster,
+                                .cluster_id = node->cluster_id,
+                                .partitions = node->project->partitions,
+                                .coordinator = node->coordinator,
+                                .max_ahead = node->project->max_ahead,
+                                .memory_limit = node->project->batch_memory / TASKS_AT_ONCE,
+                                .tasks_max = TASKS_AT_ONCE };
+    *core = batch_core_new (node->env, &options);
+    return STATUS_OK;
+}
+
+int main (int argc, char **argv)
+{
+    static const node_program_t program = {
+        .kind = NODE_BATCH_WORKER,
+        .purpose = "Runs the tasks of a weir cluster: loads files and builds batch views.",
+        .core = &batch_node_core,
+        .make = make,
+        .threads = TASKS_AT_ONCE,
+    };
+    return node_main (&program, argc, argv);
+}

@@ -1,0 +1,320 @@
+#include "batch-worker/task.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "storage/run.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TASK_MAGIC = 0x5441534b, TASK_CHUNK = 1 << 12 };
+
+/* ---- runs ---- */
+
+void task_runs_add (task_runs_t *self, const task_run_t *run)
+{
+    if (self->count == self->capacity) {
+        self->capacity = self->capacity > 0 ? 2 * self->capacity : 8;
+        self->items = mem_resize (self->items, self->capacity, sizeof *self->items);
+    }
+    self->items[self->count++] = *run;
+}
+
+void task_runs_release (task_runs_t *self)
+{
+    mem_free (self->items);
+    *self = (task_runs_t){ .count = 0 };
+}
+
+/* ---- the order ---- */
+
+bool task_path_is_plain (text_t path)
+{
+    uint32_t part = 0; /* where it begins */
+    if (path.size == 0 || memchr (path.data, 0, path.size) != NULL)
+        return false;
+    for (uint32_t i = 0; i <= path.size; i++) {
+        if (i < path.size && path.data[i] != '/')
+            continue;
+        text_t name = { path.data + part, i - part };
+        if (name.size == 0 || text_is (name, ".") || text_is (name, ".."))
+            return false;
+        part = i + 1;
+    }
+    return true;
+}
+
+static status_t read_runs (task_t *self, wire_list_t list, error_t *error)
+{
+    for (uint32_t i = 0; i < list.count; i++) {
+        const wire_value_t *item = &list.items[i];
+        text_t path = wire_text (item, "path");
+        if (!task_path_is_plain (path))
+            return error_set (error, STATUS_INVALID, "'" TEXT_FORMAT "' is not the path of a run",
+                              TEXT_ARGS (path));
+        task_run_t run = {
+            .path = arena_string (self->arena, path),
+            .size = wire_uint (item, "size", 0),
+            .rows = wire_uint (item, "rows", 0),
+            .offset = wire_uint (item, "offset", RUN_OFFSET_AS_WRITTEN),
+        };
+        task_runs_add (&self->build.runs, &run);
+    }
+    return STATUS_OK;
+}
+
+static int compare_offsets (const void *a, const void *b)
+{
+    const uint64_t *x = a;
+    const uint64_t *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static status_t read_build (task_t *self, const wire_value_t *order, error_t *error)
+{
+    build_order_t *build = &self->build;
+    build->log = arena_text (self->arena, wire_text (order, "log"));
+    build->partition = (uint32_t)wire_uint (order, "partition", UINT32_MAX);
+    build->from = wire_uint (order, "from", 0);
+    build->cut = wire_uint (order, "cut", 0);
+    build->clock = wire_int (order, "clock", 0);
+    wire_list_t excluded = wire_list (order, "excluded");
+    build->excluded = arena_zero (self->arena, excluded.count, sizeof *build->excluded);
+    build->excluded_count = excluded.count;
+    for (uint32_t i = 0; i < excluded.count; i++)
+        build->excluded[i] = wire_item_uint (&excluded.items[i]);
+    qsort (build->excluded, build->excluded_count, sizeof *build->excluded, compare_offsets);
+    if (wire_uint (order, "partition", UINT64_MAX) >= self->setting.partitions)
+        return error_set (error, STATUS_INVALID, "partition %" PRIu64 " of %u",
+                          wire_uint (order, "partition", 0), self->setting.partitions);
+    if (build->from > build->cut)
+        return error_set (error, STATUS_INVALID, "a build from %" PRIu64 " up to %" PRIu64,
+                          build->from, build->cut);
+    return read_runs (self, wire_list (order, "runs"), error);
+}
+
+static status_t read_load (task_t *self, const wire_value_t *order, error_t *error)
+{
+    load_order_t *load = &self->load;
+    text_t path = wire_text (order, "path");
+    text_t id = wire_text (order, "id");
+    text_t format = wire_text (order, "format");
+    load->stream = arena_text (self->arena, wire_text (order, "stream"));
+    load->path = arena_string (self->arena, path);
+    load->id = arena_string (self->arena, id);
+    load->skip = wire_bool (order, "skip", false);
+    load->clock = wire_int (order, "clock", 0);
+    load->ingest_time = arena_text (self->arena, wire_text (order, "ingest_time"));
+    load->format = text_is (format, "csv") ? FORMAT_CSV : FORMAT_NDJSON;
+    if (load->format == FORMAT_NDJSON && !text_is (format, "ndjson"))
+        return error_set (error, STATUS_INVALID,
+                          "the format '" TEXT_FORMAT "' is neither csv nor ndjson",
+                          TEXT_ARGS (format));
+    if (!task_path_is_plain (path))
+        return error_set (error, STATUS_INVALID, "'" TEXT_FORMAT "' is not the path of a file",
+                          TEXT_ARGS (path));
+    if (!task_path_is_plain (id) || memchr (id.data, '/', id.size) != NULL)
+        return error_set (error, STATUS_INVALID, "'" TEXT_FORMAT "' is not the id of a load",
+                          TEXT_ARGS (id));
+    return STATUS_OK;
+}
+
+static status_t read_order (task_t *self, const wire_value_t *order, error_t *error)
+{
+    text_t kind = wire_text (order, "kind");
+    if (text_is (kind, "build") && wire_has (order, "build")) {
+        self->kind = TASK_BUILD;
+        return read_build (self, wire_map (order, "build"), error);
+    }
+    if (text_is (kind, "load") && wire_has (order, "load")) {
+        self->kind = TASK_LOAD;
+        return read_load (self, wire_map (order, "load"), error);
+    }
+    return error_set (error, STATUS_INVALID, "a task of kind '" TEXT_FORMAT "' without its order",
+                      TEXT_ARGS (kind));
+}
+
+/* ---- life ---- */
+
+static void remove_written (task_t *self)
+{
+    for (size_t i = 0; i < self->written_count; i++) {
+        error_t ignored; /* what stays is an orphan, which the coordinator removes */
+        status_t status = fs_remove (self->setting.fs, self->written[i], &ignored);
+        (void)status;
+    }
+    self->written_count = 0;
+}
+
+static void run_task (job_t *job)
+{
+    task_t *self = (task_t *)job;
+    CHECK_OBJECT (self, TASK_MAGIC);
+    if (self->status != STATUS_OK)
+        return;
+    self->status =
+        self->kind == TASK_BUILD ? task_build (self, &self->error) : task_load (self, &self->error);
+    if (self->status == STATUS_OK)
+        self->status = task_go_on (self, &self->error);
+    if (self->status == STATUS_OK)
+        atomic_store (&self->done, atomic_load (&self->total));
+    else
+        remove_written (self);
+}
+
+static void discard_task (job_t *job)
+{
+    task_t *self = (task_t *)job;
+    task_destroy (&self);
+}
+
+task_t *task_new (const task_setting_t *setting, model_t *model, const wire_value_t *order)
+{
+    task_t *self = mem_zero (1, sizeof *self);
+    self->magic = TASK_MAGIC;
+    self->job.run = run_task;
+    self->job.discard = discard_task;
+    self->setting = *setting;
+    self->id = wire_uint (order, "task", 0);
+    self->attempt = wire_uint (order, "attempt", 0);
+    self->model = model_ref (model);
+    self->arena = arena_new (TASK_CHUNK);
+    self->status = read_order (self, order, &self->error);
+    return self;
+}
+
+void task_destroy (task_t **self_p)
+{
+    task_t *self = *self_p;
+    if (!self)
+        return;
+    CHECK_OBJECT (self, TASK_MAGIC);
+    task_runs_release (&self->build.runs);
+    task_runs_release (&self->runs);
+    mem_free (self->written);
+    model_unref (&self->model);
+    arena_destroy (&self->arena);
+    self->magic = 0;
+    mem_free (self);
+    *self_p = NULL;
+}
+
+status_t task_go_on (task_t *self, error_t *error)
+{
+    if (atomic_load_explicit (&self->cancelled, memory_order_relaxed))
+        return error_set (error, STATUS_CANCELLED, "the coordinator does not want it any more");
+    return STATUS_OK;
+}
+
+void task_progress (task_t *self, uint64_t more)
+{
+    atomic_fetch_add_explicit (&self->done, more, memory_order_relaxed);
+}
+
+void task_wrote (task_t *self, const char *path)
+{
+    if (self->written_count == self->written_capacity) {
+        self->written_capacity = self->written_capacity > 0 ? 2 * self->written_capacity : 8;
+        self->written = mem_resize (self->written, self->written_capacity, sizeof (char *));
+    }
+    self->written[self->written_count++] = path;
+}
+
+void task_forget (task_t *self, const char *path)
+{
+    for (size_t i = 0; i < self->written_count; i++) {
+        if (strcmp (self->written[i], path) != 0)
+            continue;
+        self->written[i] = self->written[--self->written_count];
+        error_t ignored; /* an orphan then, as above */
+        status_t status = fs_remove (self->setting.fs, path, &ignored);
+        (void)status;
+        return;
+    }
+}
+
+const char *task_format (task_t *self, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start (arguments, format);
+    va_copy (again, arguments);
+    int size = vsnprintf (NULL, 0, format, arguments);
+    CHECK (size >= 0);
+    char *text = arena_alloc (self->arena, (size_t)size + 1);
+    (void)vsnprintf (text, (size_t)size + 1, format, again);
+    va_end (again);
+    va_end (arguments);
+    return text;
+}
+
+/* ---- outputs ---- */
+
+static void put_run (wire_writer_t *writer, const task_run_t *run)
+{
+    wire_open_map (writer);
+    wire_field_string (writer, "path", run->path);
+    wire_field_uint (writer, "size", run->size);
+    wire_field_uint (writer, "rows", run->rows);
+    if (run->offset != RUN_OFFSET_AS_WRITTEN)
+        wire_field_uint (writer, "offset", run->offset);
+    wire_close (writer);
+}
+
+static void put_built (const task_t *self, wire_writer_t *writer)
+{
+    wire_field_list (writer, "runs");
+    for (size_t i = 0; i < self->runs.count; i++)
+        put_run (writer, &self->runs.items[i]);
+    wire_close (writer);
+    wire_field_list (writer, "views");
+    for (size_t i = 0; i < self->views_count; i++) {
+        const task_view_t *view = &self->views[i];
+        wire_open_map (writer);
+        wire_field_string (writer, "view", view->plan->view);
+        wire_field_uint (writer, "version", view->plan->version);
+        wire_field_uint (writer, "plan", view->plan->hash);
+        wire_field_string (writer, "path", view->path);
+        wire_field_uint (writer, "size", view->size);
+        wire_close (writer);
+    }
+    wire_close (writer);
+}
+
+static void put_loaded (const task_t *self, wire_writer_t *writer)
+{
+    wire_field_list (writer, "loaded");
+    for (uint32_t p = 0; p < self->setting.partitions; p++) {
+        bool open = false;
+        for (size_t i = 0; i < self->runs.count; i++) {
+            if (self->runs.items[i].partition != p)
+                continue;
+            if (!open) {
+                wire_open_map (writer);
+                wire_field_uint (writer, "partition", p);
+                wire_field_list (writer, "runs");
+                open = true;
+            }
+            put_run (writer, &self->runs.items[i]);
+        }
+        if (open) {
+            wire_close (writer);
+            wire_close (writer);
+        }
+    }
+    wire_close (writer);
+}
+
+void task_put_outputs (const task_t *self, wire_writer_t *writer)
+{
+    CHECK_OBJECT (self, TASK_MAGIC);
+    if (self->kind == TASK_BUILD)
+        put_built (self, writer);
+    else
+        put_loaded (self, writer);
+    wire_field_uint (writer, "rows", self->rows);
+    wire_field_uint (writer, "refused", self->refused);
+    if (self->rejects != NULL)
+        wire_field_string (writer, "rejects", self->rejects);
+}

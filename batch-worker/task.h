@@ -1,0 +1,129 @@
+/* task.h - one task of the coordinator's as a job: its order, its progress, its outputs.
+ *
+ * A task is made on the core's thread, runs on another, and comes back. While it runs the core
+ * touches nothing of it but the atomics. What it wrote stays only when it succeeds. */
+#ifndef WEIR_BATCH_WORKER_TASK_H
+#define WEIR_BATCH_WORKER_TASK_H
+
+#include "base/env.h"
+#include "intake/intake.h"
+#include "member/model.h"
+
+#include <stdatomic.h>
+
+/* What every task of this worker is given. */
+typedef struct task_setting {
+    fs_t *fs;
+    uint64_t cluster_id;
+    uint32_t partitions;
+    int64_t max_ahead;     /* µs */
+    uint64_t memory_limit; /* bytes */
+} task_setting_t;
+
+/* RUN on the protocol page. */
+typedef struct task_run {
+    const char *path;
+    uint64_t size;
+    uint64_t rows;
+    uint64_t offset;    /* of all rows; RUN_OFFSET_AS_WRITTEN when they have their own */
+    uint32_t partition; /* of a load's output */
+} task_run_t;
+
+typedef struct task_runs {
+    task_run_t *items;
+    size_t count;
+    size_t capacity;
+} task_runs_t;
+
+void task_runs_add (task_runs_t *self, const task_run_t *run);
+void task_runs_release (task_runs_t *self);
+
+typedef struct task_view {
+    const plan_t *plan;
+    const char *path;
+    uint64_t size;
+} task_view_t;
+
+typedef struct build_order {
+    text_t log;
+    uint32_t partition;
+    uint64_t from; /* offsets [from, cut) of the log are new */
+    uint64_t cut;
+    int64_t clock; /* µs */
+    task_runs_t runs;
+    uint64_t *excluded; /* ascending */
+    size_t excluded_count;
+} build_order_t;
+
+typedef struct load_order {
+    text_t stream;
+    const char *path;
+    const char *id;
+    text_format_t format;
+    bool skip;
+    int64_t clock; /* µs */
+    text_t ingest_time;
+} load_order_t;
+
+typedef enum task_kind { TASK_BUILD, TASK_LOAD } task_kind_t;
+
+typedef struct task {
+    job_t job; /* first */
+    uint32_t magic;
+    task_setting_t setting;
+    uint64_t id;
+    uint64_t attempt;
+    task_kind_t kind;
+    build_order_t build;
+    load_order_t load;
+    model_t *model; /* a reference */
+    arena_t *arena; /* strings and lists of the order and of the outputs */
+
+    _Atomic uint64_t done; /* events of a build, bytes of a load */
+    _Atomic uint64_t total;
+    _Atomic bool cancelled;
+
+    /* the result: read when the job is done */
+    status_t status;
+    error_t error;
+    task_runs_t runs; /* a build's whole new list; a load's, with partitions */
+    task_view_t *views;
+    size_t views_count;
+    uint64_t rows;
+    uint64_t refused;
+    const char *rejects; /* NULL: none */
+
+    const char **written; /* files to be removed when it fails */
+    size_t written_count;
+    size_t written_capacity;
+} task_t;
+
+/* A task from a checked TASK. An order that makes no sense gives a task that fails when it runs.
+ * Takes a reference of the model. */
+task_t *task_new (const task_setting_t *setting, model_t *model, const wire_value_t *order);
+void task_destroy (task_t **self_p);
+
+/* Writes the fields of OUTPUTS into an open map. */
+void task_put_outputs (const task_t *self, wire_writer_t *writer);
+
+/* ---- for load and build, on the job's thread ---- */
+
+/* CANCELLED when nobody wants the result any more. Between blocks of work. */
+MUST_CHECK status_t task_go_on (task_t *self, error_t *error);
+void task_progress (task_t *self, uint64_t more);
+
+/* The file at `path` (in the arena) is an output from now on; task_forget: not any more, and is
+ * removed. */
+void task_wrote (task_t *self, const char *path);
+void task_forget (task_t *self, const char *path);
+
+/* A string in the arena. */
+const char *task_format (task_t *self, const char *format, ...) PRINTF_LIKE (2, 3);
+
+/* Is it what the fs takes: parts with "/" between, none empty, "." or ".."? */
+bool task_path_is_plain (text_t path);
+
+MUST_CHECK status_t task_build (task_t *self, error_t *error); /* build.c */
+MUST_CHECK status_t task_load (task_t *self, error_t *error);  /* load.c */
+
+#endif
