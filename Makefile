@@ -20,7 +20,7 @@ PACKAGES_TEST := libcriterion-dev libmpfr-dev clang-format python3 python3-zmq p
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog wire transport member \
-             intake node coordinator batch-worker speed-worker serving client command oracle sim-disk
+             intake node coordinator batch-worker speed-worker serving client command oracle sim-disk rig
 
 USES_base :=
 USES_expr := base
@@ -46,6 +46,7 @@ USES_client := transport wire intake feature base
 USES_command := client transport node storage wire intake feature base
 USES_oracle := base
 USES_sim-disk := base
+USES_rig := member feature wire oracle base
 
 DIR_coordinator := coordinator
 DIR_batch-worker := batch-worker
@@ -55,6 +56,7 @@ DIR_client := client/lib
 DIR_command := client/cli
 DIR_oracle := tests/oracle
 DIR_sim-disk := tests/sim/disk
+DIR_rig := tests/rig
 dir_of = $(or $(DIR_$(1)),common/$(1))
 
 # everything that a library needs, itself first, each once
@@ -136,6 +138,9 @@ endef
 # libraries that a unit test needs beside the one it tests
 TEST_USES_storage := sim-disk
 TEST_USES_catalog := sim-disk
+TEST_USES_member := rig
+TEST_USES_speed-worker := rig sim-disk
+TEST_USES_serving := rig sim-disk
 TEST_USES_batch-worker := sim-disk
 
 -include tests/tests.mk

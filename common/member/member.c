@@ -10,11 +10,13 @@ enum {
     MEMBER_MAGIC = 0x4d454d42,
     BEATS_KEPT = 16, /* unanswered beats whose sending times are remembered */
     LEASE_FRACTION = 6,
+    SOON_FRACTION = 4, /* of the interval, that a beat without answer puts off one wanted soon */
 };
 
 /* Before the first answer the lease's length is not known. */
 #define FIRST_INTERVAL (200 * TIME_MS)
 #define RETRY_INTERVAL (500 * TIME_MS)
+#define BEAT_SPACING   (10 * TIME_MS) /* between beats, however soon the next is wanted */
 
 typedef struct beat {
     uint64_t id;
@@ -30,8 +32,12 @@ struct member {
     uint64_t incarnation;
     uint64_t next_id;
     beat_t beats[BEATS_KEPT];
+    uint64_t last_beat_id;
+    uint64_t orders_id;  /* of the newest beat whose answer was taken as orders */
     int64_t interval;    /* µs between beats */
-    int64_t next_beat;   /* boot µs */
+    int64_t last_beat;   /* boot µs of the latest */
+    bool answered;       /* the latest */
+    bool soon;           /* another is wanted before the interval is over */
     int64_t lease_until; /* boot µs; 0: never had one */
     uint64_t fetch_id;   /* of the outstanding `definitions`, 0 none */
     int64_t fetch_again; /* boot µs */
@@ -56,6 +62,9 @@ member_t *member_new (env_t *env, const member_options_t *options, const member_
     self->incarnation = env->random (env) >> 1; /* stays positive in languages without uint64 */
     self->next_id = UINT64_C (1) << 40;         /* apart from the ids of the core it is in */
     self->interval = FIRST_INTERVAL;
+    self->answered = true;
+    self->soon = true;
+    self->last_beat = env->boot_us (env) - BEAT_SPACING; /* the first is due at once */
     self->model = model_empty ();
     self->writer = wire_writer_new ();
     return self;
@@ -108,7 +117,19 @@ static void send_beat (member_t *self, int64_t now)
     wire_field_uint (writer, "definitions", self->model->version);
     self->ops.fill_beat (self->core, writer);
     send_written (self);
-    self->next_beat = now + self->interval;
+    self->last_beat = now;
+    self->last_beat_id = id;
+    self->answered = false;
+    self->soon = false;
+}
+
+/* A beat that is wanted soon waits for the answer to the one before, or for a part of the interval:
+ * so a coordinator that is slow is not sent more beats than BEATS_KEPT remembers, whose answers
+ * would then be no good for the lease. */
+static int64_t beat_due (const member_t *self)
+{
+    int64_t wait = self->answered ? BEAT_SPACING : self->interval / SOON_FRACTION + BEAT_SPACING;
+    return self->last_beat + (self->soon && wait < self->interval ? wait : self->interval);
 }
 
 static void fetch_definitions (member_t *self, int64_t now)
@@ -123,18 +144,18 @@ int64_t member_tick (member_t *self)
 {
     CHECK_OBJECT (self, MEMBER_MAGIC);
     int64_t now = self->env->boot_us (self->env);
-    if (now >= self->next_beat)
+    if (now >= beat_due (self))
         send_beat (self, now);
     if (self->wanted <= self->model->version)
-        return self->next_beat;
-    if (self->fetch_id == 0 || now >= self->fetch_again)
+        return beat_due (self);
+    if (now >= self->fetch_again)
         fetch_definitions (self, now);
-    return self->next_beat < self->fetch_again ? self->next_beat : self->fetch_again;
+    return beat_due (self) < self->fetch_again ? beat_due (self) : self->fetch_again;
 }
 
 void member_beat_soon (member_t *self)
 {
-    self->next_beat = 0;
+    self->soon = true;
 }
 
 static void take_orders (member_t *self, const message_t *message)
@@ -143,12 +164,19 @@ static void take_orders (member_t *self, const message_t *message)
     if (beat->id != message->id || message->id == 0)
         return; /* an answer that was long under way */
     beat->id = 0;
-    int64_t lease = wire_int (message->body, "lease_us", 0);
-    if (lease <= 0 || lease > TIME_HOUR)
+    if (message->id == self->last_beat_id)
+        self->answered = true;
+    uint64_t granted = wire_uint (message->body, "lease_us", 0);
+    if (granted == 0 || granted > TIME_HOUR)
         return;
+    int64_t lease = (int64_t)granted;
     self->interval = lease / LEASE_FRACTION;
     if (beat->sent + lease > self->lease_until)
         self->lease_until = beat->sent + lease;
+    if (message->id < self->orders_id)
+        return; /* overtaken by the answer to a later beat: what it orders is not in force any more
+                 */
+    self->orders_id = message->id;
     self->wanted = wire_uint (message->body, "definitions", 0);
     self->ops.orders (self->core, message->body);
 }
@@ -167,9 +195,9 @@ static void take_definitions (member_t *self, const message_t *message)
                  "this node does not understand the cluster's definitions (is it older than the "
                  "coordinator?): %s",
                  error.text);
-        self->fetch_id = UINT64_MAX; /* asks again after the retry interval */
-        return;
+        return; /* asks again after the retry interval */
     }
+    self->fetch_again = 0;
     model_unref (&self->model);
     self->model = model;
     env_log (self->env, LOG_INFO, "definitions version %" PRIu64, model->version);

@@ -42,7 +42,8 @@ bool member_receive (member_t *self, const peer_t *from, const message_t *messag
 /* Sends a beat if one is due; returns the boot time (µs) of the next. */
 int64_t member_tick (member_t *self);
 
-/* Beat at the next tick: something changed that the coordinator waits for. */
+/* Beat as soon as the one before is answered, not only when the interval is over: something changed
+ * that the coordinator waits for, or its orders may have. */
 void member_beat_soon (member_t *self);
 
 /* Is the lease good at this instant? Check after the work, before the answer. */
