@@ -1,0 +1,146 @@
+/* calls.c - the requests of docs/protocol.md that clients make, one function each. */
+#include "client/lib/weir.h"
+
+#include "base/check.h"
+
+enum {
+    APPLY_TIMEOUT_MS = 30000, /* the catalog syncs */
+    GET_TIMEOUT_MS = 10000,   /* without a deadline of its own */
+    GET_GRACE_MS = 1000,      /* past the deadline that the serving node keeps */
+};
+
+status_t weir_status (weir_t *self, message_t *reply, error_t *error)
+{
+    (void)weir_begin (self, MESSAGE_STATUS);
+    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+}
+
+status_t weir_apply (weir_t *self, const weir_apply_t *apply, message_t *reply, error_t *error)
+{
+    wire_writer_t *writer = weir_begin (self, MESSAGE_APPLY);
+    wire_field_list (writer, "files");
+    for (size_t i = 0; i < apply->files_count; i++) {
+        wire_open_map (writer);
+        wire_field_string (writer, "name", apply->files[i].name);
+        wire_field_text (writer, "text", apply->files[i].text);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    if (apply->dry_run)
+        wire_field_bool (writer, "dry_run", true);
+    if (apply->prune)
+        wire_field_bool (writer, "prune", true);
+    if (apply->message)
+        wire_field_string (writer, "message", apply->message);
+    return weir_call (self, WEIR_COORDINATOR, APPLY_TIMEOUT_MS, reply, error);
+}
+
+status_t weir_load (weir_t *self, const weir_load_t *load, message_t *reply, error_t *error)
+{
+    wire_writer_t *writer = weir_begin (self, MESSAGE_LOAD);
+    wire_field_string (writer, "stream", load->stream);
+    wire_field_string (writer, "path", load->path);
+    wire_field_string (writer, "id", load->id);
+    wire_field_string (writer, "name", load->name);
+    wire_field_string (writer, "format", load->format);
+    if (load->skip)
+        wire_field_bool (writer, "skip", true);
+    if (load->again)
+        wire_field_bool (writer, "again", true);
+    if (load->ingest_time)
+        wire_field_string (writer, "ingest_time", load->ingest_time);
+    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+}
+
+status_t weir_loads (weir_t *self, const char *id, message_t *reply, error_t *error)
+{
+    wire_writer_t *writer = weir_begin (self, MESSAGE_LOADS);
+    if (id)
+        wire_field_string (writer, "id", id);
+    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+}
+
+status_t weir_recompute (weir_t *self, const char *stream, message_t *reply, error_t *error)
+{
+    wire_writer_t *writer = weir_begin (self, MESSAGE_RECOMPUTE);
+    if (stream)
+        wire_field_string (writer, "stream", stream);
+    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+}
+
+status_t weir_recomputes (weir_t *self, const uint64_t *ids, size_t count, message_t *reply,
+                          error_t *error)
+{
+    wire_writer_t *writer = weir_begin (self, MESSAGE_RECOMPUTES);
+    if (count > 0) {
+        wire_field_list (writer, "ids");
+        for (size_t i = 0; i < count; i++)
+            wire_put_uint (writer, ids[i]);
+        wire_close (writer);
+    }
+    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+}
+
+static void put_keys (wire_writer_t *writer, const weir_get_t *get)
+{
+    wire_field_list (writer, "keys");
+    for (size_t row = 0; row < get->keys_count; row++) {
+        wire_open_map (writer);
+        for (size_t i = 0; i < get->fields_count; i++) {
+            wire_key_text (writer, get->fields[i]);
+            wire_put_value (writer, &get->keys[row * get->fields_count + i]);
+        }
+        wire_close (writer);
+    }
+    wire_close (writer);
+}
+
+static void put_options (wire_writer_t *writer, const weir_get_t *get)
+{
+    if (get->features_count > 0) {
+        wire_field_list (writer, "features");
+        for (size_t i = 0; i < get->features_count; i++)
+            wire_put_text (writer, get->features[i]);
+        wire_close (writer);
+    }
+    if (get->as_ofs) {
+        wire_field_list (writer, "as_ofs");
+        for (size_t i = 0; i < get->keys_count; i++)
+            wire_put_int (writer, get->as_ofs[i]);
+        wire_close (writer);
+    } else if (get->as_of) {
+        wire_field_string (writer, "as_of", get->as_of);
+    }
+    if (get->before)
+        wire_field_bool (writer, "before", true);
+    if (get->deadline_ms > 0)
+        wire_field_uint (writer, "deadline_ms", get->deadline_ms);
+    if (get->refuse_incomplete)
+        wire_field_bool (writer, "refuse_incomplete", true);
+}
+
+/* What the getters below take for granted about lengths, and a shape cannot say. */
+static status_t check_results (const wire_value_t *body, size_t keys, error_t *error)
+{
+    wire_list_t results = wire_list (body, "results");
+    uint32_t features = wire_list (body, "features").count;
+    bool good = results.count == keys && wire_list (body, "types").count == features;
+    for (uint32_t i = 0; i < results.count && good; i++)
+        good = wire_list (&results.items[i], "values").count == features;
+    return good ? STATUS_OK
+                : error_set (error, STATUS_CORRUPT, "the answer does not fit the question");
+}
+
+status_t weir_get (weir_t *self, const weir_get_t *get, message_t *reply, error_t *error)
+{
+    CHECK (get->keys_count <= WIRE_KEYS_MAX);
+    wire_writer_t *writer = weir_begin (self, MESSAGE_GET);
+    wire_field_string (writer, "view", get->view);
+    put_keys (writer, get);
+    put_options (writer, get);
+    int timeout_ms = GET_TIMEOUT_MS;
+    if (get->deadline_ms > 0 && get->deadline_ms < (uint32_t)INT32_MAX - GET_GRACE_MS)
+        timeout_ms = (int)get->deadline_ms + GET_GRACE_MS;
+    status_t status = weir_call (self, WEIR_SERVING, timeout_ms, reply, error);
+    return status == STATUS_OK ? check_results (reply->body, get->keys_count, error) : status;
+}

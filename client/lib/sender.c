@@ -1,0 +1,377 @@
+/* sender.c - batches of events, several under way, each until it is acknowledged.
+ *
+ * Slots are a ring by sequence: a sequence is sent only when the one `slots_count` before it is
+ * acknowledged, so that all that is unacknowledged fits the window in which the owners tell
+ * sequences apart. */
+#include "client/lib/session.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "transport/probe.h"
+
+#include <inttypes.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum {
+    SENDER_MAGIC = 0x73656e64,
+    DEFAULT_UNACKNOWLEDGED = 16,
+    DEFAULT_PATIENCE_MS = 60000,
+    DEFAULT_ANSWER_MS = 6000, /* longer than a speed worker takes to give up itself */
+    BACKOFF_FIRST_MS = 20,
+    BACKOFF_MAX_MS = 2000,
+    WAIT_MAX_MS = 60000,
+};
+
+typedef struct slot {
+    bool used;
+    bool under_way; /* sent, and not answered */
+    uint64_t sequence;
+    uint64_t id;
+    uint64_t tag;
+    uint32_t rows;
+    uint32_t tries;
+    int64_t due_ms; /* when it is (next) to be sent, or sent again for want of an answer */
+    buf_t bytes;    /* the message */
+} slot_t;
+
+struct weir_sender {
+    uint32_t magic;
+    weir_t *weir;
+    weir_sender_options_t options;
+    char *stream;
+    uint64_t next_sequence;
+    slot_t slots[WEIR_UNACKNOWLEDGED_MAX];
+    uint32_t slots_used;
+    int64_t progress_ms; /* when something was acknowledged last, or the sender was idle */
+    random_t jitter;
+    status_t failed;
+    error_t failure;   /* what ended it */
+    error_t complaint; /* the last reason to try again */
+};
+
+void weir_producer_new (uint8_t producer[WEIR_PRODUCER_SIZE])
+{
+    struct timespec now;
+    CHECK (clock_gettime (CLOCK_REALTIME, &now) == 0);
+    uint64_t time = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    for (size_t i = 0; i < sizeof time; i++)
+        producer[i] = (uint8_t)(time >> (56 - 8 * i));
+    CHECK (getrandom (producer + sizeof time, WEIR_PRODUCER_SIZE - sizeof time, 0) ==
+           WEIR_PRODUCER_SIZE - sizeof time);
+}
+
+/* ---- making and ending ---- */
+
+static status_t no_worker (weir_t *weir, const endpoints_t *workers, error_t *error)
+{
+    weir->unreachable = true;
+    return error_set (error, STATUS_UNAVAILABLE,
+                      "cannot reach a speed worker at %s%s: is the cluster up? start it with "
+                      "`weir up -d`",
+                      workers->items[0], workers->count > 1 ? " or the others" : "");
+}
+
+/* Is anybody there at all? */
+static status_t find_worker (weir_t *weir, error_t *error)
+{
+    endpoints_t *workers;
+    status_t status = session_start (weir, error);
+    if (status == STATUS_OK)
+        status = session_endpoints (weir, WEIR_SPEED, &workers, error);
+    if (status != STATUS_OK)
+        return status;
+    for (size_t i = 0; i < workers->count; i++)
+        if (endpoint_may_answer (workers->items[i]))
+            return STATUS_OK;
+    return no_worker (weir, workers, error);
+}
+
+status_t weir_sender_new (weir_t *weir, const weir_sender_options_t *options,
+                          weir_sender_t **sender, error_t *error)
+{
+    CHECK (options->unacknowledged <= WEIR_UNACKNOWLEDGED_MAX);
+    CHECK (options->first_sequence > 0);
+    *sender = NULL;
+    weir->unreachable = false;
+    status_t status = find_worker (weir, error);
+    if (status != STATUS_OK)
+        return status;
+    weir_sender_t *self = mem_zero (1, sizeof *self);
+    self->magic = SENDER_MAGIC;
+    self->weir = weir;
+    self->options = *options;
+    self->stream = mem_string (options->stream);
+    if (self->options.unacknowledged == 0)
+        self->options.unacknowledged = DEFAULT_UNACKNOWLEDGED;
+    if (self->options.patience_ms == 0)
+        self->options.patience_ms = DEFAULT_PATIENCE_MS;
+    if (self->options.answer_ms == 0)
+        self->options.answer_ms = DEFAULT_ANSWER_MS;
+    self->next_sequence = options->first_sequence;
+    self->progress_ms = session_now_ms ();
+    random_seed (&self->jitter, (uint64_t)self->progress_ms);
+    for (uint32_t i = 0; i < self->options.unacknowledged; i++)
+        buf_init (&self->slots[i].bytes, WIRE_MESSAGE_MAX);
+    error_set (&self->complaint, STATUS_TIMEOUT, "no speed worker answers");
+    *sender = self;
+    return STATUS_OK;
+}
+
+void weir_sender_destroy (weir_sender_t **self_p)
+{
+    weir_sender_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    CHECK_OBJECT (self, SENDER_MAGIC);
+    for (uint32_t i = 0; i < self->options.unacknowledged; i++)
+        buf_release (&self->slots[i].bytes);
+    mem_free (self->stream);
+    self->magic = 0;
+    mem_free (self);
+}
+
+static status_t fail (weir_sender_t *self, const error_t *error)
+{
+    if (self->failed == STATUS_OK) {
+        self->failed = error->status;
+        self->failure = *error;
+    }
+    return self->failed;
+}
+
+static status_t outcome (const weir_sender_t *self, error_t *error)
+{
+    return self->failed == STATUS_OK ? STATUS_OK
+                                     : error_set (error, self->failed, "%s", self->failure.text);
+}
+
+/* ---- encoding ---- */
+
+static void put_raw (wire_writer_t *writer, const raw_t *raw)
+{
+    switch (raw->kind) {
+    case RAW_NULL:
+        wire_put_nil (writer);
+        break;
+    case RAW_BOOL:
+        wire_put_bool (writer, raw->i != 0);
+        break;
+    case RAW_INT:
+        wire_put_int (writer, raw->i);
+        break;
+    case RAW_FLOAT:
+        wire_put_float (writer, raw->f);
+        break;
+    case RAW_TEXT:
+        wire_put_text (writer, raw->s);
+        break;
+    case RAW_OTHER: /* what no field takes either, so that the row is refused where all are */
+        wire_open_list (writer);
+        wire_close (writer);
+        break;
+    }
+}
+
+static bool encode (weir_sender_t *self, const raw_table_t *rows, slot_t *slot)
+{
+    wire_writer_t *writer = self->weir->own_writer;
+    const void *data;
+    size_t size;
+    slot->id = self->weir->next_id++;
+    wire_begin (writer, MESSAGE_SEND, slot->id);
+    wire_field_string (writer, "stream", self->stream);
+    wire_field_bin (writer, "producer",
+                    (text_t){ (const char *)self->options.producer, WEIR_PRODUCER_SIZE });
+    wire_field_uint (writer, "sequence", slot->sequence);
+    wire_field_list (writer, "columns");
+    for (size_t c = 0; c < rows->columns_count; c++)
+        wire_put_text (writer, rows->columns[c]);
+    wire_close (writer);
+    wire_field_list (writer, "rows");
+    for (size_t r = 0; r < rows->rows; r++) {
+        wire_open_list (writer);
+        for (size_t c = 0; c < rows->columns_count; c++)
+            put_raw (writer, &rows->cells[r * rows->columns_count + c]);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    if (!wire_end (writer, &data, &size))
+        return false;
+    buf_clear (&slot->bytes);
+    buf_put (&slot->bytes, data, size);
+    return !slot->bytes.bad;
+}
+
+/* ---- sending and answers ---- */
+
+static void transmit (weir_sender_t *self, slot_t *slot, int64_t now)
+{
+    endpoints_t *workers = &self->weir->roles[WEIR_SPEED];
+    const char *endpoint = workers->items[(slot->sequence + slot->tries) % workers->count];
+    for (size_t i = 0; slot->tries > 0 && i < workers->count && !endpoint_may_answer (endpoint);
+         i++)
+        endpoint = workers->items[(slot->sequence + ++slot->tries) % workers->count];
+    peer_t peer = peer_of_endpoint (endpoint);
+    transport_send (self->weir->transport, &peer, slot->bytes.data, slot->bytes.size);
+    slot->under_way = true;
+    slot->due_ms = now + self->options.answer_ms;
+}
+
+/* After a wait that doubles, with jitter, and to the next worker. */
+static void try_again (weir_sender_t *self, slot_t *slot, int64_t now, uint64_t asked_ms)
+{
+    uint32_t shift = slot->tries < 7 ? slot->tries : 7;
+    uint64_t wait = (uint64_t)BACKOFF_FIRST_MS << shift;
+    if (asked_ms > wait)
+        wait = asked_ms;
+    if (wait > BACKOFF_MAX_MS)
+        wait = BACKOFF_MAX_MS;
+    wait += random_below (&self->jitter, wait / 2 + 1);
+    slot->tries++;
+    slot->under_way = false;
+    slot->due_ms = now + (int64_t)wait;
+}
+
+static slot_t *slot_of_id (weir_sender_t *self, uint64_t id)
+{
+    for (uint32_t i = 0; i < self->options.unacknowledged; i++)
+        if (self->slots[i].used && self->slots[i].id == id)
+            return &self->slots[i];
+    return NULL;
+}
+
+static void acknowledge (weir_sender_t *self, slot_t *slot, const message_t *message)
+{
+    weir_acknowledged_t what = { .sequence = slot->sequence,
+                                 .tag = slot->tag,
+                                 .rows = slot->rows,
+                                 .accepted = wire_uint (message->body, "accepted", 0),
+                                 .refused_count = wire_uint (message->body, "refused_count", 0),
+                                 .refused = wire_list (message->body, "refused") };
+    slot->used = false;
+    self->slots_used--;
+    self->progress_ms = session_now_ms ();
+    if (self->options.acknowledged)
+        self->options.acknowledged (self->options.arg, &what);
+}
+
+static bool is_passing (status_t status)
+{
+    return status == STATUS_BUSY || status == STATUS_UNAVAILABLE || status == STATUS_TIMEOUT ||
+           status == STATUS_FENCED || status == STATUS_STALE;
+}
+
+static void take_reply (weir_sender_t *self, const void *data, size_t size)
+{
+    message_t message;
+    error_t error;
+    if (wire_decode (self->weir->decoder, data, size, &message, &error) != STATUS_OK)
+        return; /* the batch is sent again when its time is up */
+    slot_t *slot = slot_of_id (self, message.id);
+    if (!slot)
+        return; /* the answer to an earlier try, or to none of ours */
+    if (message.kind == MESSAGE_SEND_OK) {
+        acknowledge (self, slot, &message);
+        return;
+    }
+    if (message.kind != MESSAGE_ERROR)
+        return;
+    status_t status = session_told (&message, &error);
+    if (is_passing (status)) {
+        self->complaint = error;
+        if (slot->under_way)
+            try_again (self, slot, session_now_ms (), wire_uint (message.body, "retry_ms", 0));
+    } else {
+        (void)fail (self, &error);
+    }
+}
+
+/* Sends what is due; returns how long nothing else will be, ms. */
+static int64_t send_due (weir_sender_t *self)
+{
+    int64_t now = session_now_ms ();
+    int64_t next = now + WAIT_MAX_MS;
+    for (uint32_t i = 0; i < self->options.unacknowledged; i++) {
+        slot_t *slot = &self->slots[i];
+        if (!slot->used)
+            continue;
+        if (slot->due_ms <= now && slot->under_way)
+            try_again (self, slot, now, 0);
+        if (slot->due_ms <= now)
+            transmit (self, slot, now);
+        if (slot->due_ms < next)
+            next = slot->due_ms;
+    }
+    return next - now;
+}
+
+static status_t check_patience (weir_sender_t *self)
+{
+    int64_t waited = session_now_ms () - self->progress_ms;
+    if (self->slots_used == 0 || waited < self->options.patience_ms)
+        return STATUS_OK;
+    error_t error;
+    error_set (&error, STATUS_UNAVAILABLE, "%u batches were not acknowledged for %" PRId64 " s: %s",
+               self->slots_used, waited / 1000, self->complaint.text);
+    self->weir->unreachable = true;
+    return fail (self, &error);
+}
+
+status_t weir_sender_pump (weir_sender_t *self, int wait_ms, error_t *error)
+{
+    CHECK_OBJECT (self, SENDER_MAGIC);
+    peer_t from;
+    const void *data;
+    size_t size;
+    int64_t quiet = send_due (self);
+    if (quiet < wait_ms)
+        wait_ms = (int)(quiet > 0 ? quiet : 0);
+    if (self->slots_used == 0)
+        wait_ms = 0;
+    transport_poll (self->weir->transport, wait_ms, NULL, 0, NULL);
+    while (transport_receive (self->weir->transport, &from, &data, &size))
+        take_reply (self, data, size);
+    if (self->failed == STATUS_OK)
+        (void)check_patience (self);
+    return outcome (self, error);
+}
+
+status_t weir_sender_send (weir_sender_t *self, const raw_table_t *rows, uint64_t tag,
+                           error_t *error)
+{
+    CHECK_OBJECT (self, SENDER_MAGIC);
+    slot_t *slot = &self->slots[self->next_sequence % self->options.unacknowledged];
+    status_t status = weir_sender_pump (self, 0, error);
+    while (status == STATUS_OK && slot->used)
+        status = weir_sender_pump (self, WAIT_MAX_MS, error);
+    if (status != STATUS_OK)
+        return status;
+    if (rows->rows == 0 || rows->rows * rows->columns_count > WIRE_CELLS_MAX)
+        return error_set (error, STATUS_INVALID,
+                          "a batch has at least one row and at most %d values", WIRE_CELLS_MAX);
+    slot->sequence = self->next_sequence;
+    if (!encode (self, rows, slot))
+        return error_set (error, STATUS_TOO_LARGE, "a batch is over the limit of a message");
+    if (self->slots_used == 0)
+        self->progress_ms = session_now_ms ();
+    self->next_sequence++;
+    slot->used = true;
+    slot->tag = tag;
+    slot->rows = (uint32_t)rows->rows;
+    slot->tries = 0;
+    slot->under_way = false;
+    self->slots_used++;
+    transmit (self, slot, session_now_ms ());
+    return STATUS_OK;
+}
+
+status_t weir_sender_flush (weir_sender_t *self, error_t *error)
+{
+    status_t status = outcome (self, error);
+    while (status == STATUS_OK && self->slots_used > 0)
+        status = weir_sender_pump (self, WAIT_MAX_MS, error);
+    return status;
+}

@@ -1,0 +1,242 @@
+#include "client/lib/session.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "feature/endpoint.h"
+
+#include <time.h>
+
+static const char *const role_words[WEIR_ROLES] = { "the coordinator", "a serving node",
+                                                    "a speed worker" };
+
+/* ---- opening and closing ---- */
+
+static void endpoints_clear (endpoints_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        mem_free (self->items[i]);
+    mem_free (self->items);
+    *self = (endpoints_t){ 0 };
+}
+
+static void endpoints_add (endpoints_t *self, text_t endpoint)
+{
+    self->items = mem_resize (self->items, self->count + 1, sizeof *self->items);
+    self->items[self->count++] = mem_string_n (endpoint.data, endpoint.size);
+}
+
+static weir_t *session_new (const char *coordinator)
+{
+    weir_t *self = mem_zero (1, sizeof *self);
+    self->magic = WEIR_MAGIC;
+    self->writer = wire_writer_new ();
+    self->own_writer = wire_writer_new ();
+    self->decoder = wire_decoder_new ();
+    self->next_id = 1;
+    endpoints_add (&self->roles[WEIR_COORDINATOR], text_of (coordinator));
+    return self;
+}
+
+weir_t *weir_of_project (const project_t *project)
+{
+    weir_t *self = session_new (project->coordinator);
+    for (size_t i = 0; i < project->serving_count; i++)
+        endpoints_add (&self->roles[WEIR_SERVING], text_of (project->serving[i]));
+    for (size_t i = 0; i < project->speed_workers_count; i++)
+        endpoints_add (&self->roles[WEIR_SPEED], text_of (project->speed_workers[i]));
+    return self;
+}
+
+status_t weir_open (const char *directory, weir_t **weir, error_t *error)
+{
+    project_t *project;
+    *weir = NULL;
+    status_t status = project_read (directory, &project, error);
+    if (status != STATUS_OK)
+        return status;
+    *weir = weir_of_project (project);
+    project_destroy (&project);
+    return STATUS_OK;
+}
+
+status_t weir_connect (const char *coordinator, weir_t **weir, error_t *error)
+{
+    *weir = NULL;
+    status_t status = endpoint_check (text_of (coordinator), error);
+    if (status != STATUS_OK)
+        return status;
+    *weir = session_new (coordinator);
+    return STATUS_OK;
+}
+
+void weir_close (weir_t **self_p)
+{
+    weir_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    CHECK_OBJECT (self, WEIR_MAGIC);
+    transport_destroy (&self->transport);
+    wire_writer_destroy (&self->writer);
+    wire_writer_destroy (&self->own_writer);
+    wire_decoder_destroy (&self->decoder);
+    for (size_t i = 0; i < WEIR_ROLES; i++)
+        endpoints_clear (&self->roles[i]);
+    self->magic = 0;
+    mem_free (self);
+}
+
+bool weir_unreachable (const weir_t *self)
+{
+    return self->unreachable;
+}
+
+int64_t session_now_ms (void)
+{
+    struct timespec now;
+    CHECK (clock_gettime (CLOCK_BOOTTIME, &now) == 0);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+status_t session_start (weir_t *self, error_t *error)
+{
+    return self->transport ? STATUS_OK : transport_new (NULL, &self->transport, error);
+}
+
+/* ---- asking ---- */
+
+wire_writer_t *weir_begin (weir_t *self, message_kind_t kind)
+{
+    CHECK_OBJECT (self, WEIR_MAGIC);
+    wire_begin (self->writer, kind, self->next_id++);
+    return self->writer;
+}
+
+status_t session_told (const message_t *message, error_t *error)
+{
+    char word[WIRE_NAME_MAX + 1];
+    wire_copy (message->body, "status", word, sizeof word);
+    status_t status = status_from_word (word);
+    if (status == STATUS_OK || status == STATUS_END)
+        status = STATUS_INVALID;
+    text_t text = wire_text (message->body, "text");
+    return error_set (error, status, TEXT_FORMAT, TEXT_ARGS (text));
+}
+
+static status_t unreachable (weir_t *self, weir_role_t role, status_t status,
+                             const endpoints_t *endpoints, error_t *error)
+{
+    self->unreachable = true;
+    if (status == STATUS_TIMEOUT)
+        return error_prefix (error, "%s", role_words[role]);
+    buf_t list;
+    buf_init (&list, ERROR_TEXT_MAX / 2);
+    for (size_t i = 0; i < endpoints->count; i++)
+        buf_printf (&list, "%s%s", i > 0 ? ", " : "", endpoints->items[i]);
+    status = error_set (error, status,
+                        "cannot reach %s at %s: is the cluster up? start it with `weir up -d`",
+                        role_words[role], list.bad ? endpoints->items[0] : buf_string (&list));
+    buf_release (&list);
+    return status;
+}
+
+/* Who is not there is passed over; who does not answer is so only where asking twice does no harm.
+ */
+static status_t ask (weir_t *self, endpoints_t *endpoints, weir_role_t role, const void *data,
+                     size_t size, int timeout_ms, const void **reply, size_t *reply_size,
+                     error_t *error)
+{
+    status_t status = STATUS_UNAVAILABLE;
+    for (size_t i = 0; i < endpoints->count; i++) {
+        size_t at = (endpoints->next + i) % endpoints->count;
+        status_t now = transport_request (self->transport, endpoints->items[at], data, size,
+                                          timeout_ms, reply, reply_size, error);
+        if (now == STATUS_OK) {
+            endpoints->next = at;
+            return STATUS_OK;
+        }
+        if (now != STATUS_UNAVAILABLE)
+            status = now;
+        if (now == STATUS_TIMEOUT && role != WEIR_SERVING)
+            break;
+    }
+    return unreachable (self, role, status, endpoints, error);
+}
+
+static status_t exchange (weir_t *self, wire_writer_t *writer, endpoints_t *endpoints,
+                          weir_role_t role, int timeout_ms, message_t *reply, error_t *error)
+{
+    const void *data, *bytes;
+    size_t size, bytes_size;
+    message_kind_t kind;
+    uint64_t id;
+    self->unreachable = false;
+    if (!wire_end (writer, &data, &size))
+        return error_set (error, STATUS_TOO_LARGE, "the request is over the limit of a message");
+    CHECK (wire_peek (data, size, &kind, &id));
+    status_t status =
+        ask (self, endpoints, role, data, size, timeout_ms, &bytes, &bytes_size, error);
+    if (status != STATUS_OK)
+        return status;
+    status = wire_decode (self->decoder, bytes, bytes_size, reply, error);
+    if (status != STATUS_OK)
+        return error_prefix (error, "the reply of %s", role_words[role]);
+    if (reply->kind == MESSAGE_ERROR)
+        return session_told (reply, error);
+    if (reply->kind != message_reply (kind))
+        return error_set (error, STATUS_CORRUPT, "%s answered %s with %s", role_words[role],
+                          message_word (kind), message_word (reply->kind));
+    return STATUS_OK;
+}
+
+static void take_names (endpoints_t *endpoints, wire_list_t names)
+{
+    if (names.count == 0)
+        return;
+    endpoints_clear (endpoints);
+    for (uint32_t i = 0; i < names.count; i++)
+        endpoints_add (endpoints, wire_item_text (&names.items[i]));
+}
+
+status_t session_refresh (weir_t *self, error_t *error)
+{
+    message_t reply;
+    status_t status = session_start (self, error);
+    if (status != STATUS_OK)
+        return status;
+    wire_begin (self->own_writer, MESSAGE_ROUTES, self->next_id++);
+    status = exchange (self, self->own_writer, &self->roles[WEIR_COORDINATOR], WEIR_COORDINATOR,
+                       WEIR_TIMEOUT_MS, &reply, error);
+    if (status != STATUS_OK)
+        return status;
+    take_names (&self->roles[WEIR_SERVING], wire_list (reply.body, "serving"));
+    take_names (&self->roles[WEIR_SPEED], wire_list (reply.body, "speed"));
+    return STATUS_OK;
+}
+
+status_t session_endpoints (weir_t *self, weir_role_t role, endpoints_t **endpoints, error_t *error)
+{
+    *endpoints = &self->roles[role];
+    if ((*endpoints)->count > 0)
+        return STATUS_OK;
+    status_t status = session_refresh (self, error);
+    if (status == STATUS_OK && (*endpoints)->count == 0) {
+        self->unreachable = true;
+        status =
+            error_set (error, STATUS_UNAVAILABLE, "the cluster has not got %s", role_words[role]);
+    }
+    return status;
+}
+
+status_t weir_call (weir_t *self, weir_role_t role, int timeout_ms, message_t *reply,
+                    error_t *error)
+{
+    CHECK_OBJECT (self, WEIR_MAGIC);
+    endpoints_t *endpoints;
+    status_t status = session_start (self, error);
+    if (status == STATUS_OK)
+        status = session_endpoints (self, role, &endpoints, error);
+    if (status == STATUS_OK)
+        status = exchange (self, self->writer, endpoints, role, timeout_ms, reply, error);
+    return status;
+}

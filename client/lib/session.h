@@ -1,0 +1,44 @@
+/* session.h - a weir_t from inside. */
+#ifndef WEIR_CLIENT_SESSION_H
+#define WEIR_CLIENT_SESSION_H
+
+#include "client/lib/weir.h"
+#include "transport/transport.h"
+
+enum { WEIR_MAGIC = 0x77656972, WEIR_ROLES = 3 };
+
+typedef struct endpoints {
+    char **items;
+    size_t count;
+    size_t next; /* the one that is tried first: it answered last */
+} endpoints_t;
+
+struct weir {
+    uint32_t magic;
+    transport_t *transport; /* made at the first call */
+    wire_writer_t *writer;
+    wire_writer_t *own_writer; /* for what we ask of our own accord while `writer` is in use */
+    wire_decoder_t *decoder;
+    endpoints_t roles[WEIR_ROLES];
+    uint64_t next_id;
+    bool unreachable;
+};
+
+/* Makes the transport. */
+MUST_CHECK status_t session_start (weir_t *self, error_t *error);
+
+/* The endpoints of a role, asking the coordinator for them when none are known. UNAVAILABLE when
+ * there are none. */
+MUST_CHECK status_t session_endpoints (weir_t *self, weir_role_t role, endpoints_t **endpoints,
+                                       error_t *error);
+
+/* Asks the coordinator which nodes there are. Replaces what was known, if it names any. */
+MUST_CHECK status_t session_refresh (weir_t *self, error_t *error);
+
+/* The error of an `error` message. */
+status_t session_told (const message_t *message, error_t *error);
+
+/* CLOCK_BOOTTIME, ms. */
+int64_t session_now_ms (void);
+
+#endif
