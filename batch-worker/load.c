@@ -285,7 +285,7 @@ static status_t feed_chunk (load_t *self, const char *data, size_t size, error_t
     status_t status = STATUS_OK;
     while (status == STATUS_OK && (at < size || more)) {
         size_t taken;
-        bool again;
+        bool again = false;
         status = feed (self, data + at, size - at, &taken, &again, error);
         at += taken;
         more = size == 0 && again;

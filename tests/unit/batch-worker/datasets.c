@@ -1,0 +1,218 @@
+/* Loads and builds: what is in the views is what was sent and loaded, once. */
+#include "tests/unit/batch-worker/worker.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+enum { LARGE = 64 << 20, TINY = 1 };
+
+/* What the coordinator keeps of a partition. */
+typedef struct dataset {
+    struct output_run runs[EVENT_RUNS_MAX];
+    size_t runs_count;
+    uint64_t cut;
+} dataset_t;
+
+static outputs_t load_file (worker_t *worker, const char *path, const char *format)
+{
+    load_wish_t wish = {
+        .task = worker->next_task++, .attempt = 1, .path = path, .id = "abc", .format = format
+    };
+    outputs_t outputs = worker_load (worker, &wish);
+    cr_assert_str_eq (outputs.status, "ok", "%s", outputs.error);
+    return outputs;
+}
+
+/* Commits a load: its runs join the dataset at the offset of its control record. */
+static void commit_load (worker_t *worker, dataset_t *datasets, const outputs_t *loaded, int load,
+                         uint64_t offsets[PARTITIONS])
+{
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        offsets[p] = worker_control (worker, p, LOG_KIND_LOAD_COMMIT, load);
+        for (size_t i = 0; i < loaded->runs_count; i++) {
+            if (loaded->runs[i].partition != p)
+                continue;
+            dataset_t *dataset = &datasets[p];
+            dataset->runs[dataset->runs_count] = loaded->runs[i];
+            dataset->runs[dataset->runs_count++].offset = offsets[p];
+        }
+    }
+}
+
+/* Cuts and builds a partition, and holds its views against brute force. */
+static outputs_t recompute (worker_t *worker, dataset_t *dataset, uint32_t partition,
+                            const uint64_t *excluded, int excluded_load)
+{
+    build_wish_t wish = { .task = worker->next_task++,
+                          .attempt = 1,
+                          .partition = partition,
+                          .from = dataset->cut,
+                          .cut = worker_control (worker, partition, LOG_KIND_CUT, -1),
+                          .clock = CLOCK,
+                          .runs = dataset->runs,
+                          .runs_count = dataset->runs_count,
+                          .excluded = excluded,
+                          .excluded_count = excluded ? 1 : 0 };
+    outputs_t outputs = worker_build (worker, &wish);
+    cr_assert_str_eq (outputs.status, "ok", "%s", outputs.error);
+    cr_assert_eq (outputs.views_count, 2);
+    cr_assert_leq (outputs.runs_count, 8);
+    for (size_t i = 0; i < outputs.views_count; i++)
+        worker_expect_view (worker, &outputs.views[i], partition, wish.cut, CLOCK, excluded_load);
+    memcpy (dataset->runs, outputs.runs, sizeof dataset->runs);
+    dataset->runs_count = outputs.runs_count;
+    dataset->cut = wish.cut;
+    return outputs;
+}
+
+static void expect_dataset (uint64_t seed, uint64_t memory_limit)
+{
+    worker_t worker;
+    dataset_t datasets[PARTITIONS] = { 0 };
+    uint64_t first[PARTITIONS], second[PARTITIONS];
+    worker_init (&worker, seed, memory_limit);
+    worker_send (&worker, 300);
+    worker_file (&worker, "incoming/a.csv", FORMAT_CSV, 400, 0);
+    outputs_t loaded = load_file (&worker, "incoming/a.csv", "csv");
+    cr_expect_eq (loaded.rows, 400);
+    cr_expect_eq (loaded.refused, 0);
+    commit_load (&worker, datasets, &loaded, 0, first);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        (void)recompute (&worker, &datasets[p], p, NULL, -1);
+    worker_send (&worker, 200);
+    worker_file (&worker, "incoming/b.ndjson", FORMAT_NDJSON, 150, 1);
+    loaded = load_file (&worker, "incoming/b.ndjson", "ndjson");
+    commit_load (&worker, datasets, &loaded, 1, second);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        (void)recompute (&worker, &datasets[p], p, NULL, -1);
+    /* the first load is undone, and then nothing happens but a cut */
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        (void)recompute (&worker, &datasets[p], p, &first[p], 0);
+        (void)recompute (&worker, &datasets[p], p, &first[p], 0);
+    }
+    worker_release (&worker);
+}
+
+Test (datasets, hold_what_was_sent_and_loaded)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++)
+        expect_dataset (seed, LARGE);
+}
+
+Test (datasets, are_the_same_when_memory_is_short)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++)
+        expect_dataset (seed, TINY);
+}
+
+Test (datasets, have_views_of_the_same_bytes_however_they_were_built)
+{
+    text_t bytes[2][2];
+    for (int round = 0; round < 2; round++) {
+        worker_t worker;
+        dataset_t datasets[PARTITIONS] = { 0 };
+        uint64_t offsets[PARTITIONS];
+        worker_init (&worker, 11, round == 0 ? LARGE : TINY);
+        worker_file (&worker, "incoming/a.csv", FORMAT_CSV, 300, 0);
+        outputs_t loaded = load_file (&worker, "incoming/a.csv", "csv");
+        commit_load (&worker, datasets, &loaded, 0, offsets);
+        worker_send (&worker, 500);
+        outputs_t outputs = recompute (&worker, &datasets[1], 1, NULL, -1);
+        for (int v = 0; v < 2; v++) {
+            text_t file = worker_read (&worker, outputs.views[v].path);
+            char *copy = malloc (file.size);
+            memcpy (copy, file.data, file.size);
+            bytes[round][v] = (text_t){ copy, file.size };
+        }
+        worker_release (&worker);
+    }
+    for (int v = 0; v < 2; v++) {
+        cr_expect (text_equal (bytes[0][v], bytes[1][v]));
+        free ((void *)(uintptr_t)bytes[0][v].data);
+        free ((void *)(uintptr_t)bytes[1][v].data);
+    }
+}
+
+Test (datasets, may_be_empty)
+{
+    worker_t worker;
+    dataset_t dataset = { .cut = 0 };
+    worker_init (&worker, 1, LARGE);
+    outputs_t outputs = recompute (&worker, &dataset, 0, NULL, -1);
+    cr_expect_eq (outputs.runs_count, 0);
+    cr_expect_eq (outputs.rows, 0);
+    worker_release (&worker);
+}
+
+Test (loads, name_row_and_column_of_what_is_wrong)
+{
+    static const char text[] = "user,amount,note,ts\nu1,1,x,5\nu2,abc,x,5\n";
+    worker_t worker;
+    worker_init (&worker, 1, LARGE);
+    worker_write (&worker, "incoming/a.csv", text_of (text));
+    load_wish_t wish = {
+        .task = 1, .attempt = 1, .path = "incoming/a.csv", .id = "abc", .format = "csv"
+    };
+    outputs_t outputs = worker_load (&worker, &wish);
+    cr_expect_str_eq (outputs.status, "invalid");
+    cr_expect_str_eq (outputs.error, "row 2, column amount: 'abc' is not a float64");
+    worker_write (&worker, "incoming/b.csv", text_of ("user,amuont,note,ts\n"));
+    wish = (load_wish_t){
+        .task = 2, .attempt = 1, .path = "incoming/b.csv", .id = "b", .format = "csv", .skip = true
+    };
+    outputs = worker_load (&worker, &wish);
+    cr_expect_str_eq (outputs.error, "stream pay has no column 'amuont'; did you mean 'amount'?");
+    wish = (load_wish_t){
+        .task = 3, .attempt = 1, .path = "incoming/none.csv", .id = "c", .format = "csv"
+    };
+    outputs = worker_load (&worker, &wish);
+    cr_expect_str_eq (outputs.status, "not-found");
+    wish =
+        (load_wish_t){ .task = 4, .attempt = 1, .path = "../secret", .id = "c", .format = "csv" };
+    outputs = worker_load (&worker, &wish);
+    cr_expect_str_eq (outputs.error, "'../secret' is not the path of a file");
+    worker_release (&worker);
+}
+
+static void expect_skipped (const char *format, const char *text, const char *rejects)
+{
+    worker_t worker;
+    worker_init (&worker, 1, LARGE);
+    worker_write (&worker, "incoming/a", text_of (text));
+    load_wish_t wish = {
+        .task = 1, .attempt = 1, .path = "incoming/a", .id = "abc", .format = format, .skip = true
+    };
+    outputs_t outputs = worker_load (&worker, &wish);
+    cr_expect_str_eq (outputs.status, "ok", "%s", outputs.error);
+    cr_expect_eq (outputs.rows, 2);
+    cr_expect_eq (outputs.refused, 3);
+    cr_expect_str_eq (outputs.rejects, "incoming/abc.rejects");
+    cr_expect (text_is (worker_read (&worker, outputs.rejects), rejects));
+    /* rows keep their numbers in the file */
+    run_t *run;
+    error_t error;
+    uint32_t last = 0;
+    for (size_t i = 0; i < outputs.runs_count; i++) {
+        cr_assert_eq (run_open (worker.fs, outputs.runs[i].path, NULL, &run, &error), STATUS_OK);
+        run_cursor_t *cursor = run_cursor_new (run, NULL);
+        batch_t batch;
+        while (run_cursor_next (cursor, &batch, &error) == STATUS_OK)
+            for (size_t r = 0; r < batch.rows; r++)
+                last = batch.row[r] > last ? batch.row[r] : last;
+        run_cursor_destroy (&cursor);
+        run_destroy (&run);
+    }
+    cr_expect_eq (last, 4);
+    worker_release (&worker);
+}
+
+Test (loads, put_aside_what_is_refused)
+{
+    expect_skipped ("csv",
+                    "user,amount,note,ts\nu1,1,x,5\nu2,abc,x,5\nbad\nu3,\"q\"\"\",,1\nu4,1,,6",
+                    "user,amount,note,ts\nu2,abc,x,5\nbad\nu3,\"q\"\"\",,1\n");
+    expect_skipped ("ndjson",
+                    "{\"user\":\"u\",\"ts\":5}\n{\"user\":5,\"ts\":5}\nnot json\n\n{\"x\":1}\n"
+                    "{\"ts\":6}\n",
+                    "{\"user\":5,\"ts\":5}\nnot json\n{\"x\":1}\n");
+}

@@ -1,0 +1,138 @@
+/* worker.h - a batch worker on a simulated disk, its coordinator played by the test, and the events
+ * that it ought to have counted. */
+#ifndef WEIR_TESTS_BATCH_WORKER_H
+#define WEIR_TESTS_BATCH_WORKER_H
+
+#include "base/random.h"
+#include "batch-worker/core.h"
+#include "batch-worker/task.h"
+#include "intake/logged.h"
+#include "storage/run.h"
+#include "tests/sim/disk/disk.h"
+
+enum { PARTITIONS = 2, SENT_MAX = 64, JOBS_MAX = 16, EVENT_RUNS_MAX = 64 };
+
+#define CLOCK INT64_C (1767225600000000) /* 2026-01-01 */
+
+typedef struct event {
+    int user; /* -1: null */
+    bool has_amount;
+    double amount;
+    int64_t time; /* µs */
+    uint32_t partition;
+    uint64_t offset;
+    uint32_t row;
+    int load; /* -1: sent */
+} event_t;
+
+/* Outputs of a task, copied from its report. */
+typedef struct outputs {
+    char status[32];
+    char error[1024];
+    struct output_run {
+        char path[128];
+        uint64_t size, rows, offset;
+        uint32_t partition;
+    } runs[EVENT_RUNS_MAX];
+    size_t runs_count;
+    struct output_view {
+        char view[64];
+        char path[128];
+        uint64_t plan, size;
+    } views[4];
+    size_t views_count;
+    uint64_t rows, refused;
+    char rejects[128];
+} outputs_t;
+
+typedef struct worker {
+    env_t env; /* first */
+    sim_disk_t *disk;
+    fs_t *fs; /* of the test; the worker's is env.fs */
+    random_t random;
+    int64_t boot;
+    arena_t *arena;
+    definitions_t *definitions;
+    const stream_t *stream;
+    batch_core_t *core;
+    peer_t coordinator;
+    job_t *jobs[JOBS_MAX]; /* submitted, not run */
+    size_t jobs_count;
+    struct sent {
+        void *data;
+        size_t size;
+    } sent[SENT_MAX]; /* to the coordinator, not looked at */
+    size_t sent_count;
+    wire_writer_t *writer;
+    wire_decoder_t *decoder;
+    uint64_t next_task;
+
+    event_t *events;
+    size_t events_count;
+    uint64_t end[PARTITIONS]; /* of the logs */
+    uint64_t epoch[PARTITIONS];
+} worker_t;
+
+void worker_init (worker_t *self, uint64_t seed, uint64_t memory_limit);
+void worker_release (worker_t *self);
+/* Another process with the same disk. */
+void worker_restart (worker_t *self, uint64_t memory_limit);
+
+/* ---- playing the coordinator ---- */
+
+/* Lets the worker beat, and answers with these tasks: `count` open maps are written by `put`. */
+typedef void put_tasks_fn (worker_t *self, wire_writer_t *writer, const void *arg);
+void worker_order (worker_t *self, put_tasks_fn *put, const void *arg);
+/* Runs the jobs that were submitted. */
+void worker_run (worker_t *self);
+/* The latest task.done not looked at yet; false when there is none. `acknowledge` answers it. */
+bool worker_reported (worker_t *self, uint64_t *task, outputs_t *outputs, bool acknowledge);
+void worker_forget_sent (worker_t *self);
+
+typedef struct load_wish {
+    uint64_t task;
+    uint64_t attempt;
+    const char *path;
+    const char *id;
+    const char *format;
+    bool skip;
+} load_wish_t;
+
+typedef struct build_wish {
+    uint64_t task;
+    uint64_t attempt;
+    uint32_t partition;
+    uint64_t from, cut;
+    int64_t clock;
+    const struct output_run *runs;
+    size_t runs_count;
+    const uint64_t *excluded;
+    size_t excluded_count;
+} build_wish_t;
+
+void put_load (worker_t *self, wire_writer_t *writer, const void *arg);  /* a load_wish_t */
+void put_build (worker_t *self, wire_writer_t *writer, const void *arg); /* a build_wish_t */
+void put_nothing (worker_t *self, wire_writer_t *writer, const void *arg);
+
+/* Orders one task, runs it and takes the report. */
+outputs_t worker_load (worker_t *self, const load_wish_t *wish);
+outputs_t worker_build (worker_t *self, const build_wish_t *wish);
+
+/* ---- events ---- */
+
+/* Appends `count` random events to the logs of their partitions. */
+void worker_send (worker_t *self, size_t count);
+/* Makes a file of random events of load number `load`. */
+void worker_file (worker_t *self, const char *path, text_format_t format, size_t count, int load);
+/* Appends a control record; returns its offset. The events of that load (not -1) get it. */
+uint64_t worker_control (worker_t *self, uint32_t partition, log_kind_t kind, int load);
+void worker_write (worker_t *self, const char *path, text_t text);
+/* The bytes of a file, in the arena. */
+text_t worker_read (worker_t *self, const char *path);
+
+/* Holds a view file against all events below `cut` but those of the excluded load (-1: none), at
+ * many as-ofs. */
+void worker_expect_view (worker_t *self, const struct output_view *view, uint32_t partition,
+                         uint64_t cut, int64_t clock, int excluded_load);
+
+#endif
