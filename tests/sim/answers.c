@@ -1,0 +1,282 @@
+/* Answers against the oracle: a complete one is exactly what the log below its position and the
+ * loads of its dataset give. */
+#include "tests/sim/shadow.h"
+
+#include "base/key.h"
+#include "base/mem.h"
+#include "base/number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct event_list {
+    oracle_event_t *items;
+    size_t count;
+    size_t capacity;
+} event_list_t;
+
+static void list_add (event_list_t *list, oracle_event_t event)
+{
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity * 2 + 64;
+        list->items = mem_resize (list->items, list->capacity, sizeof *list->items);
+    }
+    list->items[list->count++] = event;
+}
+
+/* The events of a key that the answer stands on. */
+static void gather (const shadow_t *shadow, const sim_dataset_t *dataset, text_t key,
+                    uint64_t position, event_list_t *list)
+{
+    for (size_t i = 0; i < shadow->events_count; i++)
+        if (shadow->events[i].offset < position && text_equal (shadow->events[i].key, key))
+            list_add (list, shadow->events[i]);
+    for (size_t l = 0; dataset && l < dataset->loads_count; l++) {
+        const sim_load_t *load = dataset->loads[l];
+        for (size_t i = 0; i < load->count; i++)
+            if (text_equal (load->rows[i].key, key))
+                list_add (list, (oracle_event_t){ .key = key,
+                                                  .time = load->rows[i].time,
+                                                  .offset = load->offset[shadow->partition],
+                                                  .row = (uint32_t)i,
+                                                  .values = load->rows[i].values });
+    }
+}
+
+/* ---- values ---- */
+
+static void print_value (const value_t *value, buf_t *out)
+{
+    if (value->null)
+        buf_put_string (out, "null");
+    else if (value->type == TYPE_FLOAT64)
+        number_format_float (out, value->f);
+    else if (value->type == TYPE_STRING)
+        buf_printf (out, "'" TEXT_FORMAT "'", TEXT_ARGS (value->s));
+    else
+        buf_printf (out, "%" PRId64, value->i);
+}
+
+static value_t value_of (const wire_value_t *given, type_t type)
+{
+    value_t value = { .type = type };
+    switch (given->type) {
+    case MSGPACK_OBJECT_NIL:
+        value.null = true;
+        break;
+    case MSGPACK_OBJECT_STR:
+        value.s = wire_item_text (given);
+        break;
+    case MSGPACK_OBJECT_FLOAT32:
+    case MSGPACK_OBJECT_FLOAT64:
+        value.f = given->via.f64;
+        break;
+    case MSGPACK_OBJECT_BOOLEAN:
+        value.i = given->via.boolean;
+        break;
+    default:
+        value.i = given->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)given->via.u64
+                                                                 : given->via.i64;
+    }
+    return value;
+}
+
+static bool has_error (const wire_value_t *result, text_t feature)
+{
+    const wire_value_t *errors = wire_map (result, "errors");
+    for (uint32_t i = 0; errors && i < errors->via.map.size; i++)
+        if (text_equal (wire_item_text (&errors->via.map.ptr[i].key), feature))
+            return true;
+    return false;
+}
+
+static int feature_index (const question_t *question, text_t name)
+{
+    for (size_t i = 0; i < question->features_count; i++)
+        if (text_equal (question->names[i], name))
+            return (int)i;
+    return -1;
+}
+
+/* ---- one result ---- */
+
+typedef struct result {
+    const wire_value_t *body; /* of the whole answer */
+    const wire_value_t *map;  /* this result */
+    size_t view;
+    text_t key;
+    const shadow_t *shadow;
+    const sim_dataset_t *dataset; /* NULL: of nothing yet */
+    uint64_t position;
+    int64_t as_of;
+} result_t;
+
+static void differs (sim_check_t *self, const result_t *result, text_t feature, const value_t *got,
+                     const value_t *expected, status_t status, size_t events)
+{
+    buf_t text;
+    buf_init (&text, 1 << 16);
+    print_value (got, &text);
+    buf_put_string (&text, ", and is ");
+    if (status == STATUS_OK)
+        print_value (expected, &text);
+    else
+        buf_put_string (&text, "out of range");
+    value_t fields[KEY_FIELDS_MAX];
+    const stream_t *stream = self->data->stream[result->shadow->stream];
+    type_t types[KEY_FIELDS_MAX];
+    for (size_t i = 0; i < stream->key_count; i++)
+        types[i] = stream->fields[stream->key[i]].type;
+    buf_put_string (&text, ", for");
+    if (key_get (result->key, types, stream->key_count, self->scratch, fields))
+        for (size_t i = 0; i < stream->key_count; i++) {
+            buf_put_u8 (&text, ' ');
+            print_value (&fields[i], &text);
+        }
+    sim_fail (self->sim,
+              "%s:" TEXT_FORMAT " is answered with %s as of %+.6f s, position %" PRIu64
+              " of %s, dataset '%s' (cut %" PRIu64 "); %zu events of the key there",
+              self->data->view_name[result->view], TEXT_ARGS (feature), buf_string (&text),
+              (double)(result->as_of - SIM_WALL_START) / 1e6, result->position, result->shadow->dir,
+              result->dataset ? result->dataset->id : "",
+              result->dataset ? result->dataset->cut[result->shadow->partition] : 0, events);
+    buf_release (&text);
+}
+
+static void compare (sim_check_t *self, const result_t *result, const event_list_t *events)
+{
+    const question_t *question = self->data->view[result->view];
+    wire_list_t names = wire_list (result->body, "features");
+    wire_list_t types = wire_list (result->body, "types");
+    wire_list_t values = wire_list (result->map, "values");
+    if (names.count != values.count || types.count != values.count) {
+        sim_fail (self->sim, "an answer of %u features has %u values", names.count, values.count);
+        return;
+    }
+    for (uint32_t i = 0; i < names.count && !sim_failed (self->sim); i++) {
+        text_t name = wire_item_text (&names.items[i]);
+        int index = feature_index (question, name);
+        if (index < 0) {
+            sim_fail (self->sim, "an unknown feature " TEXT_FORMAT, TEXT_ARGS (name));
+            return;
+        }
+        value_t expected;
+        status_t status = oracle_value (&question->features[index], events->items, events->count,
+                                        result->as_of, &expected);
+        value_t got =
+            value_of (&values.items[i], type_from_word (wire_item_text (&types.items[i])));
+        bool out_of_range = has_error (result->map, name);
+        if ((status != STATUS_OK) != out_of_range || !oracle_agree (&got, &expected))
+            differs (self, result, name, &got, &expected, status, events->count);
+    }
+}
+
+/* Everything that users were told is visible is in it. */
+static void check_loads (sim_check_t *self, const result_t *result)
+{
+    for (const sim_load_t *load = self->loads; load; load = load->next) {
+        if (load->stream != result->shadow->stream)
+            continue;
+        bool has = result->dataset && dataset_has (result->dataset, load);
+        bool none = load->count == 0;
+        if (load->visible && !load->unloaded && !has && !none)
+            sim_fail (self->sim, "load %s is visible, but not in the answer's dataset", load->id);
+        if ((load->failed || load->unloaded) && has)
+            sim_fail (self->sim, "load %s is %s, but in the answer's dataset", load->id,
+                      load->failed ? "failed" : "unloaded");
+    }
+}
+
+static bool read_key (sim_check_t *self, size_t stream, const wire_value_t *map, text_t *key)
+{
+    const stream_t *definition = self->data->stream[stream];
+    buf_t bytes;
+    buf_init (&bytes, KEY_SIZE_MAX);
+    for (size_t k = 0; k < definition->key_count; k++) {
+        const field_t *field = &definition->fields[definition->key[k]];
+        for (uint32_t i = 0; i < map->via.map.size; i++)
+            if (text_is (wire_item_text (&map->via.map.ptr[i].key), field->name)) {
+                value_t value = value_of (&map->via.map.ptr[i].val, field->type);
+                key_put (&bytes, &value);
+            }
+    }
+    *key = arena_text (self->scratch, (text_t){ (char *)bytes.data, (uint32_t)bytes.size });
+    buf_release (&bytes);
+    return key->size > 0;
+}
+
+static bool read_position (sim_check_t *self, result_t *result)
+{
+    const wire_value_t *positions = wire_map (result->map, "positions");
+    char name[80];
+    snprintf (name, sizeof name, "%s", result->shadow->dir + strlen ("log/"));
+    for (uint32_t i = 0; i < positions->via.map.size; i++)
+        if (text_is (wire_item_text (&positions->via.map.ptr[i].key), name)) {
+            result->position = wire_item_uint (&positions->via.map.ptr[i].val);
+            return true;
+        }
+    sim_fail (self->sim, "an answer does not say its position in %s", name);
+    return false;
+}
+
+static bool read_dataset (sim_check_t *self, result_t *result)
+{
+    text_t id = wire_text (result->map, "dataset");
+    result->dataset = dataset_find (self, result->shadow->stream, id);
+    if (!result->dataset && id.size > 0)
+        sim_fail (self->sim,
+                  "an answer stands on dataset " TEXT_FORMAT ", which was never published",
+                  TEXT_ARGS (id));
+    return !sim_failed (self->sim);
+}
+
+static void check_result (sim_check_t *self, result_t *result, const sim_floor_t *floor,
+                          bool settled)
+{
+    size_t stream = self->data->view_stream[result->view];
+    arena_reset (self->scratch);
+    if (!read_key (self, stream, wire_map (result->map, "key"), &result->key)) {
+        sim_fail (self->sim, "an answer without its key");
+        return;
+    }
+    uint32_t partition = key_partition (key_hash (result->key), SIM_PARTITIONS);
+    shadow_t *shadow = &self->shadows[stream][partition];
+    result->shadow = shadow;
+    result->as_of = wire_int (result->map, "as_of", 0);
+    if (!read_position (self, result) || !read_dataset (self, result))
+        return;
+    if (result->position < floor->position[partition]) {
+        sim_fail (self->sim,
+                  "a complete answer stands at %" PRIu64 " of %s, and %" PRIu64
+                  " was acknowledged before it was asked",
+                  result->position, shadow->dir, floor->position[partition]);
+        return;
+    }
+    /* syncing uses the scratch arena too */
+    text_t key = { mem_string_n (result->key.data, result->key.size), result->key.size };
+    shadow_sync (self, shadow, result->position);
+    result->key = key;
+    event_list_t events = { 0 };
+    gather (shadow, result->dataset, key, result->position, &events);
+    compare (self, result, &events);
+    if (settled)
+        check_loads (self, result);
+    mem_free (events.items);
+    mem_free ((char *)(uintptr_t)key.data);
+    self->answers++;
+}
+
+void check_answer (sim_check_t *self, size_t view, const sim_floor_t *floor, bool settled,
+                   const wire_value_t *body, bool *complete)
+{
+    wire_list_t results = wire_list (body, "results");
+    *complete = true;
+    for (uint32_t i = 0; i < results.count && !sim_failed (self->sim); i++) {
+        result_t result = { .body = body, .map = &results.items[i], .view = view };
+        if (wire_bool (result.map, "complete", false))
+            check_result (self, &result, floor, settled);
+        else
+            *complete = false;
+    }
+}

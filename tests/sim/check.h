@@ -1,0 +1,88 @@
+/* check.h - what must hold, held against what the cluster does.
+ *
+ * The checker keeps a shadow of every log: it reads what is acknowledged from the disk itself
+ * before it can be trimmed, and holds it against what the producers sent. From the shadow and the
+ * loads it works out, with the oracle, what each complete answer must be. */
+#ifndef WEIR_SIM_CHECK_H
+#define WEIR_SIM_CHECK_H
+
+#include "storage/payload.h"
+#include "tests/sim/data.h"
+#include "tests/sim/sim.h"
+
+sim_check_t *check_new (sim_t *sim);
+void check_destroy (sim_check_t **self_p);
+
+const sim_data_t *check_data (const sim_check_t *self);
+/* For what must live as long as the run. */
+arena_t *check_arena (sim_check_t *self);
+
+/* ---- told by the world ---- */
+
+/* A message leaves a node. */
+void check_sent (sim_check_t *self, const sim_node_t *from, const sim_node_t *to, const void *data,
+                 size_t size);
+/* A node is about to remove a file. */
+void check_before_remove (sim_check_t *self, const char *path);
+
+/* ---- told by clients ---- */
+
+/* What a batch was answered. */
+typedef struct sim_outcome {
+    uint64_t accepted;
+    uint64_t refused_count;
+    uint32_t refused[PAYLOAD_REFUSED_MAX];
+    uint64_t reason[PAYLOAD_REFUSED_MAX]; /* hashes */
+    uint32_t listed;
+} sim_outcome_t;
+
+typedef struct sim_batch {
+    uint8_t producer[PRODUCER_SIZE];
+    uint64_t sequence;
+    size_t stream;
+    sim_row_t *rows;
+    size_t count;
+    bool acked;
+    sim_outcome_t outcome;    /* if acked */
+    uint32_t in_log;          /* bit per partition: seen there */
+    uint64_t accepted_in_log; /* rows */
+    uint64_t refused_in_log;  /* rows */
+    struct sim_batch *next;
+} sim_batch_t;
+
+/* Before it is sent first. Batches of a producer are told apart by the sequence. */
+void check_add_batch (sim_check_t *self, sim_batch_t *batch);
+/* A `send.ok` came. */
+void check_acked (sim_check_t *self, sim_batch_t *batch, const wire_value_t *body);
+
+typedef struct sim_load {
+    char id[64];
+    size_t stream;
+    sim_row_t *rows;
+    size_t count;
+    bool failed;                     /* it said so */
+    bool visible;                    /* it said so */
+    bool unloaded;                   /* `unload` was acknowledged */
+    uint64_t offset[SIM_PARTITIONS]; /* of its commit; UINT64_MAX not seen */
+    struct sim_load *next;
+} sim_load_t;
+
+void check_add_load (sim_check_t *self, sim_load_t *load);
+
+/* What a query must at least see. */
+typedef struct sim_floor {
+    uint64_t position[SIM_PARTITIONS];
+} sim_floor_t;
+void check_floor (const sim_check_t *self, size_t stream, sim_floor_t *floor);
+
+/* A `get.ok` came; *complete says whether all of it was. With `settled`, all that is visible must
+ * be in it. */
+void check_answer (sim_check_t *self, size_t view, const sim_floor_t *floor, bool settled,
+                   const wire_value_t *body, bool *complete);
+
+/* The stored logs once more, against the shadow. */
+void check_logs (sim_check_t *self);
+/* All that was acknowledged is there, and nothing else. */
+void check_end (sim_check_t *self);
+
+#endif

@@ -1,0 +1,301 @@
+/* The operator, and how a run goes from the first apply to the last answer. */
+#include "tests/sim/clients.h"
+
+#include "tests/sim/check.h"
+#include "tests/sim/world.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+enum { PRODUCERS_MAX = 4, RECOMPUTES_MAX = 16, TEXT_SIZE_MAX = 64 << 10 };
+
+/* Simulated time from the last fault on by which everything must be well. */
+#define HEAL_MAX (2 * TIME_MINUTE)
+
+typedef enum phase {
+    PHASE_APPLY,     /* the definitions are being applied */
+    PHASE_ACTIVE,    /* faults and work */
+    PHASE_DRAIN,     /* no more faults: what was begun must end */
+    PHASE_RECOMPUTE, /* one more recompute must go through */
+    PHASE_SETTLE,    /* and reach the serving nodes */
+    PHASE_ASK,       /* every key */
+} phase_t;
+
+struct sim_clients {
+    sim_t *sim;
+    sim_client_t *operator;
+    sim_producer_t *producers[PRODUCERS_MAX];
+    sim_querier_t *querier;
+    sim_loader_t *loader;
+    phase_t phase;
+    bool applying; /* an apply is on its way, for the second time */
+    bool applied_twice;
+    int64_t phase_since;
+    uint64_t recomputes[RECOMPUTES_MAX];
+    size_t recomputes_count;
+};
+
+static void look (sim_t *sim, void *arg);
+
+static void enter (sim_clients_t *self, phase_t phase)
+{
+    self->phase = phase;
+    self->phase_since = sim_now (self->sim);
+    sim_log (self->sim, "phase: %s", clients_waiting (self));
+}
+
+const char *clients_waiting (const sim_clients_t *self)
+{
+    switch (self->phase) {
+    case PHASE_APPLY:
+        return "the definitions to be applied";
+    case PHASE_ACTIVE:
+        return "the time of faults to be over";
+    case PHASE_DRAIN:
+        if (!loader_is_done (self->loader))
+            return "a load to be visible";
+        return self->applying ? "a second apply to be done" : "all batches to be acknowledged";
+    case PHASE_RECOMPUTE:
+        return "a recompute to be published";
+    case PHASE_SETTLE:
+        return "serving nodes to take the new dataset";
+    default:
+        return "complete answers for all keys";
+    }
+}
+
+static const sim_node_t *coordinator (const sim_clients_t *self)
+{
+    return sim_node (self->sim, ROLE_COORDINATOR, 0);
+}
+
+/* ---- applying ---- */
+
+static void apply (sim_clients_t *self);
+
+static void apply_call (sim_t *sim, void *arg)
+{
+    sim_clients_t *self = arg;
+    if (sim_finished (sim))
+        return;
+    if (self->phase == PHASE_ACTIVE)
+        self->applying = true;
+    if (self->phase == PHASE_APPLY || self->applying)
+        apply (self);
+}
+
+static void begin_work (sim_clients_t *self)
+{
+    enter (self, PHASE_ACTIVE);
+    for (size_t i = 0; i < PRODUCERS_MAX && self->producers[i]; i++)
+        producer_start (self->producers[i]);
+    querier_start (self->querier);
+    loader_start (self->loader);
+    const sim_knobs_t *knobs = sim_knobs (self->sim);
+    int64_t now = sim_now (self->sim);
+    if (knobs->second_apply)
+        sim_at (self->sim,
+                now + (int64_t)sim_chosen (self->sim, 0, (uint64_t)knobs->active * 3 / 4),
+                apply_call, self);
+}
+
+static void applied (void *arg, const message_t *reply)
+{
+    sim_clients_t *self = arg;
+    if (reply && reply->kind == MESSAGE_APPLY_OK && self->phase == PHASE_APPLY) {
+        begin_work (self);
+    } else if (reply && reply->kind == MESSAGE_APPLY_OK) {
+        sim_log (self->sim, "one more view is applied");
+        self->applying = false;
+        self->applied_twice = true;
+        /* a node that has not met it yet may say so */
+    } else if (client_may_retry (self->sim, "an apply", reply)) {
+        sim_at (self->sim, sim_now (self->sim) + 300 * TIME_MS, apply_call, self);
+    }
+}
+
+static void apply (sim_clients_t *self)
+{
+    buf_t text;
+    buf_init (&text, TEXT_SIZE_MAX);
+    data_definitions (self->phase != PHASE_APPLY, &text);
+    wire_writer_t *writer = client_begin (self->operator, MESSAGE_APPLY);
+    wire_field_list (writer, "files");
+    wire_open_map (writer);
+    wire_field_string (writer, "name", "sim.yaml");
+    wire_field_text (writer, "text", (text_t){ (char *)text.data, (uint32_t)text.size });
+    wire_close (writer);
+    wire_close (writer);
+    client_ask (self->operator, coordinator (self), TIME_SECOND, applied, self);
+    buf_release (&text);
+}
+
+/* ---- recomputes ---- */
+
+static void ignored (void *arg, const message_t *reply)
+{
+    sim_clients_t *self = arg;
+    if (reply && reply->kind == MESSAGE_ERROR)
+        (void)client_may_retry (self->sim, "a recompute", reply);
+}
+
+/* Now and then, without looking what becomes of it. */
+static void recompute_call (sim_t *sim, void *arg)
+{
+    sim_clients_t *self = arg;
+    if (sim_finished (sim) || sim_healed (sim))
+        return;
+    if (self->phase == PHASE_ACTIVE) {
+        wire_writer_t *writer = client_begin (self->operator, MESSAGE_RECOMPUTE);
+        if (sim_chance (sim, 0.5))
+            wire_field_string (writer, "stream", sim_chance (sim, 0.5) ? "pay" : "tick");
+        client_ask (self->operator, coordinator (self), TIME_SECOND, ignored, self);
+    }
+    sim_at (sim, sim_now (sim) + (int64_t)sim_chosen (sim, 1, 30) * TIME_SECOND, recompute_call,
+            self);
+}
+
+static void recompute_begun (void *arg, const message_t *reply)
+{
+    sim_clients_t *self = arg;
+    if (!reply || reply->kind != MESSAGE_RECOMPUTE_OK) {
+        (void)client_may_retry (self->sim, "a recompute", reply);
+        return;
+    }
+    wire_list_t ids = wire_list (reply->body, "ids");
+    self->recomputes_count = 0;
+    for (uint32_t i = 0; i < ids.count && i < RECOMPUTES_MAX; i++)
+        self->recomputes[self->recomputes_count++] = wire_item_uint (&ids.items[i]);
+    if (ids.count == 0)
+        sim_fail (self->sim, "a recompute of everything recomputes nothing");
+}
+
+static void recompute_seen (void *arg, const message_t *reply)
+{
+    sim_clients_t *self = arg;
+    if (!reply || reply->kind != MESSAGE_RECOMPUTES_OK || self->phase != PHASE_RECOMPUTE)
+        return;
+    wire_list_t list = wire_list (reply->body, "recomputes");
+    size_t published = 0;
+    for (uint32_t i = 0; i < list.count; i++) {
+        text_t state = wire_text (&list.items[i], "state");
+        published += text_is (state, "published") || text_is (state, "trimmed");
+        if (text_is (state, "failed"))
+            sim_fail (self->sim, "a recompute failed after all faults: " TEXT_FORMAT,
+                      TEXT_ARGS (wire_text (&list.items[i], "error")));
+    }
+    if (published >= self->recomputes_count && published > 0)
+        enter (self, PHASE_SETTLE);
+}
+
+static void look_at_recompute (sim_clients_t *self)
+{
+    if (self->recomputes_count == 0) {
+        client_begin (self->operator, MESSAGE_RECOMPUTE);
+        client_ask (self->operator, coordinator (self), TIME_SECOND, recompute_begun, self);
+        return;
+    }
+    wire_writer_t *writer = client_begin (self->operator, MESSAGE_RECOMPUTES);
+    wire_field_list (writer, "ids");
+    for (size_t i = 0; i < self->recomputes_count; i++)
+        wire_put_uint (writer, self->recomputes[i]);
+    wire_close (writer);
+    client_ask (self->operator, coordinator (self), TIME_SECOND, recompute_seen, self);
+}
+
+/* ---- the run ---- */
+
+static bool is_drained (const sim_clients_t *self)
+{
+    for (size_t i = 0; i < PRODUCERS_MAX && self->producers[i]; i++)
+        if (!producer_is_done (self->producers[i]))
+            return false;
+    return loader_is_done (self->loader) && !self->applying;
+}
+
+static void stop_work (sim_clients_t *self)
+{
+    sim_heal (self->sim);
+    for (size_t i = 0; i < PRODUCERS_MAX && self->producers[i]; i++)
+        producer_stop (self->producers[i]);
+    loader_stop (self->loader);
+    enter (self, PHASE_DRAIN);
+}
+
+static void step (sim_clients_t *self)
+{
+    const sim_knobs_t *knobs = sim_knobs (self->sim);
+    int64_t in_phase = sim_now (self->sim) - self->phase_since;
+    switch (self->phase) {
+    case PHASE_APPLY:
+        break;
+    case PHASE_ACTIVE:
+        check_logs (sim_check (self->sim));
+        if (in_phase > knobs->active)
+            stop_work (self);
+        break;
+    case PHASE_DRAIN:
+        if (is_drained (self))
+            enter (self, PHASE_RECOMPUTE);
+        break;
+    case PHASE_RECOMPUTE:
+        look_at_recompute (self);
+        break;
+    case PHASE_SETTLE:
+        if (in_phase < 3 * knobs->lease)
+            break;
+        if (self->applied_twice)
+            querier_late_view (self->querier);
+        querier_ask_all (self->querier);
+        enter (self, PHASE_ASK);
+        break;
+    case PHASE_ASK:
+        if (querier_is_done (self->querier)) {
+            check_end (sim_check (self->sim));
+            sim_finish (self->sim);
+        }
+    }
+    if (self->phase != PHASE_ACTIVE && in_phase > HEAL_MAX)
+        sim_fail (self->sim, "%.0f s without faults, and it still waits for %s",
+                  (double)in_phase / 1e6, clients_waiting (self));
+}
+
+static void look (sim_t *sim, void *arg)
+{
+    sim_clients_t *self = arg;
+    if (sim_finished (sim))
+        return;
+    step (self);
+    sim_at (sim, sim_now (sim) + TIME_SECOND, look, self);
+}
+
+sim_clients_t *clients_new (sim_t *sim)
+{
+    sim_clients_t *self = mem_zero (1, sizeof *self);
+    self->sim = sim;
+    self->operator= client_new (sim, "operator");
+    for (unsigned i = 0; i < sim_knobs (sim)->producers; i++)
+        self->producers[i] = producer_new (sim, i + 1);
+    self->querier = querier_new (sim);
+    self->loader = loader_new (sim);
+    sim_at (sim, 200 * TIME_MS, apply_call, self);
+    sim_at (sim, TIME_SECOND, look, self);
+    sim_at (sim, TIME_SECOND, recompute_call, self);
+    return self;
+}
+
+void clients_destroy (sim_clients_t **self_p)
+{
+    sim_clients_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    client_destroy (&self->operator);
+    for (size_t i = 0; i < PRODUCERS_MAX; i++)
+        producer_destroy (&self->producers[i]);
+    querier_destroy (&self->querier);
+    loader_destroy (&self->loader);
+    mem_free (self);
+}

@@ -1,0 +1,387 @@
+#include "tests/sim/data.h"
+
+#include "base/check.h"
+#include "base/key.h"
+#include "base/mem.h"
+#include "base/number.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { USERS = 8, TICK_NUMBERS = 3, TICK_WORDS = 3, LINES_MAX = 12, TEXT_SIZE_MAX = 64 << 10 };
+
+static const char streams_text[] = "streams:\n"
+                                   "  pay:\n"
+                                   "    key: user\n"
+                                   "    time: ts\n"
+                                   "    fields:\n"
+                                   "      user: {type: string, required: true}\n"
+                                   "      amount: float64\n"
+                                   "      n: int64\n"
+                                   "      tag: string\n"
+                                   "      flag: bool\n"
+                                   "      ts: {type: timestamp, unit: us}\n"
+                                   "  tick:\n"
+                                   "    key: [a, b]\n"
+                                   "    time: at\n"
+                                   "    fields:\n"
+                                   "      a: int64\n"
+                                   "      b: string\n"
+                                   "      v: float64\n"
+                                   "      at: timestamp\n"
+                                   "views:\n";
+
+/* The same streams as the oracle's programs write them. */
+static const char *const stream_fields[DATA_STREAMS] = {
+    "user:string,amount:float64,n:int64,tag:string,flag:bool,ts:timestamp.us",
+    "a:int64,b:string,v:float64,at:timestamp",
+};
+
+typedef struct view_text {
+    const char *name;
+    size_t stream;
+    const char *key;
+    const char *where; /* NULL: none */
+    const char *horizon;
+    const char *features[LINES_MAX]; /* "name: agg(field) [where ...] over window, ..." */
+} view_text_t;
+
+static const view_text_t views[DATA_VIEWS] = {
+    { .name = "spend",
+      .stream = 0,
+      .key = "user",
+      .where = "tag is distinct from 'void'",
+      .horizon = "2m",
+      .features = { "n: count() over 5s, 1m, 1h, lifetime",
+                    "total: sum(amount) over 1m, 1h, lifetime", "average: mean(amount) over 1h",
+                    "spread: stddev(amount) over 1m, lifetime",
+                    "late: last(amount) over 1m, lifetime",
+                    "big: count() where amount > 50 over 1h, 1w" } },
+    { .name = "counts",
+      .stream = 0,
+      .key = "user",
+      .horizon = "1d",
+      .features = { "total: sum(n) over 10s, 1d, lifetime", "least: min(n) over 1m, lifetime",
+                    "most: max(amount) over 1h", "one: first(tag) over 1h, lifetime",
+                    "tags: approx_count_distinct(tag) over 1m, 1w, lifetime",
+                    "wide: variance_pop(n) where n >= 0 over 1h", "flagged: last(flag) over 1d",
+                    "seen: max(ts) over lifetime" } },
+    { .name = "ticks",
+      .stream = 1,
+      .key = "[a, b]",
+      .horizon = "30s",
+      .features = { "n: count(v) over 10s, 1m, lifetime", "v: sum(v) over 30s, 1d",
+                    "low: min(v) over 1m, lifetime", "word: last(b) over lifetime" } },
+    { .name = "afterwards",
+      .stream = 0,
+      .key = "user",
+      .where = "n is not null",
+      .horizon = "5m",
+      .features = { "n: count() over 1m, lifetime", "total: sum(amount) where n > 2 over 1h",
+                    "tag: max(tag) over 1d" } },
+};
+
+void data_definitions (bool with_late_view, buf_t *out)
+{
+    buf_put_string (out, streams_text);
+    for (size_t v = 0; v < DATA_VIEWS; v++) {
+        const view_text_t *view = &views[v];
+        if (v == DATA_LATE_VIEW && !with_late_view)
+            continue;
+        buf_printf (out, "  %s:\n    from: %s\n    key: %s\n    horizon: %s\n", view->name,
+                    view->stream == 0 ? "pay" : "tick", view->key, view->horizon);
+        if (view->where)
+            buf_printf (out, "    where: %s\n", view->where);
+        buf_put_string (out, "    features:\n");
+        for (size_t i = 0; view->features[i]; i++)
+            buf_printf (out, "      %s\n", view->features[i]);
+    }
+    CHECK (!out->bad);
+}
+
+/* "n: count() over 5s, 1m" becomes "n_5s: count() over 5s" and so on. */
+static void ask_each_window (sim_data_t *self, question_t *question, const char *line)
+{
+    const char *windows = strstr (line, " over ");
+    size_t name_size = strcspn (line, ":");
+    CHECK (windows != NULL);
+    int body_size = (int)(windows - line - (ptrdiff_t)name_size);
+    bool alone = strchr (windows, ',') == NULL && strstr (windows, "lifetime") != NULL;
+    for (windows += strlen (" over "); *windows;) {
+        int size = (int)strcspn (windows, ",");
+        char *text = alone ? mem_string (line)
+                           : mem_format ("%.*s_%.*s%.*s over %.*s", (int)name_size, line, size,
+                                         windows, body_size, line + name_size, size, windows);
+        error_t error;
+        status_t status = question_feature (
+            question, text_of (arena_string (self->arena, text_of (text))), &error);
+        CHECK (status == STATUS_OK);
+        mem_free (text);
+        windows += size;
+        windows += strspn (windows, ", ");
+    }
+}
+
+static question_t *question_of (sim_data_t *self, const view_text_t *view)
+{
+    error_t error;
+    question_t *question = mem_zero (1, sizeof *question);
+    status_t status = question_fields (question, text_of (stream_fields[view->stream]), &error);
+    if (status == STATUS_OK && view->where)
+        status = question_where (question, text_of (view->where), &error);
+    CHECK (status == STATUS_OK);
+    for (size_t i = 0; view->features[i]; i++)
+        ask_each_window (self, question, view->features[i]);
+    return question;
+}
+
+/* The oracle must be asked for the very features that the product has. */
+static void check_names (const sim_data_t *self, size_t v)
+{
+    const view_t *view = definitions_view (self->definitions, text_of (self->view_name[v]));
+    CHECK (view != NULL);
+    CHECK (view->features_count == self->view[v]->features_count);
+    for (size_t i = 0; i < view->features_count; i++)
+        CHECK (text_is (self->view[v]->names[i], view->features[i].name));
+}
+
+sim_data_t *data_new (void)
+{
+    sim_data_t *self = mem_zero (1, sizeof *self);
+    self->arena = arena_new (4096);
+    buf_t text;
+    buf_init (&text, TEXT_SIZE_MAX);
+    data_definitions (true, &text);
+    definition_file_t file = { "sim.yaml", { (char *)text.data, (uint32_t)text.size } };
+    error_t error;
+    status_t status = definitions_read (&file, 1, &self->definitions, &error);
+    if (status != STATUS_OK)
+        fprintf (stderr, "%s\n", error.text);
+    CHECK (status == STATUS_OK);
+    buf_release (&text);
+    self->stream[0] = definitions_stream (self->definitions, text_of ("pay"));
+    self->stream[1] = definitions_stream (self->definitions, text_of ("tick"));
+    for (size_t v = 0; v < DATA_VIEWS; v++) {
+        self->view_name[v] = views[v].name;
+        self->view_stream[v] = views[v].stream;
+        self->view[v] = question_of (self, &views[v]);
+        check_names (self, v);
+    }
+    return self;
+}
+
+void data_destroy (sim_data_t **self_p)
+{
+    sim_data_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    for (size_t v = 0; v < DATA_VIEWS; v++)
+        mem_free (self->view[v]);
+    definitions_destroy (&self->definitions);
+    arena_destroy (&self->arena);
+    mem_free (self);
+}
+
+/* ---- keys ---- */
+
+static value_t text_value (arena_t *arena, const char *format, unsigned number)
+{
+    char *text = mem_format (format, number);
+    value_t value = { .type = TYPE_STRING, .s = arena_text (arena, text_of (text)) };
+    mem_free (text);
+    return value;
+}
+
+/* Fills row->key and row->partition. */
+static text_t encode_key (const stream_t *stream, const value_t *values, arena_t *arena)
+{
+    buf_t key;
+    buf_init (&key, KEY_SIZE_MAX);
+    for (size_t i = 0; i < stream->key_count; i++) {
+        if (values[stream->key[i]].null) {
+            buf_clear (&key);
+            break;
+        }
+        key_put (&key, &values[stream->key[i]]);
+    }
+    text_t copy = arena_text (arena, (text_t){ (char *)key.data, (uint32_t)key.size });
+    buf_release (&key);
+    return copy;
+}
+
+bool data_key_at (const sim_data_t *self, size_t stream, size_t i, arena_t *arena, value_t *values,
+                  text_t *key)
+{
+    if (i >= (stream == 0 ? (size_t)USERS : (size_t)TICK_NUMBERS * TICK_WORDS))
+        return false;
+    if (stream == 0) {
+        values[0] = text_value (arena, "user-%u", (unsigned)i);
+    } else {
+        values[0] = (value_t){ .type = TYPE_INT64, .i = (int64_t)(i / TICK_WORDS) - 1 };
+        values[1] = text_value (arena, "w%u", (unsigned)(i % TICK_WORDS));
+    }
+    *key = encode_key (self->stream[stream], values, arena);
+    return true;
+}
+
+void data_key (const sim_data_t *self, sim_t *sim, size_t stream, arena_t *arena, value_t *values,
+               text_t *key)
+{
+    size_t i = sim_chosen (sim, 0, (stream == 0 ? USERS : TICK_NUMBERS * TICK_WORDS) - 1);
+    bool there = data_key_at (self, stream, i, arena, values, key);
+    CHECK (there);
+}
+
+/* ---- rows ---- */
+
+static double wild_float (sim_t *sim)
+{
+    static const double wild[] = { NAN,     INFINITY, -INFINITY, 0.0, 5e-324, -5e-324,
+                                   1.7e308, -1.7e308, 1e16,      1.0, -1e16,  1e-300 };
+    return wild[sim_chosen (sim, 0, sizeof wild / sizeof *wild - 1)];
+}
+
+static double some_float (sim_t *sim)
+{
+    if (sim_knobs (sim)->wild_floats && sim_chance (sim, 0.1))
+        return wild_float (sim);
+    if (sim_chance (sim, 0.5))
+        return (double)sim_chosen (sim, 0, 20000) / 100.0 - 50.0;
+    return ldexp ((double)sim_chosen (sim, 0, UINT64_C (1) << 52),
+                  (int)sim_chosen (sim, 0, 80) - 90);
+}
+
+static value_t some_value (sim_t *sim, type_t type, arena_t *arena)
+{
+    value_t value = { .type = type };
+    if (sim_chance (sim, 0.1)) {
+        value.null = true;
+        return value;
+    }
+    switch (type) {
+    case TYPE_FLOAT64:
+        value.f = value_float (some_float (sim));
+        break;
+    case TYPE_INT64:
+        value.i = (int64_t)sim_chosen (sim, 0, 20) - 5;
+        if (sim_chance (sim, 0.01))
+            value.i = sim_chance (sim, 0.5) ? INT64_MAX : INT64_MIN;
+        break;
+    case TYPE_BOOL:
+        value.i = sim_chance (sim, 0.5);
+        break;
+    default:
+        if (sim_chance (sim, 0.1))
+            value.s = text_of (sim_chance (sim, 0.5) ? "void" : "");
+        else
+            value = text_value (arena, "t-%u", (unsigned)sim_chosen (sim, 0, 200));
+    }
+    return value;
+}
+
+/* Mostly now, sometimes late, and now and then a little ahead. */
+static int64_t some_time (sim_t *sim, int64_t wall)
+{
+    int64_t ago;
+    switch (sim_chosen (sim, 0, 9)) {
+    case 0:
+        ago = (int64_t)sim_chosen (sim, 0, 30 * (uint64_t)TIME_DAY);
+        break;
+    case 1:
+        ago = (int64_t)sim_chosen (sim, 0, 2 * (uint64_t)TIME_HOUR);
+        break;
+    case 2:
+        ago = -(int64_t)sim_chosen (sim, 0, 4 * (uint64_t)TIME_MINUTE);
+        break;
+    case 3:
+        ago = 7 * TIME_SECOND; /* some at the very same time */
+        wall -= wall % TIME_SECOND;
+        break;
+    default:
+        ago = (int64_t)sim_chosen (sim, 0, 5 * (uint64_t)TIME_SECOND);
+    }
+    return wall - ago;
+}
+
+void data_row (const sim_data_t *self, sim_t *sim, size_t stream, int64_t wall, bool good,
+               arena_t *arena, sim_row_t *row)
+{
+    const stream_t *definition = self->stream[stream];
+    *row = (sim_row_t){ .class = ROW_GOOD };
+    if (!good && sim_chance (sim, 0.1))
+        row->class = (row_class_t)sim_chosen (sim, 1, ROW_CLASSES - 1);
+    for (size_t i = 0; i < definition->fields_count; i++)
+        row->values[i] = some_value (sim, definition->fields[i].type, arena);
+    text_t key;
+    data_key (self, sim, stream, arena, row->values, &key);
+    if (stream == 1 && sim_chance (sim, 0.03)) /* accepted, and of no entity */
+        row->values[1] = (value_t){ .type = TYPE_STRING, .null = true };
+    if (row->class == ROW_NO_KEY && stream == 1)
+        row->class = ROW_GOOD;
+    if (row->class == ROW_NO_KEY)
+        row->values[0] = (value_t){ .type = TYPE_STRING, .null = true };
+    row->time = row->class == ROW_AHEAD ? wall + TIME_HOUR : some_time (sim, wall);
+    if (stream == 1)
+        row->time -= row->time % TIME_MS;
+    row->values[definition->time] = (value_t){ .type = TYPE_TIMESTAMP, .i = row->time };
+    row->key = encode_key (definition, row->values, arena);
+    row->partition = key_partition (key_hash (row->key), SIM_PARTITIONS);
+}
+
+static size_t number_field (size_t stream)
+{
+    return stream == 0 ? 1 : 2;
+}
+
+void data_write_row (const sim_data_t *self, size_t stream, const sim_row_t *row,
+                     wire_writer_t *writer)
+{
+    const stream_t *definition = self->stream[stream];
+    wire_open_list (writer);
+    for (size_t i = 0; i < definition->fields_count; i++) {
+        const value_t *value = &row->values[i];
+        if (row->class == ROW_NO_NUMBER && i == number_field (stream))
+            wire_put_string (writer, "twelve");
+        else if (row->class == ROW_NO_TIME && i == definition->time)
+            wire_put_nil (writer);
+        else if (i == definition->time)
+            wire_put_int (writer, stream == 0 ? value->i : value->i / TIME_MS);
+        else
+            wire_put_value (writer, value);
+    }
+    wire_close (writer);
+}
+
+void data_write_header (const sim_data_t *self, size_t stream, buf_t *out)
+{
+    const stream_t *definition = self->stream[stream];
+    for (size_t i = 0; i < definition->fields_count; i++)
+        buf_printf (out, "%s%s", i ? "," : "", definition->fields[i].column);
+    buf_put_u8 (out, '\n');
+}
+
+void data_write_csv (const sim_data_t *self, size_t stream, const sim_row_t *row, buf_t *out)
+{
+    const stream_t *definition = self->stream[stream];
+    for (size_t i = 0; i < definition->fields_count; i++) {
+        const value_t *value = &row->values[i];
+        if (i)
+            buf_put_u8 (out, ',');
+        if (value->null)
+            continue;
+        if (value->type == TYPE_STRING)
+            buf_printf (out, "\"" TEXT_FORMAT "\"", TEXT_ARGS (value->s));
+        else if (value->type == TYPE_FLOAT64)
+            number_format_float (out, value->f);
+        else if (value->type == TYPE_BOOL)
+            buf_put_string (out, value->i ? "true" : "false");
+        else
+            buf_printf (out, "%lld",
+                        (long long)(value->type == TYPE_TIMESTAMP && stream == 1
+                                        ? value->i / TIME_MS
+                                        : value->i));
+    }
+    buf_put_u8 (out, '\n');
+}

@@ -1,0 +1,230 @@
+/* Somebody who asks: about now, the past, the far future; and in the end about everything. */
+#include "tests/sim/check.h"
+#include "tests/sim/clients.h"
+#include "tests/sim/world.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEYS_ASKED_MAX = 3, ALL_KEYS_MAX = 16, FINAL_TIMES = 4 };
+
+struct sim_querier {
+    sim_t *sim;
+    sim_client_t *client;
+    arena_t *scratch;
+    bool late_view;
+    bool asked_all;
+    unsigned waiting; /* questions of querier_ask_all without a complete answer */
+};
+
+typedef struct question_sent {
+    sim_querier_t *querier;
+    const sim_node_t *node;
+    size_t view;
+    sim_floor_t floor;
+    bool settled;
+    int64_t offset; /* of the as-of from now, when settled */
+} question_sent_t;
+
+static void write_key (const stream_t *stream, const value_t *values, wire_writer_t *writer)
+{
+    wire_open_map (writer);
+    for (size_t i = 0; i < stream->key_count; i++) {
+        wire_key (writer, stream->fields[stream->key[i]].name);
+        wire_put_value (writer, &values[stream->key[i]]);
+    }
+    wire_close (writer);
+}
+
+/* ---- while things happen ---- */
+
+static void answered (void *arg, const message_t *reply)
+{
+    question_sent_t question = *(question_sent_t *)arg;
+    mem_free (arg);
+    sim_querier_t *self = question.querier;
+    bool complete;
+    if (reply && reply->kind == MESSAGE_GET_OK)
+        check_answer (sim_check (self->sim), question.view, &question.floor, false, reply->body,
+                      &complete);
+    else
+        (void)client_may_retry (self->sim, "a query", reply);
+}
+
+/* As-of times of all kinds. */
+static int64_t some_as_of (sim_t *sim)
+{
+    int64_t wall = sim_wall (sim);
+    switch (sim_chosen (sim, 0, 6)) {
+    case 0:
+        return wall - (int64_t)sim_chosen (sim, 0, 2 * (uint64_t)TIME_HOUR);
+    case 1:
+        return wall - (int64_t)sim_chosen (sim, 0, 40 * (uint64_t)TIME_DAY);
+    case 2:
+        return wall + (int64_t)sim_chosen (sim, 0, 10 * (uint64_t)TIME_DAY);
+    case 3:
+        return wall + (int64_t)sim_chosen (sim, 0, 10 * (uint64_t)TIME_MINUTE);
+    case 4: /* whole seconds, at which events stand exactly */
+        wall -= (int64_t)sim_chosen (sim, 0, 120) * TIME_SECOND;
+        return wall - wall % TIME_SECOND;
+    default:
+        return wall - (int64_t)sim_chosen (sim, 0, 10 * (uint64_t)TIME_SECOND);
+    }
+}
+
+static void write_question (sim_querier_t *self, size_t view, wire_writer_t *writer)
+{
+    const sim_data_t *data = check_data (sim_check (self->sim));
+    size_t stream = data->view_stream[view];
+    arena_reset (self->scratch);
+    wire_field_string (writer, "view", data->view_name[view]);
+    wire_field_list (writer, "keys");
+    size_t keys = sim_chosen (self->sim, 1, KEYS_ASKED_MAX);
+    for (size_t i = 0; i < keys; i++) {
+        value_t values[DATA_FIELDS_MAX];
+        text_t key;
+        data_key (data, self->sim, stream, self->scratch, values, &key);
+        write_key (data->stream[stream], values, writer);
+    }
+    wire_close (writer);
+    if (sim_chance (self->sim, 0.3)) {
+        wire_field_list (writer, "as_ofs");
+        for (size_t i = 0; i < keys; i++)
+            wire_put_int (writer, some_as_of (self->sim));
+        wire_close (writer);
+    } else if (sim_chance (self->sim, 0.5)) {
+        wire_field_int (writer, "as_of", some_as_of (self->sim));
+    }
+    if (sim_chance (self->sim, 0.2))
+        wire_field_bool (writer, "before", true);
+    if (sim_chance (self->sim, 0.5))
+        wire_field_uint (writer, "deadline_ms", sim_chosen (self->sim, 50, 3000));
+    if (sim_chance (self->sim, 0.1))
+        wire_field_bool (writer, "refuse_incomplete", true);
+}
+
+static void ask (sim_t *sim, void *arg)
+{
+    sim_querier_t *self = arg;
+    if (sim_finished (sim) || self->asked_all)
+        return;
+    size_t view = sim_chosen (sim, 0, self->late_view ? DATA_VIEWS - 1 : DATA_LATE_VIEW - 1);
+    question_sent_t *question = mem_zero (1, sizeof *question);
+    question->querier = self;
+    question->view = view;
+    check_floor (sim_check (sim), check_data (sim_check (sim))->view_stream[view],
+                 &question->floor);
+    write_question (self, view, client_begin (self->client, MESSAGE_GET));
+    size_t node = sim_chosen (sim, 0, sim_count (sim, ROLE_SERVING) - 1);
+    client_ask (self->client, sim_node (sim, ROLE_SERVING, node), 4 * TIME_SECOND, answered,
+                question);
+    sim_at (sim, sim_now (sim) + (int64_t)sim_chosen (sim, 10, 300) * TIME_MS, ask, self);
+}
+
+/* ---- everything, in the end ---- */
+
+static void ask_again (sim_t *sim, void *arg);
+
+static void answered_finally (void *arg, const message_t *reply)
+{
+    question_sent_t *question = arg;
+    sim_querier_t *self = question->querier;
+    bool complete = false;
+    if (reply && reply->kind == MESSAGE_GET_OK)
+        check_answer (sim_check (self->sim), question->view, &question->floor, true, reply->body,
+                      &complete);
+    else if (!client_may_retry (self->sim, "a query", reply))
+        complete = true; /* the run has failed */
+    if (complete) {
+        self->waiting--;
+        mem_free (question);
+        return;
+    }
+    sim_at (self->sim, sim_now (self->sim) + 200 * TIME_MS, ask_again, question);
+}
+
+static void ask_finally (question_sent_t *question)
+{
+    sim_querier_t *self = question->querier;
+    const sim_data_t *data = check_data (sim_check (self->sim));
+    size_t stream = data->view_stream[question->view];
+    check_floor (sim_check (self->sim), stream, &question->floor);
+    wire_writer_t *writer = client_begin (self->client, MESSAGE_GET);
+    wire_field_string (writer, "view", data->view_name[question->view]);
+    wire_field_int (writer, "as_of", sim_wall (self->sim) + question->offset);
+    wire_field_list (writer, "keys");
+    arena_reset (self->scratch);
+    value_t values[DATA_FIELDS_MAX];
+    text_t key;
+    for (size_t i = 0; data_key_at (data, stream, i, self->scratch, values, &key); i++)
+        write_key (data->stream[stream], values, writer);
+    wire_close (writer);
+    client_ask (self->client, question->node, 4 * TIME_SECOND, answered_finally, question);
+}
+
+static void ask_again (sim_t *sim, void *arg)
+{
+    question_sent_t *question = arg;
+    if (sim_finished (sim))
+        mem_free (question);
+    else
+        ask_finally (question);
+}
+
+void querier_ask_all (sim_querier_t *self)
+{
+    static const int64_t offsets[FINAL_TIMES] = { 0, -30 * TIME_MINUTE, 10 * TIME_MINUTE,
+                                                  3 * TIME_DAY };
+    self->asked_all = true;
+    size_t views = self->late_view ? DATA_VIEWS : DATA_LATE_VIEW;
+    for (size_t n = 0; n < sim_count (self->sim, ROLE_SERVING); n++)
+        for (size_t view = 0; view < views; view++)
+            for (size_t t = 0; t < FINAL_TIMES; t++) {
+                question_sent_t *question = mem_zero (1, sizeof *question);
+                *question = (question_sent_t){ .querier = self,
+                                               .node = sim_node (self->sim, ROLE_SERVING, n),
+                                               .view = view,
+                                               .settled = true,
+                                               .offset = offsets[t] };
+                self->waiting++;
+                ask_finally (question);
+            }
+}
+
+bool querier_is_done (const sim_querier_t *self)
+{
+    return self->asked_all && self->waiting == 0;
+}
+
+sim_querier_t *querier_new (sim_t *sim)
+{
+    sim_querier_t *self = mem_zero (1, sizeof *self);
+    self->sim = sim;
+    self->client = client_new (sim, "querier");
+    self->scratch = arena_new (4096);
+    return self;
+}
+
+void querier_destroy (sim_querier_t **self_p)
+{
+    sim_querier_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    client_destroy (&self->client);
+    arena_destroy (&self->scratch);
+    mem_free (self);
+}
+
+void querier_start (sim_querier_t *self)
+{
+    ask (self->sim, self);
+}
+
+void querier_late_view (sim_querier_t *self)
+{
+    self->late_view = true;
+}
