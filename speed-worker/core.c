@@ -110,6 +110,17 @@ static void dispatch_reply (speed_core_t *self, const message_t *message)
         ingest_append_answered (self, message);
 }
 
+static void refuse (speed_core_t *self, const peer_t *from, const message_t *message)
+{
+    error_t error;
+    self->metrics.messages_refused++;
+    if (!message_is_request (message->kind))
+        return; /* answers are never answered, or two nodes could go on for ever */
+    error_set (&error, STATUS_INVALID, "a speed worker does not answer '%s'",
+               message_word (message->kind));
+    worker_send_error (self, from, message->id, &error);
+}
+
 static void dispatch (speed_core_t *self, const peer_t *from, const message_t *message)
 {
     switch (message->kind) {
@@ -128,13 +139,8 @@ static void dispatch (speed_core_t *self, const peer_t *from, const message_t *m
     case MESSAGE_METRICS:
         answer_metrics (self, from, message->id);
         break;
-    default: {
-        error_t error;
-        self->metrics.messages_refused++;
-        error_set (&error, STATUS_INVALID, "a speed worker does not answer '%s'",
-                   message_word (message->kind));
-        worker_send_error (self, from, message->id, &error);
-    }
+    default:
+        refuse (self, from, message);
     }
 }
 

@@ -143,6 +143,11 @@ static status_t parse (speed_core_t *self, const message_t *message, incoming_t 
     const definitions_t *definitions = member_model (self->member)->definitions;
     text_t name = wire_text (body, "stream");
     incoming->stream = definitions_stream (definitions, name);
+    if (!incoming->stream && !member_model_current (self->member))
+        return error_set (error, STATUS_UNAVAILABLE,
+                          "stream '" TEXT_FORMAT "' is not known here yet: newer definitions are "
+                          "on their way",
+                          TEXT_ARGS (name));
     if (!incoming->stream) {
         const char *nearest = definitions_nearest_stream (definitions, name);
         return error_set (error, STATUS_NOT_FOUND, "there is no stream '" TEXT_FORMAT "'%s%s%s",
@@ -200,6 +205,21 @@ static void append_here (speed_core_t *self, const incoming_t *incoming, shard_t
     shard_append (shard, &append, waiter);
 }
 
+/* Whoever passed the rows on may be of another opinion about where keys belong; a row in the wrong
+ * partition would never be found again. */
+static status_t check_placed (speed_core_t *self, const incoming_t *incoming, uint32_t partition,
+                              error_t *error)
+{
+    for (size_t i = 0; i < incoming->table.rows; i++) {
+        text_t key = intake_raw_key (incoming->stream, &incoming->table, incoming->columns, i,
+                                     self->scratch);
+        if (key_partition (key_hash (key), self->options.partitions) != partition)
+            return error_set (error, STATUS_INVALID,
+                              "row %zu does not belong to partition %" PRIu32, i, partition);
+    }
+    return STATUS_OK;
+}
+
 void ingest_append (speed_core_t *self, const peer_t *from, const message_t *message)
 {
     self->metrics.appends++;
@@ -214,6 +234,8 @@ void ingest_append (speed_core_t *self, const peer_t *from, const message_t *mes
     if (status == STATUS_OK && indexes.count != incoming.table.rows)
         status = error_set (&error, STATUS_INVALID, "%u indexes for %zu rows", indexes.count,
                             incoming.table.rows);
+    if (status == STATUS_OK)
+        status = check_placed (self, &incoming, partition, &error);
     shard_t *shard =
         status == STATUS_OK ? worker_shard (self, incoming.stream->log_name, partition) : NULL;
     if (status == STATUS_OK && !shard)

@@ -109,6 +109,7 @@ static void take_partition (speed_core_t *self, const wire_value_t *order)
         member_beat_soon (self->member);
     }
     wire_list_t logs = wire_list (order, "logs");
+    (*partition)->ordered = logs.count;
     drop_unlisted_shards (*partition, logs);
     for (uint32_t i = 0; i < logs.count; i++)
         take_log (self, *partition, &logs.items[i]);
@@ -151,7 +152,7 @@ void orders_model (void *core, model_t *model)
 
 static const char *partition_state (const partition_t *partition, const char **reason)
 {
-    const char *state = "serving";
+    const char *state = partition->shards_count < partition->ordered ? "opening" : "serving";
     for (size_t i = 0; i < partition->shards_count; i++) {
         shard_t *shard = partition->shards[i];
         if (shard_state (shard) == SHARD_FAILED) {

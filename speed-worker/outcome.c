@@ -1,10 +1,11 @@
 #include "speed-worker/outcome.h"
 
 #include "base/check.h"
+#include "storage/dedupe.h"
 
 #include <string.h>
 
-enum { REASONS_CHUNK = 4096, REASON_MAX = 512 };
+enum { REASONS_CHUNK = 4096 };
 
 void outcome_init (outcome_t *self)
 {
@@ -35,8 +36,12 @@ static void list_row (outcome_t *self, uint32_t row, text_t reason)
     }
     if (!self->reasons)
         self->reasons = arena_new (REASONS_CHUNK);
-    if (reason.size > REASON_MAX)
-        reason.size = REASON_MAX;
+    /* what the producer table keeps, so that a repeat is told the same */
+    if (reason.size > DEDUPE_REASON_MAX) {
+        reason.size = DEDUPE_REASON_MAX;
+        while (reason.size > 0 && ((uint8_t)reason.data[reason.size] & 0xc0) == 0x80)
+            reason.size--;
+    }
     self->refused[at] =
         (payload_refused_t){ .row = row, .reason = arena_text (self->reasons, reason) };
 }

@@ -2,6 +2,12 @@
 
 #include <inttypes.h>
 
+/* Room for T - W, and for the microsecond that `before` takes off the earliest. */
+static bool as_of_in_range (int64_t as_of)
+{
+    return as_of >= -TIME_EVENT_MAX - 1 && as_of <= 2 * TIME_EVENT_MAX;
+}
+
 /* Evaluates one part's keys; the answers' bytes go to `out`. */
 static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wire_value_t *part,
                           buf_t *out, uint64_t *position, error_t *error)
@@ -29,6 +35,9 @@ static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wi
     if (keys.count != as_of.count)
         return error_set (error, STATUS_INVALID, "%u keys, but %u as-of times", keys.count,
                           as_of.count);
+    for (uint32_t i = 0; i < as_of.count; i++)
+        if (!as_of_in_range (wire_item_int (&as_of.items[i])))
+            return error_set (error, STATUS_RANGE, "an as-of time is out of range");
     answer_t *answer = answer_new (realtime_plan (realtime, index));
     for (uint32_t i = 0; i < keys.count; i++) {
         answer_reset (answer);
@@ -80,5 +89,16 @@ void query_answer (speed_core_t *self, const peer_t *from, const message_t *mess
     for (uint32_t i = 0; i < parts.count; i++)
         write_part (self, message->body, &parts.items[i]);
     wire_close (self->writer);
-    worker_send (self, from);
+    const void *data;
+    size_t size;
+    if (wire_end (self->writer, &data, &size)) {
+        self->env->send (self->env, from, data, size);
+        return;
+    }
+    error_t error;
+    self->metrics.queries_refused++;
+    error_set (&error, STATUS_TOO_LARGE,
+               "the answers are over the limit of a message; ask for "
+               "fewer keys at a time");
+    worker_send_error (self, from, message->id, &error);
 }

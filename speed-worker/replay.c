@@ -90,6 +90,17 @@ static status_t replay_record (replay_t *self, const stream_t *stream, const log
     }
 }
 
+/* A base is 0 or a cut: whose record has the producers of all below it. */
+static status_t check_base (replay_t *self, const log_record_t *record)
+{
+    if (record->offset > self->base || self->base == 0)
+        return STATUS_OK;
+    if (record->kind == LOG_KIND_CUT && record->offset == self->base)
+        return STATUS_OK;
+    return error_set (&self->error, STATUS_CORRUPT, "it ought to be a cut, but is of kind %s",
+                      log_kind_word (record->kind));
+}
+
 static status_t replay_log (replay_t *self, const stream_t *stream, const char *dir)
 {
     log_identity_t identity = logged_identity (stream, self->cluster_id, self->partition);
@@ -102,7 +113,9 @@ static status_t replay_log (replay_t *self, const stream_t *stream, const char *
     log_record_t record;
     while ((status = log_reader_next (reader, &record, &self->error)) == STATUS_OK) {
         arena_reset (arena);
-        status = replay_record (self, stream, &record, arena);
+        status = check_base (self, &record);
+        if (status == STATUS_OK)
+            status = replay_record (self, stream, &record, arena);
         if (status != STATUS_OK) {
             error_prefix (&self->error, "at offset %" PRIu64 " of %s", record.offset, dir);
             break;

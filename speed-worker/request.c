@@ -117,6 +117,8 @@ void request_part_failed (request_t *request, size_t part, status_t status, cons
         return;
     request->parts[part].done = true;
     request->waiting--;
+    if (status == STATUS_OK || status == STATUS_END)
+        status = STATUS_UNAVAILABLE;
     if (request->error.status == STATUS_OK)
         error_set (&request->error, status, "partition %u: %s", request->parts[part].partition,
                    reason);

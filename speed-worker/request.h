@@ -50,6 +50,7 @@ request_t *request_of_message (request_table_t *self, uint64_t message_id, size_
 /* One part's end; a part that was told before is left as it is. */
 void request_part_done (request_t *request, size_t part, const outcome_t *outcome,
                         uint64_t position);
+/* `status` is what the owner says; one that is no failure is taken for UNAVAILABLE. */
 void request_part_failed (request_t *request, size_t part, status_t status, const char *reason);
 
 /* Calls `each` for every request whose deadline has passed; returns the next deadline, INT64_MAX

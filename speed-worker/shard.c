@@ -48,7 +48,7 @@ static void start_replay (shard_t *self, uint64_t epoch)
     replay->segment_size = self->options.segment_size;
     replay->base = self->base;
     replay->to = self->position;
-    replay->job.lane = self->options.lane;
+    replay->job.lane = epoch ? self->options.lane : self->options.lane | REBUILD_LANE;
     self->replay = replay;
     self->options.env->submit (self->options.env, &replay->job);
 }
@@ -180,9 +180,11 @@ static void replay_done (shard_t *self)
         adopt_views (self, replay);
     else if (opening)
         shard_fail (self, &replay->error);
-    else
+    else if (replay->status != STATUS_OK) {
         env_log (self->options.env, LOG_WARNING, "%s/%u: views not rebuilt, trying again: %s",
                  self->log_name, self->options.partition, replay->error.text);
+        self->rebuild_at = self->options.env->boot_us (self->options.env) + REBUILD_RETRY;
+    }
     drop_kept (self);
     replay_destroy (&replay);
 }
@@ -277,9 +279,11 @@ static void flush_done (shard_t *self)
 static void trim_done (shard_t *self)
 {
     error_t error;
-    if (log_trim_end (self->log, &self->trim, &error) != STATUS_OK)
-        env_log (self->options.env, LOG_WARNING, "%s/%u: not trimmed, trying again later: %s",
-                 self->log_name, self->options.partition, error.text);
+    if (log_trim_end (self->log, &self->trim, &error) == STATUS_OK)
+        return;
+    env_log (self->options.env, LOG_WARNING, "%s/%u: not trimmed, trying again later: %s",
+             self->log_name, self->options.partition, error.text);
+    self->trim_due = true;
 }
 
 bool shard_job_done (shard_t *self, job_t *job)
@@ -309,20 +313,33 @@ void shard_tick (shard_t *self)
         return;
     if (!self->flush && (self->flush = log_flush_begin (self->log)) != NULL)
         submit (self, log_flush_job (self->flush));
-    if (!self->replay && views_outdated (self))
+    if (!self->replay && views_outdated (self) &&
+        self->options.env->boot_us (self->options.env) >= self->rebuild_at)
         start_replay (self, 0);
+}
+
+/* A rebuild reads from an older base: its files stay until it is done. */
+static void start_trim (shard_t *self)
+{
+    if (!self->trim_due || self->trim || self->replay)
+        return;
+    self->trim_due = false;
+    if ((self->trim = log_trim_begin (self->log, self->base)) != NULL)
+        submit (self, log_trim_job (self->trim));
 }
 
 void shard_set_base (shard_t *self, uint64_t base)
 {
     CHECK_OBJECT (self, SHARD_MAGIC);
-    if (self->state != SHARD_SERVING || base <= self->base || base > self->position)
+    if (self->state != SHARD_SERVING)
         return;
-    self->base = base;
-    realtime_trim (self->realtime, base);
-    controls_trim (&self->controls, base);
-    if (!self->trim && (self->trim = log_trim_begin (self->log, base)) != NULL)
-        submit (self, log_trim_job (self->trim));
+    if (base > self->base && base <= self->position) {
+        self->base = base;
+        self->trim_due = true;
+        realtime_trim (self->realtime, base);
+        controls_trim (&self->controls, base);
+    }
+    start_trim (self);
 }
 
 /* ---- what others see ---- */

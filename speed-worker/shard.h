@@ -52,13 +52,13 @@ const char *shard_log_name (const shard_t *self);
 /* True when the job was one of this shard's, and has been dealt with. */
 bool shard_job_done (shard_t *self, job_t *job);
 
-/* Flushes what is pending, and starts a trim or a rebuild that is due. */
+/* Flushes what is pending, and starts a rebuild that is due. */
 void shard_tick (shard_t *self);
 
 /* Definitions changed: rebuilds the views if those of this log did. */
 void shard_set_model (shard_t *self, model_t *model);
 
-/* The oldest cut that is still needed rose. */
+/* What the orders say, each time: the oldest cut that is still needed. Trims what that allows. */
 void shard_set_base (shard_t *self, uint64_t base);
 
 /* Appends a control record unless the log has one with that id. */

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/timestamp.h"
 #include "speed-worker/replay.h"
 #include "speed-worker/shard.h"
 
@@ -13,6 +14,11 @@ enum {
     PENDING_CHUNK = 16 << 10,    /* bytes of a batch's arena, at first */
     REBUILD_KEPT_MAX = 64 << 20, /* bytes of batches kept aside for a rebuild */
 };
+
+#define REBUILD_RETRY (TIME_SECOND) /* after a rebuild that failed */
+
+/* Rebuilds have lanes of their own, so that flushes go on meanwhile. */
+#define REBUILD_LANE (UINT32_C (1) << 31)
 
 /* A record that has been appended, until its flush is durable (and, during a rebuild, until the new
  * views have it too). */
@@ -51,7 +57,9 @@ struct shard {
     pending_list_t pending;
     log_flush_t *flush;
     log_trim_t *trim;
+    bool trim_due;       /* the base rose since the last trim began, or that failed */
     replay_t *replay;    /* opening or rebuilding */
+    int64_t rebuild_at;  /* boot µs; not before */
     pending_list_t kept; /* applied while a rebuild was under way */
     size_t kept_bytes;
     uint64_t base;

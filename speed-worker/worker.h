@@ -21,6 +21,7 @@ typedef struct partition {
     uint64_t epoch;
     shard_t **shards;
     size_t shards_count;
+    size_t ordered; /* logs in the latest orders; those not in `shards` wait for definitions */
 } partition_t;
 
 /* name, what it counts */

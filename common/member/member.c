@@ -247,6 +247,11 @@ model_t *member_model (const member_t *self)
     return self->model;
 }
 
+bool member_model_current (const member_t *self)
+{
+    return self->model->version > 0 && self->model->version >= self->wanted;
+}
+
 const member_options_t *member_options (const member_t *self)
 {
     return &self->options;

@@ -54,6 +54,10 @@ int64_t member_lapsed (const member_t *self);
 /* The definitions in force; version 0 before the first fetch. Borrowed. */
 model_t *member_model (const member_t *self);
 
+/* Are these the definitions that the latest orders speak of? False before the first fetch: who
+ * lacks a name then cannot say that there is no such thing. */
+bool member_model_current (const member_t *self);
+
 const member_options_t *member_options (const member_t *self);
 uint64_t member_incarnation (const member_t *self);
 

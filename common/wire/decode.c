@@ -50,6 +50,19 @@ message_kind_t message_reply (message_kind_t request)
     }
 }
 
+bool message_is_request (message_kind_t kind)
+{
+    switch (kind) {
+#define X(name, word)                                                                              \
+    case MESSAGE_##name:                                                                           \
+        return true;
+        MESSAGE_TABLE (X)
+#undef X
+    default:
+        return false;
+    }
+}
+
 static message_kind_t kind_of (text_t word)
 {
     for (unsigned kind = MESSAGE_NONE + 1; kind < MESSAGE_KINDS; kind++) {

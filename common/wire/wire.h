@@ -63,6 +63,9 @@ const char *message_word (message_kind_t kind);
 /* The reply kind of a request kind. */
 message_kind_t message_reply (message_kind_t request);
 
+/* Is it a kind that is answered? Not replies, errors and pokes. */
+bool message_is_request (message_kind_t kind);
+
 /* ---- receiving ---- */
 
 /* A decoded value: msgpack's own object (nil, boolean, integers, float, str, bin, array, map). */
