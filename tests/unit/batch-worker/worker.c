@@ -1,6 +1,5 @@
 #include "tests/unit/batch-worker/worker.h"
 
-#include "batchview/batchview.h"
 #include "storage/log.h"
 
 #include <criterion/criterion.h>
@@ -8,33 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { USERS = 12, NODE_CLUSTER_ID = 77 };
-
-static const char stream_text[] = "streams:\n"
-                                  "  pay:\n"
-                                  "    key: user\n"
-                                  "    time: ts\n"
-                                  "    fields:\n"
-                                  "      user: string\n"
-                                  "      amount: float64\n"
-                                  "      note: string\n"
-                                  "      ts: {type: timestamp, unit: us}\n";
-static const char spend_text[] = "views:\n"
-                                 "  spend:\n"
-                                 "    from: pay\n"
-                                 "    key: user\n"
-                                 "    features:\n"
-                                 "      n: count() over 1h, 1d, lifetime\n"
-                                 "      total: sum(amount) over 1h, 7d\n"
-                                 "      most: max(amount) over 1d\n"
-                                 "      note: last(note) over lifetime\n";
-static const char large_text[] = "views:\n"
-                                 "  large:\n"
-                                 "    from: pay\n"
-                                 "    key: user\n"
-                                 "    where: amount > 0\n"
-                                 "    features:\n"
-                                 "      mean: mean(amount) over 1d, lifetime\n";
+enum { NODE_CLUSTER_ID = 77 };
 
 static void check (status_t status, const error_t *error)
 {
@@ -119,7 +92,7 @@ void worker_init (worker_t *self, uint64_t seed, uint64_t memory_limit)
     self->fs = sim_disk_fs (self->disk);
     random_seed (&self->random, seed);
     self->arena = arena_new (1 << 16);
-    definition_file_t files[] = { { "pay.yaml", text_of (stream_text) } };
+    definition_file_t files[] = { { "pay.yaml", text_of (WORKER_STREAM) } };
     error_t error;
     check (definitions_read (files, 1, &self->definitions, &error), &error);
     self->stream = definitions_stream (self->definitions, text_of ("pay"));
@@ -194,9 +167,9 @@ static void give_definitions (worker_t *self, uint64_t id)
     wire_begin (self->writer, MESSAGE_DEFINITIONS_OK, id);
     wire_field_uint (self->writer, "version", 5);
     wire_field_list (self->writer, "objects");
-    put_object (self->writer, "stream", "pay", stream_text);
-    put_object (self->writer, "view", "spend", spend_text);
-    put_object (self->writer, "view", "large", large_text);
+    put_object (self->writer, "stream", "pay", WORKER_STREAM);
+    put_object (self->writer, "view", "spend", WORKER_SPEND);
+    put_object (self->writer, "view", "large", WORKER_LARGE);
     wire_close (self->writer);
     deliver (self);
 }
@@ -399,8 +372,7 @@ static text_t user_name (worker_t *self, int user)
     return arena_text (self->arena, text_of (name));
 }
 
-/* Events as a batch with keys, in the arena. */
-static batch_t batch_of (worker_t *self, const event_t *const *events, size_t count)
+batch_t worker_batch (worker_t *self, const event_t *const *events, size_t count)
 {
     batch_t batch = batch_new (self->arena, stream_types (self->stream, self->arena), 4, count);
     for (size_t i = 0; i < count; i++) {
@@ -426,7 +398,7 @@ static event_t *new_event (worker_t *self, int load)
     self->events = realloc (self->events, (self->events_count + 1) * sizeof *self->events);
     event_t *event = &self->events[self->events_count++];
     *event = (event_t){ .load = load, .offset = UINT64_MAX };
-    event->user = (int)random_below (&self->random, USERS + 1) - 1;
+    event->user = (int)random_below (&self->random, WORKER_USERS + 1) - 1;
     event->has_amount = random_chance (&self->random, 0.8);
     event->amount = (double)((int64_t)random_below (&self->random, 2001) - 1000) / 10;
     int64_t ago = (int64_t)random_below (&self->random, 10 * (uint64_t)TIME_DAY);
@@ -434,7 +406,7 @@ static event_t *new_event (worker_t *self, int load)
         ago /= 1000;
     event->time = CLOCK - ago + (random_chance (&self->random, 0.05) ? 2 * TIME_MINUTE : 0);
     const event_t *one = event;
-    batch_t batch = batch_of (self, &one, 1);
+    batch_t batch = worker_batch (self, &one, 1);
     event->partition = key_partition (key_hash (batch.key[0]), PARTITIONS);
     return event;
 }
@@ -471,7 +443,7 @@ static void send_part (worker_t *self, uint32_t partition, event_t *const *event
     buf_init (&record, LOG_PAYLOAD_MAX);
     for (size_t i = 0; i < count; i++)
         events[i]->offset = self->end[partition] + i;
-    batch_t batch = batch_of (self, (const event_t *const *)(const void *)events, count);
+    batch_t batch = worker_batch (self, (const event_t *const *)(const void *)events, count);
     batch.key = NULL;
     check (block_encode (&batch, 0, count, &block, &error), &error);
     events_payload_t payload = { .sequence = 1, .accepted = (uint32_t)count };
@@ -564,99 +536,4 @@ void worker_file (worker_t *self, const char *path, text_format_t format, size_t
     }
     worker_write (self, path, (text_t){ (const char *)text.data, (uint32_t)text.size });
     buf_release (&text);
-}
-
-/* ---- brute force ---- */
-
-static plan_t *plan_of (const char *view)
-{
-    definition_file_t files[] = { { "pay", text_of (stream_text) },
-                                  { "spend", text_of (spend_text) },
-                                  { "large", text_of (large_text) } };
-    static definitions_t *definitions; /* plans are compared by their hash; one copy will do */
-    error_t error;
-    if (definitions == NULL)
-        check (definitions_read (files, 3, &definitions, &error), &error);
-    view_t copy = *definitions_view (definitions, text_of (view));
-    copy.version = 3;
-    return plan_new (&copy);
-}
-
-static void encode (const answer_t *answer, buf_t *out)
-{
-    buf_clear (out);
-    answer_encode (answer, out);
-}
-
-static void expect_answer (batchview_t *view, const batchview_binding_t *binding,
-                           const projection_t *rows, text_t key, int64_t as_of, const plan_t *plan)
-{
-    answer_t *found = answer_new (plan);
-    answer_t *expected = answer_new (plan);
-    buf_t a, b;
-    error_t error;
-    bool exact;
-    buf_init (&a, ANSWER_ENCODED_MAX);
-    buf_init (&b, ANSWER_ENCODED_MAX);
-    check (batchview_merge (view, binding, key, as_of, found, &exact, &error), &error);
-    cr_assert (exact, "as of clock %+" PRId64, as_of - CLOCK);
-    for (size_t r = 0; r < rows->rows; r++)
-        if (text_equal (rows->key[r], key))
-            answer_add_row (expected, as_of, rows, r);
-    encode (found, &a);
-    encode (expected, &b);
-    cr_assert_eq (a.size, b.size);
-    cr_assert_arr_eq (a.data, b.data, a.size);
-    buf_release (&a);
-    buf_release (&b);
-    answer_destroy (&found);
-    answer_destroy (&expected);
-}
-
-static batch_t covered (worker_t *self, uint32_t partition, uint64_t cut, int excluded_load)
-{
-    const event_t **events = arena_zero (self->arena, self->events_count + 1, sizeof (event_t *));
-    size_t count = 0;
-    for (size_t i = 0; i < self->events_count; i++) {
-        const event_t *event = &self->events[i];
-        if (event->partition == partition && event->offset < cut &&
-            (event->load < 0 || event->load != excluded_load))
-            events[count++] = event;
-    }
-    return batch_of (self, events, count);
-}
-
-void worker_expect_view (worker_t *self, const struct output_view *output, uint32_t partition,
-                         uint64_t cut, int64_t clock, int excluded_load)
-{
-    error_t error;
-    batchview_t *view;
-    plan_t *plan = plan_of (output->view);
-    batch_t batch = covered (self, partition, cut, excluded_load);
-    projection_t rows = plan_project (plan, &batch, self->arena);
-    check (batchview_open (self->fs, output->path, &view, &error), &error);
-    const batchview_info_t *info = batchview_info (view);
-    cr_expect_eq (info->events, rows.rows, "%s: %" PRIu64 " %zu", output->path, info->events,
-                  rows.rows);
-    cr_expect_eq (info->cut, cut);
-    cr_expect_eq (info->plan_hash, plan->hash);
-    cr_expect_eq (output->plan, plan->hash);
-    int64_t latest = INT64_MIN;
-    for (size_t r = 0; r < batch.rows; r++)
-        if (batch.event_time[r] <= clock && batch.event_time[r] > latest)
-            latest = batch.event_time[r];
-    cr_expect_eq (info->latest, latest);
-    batchview_binding_t *binding = batchview_bind (view, plan);
-    for (int user = 0; user <= USERS; user++) {
-        const event_t someone = { .user = user };
-        const event_t *one = &someone;
-        batch_t named = batch_of (self, &one, 1);
-        int64_t as_ofs[] = { clock, clock + TIME_MINUTE, clock + 3 * TIME_MINUTE, clock + TIME_HOUR,
-                             clock + 10 * TIME_HOUR };
-        for (size_t i = 0; i < sizeof as_ofs / sizeof *as_ofs; i++)
-            expect_answer (view, binding, &rows, named.key[0], as_ofs[i], plan);
-    }
-    batchview_binding_destroy (&binding);
-    batchview_destroy (&view);
-    plan_destroy (&plan);
 }

@@ -10,9 +10,39 @@
 #include "storage/run.h"
 #include "tests/sim/disk/disk.h"
 
-enum { PARTITIONS = 2, SENT_MAX = 64, JOBS_MAX = 16, EVENT_RUNS_MAX = 64 };
+enum { PARTITIONS = 2, SENT_MAX = 64, JOBS_MAX = 16, EVENT_RUNS_MAX = 64, WORKER_USERS = 12 };
 
 #define CLOCK INT64_C (1767225600000000) /* 2026-01-01 */
+
+/* The definitions of the cluster: a stream and two views of it. */
+#define WORKER_STREAM                                                                              \
+    "streams:\n"                                                                                   \
+    "  pay:\n"                                                                                     \
+    "    key: user\n"                                                                              \
+    "    time: ts\n"                                                                               \
+    "    fields:\n"                                                                                \
+    "      user: string\n"                                                                         \
+    "      amount: float64\n"                                                                      \
+    "      note: string\n"                                                                         \
+    "      ts: {type: timestamp, unit: us}\n"
+#define WORKER_SPEND                                                                               \
+    "views:\n"                                                                                     \
+    "  spend:\n"                                                                                   \
+    "    from: pay\n"                                                                              \
+    "    key: user\n"                                                                              \
+    "    features:\n"                                                                              \
+    "      n: count() over 1h, 1d, lifetime\n"                                                     \
+    "      total: sum(amount) over 1h, 7d\n"                                                       \
+    "      most: max(amount) over 1d\n"                                                            \
+    "      note: last(note) over lifetime\n"
+#define WORKER_LARGE                                                                               \
+    "views:\n"                                                                                     \
+    "  large:\n"                                                                                   \
+    "    from: pay\n"                                                                              \
+    "    key: user\n"                                                                              \
+    "    where: amount > 0\n"                                                                      \
+    "    features:\n"                                                                              \
+    "      mean: mean(amount) over 1d, lifetime\n"
 
 typedef struct event {
     int user; /* -1: null */
@@ -120,6 +150,8 @@ outputs_t worker_build (worker_t *self, const build_wish_t *wish);
 
 /* ---- events ---- */
 
+/* Events as a batch with keys, in the arena. */
+batch_t worker_batch (worker_t *self, const event_t *const *events, size_t count);
 /* Appends `count` random events to the logs of their partitions. */
 void worker_send (worker_t *self, size_t count);
 /* Makes a file of random events of load number `load`. */
