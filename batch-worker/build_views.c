@@ -150,19 +150,13 @@ static status_t finish_views (views_t *self, error_t *error)
 
 /* ---- rows ---- */
 
-/* Rows of a block that have the same key mostly share its bytes. */
-static bool same_key (text_t a, text_t b)
-{
-    return (a.data == b.data && a.size == b.size) || text_equal (a, b);
-}
-
 /* The rows of one key after the other; a key may go on with the next chunk. */
 static status_t add_keys (view_output_t *output, const projection_t *rows, error_t *error)
 {
     size_t from = 0;
     while (from < rows->rows) {
         size_t to = from + 1;
-        while (to < rows->rows && same_key (rows->key[to], rows->key[from]))
+        while (to < rows->rows && text_equal (rows->key[to], rows->key[from]))
             to++;
         status_t status = batchview_writer_add (output->writer, rows, from, to, error);
         if (status != STATUS_OK)
