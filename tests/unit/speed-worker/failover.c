@@ -1,0 +1,284 @@
+/* Owners die and others take over on the same disk: what was acknowledged is there, once. */
+#include "tests/unit/speed-worker/town.h"
+
+static void make (town_t *town, payment_t *payments, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        payments[i] =
+            payments_random (&town->random, town->worker[0].rig.clock, TIME_HOUR, PARTITIONS);
+}
+
+/* Sends until it is acknowledged, as a client does, and notes it. */
+static void insist (town_t *town, unsigned worker, const payment_t *payments, size_t count,
+                    uint64_t sequence)
+{
+    for (int tries = 0;; tries++) {
+        cr_assert_lt (tries, 10);
+        town_send (town, worker, payments, count, sequence);
+        town_pass (town, 6 * TIME_SECOND);
+        cr_assert (town_answered (town));
+        if (town->replies->kind == MESSAGE_SEND_OK)
+            break;
+        town_reply (town, MESSAGE_ERROR);
+    }
+    message_t message = town_reply (town, MESSAGE_SEND_OK);
+    town_note (town, &message, payments, count);
+}
+
+Test (failover, a_batch_sent_again_while_it_is_written_counts_once_and_both_are_told)
+{
+    town_t town;
+    town_init (&town, 20, 1);
+    town_pass (&town, TIME_SECOND);
+    payment_t payments[50];
+    make (&town, payments, 50);
+    town.worker[0].hold_jobs = true;
+    uint64_t first = town_send (&town, 0, payments, 50, 1);
+    town_run (&town);
+    uint64_t second = town_send (&town, 0, payments, 50, 1);
+    town_run (&town);
+    cr_assert_not (town_answered (&town));
+    town.worker[0].hold_jobs = false;
+    town_run (&town);
+    message_t message = town_reply (&town, MESSAGE_SEND_OK);
+    cr_assert_eq (message.id, first);
+    town_note (&town, &message, payments, 50);
+    message = town_reply (&town, MESSAGE_SEND_OK);
+    cr_assert_eq (message.id, second);
+    cr_assert_eq (wire_uint (message.body, "accepted", 0), 50);
+    uint64_t third = town_send (&town, 0, payments, 50, 1);
+    town_run (&town);
+    message = town_reply (&town, MESSAGE_SEND_OK);
+    cr_assert_eq (message.id, third);
+    town_check_all (&town, 0);
+    town_release (&town);
+}
+
+Test (failover, of_more_repeats_than_are_kept_the_rest_are_told_busy)
+{
+    town_t town;
+    town_init (&town, 21, 1);
+    town_pass (&town, TIME_SECOND);
+    payment_t payment;
+    make (&town, &payment, 1);
+    town.worker[0].hold_jobs = true;
+    for (int i = 0; i < 10; i++)
+        town_send (&town, 0, &payment, 1, 1);
+    town_run (&town);
+    town_expect_error (&town, STATUS_BUSY, "being written");
+    town_expect_error (&town, STATUS_BUSY, "being written");
+    town.worker[0].hold_jobs = false;
+    town_run (&town);
+    for (int i = 0; i < 8; i++)
+        town_reply (&town, MESSAGE_SEND_OK);
+    town_release (&town);
+}
+
+/* Power is lost at some call of the disk, with a batch under way; another worker takes over, and
+ * the client sends again. */
+static void crash_once (uint64_t seed)
+{
+    town_t town;
+    town_init (&town, seed, 2);
+    town_pass (&town, TIME_SECOND);
+    for (int i = 0; i < 3; i++)
+        town_add (&town, 0, 1 + random_below (&town.random, 40));
+    payment_t payments[40];
+    make (&town, payments, 40);
+    sim_disk_fail_after (town.worker[0].fs, random_below (&town.random, 12));
+    town_send (&town, 0, payments, 40, 50);
+    town_run (&town);
+    bool told = town_answered (&town) && town.replies->kind == MESSAGE_SEND_OK;
+    worker_kill (&town, 0);
+    sim_disk_crash (town.disk, &town.random);
+    /* what it had open is gone with the power: worker 1 starts anew too */
+    worker_kill (&town, 1);
+    worker_start (&town, 1);
+    town_give_all (&town, 1);
+    town_pass (&town, 2 * TIME_SECOND);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        cr_assert (town_is (&town, p, "serving"), "seed %llu: %s", (unsigned long long)seed,
+                   town.worker[1].held[p].reason);
+    if (town_answered (&town)) {
+        message_t message = town_reply (&town, told ? MESSAGE_SEND_OK : MESSAGE_ERROR);
+        if (told)
+            town_note (&town, &message, payments, 40);
+    }
+    size_t before = town.accepted_count;
+    insist (&town, 1, payments, 40, 50);
+    if (told) { /* the same positions as the first time */
+        for (size_t i = 0; i < 40; i++)
+            cr_assert_eq (town.accepted[before + i].offset, town.accepted[before - 40 + i].offset);
+        town.accepted_count -= 40;
+    }
+    town_check_all (&town, 1);
+    town_add (&town, 1, 30);
+    town_check_all (&town, 1);
+    town_release (&town);
+}
+
+Test (failover, a_power_cut_at_any_call_loses_nothing_acknowledged_and_doubles_nothing,
+      .timeout = 120)
+{
+    for (uint64_t seed = 100; seed < 160; seed++)
+        crash_once (seed);
+}
+
+Test (failover, a_worker_that_was_replaced_acknowledges_nothing_more)
+{
+    town_t town;
+    town_init (&town, 22, 2);
+    town_pass (&town, TIME_SECOND);
+    town_add (&town, 0, 50);
+    /* worker 0 hears nothing; when its lease has run out, worker 1 gets all */
+    town.worker[0].cut_off = true;
+    town_pass (&town, TOWN_LEASE + TIME_SECOND);
+    town_give_all (&town, 1);
+    town_pass (&town, 2 * TIME_SECOND);
+    payment_t payments[30];
+    make (&town, payments, 30);
+    town_send (&town, 0, payments, 30, 60);
+    town_run (&town);
+    town_expect_error (&town, STATUS_FENCED, "");
+    for (unsigned user = 0; user < PAYMENTS_USERS; user++)
+        cr_assert_str_eq (town_ask (&town, 0, user, town_plan (1), 0, town.worker[0].rig.clock),
+                          "fenced");
+    /* what it wrote is void: sent to the new owner it is new */
+    insist (&town, 1, payments, 30, 60);
+    town_check_all (&town, 1);
+    /* and it takes its orders again when it hears them */
+    town.worker[0].cut_off = false;
+    town_pass (&town, 2 * TIME_SECOND);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        cr_assert_not (town.worker[0].held[p].there);
+    town_add (&town, 0, 20);
+    town_check_all (&town, 1);
+    town_release (&town);
+}
+
+Test (failover, a_release_tells_those_who_wait)
+{
+    town_t town;
+    town_init (&town, 23, 2);
+    town_pass (&town, TIME_SECOND);
+    payment_t payments[30];
+    make (&town, payments, 30);
+    town.worker[0].hold_jobs = true;
+    town_send (&town, 0, payments, 30, 1);
+    town_run (&town);
+    town_give_all (&town, -1);
+    town_pass (&town, TIME_SECOND);
+    town_expect_error (&town, STATUS_UNAVAILABLE, "another worker");
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        cr_assert_not (town.worker[0].held[p].there, "and reports them no more");
+    town.worker[0].hold_jobs = false;
+    town_run (&town);
+    town_give_all (&town, 1);
+    town_pass (&town, 2 * TIME_SECOND);
+    insist (&town, 0, payments, 30, 1);
+    town_check_all (&town, 1);
+    town_release (&town);
+}
+
+Test (failover, the_producer_table_survives_cuts_and_trims)
+{
+    town_t town;
+    town_init (&town, 24, 2);
+    town.segment_size = 4096;
+    worker_kill (&town, 0);
+    worker_start (&town, 0);
+    town_give_all (&town, 0);
+    town_pass (&town, TIME_SECOND);
+    payment_t payments[60];
+    make (&town, payments, 60);
+    uint64_t sequence = ++town.sequence;
+    town_send (&town, 0, payments, 60, sequence);
+    town_run (&town);
+    message_t first = town_reply (&town, MESSAGE_SEND_OK);
+    town_note (&town, &first, payments, 60);
+    for (int i = 0; i < 20; i++)
+        town_add (&town, 0, 60);
+    town_order (&town, "cut-1", true);
+    town_pass (&town, 2 * TIME_SECOND);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        town.base[p] = town_control (&town, p, "cut-1");
+        cr_assert_neq (town.base[p], UINT64_MAX);
+    }
+    town.controls = 0;
+    town_pass (&town, 3 * TIME_SECOND);
+    town_add (&town, 0, 30);
+    worker_kill (&town, 0);
+    town_give_all (&town, 1);
+    town_pass (&town, 2 * TIME_SECOND);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        cr_assert (town_is (&town, p, "serving"), "%s", town.worker[1].held[p].reason);
+        cr_assert_eq (town.worker[1].held[p].start, town.base[p]);
+    }
+    size_t before = town.accepted_count;
+    town_send (&town, 1, payments, 60, sequence);
+    town_run (&town);
+    message_t again = town_reply (&town, MESSAGE_SEND_OK);
+    town_note (&town, &again, payments, 60);
+    for (size_t i = 0; i < 60; i++)
+        cr_assert_eq (town.accepted[before + i].offset, town.accepted[i].offset);
+    town.accepted_count = before;
+    town_check_all (&town, 1);
+    town_release (&town);
+}
+
+/* Random days: batches, repeats, power cuts, moves, cuts and trims; in the end all answers are
+ * those of what was acknowledged. */
+static void random_day (uint64_t seed)
+{
+    town_t town;
+    town_init (&town, seed, 2);
+    town_pass (&town, 2 * TIME_SECOND);
+    unsigned cuts = 0;
+    for (int i = 0; i < 40; i++) {
+        unsigned owner = (unsigned)town.owner[0];
+        switch (random_below (&town.random, 8)) {
+        case 0: /* the owner dies, the other takes over */
+            worker_kill (&town, owner);
+            worker_start (&town, owner);
+            town_give_all (&town, 1 - (int)owner);
+            town_pass (&town, 2 * TIME_SECOND);
+            break;
+        case 1: { /* a cut */
+            char id[16];
+            snprintf (id, sizeof id, "cut-%u", ++cuts);
+            town.controls = 0;
+            town_order (&town, id, true);
+            town_pass (&town, 3 * TIME_SECOND);
+            break;
+        }
+        case 2: /* the base rises */
+            for (uint32_t p = 0; p < PARTITIONS; p++) {
+                const held_t *held = &town.worker[owner].held[p];
+                if (held->cuts_count > 0)
+                    town.base[p] = held->cuts[random_below (&town.random, held->cuts_count)];
+            }
+            town_pass (&town, 2 * TIME_SECOND);
+            break;
+        case 3: /* everybody loses power */
+            worker_kill (&town, 0);
+            worker_kill (&town, 1);
+            sim_disk_crash (town.disk, &town.random);
+            worker_start (&town, 0);
+            worker_start (&town, 1);
+            town_give_all (&town, (int)owner);
+            town_pass (&town, 2 * TIME_SECOND);
+            break;
+        default:
+            town_add (&town, (unsigned)random_below (&town.random, 2),
+                      1 + random_below (&town.random, 80));
+        }
+    }
+    town_check_all (&town, (unsigned)town.owner[0]);
+    town_release (&town);
+}
+
+Test (failover, after_any_day_the_answers_are_those_of_what_was_acknowledged, .timeout = 240)
+{
+    for (uint64_t seed = 200; seed < 220; seed++)
+        random_day (seed);
+}
