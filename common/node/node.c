@@ -168,10 +168,11 @@ static status_t watch (shell_t *self, error_t *error)
 
 /* ---- the event loop ---- */
 
-/* A timer and not the timeout of the poll, which is in whole milliseconds. */
+/* A timer and not the timeout of the poll, which is in whole milliseconds. One that is set for an
+ * earlier time stays: a tick too many costs less than a system call for each message. */
 static void set_timer (shell_t *self, int64_t at)
 {
-    if (at == self->timer_at)
+    if (at >= self->timer_at && self->timer_at != INT64_MIN)
         return;
     struct itimerspec when = { .it_value = { .tv_sec = 0 } };
     if (at != INT64_MAX) {

@@ -5,6 +5,7 @@
 #include "transport/probe.h"
 #include "wire/wire.h"
 
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <zmq.h>
@@ -23,7 +24,9 @@ typedef struct line {
     void *socket;
     peer_t endpoint;
     uint64_t used; /* a count of sends: the least is longest ago */
+    int fd;        /* can be read when ZeroMQ has news for the socket since it was last used */
     bool ready;
+    bool drained; /* it had no message, and has not been used since: the fd will tell */
 } line_t;
 
 struct transport {
@@ -61,6 +64,14 @@ static void *open_socket (transport_t *self, int type, const char *endpoint)
     set (socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
     set (socket, ZMQ_IPV6, strchr (endpoint, '[') != NULL);
     return socket;
+}
+
+static int socket_fd (void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof fd;
+    CHECK (zmq_getsockopt (socket, ZMQ_FD, &fd, &size) == 0);
+    return fd;
 }
 
 /* Takes a line out and closes its socket. */
@@ -104,7 +115,7 @@ static line_t *line_to (transport_t *self, const peer_t *endpoint)
         return NULL;
     }
     line_t *line = &self->lines[self->count++];
-    *line = (line_t){ .socket = socket, .endpoint = *endpoint };
+    *line = (line_t){ .socket = socket, .endpoint = *endpoint, .fd = socket_fd (socket) };
     return line;
 }
 
@@ -156,6 +167,7 @@ static status_t start_listening (transport_t *self, const char *listen, error_t 
     if (!socket)
         return bind_failed (listen, zmq_errno (), error);
     self->lines[0].socket = socket;
+    self->lines[0].fd = socket_fd (socket);
     size_t size = sizeof self->endpoint;
     if (zmq_bind (socket, address) != 0 ||
         zmq_getsockopt (socket, ZMQ_LAST_ENDPOINT, self->endpoint, &size) != 0)
@@ -216,23 +228,42 @@ uint64_t transport_dropped (const transport_t *self)
 
 /* ---- receiving ---- */
 
+static bool has_message (line_t *line)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    while (zmq_getsockopt (line->socket, ZMQ_EVENTS, &events, &size) != 0)
+        CHECK (zmq_errno () == EINTR);
+    return events & ZMQ_POLLIN;
+}
+
+/* zmq_poll asks every socket before and after it waits, each time with a system call. A socket that
+ * was found empty and not used since need not be asked: its descriptor tells when it has news. */
 void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t count, bool *ready)
 {
     CHECK_OBJECT (self, MAGIC);
     CHECK (count <= TRANSPORT_FDS_MAX);
-    zmq_pollitem_t items[SOCKETS_MAX + TRANSPORT_FDS_MAX];
+    struct pollfd items[SOCKETS_MAX + TRANSPORT_FDS_MAX];
     size_t first = self->lines[0].socket ? 0 : 1;
     size_t used = 0;
-    for (size_t i = first; i < self->count; i++)
-        items[used++] = (zmq_pollitem_t){ .socket = self->lines[i].socket, .events = ZMQ_POLLIN };
     for (size_t i = 0; i < count; i++)
-        items[used++] = (zmq_pollitem_t){ .fd = fds[i], .events = ZMQ_POLLIN };
-    bool failed = zmq_poll (items, (int)used, timeout_ms) < 0; /* by a signal */
-    used = 0;
-    for (size_t i = first; i < self->count; i++)
-        self->lines[i].ready = !failed && items[used++].revents != 0;
+        items[used++] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+    for (size_t i = first; i < self->count; i++) {
+        line_t *line = &self->lines[i];
+        line->ready = !line->drained && has_message (line);
+        line->drained = !line->ready;
+        if (line->ready)
+            timeout_ms = 0;
+        items[used++] = (struct pollfd){ .fd = line->fd, .events = POLLIN };
+    }
+    bool failed = poll (items, used, timeout_ms) < 0; /* by a signal */
     for (size_t i = 0; i < count; i++)
-        ready[i] = !failed && items[used++].revents != 0;
+        ready[i] = !failed && items[i].revents != 0;
+    for (size_t i = first; i < self->count && !failed; i++)
+        if (items[count + i - first].revents != 0) {
+            self->lines[i].ready = true; /* or news of another kind: then nothing is received */
+            self->lines[i].drained = false;
+        }
 }
 
 /* Keeps one frame of a return address: its size in a byte, then its bytes. */
@@ -283,6 +314,7 @@ bool transport_receive (transport_t *self, peer_t *from, const void **data, size
             *size = zmq_msg_size (&self->part);
             return true;
         }
+        line->drained = line->drained || line->ready;
         line->ready = false;
     }
     return false;
@@ -310,13 +342,16 @@ void transport_send (transport_t *self, const peer_t *to, const void *data, size
     CHECK_OBJECT (self, MAGIC);
     CHECK (to->size > 0);
     if (to->incoming) {
+        self->lines[0].drained = false;
         if (!answer (self, to, data, size))
             self->dropped++;
         return;
     }
     line_t *line = line_to (self, to);
-    if (line)
+    if (line) {
         line->used = ++self->sends;
+        line->drained = false;
+    }
     if (!line || zmq_send (line->socket, data, size, ZMQ_DONTWAIT) < 0)
         self->dropped++;
 }
@@ -383,6 +418,7 @@ status_t transport_request (transport_t *self, const char *endpoint, const void 
         return unreachable (endpoint, error);
     }
     line->used = ++self->sends;
+    line->drained = false;
     if (zmq_send (line->socket, data, size, ZMQ_DONTWAIT) >= 0 &&
         await (self, line, id, timeout_ms)) {
         *reply = zmq_msg_data (&self->part);
