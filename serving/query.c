@@ -9,17 +9,17 @@ _Static_assert(1 << SLOT_BITS == QUERIES_MAX, "a slot fits its bits");
 struct query_table {
     query_t slots[QUERIES_MAX];
     arena_t *arenas[QUERIES_MAX]; /* kept with their memory from query to query */
-    uint32_t free[QUERIES_MAX];
-    uint32_t free_count;
+    uint32_t order[QUERIES_MAX];  /* every slot once: the used ones first */
+    uint32_t place[QUERIES_MAX];  /* of each slot in `order` */
+    uint32_t used;
     uint64_t generation;
 };
 
 query_table_t *query_table_new (void)
 {
     query_table_t *self = mem_zero (1, sizeof *self);
-    self->free_count = QUERIES_MAX;
     for (uint32_t i = 0; i < QUERIES_MAX; i++)
-        self->free[i] = QUERIES_MAX - 1 - i;
+        self->order[i] = self->place[i] = i;
     return self;
 }
 
@@ -39,9 +39,9 @@ void query_table_destroy (query_table_t **self_p)
 
 query_t *query_new (query_table_t *self)
 {
-    if (self->free_count == 0)
+    if (self->used == QUERIES_MAX)
         return NULL;
-    uint32_t slot = self->free[--self->free_count];
+    uint32_t slot = self->order[self->used++];
     query_t *query = &self->slots[slot];
     CHECK (query->id == 0);
     if (!self->arenas[slot])
@@ -66,19 +66,24 @@ void query_free (query_table_t *self, query_t *query)
         dataset_unref (&query->parts[i].dataset);
     model_unref (&query->model);
     *query = (query_t){ 0 };
-    self->free[self->free_count++] = (uint32_t)(query - self->slots);
+    uint32_t slot = (uint32_t)(query - self->slots);
+    uint32_t last = self->order[--self->used];
+    uint32_t place = self->place[slot];
+    self->order[place] = last;
+    self->place[last] = place;
+    self->order[self->used] = slot;
+    self->place[slot] = self->used;
 }
 
+/* Backwards: the place of one that is freed meanwhile goes to one that was seen already. */
 void query_each (query_table_t *self, void (*each) (void *arg, query_t *query), void *arg)
 {
-    if (self->free_count == QUERIES_MAX)
-        return;
-    for (size_t i = 0; i < QUERIES_MAX; i++)
-        if (self->slots[i].id)
-            each (arg, &self->slots[i]);
+    for (uint32_t i = self->used; i-- > 0;)
+        if (i < self->used)
+            each (arg, &self->slots[self->order[i]]);
 }
 
 size_t query_count (const query_table_t *self)
 {
-    return QUERIES_MAX - self->free_count;
+    return self->used;
 }
