@@ -126,6 +126,8 @@ $(BUILD)/obj/%.o: %.c | build/deps.ok
 	@echo "  CC   $<"
 	@$(CC) $(CFLAGS) -c -o $@ $<
 
+TEST_SEEDS ?= 100
+
 # ---- unit tests: tests/unit/<library>/*.c is one criterion program per library ----
 UNIT_TESTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 define unit_rule
@@ -152,7 +154,7 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 # Test sources include criterion: they wait for the packages of the tests.
 $(BUILD)/obj/tests/%.o: | build/test-deps.ok
 
-.PHONY: all programs demo check deps test-deps test-unit clean help compile_commands.json FORCE
+.PHONY: all programs test demo check deps test-deps test-unit clean help compile_commands.json FORCE
 programs: $(addprefix $(BUILD)/bin/,$(PROGRAMS)) ## build the five programs
 
 all: programs ## build everything users run
@@ -162,6 +164,11 @@ unit-%: $(BUILD)/tests/unit-% ## build and run one library's unit tests (make un
 
 test-unit: $(addprefix $(BUILD)/tests/unit-,$(UNIT_TESTS)) ## every unit and property test
 	@for t in $^; do echo "  TEST $$t"; $$t --quiet || exit 1; done
+
+test: ## everything a change must pass: checks, unit and property tests, simulator, scenarios
+	@$(MAKE) programs check test-unit
+	@$(MAKE) sim SEEDS=$(TEST_SEEDS)
+	@$(MAKE) scenario
 
 demo: programs ## a cluster on this machine: a million events, live ones, one user's features, a killed node
 	@examples/demo/run $(BUILD)/bin $(BUILD)/demo $(DEMO_EVENTS)
