@@ -1,0 +1,327 @@
+/* From cuts to a manifest: what each partition is built from, what came of it, and the publish. */
+#include "coordinator/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* ---- what a build is made from ---- */
+
+/* Is the load's place below the cut in every partition? */
+static bool is_below (const coordinator_core_t *self, const load_t *load,
+                      const recompute_t *recompute)
+{
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        if (!load->places[p].known || load->places[p].offset >= recompute->cuts[p].offset)
+            return false;
+    return true;
+}
+
+static void add_id (const char ***list, size_t *count, const char *id, arena_t *arena)
+{
+    (*list)[(*count)++] = arena_string (arena, text_of (id));
+}
+
+static bool has_id (const char *const *list, size_t count, const char *id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp (list[i], id) == 0)
+            return true;
+    return false;
+}
+
+/* Loads that come in and that go out. */
+static void choose_loads (coordinator_core_t *self, recompute_t *recompute, const log_t *log)
+{
+    size_t most = self->loads_count;
+    recompute->loads = arena_zero (recompute->arena, most, sizeof (char *));
+    recompute->unloaded = arena_zero (recompute->arena, most, sizeof (char *));
+    for (size_t i = 0; i < self->loads_count; i++) {
+        load_t *load = self->loads[i];
+        if (strcmp (load->row.log, log->name) != 0)
+            continue;
+        if (load->state == LOAD_WAITING && is_below (self, load, recompute)) {
+            add_id (&recompute->loads, &recompute->loads_count, load->row.id, recompute->arena);
+            load->recompute = recompute->id;
+        } else if (load->state == LOAD_UNLOADING) {
+            add_id (&recompute->unloaded, &recompute->unloaded_count, load->row.id,
+                    recompute->arena);
+            load->recompute = recompute->id;
+        }
+    }
+}
+
+static int compare_numbers (const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void add_excluded (catalog_part_t *part, uint64_t offset)
+{
+    for (size_t i = 0; i < part->excluded_count; i++)
+        if (part->excluded[i] == offset)
+            return;
+    part->excluded[part->excluded_count++] = offset;
+}
+
+/* What was left out before, and the rows of loads that are being unloaded. Ascending. */
+static void exclude (coordinator_core_t *self, recompute_t *recompute, catalog_part_t *part,
+                     const catalog_part_t *present)
+{
+    size_t before = present ? present->excluded_count : 0;
+    part->excluded =
+        arena_zero (recompute->arena, before + recompute->unloaded_count, sizeof (uint64_t));
+    for (size_t i = 0; i < before; i++)
+        add_excluded (part, present->excluded[i]);
+    for (size_t i = 0; i < recompute->unloaded_count; i++) {
+        const load_t *load = load_find (self, text_of (recompute->unloaded[i]));
+        if (load && load->places[part->partition].known)
+            add_excluded (part, load->places[part->partition].offset);
+    }
+    if (part->excluded_count > 1)
+        qsort (part->excluded, part->excluded_count, sizeof (uint64_t), compare_numbers);
+}
+
+static bool is_excluded (const catalog_part_t *part, uint64_t offset)
+{
+    for (size_t i = 0; i < part->excluded_count; i++)
+        if (part->excluded[i] == offset)
+            return true;
+    return false;
+}
+
+static catalog_run_t copy_run (const catalog_run_t *run, arena_t *arena)
+{
+    catalog_run_t copy = *run;
+    copy.path = arena_string (arena, text_of (run->path));
+    return copy;
+}
+
+/* The runs that there are, without those that hold only what is left out, and those of the new
+ * loads at their places. */
+static void add_inputs (coordinator_core_t *self, recompute_t *recompute, build_t *build,
+                        const catalog_part_t *present)
+{
+    uint32_t partition = build->part.partition;
+    size_t most = present ? present->runs_count : 0;
+    for (size_t i = 0; i < recompute->loads_count; i++)
+        most += load_find (self, text_of (recompute->loads[i]))->parts[partition].runs_count;
+    build->inputs = arena_zero (recompute->arena, most, sizeof *build->inputs);
+    for (size_t i = 0; present && i < present->runs_count; i++)
+        if (!is_excluded (&build->part, present->runs[i].offset))
+            build->inputs[build->inputs_count++] = copy_run (&present->runs[i], recompute->arena);
+    for (size_t i = 0; i < recompute->loads_count; i++) {
+        const load_t *load = load_find (self, text_of (recompute->loads[i]));
+        for (size_t r = 0; r < load->parts[partition].runs_count; r++) {
+            catalog_run_t *run = &build->inputs[build->inputs_count++];
+            *run = copy_run (&load->parts[partition].runs[r], recompute->arena);
+            run->offset = load->places[partition].offset;
+        }
+    }
+}
+
+static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const log_t *log,
+                        uint32_t partition)
+{
+    build_t *build = &recompute->builds[partition];
+    const catalog_part_t *present =
+        log->manifest.number > 0 ? &log->manifest.parts[partition] : NULL;
+    build->part = (catalog_part_t){ .partition = partition,
+                                    .cut = recompute->cuts[partition].offset,
+                                    .clock = recompute->cuts[partition].clock };
+    build->from = present ? present->cut : 0;
+    exclude (self, recompute, &build->part, present);
+    add_inputs (self, recompute, build, present);
+    build->task = task_new (self);
+    if (!build->task)
+        return false;
+    build->task->recompute = recompute;
+    build->task->partition = partition;
+    return true;
+}
+
+void build_begin (coordinator_core_t *self, recompute_t *recompute)
+{
+    log_t *log = log_named (self, text_of (recompute->log));
+    CHECK (!recompute->builds);
+    recompute->arena = arena_new (1 << 14);
+    recompute->builds =
+        arena_zero (recompute->arena, self->options.partitions, sizeof *recompute->builds);
+    choose_loads (self, recompute, log);
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        if (!begin_part (self, recompute, log, p)) {
+            recompute_forget_builds (self, recompute);
+            return; /* the catalog failed */
+        }
+    recompute->state = RECOMPUTE_BUILDING;
+    recompute->definitions = self->version;
+}
+
+/* ---- what came of it ---- */
+
+static status_t take_runs (recompute_t *recompute, catalog_part_t *part, wire_list_t runs,
+                           error_t *error)
+{
+    part->runs = arena_zero (recompute->arena, runs.count, sizeof *part->runs);
+    for (uint32_t i = 0; i < runs.count; i++) {
+        const wire_value_t *run = &runs.items[i];
+        text_t path = wire_text (run, "path");
+        if (!task_path_good (path, "history", recompute->log, part->partition))
+            return error_set (error, STATUS_INVALID, "a run at \"" TEXT_FORMAT "\"",
+                              TEXT_ARGS (path));
+        part->runs[part->runs_count++] =
+            (catalog_run_t){ .path = arena_string (recompute->arena, path),
+                             .size = wire_uint (run, "size", 0),
+                             .rows = wire_uint (run, "rows", 0),
+                             .offset = wire_uint (run, "offset", UINT64_MAX) };
+    }
+    return STATUS_OK;
+}
+
+static status_t take_views (recompute_t *recompute, catalog_part_t *part, wire_list_t views,
+                            error_t *error)
+{
+    part->views = arena_zero (recompute->arena, views.count, sizeof *part->views);
+    for (uint32_t i = 0; i < views.count; i++) {
+        const wire_value_t *view = &views.items[i];
+        text_t path = wire_text (view, "path");
+        if (!task_path_good (path, "views", recompute->log, part->partition))
+            return error_set (error, STATUS_INVALID, "a view at \"" TEXT_FORMAT "\"",
+                              TEXT_ARGS (path));
+        part->views[part->views_count++] = (catalog_view_file_t){
+            .view = arena_string (recompute->arena, wire_text (view, "view")),
+            .version = (uint32_t)wire_uint (view, "version", 0),
+            .plan = wire_uint (view, "plan", 0),
+            .path = arena_string (recompute->arena, path),
+            .size = wire_uint (view, "size", 0),
+        };
+    }
+    return STATUS_OK;
+}
+
+void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *outputs)
+{
+    recompute_t *recompute = task->recompute;
+    build_t *build = &recompute->builds[task->partition];
+    CHECK (build->task == task);
+    error_t error;
+    build->part.runs_count = build->part.views_count = 0;
+    status_t status = take_runs (recompute, &build->part, wire_list (outputs, "runs"), &error);
+    if (status == STATUS_OK)
+        status = take_views (recompute, &build->part, wire_list (outputs, "views"), &error);
+    if (status != STATUS_OK) {
+        (void)error_prefix (&error, "the batch worker %s reports what it cannot have made",
+                            task->node);
+        recompute_fail (self, recompute, error.text);
+        return;
+    }
+    build->events = wire_uint (outputs, "rows", task->total);
+    build->finished = true;
+    task_remove (self, &build->task);
+}
+
+/* ---- publishing ---- */
+
+/* "d" and 16 hex digits of what the dataset includes: equal for equal contents. */
+static const char *dataset_id (const catalog_manifest_t *manifest, arena_t *arena)
+{
+    buf_t bytes;
+    buf_init (&bytes, 1 << 26);
+    buf_put_text (&bytes, text_of (manifest->log));
+    for (size_t p = 0; p < manifest->parts_count; p++) {
+        const catalog_part_t *part = &manifest->parts[p];
+        buf_put_u64 (&bytes, part->cut);
+        buf_put_u64 (&bytes, part->excluded_count);
+        for (size_t i = 0; i < part->excluded_count; i++)
+            buf_put_u64 (&bytes, part->excluded[i]);
+    }
+    for (size_t i = 0; i < manifest->loads_count; i++)
+        buf_put_text (&bytes, text_of (manifest->loads[i]));
+    char *id = mem_format ("d%016" PRIx64, (uint64_t)XXH3_64bits (bytes.data, bytes.size));
+    const char *copy = arena_string (arena, text_of (id));
+    mem_free (id);
+    buf_release (&bytes);
+    return copy;
+}
+
+static int compare_strings (const void *a, const void *b)
+{
+    return strcmp (*(const char *const *)a, *(const char *const *)b);
+}
+
+static catalog_manifest_t next_manifest (coordinator_core_t *self, recompute_t *recompute,
+                                         const log_t *log)
+{
+    arena_t *arena = recompute->arena;
+    uint32_t partitions = self->options.partitions;
+    const catalog_manifest_t *present = &log->manifest;
+    catalog_manifest_t next = { .log = arena_string (arena, text_of (log->name)),
+                                .number = present->number + 1,
+                                .parts = arena_zero (arena, partitions, sizeof *next.parts),
+                                .parts_count = partitions };
+    for (uint32_t p = 0; p < partitions; p++)
+        next.parts[p] = recompute->builds[p].part;
+    next.loads = arena_zero (arena, present->loads_count + recompute->loads_count, sizeof (char *));
+    for (size_t i = 0; i < present->loads_count; i++)
+        if (!has_id (recompute->unloaded, recompute->unloaded_count, present->loads[i]))
+            add_id (&next.loads, &next.loads_count, present->loads[i], arena);
+    for (size_t i = 0; i < recompute->loads_count; i++)
+        add_id (&next.loads, &next.loads_count, recompute->loads[i], arena);
+    if (next.loads_count > 1)
+        qsort (next.loads, next.loads_count, sizeof (char *), compare_strings);
+    next.dataset = dataset_id (&next, arena);
+    return next;
+}
+
+static void set_loads (coordinator_core_t *self, const char *const *ids, size_t count,
+                       load_state_t state)
+{
+    for (size_t i = 0; i < count; i++) {
+        load_t *load = load_find (self, text_of (ids[i]));
+        load->state = state;
+        load->row.state = load_word (state);
+    }
+}
+
+static void published (coordinator_core_t *self, recompute_t *recompute, log_t *log,
+                       const catalog_manifest_t *next)
+{
+    set_loads (self, recompute->loads, recompute->loads_count, LOAD_VISIBLE);
+    set_loads (self, recompute->unloaded, recompute->unloaded_count, LOAD_UNLOADED);
+    recompute->done = recompute->total = 0;
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        recompute->total += recompute->builds[p].events;
+    recompute->done = recompute->total;
+    recompute->state = RECOMPUTE_PUBLISHED;
+    recompute->manifest = next->number;
+    recompute->builds = NULL;
+    recompute->loads = recompute->unloaded = NULL;
+    recompute->loads_count = recompute->unloaded_count = 0;
+    log_take_manifest (self, log, &recompute->arena, next);
+    log->built_definitions = recompute->definitions;
+    log->failures = 0;
+    log->retry_at = 0;
+    env_log (self->env, LOG_INFO, "recompute %" PRIu64 " of %s: manifest %" PRIu64 ", dataset %s",
+             recompute->id, log->name, next->number, next->dataset);
+    nodes_poke (self, ROLE_SERVING);
+}
+
+void build_publish (coordinator_core_t *self, recompute_t *recompute)
+{
+    log_t *log = log_named (self, text_of (recompute->log));
+    catalog_manifest_t next = next_manifest (self, recompute, log);
+    error_t error;
+    int64_t time = self->env->clock_us (self->env);
+    status_t status = catalog_publish (self->catalog, &next, recompute->id, recompute->loads,
+                                       recompute->loads_count, recompute->unloaded,
+                                       recompute->unloaded_count, time, &error);
+    if (status != STATUS_OK) {
+        recompute->retry_at = core_now (self) + TIME_SECOND;
+        (void)core_failed (self, &error);
+        return;
+    }
+    recompute->finished = time;
+    published (self, recompute, log, &next);
+}

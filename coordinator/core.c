@@ -1,0 +1,263 @@
+#include "coordinator/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Longest sleep: leases and retries are looked at that often at least. */
+#define TICK_LAST (100 * TIME_MS)
+
+int64_t core_now (const coordinator_core_t *self)
+{
+    return self->env->boot_us (self->env);
+}
+
+void core_set (char **string, const char *value)
+{
+    char *copy = mem_string (value);
+    mem_free (*string);
+    *string = copy;
+}
+
+char *core_text (text_t text)
+{
+    return mem_string_n (text.size ? text.data : "", text.size);
+}
+
+/* ---- replies ---- */
+
+void core_reply_error (coordinator_core_t *self, const peer_t *to, uint64_t id,
+                       const error_t *error)
+{
+    const void *data;
+    size_t size;
+    wire_error (self->writer, id, error, &data, &size);
+    self->env->send (self->env, to, data, size);
+}
+
+void core_reply (coordinator_core_t *self, const peer_t *to, uint64_t id)
+{
+    const void *data;
+    size_t size;
+    if (wire_end (self->writer, &data, &size)) {
+        self->env->send (self->env, to, data, size);
+        return;
+    }
+    error_t error;
+    (void)error_set (&error, STATUS_TOO_LARGE, "the reply is larger than a message may be");
+    core_reply_error (self, to, id, &error);
+}
+
+/* ---- the catalog's failures ---- */
+
+status_t core_writable (coordinator_core_t *self, error_t *error)
+{
+    if (!self->doubtful)
+        return STATUS_OK;
+    return error_set (error, STATUS_UNAVAILABLE, "the coordinator cannot write just now: %s",
+                      self->problem.text);
+}
+
+status_t core_failed (coordinator_core_t *self, const error_t *error)
+{
+    self->problem = *error;
+    if (error->status == STATUS_FENCED) {
+        if (!self->fenced)
+            env_log (self->env, LOG_ERROR, "%s; this coordinator gives up", error->text);
+        self->fenced = true;
+    } else if (!self->doubtful) {
+        env_log (self->env, LOG_ERROR, "%s", error->text);
+    }
+    self->doubtful = true;
+    self->reload_at = core_now (self) + RELOAD_INTERVAL;
+    return error->status;
+}
+
+static void reload_when_due (coordinator_core_t *self)
+{
+    if (!self->doubtful || self->fenced || core_now (self) < self->reload_at)
+        return;
+    error_t error;
+    if (core_restore (self, &error) != STATUS_OK) {
+        self->problem = error;
+        self->reload_at = core_now (self) + RELOAD_INTERVAL;
+        return;
+    }
+    self->doubtful = false;
+    env_log (self->env, LOG_INFO, "the catalog can be written again");
+}
+
+/* Does whatever is possible now. Each step is idempotent. */
+static void settle (coordinator_core_t *self)
+{
+    if (self->fenced)
+        return;
+    reload_when_due (self);
+    nodes_settle (self);
+    if (!self->doubtful)
+        partitions_settle (self);
+    if (!self->doubtful)
+        loads_settle (self);
+    if (!self->doubtful)
+        schedule_settle (self);
+    if (!self->doubtful)
+        recomputes_settle (self);
+    if (!self->doubtful)
+        manifests_settle (self);
+    tasks_settle (self);
+    if (!self->doubtful)
+        sweep_settle (self);
+    nodes_send_pokes (self);
+}
+
+/* ---- messages ---- */
+
+static void refuse_kind (coordinator_core_t *self, const peer_t *from, const message_t *message)
+{
+    error_t error;
+    (void)error_set (&error, STATUS_INVALID, "the coordinator does not answer \"%s\"",
+                     message_word (message->kind));
+    core_reply_error (self, from, message->id, &error);
+}
+
+static void answer (coordinator_core_t *self, const peer_t *from, const message_t *message)
+{
+    switch (message->kind) {
+    case MESSAGE_PING:
+        return status_ping (self, from, message->id);
+    case MESSAGE_METRICS:
+        return status_metrics (self, from, message->id);
+    case MESSAGE_STATUS:
+        return status_tell (self, from, message->id);
+    case MESSAGE_LOADS:
+        return status_loads (self, from, message);
+    case MESSAGE_RECOMPUTES:
+        return status_recomputes (self, from, message);
+    case MESSAGE_BEAT:
+        return node_beat (self, from, message);
+    case MESSAGE_TASK_DONE:
+        return task_done (self, from, message);
+    case MESSAGE_DATASET:
+        return manifests_dataset (self, from, message);
+    case MESSAGE_ROUTES:
+        return partitions_routes (self, from, message->id);
+    case MESSAGE_DEFINITIONS:
+        return definitions_tell (self, from, message->id);
+    case MESSAGE_APPLY:
+        return definitions_apply (self, from, message);
+    case MESSAGE_DELETE:
+        return definitions_delete (self, from, message);
+    case MESSAGE_LOAD:
+        return load_asked (self, from, message);
+    case MESSAGE_UNLOAD:
+        return load_unload_asked (self, from, message);
+    case MESSAGE_RECOMPUTE:
+        return recompute_asked (self, from, message);
+    default:
+        if (message->kind != MESSAGE_POKE && message->kind != MESSAGE_ERROR)
+            refuse_kind (self, from, message);
+    }
+}
+
+void coordinator_core_receive (coordinator_core_t *self, const peer_t *from, const void *data,
+                               size_t size)
+{
+    CHECK_OBJECT (self, COORDINATOR_MAGIC);
+    message_t message;
+    error_t error;
+    if (wire_decode (self->decoder, data, size, &message, &error) != STATUS_OK) {
+        if (message.id != 0)
+            core_reply_error (self, from, message.id, &error);
+        return;
+    }
+    if (self->fenced) {
+        core_reply_error (self, from, message.id, &self->problem);
+        return;
+    }
+    settle (self); /* what time has brought comes before what the message asks */
+    answer (self, from, &message);
+    settle (self);
+}
+
+void coordinator_core_job_done (coordinator_core_t *self, job_t *job)
+{
+    CHECK_OBJECT (self, COORDINATOR_MAGIC);
+    sweep_done (self, job);
+    settle (self);
+}
+
+int64_t coordinator_core_tick (coordinator_core_t *self)
+{
+    CHECK_OBJECT (self, COORDINATOR_MAGIC);
+    settle (self);
+    int64_t now = core_now (self);
+    int64_t most = self->options.lease / 10;
+    int64_t next = now + (most < TICK_LAST ? most : TICK_LAST);
+    int64_t due = schedule_next (self);
+    if (due > now && due < next)
+        next = due;
+    return next;
+}
+
+/* ---- life ---- */
+
+static void copy_options (coordinator_core_t *self, const coordinator_options_t *options)
+{
+    self->options = *options;
+    self->options.node = mem_string (options->node);
+    self->options.cluster = mem_string (options->cluster);
+    self->options.catalog_path = mem_string (options->catalog_path);
+}
+
+status_t coordinator_core_new (env_t *env, const coordinator_options_t *options,
+                               coordinator_core_t **core, error_t *error)
+{
+    CHECK (options->partitions > 0 && options->lease > 0);
+    *core = NULL;
+    coordinator_core_t *self = mem_zero (1, sizeof *self);
+    self->magic = COORDINATOR_MAGIC;
+    self->env = env;
+    copy_options (self, options);
+    self->incarnation = env->random (env) >> 1;
+    self->started = env->boot_us (env);
+    self->decoder = wire_decoder_new ();
+    self->writer = wire_writer_new ();
+    status_t status = catalog_open (env->fs, options->catalog_path, options->cluster,
+                                    options->partitions, &self->catalog, error);
+    if (status == STATUS_OK) {
+        /* Versions go up over restarts too. */
+        self->routes_version = catalog_term (self->catalog) << 32;
+        status = core_restore (self, error);
+    }
+    if (status == STATUS_OK)
+        *core = self;
+    else
+        coordinator_core_destroy (&self);
+    return status;
+}
+
+void coordinator_core_destroy (coordinator_core_t **self_p)
+{
+    coordinator_core_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    CHECK_OBJECT (self, COORDINATOR_MAGIC);
+    core_forget (self);
+    for (size_t i = 0; i < self->nodes_count; i++)
+        node_destroy (&self->nodes[i]);
+    mem_free (self->nodes);
+    for (size_t i = 0; i < self->leftovers_count; i++)
+        mem_free ((void *)(uintptr_t)self->leftovers[i]);
+    mem_free (self->leftovers);
+    for (uint32_t p = 0; self->partitions && p < self->options.partitions; p++)
+        partition_release (&self->partitions[p]);
+    mem_free (self->partitions);
+    catalog_close (&self->catalog);
+    wire_decoder_destroy (&self->decoder);
+    wire_writer_destroy (&self->writer);
+    mem_free ((void *)(uintptr_t)self->options.node);
+    mem_free ((void *)(uintptr_t)self->options.cluster);
+    mem_free ((void *)(uintptr_t)self->options.catalog_path);
+    self->magic = 0;
+    mem_free (self);
+}

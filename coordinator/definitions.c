@@ -1,0 +1,336 @@
+#include "coordinator/state.h"
+#include "feature/plan.h"
+#include "feature/yaml_tree.h"
+
+#include <string.h>
+
+enum { PROBLEM_MAX = 8192 }; /* bytes of an error's text on the wire */
+
+static bool is_told (const catalog_object_t *object)
+{
+    return strcmp (object->kind, "stream") == 0 || strcmp (object->kind, "view") == 0;
+}
+
+/* ---- from the catalog ---- */
+
+void definitions_unload (coordinator_core_t *self)
+{
+    definitions_destroy (&self->definitions);
+    mem_free (self->plans);
+    self->plans = NULL;
+    arena_destroy (&self->objects_arena);
+    self->objects = NULL;
+    self->objects_count = 0;
+}
+
+static void set_versions (definitions_t *definitions, const catalog_object_t *objects, size_t count)
+{
+    for (size_t v = 0; v < definitions->views_count; v++)
+        for (size_t i = 0; i < count; i++)
+            if (strcmp (objects[i].kind, "view") == 0 &&
+                strcmp (objects[i].name, definitions->views[v].name) == 0)
+                definitions->views[v].version = objects[i].version;
+}
+
+static uint64_t *hash_plans (const definitions_t *definitions)
+{
+    uint64_t *plans = mem_zero (definitions->views_count, sizeof *plans);
+    for (size_t v = 0; v < definitions->views_count; v++) {
+        plan_t *plan = plan_new (&definitions->views[v]);
+        plans[v] = plan->hash;
+        plan_destroy (&plan);
+    }
+    return plans;
+}
+
+static status_t read_objects (const catalog_object_t *objects, size_t count,
+                              definitions_t **definitions, error_t *error)
+{
+    definition_file_t *files = mem_zero (count, sizeof *files);
+    size_t told = 0;
+    for (size_t i = 0; i < count; i++)
+        if (is_told (&objects[i]))
+            files[told++] = (definition_file_t){ objects[i].name, text_of (objects[i].text) };
+    status_t status = definitions_read (files, told, definitions, error);
+    mem_free (files);
+    if (status != STATUS_OK)
+        return error_prefix (error, "definitions in the catalog");
+    set_versions (*definitions, objects, count);
+    return STATUS_OK;
+}
+
+status_t definitions_load (coordinator_core_t *self, error_t *error)
+{
+    arena_t *arena = arena_new (1 << 16);
+    catalog_object_t *objects;
+    size_t count;
+    definitions_t *definitions = NULL;
+    status_t status = catalog_objects (self->catalog, arena, &objects, &count, error);
+    if (status == STATUS_OK)
+        status = read_objects (objects, count, &definitions, error);
+    if (status != STATUS_OK) {
+        arena_destroy (&arena); /* what was in force stays so */
+        return status;
+    }
+    definitions_unload (self);
+    self->objects_arena = arena;
+    self->objects = objects;
+    self->objects_count = count;
+    self->definitions = definitions;
+    self->plans = hash_plans (definitions);
+    self->version = catalog_definitions_version (self->catalog);
+    return STATUS_OK;
+}
+
+/* ---- what comes from outside, together with what is there ---- */
+
+/* Is a definition of that kind and name in one of the trees? */
+static bool is_defined (const tree_node_t *const *trees, size_t count, const catalog_object_t *it)
+{
+    const char *section = strcmp (it->kind, "stream") == 0 ? "streams" : "views";
+    for (size_t i = 0; i < count; i++) {
+        if (!trees[i] || trees[i]->kind != TREE_MAP)
+            continue;
+        const tree_node_t *names = tree_get (trees[i], section);
+        if (names && names->kind == TREE_MAP && tree_get (names, it->name))
+            return true;
+    }
+    return false;
+}
+
+typedef struct files {
+    definition_file_t *list;
+    size_t count;
+    arena_t *arena;
+} files_t;
+
+/* Adds the stored definitions that the new files do not define anew. What is wrong with the new
+ * files is told when they are read in earnest. */
+static void add_stored (coordinator_core_t *self, files_t *files)
+{
+    size_t count = files->count;
+    const tree_node_t **trees = arena_zero (files->arena, count, sizeof (tree_node_t *));
+    mistakes_t mistakes;
+    mistakes_init (&mistakes, files->arena);
+    for (size_t i = 0; i < count; i++)
+        trees[i] = tree_read (&files->list[i], (uint32_t)i, files->arena, &mistakes);
+    for (size_t i = 0; i < self->objects_count; i++) {
+        const catalog_object_t *object = &self->objects[i];
+        if (!is_told (object) || is_defined (trees, count, object))
+            continue;
+        char *name = mem_format ("(stored %s %s)", object->kind, object->name);
+        files->list[files->count++] =
+            (definition_file_t){ .name = arena_string (files->arena, text_of (name)),
+                                 .text = text_of (object->text) };
+        mem_free (name);
+    }
+}
+
+static files_t files_of (coordinator_core_t *self, const wire_value_t *body, arena_t *arena)
+{
+    wire_list_t given = wire_list (body, "files");
+    files_t files = { .arena = arena };
+    files.list = arena_zero (arena, given.count + self->objects_count, sizeof *files.list);
+    for (uint32_t i = 0; i < given.count; i++)
+        files.list[files.count++] = (definition_file_t){
+            .name = arena_string (arena, wire_text (&given.items[i], "name")),
+            .text = wire_text (&given.items[i], "text"),
+        };
+    if (!wire_bool (body, "prune", false))
+        add_stored (self, &files);
+    return files;
+}
+
+/* ---- applying ---- */
+
+/* The catalog has another version: makes the rest follow. */
+static void follow (coordinator_core_t *self)
+{
+    error_t error;
+    status_t status = definitions_load (self, &error);
+    if (status == STATUS_OK)
+        status = logs_refresh (self, &error);
+    if (status != STATUS_OK) {
+        (void)core_failed (self, &error);
+        return;
+    }
+    env_log (self->env, LOG_INFO, "definitions version %" PRIu64, self->version);
+    nodes_poke_all (self);
+}
+
+static status_t store (coordinator_core_t *self, const changes_t *changes, const char *message,
+                       error_t *error)
+{
+    uint64_t version;
+    status_t status = core_writable (self, error);
+    if (status != STATUS_OK)
+        return status;
+    status = catalog_apply (self->catalog, self->version, self->env->clock_us (self->env), message,
+                            changes->objects, changes->objects_count, &version, error);
+    return status == STATUS_OK ? STATUS_OK : core_failed (self, error);
+}
+
+static void tell_changes (coordinator_core_t *self, const peer_t *from, uint64_t id,
+                          uint64_t version, const changes_t *changes)
+{
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_APPLY_OK, id);
+    wire_field_uint (writer, "version", version);
+    wire_field_list (writer, "changes");
+    for (size_t i = 0; i < changes->count; i++) {
+        wire_open_map (writer);
+        wire_field_string (writer, "kind", changes->list[i].kind);
+        wire_field_string (writer, "name", changes->list[i].name);
+        wire_field_string (writer, "change", changes->list[i].change);
+        if (changes->list[i].detail)
+            wire_field_string (writer, "detail", changes->list[i].detail);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    core_reply (self, from, id);
+}
+
+/* All lines of what is wrong, which an error_t would cut. */
+static void tell_mistakes (coordinator_core_t *self, const peer_t *from, uint64_t id,
+                           const buf_t *lines, const error_t *error)
+{
+    text_t all = { (const char *)lines->data, (uint32_t)lines->size };
+    if (all.size == 0 || all.size > PROBLEM_MAX || !text_is_utf8 (all)) {
+        core_reply_error (self, from, id, error);
+        return;
+    }
+    wire_begin (self->writer, MESSAGE_ERROR, id);
+    wire_field_string (self->writer, "status", status_word (error->status));
+    wire_field_text (self->writer, "text", all);
+    core_reply (self, from, id);
+}
+
+static void apply (coordinator_core_t *self, const peer_t *from, const message_t *message,
+                   const definitions_t *next, arena_t *arena)
+{
+    const wire_value_t *body = message->body;
+    changes_t changes;
+    error_t error;
+    status_t status = changes_find (self, next, arena, &changes, &error);
+    bool dry = wire_bool (body, "dry_run", false);
+    uint64_t version = self->version + changes.any;
+    if (status == STATUS_OK && changes.any && !dry) {
+        const char *why = arena_string (arena, wire_text (body, "message"));
+        status = store (self, &changes, why, &error);
+    }
+    if (status != STATUS_OK) {
+        core_reply_error (self, from, message->id, &error);
+        return;
+    }
+    tell_changes (self, from, message->id, version, &changes);
+    if (changes.any && !dry)
+        follow (self);
+}
+
+void definitions_apply (coordinator_core_t *self, const peer_t *from, const message_t *message)
+{
+    arena_t *arena = arena_new (1 << 16);
+    files_t files = files_of (self, message->body, arena);
+    definitions_t *next = NULL;
+    error_t error;
+    buf_t lines;
+    buf_init (&lines, 1 << 16);
+    if (definitions_check (files.list, files.count, &next, &lines, &error) == STATUS_OK)
+        apply (self, from, message, next, arena);
+    else
+        tell_mistakes (self, from, message->id, &lines, &error);
+    buf_release (&lines);
+    definitions_destroy (&next);
+    arena_destroy (&arena);
+}
+
+/* ---- deleting ---- */
+
+static status_t check_delete (coordinator_core_t *self, text_t name, bool *is_view, error_t *error)
+{
+    *is_view = definitions_view (self->definitions, name) != NULL;
+    if (*is_view)
+        return STATUS_OK;
+    const stream_t *stream = definitions_stream (self->definitions, name);
+    if (!stream) {
+        const char *nearest = definitions_nearest_view (self->definitions, name);
+        if (!nearest)
+            nearest = definitions_nearest_stream (self->definitions, name);
+        return error_set (error, STATUS_NOT_FOUND,
+                          "there is no view or stream \"" TEXT_FORMAT "\"%s%s%s", TEXT_ARGS (name),
+                          nearest ? "; did you mean " : "", nearest ? nearest : "",
+                          nearest ? "?" : "");
+    }
+    for (size_t i = 0; i < self->definitions->views_count; i++)
+        if (strcmp (self->definitions->views[i].stream->name, stream->name) == 0)
+            return error_set (error, STATUS_INVALID, "stream %s has views (%s); delete them first",
+                              stream->name, self->definitions->views[i].name);
+    return STATUS_OK;
+}
+
+/* Everything but the one that is to go. */
+static status_t read_without (coordinator_core_t *self, text_t name, bool is_view,
+                              definitions_t **next, error_t *error)
+{
+    definition_file_t *files = mem_zero (self->objects_count, sizeof *files);
+    size_t count = 0;
+    for (size_t i = 0; i < self->objects_count; i++) {
+        const catalog_object_t *object = &self->objects[i];
+        bool of_kind = strcmp (object->kind, is_view ? "view" : "stream") == 0;
+        if (is_told (object) && !(of_kind && text_is (name, object->name)))
+            files[count++] = (definition_file_t){ object->name, text_of (object->text) };
+    }
+    status_t status = definitions_read (files, count, next, error);
+    mem_free (files);
+    return status;
+}
+
+void definitions_delete (coordinator_core_t *self, const peer_t *from, const message_t *message)
+{
+    text_t name = wire_text (message->body, "name");
+    arena_t *arena = arena_new (1 << 16);
+    definitions_t *next = NULL;
+    changes_t changes;
+    error_t error;
+    bool is_view;
+    status_t status = check_delete (self, name, &is_view, &error);
+    if (status == STATUS_OK)
+        status = read_without (self, name, is_view, &next, &error);
+    if (status == STATUS_OK)
+        status = changes_find (self, next, arena, &changes, &error);
+    if (status == STATUS_OK)
+        status = store (self, &changes, "delete", &error);
+    if (status == STATUS_OK) {
+        follow (self);
+        wire_begin (self->writer, MESSAGE_DELETE_OK, message->id);
+        wire_field_uint (self->writer, "version", catalog_definitions_version (self->catalog));
+        core_reply (self, from, message->id);
+    } else {
+        core_reply_error (self, from, message->id, &error);
+    }
+    definitions_destroy (&next);
+    arena_destroy (&arena);
+}
+
+/* ---- telling ---- */
+
+void definitions_tell (coordinator_core_t *self, const peer_t *from, uint64_t id)
+{
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_DEFINITIONS_OK, id);
+    wire_field_uint (writer, "version", self->version);
+    wire_field_list (writer, "objects");
+    for (size_t i = 0; i < self->objects_count; i++) {
+        const catalog_object_t *object = &self->objects[i];
+        if (!is_told (object))
+            continue;
+        wire_open_map (writer);
+        wire_field_string (writer, "kind", object->kind);
+        wire_field_string (writer, "name", object->name);
+        wire_field_uint (writer, "version", object->version);
+        wire_field_string (writer, "text", object->text);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    core_reply (self, from, id);
+}

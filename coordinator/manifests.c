@@ -1,0 +1,261 @@
+#include "coordinator/state.h"
+
+#include <string.h>
+
+/* ---- logs ---- */
+
+log_t *log_named (const coordinator_core_t *self, text_t name)
+{
+    for (size_t i = 0; i < self->logs_count; i++)
+        if (text_is (name, self->logs[i]->name))
+            return self->logs[i];
+    return NULL;
+}
+
+static void keep (coordinator_core_t *self, log_t *log, uint64_t number)
+{
+    log->kept = mem_resize (log->kept, log->kept_count + 1, sizeof *log->kept);
+    log->kept[log->kept_count++] = (kept_t){
+        .number = number,
+        .cuts = mem_zero (self->options.partitions, sizeof (uint64_t)),
+    };
+}
+
+static void drop_kept (log_t *log, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        mem_free (log->kept[i].cuts);
+    log->kept_count -= count;
+    memmove (log->kept, log->kept + count, log->kept_count * sizeof *log->kept);
+}
+
+void log_destroy (log_t **self_p)
+{
+    log_t *log = *self_p;
+    *self_p = NULL;
+    if (!log)
+        return;
+    drop_kept (log, log->kept_count);
+    mem_free (log->kept);
+    arena_destroy (&log->arena);
+    mem_free (log->name);
+    mem_free (log->stream);
+    mem_free (log);
+}
+
+/* Manifests that were kept, from the catalog. A log without any stands at manifest 0. */
+static status_t read_kept (coordinator_core_t *self, log_t *log, error_t *error)
+{
+    arena_t *arena = arena_new (4096);
+    catalog_cut_t *cuts;
+    size_t count;
+    status_t status = catalog_cuts (self->catalog, log->name, arena, &cuts, &count, error);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        if (log->kept_count == 0 || log->kept[log->kept_count - 1].number != cuts[i].manifest)
+            keep (self, log, cuts[i].manifest);
+        if (cuts[i].partition < self->options.partitions)
+            log->kept[log->kept_count - 1].cuts[cuts[i].partition] = cuts[i].cut;
+    }
+    arena_destroy (&arena);
+    if (status == STATUS_OK && log->kept_count == 0)
+        keep (self, log, 0);
+    return status;
+}
+
+static status_t log_read (coordinator_core_t *self, const stream_t *stream, log_t **out,
+                          error_t *error)
+{
+    log_t *log = mem_zero (1, sizeof *log);
+    log->name = mem_string (stream->log_name);
+    log->stream = mem_string (stream->name);
+    log->arena = arena_new (1 << 14);
+    log->started = core_now (self);
+    log->sweep = true;
+    status_t status =
+        catalog_manifest (self->catalog, log->name, log->arena, &log->manifest, error);
+    if (status == STATUS_OK)
+        status = read_kept (self, log, error);
+    if (status == STATUS_OK && log->manifest.parts_count != 0 &&
+        log->manifest.parts_count != self->options.partitions)
+        status =
+            error_set (error, STATUS_CORRUPT, "the manifest of %s lacks partitions", log->name);
+    if (status == STATUS_OK)
+        *out = log;
+    else
+        log_destroy (&log);
+    return status;
+}
+
+status_t logs_refresh (coordinator_core_t *self, error_t *error)
+{
+    for (size_t i = 0; i < self->logs_count; i++)
+        self->logs[i]->dropped = true;
+    for (size_t i = 0; i < self->definitions->streams_count; i++) {
+        const stream_t *stream = &self->definitions->streams[i];
+        log_t *log = log_named (self, text_of (stream->log_name));
+        if (!log) {
+            status_t status = log_read (self, stream, &log, error);
+            if (status != STATUS_OK)
+                return status;
+            self->logs = mem_resize (self->logs, self->logs_count + 1, sizeof (log_t *));
+            self->logs[self->logs_count++] = log;
+        }
+        log->dropped = false;
+        core_set (&log->stream, stream->name);
+    }
+    return STATUS_OK;
+}
+
+void log_take_manifest (coordinator_core_t *self, log_t *log, arena_t **arena,
+                        const catalog_manifest_t *manifest)
+{
+    arena_destroy (&log->arena);
+    log->arena = *arena;
+    *arena = NULL;
+    log->manifest = *manifest;
+    keep (self, log, manifest->number);
+    for (size_t i = 0; i < manifest->parts_count; i++)
+        log->kept[log->kept_count - 1].cuts[manifest->parts[i].partition] = manifest->parts[i].cut;
+    log->sweep = true;
+}
+
+uint64_t log_base (const log_t *self, uint32_t partition)
+{
+    return self->kept[0].cuts[partition];
+}
+
+/* ---- what may go ---- */
+
+/* The least manifest that a live serving node stands on, or the current one. */
+static uint64_t least_served (const coordinator_core_t *self, const log_t *log)
+{
+    uint64_t least = log->manifest.number;
+    for (size_t i = 0; i < self->nodes_count; i++) {
+        const node_t *node = self->nodes[i];
+        if (node->role != ROLE_SERVING || !node_alive (self, node))
+            continue;
+        for (size_t d = 0; d < node->datasets_count; d++)
+            if (strcmp (node->datasets[d].log, log->name) == 0 &&
+                node->datasets[d].manifest < least)
+                least = node->datasets[d].manifest;
+    }
+    return least;
+}
+
+/* Drops what nobody stands on, in the catalog first: bases never go back, over a restart neither.
+ * A node that reports one which is dropped had lost its lease, and refreshes before it answers. */
+static void drop_unserved (coordinator_core_t *self, log_t *log)
+{
+    uint64_t least = least_served (self, log);
+    size_t count = 0;
+    while (count + 1 < log->kept_count && log->kept[count].number < least)
+        count++;
+    if (count == 0)
+        return;
+    error_t error;
+    uint64_t below = log->kept[count].number;
+    if (log->kept[count - 1].number > 0 &&
+        catalog_drop_manifests (self->catalog, log->name, below, &error) != STATUS_OK) {
+        (void)core_failed (self, &error);
+        return;
+    }
+    drop_kept (log, count);
+    log->sweep = true;
+    nodes_poke (self, ROLE_SPEED);
+}
+
+static void mark_trimmed (coordinator_core_t *self, recompute_t *recompute)
+{
+    const log_t *log = log_named (self, text_of (recompute->log));
+    if (log && log->kept[0].number < recompute->manifest)
+        return;
+    error_t error;
+    char *cut = mem_format ("cut-%" PRIu64, recompute->id);
+    recompute->state = RECOMPUTE_TRIMMED;
+    status_t status = recompute_store (self, recompute, &error);
+    if (status == STATUS_OK)
+        status = catalog_forget_control (self->catalog, recompute->log, cut, &error);
+    if (status != STATUS_OK)
+        (void)core_failed (self, &error);
+    mem_free (cut);
+}
+
+void manifests_settle (coordinator_core_t *self)
+{
+    /* Serving nodes that were promised something before a restart have not all beaten yet. */
+    if (core_now (self) < self->started + self->options.lease)
+        return;
+    for (size_t i = 0; i < self->logs_count && !self->doubtful; i++)
+        drop_unserved (self, self->logs[i]);
+    for (size_t i = 0; i < self->recomputes_count && !self->doubtful; i++)
+        if (self->recomputes[i]->state == RECOMPUTE_PUBLISHED)
+            mark_trimmed (self, self->recomputes[i]);
+}
+
+/* ---- telling ---- */
+
+static void write_runs (wire_writer_t *writer, const catalog_part_t *part)
+{
+    wire_field_list (writer, "runs");
+    for (size_t i = 0; i < part->runs_count; i++) {
+        const catalog_run_t *run = &part->runs[i];
+        wire_open_map (writer);
+        wire_field_string (writer, "path", run->path);
+        wire_field_uint (writer, "size", run->size);
+        wire_field_uint (writer, "rows", run->rows);
+        if (run->offset != UINT64_MAX)
+            wire_field_uint (writer, "offset", run->offset);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    wire_field_list (writer, "excluded");
+    for (size_t i = 0; i < part->excluded_count; i++)
+        wire_put_uint (writer, part->excluded[i]);
+    wire_close (writer);
+}
+
+static void write_part (wire_writer_t *writer, const catalog_part_t *part)
+{
+    wire_open_map (writer);
+    wire_field_uint (writer, "partition", part->partition);
+    wire_field_uint (writer, "cut", part->cut);
+    wire_field_int (writer, "clock", part->clock);
+    write_runs (writer, part);
+    wire_field_list (writer, "views");
+    for (size_t i = 0; i < part->views_count; i++) {
+        const catalog_view_file_t *view = &part->views[i];
+        wire_open_map (writer);
+        wire_field_string (writer, "view", view->view);
+        wire_field_uint (writer, "version", view->version);
+        wire_field_uint (writer, "plan", view->plan);
+        wire_field_string (writer, "path", view->path);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    wire_close (writer);
+}
+
+void manifests_dataset (coordinator_core_t *self, const peer_t *from, const message_t *message)
+{
+    text_t name = wire_text (message->body, "log");
+    const log_t *log = log_named (self, name);
+    error_t error;
+    if (!log || log->dropped) {
+        (void)error_set (&error, STATUS_NOT_FOUND, "there is no log " TEXT_FORMAT,
+                         TEXT_ARGS (name));
+        core_reply_error (self, from, message->id, &error);
+        return;
+    }
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_DATASET_OK, message->id);
+    wire_field_string (writer, "log", log->name);
+    wire_field_uint (writer, "manifest", log->manifest.number);
+    wire_field_string (writer, "id", log->manifest.dataset);
+    wire_field_list (writer, "partitions");
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        catalog_part_t empty = { .partition = p };
+        write_part (writer, log->manifest.number > 0 ? &log->manifest.parts[p] : &empty);
+    }
+    wire_close (writer);
+    core_reply (self, from, message->id);
+}

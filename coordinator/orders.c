@@ -1,0 +1,164 @@
+/* What the coordinator wants of a node, whole, in every answer to a beat. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+static void write_control (coordinator_core_t *self, const char *kind, const char *id)
+{
+    wire_open_map (self->writer);
+    wire_field_string (self->writer, "id", id);
+    wire_field_string (self->writer, "kind", kind);
+    wire_close (self->writer);
+}
+
+/* Control records that the log shall have in this partition and is not known to have. */
+static void write_controls (coordinator_core_t *self, const log_t *log, uint32_t partition)
+{
+    wire_field_list (self->writer, "controls");
+    for (size_t i = 0; i < self->loads_count; i++) {
+        const load_t *load = self->loads[i];
+        if (load->state != LOAD_COMMITTING || load->places[partition].known ||
+            strcmp (load->row.log, log->name) != 0)
+            continue;
+        char *id = mem_format ("load-%s", load->row.id);
+        write_control (self, "load", id);
+        mem_free (id);
+    }
+    const recompute_t *recompute = recompute_running (self, log->name);
+    if (recompute && recompute->state == RECOMPUTE_CUTTING && !recompute->cuts[partition].known) {
+        char *id = mem_format ("cut-%" PRIu64, recompute->id);
+        write_control (self, "cut", id);
+        mem_free (id);
+    }
+    wire_close (self->writer);
+}
+
+static void write_partition (coordinator_core_t *self, partition_t *partition)
+{
+    wire_writer_t *writer = self->writer;
+    wire_open_map (writer);
+    wire_field_uint (writer, "partition", partition->number);
+    wire_field_uint (writer, "epoch", partition->epoch);
+    wire_field_list (writer, "logs");
+    for (size_t i = 0; i < self->logs_count; i++) {
+        const log_t *log = self->logs[i];
+        if (log->dropped)
+            continue;
+        wire_open_map (writer);
+        wire_field_string (writer, "log", log->name);
+        wire_field_uint (writer, "base", log_base (log, partition->number));
+        write_controls (self, log, partition->number);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    wire_close (writer);
+}
+
+static void write_partitions (coordinator_core_t *self, const node_t *node)
+{
+    wire_field_list (self->writer, "partitions");
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        partition_t *partition = &self->partitions[p];
+        if (!partition_listed (partition, node))
+            continue;
+        write_partition (self, partition);
+        partition->leased_until = core_now (self) + self->options.lease;
+    }
+    wire_close (self->writer);
+}
+
+static void write_run (wire_writer_t *writer, const catalog_run_t *run)
+{
+    wire_open_map (writer);
+    wire_field_string (writer, "path", run->path);
+    wire_field_uint (writer, "size", run->size);
+    wire_field_uint (writer, "rows", run->rows);
+    if (run->offset != UINT64_MAX)
+        wire_field_uint (writer, "offset", run->offset);
+    wire_close (writer);
+}
+
+static void write_build (wire_writer_t *writer, const recompute_t *recompute, uint32_t partition)
+{
+    const build_t *build = &recompute->builds[partition];
+    wire_field_map (writer, "build");
+    wire_field_string (writer, "log", recompute->log);
+    wire_field_uint (writer, "partition", partition);
+    wire_field_uint (writer, "from", build->from);
+    wire_field_uint (writer, "cut", build->part.cut);
+    wire_field_int (writer, "clock", build->part.clock);
+    wire_field_list (writer, "runs");
+    for (size_t i = 0; i < build->inputs_count; i++)
+        write_run (writer, &build->inputs[i]);
+    wire_close (writer);
+    wire_field_list (writer, "excluded");
+    for (size_t i = 0; i < build->part.excluded_count; i++)
+        wire_put_uint (writer, build->part.excluded[i]);
+    wire_close (writer);
+    wire_close (writer);
+}
+
+static void write_load (wire_writer_t *writer, const catalog_load_t *load)
+{
+    wire_field_map (writer, "load");
+    wire_field_string (writer, "stream", load->stream);
+    wire_field_string (writer, "path", load->path);
+    wire_field_string (writer, "id", load->id);
+    wire_field_string (writer, "format", load->format);
+    wire_field_bool (writer, "skip", load->skip);
+    wire_field_int (writer, "clock", load->created);
+    if (load->ingest_time[0] != '\0')
+        wire_field_string (writer, "ingest_time", load->ingest_time);
+    wire_close (writer);
+}
+
+static void write_tasks (coordinator_core_t *self, const node_t *node)
+{
+    wire_writer_t *writer = self->writer;
+    wire_field_list (writer, "tasks");
+    for (size_t i = 0; i < self->tasks_count; i++) {
+        const task_t *task = self->tasks[i];
+        if (strcmp (task->node, node->name) != 0 || task->incarnation != node->incarnation)
+            continue;
+        wire_open_map (writer);
+        wire_field_uint (writer, "task", task->id);
+        wire_field_uint (writer, "attempt", task->attempt);
+        wire_field_string (writer, "kind", task->load ? "load" : "build");
+        wire_field_uint (writer, "definitions", task->definitions);
+        if (task->load)
+            write_load (writer, &task->load->row);
+        else
+            write_build (writer, task->recompute, task->partition);
+        wire_close (writer);
+    }
+    wire_close (writer);
+}
+
+static void write_datasets (coordinator_core_t *self, const node_t *node)
+{
+    wire_field_list (self->writer, "datasets");
+    for (size_t i = 0; node->role == ROLE_SERVING && i < self->logs_count; i++) {
+        if (self->logs[i]->dropped)
+            continue;
+        wire_open_map (self->writer);
+        wire_field_string (self->writer, "log", self->logs[i]->name);
+        wire_field_uint (self->writer, "manifest", self->logs[i]->manifest.number);
+        wire_close (self->writer);
+    }
+    wire_close (self->writer);
+}
+
+void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id)
+{
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_BEAT_OK, id);
+    wire_field_uint (writer, "lease_us", (uint64_t)self->options.lease);
+    wire_field_uint (writer, "definitions", self->version);
+    wire_field_uint (writer, "routes", self->routes_version);
+    if (node->role == ROLE_SPEED)
+        write_partitions (self, node);
+    if (node->role == ROLE_BATCH)
+        write_tasks (self, node);
+    write_datasets (self, node);
+    core_reply (self, &node->peer, id);
+}

@@ -1,0 +1,136 @@
+/* When a log is recomputed without being asked for. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+uint64_t schedule_uncovered (const log_t *log, const partition_t *partition)
+{
+    const held_log_t *held = partition_log (partition, log->name);
+    if (!held)
+        return 0;
+    uint64_t cut = log->manifest.number > 0 ? log->manifest.parts[partition->number].cut : 0;
+    if (held->end <= cut)
+        return 0;
+    uint64_t records = 0;
+    for (size_t i = 0; i < held->controls_count; i++)
+        records += held->controls[i] >= cut;
+    uint64_t above = held->end - cut;
+    return above > records ? above - records : 0;
+}
+
+bool schedule_has_new (const coordinator_core_t *self, const log_t *log)
+{
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        if (schedule_uncovered (log, &self->partitions[p]) > 0)
+            return true;
+    return false;
+}
+
+static int64_t due_at (const coordinator_core_t *self, const log_t *log)
+{
+    return log->started + self->options.recompute_every;
+}
+
+int64_t schedule_next (const coordinator_core_t *self)
+{
+    int64_t next = INT64_MAX;
+    for (size_t i = 0; self->options.recompute_every > 0 && i < self->logs_count; i++)
+        if (due_at (self, self->logs[i]) < next)
+            next = due_at (self, self->logs[i]);
+    return next;
+}
+
+static bool has_file (const catalog_part_t *part, const view_t *view, uint64_t plan)
+{
+    for (size_t i = 0; i < part->views_count; i++)
+        if (strcmp (part->views[i].view, view->name) == 0 &&
+            part->views[i].version == view->version && part->views[i].plan == plan)
+            return true;
+    return false;
+}
+
+/* A view of the log that some partition has no file of, while a build could still make one. */
+static const char *view_without_file (const coordinator_core_t *self, const log_t *log)
+{
+    if (log->manifest.number == 0 || log->built_definitions >= self->version)
+        return NULL;
+    for (size_t v = 0; v < self->definitions->views_count; v++) {
+        const view_t *view = &self->definitions->views[v];
+        if (strcmp (view->stream->log_name, log->name) != 0)
+            continue;
+        for (size_t p = 0; p < log->manifest.parts_count; p++)
+            if (!has_file (&log->manifest.parts[p], view, self->plans[v]))
+                return view->name;
+    }
+    return NULL;
+}
+
+/* Is an owner of some of the log's events short of memory? */
+static bool memory_is_short (const coordinator_core_t *self, const log_t *log)
+{
+    if (core_now (self) < log->started + EARLY_INTERVAL)
+        return false;
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        const partition_t *partition = &self->partitions[p];
+        const node_t *node = node_of (self, partition->node, partition->incarnation);
+        if (!node || node->memory_limit == 0 || schedule_uncovered (log, partition) == 0)
+            continue;
+        if (node->memory / MEMORY_HIGH_PERCENT >= node->memory_limit / 100)
+            return true;
+    }
+    return false;
+}
+
+static const load_t *waiting_load (const coordinator_core_t *self, const log_t *log)
+{
+    for (size_t i = 0; i < self->loads_count; i++) {
+        const load_t *load = self->loads[i];
+        if ((load->state == LOAD_WAITING || load->state == LOAD_UNLOADING) &&
+            strcmp (load->row.log, log->name) == 0)
+            return load;
+    }
+    return NULL;
+}
+
+static bool is_scheduled (const coordinator_core_t *self, const log_t *log)
+{
+    for (size_t i = 0; i < self->recomputes_count; i++)
+        if (self->recomputes[i]->state <= RECOMPUTE_BUILDING &&
+            strcmp (self->recomputes[i]->log, log->name) == 0)
+            return true;
+    return false;
+}
+
+/* Why the log should be recomputed now; NULL: it should not. The caller frees. */
+static char *reason_for (const coordinator_core_t *self, const log_t *log)
+{
+    int64_t now = core_now (self);
+    if (log->dropped || now < log->retry_at || is_scheduled (self, log))
+        return NULL;
+    const load_t *load = waiting_load (self, log);
+    if (load)
+        return mem_format ("%s %s", load->state == LOAD_WAITING ? "load" : "unload", load->row.id);
+    const char *view = view_without_file (self, log);
+    if (view)
+        return mem_format ("view %s has no file", view);
+    if (memory_is_short (self, log))
+        return mem_string ("memory is short");
+    if (self->options.recompute_every > 0 && now >= due_at (self, log) &&
+        schedule_has_new (self, log))
+        return mem_string ("schedule");
+    return NULL;
+}
+
+void schedule_settle (coordinator_core_t *self)
+{
+    for (size_t i = 0; i < self->logs_count && !self->doubtful; i++) {
+        char *reason = reason_for (self, self->logs[i]);
+        if (!reason)
+            continue;
+        uint64_t id;
+        error_t error;
+        /* a catalog that failed is tried again later */
+        (void)!recompute_request (self, self->logs[i], reason, &id, &error);
+        mem_free (reason);
+    }
+}

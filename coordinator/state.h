@@ -1,0 +1,438 @@
+/* state.h - the inside of the coordinator's core, for its own files only.
+ *
+ * Memory follows the catalog: what must last is written there first, and only then acted upon or
+ * answered. core_load makes all of it again from the catalog. */
+#ifndef WEIR_COORDINATOR_STATE_H
+#define WEIR_COORDINATOR_STATE_H
+
+#include "base/check.h"
+#include "base/env.h"
+#include "base/mem.h"
+#include "base/timestamp.h"
+#include "catalog/catalog.h"
+#include "coordinator/core.h"
+#include "feature/definition.h"
+#include "wire/wire.h"
+
+#include <inttypes.h>
+
+enum {
+    COORDINATOR_MAGIC = 0x434f4f52,
+    NODES_MAX = 1024,
+    RETIRED_KEPT = 8,        /* incarnations of a node that are known to be over */
+    TASKS_PER_NODE = 4,      /* given to a batch worker at the same time */
+    TASK_FAILURES_MAX = 5,   /* of a kind that may pass; then the task has failed */
+    TASK_MISSING_MAX = 2,    /* beats without a task that its worker had listed */
+    FINISHED_KEPT = 100,     /* finished recomputes that are told */
+    LOADS_MAX = 10000,       /* remembered; more are refused */
+    LOADS_TOLD_MAX = 1000,   /* in one message, the newest */
+    QUEUED_MAX = 256,        /* recomputes that wait, of all logs */
+    TEXTS_MAX = 8 << 20,     /* bytes of all definitions' texts */
+    TASK_BLOCK = 1024,       /* numbers of tasks that one number of the catalog stands for */
+    MEMORY_HIGH_PERCENT = 80 /* of a speed worker's limit, from which on a recompute is early */
+};
+
+#define RELOAD_INTERVAL (500 * TIME_MS) /* between tries after the catalog failed */
+#define RETRY_FIRST     (100 * TIME_MS) /* of what failed; doubles */
+#define RETRY_LAST      (10 * TIME_SECOND)
+#define BACKOFF_LAST    TIME_HOUR          /* of recomputes that fail */
+#define FORGET_NODES    (10 * TIME_MINUTE) /* after their lease has ended */
+#define EARLY_INTERVAL  (5 * TIME_SECOND)  /* at least, between recomputes for the sake of memory */
+
+/* ---- nodes ---- */
+
+typedef enum role { ROLE_SPEED, ROLE_BATCH, ROLE_SERVING } role_t;
+
+typedef struct dataset_held {
+    char *log;
+    uint64_t manifest;
+} dataset_held_t;
+
+typedef struct node {
+    char *name;
+    role_t role;
+    char *endpoint; /* "" */
+    uint64_t incarnation;
+    uint64_t beats;     /* of this incarnation */
+    uint64_t beat_id;   /* of the latest; older ones that come late are dropped */
+    uint64_t candidate; /* another incarnation that has beaten once, 0 none */
+    uint64_t candidate_id;
+    uint64_t retired[RETIRED_KEPT];
+    size_t retired_next;
+    peer_t peer;         /* where its latest beat came from */
+    int64_t lease_until; /* boot µs */
+    uint64_t definitions;
+    dataset_held_t *datasets;
+    size_t datasets_count;
+    uint64_t memory; /* of a speed worker's timelines */
+    uint64_t memory_limit;
+    bool poke;
+} node_t;
+
+/* ---- partitions ---- */
+
+typedef enum held_state { HELD_UNKNOWN, HELD_OPENING, HELD_SERVING, HELD_FAILED } held_state_t;
+
+/* What the owner reports of one log of a partition. */
+typedef struct held_log {
+    char *log;
+    uint64_t start;
+    uint64_t end;
+    uint64_t events;
+    uint64_t memory;
+    uint64_t *controls; /* offsets of control records */
+    size_t controls_count;
+} held_log_t;
+
+typedef struct partition {
+    uint32_t number;
+    uint64_t epoch;
+    char *node; /* "" for nobody */
+    uint64_t incarnation;
+    char *endpoint;
+    int64_t leased_until; /* boot µs: the owner may act until then */
+    bool reported;        /* the owner has told of it under this epoch */
+    bool releasing;       /* not listed any more; waits until it is given up */
+    bool free;            /* given up: may be given at once */
+    bool unsure;          /* the catalog failed while it was being given to somebody */
+    held_state_t state;
+    char *reason;
+    unsigned failures;
+    int64_t retry_at; /* boot µs */
+    held_log_t *logs;
+    size_t logs_count;
+} partition_t;
+
+/* ---- logs, recomputes, loads, tasks ---- */
+
+/* A manifest that may still be served from. */
+typedef struct kept {
+    uint64_t number;
+    uint64_t *cuts; /* per partition */
+} kept_t;
+
+typedef struct log {
+    char *name;
+    char *stream;   /* the stream that it is of */
+    bool dropped;   /* the stream was deleted; its data stay */
+    arena_t *arena; /* of the manifest */
+    catalog_manifest_t manifest;
+    kept_t *kept; /* ascending, the current one last */
+    size_t kept_count;
+    uint64_t built_definitions; /* version when the latest build began */
+    int64_t started;            /* boot µs of the latest recompute's cut */
+    unsigned failures;
+    int64_t retry_at; /* boot µs: nothing is scheduled before, after a failure */
+    bool sweep;       /* files may be there that nobody refers to */
+} log_t;
+
+typedef enum recompute_state {
+    RECOMPUTE_QUEUED,
+    RECOMPUTE_CUTTING,
+    RECOMPUTE_BUILDING,
+    RECOMPUTE_PUBLISHED,
+    RECOMPUTE_TRIMMED,
+    RECOMPUTE_FAILED
+} recompute_state_t;
+
+/* A control record's place in one partition. */
+typedef struct placed {
+    bool known;
+    uint64_t offset;
+    int64_t clock;
+} placed_t;
+
+typedef struct task task_t;
+
+/* One partition of a recompute. */
+typedef struct build {
+    catalog_run_t *inputs;
+    size_t inputs_count;
+    uint64_t from;
+    task_t *task; /* NULL when finished */
+    bool finished;
+    uint64_t events;
+    catalog_part_t part; /* what it will be in the manifest */
+} build_t;
+
+typedef struct recompute {
+    uint64_t id;
+    char *log;
+    char *reason;
+    recompute_state_t state;
+    int64_t created;  /* wall clock µs */
+    int64_t finished; /* 0 */
+    char *error;      /* "" */
+    uint64_t manifest;
+    placed_t *cuts;      /* per partition */
+    build_t *builds;    /* per partition, while BUILDING */
+    arena_t *arena;     /* of the builds */
+    const char **loads; /* that its dataset will include */
+    size_t loads_count;
+    const char **unloaded; /* whose rows it leaves out */
+    size_t unloaded_count;
+    uint64_t definitions; /* version when the builds began */
+    uint64_t done;        /* events */
+    uint64_t total;
+    int64_t retry_at; /* boot µs, of a publish that the catalog refused */
+} recompute_t;
+
+typedef enum load_state {
+    LOAD_QUEUED,
+    LOAD_PARSING,
+    LOAD_COMMITTING,
+    LOAD_WAITING,
+    LOAD_VISIBLE,
+    LOAD_FAILED,
+    LOAD_UNLOADING,
+    LOAD_UNLOADED
+} load_state_t;
+
+/* The runs that a load has for one partition. */
+typedef struct load_part {
+    catalog_run_t *runs;
+    size_t runs_count;
+} load_part_t;
+
+typedef struct load {
+    arena_t *arena; /* of the row and the parts */
+    catalog_load_t row;
+    load_state_t state;
+    placed_t *places;    /* per partition */
+    load_part_t *parts; /* per partition */
+    task_t *task;       /* NULL when none is under way */
+    uint64_t bytes_done;
+    uint64_t recompute; /* that it waits for; 0 */
+} load_t;
+
+struct task {
+    uint64_t id;
+    uint64_t attempt;       /* 0: never given */
+    recompute_t *recompute; /* of a build … */
+    uint32_t partition;
+    load_t *load; /* … or of a load */
+    uint64_t definitions;
+    char *node; /* whom it is given to; "" nobody */
+    uint64_t incarnation;
+    bool listed;      /* its worker has told of it */
+    unsigned missing; /* beats of its worker without it since */
+    unsigned failures;
+    int64_t retry_at; /* boot µs */
+    uint64_t done;
+    uint64_t total;
+};
+
+struct coordinator_core {
+    uint32_t magic;
+    env_t *env;
+    coordinator_options_t options; /* strings owned */
+    uint64_t incarnation;
+    int64_t started; /* boot µs */
+    catalog_t *catalog;
+    wire_decoder_t *decoder;
+    wire_writer_t *writer;
+
+    bool doubtful;     /* the catalog failed: memory may be behind it */
+    bool fenced;       /* another coordinator has taken over */
+    int64_t reload_at; /* boot µs */
+    error_t problem;   /* what the catalog last said */
+
+    arena_t *objects_arena;
+    catalog_object_t *objects;
+    size_t objects_count;
+    uint64_t version;
+    definitions_t *definitions; /* with versions */
+    uint64_t *plans;            /* hash of each view's plan */
+
+    node_t **nodes;
+    size_t nodes_count;
+    partition_t *partitions; /* options.partitions */
+    uint64_t routes_version;
+    log_t **logs;
+    size_t logs_count;
+    recompute_t **recomputes; /* by id */
+    size_t recomputes_count;
+    load_t **loads; /* by creation */
+    size_t loads_count;
+    task_t **tasks;
+    size_t tasks_count;
+    uint64_t task_block;
+    uint32_t task_used;     /* of the block */
+    job_t *sweep;           /* under way, or NULL */
+    const char **leftovers; /* copies below incoming/ that are not needed any more; owned */
+    size_t leftovers_count;
+};
+
+/* ---- core.c ---- */
+int64_t core_now (const coordinator_core_t *self); /* boot µs */
+/* Ends the message in self->writer and sends it. */
+void core_reply (coordinator_core_t *self, const peer_t *to, uint64_t id);
+void core_reply_error (coordinator_core_t *self, const peer_t *to, uint64_t id,
+                       const error_t *error);
+/* May something be written now? Otherwise UNAVAILABLE with the reason. */
+MUST_CHECK status_t core_writable (coordinator_core_t *self, error_t *error);
+/* The catalog failed: nothing more is written until memory was made again from it. Returns the
+ * status. */
+status_t core_failed (coordinator_core_t *self, const error_t *error);
+/* Replaces a string that is owned. */
+void core_set (char **string, const char *value);
+char *core_text (text_t text); /* owned copy */
+
+/* ---- restore.c ---- */
+/* Makes all that follows from the catalog, at the start and after it failed. Nodes, and what they
+ * were promised, stay. */
+MUST_CHECK status_t core_restore (coordinator_core_t *self, error_t *error);
+void core_forget (coordinator_core_t *self);
+
+/* ---- nodes.c ---- */
+void node_beat (coordinator_core_t *self, const peer_t *from, const message_t *message);
+bool node_alive (const coordinator_core_t *self, const node_t *node);
+node_t *node_named (const coordinator_core_t *self, const char *name);
+/* The live node of that incarnation, or NULL. */
+node_t *node_of (const coordinator_core_t *self, const char *name, uint64_t incarnation);
+void nodes_settle (coordinator_core_t *self);
+void nodes_poke (coordinator_core_t *self, role_t role);
+void nodes_poke_all (coordinator_core_t *self);
+void nodes_send_pokes (coordinator_core_t *self);
+void node_destroy (node_t **self_p);
+const char *role_word (role_t role);
+
+/* ---- orders.c ---- */
+void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id);
+
+/* ---- partitions.c ---- */
+void partitions_settle (coordinator_core_t *self);
+/* What a speed worker reports. */
+void partitions_take (coordinator_core_t *self, const node_t *node, wire_list_t held);
+/* Is the partition in its owner's orders? */
+bool partition_listed (const partition_t *self, const node_t *node);
+/* Nodes with this name and endpoint and an older incarnation are gone. */
+void partitions_give_up (coordinator_core_t *self, const node_t *node);
+void partition_release (partition_t *self);
+const held_log_t *partition_log (const partition_t *self, const char *log);
+void partitions_routes (coordinator_core_t *self, const peer_t *from, uint64_t id);
+
+/* ---- definitions.c ---- */
+void definitions_apply (coordinator_core_t *self, const peer_t *from, const message_t *message);
+void definitions_delete (coordinator_core_t *self, const peer_t *from, const message_t *message);
+void definitions_tell (coordinator_core_t *self, const peer_t *from, uint64_t id);
+/* Reads the objects of the catalog and compiles them. */
+MUST_CHECK status_t definitions_load (coordinator_core_t *self, error_t *error);
+void definitions_unload (coordinator_core_t *self);
+
+/* ---- changes.c ---- */
+/* What a new set of definitions is against the present one, and the objects to keep for it. */
+typedef struct change {
+    const char *kind;
+    const char *name;
+    const char *change; /* add, alter, remove, same */
+    const char *detail; /* NULL */
+} change_t;
+
+typedef struct changes {
+    arena_t *arena;
+    change_t *list;
+    size_t count;
+    bool any; /* is one of them not `same`? */
+    catalog_object_t *objects;
+    size_t objects_count;
+} changes_t;
+
+/* INVALID with the reason when something may not be changed so. */
+MUST_CHECK status_t changes_find (coordinator_core_t *self, const definitions_t *next,
+                                  arena_t *arena, changes_t *changes, error_t *error);
+
+/* ---- recompute.c ---- */
+recompute_t *recompute_find (const coordinator_core_t *self, uint64_t id);
+/* The recompute of a log that is under way (cutting or building), or NULL. */
+recompute_t *recompute_running (const coordinator_core_t *self, const char *log);
+/* The one that waits, made when there is none. */
+MUST_CHECK status_t recompute_request (coordinator_core_t *self, log_t *log, const char *reason,
+                                       uint64_t *id, error_t *error);
+void recomputes_settle (coordinator_core_t *self);
+void recompute_fail (coordinator_core_t *self, recompute_t *recompute, const char *reason);
+void recompute_destroy (recompute_t **self_p);
+void recompute_forget_builds (coordinator_core_t *self, recompute_t *recompute);
+MUST_CHECK status_t recompute_store (coordinator_core_t *self, recompute_t *recompute,
+                                     error_t *error);
+void recompute_start (coordinator_core_t *self, recompute_t *recompute);
+const char *recompute_word (recompute_state_t state);
+bool recompute_state_of (const char *word, recompute_state_t *state);
+void recompute_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
+
+/* ---- build.c ---- */
+void build_begin (coordinator_core_t *self, recompute_t *recompute);
+void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *outputs);
+/* All partitions are built: publishes. */
+void build_publish (coordinator_core_t *self, recompute_t *recompute);
+
+/* ---- schedule.c ---- */
+void schedule_settle (coordinator_core_t *self);
+/* Boot time at which a recompute is due next. */
+int64_t schedule_next (const coordinator_core_t *self);
+/* Events of a partition that no published cut covers; control records do not count. */
+uint64_t schedule_uncovered (const log_t *log, const partition_t *partition);
+/* Does the log hold events that no published cut covers? */
+bool schedule_has_new (const coordinator_core_t *self, const log_t *log);
+
+/* ---- tasks.c ---- */
+/* NULL when the catalog failed. */
+task_t *task_new (coordinator_core_t *self);
+void task_remove (coordinator_core_t *self, task_t **task_p);
+void tasks_settle (coordinator_core_t *self);
+/* What a batch worker lists. */
+void tasks_take (coordinator_core_t *self, const node_t *node, wire_list_t listed);
+void task_done (coordinator_core_t *self, const peer_t *from, const message_t *message);
+/* The least number of a task that is not finished; the next number when there is none. */
+uint64_t tasks_least (const coordinator_core_t *self);
+/* Is it a path of files that tasks write for this log and partition? */
+bool task_path_good (text_t path, const char *directory, const char *log, uint32_t partition);
+
+/* ---- loads.c ---- */
+void load_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
+void load_unload_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
+load_t *load_find (const coordinator_core_t *self, text_t id);
+/* Fails only when the catalog does: the task is to be told of again. */
+MUST_CHECK status_t load_parsed (coordinator_core_t *self, task_t *task,
+                                 const wire_value_t *outputs, error_t *error);
+/* False when the catalog failed. */
+bool load_fail (coordinator_core_t *self, load_t *load, const char *reason);
+void loads_settle (coordinator_core_t *self);
+load_t *load_new (coordinator_core_t *self); /* in no list yet */
+void load_destroy (load_t **self_p);
+const char *load_word (load_state_t state);
+bool load_state_of (const char *word, load_state_t *state);
+
+/* ---- load_runs.c ---- */
+/* The runs of all partitions as the catalog keeps them (JSON), in the load's arena, and back.
+ * CORRUPT when the text is not one of ours. */
+const char *load_runs_text (const load_t *load, uint32_t partitions);
+MUST_CHECK status_t load_runs_read (load_t *load, uint32_t partitions, error_t *error);
+
+/* ---- manifests.c ---- */
+log_t *log_named (const coordinator_core_t *self, text_t name);
+/* A log for every stream; logs of deleted streams are marked. */
+MUST_CHECK status_t logs_refresh (coordinator_core_t *self, error_t *error);
+void log_destroy (log_t **self_p);
+/* The new current manifest; `arena` holds it, and the log takes it. */
+void log_take_manifest (coordinator_core_t *self, log_t *log, arena_t **arena,
+                        const catalog_manifest_t *manifest);
+uint64_t log_base (const log_t *self, uint32_t partition);
+void manifests_settle (coordinator_core_t *self);
+void manifests_dataset (coordinator_core_t *self, const peer_t *from, const message_t *message);
+
+/* ---- sweep.c ---- */
+/* Starts removing files that nothing refers to, if there may be any. */
+void sweep_settle (coordinator_core_t *self);
+void sweep_done (coordinator_core_t *self, job_t *job);
+/* A copy below incoming/ is not needed any more. */
+void sweep_leftover (coordinator_core_t *self, const char *path);
+
+/* ---- status.c ---- */
+void status_tell (coordinator_core_t *self, const peer_t *from, uint64_t id);
+void status_loads (coordinator_core_t *self, const peer_t *from, const message_t *message);
+void status_recomputes (coordinator_core_t *self, const peer_t *from, const message_t *message);
+void status_metrics (coordinator_core_t *self, const peer_t *from, uint64_t id);
+void status_ping (coordinator_core_t *self, const peer_t *from, uint64_t id);
+
+#endif

@@ -1,0 +1,250 @@
+/* What the coordinator knows, told to whoever asks. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+/* ---- loads and recomputes ---- */
+
+static void write_load (wire_writer_t *writer, const load_t *load)
+{
+    const catalog_load_t *row = &load->row;
+    uint64_t done = load->state >= LOAD_COMMITTING ? row->bytes_total : 0;
+    if (load->task)
+        done = load->task->done;
+    wire_open_map (writer);
+    wire_field_string (writer, "id", row->id);
+    wire_field_string (writer, "stream", row->stream);
+    wire_field_string (writer, "name", row->name);
+    wire_field_string (writer, "state", row->state);
+    wire_field_uint (writer, "rows", row->rows);
+    wire_field_uint (writer, "refused", row->refused);
+    wire_field_uint (writer, "bytes_done", done < row->bytes_total ? done : row->bytes_total);
+    wire_field_uint (writer, "bytes_total", row->bytes_total);
+    wire_field_int (writer, "created", row->created);
+    if (row->error[0] != '\0')
+        wire_field_string (writer, "error", row->error);
+    if (row->rejects[0] != '\0')
+        wire_field_string (writer, "rejects", row->rejects);
+    if (load->recompute != 0)
+        wire_field_uint (writer, "recompute", load->recompute);
+    wire_close (writer);
+}
+
+static void write_loads (coordinator_core_t *self, text_t id)
+{
+    size_t first = self->loads_count > LOADS_TOLD_MAX ? self->loads_count - LOADS_TOLD_MAX : 0;
+    wire_field_list (self->writer, "loads");
+    for (size_t i = id.size ? 0 : first; i < self->loads_count; i++)
+        if (id.size == 0 || text_is (id, self->loads[i]->row.id))
+            write_load (self->writer, self->loads[i]);
+    wire_close (self->writer);
+}
+
+void status_loads (coordinator_core_t *self, const peer_t *from, const message_t *message)
+{
+    wire_begin (self->writer, MESSAGE_LOADS_OK, message->id);
+    write_loads (self, wire_text (message->body, "id"));
+    core_reply (self, from, message->id);
+}
+
+/* The workers' own counts while they build. */
+static void count_events (const coordinator_core_t *self, const recompute_t *recompute,
+                          uint64_t *done, uint64_t *total)
+{
+    *done = recompute->done;
+    *total = recompute->total;
+    for (uint32_t p = 0; recompute->builds && p < self->options.partitions; p++) {
+        const build_t *build = &recompute->builds[p];
+        *done += build->finished ? build->events : build->task->done;
+        *total += build->finished ? build->events : build->task->total;
+    }
+}
+
+static void write_recompute (coordinator_core_t *self, const recompute_t *recompute)
+{
+    wire_writer_t *writer = self->writer;
+    uint64_t done;
+    uint64_t total;
+    count_events (self, recompute, &done, &total);
+    wire_open_map (writer);
+    wire_field_uint (writer, "id", recompute->id);
+    wire_field_string (writer, "log", recompute->log);
+    wire_field_string (writer, "reason", recompute->reason);
+    wire_field_string (writer, "state", recompute_word (recompute->state));
+    wire_field_uint (writer, "done", done);
+    wire_field_uint (writer, "total", total);
+    wire_field_int (writer, "created", recompute->created);
+    if (recompute->finished != 0)
+        wire_field_int (writer, "finished", recompute->finished);
+    if (recompute->error[0] != '\0')
+        wire_field_string (writer, "error", recompute->error);
+    wire_close (writer);
+}
+
+static bool is_wanted (wire_list_t ids, uint64_t id)
+{
+    for (uint32_t i = 0; i < ids.count; i++)
+        if (ids.items[i].via.u64 == id)
+            return true;
+    return ids.count == 0;
+}
+
+static void write_recomputes (coordinator_core_t *self, wire_list_t ids)
+{
+    wire_field_list (self->writer, "recomputes");
+    for (size_t i = 0; i < self->recomputes_count; i++)
+        if (is_wanted (ids, self->recomputes[i]->id))
+            write_recompute (self, self->recomputes[i]);
+    wire_close (self->writer);
+}
+
+void status_recomputes (coordinator_core_t *self, const peer_t *from, const message_t *message)
+{
+    wire_begin (self->writer, MESSAGE_RECOMPUTES_OK, message->id);
+    write_recomputes (self, wire_list (message->body, "ids"));
+    core_reply (self, from, message->id);
+}
+
+/* ---- nodes ---- */
+
+static void write_node (coordinator_core_t *self, const node_t *node)
+{
+    wire_writer_t *writer = self->writer;
+    bool alive = node_alive (self, node);
+    uint64_t partitions = 0;
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        partitions += partition_listed (&self->partitions[p], node);
+    wire_open_map (writer);
+    wire_field_string (writer, "node", node->name);
+    wire_field_string (writer, "kind", role_word (node->role));
+    wire_field_string (writer, "endpoint", node->endpoint);
+    wire_field_bool (writer, "alive", alive);
+    wire_field_int (writer, "lease_left_us", alive ? node->lease_until - core_now (self) : 0);
+    wire_field_uint (writer, "definitions", node->definitions);
+    if (node->role == ROLE_SPEED) {
+        wire_field_uint (writer, "partitions", partitions);
+        wire_field_uint (writer, "memory", node->memory);
+        wire_field_uint (writer, "memory_limit", node->memory_limit);
+    }
+    wire_close (writer);
+}
+
+/* ---- logs ---- */
+
+static const char *state_word (const partition_t *partition)
+{
+    switch (partition->state) {
+    case HELD_OPENING:
+        return "opening";
+    case HELD_SERVING:
+        return "serving";
+    case HELD_FAILED:
+        return "failed";
+    default:
+        return "unowned";
+    }
+}
+
+static void write_log_partition (coordinator_core_t *self, const log_t *log,
+                                 const partition_t *partition)
+{
+    wire_writer_t *writer = self->writer;
+    const node_t *node = node_of (self, partition->node, partition->incarnation);
+    const held_log_t *held = partition_log (partition, log->name);
+    bool listed = node && partition_listed (partition, node);
+    wire_open_map (writer);
+    wire_field_uint (writer, "partition", partition->number);
+    wire_field_string (writer, "owner", listed ? partition->node : "");
+    wire_field_uint (writer, "epoch", partition->epoch);
+    wire_field_string (writer, "state",
+                       listed || partition->state == HELD_FAILED ? state_word (partition)
+                                                                 : "unowned");
+    if (partition->state == HELD_FAILED)
+        wire_field_string (writer, "reason", partition->reason);
+    wire_field_uint (writer, "cut",
+                     log->manifest.number ? log->manifest.parts[partition->number].cut : 0);
+    wire_field_uint (writer, "base", log_base (log, partition->number));
+    wire_field_uint (writer, "start", held ? held->start : 0);
+    wire_field_uint (writer, "end", held ? held->end : 0);
+    wire_field_uint (writer, "events", schedule_uncovered (log, partition));
+    wire_field_uint (writer, "memory", held ? held->memory : 0);
+    wire_close (writer);
+}
+
+static void write_log (coordinator_core_t *self, const log_t *log)
+{
+    wire_writer_t *writer = self->writer;
+    uint64_t events = 0;
+    uint64_t memory = 0;
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        const held_log_t *held = partition_log (&self->partitions[p], log->name);
+        events += schedule_uncovered (log, &self->partitions[p]);
+        memory += held ? held->memory : 0;
+    }
+    wire_open_map (writer);
+    wire_field_string (writer, "log", log->name);
+    wire_field_string (writer, "stream", log->stream);
+    wire_field_uint (writer, "manifest", log->manifest.number);
+    wire_field_string (writer, "dataset", log->manifest.dataset);
+    wire_field_uint (writer, "events", events);
+    wire_field_uint (writer, "memory", memory);
+    wire_field_list (writer, "partitions");
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        write_log_partition (self, log, &self->partitions[p]);
+    wire_close (writer);
+    wire_close (writer);
+}
+
+void status_tell (coordinator_core_t *self, const peer_t *from, uint64_t id)
+{
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_STATUS_OK, id);
+    wire_field_string (writer, "cluster", self->options.cluster);
+    wire_field_uint (writer, "partitions", self->options.partitions);
+    wire_field_uint (writer, "version", self->version);
+    wire_field_list (writer, "nodes");
+    for (size_t i = 0; i < self->nodes_count; i++)
+        write_node (self, self->nodes[i]);
+    wire_close (writer);
+    wire_field_list (writer, "logs");
+    for (size_t i = 0; i < self->logs_count; i++)
+        if (!self->logs[i]->dropped)
+            write_log (self, self->logs[i]);
+    wire_close (writer);
+    write_loads (self, (text_t){ 0 });
+    write_recomputes (self, (wire_list_t){ 0 });
+    core_reply (self, from, id);
+}
+
+/* ---- about itself ---- */
+
+void status_metrics (coordinator_core_t *self, const peer_t *from, uint64_t id)
+{
+    wire_writer_t *writer = self->writer;
+    uint64_t alive = 0;
+    uint64_t served = 0;
+    for (size_t i = 0; i < self->nodes_count; i++)
+        alive += node_alive (self, self->nodes[i]);
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        served += self->partitions[p].state == HELD_SERVING;
+    wire_begin (writer, MESSAGE_METRICS_OK, id);
+    wire_field_map (writer, "values");
+    wire_field_uint (writer, "nodes_alive", alive);
+    wire_field_uint (writer, "partitions_served", served);
+    wire_field_uint (writer, "definitions", self->version);
+    wire_field_uint (writer, "tasks", self->tasks_count);
+    wire_field_uint (writer, "term", catalog_term (self->catalog));
+    wire_field_uint (writer, "catalog_failing", self->doubtful);
+    wire_close (writer);
+    core_reply (self, from, id);
+}
+
+void status_ping (coordinator_core_t *self, const peer_t *from, uint64_t id)
+{
+    wire_begin (self->writer, MESSAGE_PING_OK, id);
+    wire_field_string (self->writer, "node", self->options.node);
+    wire_field_string (self->writer, "kind", "coordinator");
+    wire_field_string (self->writer, "cluster", self->options.cluster);
+    wire_field_uint (self->writer, "incarnation", self->incarnation);
+    core_reply (self, from, id);
+}

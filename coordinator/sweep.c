@@ -1,0 +1,196 @@
+/* Removes files that neither a kept manifest nor a load nor a task under way refers to. */
+#include "coordinator/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct sweep {
+    job_t job;
+    fs_t *fs;
+    arena_t *arena;
+    const char **directories;
+    size_t directories_count;
+    const char **kept; /* paths, sorted */
+    size_t kept_count;
+    uint64_t least; /* files of this task and later ones stay */
+    const char **leftovers;
+    size_t leftovers_count;
+    uint64_t removed;
+    error_t error;
+} sweep_t;
+
+/* ---- the job ---- */
+
+static int compare (const void *a, const void *b)
+{
+    return strcmp (*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_kept (const sweep_t *self, const char *path)
+{
+    return self->kept_count > 0 &&
+           bsearch (&path, self->kept, self->kept_count, sizeof *self->kept, compare) != NULL;
+}
+
+typedef struct listing {
+    sweep_t *sweep;
+    const char *directory;
+} listing_t;
+
+static void look (void *arg, const char *name)
+{
+    const listing_t *listing = arg;
+    sweep_t *self = listing->sweep;
+    char *end;
+    errno = 0;
+    uint64_t task = strtoull (name, &end, 10);
+    if (name[0] < '0' || name[0] > '9' || errno != 0 || *end != '-' || task >= self->least)
+        return; /* not a task's, or of one that may still be wanted */
+    char *path = mem_format ("%s/%s", listing->directory, name);
+    if (!is_kept (self, path)) {
+        if (fs_remove (self->fs, path, &self->error) == STATUS_OK)
+            self->removed++;
+    }
+    mem_free (path);
+}
+
+static void run (job_t *job)
+{
+    sweep_t *self = (sweep_t *)job;
+    for (size_t i = 0; i < self->directories_count; i++) {
+        listing_t listing = { self, self->directories[i] };
+        error_t error;
+        status_t status = fs_list (self->fs, listing.directory, look, &listing, &error);
+        if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+            self->error = error;
+    }
+    for (size_t i = 0; i < self->leftovers_count; i++)
+        if (fs_remove (self->fs, self->leftovers[i], &self->error) == STATUS_OK)
+            self->removed++;
+}
+
+static void discard (job_t *job)
+{
+    sweep_t *self = (sweep_t *)job;
+    arena_destroy (&self->arena);
+    mem_free (self->kept);
+    mem_free (self);
+}
+
+/* ---- what it is told ---- */
+
+static void keep (sweep_t *self, const char *path)
+{
+    self->kept = mem_resize (self->kept, self->kept_count + 1, sizeof *self->kept);
+    self->kept[self->kept_count++] = arena_string (self->arena, text_of (path));
+}
+
+static void keep_load (sweep_t *self, const load_t *load, uint32_t partitions)
+{
+    for (uint32_t p = 0; load->parts && p < partitions; p++)
+        for (size_t i = 0; i < load->parts[p].runs_count; i++)
+            keep (self, load->parts[p].runs[i].path);
+}
+
+static status_t keep_log (coordinator_core_t *self, sweep_t *sweep, const log_t *log,
+                          error_t *error)
+{
+    const char **paths;
+    size_t count;
+    status_t status =
+        catalog_paths (self->catalog, log->name, 0, sweep->arena, &paths, &count, error);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++)
+        keep (sweep, paths[i]);
+    for (size_t i = 0; i < self->loads_count; i++) {
+        const load_t *load = self->loads[i];
+        if ((load->state == LOAD_COMMITTING || load->state == LOAD_WAITING) &&
+            strcmp (load->row.log, log->name) == 0)
+            keep_load (sweep, load, self->options.partitions);
+    }
+    return status;
+}
+
+static void add_directories (sweep_t *self, const log_t *log, uint32_t partitions)
+{
+    self->directories = arena_zero (self->arena, 2 * (size_t)partitions, sizeof (char *));
+    for (uint32_t p = 0; p < partitions; p++)
+        for (int views = 0; views < 2; views++) {
+            char *directory =
+                mem_format ("%s/%s/%" PRIu32, views ? "views" : "history", log->name, p);
+            self->directories[self->directories_count++] =
+                arena_string (self->arena, text_of (directory));
+            mem_free (directory);
+        }
+}
+
+static void take_leftovers (coordinator_core_t *self, sweep_t *sweep)
+{
+    sweep->leftovers = arena_zero (sweep->arena, self->leftovers_count, sizeof (char *));
+    for (size_t i = 0; i < self->leftovers_count; i++) {
+        sweep->leftovers[sweep->leftovers_count++] =
+            arena_string (sweep->arena, text_of (self->leftovers[i]));
+        mem_free ((void *)(uintptr_t)self->leftovers[i]);
+    }
+    self->leftovers_count = 0;
+}
+
+static void start (coordinator_core_t *self, log_t *log)
+{
+    sweep_t *sweep = mem_zero (1, sizeof *sweep);
+    sweep->job = (job_t){ .run = run, .discard = discard };
+    sweep->fs = self->env->fs;
+    sweep->arena = arena_new (1 << 14);
+    sweep->least = tasks_least (self);
+    error_t error;
+    if (log && keep_log (self, sweep, log, &error) != STATUS_OK) {
+        (void)core_failed (self, &error);
+        discard (&sweep->job);
+        return;
+    }
+    if (log) {
+        add_directories (sweep, log, self->options.partitions);
+        log->sweep = false;
+    }
+    if (sweep->kept_count > 0)
+        qsort (sweep->kept, sweep->kept_count, sizeof *sweep->kept, compare);
+    take_leftovers (self, sweep);
+    self->sweep = &sweep->job;
+    self->env->submit (self->env, &sweep->job);
+}
+
+void sweep_settle (coordinator_core_t *self)
+{
+    if (self->sweep)
+        return;
+    for (size_t i = 0; i < self->logs_count; i++)
+        if (self->logs[i]->sweep) {
+            start (self, self->logs[i]);
+            return;
+        }
+    if (self->leftovers_count > 0)
+        start (self, NULL);
+}
+
+void sweep_done (coordinator_core_t *self, job_t *job)
+{
+    CHECK (job == self->sweep);
+    sweep_t *sweep = (sweep_t *)job;
+    self->sweep = NULL;
+    if (sweep->error.status != STATUS_OK)
+        env_log (self->env, LOG_WARNING, "removing old files: %s", sweep->error.text);
+    if (sweep->removed > 0)
+        env_log (self->env, LOG_INFO, "%" PRIu64 " old files removed", sweep->removed);
+    discard (job);
+}
+
+void sweep_leftover (coordinator_core_t *self, const char *path)
+{
+    for (size_t i = 0; i < self->loads_count; i++) {
+        const load_t *load = self->loads[i];
+        if ((load->state == LOAD_QUEUED || load->state == LOAD_PARSING) &&
+            strcmp (load->row.path, path) == 0)
+            return; /* another load needs it */
+    }
+    self->leftovers = mem_resize (self->leftovers, self->leftovers_count + 1, sizeof (char *));
+    self->leftovers[self->leftovers_count++] = mem_string (path);
+}
