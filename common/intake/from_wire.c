@@ -23,16 +23,31 @@ static raw_t raw_of (const wire_value_t *value)
     }
 }
 
+static status_t check_columns (const raw_table_t *table, error_t *error)
+{
+    for (size_t i = 0; i < table->columns_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (text_equal (table->columns[i], table->columns[j]))
+                return error_set (error, STATUS_INVALID, "column '" TEXT_FORMAT "' is there twice",
+                                  TEXT_ARGS (table->columns[i]));
+    return STATUS_OK;
+}
+
 status_t intake_from_wire (wire_list_t columns, wire_list_t rows, arena_t *arena,
                            raw_table_t *table, error_t *error)
 {
     if ((uint64_t)columns.count * rows.count > WIRE_CELLS_MAX)
         return error_set (error, STATUS_INVALID, "%u rows of %u columns are more than %d cells",
                           rows.count, columns.count, WIRE_CELLS_MAX);
+    if (columns.count > TEXT_COLUMNS_MAX)
+        return error_set (error, STATUS_INVALID, "%u columns are more than %d", columns.count,
+                          TEXT_COLUMNS_MAX);
     *table = (raw_table_t){ .columns_count = columns.count, .rows = rows.count };
     table->columns = arena_zero (arena, columns.count, sizeof *table->columns);
     for (uint32_t c = 0; c < columns.count; c++)
         table->columns[c] = wire_item_text (&columns.items[c]);
+    if (check_columns (table, error) != STATUS_OK)
+        return error->status;
     table->cells = arena_zero (arena, table->rows * table->columns_count, sizeof *table->cells);
     for (uint32_t r = 0; r < rows.count; r++) {
         wire_list_t cells = wire_items (&rows.items[r]);

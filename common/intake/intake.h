@@ -87,7 +87,8 @@ text_t intake_raw_key (const stream_t *stream, const raw_table_t *table, const i
                        size_t row, arena_t *arena);
 
 /* The columns and rows of a `send` or `append` message as a raw table in `arena`, borrowing text
- * from the message. INVALID when rows are ragged or there are too many cells. */
+ * from the message. INVALID when rows are ragged, a column is there twice, or there are too many
+ * columns or cells. */
 MUST_CHECK status_t intake_from_wire (wire_list_t columns, wire_list_t rows, arena_t *arena,
                                       raw_table_t *table, error_t *error);
 
