@@ -71,9 +71,12 @@ def events():
                       (7, "colour")):
         expect(word in reasons[row], f"row {row}: {word!r} is not in {reasons[row]!r}")
     expect_equal(count_of("good"), 2)
-    for columns, rows in ((["user_id", "amount"], [["x", 1.0]]), (["user_id", "ts"], [["x"]])):
+    without_time = producer.send("payments", ["user_id", "amount"], [["x", 1.0]])
+    expect_equal((without_time["accepted"], without_time["refused_count"]), (0, 1), without_time)
+    for columns, row in ((["user_id", "ts"], ["x"]), (["user_id", "user_id", "ts"], ["x", "y", ms])):
         try:
-            expect(producer.send("payments", columns, rows)["accepted"] == 0, columns, rows)
+            ack = producer.send("payments", columns, [row])
+            raise AssertionError(f"{columns} {row}: {ack}")
         except Refused as error:
             expect_equal(error.status, "invalid")
     lines = '{"user_id":"sent","ts":1700000000000}\n{"user_id":"sent","ts":"x"}\n{"user_id": 1\n'
@@ -147,7 +150,7 @@ def places():
     node = ["-C", project, "--name", "serving-2"]
     run = subprocess.run([BIN / "weir-serving", *node, "--listen", f"tcp://127.0.0.1:{cluster.port + 1}"],
                          capture_output=True, text=True, timeout=60)
-    expect(run.returncode == 1 and "in use" in run.stderr and str(cluster.port + 1) in run.stderr, run)
+    expect(run.returncode == 1 and "listens there already" in run.stderr and str(cluster.port + 1) in run.stderr, run)
     other = Path("other").absolute()
     other.mkdir()
     (other / "weir.yaml").write_text(f"cluster: another\ndata: {project}/data\n")

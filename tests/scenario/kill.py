@@ -2,6 +2,7 @@
 acknowledged event is missing, none counts twice, and what says it is complete is right."""
 import bisect
 import itertools
+import math
 import random
 import threading
 import time
@@ -125,28 +126,32 @@ def upset(name, pause):
         expect(len(incomplete) > before, what, "was not noticed by any answer")
 
 
+def totals(events):
+    """[(where, events so far, sum so far)] of [(where, events, sum)], in order."""
+    return list(itertools.accumulate(sorted(events), lambda a, b: (b[0], a[1] + b[1], a[2] + b[2])))
+
+
 def check(results):
-    """Each against exactly what was acknowledged below the position that it reports."""
-    history = defaultdict(list)
-    for positions, events in acked:
+    """Each is exactly what was acknowledged below the position that it reports, and that holds all
+    that was acknowledged before it was asked."""
+    log_of = {r["key"]["page"]: log for _, r in results for log in r["positions"]}
+    by_position, by_time = defaultdict(list), defaultdict(list)
+    for at, (positions, events) in enumerate(acked):
         for page, (count, total) in events.items():
-            history[page].append((positions, count, total))
-    ends, sums = {}, {}
-    for page in history:
-        log = next(r["positions"] for _, r in results if r["key"]["page"] == page)
-        [log] = log
-        mine = sorted((positions[log], count, total) for positions, count, total in history[page])
-        ends[page] = [m[0] for m in mine]
-        sums[page] = list(itertools.accumulate(mine, lambda a, b: (b[0], a[1] + b[1], a[2] + b[2])))
+            by_position[page].append((positions[log_of[page]], count, total))
+            by_time[page].append((at, count, total))
+    by_position = {page: totals(events) for page, events in by_position.items()}
+    by_time = {page: totals(events) for page, events in by_time.items()}
     for known, result in results:
         page = result["key"]["page"]
         [position] = result["positions"].values()
-        at = bisect.bisect_right(ends[page], position)
-        wanted = sums[page][at - 1][1:] if at else (0, 0)
+        at = bisect.bisect_right(by_position[page], (position, math.inf))
+        wanted = by_position[page][at - 1][1:] if at else (0, 0)
         found = (result["features"]["n"], result["features"]["total"] or 0)
         expect_equal(found, wanted, f"page {page} at {position}, {result}")
-        least = sum(events[page][0] for _, events in acked[:known] if page in events) if known % 50 == 0 else 0
-        expect(found[0] >= least, f"page {page}: {found[0]} events, but {least} were acknowledged")
+        at = bisect.bisect_left(by_time[page], (known,))
+        least = by_time[page][at - 1][1] if at else 0
+        expect(found[0] >= least, f"{result}: {least} events of it were acknowledged before")
 
 
 threads = [guarded(send_steadily, i) for i in range(3)]
