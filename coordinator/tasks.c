@@ -24,7 +24,7 @@ static status_t next_number (coordinator_core_t *self, uint64_t *number, error_t
 
 task_t *task_new (coordinator_core_t *self)
 {
-    uint64_t number;
+    uint64_t number = 0;
     error_t error;
     if (next_number (self, &number, &error) != STATUS_OK)
         return NULL;
