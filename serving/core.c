@@ -133,21 +133,24 @@ static void dispatch (serving_core_t *self, const peer_t *from, const message_t 
         break;
     default:
         self->metrics.messages_refused++;
+        if (!message_is_request (message->kind))
+            return; /* answers are never answered, or two nodes could go on for ever */
         error_set (&error, STATUS_INVALID, "a serving node does not answer '%s'",
                    message_word (message->kind));
         serving_send_error (self, from, message->id, &error);
     }
 }
 
-/* What comes back to us, from a peer that we asked. Errors need nothing: what was asked is asked
- * again. */
+/* What comes back to us, from a peer that we asked. The coordinator's errors need nothing: what was
+ * asked is asked again. */
 static void dispatch_reply (serving_core_t *self, const peer_t *from, const message_t *message)
 {
     if (member_receive (self->member, from, message))
         return;
     if (routes_receive (self->routes, message) || logs_receive (self, message))
         return;
-    (void)evaluate_receive (self, message);
+    if (!peer_equal (from, &self->options.coordinator))
+        (void)evaluate_receive (self, message);
 }
 
 void serving_core_receive (serving_core_t *self, const peer_t *from, const void *data, size_t size)
@@ -157,7 +160,7 @@ void serving_core_receive (serving_core_t *self, const peer_t *from, const void 
     error_t error;
     if (wire_decode (self->decoder, data, size, &message, &error) != STATUS_OK) {
         self->metrics.messages_refused++;
-        if (message.id != 0)
+        if (message.id != 0 && from->incoming)
             serving_send_error (self, from, message.id, &error);
         return;
     }

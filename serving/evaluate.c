@@ -28,6 +28,18 @@ static void finish_if_done (serving_core_t *self, query_t *query)
 
 /* ---- the batch part ---- */
 
+/* The part that waits for this job; NULL: answered without it, or begun again. */
+static query_part_t *part_waiting (serving_core_t *self, const history_job_t *job)
+{
+    query_t *query = query_find (self->queries, job->query);
+    for (size_t i = 0; query && i < query->parts_count; i++) {
+        query_part_t *part = &query->parts[i];
+        if (part->partition == job->partition && part->since == job->since)
+            return part->slow ? part : NULL;
+    }
+    return NULL;
+}
+
 static void start_slow (serving_core_t *self)
 {
     while (self->slow_first && self->slow_running < self->options.slow_max) {
@@ -35,8 +47,8 @@ static void start_slow (serving_core_t *self)
         self->slow_first = job->next;
         if (!self->slow_first)
             self->slow_last = &self->slow_first;
-        if (!query_find (self->queries, job->query)) {
-            history_job_destroy (&job); /* answered without it, at its deadline */
+        if (!part_waiting (self, job)) {
+            history_job_destroy (&job);
             continue;
         }
         self->slow_running++;
@@ -51,13 +63,12 @@ static void queue_slow (serving_core_t *self, query_t *query, query_part_t *part
     history_job_t *job =
         history_job_new (query->model, query->plan, part->dataset, part->partition, keys, count);
     job->query = query->id;
-    job->round = part->round;
+    job->since = part->since;
     job->next = NULL;
     *self->slow_last = job;
     self->slow_last = &job->next;
     part->slow = true;
     self->metrics.slow_keys += count;
-    start_slow (self);
 }
 
 static bool from_file (serving_core_t *self, const batchview_t *file,
@@ -96,15 +107,26 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
         queue_slow (self, query, part, slow, slow_count);
 }
 
+/* Begins a part anew with the batch part of `dataset`; what its owner was asked before is void. */
+static void begin_part (serving_core_t *self, query_t *query, query_part_t *part,
+                        dataset_t *dataset, uint64_t since)
+{
+    dataset_ref (dataset);
+    dataset_unref (&part->dataset);
+    part->dataset = dataset;
+    part->since = since;
+    part->begun = true;
+    part->slow = false;
+    part->slow_failed = false;
+    merge_batch (self, query, part);
+}
+
 static void slow_done (serving_core_t *self, history_job_t *job)
 {
+    query_part_t *part = part_waiting (self, job);
+    if (!part)
+        return;
     query_t *query = query_find (self->queries, job->query);
-    query_part_t *part = NULL;
-    for (size_t i = 0; query && i < query->parts_count; i++)
-        if (query->parts[i].partition == job->partition && query->parts[i].round == job->round)
-            part = &query->parts[i];
-    if (!part || !part->slow)
-        return; /* answered already, or begun again */
     part->slow = false;
     reader_t reader = reader_of (job->answers.data, job->answers.size);
     for (size_t i = 0; i < job->count && job->status == STATUS_OK; i++)
@@ -172,13 +194,15 @@ static void ask_owner (serving_core_t *self, query_t *query, size_t at, bool *as
         asking[i] = false;
         part->state = PART_ASKED;
         part->asked = now;
+        part->round = query->round;
         write_part (self, query, part);
     }
     wire_close (writer);
     serving_send (self, &owner);
 }
 
-/* (Re)starts those parts for which asking[i] is true. */
+/* Starts those parts for which asking[i] is true. A batch part that was begun with the dataset in
+ * use stays, and only the owner is asked again. */
 static void start_parts (serving_core_t *self, query_t *query, bool *asking)
 {
     int64_t now = self->env->boot_us (self->env);
@@ -188,12 +212,8 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
         query_part_t *part = &query->parts[i];
         if (!asking[i])
             continue;
-        dataset_unref (&part->dataset);
-        part->dataset = dataset_ref (dataset);
-        part->round = query->round;
-        part->slow = false;
-        part->slow_failed = false;
-        merge_batch (self, query, part);
+        if (!part->begun || part->dataset != dataset)
+            begin_part (self, query, part, dataset, query->round);
         if (!query->want_realtime) {
             part->position = part->dataset->parts[part->partition].cut;
             part->state = PART_DONE;
@@ -206,14 +226,20 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
     for (size_t i = 0; i < query->parts_count; i++)
         if (asking[i])
             ask_owner (self, query, i, asking, now);
+    start_slow (self);
     finish_if_done (self, query); /* asked for the batch part alone, it may be done already */
 }
 
-/* Features by name in the plan of another model. False when one is gone. */
+/* Features by name in the plan of another model. False when one is gone, or when it is not what was
+ * asked for any more: another version than the one named, keys of other fields. */
 static bool resolve_again (query_t *query, model_t *model)
 {
     const plan_t *plan = model_plan (model, query->view_name);
-    if (!plan)
+    if (!plan || (query->version != 0 && query->version != plan->version))
+        return false;
+    const view_t *view = definitions_view (model->definitions, query->view_name);
+    if (strcmp (plan->log_name, query->plan->log_name) != 0 ||
+        view->stream->fingerprint != query->view->stream->fingerprint)
         return false;
     for (size_t i = 0; i < query->features_count; i++) {
         int index = plan_feature_index (plan, query->feature_names[i]);
@@ -229,7 +255,7 @@ static bool resolve_again (query_t *query, model_t *model)
     model_unref (&query->model);
     query->model = model;
     query->plan = plan;
-    query->view = definitions_view (model->definitions, query->view_name);
+    query->view = view;
     return true;
 }
 
@@ -238,6 +264,7 @@ void evaluate_start (serving_core_t *self, query_t *query)
     bool *asking = arena_zero (query->arena, query->parts_count, sizeof *asking);
     for (size_t i = 0; i < query->parts_count; i++) {
         asking[i] = true;
+        query->parts[i].begun = false;
         query->parts[i].backoff = BACKOFF_FIRST;
     }
     start_parts (self, query, asking);
@@ -255,13 +282,14 @@ static void take_part (serving_core_t *self, query_t *query, const wire_value_t 
                        uint64_t round)
 {
     query_part_t *part = find_part (query, wire_uint (answered, "partition", UINT64_MAX));
-    if (!part || part->round != round || part->state != PART_ASKED)
-        return;
+    if (!part || round < part->since || part->state == PART_DONE)
+        return; /* an answer that is late is as good as that which was waited for */
     int64_t now = self->env->boot_us (self->env);
     if (!text_is (wire_text (answered, "status"), status_word (STATUS_OK))) {
         char reason[QUERY_REASON_MAX];
         wire_copy (answered, "reason", reason, sizeof reason);
-        again_later (self, part, now, reason);
+        if (part->state == PART_ASKED && part->round == round)
+            again_later (self, part, now, reason);
         return;
     }
     text_t answers = wire_text (answered, "answers");
@@ -274,11 +302,26 @@ static void take_part (serving_core_t *self, query_t *query, const wire_value_t 
         status = error_set (&error, STATUS_CORRUPT, "more answers than keys");
     if (status != STATUS_OK) {
         env_log (self->env, LOG_ERROR, "the owner's answer is damaged: %s", error.text);
+        begin_part (self, query, part, part->dataset, query->round + 1); /* some of it is merged */
         again_later (self, part, now, "the owner's answer was damaged");
         return;
     }
     part->position = wire_uint (answered, "position", 0);
     part->state = PART_DONE;
+}
+
+/* A whole question was refused. */
+static void take_error (serving_core_t *self, query_t *query, const wire_value_t *body,
+                        uint64_t round)
+{
+    char reason[QUERY_REASON_MAX];
+    wire_copy (body, "text", reason, sizeof reason);
+    int64_t now = self->env->boot_us (self->env);
+    for (size_t i = 0; i < query->parts_count; i++) {
+        query_part_t *part = &query->parts[i];
+        if (part->state == PART_ASKED && part->round == round)
+            again_later (self, part, now, reason);
+    }
 }
 
 bool evaluate_receive (serving_core_t *self, const message_t *message)
@@ -288,11 +331,14 @@ bool evaluate_receive (serving_core_t *self, const message_t *message)
         return false;
     uint64_t mask = (1 << ROUND_BITS) - 1;
     uint64_t round = (query->round & ~mask) | (message->id & mask);
+    if (message->kind == MESSAGE_ERROR)
+        take_error (self, query, message->body, round);
     if (message->kind != MESSAGE_QUERY_OK)
-        return false;
+        return message->kind == MESSAGE_ERROR;
     wire_list_t parts = wire_list (message->body, "parts");
     for (uint32_t i = 0; i < parts.count; i++)
         take_part (self, query, &parts.items[i], round);
+    start_slow (self);
     finish_if_done (self, query);
     return true;
 }

@@ -41,9 +41,11 @@ static status_t resolve_view (serving_core_t *self, query_t *query, text_t refer
     model_t *model = member_model (self->member);
     const plan_t *plan = model_plan (model, name);
     if (!plan) {
-        if (model->version == 0)
+        if (!member_model_current (self->member))
             return error_set (error, STATUS_UNAVAILABLE,
-                              "no definitions yet: run `weir apply`, or wait for the coordinator");
+                              "view '" TEXT_FORMAT "' is not known here yet: newer definitions are "
+                              "on their way",
+                              TEXT_ARGS (name));
         const char *nearest = definitions_nearest_view (model->definitions, name);
         return error_set (error, STATUS_NOT_FOUND, "there is no view '" TEXT_FORMAT "'%s%s%s",
                           TEXT_ARGS (name), nearest ? "; did you mean '" : "",
@@ -55,6 +57,7 @@ static status_t resolve_view (serving_core_t *self, query_t *query, text_t refer
                           plan->version, version);
     query->model = model_ref (model);
     query->plan = plan;
+    query->version = version;
     query->view = definitions_view (model->definitions, name);
     query->view_name = arena_text (query->arena, name);
     return STATUS_OK;
@@ -323,12 +326,11 @@ static status_t resolve (serving_core_t *self, query_t *query, const message_t *
         status = read_keys (self, query, body, error);
     if (status != STATUS_OK)
         return status;
-    uint64_t deadline = wire_uint (body, "deadline_ms", 0) * (uint64_t)TIME_MS;
-    if (deadline == 0)
-        deadline = (uint64_t)self->options.default_deadline;
-    if (deadline > DEADLINE_MAX)
-        deadline = DEADLINE_MAX;
-    query->deadline = self->env->boot_us (self->env) + (int64_t)deadline;
+    uint64_t asked = wire_uint (body, "deadline_ms", 0);
+    int64_t deadline = self->options.default_deadline;
+    if (asked > 0)
+        deadline = asked < DEADLINE_MAX / TIME_MS ? (int64_t)asked * TIME_MS : DEADLINE_MAX;
+    query->deadline = self->env->boot_us (self->env) + deadline;
     query->refuse_incomplete = wire_bool (body, "refuse_incomplete", false);
     make_parts (self, query);
     return read_layers (query, wire_text (body, "part"), error);
@@ -395,17 +397,19 @@ static void write_values (serving_core_t *self, const query_t *query, const quer
     wire_close (writer);
 }
 
+static const char *why_incomplete (const query_part_t *part)
+{
+    if (part->state == PART_DONE && part->slow)
+        return "history was not read before the deadline";
+    return part->reason[0] ? part->reason : "its owner did not answer before the deadline";
+}
+
 static void write_incomplete (serving_core_t *self, const query_part_t *part, const char *log)
 {
-    const char *reason = part->reason;
-    if (part->state == PART_DONE && part->slow)
-        reason = "history was not read before the deadline";
-    else if (reason[0] == '\0')
-        reason = "its owner did not answer before the deadline";
     wire_field_list (self->writer, "incomplete");
     wire_open_map (self->writer);
     wire_field_string (self->writer, "log", log);
-    wire_field_string (self->writer, "reason", reason);
+    wire_field_string (self->writer, "reason", why_incomplete (part));
     wire_close (self->writer);
     wire_close (self->writer);
 }
@@ -449,7 +453,7 @@ static bool refuse (serving_core_t *self, query_t *query)
             return false;
         error_t error;
         error_set (&error, STATUS_UNAVAILABLE, "%s/%u: %s", query->plan->log_name, part->partition,
-                   part->reason[0] ? part->reason : "no answer before the deadline");
+                   why_incomplete (part));
         serving_send_error (self, &query->from, query->client_id, &error);
         return true;
     }
@@ -480,9 +484,19 @@ static void write_reply (serving_core_t *self, const query_t *query)
 
 void get_reply (serving_core_t *self, query_t *query)
 {
+    const void *data;
+    size_t size;
+    error_t error;
     if (!refuse (self, query)) {
         write_reply (self, query);
-        serving_send (self, &query->from);
+        if (wire_end (self->writer, &data, &size)) {
+            self->env->send (self->env, &query->from, data, size);
+        } else {
+            self->metrics.refused++;
+            error_set (&error, STATUS_TOO_LARGE,
+                       "the answer is over the limit of a message; ask for fewer keys at a time");
+            serving_send_error (self, &query->from, query->client_id, &error);
+        }
     }
     query_free (self->queries, query);
 }

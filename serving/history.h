@@ -19,7 +19,7 @@ typedef struct history_key {
 typedef struct history_job {
     job_t job;
     uint64_t query; /* whose it is … */
-    uint64_t round; /* … and in which try */
+    uint64_t since; /* … and its part's, when it began */
     model_t *model;
     const plan_t *plan;
     dataset_t *dataset;

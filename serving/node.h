@@ -81,6 +81,7 @@ void get_reply (serving_core_t *self, query_t *query);
 /* ---- evaluate.c ---- */
 /* Starts all parts of a query afresh with the picture of this moment. */
 void evaluate_start (serving_core_t *self, query_t *query);
+/* The answer of an owner, or an error that is not the coordinator's. */
 bool evaluate_receive (serving_core_t *self, const message_t *message);
 /* A history job is done. */
 void evaluate_job_done (serving_core_t *self, job_t *job);

@@ -35,12 +35,14 @@ typedef struct query_part {
     uint32_t first; /* its keys, linked in the order asked */
     uint32_t keys_count;
     part_state_t state;
-    uint64_t round;  /* counts tries: late answers of earlier ones are dropped */
-    int64_t again;   /* boot µs */
+    uint64_t round; /* of the latest message to its owner */
+    uint64_t since; /* the round in which its batch part was begun: what was asked before is void */
+    int64_t again;  /* boot µs */
     int64_t backoff; /* µs */
     int64_t asked;   /* boot µs */
     bool slow;       /* a history job is under way or waits */
     bool slow_failed;
+    bool begun;                    /* it has a batch part */
     dataset_t *dataset;            /* that its batch part is from */
     uint64_t position;             /* of the owner's answer */
     char reason[QUERY_REASON_MAX]; /* of the latest failure */
@@ -59,6 +61,7 @@ typedef struct query {
     model_t *model;
     const view_t *view;
     const plan_t *plan;
+    uint32_t version; /* of the view, when the client named one; else 0 */
     text_t view_name; /* in the arena: finds the view again in a newer model */
     text_t *feature_names;
     uint32_t *features; /* indexes into the plan's features, in the order asked */

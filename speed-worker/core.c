@@ -151,7 +151,7 @@ void speed_core_receive (speed_core_t *self, const peer_t *from, const void *dat
     error_t error;
     if (wire_decode (self->decoder, data, size, &message, &error) != STATUS_OK) {
         self->metrics.messages_refused++;
-        if (message.id != 0)
+        if (message.id != 0 && from->incoming)
             worker_send_error (self, from, message.id, &error);
         return;
     }

@@ -1,0 +1,256 @@
+/* What a `get` answers: batch part and the owners' merged, to the bit what the oracle says. */
+#include "tests/unit/serving/house.h"
+
+static void ask_all (house_t *house)
+{
+    house_get (house, "spend", NULL, 0);
+    house_ask (house);
+}
+
+Test (answers, before_anything_is_published_all_is_the_owners)
+{
+    house_t house;
+    house_init (&house, 1);
+    house_add (&house, 300);
+    house_pass (&house, TIME_SECOND);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    cr_assert_eq (house.reported, 0);
+    house_release (&house);
+}
+
+Test (answers, merge_the_files_and_the_owners_events)
+{
+    house_t house;
+    house_init (&house, 2);
+    house_add (&house, 300);
+    house_pass (&house, TIME_SECOND);
+    for (int i = 0; i < 3; i++) {
+        house_publish (&house, 1, i == 1, i == 2);
+        house_add (&house, 100);
+        house_pass (&house, 2 * TIME_SECOND);
+        cr_assert_eq (house.reported, (uint64_t)i + 1);
+        ask_all (&house);
+        house_check (&house, NULL, 0, NULL);
+    }
+    cr_assert_eq (house_metric (&house, "slow_keys"), 0, "the files are exact for these");
+    house_release (&house);
+}
+
+Test (answers, as_of_any_time_are_exact_and_the_slow_path_answers_what_files_cannot)
+{
+    house_t house;
+    house_init (&house, 3);
+    house_add (&house, 400);
+    house_publish (&house, 1, true, true);
+    house_add (&house, 100);
+    house_pass (&house, TIME_SECOND);
+    for (int i = 0; i < 40; i++) {
+        unsigned users[PAYMENTS_USERS];
+        int64_t as_of[PAYMENTS_USERS];
+        size_t count = 1 + random_below (&house.random, PAYMENTS_USERS);
+        for (size_t k = 0; k < count; k++) {
+            users[k] = (unsigned)random_below (&house.random, PAYMENTS_USERS);
+            as_of[k] =
+                house.rig.clock + TIME_DAY - (int64_t)random_below (&house.random, 9 * TIME_DAY);
+        }
+        house_get (&house, "spend", users, count);
+        wire_field_list (house.writer, "as_ofs");
+        for (size_t k = 0; k < count; k++)
+            wire_put_int (house.writer, as_of[k]);
+        wire_close (house.writer);
+        house_ask (&house);
+        house_check (&house, users, count, as_of);
+    }
+    cr_assert_gt (house_metric (&house, "slow_keys"), 0);
+    house_release (&house);
+}
+
+Test (answers, a_view_that_has_no_file_yet_is_answered_from_history)
+{
+    house_t house;
+    house_init (&house, 4);
+    house_add (&house, 200);
+    house_publish (&house, 0, true, true);
+    house_add (&house, 50);
+    house_pass (&house, TIME_SECOND);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    cr_assert_eq (house_metric (&house, "slow_keys"), PAYMENTS_USERS);
+    house_release (&house);
+}
+
+Test (answers, before_moves_the_as_of_back_by_a_microsecond)
+{
+    house_t house;
+    house_init (&house, 5);
+    house_add (&house, 100);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    /* at the time of an event, with it and without it */
+    const payment_t *payment = &house.payments[17];
+    int64_t as_of[2] = { payment->time, payment->time - 1 };
+    for (int before = 0; before < 2; before++) {
+        house_get (&house, "spend", &payment->user, 1);
+        wire_field_int (house.writer, "as_of", payment->time);
+        wire_field_bool (house.writer, "before", before);
+        house_ask (&house);
+        house_check (&house, &payment->user, 1, &as_of[before]);
+    }
+    house_release (&house);
+}
+
+Test (answers, an_as_of_may_be_a_text)
+{
+    house_t house;
+    house_init (&house, 6);
+    house_add (&house, 100);
+    house_pass (&house, TIME_SECOND);
+    unsigned user = 3;
+    int64_t as_of = house.rig.clock - TIME_HOUR;
+    house_get (&house, "spend", &user, 1);
+    wire_field_string (house.writer, "as_of", "-1h");
+    house_ask (&house);
+    house_check (&house, &user, 1, &as_of);
+    house_release (&house);
+}
+
+Test (answers, each_layer_can_be_asked_alone)
+{
+    house_t house;
+    house_init (&house, 7);
+    house_add (&house, 200);
+    const manifest_t *manifest = house_publish (&house, 1, false, false);
+    house_add (&house, 100);
+    house_pass (&house, TIME_SECOND);
+    uint64_t queries = house.queries;
+    for (unsigned user = 0; user < PAYMENTS_USERS; user++) {
+        uint64_t cut = manifest->cut[payments_partition (user, PARTITIONS)];
+        house_get (&house, "spend", &user, 1);
+        wire_field_string (house.writer, "part", "batch");
+        house_ask (&house);
+        message_t message = house_reply (&house, MESSAGE_GET_OK);
+        wire_list_t results = wire_list (message.body, "results");
+        house_check_values (&house, &results.items[0], 1, user, 0, cut, house.rig.clock);
+        cr_assert_eq (house.queries, queries, "no owner is asked for that");
+    }
+    for (unsigned user = 0; user < PAYMENTS_USERS; user++) {
+        uint64_t cut = manifest->cut[payments_partition (user, PARTITIONS)];
+        house_get (&house, "spend", &user, 1);
+        wire_field_string (house.writer, "part", "realtime");
+        house_ask (&house);
+        message_t message = house_reply (&house, MESSAGE_GET_OK);
+        wire_list_t results = wire_list (message.body, "results");
+        house_check_values (&house, &results.items[0], 1, user, cut, UINT64_MAX, house.rig.clock);
+    }
+    house_release (&house);
+}
+
+Test (answers, only_the_features_asked_for_in_the_order_asked)
+{
+    house_t house;
+    house_init (&house, 8);
+    house_add (&house, 100);
+    house_pass (&house, TIME_SECOND);
+    unsigned user = 2;
+    house_get (&house, "spend@v1", &user, 1);
+    wire_field_list (house.writer, "features");
+    wire_put_string (house.writer, "l");
+    wire_put_string (house.writer, "n_1h");
+    wire_close (house.writer);
+    house_ask (&house);
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    wire_list_t names = wire_list (message.body, "features");
+    wire_list_t types = wire_list (message.body, "types");
+    wire_list_t values = wire_list (&wire_list (message.body, "results").items[0], "values");
+    cr_assert_eq (names.count, 2);
+    cr_assert (text_is (wire_item_text (&names.items[0]), "l"));
+    cr_assert (text_is (wire_item_text (&names.items[1]), "n_1h"));
+    cr_assert (text_is (wire_item_text (&types.items[1]), "int64"));
+    value_t count = payments_expected (1, 0, house.payments, house.payments_count, user, 0,
+                                       UINT64_MAX, house.rig.clock);
+    cr_assert_eq (wire_item_int (&values.items[1]), count.i);
+    house_release (&house);
+}
+
+Test (answers, no_keys_no_results)
+{
+    house_t house;
+    house_init (&house, 9);
+    house_pass (&house, TIME_SECOND);
+    unsigned nobody = 0;
+    house_get (&house, "spend", &nobody, 0);
+    house_ask (&house);
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    cr_assert_eq (wire_list (message.body, "results").count, 0);
+    house_release (&house);
+}
+
+/* ---- datasets ---- */
+
+Test (datasets, one_with_a_damaged_file_is_not_used_and_the_older_one_stays)
+{
+    house_t house;
+    house_init (&house, 10);
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    house_add (&house, 100);
+    house_publish (&house, 1, false, false);
+    sim_disk_rot (house.disk, house_path (2, 1, "view"), 8000);
+    house_pass (&house, 2 * TIME_SECOND);
+    cr_assert_eq (house.reported, 1);
+    cr_assert_gt (house.rig.warnings, 0);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    sim_disk_rot (house.disk, house_path (2, 1, "view"), 8000); /* as it was */
+    house_pass (&house, 2 * TIME_SECOND);
+    cr_assert_eq (house.reported, 2);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    house_release (&house);
+}
+
+Test (datasets, one_that_lacks_a_partition_is_not_used)
+{
+    house_t house;
+    house_init (&house, 11);
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false)->short_of_one = true;
+    house_pass (&house, 2 * TIME_SECOND);
+    cr_assert_eq (house.reported, 0);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    house_release (&house);
+}
+
+Test (datasets, a_query_keeps_the_one_that_it_began_with)
+{
+    house_t house;
+    house_init (&house, 12);
+    house_add (&house, 200);
+    house_publish (&house, 0, false, false); /* no view files: history is read by a job */
+    house_pass (&house, TIME_SECOND);
+    house.hold_jobs = true;
+    unsigned user = 4;
+    int64_t as_of = house.rig.clock;
+    house_get (&house, "spend", &user, 1);
+    house_ask (&house);
+    cr_assert_not (house_answered (&house));
+    /* the job of the query is the first; another manifest comes, and is opened before it runs */
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND + 100 * TIME_MS);
+    job_t *open = rig_env_run_lane (&house.rig, 0);
+    cr_assert_not_null (open);
+    serving_core_job_done (house.core, open);
+    house.hold_jobs = false;
+    house_run (&house);
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    wire_list_t results = wire_list (message.body, "results");
+    cr_assert (text_is (wire_text (&results.items[0], "dataset"), "d1"));
+    cr_assert (wire_bool (&results.items[0], "complete", false));
+    house_check_values (&house, &results.items[0], 1, user, 0, UINT64_MAX, as_of);
+    house_pass (&house, TIME_SECOND);
+    cr_assert_eq (house.reported, 2);
+    house_release (&house);
+}

@@ -1,0 +1,676 @@
+#include "tests/unit/serving/house.h"
+
+#include "batchview/batchview.h"
+#include "feature/answer.h"
+#include "storage/rows.h"
+#include "storage/run.h"
+#include "storage/sort.h"
+#include "tests/oracle/oracle.h"
+
+#include <stdio.h>
+
+#define COORDINATOR "tcp://coordinator"
+
+void house_init (house_t *self, uint64_t seed)
+{
+    *self = (house_t){ .definitions = 1, .owners_definitions = 1, .routes = 1, .next_id = 100 };
+    self->reported = UINT64_MAX;
+    random_seed (&self->random, seed);
+    self->disk = sim_disk_new (seed, 0);
+    self->writer = wire_writer_new ();
+    self->decoder = wire_decoder_new ();
+    rig_env_init (&self->rig, sim_disk_fs (self->disk), seed);
+    serving_options_t options = {
+        .node = "s1",
+        .cluster = "town",
+        .partitions = PARTITIONS,
+        .endpoint = "tcp://s1",
+        .coordinator = peer_of_endpoint (COORDINATOR),
+        .slow_max = SLOW_MAX,
+        .default_deadline = HOUSE_DEADLINE,
+    };
+    self->core = serving_core_new (&self->rig.env, &options);
+}
+
+static void free_replies (reply_t **list)
+{
+    while (*list) {
+        reply_t *reply = *list;
+        *list = reply->next;
+        mem_free (reply);
+    }
+}
+
+void house_release (house_t *self)
+{
+    serving_core_destroy (&self->core);
+    rig_env_release (&self->rig);
+    free_replies (&self->replies);
+    free_replies (&self->late);
+    wire_writer_destroy (&self->writer);
+    wire_decoder_destroy (&self->decoder);
+    mem_free (self->payments);
+    mem_free (self->kept);
+    cr_assert_eq (sim_disk_open_files (self->disk), 0);
+    sim_disk_destroy (&self->disk);
+}
+
+/* ---- data ---- */
+
+static payment_t *append (house_t *self)
+{
+    self->payments = mem_resize (self->payments, self->payments_count + 1, sizeof *self->payments);
+    payment_t *payment = &self->payments[self->payments_count++];
+    *payment = payments_random (&self->random, self->rig.clock, 7 * TIME_DAY, PARTITIONS);
+    if (random_chance (&self->random, 0.5)) /* half of them where the short windows are */
+        payment->time = self->rig.clock - (int64_t)random_below (&self->random, TIME_HOUR);
+    return payment;
+}
+
+void house_add (house_t *self, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        payment_t *payment = append (self);
+        payment->offset = self->next_offset[payment->partition]++;
+    }
+}
+
+const char *house_path (uint64_t manifest, uint32_t partition, const char *kind)
+{
+    static char path[128];
+    snprintf (path, sizeof path, "files/%u/%llu.%s", partition, (unsigned long long)manifest, kind);
+    return path;
+}
+
+static bool counts (const house_t *self, uint64_t number, const payment_t *payment)
+{
+    const manifest_t *manifest = &self->manifest[number];
+    return payment->offset != manifest->excluded[payment->partition];
+}
+
+/* The partition's events below the cut: those of the load, or the others. */
+static payment_t *select_payments (const house_t *self, uint64_t number, uint32_t partition,
+                                   bool load, bool excluded_too, size_t *count)
+{
+    const manifest_t *manifest = &self->manifest[number];
+    payment_t *selected = mem_zero (self->payments_count, sizeof *selected);
+    *count = 0;
+    for (size_t i = 0; i < self->payments_count; i++) {
+        const payment_t *payment = &self->payments[i];
+        bool of_load = payment->offset == manifest->load_offset[partition];
+        if (payment->partition == partition && payment->offset < manifest->cut[partition] &&
+            of_load == load && (excluded_too || counts (self, number, payment)))
+            selected[(*count)++] = *payment;
+    }
+    return selected;
+}
+
+static void write_run (house_t *self, uint64_t number, uint32_t partition, const model_t *model,
+                       bool load)
+{
+    size_t count;
+    error_t error;
+    payment_t *payments = select_payments (self, number, partition, load, true, &count);
+    arena_t *arena = arena_new (1 << 16);
+    for (size_t i = 0; load && i < count; i++)
+        payments[i].offset = 0; /* not known when a load's run is written */
+    batch_t batch = payments_batch (model, payments, count, arena);
+    for (size_t i = 0; load && i < count; i++)
+        batch.row[i] = (uint32_t)i;
+    uint32_t *order = mem_zero (count, sizeof *order);
+    sort_batch (&batch, order);
+    run_schema_t schema = { .log = text_of (PAYMENTS_LOG),
+                            .fingerprint = model->definitions->streams[0].fingerprint,
+                            .partition = partition,
+                            .partitions = PARTITIONS,
+                            .types = model->plans[0]->column_types,
+                            .columns = model->plans[0]->columns };
+    run_writer_t *writer;
+    status_t status =
+        run_writer_new (self->rig.env.fs, house_path (number, partition, load ? "load" : "run"),
+                        &schema, &writer, &error);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    status = run_writer_add_order (writer, &batch, order, count, &error);
+    if (status == STATUS_OK)
+        status = run_writer_finish (writer, NULL, &error);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    run_writer_destroy (&writer);
+    mem_free (order);
+    mem_free (payments);
+    arena_destroy (&arena);
+}
+
+static batch_t sorted_batch (const house_t *self, uint64_t number, uint32_t partition,
+                             const model_t *model, arena_t *arena)
+{
+    size_t events;
+    size_t loaded;
+    payment_t *first = select_payments (self, number, partition, false, false, &events);
+    payment_t *second = select_payments (self, number, partition, true, false, &loaded);
+    payment_t *both = arena_zero (arena, events + loaded, sizeof *both);
+    memcpy (both, first, events * sizeof *both);
+    memcpy (both + events, second, loaded * sizeof *both);
+    batch_t batch = payments_batch (model, both, events + loaded, arena);
+    for (size_t i = 0; i < loaded; i++)
+        batch.row[events + i] = (uint32_t)i;
+    uint32_t *order = arena_zero (arena, batch.rows, sizeof *order);
+    sort_batch (&batch, order);
+    rows_place_t *places = arena_zero (arena, batch.rows, sizeof *places);
+    for (size_t i = 0; i < batch.rows; i++)
+        places[i].row = order[i];
+    batch_t *kept = arena_zero (arena, 1, sizeof *kept);
+    *kept = batch;
+    mem_free (first);
+    mem_free (second);
+    return rows_pick (kept, places, batch.rows, arena);
+}
+
+static void write_view (house_t *self, uint64_t number, uint32_t partition, const model_t *model)
+{
+    const manifest_t *manifest = &self->manifest[number];
+    const plan_t *plan = model_plan (model, text_of ("spend"));
+    arena_t *arena = arena_new (1 << 16);
+    batch_t batch = sorted_batch (self, number, partition, model, arena);
+    projection_t rows = plan_project (plan, &batch, arena);
+    batchview_info_t info = { .view = "spend",
+                              .version = plan->version,
+                              .partition = partition,
+                              .partitions = PARTITIONS,
+                              .cut = manifest->cut[partition],
+                              .clock_at_cut = manifest->clock,
+                              .latest = INT64_MIN };
+    for (size_t i = 0; i < rows.rows; i++)
+        if (rows.time[i] > info.latest && rows.time[i] <= info.clock_at_cut)
+            info.latest = rows.time[i];
+    error_t error;
+    batchview_writer_t *writer;
+    status_t status = batchview_writer_new (
+        self->rig.env.fs, house_path (number, partition, "view"), plan, &info, &writer, &error);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    for (size_t from = 0; from < rows.rows && status == STATUS_OK;) {
+        size_t to = from;
+        while (to < rows.rows && text_equal (rows.key[from], rows.key[to]))
+            to++;
+        status = batchview_writer_add (writer, &rows, from, to, &error);
+        from = to;
+    }
+    uint64_t size;
+    if (status == STATUS_OK)
+        status = batchview_writer_finish (writer, &size, &error);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    batchview_writer_destroy (&writer);
+    arena_destroy (&arena);
+}
+
+/* A load's rows get the offset of its control record. */
+static void add_load (house_t *self, manifest_t *manifest)
+{
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        manifest->load_offset[p] = self->next_offset[p]++;
+    for (int i = 0; i < 30; i++) {
+        payment_t *payment = append (self);
+        payment->time += i; /* the latest is one alone */
+        payment->offset = manifest->load_offset[payment->partition];
+    }
+}
+
+manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool exclude)
+{
+    error_t error;
+    uint64_t number = ++self->manifests;
+    cr_assert_lt (number, MANIFESTS);
+    manifest_t *manifest = &self->manifest[number];
+    manifest->clock = self->rig.clock;
+    manifest->definitions = definitions;
+    memset (manifest->load_offset, 0xff, sizeof manifest->load_offset);
+    memset (manifest->excluded, 0xff, sizeof manifest->excluded);
+    if (load)
+        add_load (self, manifest);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        if (exclude && self->next_offset[p] > 1)
+            manifest->excluded[p] = random_below (&self->random, self->next_offset[p] - 1);
+        manifest->cut[p] = self->next_offset[p]++; /* the cut record takes one */
+    }
+    model_t *model = payments_model (definitions ? definitions : 1);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        char dir[32];
+        snprintf (dir, sizeof dir, "files/%u", p);
+        cr_assert_eq (fs_make_dir (self->rig.env.fs, dir, &error), STATUS_OK);
+        write_run (self, number, p, model, false);
+        if (load)
+            write_run (self, number, p, model, true);
+        if (definitions)
+            write_view (self, number, p, model);
+    }
+    model_unref (&model);
+    self->ordered = number;
+    return manifest;
+}
+
+/* ---- the coordinator ---- */
+
+/* Gives the node what stands in the writer, as from `from`. */
+static void give (house_t *self, const peer_t *from)
+{
+    const void *data;
+    size_t size;
+    cr_assert (wire_end (self->writer, &data, &size));
+    serving_core_receive (self->core, from, data, size);
+}
+
+static void write_orders (house_t *self, uint64_t id)
+{
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_BEAT_OK, id);
+    wire_field_uint (writer, "lease_us", HOUSE_LEASE);
+    wire_field_uint (writer, "definitions", self->definitions);
+    wire_field_uint (writer, "routes", self->routes);
+    wire_field_list (writer, "datasets");
+    wire_open_map (writer);
+    wire_field_string (writer, "log", PAYMENTS_LOG);
+    wire_field_uint (writer, "manifest", self->ordered);
+    wire_close (writer);
+    wire_close (writer);
+}
+
+static void write_routes (house_t *self, uint64_t id)
+{
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_ROUTES_OK, id);
+    wire_field_uint (writer, "version", self->routes);
+    wire_field_uint (writer, "partitions", PARTITIONS);
+    wire_field_list (writer, "owners");
+    for (uint32_t p = 0; p < PARTITIONS && !self->nobody; p++) {
+        wire_open_map (writer);
+        wire_field_uint (writer, "partition", p);
+        wire_field_string (writer, "endpoint", p % 2 ? "tcp://w1" : "tcp://w0");
+        wire_field_uint (writer, "epoch", 1);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    wire_field_list (writer, "serving");
+    wire_close (writer);
+    wire_field_list (writer, "speed");
+    wire_close (writer);
+}
+
+static void write_file (wire_writer_t *writer, const char *path, uint64_t offset)
+{
+    wire_open_map (writer);
+    wire_field_string (writer, "path", path);
+    wire_field_uint (writer, "size", 1);
+    wire_field_uint (writer, "rows", 1);
+    if (offset != UINT64_MAX)
+        wire_field_uint (writer, "offset", offset);
+    wire_close (writer);
+}
+
+static void write_part (house_t *self, uint64_t number, uint32_t p)
+{
+    const manifest_t *manifest = &self->manifest[number];
+    wire_writer_t *writer = self->writer;
+    wire_open_map (writer);
+    wire_field_uint (writer, "partition", p);
+    wire_field_uint (writer, "cut", manifest->cut[p]);
+    wire_field_int (writer, "clock", manifest->clock);
+    wire_field_list (writer, "runs");
+    write_file (writer, house_path (number, p, "run"), UINT64_MAX);
+    if (manifest->load_offset[p] != UINT64_MAX)
+        write_file (writer, house_path (number, p, "load"), manifest->load_offset[p]);
+    wire_close (writer);
+    wire_field_list (writer, "excluded");
+    if (manifest->excluded[p] != UINT64_MAX)
+        wire_put_uint (writer, manifest->excluded[p]);
+    wire_close (writer);
+    wire_field_list (writer, "views");
+    if (manifest->definitions) {
+        wire_open_map (writer);
+        wire_field_string (writer, "view", "spend");
+        wire_field_uint (writer, "version", manifest->definitions);
+        wire_field_uint (writer, "plan", 0);
+        wire_field_string (writer, "path", house_path (number, p, "view"));
+        wire_close (writer);
+    }
+    wire_close (writer);
+    wire_close (writer);
+}
+
+static void write_dataset (house_t *self, uint64_t id)
+{
+    wire_writer_t *writer = self->writer;
+    char name[16];
+    snprintf (name, sizeof name, "d%llu", (unsigned long long)self->ordered);
+    wire_begin (writer, MESSAGE_DATASET_OK, id);
+    wire_field_string (writer, "log", PAYMENTS_LOG);
+    wire_field_uint (writer, "manifest", self->ordered);
+    wire_field_string (writer, "id", name);
+    wire_field_list (writer, "partitions");
+    uint32_t told = self->manifest[self->ordered].short_of_one ? PARTITIONS - 1 : PARTITIONS;
+    for (uint32_t p = 0; p < told; p++)
+        write_part (self, self->ordered, p);
+    wire_close (writer);
+}
+
+static void coordinate (house_t *self, const message_t *message)
+{
+    peer_t coordinator = peer_of_endpoint (COORDINATOR);
+    wire_list_t datasets;
+    switch (message->kind) {
+    case MESSAGE_BEAT:
+        datasets = wire_list (message->body, "datasets");
+        if (datasets.count > 0)
+            self->reported = wire_uint (&datasets.items[0], "manifest", 0);
+        write_orders (self, message->id);
+        break;
+    case MESSAGE_DEFINITIONS:
+        wire_begin (self->writer, MESSAGE_DEFINITIONS_OK, message->id);
+        payments_write_definitions (self->writer, self->definitions);
+        break;
+    case MESSAGE_ROUTES:
+        write_routes (self, message->id);
+        break;
+    case MESSAGE_DATASET:
+        write_dataset (self, message->id);
+        break;
+    default:
+        cr_assert_fail ("serving asks the coordinator for %s", message_word (message->kind));
+    }
+    give (self, &coordinator);
+}
+
+/* ---- the owners ---- */
+
+static bool holds_cut (const house_t *self, uint32_t partition, uint64_t cut)
+{
+    bool known = cut == 0;
+    for (uint64_t m = 1; m <= self->manifests; m++)
+        known = known || self->manifest[m].cut[partition] == cut;
+    return known && cut >= self->base[partition];
+}
+
+static void answer_key (const house_t *self, const plan_t *plan, text_t key, uint32_t partition,
+                        uint64_t cut, int64_t as_of, const model_t *model, buf_t *out)
+{
+    arena_t *arena = arena_new (1 << 16);
+    batch_t batch = payments_batch (model, self->payments, self->payments_count, arena);
+    projection_t rows = plan_project (plan, &batch, arena);
+    answer_t *answer = answer_new (plan);
+    for (size_t i = 0; i < rows.rows; i++)
+        if (text_equal (rows.key[i], key) && rows.offset[i] >= cut)
+            answer_add_row (answer, as_of, &rows, i);
+    answer_encode (answer, out);
+    answer_destroy (&answer);
+    arena_destroy (&arena);
+    (void)partition;
+}
+
+static void answer_part (house_t *self, const wire_value_t *body, const wire_value_t *part)
+{
+    wire_writer_t *writer = self->writer;
+    uint32_t partition = (uint32_t)wire_uint (part, "partition", 0);
+    uint64_t cut = wire_uint (part, "cut", 0);
+    model_t *model = payments_model (self->owners_definitions);
+    const plan_t *plan = model_plan (model, wire_text (body, "view"));
+    bool good =
+        plan && plan->hash == wire_uint (body, "plan", 0) && holds_cut (self, partition, cut);
+    wire_open_map (writer);
+    wire_field_uint (writer, "partition", partition);
+    wire_field_string (writer, "status", good ? "ok" : "stale");
+    if (good) {
+        buf_t answers;
+        buf_init (&answers, 1 << 20);
+        wire_list_t keys = wire_list (part, "keys");
+        wire_list_t as_of = wire_list (part, "as_of");
+        cr_assert_eq (keys.count, as_of.count);
+        for (uint32_t i = 0; i < keys.count; i++)
+            answer_key (self, plan, wire_item_text (&keys.items[i]), partition, cut,
+                        wire_item_int (&as_of.items[i]), model, &answers);
+        if (self->owners == OWNERS_DAMAGE)
+            buf_put_u8 (&answers, 7);
+        wire_field_uint (writer, "position", self->next_offset[partition]);
+        wire_field_bin (writer, "answers",
+                        (text_t){ (const char *)answers.data, (uint32_t)answers.size });
+        buf_release (&answers);
+    } else {
+        wire_field_string (writer, "reason", "the picture is old");
+    }
+    wire_close (writer);
+    model_unref (&model);
+}
+
+static void push (reply_t **last, const peer_t *from, const void *data, size_t size)
+{
+    reply_t *reply = mem_alloc (sizeof *reply + size);
+    reply->next = NULL;
+    reply->from = *from;
+    reply->size = size;
+    memcpy (reply->data, data, size);
+    while (*last)
+        last = &(*last)->next;
+    *last = reply;
+}
+
+static void own (house_t *self, const peer_t *owner, const message_t *message)
+{
+    cr_assert_eq (message->kind, MESSAGE_QUERY);
+    self->queries++;
+    if (self->owners == OWNERS_SILENT)
+        return;
+    if (self->owners == OWNERS_REFUSE) {
+        wire_begin (self->writer, MESSAGE_ERROR, message->id);
+        wire_field_string (self->writer, "status", "too-large");
+        wire_field_string (self->writer, "text", "that is too much");
+        give (self, owner);
+        return;
+    }
+    wire_list_t parts = wire_list (message->body, "parts");
+    wire_begin (self->writer, MESSAGE_QUERY_OK, message->id);
+    wire_field_list (self->writer, "parts");
+    for (uint32_t i = 0; i < parts.count; i++)
+        answer_part (self, message->body, &parts.items[i]);
+    wire_close (self->writer);
+    const void *data;
+    size_t size;
+    cr_assert (wire_end (self->writer, &data, &size));
+    if (self->owners == OWNERS_LATE)
+        push (&self->late, owner, data, size);
+    else
+        serving_core_receive (self->core, owner, data, size);
+}
+
+void house_answers (house_t *self)
+{
+    while (self->late) {
+        reply_t *reply = self->late;
+        self->late = reply->next;
+        serving_core_receive (self->core, &reply->from, reply->data, reply->size);
+        mem_free (reply);
+    }
+    house_run (self);
+}
+
+/* ---- running ---- */
+
+static void deliver (house_t *self, const rig_message_t *sent)
+{
+    peer_t coordinator = peer_of_endpoint (COORDINATOR);
+    message_t message;
+    error_t error;
+    if (sent->to.incoming) {
+        push (&self->replies, &sent->to, sent->data, sent->size);
+        return;
+    }
+    status_t status = wire_decode (self->decoder, sent->data, sent->size, &message, &error);
+    cr_assert_eq (status, STATUS_OK, "what serving sends is refused: %s", error.text);
+    if (!peer_equal (&sent->to, &coordinator))
+        own (self, &sent->to, &message);
+    else if (!self->cut_off)
+        coordinate (self, &message);
+}
+
+void house_run (house_t *self)
+{
+    bool any = true;
+    for (int rounds = 0; any; rounds++) {
+        cr_assert_lt (rounds, 10000, "it does not come to rest");
+        any = false;
+        serving_core_tick (self->core);
+        rig_message_t *sent;
+        while ((sent = rig_env_take (&self->rig)) != NULL) {
+            deliver (self, sent);
+            rig_message_free (&sent);
+            any = true;
+        }
+        job_t *job = self->hold_jobs ? NULL : rig_env_run (&self->rig);
+        if (job)
+            serving_core_job_done (self->core, job);
+        any = any || job;
+    }
+}
+
+void house_pass (house_t *self, int64_t time_us)
+{
+    for (; time_us > 0; time_us -= 10 * TIME_MS) {
+        rig_env_pass (&self->rig, time_us < 10 * TIME_MS ? time_us : 10 * TIME_MS);
+        house_run (self);
+    }
+}
+
+/* ---- the client ---- */
+
+uint64_t house_get (house_t *self, const char *view, const unsigned *users, size_t count)
+{
+    uint64_t id = self->next_id++;
+    wire_begin (self->writer, MESSAGE_GET, id);
+    wire_field_string (self->writer, "view", view);
+    wire_field_list (self->writer, "keys");
+    for (unsigned i = 0; i < (users ? count : PAYMENTS_USERS); i++) {
+        wire_open_map (self->writer);
+        wire_field_string (self->writer, "user", payments_user (users ? users[i] : i));
+        wire_close (self->writer);
+    }
+    wire_close (self->writer);
+    return id;
+}
+
+void house_ask (house_t *self)
+{
+    peer_t client = rig_incoming ("client");
+    give (self, &client);
+    house_run (self);
+}
+
+bool house_answered (const house_t *self)
+{
+    return self->replies != NULL;
+}
+
+message_t house_reply (house_t *self, message_kind_t kind)
+{
+    message_t message;
+    error_t error;
+    reply_t *reply = self->replies;
+    cr_assert_not_null (reply, "no reply, but %s was expected", message_word (kind));
+    self->replies = reply->next;
+    mem_free (self->kept);
+    self->kept = mem_alloc (reply->size);
+    memcpy (self->kept, reply->data, reply->size);
+    status_t status = wire_decode (self->decoder, self->kept, reply->size, &message, &error);
+    mem_free (reply);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    if (message.kind != kind && message.kind == MESSAGE_ERROR)
+        cr_assert_fail ("%s expected, but: " TEXT_FORMAT, message_word (kind),
+                        TEXT_ARGS (wire_text (message.body, "text")));
+    cr_assert_eq (message.kind, kind, "%s", message_word (message.kind));
+    return message;
+}
+
+void house_expect_error (house_t *self, status_t status, const char *part_of_text)
+{
+    message_t message = house_reply (self, MESSAGE_ERROR);
+    char text[2048];
+    wire_copy (message.body, "text", text, sizeof text);
+    cr_assert (text_is (wire_text (message.body, "status"), status_word (status)),
+               TEXT_FORMAT ": %s", TEXT_ARGS (wire_text (message.body, "status")), text);
+    cr_assert_not_null (strstr (text, part_of_text), "%s", text);
+}
+
+static value_t value_of (const wire_value_t *given)
+{
+    switch (given->type) {
+    case MSGPACK_OBJECT_NIL:
+        return (value_t){ .null = true };
+    case MSGPACK_OBJECT_FLOAT32:
+    case MSGPACK_OBJECT_FLOAT64:
+        return (value_t){ .type = TYPE_FLOAT64, .f = given->via.f64 };
+    default:
+        return (value_t){ .type = TYPE_INT64, .i = wire_item_int (given) };
+    }
+}
+
+void house_check_values (house_t *self, const wire_value_t *result, uint64_t definitions,
+                         unsigned user, uint64_t from, uint64_t to, int64_t as_of)
+{
+    wire_list_t values = wire_list (result, "values");
+    cr_assert_eq (values.count, PAYMENTS_FEATURES);
+    /* an event that a manifest leaves out is in no answer that stands on it */
+    uint64_t number = 0;
+    char dataset[32];
+    wire_copy (result, "dataset", dataset, sizeof dataset);
+    cr_assert_eq (sscanf (dataset, "d%lu", &number), 1);
+    payment_t *counted = mem_zero (self->payments_count, sizeof *counted);
+    size_t count = 0;
+    for (size_t i = 0; i < self->payments_count; i++)
+        if (number == 0 || counts (self, number, &self->payments[i]))
+            counted[count++] = self->payments[i];
+    for (size_t f = 0; f < PAYMENTS_FEATURES; f++) {
+        value_t got = value_of (&values.items[f]);
+        value_t wanted = payments_expected (definitions, f, counted, count, user, from, to, as_of);
+        cr_assert (oracle_agree (&got, &wanted), "feature %zu of %s: %lld %g, not %lld %g", f,
+                   payments_user (user), (long long)got.i, got.f, (long long)wanted.i, wanted.f);
+    }
+    mem_free (counted);
+}
+
+void house_check (house_t *self, const unsigned *users, size_t count, const int64_t *as_of)
+{
+    message_t message = house_reply (self, MESSAGE_GET_OK);
+    wire_list_t results = wire_list (message.body, "results");
+    char version[8];
+    wire_copy (message.body, "version", version, sizeof version);
+    cr_assert_eq (results.count, users ? count : PAYMENTS_USERS);
+    for (uint32_t i = 0; i < results.count; i++) {
+        const wire_value_t *result = &results.items[i];
+        unsigned user = users ? users[i] : i;
+        char name[64];
+        snprintf (name, sizeof name, PAYMENTS_LOG "/%u", payments_partition (user, PARTITIONS));
+        cr_assert (wire_bool (result, "complete", false));
+        cr_assert_not (wire_has (result, "incomplete"));
+        cr_assert (text_is (wire_text (wire_map (result, "key"), "user"), payments_user (user)));
+        int64_t asked = as_of ? as_of[i] : self->rig.clock;
+        cr_assert_eq (wire_int (result, "as_of", 0), asked);
+        uint64_t position = wire_uint (wire_map (result, "positions"), name, UINT64_MAX);
+        cr_assert_eq (position, self->next_offset[payments_partition (user, PARTITIONS)]);
+        house_check_values (self, result, version[1] == '1' ? 1 : 2, user, 0, position, asked);
+    }
+}
+
+const char *house_reason (const message_t *message)
+{
+    static char reason[512];
+    wire_list_t results = wire_list (message->body, "results");
+    cr_assert_eq (results.count, 1);
+    cr_assert_not (wire_bool (&results.items[0], "complete", true));
+    wire_list_t incomplete = wire_list (&results.items[0], "incomplete");
+    cr_assert_eq (incomplete.count, 1);
+    wire_copy (&incomplete.items[0], "reason", reason, sizeof reason);
+    return reason;
+}
+
+uint64_t house_metric (house_t *self, const char *name)
+{
+    wire_begin (self->writer, MESSAGE_METRICS, 3);
+    house_ask (self);
+    message_t message = house_reply (self, MESSAGE_METRICS_OK);
+    return wire_uint (wire_map (message.body, "values"), name, UINT64_MAX);
+}

@@ -1,0 +1,111 @@
+/* house.h - one serving node, with the test as coordinator, owners and client. */
+#ifndef WEIR_TESTS_SERVING_HOUSE_H
+#define WEIR_TESTS_SERVING_HOUSE_H
+
+#include "base/mem.h"
+#include "base/timestamp.h"
+#include "serving/core.h"
+#include "tests/rig/env.h"
+#include "tests/rig/payments.h"
+#include "tests/sim/disk/disk.h"
+
+#include <criterion/criterion.h>
+
+enum { PARTITIONS = 4, MANIFESTS = 8, SLOW_MAX = 2 };
+
+#define HOUSE_LEASE    (6 * TIME_SECOND)
+#define HOUSE_DEADLINE (2 * TIME_SECOND)
+
+typedef struct manifest {
+    uint64_t cut[PARTITIONS];
+    int64_t clock;
+    uint64_t load_offset[PARTITIONS]; /* of a load's rows, UINT64_MAX none */
+    uint64_t excluded[PARTITIONS];    /* an offset whose row does not count, UINT64_MAX none */
+    uint64_t definitions;             /* of its view files; 0: it has none */
+    bool short_of_one;                /* tells of one partition too few */
+} manifest_t;
+
+/* What the owners do when they are asked. */
+typedef enum owners {
+    OWNERS_ANSWER,
+    OWNERS_SILENT,
+    OWNERS_DAMAGE,
+    OWNERS_REFUSE,
+    OWNERS_LATE, /* their answers wait for house_answers */
+} owners_t;
+
+typedef struct reply {
+    struct reply *next;
+    peer_t from;
+    size_t size;
+    uint8_t data[];
+} reply_t;
+
+typedef struct house {
+    sim_disk_t *disk;
+    rig_env_t rig;
+    random_t random;
+    serving_core_t *core;
+    wire_writer_t *writer;
+    wire_decoder_t *decoder;
+    payment_t *payments;
+    size_t payments_count;
+    uint64_t next_offset[PARTITIONS];
+    manifest_t manifest[MANIFESTS]; /* number 0 is the empty one */
+    uint64_t manifests;
+    uint64_t ordered; /* the number in the orders */
+    uint64_t definitions;
+    uint64_t owners_definitions;
+    owners_t owners;
+    uint64_t base[PARTITIONS]; /* below it the owners hold nothing */
+    bool nobody;               /* owns anything */
+    uint64_t routes;
+    bool hold_jobs;
+    bool cut_off;      /* from the coordinator */
+    uint64_t queries;  /* that the owners were asked */
+    uint64_t reported; /* the manifest in the latest beat; UINT64_MAX: none */
+    reply_t *replies;  /* to the client */
+    reply_t *late;     /* of the owners */
+    uint64_t next_id;
+    uint8_t *kept;
+} house_t;
+
+void house_init (house_t *self, uint64_t seed);
+void house_release (house_t *self);
+
+/* Events at the owners, up to a week old. */
+void house_add (house_t *self, size_t count);
+/* Cuts at what there is now, writes runs (and view files, for definitions that are not 0), and
+ * orders the manifest. A load of a few rows joins it if `load`; a row of each partition is excluded
+ * if `exclude`. */
+manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool exclude);
+/* The path of a manifest's run or view file (static until the next call). */
+const char *house_path (uint64_t manifest, uint32_t partition, const char *kind);
+
+/* Until nothing is under way. */
+void house_run (house_t *self);
+void house_pass (house_t *self, int64_t time_us);
+/* The owners' late answers arrive. */
+void house_answers (house_t *self);
+
+/* ---- the client ---- */
+
+/* Begins a `get` in self->writer, for these users or (NULL) for all, with the map left open. */
+uint64_t house_get (house_t *self, const char *view, const unsigned *users, size_t count);
+/* Ends and gives it, and runs. */
+void house_ask (house_t *self);
+bool house_answered (const house_t *self);
+/* The oldest reply, of that kind; valid until the next call. */
+message_t house_reply (house_t *self, message_kind_t kind);
+void house_expect_error (house_t *self, status_t status, const char *part_of_text);
+/* The oldest reply is an answer for these users (NULL: all), complete, and exact at its positions.
+ * as_of[i] or, when it is NULL, the clock. */
+void house_check (house_t *self, const unsigned *users, size_t count, const int64_t *as_of);
+/* A result's values are those of the user's events with from <= offset < to. */
+void house_check_values (house_t *self, const wire_value_t *result, uint64_t definitions,
+                         unsigned user, uint64_t from, uint64_t to, int64_t as_of);
+/* The only reason that the one result gives for being incomplete (static until the next call). */
+const char *house_reason (const message_t *message);
+uint64_t house_metric (house_t *self, const char *name);
+
+#endif
