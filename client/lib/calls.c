@@ -117,6 +117,8 @@ static void put_options (wire_writer_t *writer, const weir_get_t *get)
         wire_field_uint (writer, "deadline_ms", get->deadline_ms);
     if (get->refuse_incomplete)
         wire_field_bool (writer, "refuse_incomplete", true);
+    if (get->part)
+        wire_field_string (writer, "part", get->part);
 }
 
 /* What the getters below take for granted about lengths, and a shape cannot say. */

@@ -70,7 +70,7 @@ MUST_CHECK status_t weir_apply (weir_t *self, const weir_apply_t *apply, message
 
 typedef struct weir_load {
     const char *stream;
-    const char *path; /* below incoming/ in the data directory */
+    const char *path; /* in the data directory, below incoming/: "incoming/..." */
     const char *id;   /* hex XXH3-128 of the content */
     const char *name; /* what the user calls it */
     const char *format;
@@ -105,6 +105,7 @@ typedef struct weir_get {
     bool before;           /* each as-of 1 µs earlier */
     uint32_t deadline_ms;  /* 0: the serving node's */
     bool refuse_incomplete;
+    const char *part; /* "batch" or "realtime": that layer alone; NULL: the answer */
 } weir_get_t;
 
 /* Results are in the order of the keys. */

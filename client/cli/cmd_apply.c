@@ -1,0 +1,132 @@
+/* weir apply - registers what the files define. */
+#include "client/cli/command.h"
+#include "client/cli/terminal.h"
+
+#include "base/buf.h"
+
+#include <inttypes.h>
+
+enum { LINES_MAX = 1 << 20 };
+
+static size_t count_changes (wire_list_t changes, const char *what)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < changes.count; i++)
+        count += text_is (wire_text (&changes.items[i], "change"), what);
+    return count;
+}
+
+static void print_changes (wire_list_t changes)
+{
+    for (uint32_t i = 0; i < changes.count; i++) {
+        const wire_value_t *change = &changes.items[i];
+        text_t what = wire_text (change, "change");
+        text_t detail = wire_text (change, "detail");
+        if (text_is (what, "same"))
+            continue;
+        const char *sign = text_is (what, "add") ? "+" : text_is (what, "remove") ? "-" : "~";
+        printf ("  %s " TEXT_FORMAT " " TEXT_FORMAT "%s" TEXT_FORMAT "\n", sign,
+                TEXT_ARGS (wire_text (change, "kind")), TEXT_ARGS (wire_text (change, "name")),
+                detail.size > 0 ? ": " : "", TEXT_ARGS (detail));
+    }
+    fflush (stdout);
+}
+
+/* The mistakes of all files, before anything is sent. */
+static bool check_files (const call_t *call)
+{
+    definitions_t *definitions;
+    error_t error;
+    buf_t lines;
+    buf_init (&lines, LINES_MAX);
+    status_t status = definitions_check (call->project->files, call->project->files_count,
+                                         &definitions, &lines, &error);
+    if (status == STATUS_OK)
+        definitions_destroy (&definitions);
+    else
+        fprintf (stderr, "%s\n", lines.size > 0 ? buf_string (&lines) : error.text);
+    buf_release (&lines);
+    return status == STATUS_OK;
+}
+
+static int done (const call_t *call, const message_t *reply, const char *how)
+{
+    wire_list_t changes = wire_list (reply->body, "changes");
+    uint64_t version = wire_uint (reply->body, "version", 0);
+    if (call->json)
+        print_json (reply->body);
+    else if (count_changes (changes, "same") == changes.count)
+        printf ("nothing changes: version %" PRIu64 "\n", version);
+    else
+        printf ("%s: version %" PRIu64 ", %zu added, %zu altered, %zu removed\n", how, version,
+                count_changes (changes, "add"), count_changes (changes, "alter"),
+                count_changes (changes, "remove"));
+    return EXIT_DONE;
+}
+
+/* Shows what would change. *more: there is something to do, and it was agreed to. */
+static int preview (call_t *call, weir_apply_t apply, bool yes, bool dry_run, bool *more)
+{
+    message_t reply;
+    error_t error;
+    *more = false;
+    apply.dry_run = true;
+    if (weir_apply (call->weir, &apply, &reply, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    wire_list_t changes = wire_list (reply.body, "changes");
+    if (!call->json)
+        print_changes (changes);
+    if (dry_run || count_changes (changes, "same") == changes.count)
+        return done (call, &reply, "would be applied");
+    bool asked = true;
+    *more = yes || ask_yes ("apply?", &asked);
+    if (*more)
+        return EXIT_DONE;
+    fprintf (stderr, "weir apply: nothing was applied%s\n",
+             asked ? "" : "; without a terminal to ask at, --yes says that it shall be");
+    return EXIT_FAILED;
+}
+
+static int run (call_t *call)
+{
+    bool dry_run = false, yes = false, prune = false, more;
+    const char *text = NULL;
+    const option_spec_t specs[] = {
+        { 0, "dry-run", NULL, "show what would change, and change nothing", NULL, &dry_run },
+        { 'y', "yes", NULL, "do not ask", NULL, &yes },
+        { 0, "prune", NULL, "remove what the files do not define", NULL, &prune },
+        { 'm', "message", "TEXT", "why, for the history of definitions", &text, NULL },
+    };
+    int exit_status;
+    if (!call_options (call, specs, sizeof specs / sizeof specs[0], &exit_status))
+        return exit_status;
+    if (!call_weir (call) || !check_files (call))
+        return EXIT_FAILED;
+    weir_apply_t apply = { .files = call->project->files,
+                           .files_count = call->project->files_count,
+                           .prune = prune,
+                           .message = text };
+    exit_status = preview (call, apply, yes, dry_run, &more);
+    if (!more)
+        return exit_status;
+    message_t reply;
+    error_t error;
+    if (weir_apply (call->weir, &apply, &reply, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    return done (call, &reply, "applied");
+}
+
+const command_t command_apply = {
+    .name = "apply",
+    .group = "Definitions",
+    .operands = "",
+    .purpose = "Shows what changes, asks, and registers the definitions",
+    .details =
+        "Nothing is removed without --prune. A new feature is answered at once, from history "
+        "until the next\nrecompute.",
+    .examples =
+        "  weir apply\n  weir apply --yes -m 'spend over 30 days'\n  weir apply --dry-run --prune",
+    .least = 0,
+    .most = 0,
+    .run = run,
+};

@@ -1,0 +1,315 @@
+/* weir list, weir show, weir delete - what is defined, and what there is. */
+#include "client/cli/registered.h"
+#include "client/cli/status_view.h"
+#include "client/cli/terminal.h"
+#include "client/cli/work.h"
+
+#include "base/mem.h"
+#include "base/number.h"
+#include "feature/plan.h"
+
+#include <string.h>
+
+/* ---- list ---- */
+
+static void put_names (buf_t *out, const char *name, const stream_t *stream)
+{
+    buf_put_string (out, "{\"name\":");
+    number_format_json_string (out, text_of (name));
+    buf_put_string (out, ",\"key\":[");
+    for (size_t i = 0; i < stream->key_count; i++) {
+        if (i > 0)
+            buf_put_u8 (out, ',');
+        number_format_json_string (out, text_of (stream->fields[stream->key[i]].name));
+    }
+    buf_put_u8 (out, ']');
+}
+
+static void add_key (table_t *table, const stream_t *stream)
+{
+    buf_t key;
+    buf_init (&key, 4096);
+    for (size_t i = 0; i < stream->key_count; i++)
+        buf_printf (&key, "%s%s", i > 0 ? ", " : "", stream->fields[stream->key[i]].name);
+    table_add (table, text_of (stream->key_count > 0 ? buf_string (&key) : "(global)"));
+    buf_release (&key);
+}
+
+static void list_streams (const definitions_t *definitions, bool json, buf_t *out)
+{
+    static const char *const heads[] = { "STREAM", "KEY", "TIME", ">FIELDS", NULL };
+    table_t *table = table_new (heads);
+    for (size_t i = 0; i < definitions->streams_count; i++) {
+        const stream_t *stream = &definitions->streams[i];
+        if (json) {
+            put_names (out, stream->name, stream);
+            buf_printf (out, ",\"time\":\"%s\",\"fields\":%zu}\n",
+                        stream->fields[stream->time].name, stream->fields_count);
+        } else {
+            table_add (table, text_of (stream->name));
+            add_key (table, stream);
+            table_add (table, text_of (stream->fields[stream->time].name));
+            table_addf (table, "%zu", stream->fields_count);
+        }
+    }
+    table_format (table, out);
+    table_destroy (&table);
+}
+
+static void list_views (const definitions_t *definitions, bool json, buf_t *out)
+{
+    static const char *const heads[] = { "VIEW", "VERSION", "FROM", "KEY", ">FEATURES", NULL };
+    table_t *table = table_new (heads);
+    for (size_t i = 0; i < definitions->views_count; i++) {
+        const view_t *view = &definitions->views[i];
+        if (json) {
+            put_names (out, view->name, view->stream);
+            buf_printf (out, ",\"version\":\"v%u\",\"from\":\"%s\",\"features\":%zu}\n",
+                        view->version, view->stream->name, view->features_count);
+        } else {
+            table_add (table, text_of (view->name));
+            table_addf (table, "v%u", view->version);
+            table_add (table, text_of (view->stream->name));
+            add_key (table, view->stream);
+            table_addf (table, "%zu", view->features_count);
+        }
+    }
+    table_format (table, out);
+    table_destroy (&table);
+}
+
+static int list_definitions (call_t *call, bool streams)
+{
+    registered_t registered;
+    error_t error;
+    buf_t out;
+    if (registered_read (call, &registered, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    buf_init (&out, 64 << 20);
+    if (streams)
+        list_streams (registered.definitions, call->json, &out);
+    else
+        list_views (registered.definitions, call->json, &out);
+    fwrite (out.data, 1, out.size, stdout);
+    if (out.size == 0 && !call->json)
+        printf ("there are no %s\n", streams ? "streams" : "views");
+    buf_release (&out);
+    registered_release (&registered);
+    return EXIT_DONE;
+}
+
+static void print_lines (wire_list_t list)
+{
+    for (uint32_t i = 0; i < list.count; i++)
+        print_json (&list.items[i]);
+}
+
+static int list_status (call_t *call, const char *kind)
+{
+    message_t reply;
+    error_t error;
+    if (weir_status (call->weir, &reply, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    const char *name = strcmp (kind, "partitions") == 0 ? "logs" : kind;
+    if (call->json)
+        print_lines (wire_list (reply.body, name));
+    else if (strcmp (kind, "nodes") == 0)
+        print_nodes (reply.body);
+    else if (strcmp (kind, "partitions") == 0)
+        print_partitions (reply.body);
+    else if (strcmp (kind, "loads") == 0)
+        print_loads (wire_list (reply.body, "loads"));
+    else
+        print_recomputes (wire_list (reply.body, "recomputes"));
+    return EXIT_DONE;
+}
+
+static int run_list (call_t *call)
+{
+    static const char *const kinds[] = { "streams",    "views", "nodes",
+                                         "partitions", "loads", "recomputes" };
+    const size_t count = sizeof kinds / sizeof kinds[0];
+    int exit_status;
+    if (!call_options (call, NULL, 0, &exit_status))
+        return exit_status;
+    size_t kind = 0;
+    while (kind < count && strcmp (call->words[0], kinds[kind]) != 0)
+        kind++;
+    if (kind == count) {
+        const char *nearest = text_nearest (call->words[0], kinds, count);
+        return call_usage (call,
+                           "\"%s\" cannot be listed%s%s%s; what can: streams, views, nodes, "
+                           "partitions, loads, recomputes",
+                           call->words[0], nearest ? "; did you mean " : "", nearest ? nearest : "",
+                           nearest ? "?" : "");
+    }
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    return kind < 2 ? list_definitions (call, kind == 0) : list_status (call, kinds[kind]);
+}
+
+const command_t command_list = {
+    .name = "list",
+    .group = "Definitions",
+    .operands = "streams|views|nodes|partitions|loads|recomputes",
+    .purpose = "Lists what is defined, and what there is",
+    .details = "With --json, one object a line.",
+    .examples = "  weir list views\n  weir list recomputes --json",
+    .least = 1,
+    .most = 1,
+    .run = run_list,
+};
+
+/* ---- show ---- */
+
+static void show_features (const view_t *view)
+{
+    static const char *const heads[] = { "FEATURE", "TYPE", "DESCRIPTION", NULL };
+    plan_t *plan = plan_new (view);
+    table_t *table = table_new (heads);
+    for (size_t i = 0; i < plan->features_count; i++) {
+        table_add (table, text_of (plan->features[i].name));
+        table_add (table, text_of (type_word (plan->features[i].type)));
+        table_add (table,
+                   text_of (view->features[i].description ? view->features[i].description : ""));
+    }
+    puts ("");
+    table_print (table);
+    table_destroy (&table);
+    plan_destroy (&plan);
+}
+
+static void show_view_json (const view_t *view, buf_t *out)
+{
+    plan_t *plan = plan_new (view);
+    put_names (out, view->name, view->stream);
+    buf_printf (out, ",\"kind\":\"view\",\"version\":\"v%u\",\"from\":\"%s\",\"features\":{",
+                view->version, view->stream->name);
+    for (size_t i = 0; i < plan->features_count; i++)
+        buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", plan->features[i].name,
+                    type_word (plan->features[i].type));
+    buf_put_string (out, "},\"text\":");
+    number_format_json_string (out, text_of (view->text));
+    buf_put_string (out, "}\n");
+    plan_destroy (&plan);
+}
+
+static void show_stream_json (const stream_t *stream, buf_t *out)
+{
+    put_names (out, stream->name, stream);
+    buf_put_string (out, ",\"kind\":\"stream\",\"fields\":{");
+    for (size_t i = 0; i < stream->fields_count; i++)
+        buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", stream->fields[i].name,
+                    type_word (stream->fields[i].type));
+    buf_put_string (out, "},\"text\":");
+    number_format_json_string (out, text_of (stream->text));
+    buf_put_string (out, "}\n");
+}
+
+static void show (const stream_t *stream, const view_t *view, bool json)
+{
+    buf_t out;
+    buf_init (&out, 16 << 20);
+    if (json && view)
+        show_view_json (view, &out);
+    else if (json)
+        show_stream_json (stream, &out);
+    else
+        buf_put_string (&out, view ? view->text : stream->text);
+    fwrite (out.data, 1, out.size, stdout);
+    buf_release (&out);
+    if (view && !json)
+        show_features (view);
+}
+
+static status_t not_there (const definitions_t *definitions, const char *name, error_t *error)
+{
+    const char *nearest = definitions_nearest_view (definitions, text_of (name));
+    if (!nearest)
+        nearest = definitions_nearest_stream (definitions, text_of (name));
+    return error_set (error, STATUS_NOT_FOUND, "there is no view or stream \"%s\"%s%s%s", name,
+                      nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                      nearest ? "\"?" : "");
+}
+
+static int run_show (call_t *call)
+{
+    int exit_status;
+    if (!call_options (call, NULL, 0, &exit_status))
+        return exit_status;
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    registered_t registered;
+    error_t error;
+    if (registered_read (call, &registered, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    text_t name = text_of (call->words[0]);
+    const view_t *view = definitions_view (registered.definitions, name);
+    const stream_t *stream = definitions_stream (registered.definitions, name);
+    if (view || stream)
+        show (stream, view, call->json);
+    else
+        exit_status = not_there (registered.definitions, call->words[0], &error) == STATUS_OK
+                          ? EXIT_DONE
+                          : call_failed (call, &error);
+    registered_release (&registered);
+    return exit_status;
+}
+
+const command_t command_show = {
+    .name = "show",
+    .group = "Definitions",
+    .operands = "NAME",
+    .purpose = "Prints the definition of a view or stream, and its features with their types",
+    .details = NULL,
+    .examples = "  weir show user_spend\n  weir show payments --json",
+    .least = 1,
+    .most = 1,
+    .run = run_show,
+};
+
+/* ---- delete ---- */
+
+static int run_delete (call_t *call)
+{
+    bool yes = false, asked = true;
+    const option_spec_t specs[] = { { 'y', "yes", NULL, "do not ask", NULL, &yes } };
+    int exit_status;
+    if (!call_options (call, specs, 1, &exit_status))
+        return exit_status;
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    char *question = mem_format ("delete %s from the cluster's definitions?", call->words[0]);
+    bool agreed = yes || ask_yes (question, &asked);
+    mem_free (question);
+    if (!agreed) {
+        fprintf (stderr, "weir delete: nothing was deleted%s\n",
+                 asked ? "" : "; without a terminal to ask at, --yes says that it shall be");
+        return EXIT_FAILED;
+    }
+    message_t reply;
+    error_t error;
+    wire_writer_t *writer = weir_begin (call->weir, MESSAGE_DELETE);
+    wire_field_string (writer, "name", call->words[0]);
+    if (weir_call (call->weir, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, &reply, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    if (call->json)
+        print_json (reply.body);
+    else
+        printf ("deleted %s: version %llu\n", call->words[0],
+                (unsigned long long)wire_uint (reply.body, "version", 0));
+    return EXIT_DONE;
+}
+
+const command_t command_delete = {
+    .name = "delete",
+    .group = "Definitions",
+    .operands = "NAME",
+    .purpose = "Removes a view or stream from the cluster's definitions",
+    .details = "The events stay. Files of definitions are not changed: `weir apply` would add it "
+               "again.",
+    .examples = "  weir delete user_spend",
+    .least = 1,
+    .most = 1,
+    .run = run_delete,
+};

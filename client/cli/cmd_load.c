@@ -1,0 +1,357 @@
+/* weir load, weir loads, weir unload - bulk loads. */
+#include "client/cli/incoming.h"
+#include "client/cli/work.h"
+
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { FILES_MAX = 1000, FOLLOW_MS = 50, PATIENCE_MS = 30000, ID_MAX = WIRE_NAME_MAX };
+
+typedef struct wanted {
+    const char *format, *on_error, *rejects, *ingest_time;
+    bool again, no_wait;
+} wanted_t;
+
+typedef struct one_load {
+    const char *path; /* as the user called it */
+    char id[ID_MAX + 1];
+} one_load_t;
+
+/* ---- sending a file in ---- */
+
+static const char *short_name (const char *path)
+{
+    const char *slash = strrchr (path, '/');
+    const char *name = slash ? slash + 1 : path;
+    return strcmp (path, "-") == 0 ? "stdin" : name;
+}
+
+/* The load may have been taken when no reply came: then the copy stays. */
+static status_t ask (call_t *call, const wanted_t *wanted, const source_t *source,
+                     const incoming_t *incoming, one_load_t *load, error_t *error)
+{
+    char *name = mem_format ("%.*s", WIRE_NAME_MAX, short_name (source->path));
+    weir_load_t request = { .stream = call->words[0],
+                            .path = incoming->path,
+                            .id = incoming->id,
+                            .name = name,
+                            .format = format_word (source->format),
+                            .skip = wanted->on_error && strcmp (wanted->on_error, "skip") == 0,
+                            .again = wanted->again,
+                            .ingest_time = wanted->ingest_time };
+    message_t reply;
+    status_t status = weir_load (call->weir, &request, &reply, error);
+    mem_free (name);
+    if (status == STATUS_OK)
+        wire_copy (reply.body, "id", load->id, sizeof load->id);
+    else if (status != STATUS_TIMEOUT)
+        incoming_remove (call->project->data, incoming);
+    interrupt_removes (NULL);
+    if (status == STATUS_EXISTS)
+        (void)error_set (error, status, "%s was loaded before; --again loads it once more",
+                         source->path);
+    return status;
+}
+
+static status_t start (call_t *call, const wanted_t *wanted, const char *path, one_load_t *load,
+                       error_t *error)
+{
+    source_t source;
+    incoming_t incoming;
+    load->path = path;
+    status_t status = source_open (&source, path, wanted->format, error);
+    if (status != STATUS_OK)
+        return status;
+    status = incoming_copy (call->project->data, &source, &incoming, error);
+    if (status == STATUS_OK)
+        status = ask (call, wanted, &source, &incoming, load, error);
+    source_close (&source);
+    return status;
+}
+
+/* ---- following it ---- */
+
+static void show (const one_load_t *load, const wire_value_t *state, int64_t start)
+{
+    buf_t text;
+    int64_t took = monotonic_ms () - start;
+    uint64_t rows = wire_uint (state, "rows", 0), bytes = wire_uint (state, "bytes_done", 0);
+    text_t word = wire_text (state, "state");
+    buf_init (&text, 512);
+    format_bytes (&text, bytes);
+    buf_put_string (&text, " of ");
+    format_bytes (&text, wire_uint (state, "bytes_total", 0));
+    if (rows > 0) {
+        buf_put_string (&text, ", ");
+        format_count (&text, (double)rows);
+        buf_put_string (&text, " rows");
+    }
+    if (took > 0 && text_is (word, "parsing")) {
+        buf_put_string (&text, ", ");
+        format_bytes (&text, bytes * 1000 / (uint64_t)took);
+        buf_put_string (&text, "/s");
+    }
+    progress ("%s: " TEXT_FORMAT " (%s)", load->path, TEXT_ARGS (word), buf_string (&text));
+    buf_release (&text);
+}
+
+static int take_rejects (call_t *call, const wanted_t *wanted, const wire_value_t *state)
+{
+    text_t rejects = wire_text (state, "rejects");
+    error_t error;
+    if (!wanted->rejects || rejects.size == 0)
+        return EXIT_DONE;
+    char *from = mem_format ("%s/" TEXT_FORMAT, call->project->data, TEXT_ARGS (rejects));
+    status_t status = copy_file (from, wanted->rejects, &error);
+    mem_free (from);
+    return status == STATUS_OK ? EXIT_DONE : call_failed (call, &error);
+}
+
+static int ended (call_t *call, const wanted_t *wanted, const one_load_t *load,
+                  const wire_value_t *state, int64_t start)
+{
+    progress_end ();
+    uint64_t refused = wire_uint (state, "refused", 0);
+    if (!text_is (wire_text (state, "state"), "visible")) {
+        text_t why = wire_text (state, "error");
+        fprintf (stderr, "weir load: %s: " TEXT_FORMAT "\n", load->path, TEXT_ARGS (why));
+        (void)take_rejects (call, wanted, state);
+        return EXIT_FAILED;
+    }
+    if (call->json) {
+        print_json (state);
+    } else {
+        printf ("%s: %" PRIu64 " rows", load->path, wire_uint (state, "rows", 0));
+        if (refused > 0)
+            printf (", %" PRIu64 " refused%s", refused,
+                    wanted->rejects ? "" : " (--rejects FILE keeps them)");
+        printf (", visible after %.1f s\n", (double)(monotonic_ms () - start) / 1000);
+    }
+    return take_rejects (call, wanted, state);
+}
+
+static bool has_ended (text_t state)
+{
+    return text_is (state, "visible") || text_is (state, "failed") ||
+           text_is (state, "unloading") || text_is (state, "unloaded");
+}
+
+static int follow (call_t *call, const wanted_t *wanted, const one_load_t *load, int64_t start)
+{
+    int64_t heard = monotonic_ms ();
+    for (;;) {
+        message_t reply;
+        error_t error;
+        int64_t now = monotonic_ms ();
+        status_t status = weir_loads (call->weir, load->id, &reply, &error);
+        if (status == STATUS_OK) {
+            wire_list_t found = wire_list (reply.body, "loads");
+            heard = now;
+            if (found.count == 0)
+                error_set (&error, STATUS_NOT_FOUND, "load %s is not known any more", load->id);
+            else if (has_ended (wire_text (&found.items[0], "state")))
+                return ended (call, wanted, load, &found.items[0], start);
+            else
+                show (load, &found.items[0], start);
+            if (found.count == 0)
+                return call_failed (call, &error);
+        } else if (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS) {
+            return call_failed (call, &error); /* a coordinator that restarts is waited for */
+        }
+        wait_ms (FOLLOW_MS);
+    }
+}
+
+/* ---- load ---- */
+
+static bool check_wanted (const call_t *call, const wanted_t *wanted)
+{
+    const char *what = wanted->on_error;
+    if (what && strcmp (what, "stop") != 0 && strcmp (what, "skip") != 0)
+        (void)call_usage (call, "--on-error is stop or skip, not \"%s\"", what);
+    else if (wanted->rejects && (!what || strcmp (what, "skip") != 0))
+        (void)call_usage (call, "--rejects goes with --on-error skip");
+    else if (wanted->rejects && call->words_count > 2)
+        (void)call_usage (call, "--rejects goes with one FILE");
+    else if (wanted->rejects && wanted->no_wait)
+        (void)call_usage (call, "--rejects cannot be had with --no-wait");
+    else
+        return true;
+    return false;
+}
+
+static int load_all (call_t *call, const wanted_t *wanted, one_load_t *loads)
+{
+    size_t count = 0, files = call->words_count - 1;
+    int exit_status = EXIT_DONE;
+    int64_t start_ms = monotonic_ms ();
+    for (; count < files && exit_status == EXIT_DONE; count++) {
+        error_t error;
+        if (start (call, wanted, call->words[count + 1], &loads[count], &error) != STATUS_OK) {
+            exit_status = call_failed (call, &error);
+            break; /* those before it go on */
+        }
+        if (wanted->no_wait && call->json)
+            printf ("{\"id\":\"%s\"}\n", loads[count].id);
+        else if (wanted->no_wait)
+            printf ("%s: load %s; `weir loads` tells how far it is\n", loads[count].path,
+                    loads[count].id);
+    }
+    for (size_t i = 0; i < count && !wanted->no_wait; i++) {
+        int one = follow (call, wanted, &loads[i], start_ms);
+        exit_status = exit_status == EXIT_DONE ? one : exit_status;
+    }
+    return exit_status;
+}
+
+static int run_load (call_t *call)
+{
+    wanted_t wanted = { 0 };
+    const option_spec_t specs[] = {
+        { 'f', "format", "FORMAT", "csv or ndjson (default: by ending or content)", &wanted.format,
+          NULL },
+        { 0, "on-error", "WHAT", "stop at a bad row (default) and load nothing, or skip it",
+          &wanted.on_error, NULL },
+        { 0, "rejects", "FILE", "where to put the rows that were skipped", &wanted.rejects, NULL },
+        { 0, "ingest-time", "COLUMN", "when each row was known (default: its event time)",
+          &wanted.ingest_time, NULL },
+        { 0, "again", NULL, "also if it was loaded before", NULL, &wanted.again },
+        { 0, "no-wait", NULL, "return when the cluster has taken it", NULL, &wanted.no_wait },
+    };
+    int exit_status;
+    if (!call_options (call, specs, sizeof specs / sizeof specs[0], &exit_status))
+        return exit_status;
+    if (!check_wanted (call, &wanted))
+        return EXIT_USAGE;
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    one_load_t *loads = mem_zero (call->words_count, sizeof *loads);
+    exit_status = load_all (call, &wanted, loads);
+    mem_free (loads);
+    return exit_status;
+}
+
+const command_t command_load = {
+    .name = "load",
+    .group = "Events",
+    .operands = "STREAM FILE...",
+    .purpose = "Loads files of events into history, CSV (with a header) or NDJSON",
+    .details =
+        "FILE may be - for stdin. All rows of a file become visible together, with the recompute "
+        "that the load\nschedules. The same content is refused the second time without --again.",
+    .examples = "  weir load payments 2025.csv 2026.csv\n"
+                "  weir load payments history.ndjson --on-error skip --rejects bad.ndjson\n"
+                "  zcat history.csv.gz | weir load payments -",
+    .least = 2,
+    .most = FILES_MAX,
+    .run = run_load,
+};
+
+/* ---- loads ---- */
+
+static int run_loads (call_t *call)
+{
+    int exit_status;
+    if (!call_options (call, NULL, 0, &exit_status))
+        return exit_status;
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    message_t reply;
+    error_t error;
+    const char *id = call->words_count > 0 ? call->words[0] : NULL;
+    if (weir_loads (call->weir, id, &reply, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    wire_list_t loads = wire_list (reply.body, "loads");
+    if (call->json)
+        print_json (reply.body);
+    else if (loads.count == 0)
+        puts ("there are no loads");
+    else
+        print_loads (loads);
+    return EXIT_DONE;
+}
+
+const command_t command_loads = {
+    .name = "loads",
+    .group = "Events",
+    .operands = "[ID]",
+    .purpose = "Lists the loads and their states",
+    .details = NULL,
+    .examples = "  weir loads\n  weir loads --json",
+    .least = 0,
+    .most = 1,
+    .run = run_loads,
+};
+
+/* ---- unload ---- */
+
+/* The load whose id begins with `prefix`; NOT_FOUND or INVALID unless it is one. */
+static status_t find_load (call_t *call, const char *prefix, char id[ID_MAX + 1], error_t *error)
+{
+    message_t reply;
+    status_t status = weir_loads (call->weir, NULL, &reply, error);
+    if (status != STATUS_OK)
+        return status;
+    wire_list_t loads = wire_list (reply.body, "loads");
+    size_t found = 0, size = strlen (prefix);
+    for (uint32_t i = 0; i < loads.count; i++) {
+        text_t one = wire_text (&loads.items[i], "id");
+        bool is_it = text_is (one, prefix);
+        if (!is_it && (one.size < size || memcmp (one.data, prefix, size) != 0))
+            continue;
+        wire_copy (&loads.items[i], "id", id, ID_MAX + 1);
+        found++;
+        if (is_it)
+            return STATUS_OK;
+    }
+    if (found == 1)
+        return STATUS_OK;
+    return error_set (error, found == 0 ? STATUS_NOT_FOUND : STATUS_INVALID,
+                      found == 0 ? "there is no load %s; `weir loads` lists them"
+                                 : "%s is the beginning of several loads",
+                      prefix);
+}
+
+static int run_unload (call_t *call)
+{
+    bool no_wait = false;
+    const option_spec_t specs[] = {
+        { 0, "no-wait", NULL, "return when the cluster has taken it", NULL, &no_wait },
+    };
+    int exit_status;
+    char id[ID_MAX + 1];
+    if (!call_options (call, specs, 1, &exit_status))
+        return exit_status;
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    message_t reply;
+    error_t error;
+    if (find_load (call, call->words[0], id, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    wire_writer_t *writer = weir_begin (call->weir, MESSAGE_UNLOAD);
+    wire_field_string (writer, "id", id);
+    if (weir_call (call->weir, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, &reply, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    uint64_t recompute = wire_uint (reply.body, "recompute", 0);
+    if (call->json)
+        print_json (reply.body);
+    if (!no_wait && recompute > 0)
+        exit_status = follow_recomputes (call, &recompute, 1, true);
+    if (!call->json && exit_status == EXIT_DONE)
+        printf (no_wait ? "load %s is being undone\n" : "load %s is undone\n", id);
+    return exit_status;
+}
+
+const command_t command_unload = {
+    .name = "unload",
+    .group = "Events",
+    .operands = "ID",
+    .purpose = "Undoes a load: no answer contains its rows afterwards",
+    .details = "The beginning of an id will do.",
+    .examples = "  weir unload 3f6c",
+    .least = 1,
+    .most = 1,
+    .run = run_unload,
+};

@@ -1,0 +1,45 @@
+/* nodes.h - the nodes of a project on this machine, as processes.
+ *
+ * Each logs to <data>/logs/<name>.log and has its process id in <data>/run/<name>.pid while it
+ * runs. An id counts only as long as that process is a weir node of this name and project: ids are
+ * used again by others. */
+#ifndef WEIR_CLI_NODES_H
+#define WEIR_CLI_NODES_H
+
+#include "base/status.h"
+#include "feature/project.h"
+
+#include <sys/types.h>
+
+enum { NODES_MOST = 3 * PROJECT_NODES_MAX + 1 };
+
+typedef struct local_node {
+    char name[64];
+    const char *kind;   /* "coordinator" */
+    pid_t pid;          /* 0: does not run */
+    uint64_t log_start; /* bytes of its log when it was started */
+} local_node_t;
+
+/* The nodes that weir.yaml asks for, the coordinator first; which of them run is filled in. Returns
+ * how many. */
+size_t nodes_find (const project_t *project, local_node_t nodes[NODES_MOST]);
+
+/* Makes the directories that nodes need. */
+MUST_CHECK status_t nodes_prepare (const project_t *project, error_t *error);
+
+/* Starts one as a process of its own that outlives us. */
+MUST_CHECK status_t node_start (const project_t *project, local_node_t *node, error_t *error);
+/* Does it still run? Takes its exit status if it was our child. Forgets the process if not. */
+bool node_runs (const project_t *project, local_node_t *node);
+/* Sends a signal, if it runs. */
+void node_signal (const project_t *project, local_node_t *node, int number);
+/* Removes the file of its process id. */
+void node_forget (const project_t *project, const local_node_t *node);
+
+/* The last line that it logged since it was started; "" when none. */
+void node_last_words (const project_t *project, const local_node_t *node, char *text, size_t size);
+
+/* <data>/logs/<name>.log; freed by the caller. */
+char *node_log_path (const project_t *project, const char *name);
+
+#endif

@@ -1,0 +1,16 @@
+/* registered.h - the definitions that the cluster has. */
+#ifndef WEIR_CLI_REGISTERED_H
+#define WEIR_CLI_REGISTERED_H
+
+#include "client/cli/command.h"
+
+typedef struct registered {
+    uint64_t version;
+    definitions_t *definitions; /* views have the versions of the catalog */
+} registered_t;
+
+/* Asks the coordinator, and reads what it says. */
+MUST_CHECK status_t registered_read (call_t *call, registered_t *registered, error_t *error);
+void registered_release (registered_t *registered);
+
+#endif

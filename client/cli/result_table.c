@@ -1,0 +1,155 @@
+#include "client/cli/result_table.h"
+
+#include "base/mem.h"
+#include "base/timestamp.h"
+#include "client/cli/terminal.h"
+
+#include <inttypes.h>
+
+/* As in JSON, but strings and times without quotes, and null as a dash. */
+static void put_value (const value_t *value, buf_t *out)
+{
+    if (value->null)
+        buf_put_u8 (out, '-');
+    else if (value->type == TYPE_STRING)
+        buf_put (out, value->s.data, value->s.size);
+    else if (value->type == TYPE_TIMESTAMP)
+        time_format (out, value->i);
+    else
+        weir_value_json (value, out);
+}
+
+/* A value of a key, which has no type of its own in a reply. */
+static void put_key_value (const wire_value_t *value, buf_t *out)
+{
+    if (value->type == MSGPACK_OBJECT_STR)
+        buf_put (out, value->via.str.ptr, value->via.str.size);
+    else
+        weir_any_json (value, out);
+}
+
+static void put_key (const wire_value_t *key, buf_t *out)
+{
+    for (uint32_t i = 0; i < key->via.map.size; i++) {
+        if (i > 0)
+            buf_put_string (out, ", ");
+        put_key_value (&key->via.map.ptr[i].key, out);
+        buf_put_u8 (out, '=');
+        put_key_value (&key->via.map.ptr[i].val, out);
+    }
+}
+
+static void put_remarks (const wire_value_t *result, buf_t *out)
+{
+    wire_list_t incomplete = wire_list (result, "incomplete");
+    const wire_value_t *errors = wire_map (result, "errors");
+    for (uint32_t i = 0; i < incomplete.count; i++) {
+        text_t log = wire_text (&incomplete.items[i], "log");
+        text_t reason = wire_text (&incomplete.items[i], "reason");
+        buf_printf (out, "incomplete: " TEXT_FORMAT ": " TEXT_FORMAT "\n", TEXT_ARGS (log),
+                    TEXT_ARGS (reason));
+    }
+    for (uint32_t i = 0; errors && i < errors->via.map.size; i++) {
+        buf_put_string (out, "error: ");
+        put_key_value (&errors->via.map.ptr[i].key, out);
+        buf_put_string (out, ": ");
+        put_key_value (&errors->via.map.ptr[i].val, out);
+        buf_put_u8 (out, '\n');
+    }
+}
+
+static void add_value (table_t *table, const value_t *value, buf_t *text)
+{
+    buf_clear (text);
+    put_value (value, text);
+    table_add (table, (text_t){ (const char *)text->data, (uint32_t)text->size });
+}
+
+void result_page (const wire_value_t *body, uint32_t result, buf_t *out)
+{
+    static const char *const heads[] = { "FEATURE", "VALUE", NULL };
+    wire_list_t names = wire_list (body, "features");
+    const wire_value_t *one = &wire_list (body, "results").items[result];
+    buf_t text;
+    buf_init (&text, 1 << 20);
+    buf_printf (out, TEXT_FORMAT " " TEXT_FORMAT ", ", TEXT_ARGS (wire_text (body, "view")),
+                TEXT_ARGS (wire_text (body, "version")));
+    put_key (wire_map (one, "key"), out);
+    buf_put_string (out, ", as of ");
+    time_format (out, wire_int (one, "as_of", 0));
+    buf_put_string (out, wire_bool (one, "complete", false) ? "\n" : ", INCOMPLETE\n");
+    table_t *table = table_new (heads);
+    for (uint32_t i = 0; i < names.count; i++) {
+        value_t value = weir_result_value (body, result, i);
+        table_add (table, wire_item_text (&names.items[i]));
+        add_value (table, &value, &text);
+    }
+    table_format (table, out);
+    table_destroy (&table);
+    put_remarks (one, out);
+    buf_release (&text);
+}
+
+static char *head_of (text_t name, bool right)
+{
+    return mem_format ("%s" TEXT_FORMAT, right ? ">" : "", TEXT_ARGS (name));
+}
+
+static bool is_right (text_t type)
+{
+    return text_is (type, "int64") || text_is (type, "float64");
+}
+
+/* The fields of the key, the features, and what is wrong. */
+static table_t *table_of (const wire_value_t *body, uint32_t key_fields)
+{
+    wire_list_t names = wire_list (body, "features"), types = wire_list (body, "types");
+    const wire_value_t *key = wire_map (wire_list (body, "results").items, "key");
+    uint32_t count = key_fields + names.count + 1;
+    char **heads = mem_zero (count + 1, sizeof *heads);
+    for (uint32_t i = 0; i < key_fields; i++)
+        heads[i] = head_of (wire_item_text (&key->via.map.ptr[i].key), false);
+    for (uint32_t i = 0; i < names.count; i++)
+        heads[key_fields + i] =
+            head_of (wire_item_text (&names.items[i]), is_right (wire_item_text (&types.items[i])));
+    heads[count - 1] = mem_string ("");
+    table_t *table = table_new ((const char *const *)heads);
+    for (uint32_t i = 0; i < count; i++)
+        mem_free (heads[i]);
+    mem_free (heads);
+    return table;
+}
+
+void result_rows (const wire_value_t *body, buf_t *out)
+{
+    wire_list_t results = wire_list (body, "results");
+    if (results.count == 0)
+        return;
+    uint32_t features = wire_list (body, "features").count;
+    uint32_t key_fields = wire_map (results.items, "key")->via.map.size;
+    table_t *table = table_of (body, key_fields);
+    buf_t text;
+    buf_init (&text, 1 << 20);
+    for (uint32_t r = 0; r < results.count; r++) {
+        const wire_value_t *one = &results.items[r];
+        const wire_value_t *key = wire_map (one, "key");
+        const wire_value_t *errors = wire_map (one, "errors");
+        for (uint32_t i = 0; i < key_fields; i++) {
+            buf_clear (&text);
+            if (i < key->via.map.size)
+                put_key_value (&key->via.map.ptr[i].val, &text);
+            table_add (table, (text_t){ (const char *)text.data, (uint32_t)text.size });
+        }
+        for (uint32_t i = 0; i < features; i++) {
+            value_t value = weir_result_value (body, r, i);
+            add_value (table, &value, &text);
+        }
+        if (!wire_bool (one, "complete", false))
+            table_add (table, text_of ("incomplete"));
+        else
+            table_add (table, text_of (errors && errors->via.map.size > 0 ? "error" : ""));
+    }
+    table_format (table, out);
+    table_destroy (&table);
+    buf_release (&text);
+}

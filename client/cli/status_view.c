@@ -1,0 +1,67 @@
+#include "client/cli/status_view.h"
+
+#include "client/cli/loose.h"
+#include "client/cli/terminal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static bool is_alive (const wire_value_t *node)
+{
+    const wire_value_t *alive = loose_any (node, "alive");
+    return alive && alive->type == MSGPACK_OBJECT_BOOLEAN && alive->via.boolean;
+}
+
+uint32_t count_alive (const wire_value_t *body)
+{
+    wire_list_t nodes = wire_list (body, "nodes");
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < nodes.count; i++)
+        count += is_alive (&nodes.items[i]);
+    return count;
+}
+
+void print_nodes (const wire_value_t *body)
+{
+    static const char *const heads[] = { "NODE", "KIND", "STATE", "ENDPOINT", NULL };
+    wire_list_t nodes = wire_list (body, "nodes");
+    table_t *table = table_new (heads);
+    for (uint32_t i = 0; i < nodes.count; i++) {
+        const wire_value_t *node = &nodes.items[i];
+        table_add (table, loose_text (node, "node"));
+        table_add (table, loose_text (node, "kind"));
+        table_add (table, text_of (is_alive (node) ? "alive" : "gone"));
+        table_add (table, loose_text (node, "endpoint"));
+    }
+    table_print (table);
+    table_destroy (&table);
+}
+
+void print_partitions (const wire_value_t *body)
+{
+    static const char *const heads[] = { "LOG",        ">PARTITION", "OWNER", "STATE", ">POSITION",
+                                         ">UNCOVERED", ">MEMORY",    "",      NULL };
+    wire_list_t logs = wire_list (body, "logs");
+    table_t *table = table_new (heads);
+    for (uint32_t i = 0; i < logs.count; i++) {
+        const wire_value_t *log = &logs.items[i];
+        wire_list_t parts = loose_list (log, "partitions");
+        for (uint32_t p = 0; p < parts.count; p++) {
+            const wire_value_t *part = &parts.items[p];
+            buf_t memory;
+            buf_init (&memory, 64);
+            format_bytes (&memory, loose_uint (part, "memory"));
+            table_add (table, loose_text (log, "log"));
+            table_addf (table, "%" PRIu64, loose_uint (part, "partition"));
+            table_add (table, loose_text (part, "owner"));
+            table_add (table, loose_text (part, "state"));
+            table_addf (table, "%" PRIu64, loose_uint (part, "end"));
+            table_addf (table, "%" PRIu64, loose_uint (part, "events"));
+            table_add (table, text_of (buf_string (&memory)));
+            table_add (table, loose_text (part, "reason"));
+            buf_release (&memory);
+        }
+    }
+    table_print (table);
+    table_destroy (&table);
+}

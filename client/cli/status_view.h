@@ -1,0 +1,14 @@
+/* status_view.h - the tables of `status`. */
+#ifndef WEIR_CLI_STATUS_VIEW_H
+#define WEIR_CLI_STATUS_VIEW_H
+
+#include "client/cli/command.h"
+
+/* All take the body of a reply to `status`. */
+void print_nodes (const wire_value_t *body);
+void print_partitions (const wire_value_t *body);
+
+/* Nodes whose lease is good; the coordinator itself is not among them. */
+uint32_t count_alive (const wire_value_t *body);
+
+#endif

@@ -1,0 +1,144 @@
+#include "client/cli/work.h"
+
+#include "base/mem.h"
+#include "base/timestamp.h"
+
+#include <inttypes.h>
+
+enum { FOLLOW_MS = 50, PATIENCE_MS = 30000 };
+
+void format_time (buf_t *out, int64_t time)
+{
+    size_t at = out->size;
+    if (time == 0)
+        return;
+    time_format (out, time);
+    if (out->size == at + sizeof "2026-01-02T03:04:05.000000Z" - 1) {
+        out->data[at + 10] = ' ';
+        out->size = at + 19;
+    }
+}
+
+static void add_time (table_t *table, int64_t time)
+{
+    buf_t text;
+    buf_init (&text, 64);
+    format_time (&text, time);
+    table_add (table, (text_t){ (const char *)text.data, (uint32_t)text.size });
+    buf_release (&text);
+}
+
+void print_loads (wire_list_t loads)
+{
+    static const char *const heads[] = { "LOAD",     "STREAM", "FILE", "STATE", ">ROWS",
+                                         ">REFUSED", "WHEN",   "",     NULL };
+    table_t *table = table_new (heads);
+    for (uint32_t i = 0; i < loads.count; i++) {
+        const wire_value_t *load = &loads.items[i];
+        table_add (table, wire_text (load, "id"));
+        table_add (table, wire_text (load, "stream"));
+        table_add (table, wire_text (load, "name"));
+        table_add (table, wire_text (load, "state"));
+        table_addf (table, "%" PRIu64, wire_uint (load, "rows", 0));
+        table_addf (table, "%" PRIu64, wire_uint (load, "refused", 0));
+        add_time (table, wire_int (load, "created", 0));
+        table_add (table, wire_text (load, "error"));
+    }
+    table_print (table);
+    table_destroy (&table);
+}
+
+void print_recomputes (wire_list_t recomputes)
+{
+    static const char *const heads[] = { "RECOMPUTE", "LOG",      "REASON", "STATE",
+                                         ">EVENTS",   "FINISHED", "",       NULL };
+    table_t *table = table_new (heads);
+    for (uint32_t i = 0; i < recomputes.count; i++) {
+        const wire_value_t *recompute = &recomputes.items[i];
+        uint64_t done = wire_uint (recompute, "done", 0), total = wire_uint (recompute, "total", 0);
+        table_addf (table, "%" PRIu64, wire_uint (recompute, "id", 0));
+        table_add (table, wire_text (recompute, "log"));
+        table_add (table, wire_text (recompute, "reason"));
+        table_add (table, wire_text (recompute, "state"));
+        if (done == total)
+            table_addf (table, "%" PRIu64, done);
+        else
+            table_addf (table, "%" PRIu64 " of %" PRIu64, done, total);
+        add_time (table, wire_int (recompute, "finished", 0));
+        table_add (table, wire_text (recompute, "error"));
+    }
+    table_print (table);
+    table_destroy (&table);
+}
+
+/* ---- following ---- */
+
+typedef struct tally {
+    size_t ended; /* published or failed */
+    size_t failed;
+    uint64_t done;
+    uint64_t total;
+} tally_t;
+
+static tally_t tally_of (wire_list_t recomputes)
+{
+    tally_t tally = { 0 };
+    for (uint32_t i = 0; i < recomputes.count; i++) {
+        const wire_value_t *recompute = &recomputes.items[i];
+        text_t state = wire_text (recompute, "state");
+        bool failed = text_is (state, "failed");
+        tally.failed += failed;
+        tally.ended += failed || text_is (state, "published") || text_is (state, "trimmed");
+        tally.done += wire_uint (recompute, "done", 0);
+        tally.total += wire_uint (recompute, "total", 0);
+    }
+    return tally;
+}
+
+static void tell_failures (const call_t *call, wire_list_t recomputes)
+{
+    for (uint32_t i = 0; i < recomputes.count; i++) {
+        const wire_value_t *recompute = &recomputes.items[i];
+        if (text_is (wire_text (recompute, "state"), "failed"))
+            fprintf (stderr,
+                     "weir %s: recompute %" PRIu64 " of " TEXT_FORMAT " failed: " TEXT_FORMAT "\n",
+                     call->command->name, wire_uint (recompute, "id", 0),
+                     TEXT_ARGS (wire_text (recompute, "log")),
+                     TEXT_ARGS (wire_text (recompute, "error")));
+    }
+}
+
+static int finish (call_t *call, const message_t *reply, const tally_t *tally, int64_t took_ms,
+                   bool quiet)
+{
+    progress_end ();
+    wire_list_t recomputes = wire_list (reply->body, "recomputes");
+    tell_failures (call, recomputes);
+    if (call->json && !quiet)
+        print_json (reply->body);
+    else if (!quiet && tally->failed == 0)
+        printf ("recomputed %" PRIu64 " events of %u log%s in %.1f s\n", tally->done,
+                recomputes.count, recomputes.count == 1 ? "" : "s", (double)took_ms / 1000);
+    return tally->failed > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+int follow_recomputes (call_t *call, const uint64_t *ids, size_t count, bool quiet)
+{
+    int64_t start = monotonic_ms (), heard = start;
+    for (;;) {
+        message_t reply;
+        error_t error;
+        int64_t now = monotonic_ms ();
+        status_t status = weir_recomputes (call->weir, ids, count, &reply, &error);
+        if (status == STATUS_OK) {
+            heard = now;
+            tally_t tally = tally_of (wire_list (reply.body, "recomputes"));
+            if (tally.ended >= count)
+                return finish (call, &reply, &tally, now - start, quiet);
+            progress ("recomputing: %" PRIu64 " of %" PRIu64 " events", tally.done, tally.total);
+        } else if (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS) {
+            return call_failed (call, &error); /* a coordinator that restarts is waited for */
+        }
+        wait_ms (FOLLOW_MS);
+    }
+}
