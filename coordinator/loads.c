@@ -123,30 +123,32 @@ static status_t check_request (coordinator_core_t *self, const wire_value_t *bod
     return STATUS_OK;
 }
 
-/* The id that it gets: its hash, or with `again` the first of <hash>.2, .3 … that is not taken. A
- * load that failed has committed nothing, and gives its id to the next try. */
+static bool is_undone (const load_t *load)
+{
+    return load->state == LOAD_UNLOADING || load->state == LOAD_UNLOADED;
+}
+
+/* The id that it gets: the first of <hash>, <hash>.2, .3 … that is not taken. A load that failed
+ * has committed nothing, and gives its id to the next try. What is in the stream already comes in
+ * once more only with `again`; the same content may well go to several streams. */
 static status_t choose_id (coordinator_core_t *self, const wire_value_t *body, char id[64],
                            error_t *error)
 {
     text_t hash = wire_text (body, "id");
-    wire_copy (body, "id", id, 64);
-    const load_t *load = load_find (self, hash);
-    if (!load || load->state == LOAD_FAILED)
-        return STATUS_OK;
-    if (!wire_bool (body, "again", false))
-        return error_set (error, STATUS_EXISTS,
-                          "the same content was loaded before as \"%s\" (load %s, %s); --again "
-                          "loads it once more",
-                          load->row.name, load->row.id, load->row.state);
-    for (uint32_t n = 2; n <= LOADS_MAX + 2; n++) {
-        char *next = mem_format (TEXT_FORMAT ".%" PRIu32, TEXT_ARGS (hash), n);
-        load = load_find (self, text_of (next));
-        bool good = !load || load->state == LOAD_FAILED;
-        if (good)
-            memcpy (id, next, strlen (next) + 1);
-        mem_free (next);
-        if (good)
+    text_t stream = wire_text (body, "stream");
+    for (uint32_t n = 1; n <= LOADS_MAX + 1; n++) {
+        wire_copy (body, "id", id, 64);
+        if (n > 1)
+            (void)snprintf (id + hash.size, 64 - hash.size, ".%" PRIu32, n);
+        const load_t *load = load_find (self, text_of (id));
+        if (!load || load->state == LOAD_FAILED)
             return STATUS_OK;
+        if (!wire_bool (body, "again", false) && text_is (stream, load->row.stream) &&
+            !is_undone (load))
+            return error_set (error, STATUS_EXISTS,
+                              "the same content was loaded before as \"%s\" (load %s, %s); --again "
+                              "loads it once more",
+                              load->row.name, load->row.id, load->row.state);
     }
     return error_set (error, STATUS_TOO_LARGE, "it was loaded too often");
 }

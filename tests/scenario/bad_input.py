@@ -42,11 +42,13 @@ def count_of(user):
 
 
 def definitions():
-    wrong = DEFINITIONS.replace("sum(amount)", "sum(amuont)").replace("key: user_id", "key: user_di")
-    cluster.write({"payments.yaml": wrong})
-    for command in (["check"], ["apply", "--yes"]):
-        told(cluster.weir(*command), "payments.yaml:3:10:", "'user_id'", "payments.yaml:14:18:",
-             "'amuont'", "'amount'")
+    for right, wrong, *parts in (("key: user_id", "key: user_di", ":3:10:", "'user_di'", "'user_id'"),
+                                 ("sum(amount)", "sum(amuont)", ":14:18:", "'amuont'", "'amount'"),
+                                 ("float64", "flaot64", ":7:15:", "'flaot64'", "float64"),
+                                 ("over 7d", "over 7y", ":14:31:", "units of a duration")):
+        cluster.write({"payments.yaml": DEFINITIONS.replace(right, wrong)})
+        for command in (["check"], ["apply", "--yes"]):
+            told(cluster.weir(*command), "payments.yaml" + parts[0], *parts[1:])
     more = "views:\n  other:\n    from: paymnets\n    features: {n: count()}\n"
     cluster.write({"payments.yaml": DEFINITIONS, "other.yaml": more})
     told(cluster.weir("apply", "--yes"), "other.yaml:3:11:", "'payments'")
