@@ -88,15 +88,22 @@ static void add_at (exact_sum_t *self, unsigned bit, uint128_t magnitude, bool n
     unsigned index = bit >> 5;
     unsigned shift = bit & 31;
     uint128_t rest = magnitude >> (32 - shift);
-    unsigned pieces = 1;
-    for (uint128_t left = rest; left != 0; left >>= 32)
-        pieces++;
-    exact_sum_reach (self, index, index + pieces);
+    uint64_t low = (uint64_t)rest;
+    uint64_t high = (uint64_t)(rest >> 64);
+    unsigned bits = high != 0  ? 128 - (unsigned)__builtin_clzll (high)
+                    : low != 0 ? 64 - (unsigned)__builtin_clzll (low)
+                               : 0;
+    unsigned pieces = 1 + (bits + 31) / 32;
+    if (__builtin_expect ((uint64_t)(index - self->low) + pieces > self->span ||
+                              self->pending >= EXACT_SUM_PENDING_MAX,
+                          0))
+        exact_sum_reach (self, index, index + pieces);
     int64_t *chunk = exact_sum_chunks (self) + (index - self->low);
     int64_t sign = negative ? -1 : 0;
-    chunk[0] += ((int64_t)(uint32_t)(magnitude << shift) ^ sign) - sign;
-    for (unsigned i = 1; i < pieces; i++, rest >>= 32)
-        chunk[i] += ((int64_t)(uint32_t)rest ^ sign) - sign;
+    uint32_t piece[] = { (uint32_t)(magnitude << shift), (uint32_t)low, (uint32_t)(low >> 32),
+                         (uint32_t)high, (uint32_t)(high >> 32) };
+    for (unsigned i = 0; i < pieces; i++)
+        chunk[i] += ((int64_t)piece[i] ^ sign) - sign;
     self->pending++;
 }
 

@@ -43,7 +43,7 @@ static void reserve (buf_t *buf, size_t capacity)
     buf->capacity = grown;
 }
 
-uint8_t *buf_extend (buf_t *buf, size_t size)
+static uint8_t *extend_slowly (buf_t *buf, size_t size)
 {
     if (buf->bad || size > buf->max - buf->size) {
         buf->bad = true;
@@ -56,41 +56,64 @@ uint8_t *buf_extend (buf_t *buf, size_t size)
     return at;
 }
 
-void buf_put (buf_t *buf, const void *data, size_t size)
+/* The capacity is never over max + 1, but for a final NUL it may be that: max is looked at too. */
+static inline uint8_t *extend (buf_t *buf, size_t size)
 {
-    uint8_t *at = buf_extend (buf, size);
+    size_t after = buf->size + size;
+    if (__builtin_expect (
+            buf->bad || !buf->data || after < size || after > buf->capacity || after > buf->max, 0))
+        return extend_slowly (buf, size);
+    uint8_t *at = buf->data + buf->size;
+    buf->size = after;
+    return at;
+}
+
+uint8_t *buf_extend (buf_t *buf, size_t size)
+{
+    return extend (buf, size);
+}
+
+/* Inlined with a size that is known, the copy is one move. */
+static inline void put (buf_t *buf, const void *data, size_t size)
+{
+    uint8_t *at = extend (buf, size);
     if (at && size > 0)
         memcpy (at, data, size);
 }
 
+void buf_put (buf_t *buf, const void *data, size_t size)
+{
+    put (buf, data, size);
+}
+
 void buf_put_u8 (buf_t *buf, uint8_t value)
 {
-    buf_put (buf, &value, sizeof value);
+    put (buf, &value, sizeof value);
 }
 
 void buf_put_u16 (buf_t *buf, uint16_t value)
 {
-    buf_put (buf, &value, sizeof value);
+    put (buf, &value, sizeof value);
 }
 
 void buf_put_u32 (buf_t *buf, uint32_t value)
 {
-    buf_put (buf, &value, sizeof value);
+    put (buf, &value, sizeof value);
 }
 
 void buf_put_u64 (buf_t *buf, uint64_t value)
 {
-    buf_put (buf, &value, sizeof value);
+    put (buf, &value, sizeof value);
 }
 
 void buf_put_i64 (buf_t *buf, int64_t value)
 {
-    buf_put (buf, &value, sizeof value);
+    put (buf, &value, sizeof value);
 }
 
 void buf_put_f64 (buf_t *buf, double value)
 {
-    buf_put (buf, &value, sizeof value);
+    put (buf, &value, sizeof value);
 }
 
 void buf_put_varint (buf_t *buf, uint64_t value)
