@@ -114,6 +114,9 @@ static void settle (coordinator_core_t *self)
 static void refuse_kind (coordinator_core_t *self, const peer_t *from, const message_t *message)
 {
     error_t error;
+    self->messages_refused++;
+    if (!message_is_request (message->kind))
+        return; /* answers are never answered, or two nodes could go on for ever */
     (void)error_set (&error, STATUS_INVALID, "the coordinator does not answer \"%s\"",
                      message_word (message->kind));
     core_reply_error (self, from, message->id, &error);
@@ -165,6 +168,7 @@ void coordinator_core_receive (coordinator_core_t *self, const peer_t *from, con
     message_t message;
     error_t error;
     if (wire_decode (self->decoder, data, size, &message, &error) != STATUS_OK) {
+        self->messages_refused++;
         if (message.id != 0)
             core_reply_error (self, from, message.id, &error);
         return;

@@ -231,6 +231,7 @@ struct coordinator_core {
     catalog_t *catalog;
     wire_decoder_t *decoder;
     wire_writer_t *writer;
+    uint64_t messages_refused;
 
     bool doubtful;     /* the catalog failed: memory may be behind it */
     bool fenced;       /* another coordinator has taken over */

@@ -84,7 +84,7 @@ static void write_recompute (coordinator_core_t *self, const recompute_t *recomp
 static bool is_wanted (wire_list_t ids, uint64_t id)
 {
     for (uint32_t i = 0; i < ids.count; i++)
-        if (ids.items[i].via.u64 == id)
+        if (wire_item_uint (&ids.items[i]) == id)
             return true;
     return ids.count == 0;
 }
@@ -235,6 +235,7 @@ void status_metrics (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_field_uint (writer, "tasks", self->tasks_count);
     wire_field_uint (writer, "term", catalog_term (self->catalog));
     wire_field_uint (writer, "catalog_failing", self->doubtful);
+    wire_field_uint (writer, "messages_refused", self->messages_refused);
     wire_close (writer);
     core_reply (self, from, id);
 }
