@@ -129,13 +129,21 @@ $(BUILD)/obj/%.o: %.c | build/deps.ok
 TEST_SEEDS ?= 100
 
 # ---- unit tests: tests/unit/<library>/*.c is one criterion program per library ----
+# Criterion cannot start under ThreadSanitizer; tests/tsan stands in for what is used of it.
+TEST_RUNNER :=
+ifeq ($(VARIANT),tsan)
+TEST_RUNNER := tests/tsan/main.c
+ALL_OBJECTS += $(call objects_of,$(TEST_RUNNER))
+$(BUILD)/obj/tests/%.o: CFLAGS += -Itests/tsan
+export TSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/tsan.supp
+endif
 UNIT_TESTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 define unit_rule
 ALL_OBJECTS += $(call objects_of,$(wildcard tests/unit/$(1)/*.c))
-$(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c)) $(call archives_of,$(1) oracle $(TEST_USES_$(1)))
+$(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c) $(TEST_RUNNER)) $(call archives_of,$(1) oracle $(TEST_USES_$(1)))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
-	@$(CC) $(LDFLAGS) -o $$@ $$^ -lcriterion $(LDLIBS) -lmpfr
+	@$(CC) $(LDFLAGS) -o $$@ $$^ $(if $(TEST_RUNNER),,-lcriterion) $(LDLIBS) -lmpfr
 endef
 # libraries that a unit test needs beside the one it tests
 TEST_USES_storage := sim-disk
@@ -144,6 +152,7 @@ TEST_USES_member := rig
 TEST_USES_speed-worker := rig sim-disk
 TEST_USES_serving := rig sim-disk
 TEST_USES_batch-worker := sim-disk
+TEST_USES_coordinator := rig sim-disk
 
 -include tests/tests.mk
 -include tests/fuzz/fuzz.mk

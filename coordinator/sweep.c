@@ -1,4 +1,4 @@
-/* Removes files that neither a kept manifest nor a load nor a task under way refers to. */
+/* Removes files that neither a kept manifest nor a load nor a recompute under way refers to. */
 #include "coordinator/state.h"
 
 #include <stdlib.h>
@@ -92,6 +92,19 @@ static void keep_load (sweep_t *self, const load_t *load, uint32_t partitions)
             keep (self, load->parts[p].runs[i].path);
 }
 
+/* What was built already of a recompute whose other partitions are not: their tasks are over, and
+ * no manifest has them yet. */
+static void keep_builds (sweep_t *self, const recompute_t *recompute, uint32_t partitions)
+{
+    for (uint32_t p = 0; recompute->builds && p < partitions; p++) {
+        const build_t *build = &recompute->builds[p];
+        for (size_t i = 0; build->finished && i < build->part.runs_count; i++)
+            keep (self, build->part.runs[i].path);
+        for (size_t i = 0; build->finished && i < build->part.views_count; i++)
+            keep (self, build->part.views[i].path);
+    }
+}
+
 static status_t keep_log (coordinator_core_t *self, sweep_t *sweep, const log_t *log,
                           error_t *error)
 {
@@ -107,6 +120,9 @@ static status_t keep_log (coordinator_core_t *self, sweep_t *sweep, const log_t 
             strcmp (load->row.log, log->name) == 0)
             keep_load (sweep, load, self->options.partitions);
     }
+    const recompute_t *recompute = recompute_running (self, log->name);
+    if (recompute)
+        keep_builds (sweep, recompute, self->options.partitions);
     return status;
 }
 

@@ -1,0 +1,427 @@
+#include "tests/unit/coordinator/actor.h"
+
+#include "base/mem.h"
+#include "feature/plan.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define OPENING (3 * TIME_MS)
+
+/* ---- the logs ---- */
+
+static played_log_t *played_log (cluster_t *self, uint32_t partition, const char *name)
+{
+    for (size_t i = 0; i < LOGS_PLAYED; i++) {
+        played_log_t *log = &self->logs[partition][i];
+        if (log->name[0] == '\0')
+            (void)snprintf (log->name, sizeof log->name, "%s", name);
+        if (strcmp (log->name, name) == 0)
+            return log;
+    }
+    cr_assert_fail ("too many logs");
+    return NULL;
+}
+
+static bool log_has (const played_log_t *log, const char *id)
+{
+    for (size_t i = 0; i < log->controls_count; i++)
+        if (strcmp (log->controls[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+static void append_control (cluster_t *self, played_log_t *log, const char *id)
+{
+    if (log_has (log, id))
+        return;
+    if (log->controls_count == CONTROLS_PLAYED) /* the oldest was trimmed */
+        memmove (log->controls, log->controls + 1, --log->controls_count * sizeof log->controls[0]);
+    played_control_t *control = &log->controls[log->controls_count++];
+    (void)snprintf (control->id, sizeof control->id, "%s", id);
+    control->offset = log->end++;
+    control->clock = self->rig.clock;
+}
+
+void cluster_send (cluster_t *self, uint64_t events)
+{
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        played_log (self, p, PAYMENTS)->end += events;
+}
+
+/* ---- what a node says ---- */
+
+const char *actor_partition_state (const cluster_t *self, const played_partition_t *held)
+{
+    if (held->failed)
+        return "failed";
+    return self->rig.boot < held->opened + OPENING ? "opening" : "serving";
+}
+
+static void write_held_log (cluster_t *self, const played_log_t *log)
+{
+    wire_writer_t *writer = self->writer;
+    wire_open_map (writer);
+    wire_field_string (writer, "log", log->name);
+    wire_field_uint (writer, "start", 0);
+    wire_field_uint (writer, "end", log->end);
+    wire_field_list (writer, "cuts");
+    wire_close (writer);
+    wire_field_list (writer, "controls");
+    for (size_t i = 0; i < log->controls_count; i++) {
+        wire_open_map (writer);
+        wire_field_string (writer, "id", log->controls[i].id);
+        wire_field_uint (writer, "offset", log->controls[i].offset);
+        wire_field_int (writer, "clock", log->controls[i].clock);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    wire_field_uint (writer, "events", log->end);
+    wire_field_uint (writer, "memory", 10 * log->end);
+    wire_close (writer);
+}
+
+static void write_partitions (cluster_t *self, actor_t *actor)
+{
+    wire_writer_t *writer = self->writer;
+    wire_field_list (writer, "partitions");
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        const played_partition_t *held = &actor->partitions[p];
+        if (!held->held)
+            continue;
+        wire_open_map (writer);
+        wire_field_uint (writer, "partition", p);
+        wire_field_uint (writer, "epoch", held->epoch);
+        wire_field_string (writer, "state", actor_partition_state (self, held));
+        if (held->failed)
+            wire_field_string (writer, "reason", "a flush failed");
+        wire_field_list (writer, "logs");
+        for (size_t i = 0; i < LOGS_PLAYED; i++)
+            if (self->logs[p][i].name[0] != '\0' && !held->failed)
+                write_held_log (self, &self->logs[p][i]);
+        wire_close (writer);
+        wire_close (writer);
+    }
+    wire_close (writer);
+}
+
+static void write_tasks (cluster_t *self, const actor_t *actor)
+{
+    wire_field_list (self->writer, "tasks");
+    for (size_t i = 0; i < actor->tasks_count && !actor->forgetful; i++) {
+        wire_open_map (self->writer);
+        wire_field_uint (self->writer, "task", actor->tasks[i].task);
+        wire_field_uint (self->writer, "attempt", actor->tasks[i].attempt);
+        wire_field_uint (self->writer, "done", 5);
+        wire_field_uint (self->writer, "total", 10);
+        wire_close (self->writer);
+    }
+    wire_close (self->writer);
+}
+
+static void write_datasets (cluster_t *self, const actor_t *actor)
+{
+    wire_field_list (self->writer, "datasets");
+    for (size_t i = 0; i < actor->datasets_count; i++) {
+        wire_open_map (self->writer);
+        wire_field_string (self->writer, "log", actor->dataset_log[i]);
+        wire_field_uint (self->writer, "manifest", actor->datasets[i]);
+        wire_close (self->writer);
+    }
+    wire_close (self->writer);
+}
+
+void cluster_deliver (cluster_t *self, const char *from)
+{
+    const void *data;
+    size_t size;
+    cr_assert (wire_end (self->writer, &data, &size));
+    if (random_chance (&self->random, self->loss))
+        return;
+    peer_t peer = rig_incoming (from);
+    coordinator_core_receive (self->core, &peer, data, size);
+}
+
+void actor_beat (cluster_t *self, actor_t *actor)
+{
+    wire_writer_t *writer = self->writer;
+    uint64_t id = actor->next_id++;
+    actor->sent[id % 16] = self->rig.boot;
+    actor->next_beat = self->rig.boot + LEASE / 6;
+    if (actor->cut_off)
+        return;
+    wire_begin (writer, MESSAGE_BEAT, id);
+    wire_field_string (writer, "node", actor->name);
+    wire_field_string (writer, "kind", actor->kind);
+    wire_field_uint (writer, "incarnation", actor->incarnation);
+    wire_field_string (writer, "cluster", "test");
+    if (actor->endpoint[0] != '\0')
+        wire_field_string (writer, "endpoint", actor->endpoint);
+    wire_field_uint (writer, "definitions", actor->definitions);
+    if (strcmp (actor->kind, "speed") == 0) {
+        write_partitions (self, actor);
+        wire_field_map (writer, "metrics");
+        wire_field_uint (writer, "memory", actor->memory);
+        wire_field_uint (writer, "memory_limit", actor->memory_limit);
+        wire_close (writer);
+    } else if (strcmp (actor->kind, "batch") == 0) {
+        write_tasks (self, actor);
+    } else {
+        write_datasets (self, actor);
+    }
+    cluster_deliver (self, actor->name);
+}
+
+/* ---- what a node is told ---- */
+
+static const wire_value_t *order_of (wire_list_t orders, uint32_t partition)
+{
+    for (uint32_t i = 0; i < orders.count; i++)
+        if (wire_uint (&orders.items[i], "partition", UINT64_MAX) == partition)
+            return &orders.items[i];
+    return NULL;
+}
+
+static void open_partition (cluster_t *self, actor_t *actor, uint32_t partition, uint64_t epoch,
+                            wire_list_t logs)
+{
+    played_partition_t *held = &actor->partitions[partition];
+    *held = (played_partition_t){ .held = true, .epoch = epoch, .opened = self->rig.boot };
+    held->failed = actor->fail_to_open;
+    for (uint32_t i = 0; i < logs.count; i++) {
+        char name[128];
+        wire_copy (&logs.items[i], "log", name, sizeof name);
+        played_log_t *log = played_log (self, partition, name);
+        if (log->epoch >= epoch)
+            held->failed = true; /* fenced */
+        else
+            log->epoch = epoch;
+    }
+    actor->next_beat = self->rig.boot;
+}
+
+static void take_logs (cluster_t *self, actor_t *actor, uint32_t partition, wire_list_t logs)
+{
+    played_partition_t *held = &actor->partitions[partition];
+    for (uint32_t i = 0; i < logs.count; i++) {
+        char name[128];
+        wire_copy (&logs.items[i], "log", name, sizeof name);
+        played_log_t *log = played_log (self, partition, name);
+        uint64_t base = wire_uint (&logs.items[i], "base", 0);
+        cr_assert_geq (base, held->base[log - self->logs[partition]], "a base went back");
+        held->base[log - self->logs[partition]] = base;
+        wire_list_t controls = wire_list (&logs.items[i], "controls");
+        if (self->rig.boot < held->opened + OPENING || held->failed || log->epoch != held->epoch)
+            continue;
+        for (uint32_t c = 0; c < controls.count; c++) {
+            char id[64];
+            wire_copy (&controls.items[c], "id", id, sizeof id);
+            append_control (self, log, id);
+            actor->next_beat = self->rig.boot;
+        }
+    }
+}
+
+static void take_partitions (cluster_t *self, actor_t *actor, wire_list_t orders)
+{
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        played_partition_t *held = &actor->partitions[p];
+        const wire_value_t *order = order_of (orders, p);
+        if (!order && held->held) {
+            held->held = false;
+            actor->next_beat = self->rig.boot;
+        }
+        if (!order)
+            continue;
+        uint64_t epoch = wire_uint (order, "epoch", 0);
+        if (!held->held || held->epoch < epoch)
+            open_partition (self, actor, p, epoch, wire_list (order, "logs"));
+        take_logs (self, actor, p, wire_list (order, "logs"));
+    }
+}
+
+static played_task_t *task_known (actor_t *actor, uint64_t task, uint64_t attempt)
+{
+    for (size_t i = 0; i < actor->tasks_count; i++)
+        if (actor->tasks[i].task == task && actor->tasks[i].attempt == attempt)
+            return &actor->tasks[i];
+    return NULL;
+}
+
+static void take_task (actor_t *actor, const wire_value_t *order)
+{
+    uint64_t id = wire_uint (order, "task", 0);
+    uint64_t attempt = wire_uint (order, "attempt", 0);
+    played_task_t *task = task_known (actor, id, attempt);
+    if (!task) {
+        cr_assert_lt (actor->tasks_count, TASKS_PLAYED);
+        task = &actor->tasks[actor->tasks_count++];
+        *task = (played_task_t){ .task = id, .attempt = attempt, .load = wire_has (order, "load") };
+        if (task->load) {
+            wire_copy (wire_map (order, "load"), "stream", task->log, sizeof task->log);
+        } else {
+            const wire_value_t *build = wire_map (order, "build");
+            wire_copy (build, "log", task->log, sizeof task->log);
+            task->partition = (uint32_t)wire_uint (build, "partition", 0);
+            task->from = wire_uint (build, "from", 0);
+            task->cut = wire_uint (build, "cut", 0);
+            task->runs = wire_list (build, "runs").count;
+            task->excluded = wire_list (build, "excluded").count;
+        }
+    }
+    task->listed = true;
+}
+
+static void take_tasks (actor_t *actor, wire_list_t orders)
+{
+    for (size_t i = 0; i < actor->tasks_count; i++)
+        actor->tasks[i].listed = false;
+    for (uint32_t i = 0; i < orders.count; i++)
+        take_task (actor, &orders.items[i]);
+    size_t kept = 0;
+    for (size_t i = 0; i < actor->tasks_count; i++)
+        if (actor->tasks[i].listed)
+            actor->tasks[kept++] = actor->tasks[i];
+    actor->tasks_count = kept;
+}
+
+static void take_datasets (cluster_t *self, actor_t *actor, wire_list_t orders)
+{
+    for (uint32_t i = 0; i < orders.count; i++) {
+        char name[128];
+        wire_copy (&orders.items[i], "log", name, sizeof name);
+        size_t at = 0;
+        while (at < actor->datasets_count && strcmp (actor->dataset_log[at], name) != 0)
+            at++;
+        if (at == actor->datasets_count) {
+            memcpy (actor->dataset_log[at], name, sizeof name);
+            actor->datasets_count++;
+        }
+        uint64_t manifest = wire_uint (&orders.items[i], "manifest", 0);
+        if (actor->stays || actor->datasets[at] == manifest)
+            continue;
+        actor->datasets[at] = manifest;
+        actor->next_beat = self->rig.boot;
+    }
+}
+
+void actor_take_orders (cluster_t *self, actor_t *actor, const message_t *message)
+{
+    int64_t sent = actor->sent[message->id % 16];
+    if (sent + LEASE > actor->lease_until)
+        actor->lease_until = sent + LEASE;
+    if (message->id < actor->orders_id)
+        return;
+    actor->orders_id = message->id;
+    actor->definitions = wire_uint (message->body, "definitions", 0);
+    actor->routes = wire_uint (message->body, "routes", 0);
+    if (strcmp (actor->kind, "speed") == 0)
+        take_partitions (self, actor, wire_list (message->body, "partitions"));
+    else if (strcmp (actor->kind, "batch") == 0)
+        take_tasks (actor, wire_list (message->body, "tasks"));
+    else
+        take_datasets (self, actor, wire_list (message->body, "datasets"));
+}
+
+/* ---- work ---- */
+
+void cluster_put_file (cluster_t *self, const char *path)
+{
+    error_t error;
+    char *directory = mem_string (path);
+    *strrchr (directory, '/') = '\0';
+    cr_assert_eq (fs_make_dir (self->rig.env.fs, directory, &error), STATUS_OK);
+    cr_assert_eq (fs_replace (self->rig.env.fs, path, "x", 1, &error), STATUS_OK);
+    mem_free (directory);
+}
+
+static void write_run (cluster_t *self, const char *log, uint32_t partition,
+                       const played_task_t *task)
+{
+    char path[256];
+    (void)snprintf (path, sizeof path, "history/%s/%u/%" PRIu64 "-%" PRIu64 "-%s0.run", log,
+                    partition, task->task, task->attempt, task->load ? "load-" : "");
+    cluster_put_file (self, path);
+    wire_open_map (self->writer);
+    wire_field_string (self->writer, "path", path);
+    wire_field_uint (self->writer, "size", 1);
+    wire_field_uint (self->writer, "rows", 7);
+    wire_close (self->writer);
+}
+
+static uint64_t plan_hash (void)
+{
+    definition_file_t file = { "test.yaml", text_of (payments_definitions) };
+    definitions_t *definitions;
+    error_t error;
+    cr_assert_eq (definitions_read (&file, 1, &definitions, &error), STATUS_OK, "%s", error.text);
+    plan_t *plan = plan_new (&definitions->views[0]);
+    uint64_t hash = plan->hash;
+    plan_destroy (&plan);
+    definitions_destroy (&definitions);
+    return hash;
+}
+
+static void write_built (cluster_t *self, const played_task_t *task)
+{
+    char path[256];
+    (void)snprintf (path, sizeof path, "views/%s/%u/%" PRIu64 "-%" PRIu64 "-spend.view", task->log,
+                    task->partition, task->task, task->attempt);
+    cluster_put_file (self, path);
+    wire_field_list (self->writer, "runs");
+    write_run (self, task->log, task->partition, task);
+    wire_close (self->writer);
+    wire_field_list (self->writer, "views");
+    wire_open_map (self->writer);
+    wire_field_string (self->writer, "view", "spend");
+    wire_field_uint (self->writer, "version", 1);
+    wire_field_uint (self->writer, "plan", plan_hash ());
+    wire_field_string (self->writer, "path", path);
+    wire_field_uint (self->writer, "size", 1);
+    wire_close (self->writer);
+    wire_close (self->writer);
+}
+
+static void write_loaded (cluster_t *self, const played_task_t *task)
+{
+    wire_field_list (self->writer, "loaded");
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        wire_open_map (self->writer);
+        wire_field_uint (self->writer, "partition", p);
+        wire_field_list (self->writer, "runs");
+        write_run (self, PAYMENTS, p, task);
+        wire_close (self->writer);
+        wire_close (self->writer);
+    }
+    wire_close (self->writer);
+}
+
+static void tell_done (cluster_t *self, actor_t *actor, played_task_t *task)
+{
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_TASK_DONE, actor->next_id++);
+    wire_field_uint (writer, "task", task->task);
+    wire_field_uint (writer, "attempt", task->attempt);
+    wire_field_string (writer, "status", actor->fails_with ? actor->fails_with : "ok");
+    if (actor->fails_with) {
+        wire_field_string (writer, "error", "it did not work");
+    } else {
+        wire_field_map (writer, "outputs");
+        if (task->load)
+            write_loaded (self, task);
+        else
+            write_built (self, task);
+        wire_field_uint (writer, "rows", 7);
+        wire_close (writer);
+    }
+    task->done = true;
+    cluster_deliver (self, actor->name);
+}
+
+void actor_work (cluster_t *self, actor_t *actor)
+{
+    for (size_t i = 0; i < actor->tasks_count && !actor->lazy && !actor->cut_off; i++)
+        if (!actor->tasks[i].done || random_chance (&self->random, 0.1))
+            tell_done (self, actor, &actor->tasks[i]); /* now and then once more */
+}
