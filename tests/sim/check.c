@@ -74,18 +74,6 @@ void check_calm_over (sim_check_t *self)
 
 /* ---- what nodes tell each other ---- */
 
-/* A speed worker's beat: what it believes to own. */
-static void take_beat (sim_check_t *self, const sim_node_t *from, const wire_value_t *body)
-{
-    memset (self->held[from->number], 0, sizeof self->held[from->number]);
-    wire_list_t held = wire_list (body, "partitions");
-    for (uint32_t i = 0; i < held.count; i++) {
-        uint64_t partition = wire_uint (&held.items[i], "partition", UINT64_MAX);
-        if (partition < SIM_PARTITIONS)
-            self->held[from->number][partition] = wire_uint (&held.items[i], "epoch", 0);
-    }
-}
-
 /* Nobody gets an epoch that another node has had. */
 static void take_epoch (sim_check_t *self, const sim_node_t *to, uint64_t partition, uint64_t epoch)
 {
@@ -126,7 +114,7 @@ static void take_query_answer (sim_check_t *self, const sim_node_t *from, const 
         uint64_t partition = wire_uint (&parts.items[i], "partition", UINT64_MAX);
         if (partition >= SIM_PARTITIONS || !text_is (wire_text (&parts.items[i], "status"), "ok"))
             continue;
-        uint64_t epoch = self->held[from->number][partition];
+        uint64_t epoch = self->held[from->number].epoch[partition];
         sim_owner_t *owner = &self->answered[partition];
         if (epoch < owner->epoch)
             sim_fail (self->sim,
@@ -148,14 +136,35 @@ void check_sent (sim_check_t *self, const sim_node_t *from, const sim_node_t *to
                   error.text);
         return;
     }
-    if (message.kind == MESSAGE_BEAT && from->role == ROLE_SPEED)
-        take_beat (self, from, message.body);
-    else if (message.kind == MESSAGE_BEAT_OK && to->role == ROLE_SPEED)
+    if (message.kind == MESSAGE_BEAT_OK && to->role == ROLE_SPEED)
         take_orders (self, to, message.body);
     else if (message.kind == MESSAGE_QUERY_OK)
         take_query_answer (self, from, message.body);
     else if (message.kind == MESSAGE_DATASET_OK)
         dataset_take (self, message.body);
+}
+
+/* What a speed worker now believes to own: epochs only grow, and late orders with older ones are
+ * ignored. */
+void check_received (sim_check_t *self, const sim_node_t *to, const void *data, size_t size)
+{
+    message_kind_t kind;
+    uint64_t id;
+    message_t message;
+    error_t error;
+    if (to->role != ROLE_SPEED || !wire_peek (data, size, &kind, &id) || kind != MESSAGE_BEAT_OK ||
+        wire_decode (self->decoder, data, size, &message, &error) != STATUS_OK)
+        return;
+    sim_held_t *held = &self->held[to->number];
+    if (held->incarnation != to->incarnation)
+        *held = (sim_held_t){ .incarnation = to->incarnation };
+    wire_list_t partitions = wire_list (message.body, "partitions");
+    for (uint32_t i = 0; i < partitions.count; i++) {
+        uint64_t partition = wire_uint (&partitions.items[i], "partition", UINT64_MAX);
+        uint64_t epoch = wire_uint (&partitions.items[i], "epoch", 0);
+        if (partition < SIM_PARTITIONS && epoch > held->epoch[partition])
+            held->epoch[partition] = epoch;
+    }
 }
 
 void check_before_remove (sim_check_t *self, const char *path)
@@ -192,6 +201,11 @@ static void read_outcome (const wire_value_t *body, sim_outcome_t *outcome)
         outcome->refused[i] = (uint32_t)wire_uint (&refused.items[i], "row", 0);
         outcome->reason[i] = XXH3_64bits (reason.data, reason.size);
     }
+}
+
+bool check_is_forgotten (const wire_value_t *body)
+{
+    return wire_uint (body, "accepted", 1) == 0 && wire_uint (body, "refused_count", 1) == 0;
 }
 
 static void take_positions (sim_check_t *self, const sim_batch_t *batch, const wire_value_t *body)

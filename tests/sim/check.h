@@ -22,6 +22,8 @@ arena_t *check_arena (sim_check_t *self);
 /* A message leaves a node. */
 void check_sent (sim_check_t *self, const sim_node_t *from, const sim_node_t *to, const void *data,
                  size_t size);
+/* A message reaches a node. */
+void check_received (sim_check_t *self, const sim_node_t *to, const void *data, size_t size);
 /* A node is about to remove a file. */
 void check_before_remove (sim_check_t *self, const char *path);
 
@@ -54,6 +56,8 @@ typedef struct sim_batch {
 void check_add_batch (sim_check_t *self, sim_batch_t *batch);
 /* A `send.ok` came. */
 void check_acked (sim_check_t *self, sim_batch_t *batch, const wire_value_t *body);
+/* Is it the answer to a repeat that is so old that nobody knows its outcome any more? */
+bool check_is_forgotten (const wire_value_t *body);
 
 typedef struct sim_load {
     char id[64];

@@ -29,7 +29,7 @@ static bool new_coordinator (sim_node_t *node)
     error_clear (&error);
     if (coordinator_core_new (&node->env, &options, &core, &error) != STATUS_OK) {
         sim_log (node->sim, "%s: does not start: %s", node->name, error.text);
-        if (!node->faulty && !node_is_doomed (node))
+        if (!node->faulty && !process_is_doomed (node))
             sim_fail (node->sim, "%s does not start: %s", node->name, error.text);
         return false;
     }
@@ -82,7 +82,7 @@ static void new_serving (sim_node_t *node)
     node->core = serving_core_new (&node->env, &options);
 }
 
-bool node_core_new (sim_node_t *self)
+bool process_core_new (sim_node_t *self)
 {
     switch (self->role) {
     case ROLE_COORDINATOR:
@@ -100,7 +100,7 @@ bool node_core_new (sim_node_t *self)
     }
 }
 
-void node_core_destroy (sim_node_t *self)
+void process_core_destroy (sim_node_t *self)
 {
     union {
         coordinator_core_t *coordinator;
@@ -128,7 +128,7 @@ void node_core_destroy (sim_node_t *self)
     }
 }
 
-void node_core_receive (sim_node_t *self, const peer_t *from, const void *data, size_t size)
+void process_core_receive (sim_node_t *self, const peer_t *from, const void *data, size_t size)
 {
     switch (self->role) {
     case ROLE_COORDINATOR:
@@ -145,7 +145,7 @@ void node_core_receive (sim_node_t *self, const peer_t *from, const void *data, 
     }
 }
 
-void node_core_job_done (sim_node_t *self, job_t *job)
+void process_core_job_done (sim_node_t *self, job_t *job)
 {
     switch (self->role) {
     case ROLE_COORDINATOR:
@@ -162,7 +162,7 @@ void node_core_job_done (sim_node_t *self, job_t *job)
     }
 }
 
-int64_t node_core_tick (sim_node_t *self)
+int64_t process_core_tick (sim_node_t *self)
 {
     switch (self->role) {
     case ROLE_COORDINATOR:

@@ -70,7 +70,7 @@ static const view_text_t views[DATA_VIEWS] = {
     { .name = "ticks",
       .stream = 1,
       .key = "[a, b]",
-      .horizon = "30s",
+      .horizon = "1m",
       .features = { "n: count(v) over 10s, 1m, lifetime", "v: sum(v) over 30s, 1d",
                     "low: min(v) over 1m, lifetime", "word: last(b) over lifetime" } },
     { .name = "afterwards",
@@ -107,12 +107,10 @@ static void ask_each_window (sim_data_t *self, question_t *question, const char 
     size_t name_size = strcspn (line, ":");
     CHECK (windows != NULL);
     int body_size = (int)(windows - line - (ptrdiff_t)name_size);
-    bool alone = strchr (windows, ',') == NULL && strstr (windows, "lifetime") != NULL;
     for (windows += strlen (" over "); *windows;) {
         int size = (int)strcspn (windows, ",");
-        char *text = alone ? mem_string (line)
-                           : mem_format ("%.*s_%.*s%.*s over %.*s", (int)name_size, line, size,
-                                         windows, body_size, line + name_size, size, windows);
+        char *text = mem_format ("%.*s_%.*s%.*s over %.*s", (int)name_size, line, size, windows,
+                                 body_size, line + name_size, size, windows);
         error_t error;
         status_t status = question_feature (
             question, text_of (arena_string (self->arena, text_of (text))), &error);

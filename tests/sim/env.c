@@ -33,7 +33,7 @@ static uint64_t env_random (env_t *env)
 static void env_send (env_t *env, const peer_t *to, const void *data, size_t size)
 {
     sim_node_t *node = node_of (env);
-    if (!node_is_doomed (node))
+    if (!process_is_doomed (node))
         net_send (sim_net (node->sim), node, to, data, size);
 }
 
@@ -125,7 +125,7 @@ static void job_start (sim_t *sim, void *arg)
     mem_free (event);
     if (!job->at_end) {
         job->ran = true;
-        if (!node_run_job (node, job->job))
+        if (!process_run_job (node, job->job))
             return;
     }
     after (node, job, job_time (sim), job_end);
@@ -139,7 +139,7 @@ static void job_end (sim_t *sim, void *arg)
     if (!entry)
         return;
     mem_free (event);
-    if (!entry->ran && !node_run_job (node, entry->job))
+    if (!entry->ran && !process_run_job (node, entry->job))
         return;
     sim_job_t **at = &node->jobs;
     while (*at != entry)
@@ -151,7 +151,7 @@ static void job_end (sim_t *sim, void *arg)
     start_lane (node, lane);
     uint8_t what = 2;
     sim_trace_add (sim, &what, 1);
-    node_job_done (node, job);
+    process_job_done (node, job);
 }
 
 void jobs_discard (sim_node_t *self)

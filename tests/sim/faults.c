@@ -137,7 +137,7 @@ static sim_node_t *any_node (sim_t *sim)
 static void restart (sim_t *sim, void *arg)
 {
     if (!sim_finished (sim))
-        node_start (arg);
+        process_start (arg);
 }
 
 /* Either now, or in the middle of what it does to the disk next. */
@@ -152,7 +152,7 @@ static void crash (sim_t *sim, sim_role_t role)
         sim_disk_fail_after (node->mount, calls);
         return;
     }
-    node_crash (node);
+    process_crash (node);
     sim_at (sim, sim_now (sim) + (int64_t)sim_chosen (sim, 50, 8000) * TIME_MS, restart, node);
 }
 

@@ -93,7 +93,8 @@ static void deliver (sim_t *sim, void *arg)
     }
     sim_trace_add (sim, packet->data, packet->size);
     peer_t from = packet->reply ? peer_of_endpoint (packet->from->endpoint) : asker_of (packet);
-    node_receive (to, &from, packet->data, packet->size);
+    check_received (sim_check (sim), to, packet->data, packet->size);
+    process_receive (to, &from, packet->data, packet->size);
     mem_free (packet);
 }
 

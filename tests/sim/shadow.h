@@ -41,6 +41,12 @@ typedef struct sim_dataset {
     struct sim_dataset *next;
 } sim_dataset_t;
 
+/* The partitions that a process was told to own. */
+typedef struct sim_held {
+    uint64_t incarnation;
+    uint64_t epoch[SIM_PARTITIONS];
+} sim_held_t;
+
 /* Who answered last for a partition. */
 typedef struct sim_owner {
     uint64_t epoch;
@@ -60,7 +66,7 @@ struct sim_check {
     sim_batch_t *batches; /* newest first */
     sim_load_t *loads;
     sim_dataset_t *datasets;
-    uint64_t held[SIM_NODES_MAX][SIM_PARTITIONS]; /* epochs, by their latest beats */
+    sim_held_t held[SIM_NODES_MAX];
     sim_owner_t answered[SIM_PARTITIONS];
     char given[SIM_PARTITIONS][EPOCHS_MAX][16]; /* epoch -> node */
     uint64_t answers;

@@ -149,21 +149,21 @@ struct sim_node {
 };
 
 /* Has it made its last call? What it does from then on never happened. */
-bool node_is_doomed (const sim_node_t *self);
+bool process_is_doomed (const sim_node_t *self);
 
 /* cores.c: which core a node runs. False when it could not start (the coordinator's disk). */
-bool node_core_new (sim_node_t *self);
-void node_core_destroy (sim_node_t *self);
-void node_core_receive (sim_node_t *self, const peer_t *from, const void *data, size_t size);
-void node_core_job_done (sim_node_t *self, job_t *job);
-int64_t node_core_tick (sim_node_t *self);
+bool process_core_new (sim_node_t *self);
+void process_core_destroy (sim_node_t *self);
+void process_core_receive (sim_node_t *self, const peer_t *from, const void *data, size_t size);
+void process_core_job_done (sim_node_t *self, job_t *job);
+int64_t process_core_tick (sim_node_t *self);
 
-void node_start (sim_node_t *self);
+void process_start (sim_node_t *self);
 /* kill -9: what it wrote stays, what it knew is gone. */
-void node_crash (sim_node_t *self);
-void node_receive (sim_node_t *self, const peer_t *from, const void *data, size_t size);
+void process_crash (sim_node_t *self);
+void process_receive (sim_node_t *self, const peer_t *from, const void *data, size_t size);
 /* A tick is due `after` µs from now at the latest. */
-void node_tick_within (sim_node_t *self, int64_t after);
+void process_tick_within (sim_node_t *self, int64_t after);
 
 /* ---- env.c: what a node may ask of the world; jobs ---- */
 

@@ -272,19 +272,19 @@ void sim_disk_calm (sim_t *self, bool calm)
         disk_faults_for (self, self->disk_user);
 }
 
-bool node_is_doomed (const sim_node_t *self)
+bool process_is_doomed (const sim_node_t *self)
 {
     return self->dying || sim_disk_calls (self->mount) > self->doomed_at;
 }
 
-void node_crash (sim_node_t *self)
+void process_crash (sim_node_t *self)
 {
     if (!self->core)
         return;
     sim_log (self->sim, "%s: crashes", self->name);
     self->dying = true;
     sim_disk_fail_after (self->mount, 0);
-    node_core_destroy (self);
+    process_core_destroy (self);
     self->core = NULL;
     jobs_discard (self);
     self->dying = false;
@@ -299,10 +299,10 @@ void node_crash (sim_node_t *self)
 static void start_call (sim_t *sim, void *arg)
 {
     (void)sim;
-    node_start (arg);
+    process_start (arg);
 }
 
-void node_start (sim_node_t *self)
+void process_start (sim_node_t *self)
 {
     if (self->core)
         return;
@@ -310,13 +310,13 @@ void node_start (sim_node_t *self)
     self->paused_until = 0;
     self->tick_at = INT64_MAX;
     disk_faults_for (self->sim, self);
-    bool started = node_core_new (self);
+    bool started = process_core_new (self);
     disk_faults_for (self->sim, NULL);
     if (started) {
-        node_tick_within (self, 0);
+        process_tick_within (self, 0);
         return;
     }
-    node_crash (self);
+    process_crash (self);
     sim_at (self->sim, self->sim->now + TIME_SECOND, start_call, self);
 }
 
@@ -324,9 +324,9 @@ void node_start (sim_node_t *self)
 static void after_call (sim_node_t *self)
 {
     disk_faults_for (self->sim, NULL);
-    if (!node_is_doomed (self))
+    if (!process_is_doomed (self))
         return;
-    node_crash (self);
+    process_crash (self);
     sim_at (self->sim, self->sim->now + (int64_t)sim_chosen (self->sim, 1, 4000) * TIME_MS,
             start_call, self);
 }
@@ -345,18 +345,18 @@ static void tick_call (sim_t *sim, void *arg)
         return;
     node->tick_at = INT64_MAX;
     if (node->paused_until > sim->now) {
-        node_tick_within (node, node->paused_until - sim->now);
+        process_tick_within (node, node->paused_until - sim->now);
         return;
     }
     disk_faults_for (sim, node);
-    int64_t next = node_core_tick (node) - (node->boot + sim->now);
+    int64_t next = process_core_tick (node) - (node->boot + sim->now);
     after_call (node);
     /* an event loop sleeps for a while, whatever the core says */
     if (node->core && next < TIME_HOUR)
-        node_tick_within (node, next < TIME_MS ? TIME_MS : next);
+        process_tick_within (node, next < TIME_MS ? TIME_MS : next);
 }
 
-void node_tick_within (sim_node_t *self, int64_t after)
+void process_tick_within (sim_node_t *self, int64_t after)
 {
     int64_t at = self->sim->now + after;
     if (self->role == ROLE_CLIENT || at >= self->tick_at)
@@ -367,7 +367,7 @@ void node_tick_within (sim_node_t *self, int64_t after)
     sim_at (self->sim, at, tick_call, tick);
 }
 
-void node_receive (sim_node_t *self, const peer_t *from, const void *data, size_t size)
+void process_receive (sim_node_t *self, const peer_t *from, const void *data, size_t size)
 {
     CHECK (self->core != NULL);
     if (self->role == ROLE_CLIENT) {
@@ -375,22 +375,22 @@ void node_receive (sim_node_t *self, const peer_t *from, const void *data, size_
         return;
     }
     disk_faults_for (self->sim, self);
-    node_core_receive (self, from, data, size);
+    process_core_receive (self, from, data, size);
     after_call (self);
     if (self->core)
-        node_tick_within (self, (int64_t)sim_chosen (self->sim, 0, 300));
+        process_tick_within (self, (int64_t)sim_chosen (self->sim, 0, 300));
 }
 
-void node_job_done (sim_node_t *self, job_t *job)
+void process_job_done (sim_node_t *self, job_t *job)
 {
     disk_faults_for (self->sim, self);
-    node_core_job_done (self, job);
+    process_core_job_done (self, job);
     after_call (self);
     if (self->core)
-        node_tick_within (self, (int64_t)sim_chosen (self->sim, 0, 300));
+        process_tick_within (self, (int64_t)sim_chosen (self->sim, 0, 300));
 }
 
-bool node_run_job (sim_node_t *self, job_t *job)
+bool process_run_job (sim_node_t *self, job_t *job)
 {
     disk_faults_for (self->sim, self);
     job->run (job);
@@ -405,7 +405,7 @@ void sim_power_cut (sim_t *self)
     sim_log (self, "power cut");
     for (size_t i = 0; i < self->nodes_count; i++)
         if (self->nodes[i]->role != ROLE_CLIENT)
-            node_crash (self->nodes[i]);
+            process_crash (self->nodes[i]);
     sim_disk_crash (self->disk, &self->random);
     for (size_t i = 0; i < self->nodes_count; i++) {
         sim_node_t *node = self->nodes[i];
@@ -437,7 +437,7 @@ void sim_heal (sim_t *self)
             node->doomed_at = SIM_DISK_NEVER;
             sim_disk_fail_after (node->mount, SIM_DISK_NEVER);
         }
-        node_start (node);
+        process_start (node);
     }
 }
 
@@ -497,7 +497,7 @@ void sim_destroy (sim_t **self_p)
         return;
     for (size_t i = 0; i < self->nodes_count; i++)
         if (self->nodes[i]->role != ROLE_CLIENT)
-            node_crash (self->nodes[i]);
+            process_crash (self->nodes[i]);
     self->finished = true;
     /* what is in the queue still owns its argument: each gives it back when it finds nobody */
     while (self->events_count > 0) {

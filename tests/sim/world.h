@@ -5,9 +5,9 @@
 #include "tests/sim/sim.h"
 
 /* The job has run; its core is told. */
-void node_job_done (sim_node_t *self, job_t *job);
+void process_job_done (sim_node_t *self, job_t *job);
 /* Runs it; false when the node died of it, and the job is gone. */
-bool node_run_job (sim_node_t *self, job_t *job);
+bool process_run_job (sim_node_t *self, job_t *job);
 
 /* The next event. */
 void sim_step (sim_t *self);

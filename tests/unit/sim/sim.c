@@ -13,7 +13,7 @@ typedef struct listener {
     peer_t from; /* of the latest */
 } listener_t;
 
-static void listen (void *arg, const peer_t *from, const void *data, size_t size)
+static void take (void *arg, const peer_t *from, const void *data, size_t size)
 {
     listener_t *self = arg;
     message_kind_t kind;
@@ -53,8 +53,8 @@ static pair_t *pair_new (uint64_t seed)
 {
     pair_t *pair = mem_zero (1, sizeof *pair);
     pair->sim = sim_new (seed, TIME_MINUTE, false);
-    pair->one.node = sim_client_node (pair->sim, "one", listen, &pair->one);
-    pair->other.node = sim_client_node (pair->sim, "other", listen, &pair->other);
+    pair->one.node = sim_client_node (pair->sim, "one", take, &pair->one);
+    pair->other.node = sim_client_node (pair->sim, "other", take, &pair->other);
     return pair;
 }
 
