@@ -59,7 +59,8 @@ static void read_log (held_log_t *log, const wire_value_t *held)
         log->controls[i] = wire_uint (&controls.items[i], "offset", 0);
 }
 
-static void set_state (coordinator_core_t *self, partition_t *partition, const wire_value_t *held)
+static void set_state (coordinator_core_t *self, node_t *node, partition_t *partition,
+                       const wire_value_t *held)
 {
     text_t word = wire_text (held, "state");
     held_state_t state = text_is (word, "serving")  ? HELD_SERVING
@@ -80,6 +81,7 @@ static void set_state (coordinator_core_t *self, partition_t *partition, const w
                                               : RETRY_LAST;
     partition->retry_at = core_now (self) + (wait < RETRY_LAST ? wait : RETRY_LAST);
     partition->failures++;
+    node->avoid_until = core_now (self) + AVOID_TIME;
     self->routes_version++;
     env_log (self->env, LOG_ERROR, "partition %" PRIu32 " failed at %s: %s", partition->number,
              partition->node, reason);
@@ -87,7 +89,7 @@ static void set_state (coordinator_core_t *self, partition_t *partition, const w
 
 /* Where a control record that is waited for is kept; NULL when it is not waited for. */
 static placed_t *place_wanted (coordinator_core_t *self, const char *log, uint32_t partition,
-                              text_t id)
+                               text_t id)
 {
     recompute_t *recompute = recompute_running (self, log);
     if (recompute && recompute->state == RECOMPUTE_CUTTING) {
@@ -152,12 +154,12 @@ static void keep_confirmed (coordinator_core_t *self, confirmed_t *confirmed)
     mem_free (confirmed->rows);
 }
 
-static void take_held (coordinator_core_t *self, partition_t *partition, const wire_value_t *held,
-                       confirmed_t *confirmed)
+static void take_held (coordinator_core_t *self, node_t *node, partition_t *partition,
+                       const wire_value_t *held, confirmed_t *confirmed)
 {
     wire_list_t logs = wire_list (held, "logs");
     partition->reported = true;
-    set_state (self, partition, held);
+    set_state (self, node, partition, held);
     forget_report (partition);
     partition->logs = mem_zero (logs.count, sizeof *partition->logs);
     partition->logs_count = logs.count;
@@ -177,7 +179,7 @@ static const wire_value_t *held_of (wire_list_t held, const partition_t *partiti
     return NULL;
 }
 
-void partitions_take (coordinator_core_t *self, const node_t *node, wire_list_t held)
+void partitions_take (coordinator_core_t *self, node_t *node, wire_list_t held)
 {
     confirmed_t confirmed = { 0 };
     for (uint32_t p = 0; p < self->options.partitions; p++) {
@@ -186,7 +188,7 @@ void partitions_take (coordinator_core_t *self, const node_t *node, wire_list_t 
             continue;
         const wire_value_t *report = held_of (held, partition);
         if (report)
-            take_held (self, partition, report, &confirmed);
+            take_held (self, node, partition, report, &confirmed);
         else if (partition->reported)
             partition->free = true; /* it had it and does not have it any more */
     }
@@ -210,10 +212,10 @@ void partitions_give_up (coordinator_core_t *self, const node_t *node)
 static bool available (const coordinator_core_t *self, const partition_t *partition)
 {
     int64_t now = core_now (self);
-    if (partition->epoch == 0 || partition->node[0] == '\0' || partition->free)
-        return true;
     if (partition->state == HELD_FAILED)
         return now >= partition->retry_at;
+    if (partition->epoch == 0 || partition->node[0] == '\0' || partition->free)
+        return true;
     if (now < partition->leased_until)
         return false;
     return partition->releasing || !node_of (self, partition->node, partition->incarnation);
@@ -224,13 +226,14 @@ typedef struct share {
     uint32_t count; /* of partitions that it has or will have */
 } share_t;
 
-static share_t *least_share (share_t *shares, size_t count, const char *not_named)
+/* Somebody where nothing failed lately, if there is one. */
+static share_t *least_share (share_t *shares, size_t count, int64_t now)
 {
-    share_t *least = NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (not_named && count > 1 && strcmp (shares[i].node->name, not_named) == 0)
-            continue;
-        if (!least || shares[i].count < least->count)
+    share_t *least = &shares[0];
+    for (size_t i = 1; i < count; i++) {
+        bool avoided = now < shares[i].node->avoid_until;
+        bool least_avoided = now < least->node->avoid_until;
+        if (avoided != least_avoided ? least_avoided : shares[i].count < least->count)
             least = &shares[i];
     }
     return least;
@@ -289,8 +292,7 @@ static void assign (coordinator_core_t *self, share_t *shares, size_t shares_cou
         partition_t *partition = &self->partitions[p];
         if (!available (self, partition))
             continue;
-        bool failed = partition->state == HELD_FAILED;
-        share_t *share = least_share (shares, shares_count, failed ? partition->node : NULL);
+        share_t *share = least_share (shares, shares_count, core_now (self));
         share->count++;
         to[count] = share->node;
         rows[count++] = (catalog_assignment_t){ .partition = p,
@@ -334,11 +336,11 @@ static void even_out (coordinator_core_t *self, share_t *shares, size_t count)
         for (size_t i = 0; i < count && !listed; i++)
             listed = partition_listed (partition, shares[i].node);
         if (!listed)
-            least_share (shares, count, NULL)->count++; /* that is where it will go */
+            least_share (shares, count, core_now (self))->count++; /* that is where it will go */
     }
     for (;;) {
         share_t *most = most_share (shares, count);
-        share_t *least = least_share (shares, count, NULL);
+        share_t *least = least_share (shares, count, core_now (self));
         partition_t *partition =
             most->count >= least->count + 2 ? movable (self, most->node) : NULL;
         if (!partition)

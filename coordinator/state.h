@@ -35,6 +35,7 @@ enum {
 #define RELOAD_INTERVAL (500 * TIME_MS) /* between tries after the catalog failed */
 #define RETRY_FIRST     (100 * TIME_MS) /* of what failed; doubles */
 #define RETRY_LAST      (10 * TIME_SECOND)
+#define AVOID_TIME      (10 * TIME_SECOND) /* a worker where a partition failed gets no more */
 #define BACKOFF_LAST    TIME_HOUR          /* of recomputes that fail */
 #define FORGET_NODES    (10 * TIME_MINUTE) /* after their lease has ended */
 #define EARLY_INTERVAL  (5 * TIME_SECOND)  /* at least, between recomputes for the sake of memory */
@@ -61,6 +62,7 @@ typedef struct node {
     size_t retired_next;
     peer_t peer;         /* where its latest beat came from */
     int64_t lease_until; /* boot µs */
+    int64_t avoid_until; /* boot µs: a partition failed there lately */
     uint64_t definitions;
     dataset_held_t *datasets;
     size_t datasets_count;
@@ -164,7 +166,7 @@ typedef struct recompute {
     int64_t finished; /* 0 */
     char *error;      /* "" */
     uint64_t manifest;
-    placed_t *cuts;      /* per partition */
+    placed_t *cuts;     /* per partition */
     build_t *builds;    /* per partition, while BUILDING */
     arena_t *arena;     /* of the builds */
     const char **loads; /* that its dataset will include */
@@ -198,7 +200,7 @@ typedef struct load {
     arena_t *arena; /* of the row and the parts */
     catalog_load_t row;
     load_state_t state;
-    placed_t *places;    /* per partition */
+    placed_t *places;   /* per partition */
     load_part_t *parts; /* per partition */
     task_t *task;       /* NULL when none is under way */
     uint64_t bytes_done;
@@ -304,7 +306,7 @@ void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id);
 /* ---- partitions.c ---- */
 void partitions_settle (coordinator_core_t *self);
 /* What a speed worker reports. */
-void partitions_take (coordinator_core_t *self, const node_t *node, wire_list_t held);
+void partitions_take (coordinator_core_t *self, node_t *node, wire_list_t held);
 /* Is the partition in its owner's orders? */
 bool partition_listed (const partition_t *self, const node_t *node);
 /* Nodes with this name and endpoint and an older incarnation are gone. */

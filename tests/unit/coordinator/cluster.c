@@ -64,6 +64,7 @@ void cluster_restart (cluster_t *self)
     rig_env_forget (&self->rig);
     rig_env_drop_jobs (&self->rig);
     sim_disk_crash (self->disk, &self->random);
+    sim_disk_set_faults (self->disk, &(sim_disk_faults_t){ 0 });
     start_core (self);
 }
 
