@@ -92,13 +92,29 @@ uint32_t text_utf8_step (text_t text)
     return 0;
 }
 
+/* Are the eight bytes ASCII, and none of them NUL? */
+static bool is_plain_word (const char *data)
+{
+    const uint64_t ones = UINT64_C (0x0101010101010101);
+    const uint64_t tops = ones << 7;
+    uint64_t word;
+    memcpy (&word, data, sizeof word);
+    return ((word | (word - ones)) & tops) == 0;
+}
+
 bool text_is_utf8 (text_t text)
 {
-    while (text.size > 0) {
-        uint32_t step = text_utf8_step (text);
-        if (step == 0 || text.data[0] == '\0')
+    uint32_t at = 0;
+    while (at < text.size) {
+        if (text.size - at >= 8 && is_plain_word (text.data + at)) {
+            at += 8;
+            continue;
+        }
+        text_t rest = { text.data + at, text.size - at };
+        uint32_t step = (int8_t)rest.data[0] > 0 ? 1 : text_utf8_step (rest);
+        if (step == 0 || rest.data[0] == '\0')
             return false;
-        text = (text_t){ text.data + step, text.size - step };
+        at += step;
     }
     return true;
 }

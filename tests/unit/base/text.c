@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "base/random.h"
 
 #include <criterion/criterion.h>
 
@@ -67,4 +68,27 @@ Test (text, utf8_is_exactly_the_scalar_values_in_their_shortest_form)
     cr_assert_not (text_is_utf8 (text_of ("ok\x80")));
     cr_assert (text_is_utf8 (text_of ("na\xc3\xafve \xe2\x82\xac \xf0\x9f\x8c\x8a")));
     cr_assert (text_is_utf8 ((text_t){ NULL, 0 }));
+}
+
+/* Eight bytes are looked at together: one odd byte at any place is as bad as alone. */
+Test (text, utf8_of_long_texts_is_that_of_their_characters)
+{
+    random_t random;
+    random_seed (&random, 3);
+    for (unsigned round = 0; round < 20000; round++) {
+        char bytes[40];
+        text_t text = { bytes, (uint32_t)random_below (&random, sizeof bytes) };
+        for (uint32_t i = 0; i < text.size; i++)
+            bytes[i] = (char)(1 + random_below (&random, 0x7f));
+        if (text.size > 0 && random_chance (&random, 0.7))
+            bytes[random_below (&random, text.size)] = (char)random_below (&random, 0x100);
+        if (text.size > 2 && random_chance (&random, 0.5))
+            memcpy (bytes + random_below (&random, text.size - 1), "\xc3\xaf", 2);
+        bool good = true;
+        for (uint32_t at = 0, step; good && at < text.size; at += step) {
+            step = text_utf8_step ((text_t){ bytes + at, text.size - at });
+            good = step > 0 && bytes[at] != '\0';
+        }
+        cr_assert_eq (text_is_utf8 (text), good, "round %u", round);
+    }
 }
