@@ -203,11 +203,6 @@ static void read_outcome (const wire_value_t *body, sim_outcome_t *outcome)
     }
 }
 
-bool check_is_forgotten (const wire_value_t *body)
-{
-    return wire_uint (body, "accepted", 1) == 0 && wire_uint (body, "refused_count", 1) == 0;
-}
-
 static void take_positions (sim_check_t *self, const sim_batch_t *batch, const wire_value_t *body)
 {
     const wire_value_t *positions = wire_map (body, "positions");

@@ -56,8 +56,6 @@ typedef struct sim_batch {
 void check_add_batch (sim_check_t *self, sim_batch_t *batch);
 /* A `send.ok` came. */
 void check_acked (sim_check_t *self, sim_batch_t *batch, const wire_value_t *body);
-/* Is it the answer to a repeat that is so old that nobody knows its outcome any more? */
-bool check_is_forgotten (const wire_value_t *body);
 
 typedef struct sim_load {
     char id[64];
