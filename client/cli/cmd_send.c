@@ -39,7 +39,7 @@ typedef struct sending {
     char *state_path;    /* NULL: nothing is remembered */
     uint64_t done_early; /* a bit per batch after producer.acknowledged, that was acknowledged */
     struct {
-        uint64_t accepted, refused;
+        uint64_t accepted, refused, earlier;
     } early[WEIR_UNACKNOWLEDGED_MAX]; /* by sequence: the outcomes of these */
     uint64_t next_sequence;           /* of the next batch in the file */
     uint64_t bad_records;             /* that are no rows at all */
@@ -86,11 +86,14 @@ static void acknowledged (void *arg, const weir_acknowledged_t *what)
     self->rows += what->rows;
     self->early[slot].accepted = what->accepted;
     self->early[slot].refused = what->refused_count;
+    uint64_t told = what->accepted + what->refused_count;
+    self->early[slot].earlier = told < what->rows ? what->rows - told : 0;
     self->done_early |= UINT64_C (1) << (what->sequence - producer->acknowledged - 1);
     for (; self->done_early & 1; self->done_early >>= 1) {
         slot = ++producer->acknowledged % WEIR_UNACKNOWLEDGED_MAX;
         producer->accepted += self->early[slot].accepted;
         producer->refused += self->early[slot].refused;
+        producer->earlier += self->early[slot].earlier;
     }
     save (self, false);
     int64_t took = monotonic_ms () - self->start_ms;
@@ -99,6 +102,12 @@ static void acknowledged (void *arg, const weir_acknowledged_t *what)
     format_count (&rate, took > 0 ? (double)self->rows * 1000 / (double)took : 0);
     progress ("%" PRIu64 " events, %s/s", producer->accepted, buf_string (&rate));
     buf_release (&rate);
+}
+
+static bool stopped (void *arg)
+{
+    (void)arg;
+    return interrupt_came ();
 }
 
 /* ---- the producer ---- */
@@ -198,6 +207,7 @@ static status_t begin (sending_t *self, error_t *error)
                                       .first_sequence = self->producer.acknowledged + 1,
                                       .unacknowledged = UNDER_WAY,
                                       .acknowledged = acknowledged,
+                                      .stopped = stopped,
                                       .arg = self };
     memcpy (options.producer, self->producer.id, sizeof options.producer);
     self->start_ms = monotonic_ms ();
@@ -240,9 +250,26 @@ static int summarise (sending_t *self, bool before)
     else
         printf ("%" PRIu64 " events accepted, %" PRIu64 " refused, in %.1f s\n",
                 self->producer.accepted, refused, took);
+    if (self->producer.earlier > 0)
+        fprintf (stderr,
+                 "%" PRIu64 " more were acknowledged before; which of them were accepted is "
+                 "not remembered\n",
+                 self->producer.earlier);
     if (self->save_error.text[0])
         fprintf (stderr, "weir send: %s\n", self->save_error.text);
     return refused > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int interrupted (const sending_t *self)
+{
+    progress_end ();
+    if (self->state_path)
+        fprintf (stderr, "weir send: stopped after batch %" PRIu64 "; the same command goes on\n",
+                 self->producer.acknowledged);
+    else
+        fprintf (stderr, "weir send: stopped; %" PRIu64 " events were accepted\n",
+                 self->producer.accepted);
+    return EXIT_INTERRUPTED;
 }
 
 static int send_file (sending_t *self, const wanted_t *wanted)
@@ -255,6 +282,7 @@ static int send_file (sending_t *self, const wanted_t *wanted)
         fprintf (stderr, "going on after batch %" PRIu64 "\n", self->producer.acknowledged);
     if (status == STATUS_OK)
         status = begin (self, &error);
+    interrupt_waits ();
     if (status == STATUS_OK)
         status = send_all (self, &error);
     if (status == STATUS_OK) {
@@ -264,6 +292,8 @@ static int send_file (sending_t *self, const wanted_t *wanted)
     }
     if (self->sender)
         save (self, true);
+    if (status == STATUS_CANCELLED)
+        return interrupted (self);
     return status == STATUS_OK ? summarise (self, false) : call_failed (self->call, &error);
 }
 
@@ -286,7 +316,6 @@ static int run (call_t *call)
         return EXIT_USAGE;
     if (!call_weir (call))
         return EXIT_FAILED;
-    interrupt_removes (NULL);
     const char *path = call->words_count > 1 ? call->words[1] : "-";
     sending_t *self = mem_zero (1, sizeof *self);
     self->call = call;

@@ -32,8 +32,8 @@ status_t key_file_open (const char *path, const char *time, int64_t now, key_fil
         mem_free (self);
         return status;
     }
-    self->reader = text_reader_new (FORMAT_CSV, WIRE_KEYS_MAX);
-    self->as_ofs = mem_zero (WIRE_KEYS_MAX, sizeof *self->as_ofs);
+    self->reader = text_reader_new (FORMAT_CSV, KEY_FILE_CHUNK);
+    self->as_ofs = mem_zero (KEY_FILE_CHUNK, sizeof *self->as_ofs);
     *file = self;
     return STATUS_OK;
 }
@@ -58,7 +58,7 @@ static status_t take_columns (key_file_t *self, const raw_table_t *table, error_
     if (self->fields)
         return STATUS_OK;
     self->fields = mem_zero (table->columns_count, sizeof *self->fields);
-    self->keys = mem_zero (table->columns_count * WIRE_KEYS_MAX, sizeof *self->keys);
+    self->keys = mem_zero (table->columns_count * KEY_FILE_CHUNK, sizeof *self->keys);
     self->time_column = table->columns_count;
     for (size_t c = 0; c < table->columns_count; c++) {
         if (self->time && text_is (table->columns[c], self->time))

@@ -47,13 +47,14 @@ static bool parse (const char *text, producer_t *producer)
     char id[2 * WEIR_PRODUCER_SIZE + 1];
     unsigned version, done;
     *producer = (producer_t){ 0 };
-    int read = sscanf (text,
-                       "weir-producer %u\nid %32s\nbatch %" SCNu32 "\nacknowledged %" SCNu64
-                       "\naccepted %" SCNu64 "\nrefused %" SCNu64 "\ndone %u\nend",
-                       &version, id, &producer->batch_rows, &producer->acknowledged,
-                       &producer->accepted, &producer->refused, &done);
-    producer->done = read == 7 && done == 1;
-    return read == 7 && version == 1 && done <= 1 && producer->batch_rows > 0 &&
+    int read =
+        sscanf (text,
+                "weir-producer %u\nid %32s\nbatch %" SCNu32 "\nacknowledged %" SCNu64
+                "\naccepted %" SCNu64 "\nrefused %" SCNu64 "\nearlier %" SCNu64 "\ndone %u\nend",
+                &version, id, &producer->batch_rows, &producer->acknowledged, &producer->accepted,
+                &producer->refused, &producer->earlier, &done);
+    producer->done = read == 8 && done == 1;
+    return read == 8 && version == 1 && done <= 1 && producer->batch_rows > 0 &&
            parse_hex (id, producer->id, sizeof producer->id) &&
            strcmp (text + strlen (text) - 4, "end\n") == 0;
 }
@@ -99,9 +100,9 @@ status_t producer_write (const char *path, const producer_t *producer, bool sync
         good = dprintf (fd, "%02x", producer->id[i]) > 0;
     good = good && dprintf (fd,
                             "\nbatch %" PRIu32 "\nacknowledged %" PRIu64 "\naccepted %" PRIu64
-                            "\nrefused %" PRIu64 "\ndone %d\nend\n",
+                            "\nrefused %" PRIu64 "\nearlier %" PRIu64 "\ndone %d\nend\n",
                             producer->batch_rows, producer->acknowledged, producer->accepted,
-                            producer->refused, producer->done) > 0;
+                            producer->refused, producer->earlier, producer->done) > 0;
     good = good && (!sync || fsync (fd) == 0);
     good = fd >= 0 && close (fd) == 0 && good;
     good = good && rename (temporary, path) == 0 && (!sync || sync_parent (path));

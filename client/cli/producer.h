@@ -16,7 +16,8 @@ typedef struct producer {
     uint32_t batch_rows;   /* of every batch: what a sequence number stands for */
     uint64_t acknowledged; /* the batches 1 to this one are acknowledged … */
     uint64_t accepted;     /* … and so many of their rows were taken … */
-    uint64_t refused;      /* … or not */
+    uint64_t refused;      /* … or not … */
+    uint64_t earlier;      /* … or either, which is not remembered any more */
     bool done;             /* nothing of the file is left */
 } producer_t;
 

@@ -87,10 +87,16 @@ bool ask_yes (const char *question, bool *asked)
 /* ---- interruption ---- */
 
 static char removed_path[PATH_MAX];
+static volatile sig_atomic_t interrupt_is_kept; /* the first signal is only remembered */
+static volatile sig_atomic_t interrupt_seen;
 
 static void interrupted (int number)
 {
     (void)number;
+    if (interrupt_is_kept && !interrupt_seen) {
+        interrupt_seen = 1;
+        return;
+    }
     static const char clear[] = "\r\033[K";
     if (progress_shown && write (STDERR_FILENO, clear, sizeof clear - 1) < 0)
         _exit (EXIT_ON_SIGNAL);
@@ -113,6 +119,17 @@ void interrupt_removes (const char *path)
     CHECK (sigaction (SIGTERM, &action, NULL) == 0);
     CHECK (sigaction (SIGHUP, &action, NULL) == 0);
     CHECK (sigprocmask (SIG_SETMASK, &before, NULL) == 0);
+}
+
+void interrupt_waits (void)
+{
+    interrupt_is_kept = 1;
+    interrupt_removes (NULL);
+}
+
+bool interrupt_came (void)
+{
+    return interrupt_seen != 0;
 }
 
 /* ---- sizes ---- */

@@ -32,6 +32,10 @@ void format_count (buf_t *out, double count);
  * status 130. The path is copied; NULL or "" only ends it. */
 void interrupt_removes (const char *path);
 
+/* On the first of these signals, only interrupt_came becomes true; the next ends the program. */
+void interrupt_waits (void);
+bool interrupt_came (void);
+
 /* A table of texts with aligned columns. */
 typedef struct table table_t;
 

@@ -22,7 +22,14 @@ enum {
     BACKOFF_FIRST_MS = 20,
     BACKOFF_MAX_MS = 2000,
     WAIT_MAX_MS = 60000,
+    PROBE_EVERY_MS = 200, /* while batches are under way: so soon a worker that died is noticed */
 };
+
+/* A speed worker, as it looks from here. */
+typedef struct worker {
+    int64_t probed_ms;
+    int64_t bad_until_ms; /* it is passed over until then */
+} worker_t;
 
 typedef struct slot {
     bool used;
@@ -32,6 +39,7 @@ typedef struct slot {
     uint64_t tag;
     uint32_t rows;
     uint32_t tries;
+    size_t worker;  /* that it was sent to last */
     int64_t due_ms; /* when it is (next) to be sent, or sent again for want of an answer */
     buf_t bytes;    /* the message */
 } slot_t;
@@ -41,6 +49,7 @@ struct weir_sender {
     weir_t *weir;
     weir_sender_options_t options;
     char *stream;
+    worker_t *workers; /* as many as there are endpoints of speed workers */
     uint64_t next_sequence;
     slot_t slots[WEIR_UNACKNOWLEDGED_MAX];
     uint32_t slots_used;
@@ -103,6 +112,7 @@ status_t weir_sender_new (weir_t *weir, const weir_sender_options_t *options,
     self->weir = weir;
     self->options = *options;
     self->stream = mem_string (options->stream);
+    self->workers = mem_zero (weir->roles[WEIR_SPEED].count, sizeof *self->workers);
     if (self->options.unacknowledged == 0)
         self->options.unacknowledged = DEFAULT_UNACKNOWLEDGED;
     if (self->options.patience_ms == 0)
@@ -129,6 +139,7 @@ void weir_sender_destroy (weir_sender_t **self_p)
     for (uint32_t i = 0; i < self->options.unacknowledged; i++)
         buf_release (&self->slots[i].bytes);
     mem_free (self->stream);
+    mem_free (self->workers);
     self->magic = 0;
     mem_free (self);
 }
@@ -207,19 +218,6 @@ static bool encode (weir_sender_t *self, const raw_table_t *rows, slot_t *slot)
 
 /* ---- sending and answers ---- */
 
-static void transmit (weir_sender_t *self, slot_t *slot, int64_t now)
-{
-    endpoints_t *workers = &self->weir->roles[WEIR_SPEED];
-    const char *endpoint = workers->items[(slot->sequence + slot->tries) % workers->count];
-    for (size_t i = 0; slot->tries > 0 && i < workers->count && !endpoint_may_answer (endpoint);
-         i++)
-        endpoint = workers->items[(slot->sequence + ++slot->tries) % workers->count];
-    peer_t peer = peer_of_endpoint (endpoint);
-    transport_send (self->weir->transport, &peer, slot->bytes.data, slot->bytes.size);
-    slot->under_way = true;
-    slot->due_ms = now + self->options.answer_ms;
-}
-
 /* After a wait that doubles, with jitter, and to the next worker. */
 static void try_again (weir_sender_t *self, slot_t *slot, int64_t now, uint64_t asked_ms)
 {
@@ -233,6 +231,40 @@ static void try_again (weir_sender_t *self, slot_t *slot, int64_t now, uint64_t 
     slot->tries++;
     slot->under_way = false;
     slot->due_ms = now + (int64_t)wait;
+}
+
+/* Is it worth sending to? Looked at again every now and then. What is under way to one that has
+ * just gone is due elsewhere. */
+static bool is_good (weir_sender_t *self, size_t at, int64_t now)
+{
+    worker_t *worker = &self->workers[at];
+    if (now - worker->probed_ms >= PROBE_EVERY_MS) {
+        worker->probed_ms = now;
+        if (!endpoint_may_answer (self->weir->roles[WEIR_SPEED].items[at])) {
+            worker->bad_until_ms = now + PROBE_EVERY_MS + 1; /* until it is looked at again */
+            for (uint32_t i = 0; i < self->options.unacknowledged; i++)
+                if (self->slots[i].used && self->slots[i].under_way && self->slots[i].worker == at)
+                    try_again (self, &self->slots[i], now, 0);
+        }
+    }
+    return worker->bad_until_ms <= now;
+}
+
+static void transmit (weir_sender_t *self, slot_t *slot, int64_t now)
+{
+    const endpoints_t *endpoints = &self->weir->roles[WEIR_SPEED];
+    size_t at = (size_t)((slot->sequence + slot->tries) % endpoints->count), tried = 0;
+    for (; tried < endpoints->count && !is_good (self, at, now); tried++)
+        at = (at + 1) % endpoints->count;
+    if (tried == endpoints->count) {
+        try_again (self, slot, now, 0);
+        return;
+    }
+    peer_t peer = peer_of_endpoint (endpoints->items[at]);
+    transport_send (self->weir->transport, &peer, slot->bytes.data, slot->bytes.size);
+    slot->worker = at;
+    slot->under_way = true;
+    slot->due_ms = now + self->options.answer_ms;
 }
 
 static slot_t *slot_of_id (weir_sender_t *self, uint64_t id)
@@ -293,13 +325,18 @@ static void take_reply (weir_sender_t *self, const void *data, size_t size)
 static int64_t send_due (weir_sender_t *self)
 {
     int64_t now = session_now_ms ();
-    int64_t next = now + WAIT_MAX_MS;
+    int64_t next = now + PROBE_EVERY_MS;
     for (uint32_t i = 0; i < self->options.unacknowledged; i++) {
         slot_t *slot = &self->slots[i];
         if (!slot->used)
             continue;
-        if (slot->due_ms <= now && slot->under_way)
+        if (slot->under_way)
+            (void)is_good (self, slot->worker, now);
+        if (slot->due_ms <= now && slot->under_way) {
+            /* it is there and says nothing: others first, for as long as this has taken */
+            self->workers[slot->worker].bad_until_ms = now + self->options.answer_ms;
             try_again (self, slot, now, 0);
+        }
         if (slot->due_ms <= now)
             transmit (self, slot, now);
         if (slot->due_ms < next)
@@ -336,6 +373,9 @@ status_t weir_sender_pump (weir_sender_t *self, int wait_ms, error_t *error)
         take_reply (self, data, size);
     if (self->failed == STATUS_OK)
         (void)check_patience (self);
+    if (self->failed == STATUS_OK && self->options.stopped &&
+        self->options.stopped (self->options.arg))
+        return error_set (error, STATUS_CANCELLED, "stopped");
     return outcome (self, error);
 }
 

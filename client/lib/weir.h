@@ -132,9 +132,9 @@ typedef struct weir_acknowledged {
     uint64_t sequence;
     uint64_t tag; /* as given to weir_sender_send */
     uint32_t rows;
-    uint64_t accepted;
-    uint64_t refused_count;
-    wire_list_t refused; /* maps of `row` (in the batch) and `reason`: the first of them */
+    uint64_t accepted; /* less with the next than `rows`: it was acknowledged before, and what */
+    uint64_t refused_count; /* came of it is not remembered any more */
+    wire_list_t refused;    /* maps of `row` (in the batch) and `reason`: the first of them */
 } weir_acknowledged_t;
 
 typedef struct weir_sender_options {
@@ -145,6 +145,7 @@ typedef struct weir_sender_options {
     uint32_t patience_ms;    /* without any acknowledgement before giving up; 0: a minute */
     uint32_t answer_ms;      /* before a batch is sent again; 0: 6 s */
     void (*acknowledged) (void *arg, const weir_acknowledged_t *what); /* or NULL */
+    bool (*stopped) (void *arg); /* or NULL; true ends every wait with CANCELLED */
     void *arg;
 } weir_sender_options_t;
 
