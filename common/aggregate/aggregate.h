@@ -129,6 +129,21 @@ typedef struct row_place {
  * which only an expression can make, to a beginning of whole characters. */
 void state_add (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place);
 
+/* Rows [from, to) of an input. Those count whose value is valid (`lane` NULL: the row itself is the
+ * input) and whose filter is true (NULL: all). */
+typedef struct state_rows {
+    const column_t *lane;
+    const uint8_t *filter;
+    const int64_t *time;
+    const uint64_t *offset;
+    const uint32_t *row;
+    size_t from;
+    size_t to;
+} state_rows_t;
+
+/* As state_add for each of the rows that count, in one call. Did any? */
+bool state_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows);
+
 /* Adds all that `from` holds. */
 void state_merge (state_spec_t spec, void *acc, const void *from);
 

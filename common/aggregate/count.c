@@ -24,6 +24,16 @@ static void count_add (state_spec_t spec, void *acc, const value_t *value, const
     (void)rows_add (&((count_t *)acc)->rows, 1);
 }
 
+static bool count_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
+{
+    (void)spec;
+    uint64_t count = 0;
+    for (size_t i = rows->from; i < rows->to; i++)
+        count += state_row_counts (rows, i);
+    (void)rows_add (&((count_t *)acc)->rows, count);
+    return count > 0;
+}
+
 static void count_merge (state_spec_t spec, void *acc, const void *from)
 {
     (void)spec;
@@ -65,6 +75,7 @@ const state_ops_t state_ops_COUNT = {
     .release = count_init,
     .reset = count_init,
     .add = count_add,
+    .add_rows = count_add_rows,
     .merge = count_merge,
     .merge_partial = count_merge_partial,
     .encode = count_encode,

@@ -59,6 +59,41 @@ static void extreme_add (state_spec_t spec, void *acc, const value_t *value,
     }
 }
 
+/* Numbers: the extreme of the rows is found first, and taken once. */
+static bool extreme_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
+{
+    held_value_t held;
+    bool any = false;
+    if (spec.input == TYPE_STRING) {
+        for (size_t i = rows->from; i < rows->to; i++) {
+            if (!state_row_counts (rows, i))
+                continue;
+            value_t value = column_get (rows->lane, i);
+            extreme_add (spec, acc, &value, NULL);
+            any = true;
+        }
+        return any;
+    }
+    value_t best = { .type = spec.input };
+    for (size_t i = rows->from; i < rows->to; i++) {
+        if (!state_row_counts (rows, i))
+            continue;
+        value_t value = { .type = spec.input };
+        value.i = rows->lane->i[i]; /* a float's bits too */
+        if (any) {
+            int order = held_value_order (spec.input, &held, &value);
+            if (spec.kind == STATE_MIN ? order >= 0 : order <= 0)
+                continue;
+        }
+        any = true;
+        best = value;
+        held.i = value.i;
+    }
+    if (any)
+        extreme_add (spec, acc, &best, NULL);
+    return any;
+}
+
 static void extreme_merge (state_spec_t spec, void *acc, const void *from)
 {
     const extreme_t *other = from;
@@ -102,8 +137,8 @@ static status_t extreme_final (state_spec_t spec, const void *acc, aggregate_t a
 #define EXTREME_OPS                                                                                \
     {                                                                                              \
         .size = extreme_size, .init = extreme_init, .release = extreme_release,                    \
-        .reset = extreme_reset, .add = extreme_add, .merge = extreme_merge,                        \
-        .merge_partial = extreme_merge_partial, .encode = extreme_encode,                          \
+        .reset = extreme_reset, .add = extreme_add, .add_rows = extreme_add_rows,                  \
+        .merge = extreme_merge, .merge_partial = extreme_merge_partial, .encode = extreme_encode,  \
         .is_empty = extreme_is_empty, .final = extreme_final                                       \
     }
 const state_ops_t state_ops_MIN = EXTREME_OPS;

@@ -70,23 +70,45 @@ static void squares_add (uint64_t *squares, const uint64_t *more)
     }
 }
 
+static void add_int (int_moments_t *self, int64_t value)
+{
+    uint128_t square = (uint128_t)((int128_t)value * value);
+    (void)rows_add (&self->rows, 1);
+    self->sum = int128_add (self->sum, value);
+    squares_add (self->squares, (uint64_t[]){ (uint64_t)square, (uint64_t)(square >> 64), 0 });
+}
+
+static void add_float (float_moments_t *self, double value)
+{
+    if (float_rows_add (&self->rows, value))
+        return;
+    exact_sum_add_float (&self->sum, value);
+    exact_sum_add_float_product (&self->squares, value, value);
+}
+
 static void moments_add (state_spec_t spec, void *acc, const value_t *value,
                          const row_place_t *place)
 {
     (void)place;
-    if (spec.input == TYPE_INT64) {
-        int_moments_t *self = acc;
-        uint128_t square = (uint128_t)((int128_t)value->i * value->i);
-        (void)rows_add (&self->rows, 1);
-        self->sum = int128_add (self->sum, value->i);
-        squares_add (self->squares, (uint64_t[]){ (uint64_t)square, (uint64_t)(square >> 64), 0 });
-    } else {
-        float_moments_t *self = acc;
-        if (!float_rows_add (&self->rows, value->f)) {
-            exact_sum_add_float (&self->sum, value->f);
-            exact_sum_add_float_product (&self->squares, value->f, value->f);
-        }
+    if (spec.input == TYPE_INT64)
+        add_int (acc, value->i);
+    else
+        add_float (acc, value->f);
+}
+
+static bool moments_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
+{
+    bool any = false;
+    for (size_t i = rows->from; i < rows->to; i++) {
+        if (!state_row_counts (rows, i))
+            continue;
+        any = true;
+        if (spec.input == TYPE_INT64)
+            add_int (acc, rows->lane->i[i]);
+        else
+            add_float (acc, rows->lane->f[i]);
     }
+    return any;
 }
 
 static void moments_merge (state_spec_t spec, void *acc, const void *from)
@@ -250,6 +272,7 @@ const state_ops_t state_ops_MOMENTS = {
     .release = moments_release,
     .reset = moments_reset,
     .add = moments_add,
+    .add_rows = moments_add_rows,
     .merge = moments_merge,
     .merge_partial = moments_merge_partial,
     .encode = moments_encode,

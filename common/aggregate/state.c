@@ -57,6 +57,32 @@ void state_add (state_spec_t spec, void *acc, const value_t *value, const row_pl
     ops_of (spec)->add (spec, acc, value, place);
 }
 
+static bool add_one_by_one (const state_ops_t *ops, state_spec_t spec, void *acc,
+                            const state_rows_t *rows)
+{
+    bool any = false;
+    for (size_t i = rows->from; i < rows->to; i++) {
+        if (!state_row_counts (rows, i))
+            continue;
+        value_t value;
+        row_place_t place = { rows->time[i], rows->offset[i], rows->row[i] };
+        if (rows->lane != NULL)
+            value = column_get (rows->lane, i);
+        ops->add (spec, acc, rows->lane != NULL ? &value : NULL, &place);
+        any = true;
+    }
+    return any;
+}
+
+bool state_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
+{
+    CHECK (rows->from <= rows->to);
+    CHECK (rows->lane == NULL || rows->lane->type == spec.input);
+    const state_ops_t *ops = ops_of (spec);
+    return ops->add_rows != NULL ? ops->add_rows (spec, acc, rows)
+                                 : add_one_by_one (ops, spec, acc, rows);
+}
+
 void state_merge (state_spec_t spec, void *acc, const void *from)
 {
     ops_of (spec)->merge (spec, acc, from);

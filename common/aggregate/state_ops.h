@@ -15,6 +15,8 @@ typedef struct state_ops {
     void (*release) (state_spec_t spec, void *acc);
     void (*reset) (state_spec_t spec, void *acc);
     void (*add) (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place);
+    /* NULL: by way of `add`. */
+    bool (*add_rows) (state_spec_t spec, void *acc, const state_rows_t *rows);
     void (*merge) (state_spec_t spec, void *acc, const void *from);
     /* False when the bytes are not canonical or not a state that rows can make. */
     bool (*merge_partial) (state_spec_t spec, void *acc, text_t partial);
@@ -28,6 +30,12 @@ typedef struct state_ops {
 #define X(name, number, large) extern const state_ops_t state_ops_##name;
 STATE_TABLE (X)
 #undef X
+
+static inline bool state_row_counts (const state_rows_t *rows, size_t row)
+{
+    return (rows->filter == NULL || rows->filter[row]) &&
+           (rows->lane == NULL || rows->lane->valid[row]);
+}
 
 /* Fills *value with a number that is not null. */
 static inline void final_int (value_t *value, int64_t number)

@@ -65,6 +65,25 @@ static void sum_add (state_spec_t spec, void *acc, const value_t *value, const r
     }
 }
 
+static bool sum_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
+{
+    bool any = false;
+    for (size_t i = rows->from; i < rows->to; i++) {
+        if (!state_row_counts (rows, i))
+            continue;
+        any = true;
+        if (spec.input == TYPE_INT64) {
+            (void)rows_add (&((int_sum_t *)acc)->rows, 1);
+            ((int_sum_t *)acc)->sum = int128_add (((int_sum_t *)acc)->sum, rows->lane->i[i]);
+        } else {
+            float_sum_t *self = acc;
+            if (!float_rows_add (&self->rows, rows->lane->f[i]))
+                exact_sum_add_float (&self->sum, rows->lane->f[i]);
+        }
+    }
+    return any;
+}
+
 static void sum_merge (state_spec_t spec, void *acc, const void *from)
 {
     if (spec.input == TYPE_INT64) {
@@ -181,6 +200,7 @@ const state_ops_t state_ops_SUM = {
     .release = sum_release,
     .reset = sum_reset,
     .add = sum_add,
+    .add_rows = sum_add_rows,
     .merge = sum_merge,
     .merge_partial = sum_merge_partial,
     .encode = sum_encode,

@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "feature/plan_row.h"
 
 #include <string.h>
 
@@ -132,16 +131,16 @@ static bool piece_fold (const record_builder_t *self, uint32_t slot, const piece
 {
     const plan_slot_t *info = &self->plan->slots[slot];
     const projection_t *rows = &self->rows.rows;
-    bool counts = false;
-    for (size_t i = piece->from; i < (size_t)piece->from + piece->count; i++) {
-        if (!slot_row_counts (info, rows, i))
-            continue;
-        value_t value;
-        row_place_t place = projection_place (rows, i);
-        state_add (info->spec, acc, slot_value (info, rows, i, &value), &place);
-        counts = true;
-    }
-    return counts;
+    const state_rows_t folded = {
+        .lane = info->lane >= 0 ? &rows->lane[info->lane] : NULL,
+        .filter = info->filter >= 0 ? rows->filter[info->filter] : NULL,
+        .time = rows->time,
+        .offset = rows->offset,
+        .row = rows->row,
+        .from = piece->from,
+        .to = (size_t)piece->from + piece->count,
+    };
+    return state_add_rows (info->spec, acc, &folded);
 }
 
 static void *slot_acc (const record_builder_t *self, uint32_t slot)

@@ -165,3 +165,69 @@ Test (aggregate, strings_over_the_limit_are_cut_between_characters)
     accumulator_destroy (spec, &acc);
     mem_free (bytes);
 }
+
+/* The rows as columns, with nulls and filtered rows among them; `kept` gets those that count. */
+static state_rows_t rows_as_columns (state_spec_t spec, random_t *random, arena_t *arena,
+                                     const row_t *rows, size_t count, row_t *kept,
+                                     size_t *kept_count)
+{
+    column_t *lane = arena_zero (arena, 1, sizeof *lane);
+    uint8_t *filter = arena_zero (arena, count + 1, sizeof *filter);
+    int64_t *time = arena_zero (arena, count + 1, sizeof *time);
+    uint64_t *offset = arena_zero (arena, count + 1, sizeof *offset);
+    uint32_t *row = arena_zero (arena, count + 1, sizeof *row);
+    bool of_rows = spec.input == TYPE_NONE;
+    *lane = column_new (arena, of_rows ? TYPE_INT64 : spec.input, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        time[i] = rows[i].place.time;
+        offset[i] = rows[i].place.offset;
+        row[i] = rows[i].place.row;
+        filter[i] = random_chance (random, 0.8);
+        bool valid = of_rows || random_chance (random, 0.8);
+        if (valid && !of_rows)
+            column_set (lane, i, &rows[i].value);
+        if (valid && filter[i])
+            kept[(*kept_count)++] = rows[i];
+    }
+    return (state_rows_t){ of_rows ? NULL : lane, filter, time, offset, row, 0, count };
+}
+
+static void check_together (state_spec_t spec, profile_t profile, uint64_t seed)
+{
+    random_t random;
+    random_seed (&random, seed);
+    arena_t *arena = arena_new (1 << 16);
+    size_t count = (size_t)random_below (&random, ROWS_MAX);
+    row_t *rows = rows_random (&random, arena, spec.input, profile, count);
+    row_t *kept = arena_zero (arena, count + 1, sizeof *kept);
+    size_t kept_count = 0;
+    state_rows_t tail = rows_as_columns (spec, &random, arena, rows, count, kept, &kept_count);
+    state_rows_t head = tail;
+    head.to = tail.from = (size_t)random_below (&random, count + 1);
+    const char *what = say (spec, profile, seed);
+    buf_t one, other;
+    buf_init (&one, AGGREGATE_PARTIAL_MAX);
+    buf_init (&other, AGGREGATE_PARTIAL_MAX);
+    void *expected = accumulator_new (spec);
+    void *acc = accumulator_new (spec);
+    accumulator_add (spec, expected, kept, kept_count);
+    bool any = state_add_rows (spec, acc, &head);
+    any |= state_add_rows (spec, acc, &tail);
+    cr_assert_eq (any, kept_count > 0, "%s", what);
+    cr_assert (text_equal (accumulator_partial (spec, expected, &one),
+                           accumulator_partial (spec, acc, &other)),
+               "%s", what);
+    accumulator_destroy (spec, &expected);
+    accumulator_destroy (spec, &acc);
+    buf_release (&one);
+    buf_release (&other);
+    arena_destroy (&arena);
+}
+
+Test (aggregate, rows_added_together_are_as_rows_added_one_by_one)
+{
+    for (state_spec_t spec = { 0 }; spec_next (&spec);)
+        for (unsigned profile = 0; profile < PROFILE_COUNT; profile++)
+            for (uint64_t seed = 200; seed < 206; seed++)
+                check_together (spec, (profile_t)profile, seed);
+}
