@@ -1,39 +1,9 @@
 /* Fuzzer of encoded answers: whatever the bytes, they are refused as corrupt, or encode again to an
  * encoding that merges to itself, and every feature has a value or a reason. */
 #include "feature/answer.h"
-#include "base/check.h"
+#include "tests/fuzz/answer_plan.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
-
-static const char text[] = "streams:\n  s:\n    key: []\n    time: t\n"
-                           "    fields: {a: float64, b: int64, c: string, t: timestamp}\n"
-                           "views:\n  v:\n    from: s\n    features:\n"
-                           "      f0: count() over 1h, 7d\n"
-                           "      f1: sum(a)\n"
-                           "      f2: sum(b)\n"
-                           "      f3: variance(a)\n"
-                           "      f4: stddev_pop(b)\n"
-                           "      f5: min(c)\n"
-                           "      f6: max(a)\n"
-                           "      f7: first(c)\n"
-                           "      f8: last(b)\n"
-                           "      f9: approx_count_distinct(c)\n"
-                           "      f10: mean(a)\n";
-
-static plan_t *plan_once (void)
-{
-    static plan_t *plan = NULL;
-    if (plan != NULL)
-        return plan;
-    definition_file_t file = { "f", text_of (text) };
-    definitions_t *definitions = NULL;
-    error_t error;
-    status_t status = definitions_read (&file, 1, &definitions, &error);
-    CHECK (status == STATUS_OK);
-    plan = plan_new (&definitions->views[0]);
-    definitions_destroy (&definitions);
-    return plan;
-}
 
 static void finalise (const answer_t *answer)
 {
@@ -69,7 +39,7 @@ static void encode_again (const answer_t *answer)
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-    answer_t *answer = answer_new (plan_once ());
+    answer_t *answer = answer_new (answer_plan_once ());
     reader_t reader = reader_of (data, size);
     error_t error;
     status_t status = STATUS_OK;

@@ -29,3 +29,12 @@ ALL_OBJECTS += $(FUZZ_DRIVER)
 
 fuzz-replay: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz entry point over its corpus and seeded mutations
 	@for f in $(FUZZERS); do $(BUILD)/fuzz/$$f tests/fuzz/corpus/$$f $(FUZZ_MUTATIONS) $(FUZZ_SEED) || exit 1; done
+
+# The samples that are kept in tests/fuzz/corpus: good ones of everything, written anew.
+FUZZ_SEEDS_OBJECTS := $(call objects_of,$(wildcard tests/fuzz/driver/seeds*.c))
+ALL_OBJECTS += $(FUZZ_SEEDS_OBJECTS)
+$(BUILD)/fuzz/seeds: $(FUZZ_SEEDS_OBJECTS) $(call archives_of,$(FUZZ_LIBRARIES))
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+fuzz-seeds: $(BUILD)/fuzz/seeds ## write good samples of every format to tests/fuzz/corpus
+	$< tests/fuzz/corpus

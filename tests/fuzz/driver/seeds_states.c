@@ -1,0 +1,158 @@
+/* Partials of each kind over each type, answers, and the payloads of records. */
+#include "base/mem.h"
+#include "base/random.h"
+#include "base/timestamp.h"
+#include "block/block.h"
+#include "feature/answer.h"
+#include "storage/log.h"
+#include "storage/payload.h"
+#include "tests/fuzz/answer_plan.h"
+#include "tests/fuzz/driver/seeds.h"
+
+#include <math.h>
+
+static value_t some_value (random_t *random, type_t type)
+{
+    static const char *const words[] = { "", "a", "declined", "\xc3\xa9lodie", "zz" };
+    static const double floats[] = { 0, 1.5, -1e300, 1e-300, 5e-324, 0.1, INFINITY, NAN };
+    value_t value = { .type = type };
+    if (type == TYPE_STRING)
+        value.s = text_of (words[random_below (random, 5)]);
+    else if (type == TYPE_FLOAT64)
+        value.f = value_float (floats[random_below (random, 8)]);
+    else if (type == TYPE_BOOL)
+        value.i = (int64_t)random_below (random, 2);
+    else
+        value.i = (int64_t)random_next (random) >> random_below (random, 64);
+    return value;
+}
+
+static void write_partial (random_t *random, state_spec_t spec, size_t rows)
+{
+    void *acc = mem_alloc (state_size (spec));
+    buf_t out;
+    buf_init (&out, AGGREGATE_PARTIAL_MAX + 2);
+    buf_put_u8 (&out, (uint8_t)spec.kind);
+    buf_put_u8 (&out, (uint8_t)spec.input);
+    state_init (spec, acc);
+    for (size_t i = 0; i < rows; i++) {
+        value_t value = some_value (random, spec.input);
+        row_place_t place = { .time = (int64_t)random_below (random, TIME_DAY), .offset = i };
+        state_add (spec, acc, spec.input == TYPE_NONE ? NULL : &value, &place);
+    }
+    state_encode (spec, acc, &out);
+    seed_write ("partial", out.data, out.size);
+    state_release (spec, acc);
+    buf_release (&out);
+    mem_free (acc);
+}
+
+static void partials (random_t *random)
+{
+    for (state_kind_t kind = STATE_COUNT; kind <= STATE_DISTINCT_HLL; kind++) {
+        unsigned inputs = 0;
+        for (unsigned a = AGGREGATE_NONE + 1; a < AGGREGATE_COUNT_OF; a++)
+            if (aggregate_info ((aggregate_t)a)->state == kind)
+                inputs = aggregate_info ((aggregate_t)a)->inputs;
+        if (kind == STATE_COUNT)
+            write_partial (random, (state_spec_t){ kind, TYPE_NONE }, 9);
+        for (type_t type = TYPE_BOOL; type <= TYPE_TIMESTAMP; type++)
+            for (size_t rows = 0; rows <= 40 && (inputs >> type & 1); rows = 4 * rows + 1)
+                write_partial (random, (state_spec_t){ kind, type }, rows);
+    }
+    /* a sketch that is dense */
+    write_partial (random, (state_spec_t){ STATE_DISTINCT_HLL, TYPE_INT64 }, 6000);
+}
+
+static batch_t some_events (random_t *random, arena_t *arena, size_t rows)
+{
+    const plan_t *plan = answer_plan_once ();
+    batch_t batch = batch_new (arena, plan->column_types, plan->columns, rows);
+    for (size_t i = 0; i < rows; i++) {
+        for (size_t c = 0; c < plan->columns; c++) {
+            value_t value = some_value (random, plan->column_types[c]);
+            column_set (&batch.column[c], i, &value);
+        }
+        batch.event_time[i] = (int64_t)random_below (random, 8 * TIME_DAY);
+        batch.offset[i] = i;
+    }
+    return batch;
+}
+
+static void event_payload (random_t *random, size_t rows, uint32_t refused)
+{
+    arena_t *arena = arena_new (1 << 14);
+    buf_t block;
+    buf_t out;
+    error_t error;
+    buf_init (&block, LOG_PAYLOAD_MAX);
+    events_payload_t payload = { .sequence = 1 + rows,
+                                 .accepted = (uint32_t)rows,
+                                 .refused_count = refused,
+                                 .refused_listed = refused < 5 ? refused : 5 };
+    for (uint32_t i = 0; i < payload.refused_listed; i++)
+        payload.refused[i] = (payload_refused_t){ .row = 3 * i, .reason = text_of ("is not") };
+    if (rows > 0) {
+        batch_t batch = some_events (random, arena, rows);
+        batch.key = NULL;
+        CHECK (block_encode (&batch, 0, rows, &block, &error) == STATUS_OK);
+        payload.block = (text_t){ (const char *)block.data, (uint32_t)block.size };
+    }
+    for (uint8_t first = 0; first < 3; first += 2) {
+        buf_init (&out, LOG_PAYLOAD_MAX);
+        buf_put_u8 (&out, first);
+        events_payload_encode (&payload, &out);
+        seed_write ("payload", out.data, out.size);
+        buf_release (&out);
+    }
+    buf_release (&block);
+    arena_destroy (&arena);
+}
+
+static void payloads (random_t *random)
+{
+    event_payload (random, 0, 3);
+    event_payload (random, 1, 0);
+    event_payload (random, 30, 200);
+    control_payload_t controls[] = { { .id = text_of ("cut-7"), .clock = TIME_DAY },
+                                     { .id = text_of ("load-0123.2"), .producers = { "abc", 3 } } };
+    for (size_t i = 0; i < 2; i++) {
+        buf_t out;
+        buf_init (&out, 256);
+        buf_put_u8 (&out, 1);
+        control_payload_encode (&controls[i], &out);
+        seed_write ("payload", out.data, out.size);
+        buf_release (&out);
+    }
+}
+
+static void answers (random_t *random)
+{
+    const plan_t *plan = answer_plan_once ();
+    for (size_t rows = 0; rows < 60; rows = 2 * rows + 1) {
+        arena_t *arena = arena_new (1 << 14);
+        batch_t batch = some_events (random, arena, rows);
+        projection_t projection = plan_project (plan, &batch, arena);
+        answer_t *answer = answer_new (plan);
+        for (size_t i = 0; i < projection.rows; i++)
+            answer_add_row (answer, 8 * TIME_DAY, &projection, i);
+        buf_t out;
+        buf_init (&out, ANSWER_ENCODED_MAX);
+        answer_encode (answer, &out);
+        if (rows % 2) /* several, one after the other */
+            answer_encode (answer, &out);
+        seed_write ("answer", out.data, out.size);
+        buf_release (&out);
+        answer_destroy (&answer);
+        arena_destroy (&arena);
+    }
+}
+
+void seeds_of_states (void)
+{
+    random_t random;
+    random_seed (&random, 2);
+    partials (&random);
+    answers (&random);
+    payloads (&random);
+}

@@ -1,0 +1,148 @@
+/* What users write: definitions, projects, expressions, CSV, NDJSON. */
+#include "tests/fuzz/driver/seeds.h"
+
+#include "base/check.h"
+#include "feature/definition.h"
+#include "feature/project.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The first byte says what the rest is. */
+static void write_text (const char *name, uint8_t first, const char *text)
+{
+    buf_t out;
+    buf_init (&out, 1 << 16);
+    buf_put_u8 (&out, first);
+    buf_put_string (&out, text);
+    seed_write (name, out.data, out.size);
+    buf_release (&out);
+}
+
+static const char *const definition_files[] = {
+    "streams:\n  payments:\n    key: user_id\n    time: ts\n    fields:\n"
+    "      user_id: {type: string, required: true}\n      merchant: string\n"
+    "      amount: float64\n      status: string\n"
+    "      ts: {type: timestamp, unit: ms, zone: Europe/Berlin}\n"
+    "views:\n  user_spend:\n    from: payments\n    key: user_id\n"
+    "    where: status is distinct from 'declined'\n    horizon: 2d\n    features:\n"
+    "      txn_count: count() over 1h, 24h, 7d, lifetime\n"
+    "      spend: sum(amount) over 1h, 7d\n"
+    "      merchants: approx_count_distinct(merchant) over 7d\n"
+    "      refunds: count() where amount < 0 over 7d\n"
+    "      last_seen:\n        expr: last(ts)\n        description: when it was\n",
+    "streams:\n  ticks: {key: [], time: t, unknown: ignore, fields: {t: timestamp, p: float64}}\n",
+    "streams:\n  legs:\n    key: [origin, destination]\n    time: t\n"
+    "    fields:\n      origin: {type: string, column: ORIGIN}\n      destination: string\n"
+    "      late: bool\n      t: {type: timestamp, unit: s}\n",
+    "# nothing\n{}\n",
+};
+
+static const char *const projects[] = {
+    "cluster: demo\nproject: features\ndata: ./data\npartitions: 4\n"
+    "nodes:\n  coordinator: tcp://127.0.0.1:7600\n  serving: [tcp://127.0.0.1:7601]\n"
+    "  speed_workers:\n    - tcp://127.0.0.1:7610\n    - ipc:///tmp/w2\n  batch_workers: 2\n"
+    "batch: {every: 10m}\nlease: 3s\nmax_ahead: 5m\n"
+    "limits: {speed_memory: 1GiB, batch_memory: 512MiB}\ndefinitions: [features/*.yaml, "
+    "more.yml]\n",
+    "cluster: demo\nnodes: {base_port: 7650}\nbatch: {every: never}\ndata: /var/lib/weir\n",
+    "cluster: demo\n",
+};
+
+static const char *const features[] = {
+    "count() over 1h, 24h",
+    "sum(amount) over 7d",
+    "mean(a * b) where c over 30d, lifetime",
+    "approx_count_distinct(k) over 1w",
+    "stddev(coalesce(a, 0.0)) where k in ('x', 'y') over 15m",
+    "last(t)",
+};
+
+static const char *const filters[] = {
+    "a > 1.5 and not c",
+    "k is not null or b % 2 = 0",
+    "k is distinct from 'it''s'",
+};
+
+static const char *const expressions[] = {
+    "i + 1",
+    "f * 2.5 - i / 3",
+    "not b and (s = 'a' or s is null)",
+    "s in ('a', 'it''s', '')",
+    "s is distinct from 'declined'",
+    "t + 7d > t - d",
+    "(t - t) / 1d",
+    "case when i > 0 then 'pos' when i = 0 then null else 'neg' end",
+    "coalesce(f, i, 0)",
+    "abs(-i) % 7",
+    "i between -5 and 9223372036854775807",
+    "f is not null and f != 1e308",
+    "lower(s) like 'a%'",
+    "1 + 2 * (3 - 4) / 5",
+    "true",
+    "null",
+    "-9223372036854775808",
+    "length(s) + floor(f)",
+};
+
+static const char *const csv[] = {
+    "a,b,t\nx,1.5,1700000000000\n\"quo\"\"ted, one\",-2e10,2023-11-14T22:13:20Z\n",
+    "t,a,b\r\n2023-11-14,,\r\n1700000000000,\"\",NaN\r\n",
+    "a,b,t\n\"two\nlines\",0.1,\"2023-11-14 22:13:20.5\"\n,,\nx,y,z\nx,1,2,3\n\"open",
+    "b\n1\n2\n",
+    "\xef\xbb\xbf"
+    "a,t\n\xc3\xa9,0\n",
+};
+
+static const char *const ndjson[] = {
+    "{\"a\":\"x\",\"b\":1.5,\"t\":1700000000000}\n{\"t\":\"2023-11-14T22:13:20Z\",\"b\":null}\n",
+    "{\"a\":\"\\u00e9\\n\\\\\",\"b\":-1e-5,\"t\":0,\"other\":[1,{\"x\":true}]}\n\n{}\n[1]\n{\"a\":"
+    "\n",
+    "{\"a\":\"x\",\"a\":\"y\",\"b\":true,\"t\":9999999999999999999}\r\n",
+};
+
+/* Those that ought to be good are. */
+static void check_definitions (const char *text)
+{
+    definitions_t *definitions = NULL;
+    error_t error;
+    definition_file_t file = { "f", text_of (text) };
+    if (definitions_read (&file, 1, &definitions, &error) != STATUS_OK)
+        fprintf (stderr, "a sample is refused: %s\n", error.text);
+    CHECK (definitions != NULL);
+    definitions_destroy (&definitions);
+}
+
+static void check_project (const char *text)
+{
+    project_t *project = NULL;
+    error_t error;
+    if (project_parse ("dir", text_of (text), &project, &error) != STATUS_OK)
+        fprintf (stderr, "a sample is refused: %s\n", error.text);
+    CHECK (project != NULL);
+    project_destroy (&project);
+}
+
+#define COUNT(array) (sizeof array / sizeof array[0])
+
+void seeds_of_texts (void)
+{
+    for (size_t i = 0; i < COUNT (definition_files); i++) {
+        check_definitions (definition_files[i]);
+        write_text ("definition", 0, definition_files[i]);
+    }
+    for (size_t i = 0; i < COUNT (projects); i++) {
+        check_project (projects[i]);
+        write_text ("definition", 1, projects[i]);
+    }
+    for (size_t i = 0; i < COUNT (features); i++)
+        write_text ("definition", 2, features[i]);
+    for (size_t i = 0; i < COUNT (filters); i++)
+        write_text ("definition", 3, filters[i]);
+    for (size_t i = 0; i < COUNT (expressions); i++)
+        seed_write ("expr", expressions[i], strlen (expressions[i]));
+    for (size_t i = 0; i < COUNT (csv); i++)
+        write_text ("csv", (uint8_t)(37 * i + 2), csv[i]);
+    for (size_t i = 0; i < COUNT (ndjson); i++)
+        write_text ("ndjson", (uint8_t)(37 * i + 2), ndjson[i]);
+}
