@@ -90,15 +90,36 @@ static void merge_sort (const batch_t *batch, uint32_t *order, uint32_t *scratch
     memcpy (order + out, scratch + left, (half - left) * sizeof *order);
 }
 
+/* Do all keys have one size, of which the prefix is the rest? Then equal prefixes are equal keys,
+ * and the keys, which lie anywhere in memory, need not be looked at again. */
+static bool prefix_is_whole (const batch_t *batch, size_t skip)
+{
+    uint32_t size = batch->key[0].size;
+    if (size > skip + sizeof (uint64_t))
+        return false;
+    for (size_t i = 1; i < batch->rows; i++)
+        if (batch->key[i].size != size)
+            return false;
+    return true;
+}
+
+/* Is row `a` before row `b`, or with it, when their prefixes are equal? */
+static bool tie_in_order (const batch_t *batch, bool same_key, uint32_t a, uint32_t b)
+{
+    if (same_key && batch->event_time[a] != batch->event_time[b])
+        return batch->event_time[a] < batch->event_time[b];
+    return rows_compare (batch, a, batch, b) <= 0;
+}
+
 /* Sorts the stretches of equal prefix, which the radix passes left in their first order. */
-static void sort_ties (const batch_t *batch, const item_t *items, uint32_t *order,
+static void sort_ties (const batch_t *batch, bool same_key, const item_t *items, uint32_t *order,
                        uint32_t *scratch)
 {
     size_t from = 0;
     bool ordered = true;
     for (size_t i = 1; i <= batch->rows; i++) {
         if (i < batch->rows && items[i].prefix == items[from].prefix) {
-            ordered = ordered && rows_compare (batch, order[i - 1], batch, order[i]) <= 0;
+            ordered = ordered && tie_in_order (batch, same_key, order[i - 1], order[i]);
             continue;
         }
         if (!ordered)
@@ -135,7 +156,7 @@ void sort_batch (const batch_t *batch, uint32_t *order)
     }
     for (size_t i = 0; i < count; i++)
         order[i] = items[i].row;
-    sort_ties (batch, items, order, (uint32_t *)other);
+    sort_ties (batch, prefix_is_whole (batch, skip), items, order, (uint32_t *)other);
     mem_free (items);
     mem_free (other);
 }
