@@ -173,5 +173,6 @@ expect_equal(sum(r["features"]["total"] for r in last), sum(range(1, next(number
 cluster.recompute()
 expect_equal([r["features"] for r in cluster.serving().get("pages", KEYS)],
              [r["features"] for r in last], "after a last recompute")
+expect(len({r["dataset"] for _, r in answers}) >= 10, "few datasets were met")
 print(f"{len(acked)} batches, {len(answers)} complete answers, {len(incomplete)} incomplete ones")
 cluster.stop()
