@@ -114,11 +114,12 @@ static unsigned could_be_text (const raw_t *raw, guess_t *guess)
         (text_is (raw->s, "true") || text_is (raw->s, "false") || text_is (raw->s, "True") ||
          text_is (raw->s, "False") || text_is (raw->s, "TRUE") || text_is (raw->s, "FALSE")))
         could |= COULD_BOOL;
-    if (raw->loose && number_parse_int (raw->s, &number)) {
+    bool is_int = number_parse_int (raw->s, &number);
+    if (raw->loose && is_int) {
         could |= COULD_INT;
         guess->least = number < guess->least ? number : guess->least;
         guess->most = number > guess->most ? number : guess->most;
-    } else if (time_parse (raw->s, NULL, UNIT_MS, &time, NULL) == STATUS_OK) {
+    } else if (!is_int && time_parse (raw->s, NULL, UNIT_MS, &time, NULL) == STATUS_OK) {
         could |= COULD_TIME;
     }
     if (raw->loose && number_parse_float (raw->s, &real))

@@ -1,0 +1,225 @@
+/* A sender against a speed worker that loses, delays and refuses: every batch is acknowledged once,
+ * none is changed, and what is under way fits the window. */
+#include "client/lib/weir.h"
+
+#include "base/mem.h"
+#include "base/random.h"
+#include "transport/transport.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+TestSuite (sender, .timeout = 120);
+
+enum { BATCHES = 300, ROWS = 3, WINDOW = 8 };
+
+typedef struct worker {
+    char endpoint[128];
+    atomic_bool stop;
+    unsigned bad_percent; /* of the batches that come are dropped, answered `busy`, or answered
+                             twice */
+    bool refuses;         /* everything, for good */
+    random_t random;
+    unsigned came[BATCHES + 1]; /* by sequence */
+    uint64_t low;               /* all below are acknowledged */
+    bool done[BATCHES + 2];
+    bool wrong; /* something came that must not */
+} worker_t;
+
+static void answer (worker_t *self, transport_t *transport, wire_writer_t *writer,
+                    const peer_t *from, const message_t *message, uint64_t sequence)
+{
+    const void *data;
+    size_t size;
+    if (self->refuses || random_below (&self->random, 100) < self->bad_percent) {
+        error_t error;
+        if (!self->refuses && random_chance (&self->random, 0.5))
+            return;
+        error_set (&error, self->refuses ? STATUS_INVALID : STATUS_BUSY, "not now");
+        wire_error (writer, message->id, &error, &data, &size);
+        transport_send (transport, from, data, size);
+        return;
+    }
+    wire_begin (writer, MESSAGE_SEND_OK, message->id);
+    wire_field_uint (writer, "accepted", ROWS - 1);
+    wire_field_uint (writer, "refused_count", 1);
+    wire_field_list (writer, "refused");
+    wire_open_map (writer);
+    wire_field_uint (writer, "row", sequence % ROWS);
+    wire_field_string (writer, "reason", "because");
+    wire_close (writer);
+    wire_close (writer);
+    wire_field_map (writer, "positions");
+    wire_close (writer);
+    self->wrong |= !wire_end (writer, &data, &size);
+    transport_send (transport, from, data, size);
+    if (random_below (&self->random, 100) < self->bad_percent)
+        transport_send (transport, from, data, size);
+    self->done[sequence] = true;
+    while (self->done[self->low])
+        self->low++;
+}
+
+static void take (worker_t *self, const message_t *message)
+{
+    uint64_t sequence = wire_uint (message->body, "sequence", 0);
+    wire_list_t rows = wire_list (message->body, "rows");
+    self->wrong |= sequence < 1 || sequence > BATCHES || rows.count != ROWS;
+    self->wrong |= sequence >= self->low + WINDOW; /* the oldest one is not acknowledged */
+    for (uint32_t r = 0; r < rows.count && !self->wrong; r++) {
+        wire_list_t cells = wire_items (&rows.items[r]);
+        self->wrong |= cells.count != 1 || cells.items[0].via.u64 != sequence * ROWS + r;
+    }
+    if (!self->wrong)
+        self->came[sequence]++;
+}
+
+static void *run (void *arg)
+{
+    worker_t *self = arg;
+    transport_t *transport;
+    error_t error;
+    if (transport_new (self->endpoint, &transport, &error) != STATUS_OK)
+        abort (); /* nothing of criterion may be called from here */
+    wire_decoder_t *decoder = wire_decoder_new ();
+    wire_writer_t *writer = wire_writer_new ();
+    while (!atomic_load (&self->stop)) {
+        peer_t from;
+        const void *data;
+        size_t size;
+        transport_poll (transport, 10, NULL, 0, NULL);
+        while (transport_receive (transport, &from, &data, &size)) {
+            message_t message;
+            if (wire_decode (decoder, data, size, &message, &error) != STATUS_OK ||
+                message.kind != MESSAGE_SEND) {
+                self->wrong = true;
+                continue;
+            }
+            take (self, &message);
+            if (!self->wrong)
+                answer (self, transport, writer, &from, &message,
+                        wire_uint (message.body, "sequence", 0));
+        }
+    }
+    wire_decoder_destroy (&decoder);
+    wire_writer_destroy (&writer);
+    transport_destroy (&transport);
+    return NULL;
+}
+
+typedef struct outcome {
+    unsigned acknowledged[BATCHES + 1];
+    bool wrong;
+} outcome_t;
+
+static void acknowledged (void *arg, const weir_acknowledged_t *what)
+{
+    outcome_t *self = arg;
+    self->acknowledged[what->sequence]++;
+    self->wrong |= what->tag != 7 * what->sequence || what->rows != ROWS ||
+                   what->accepted != ROWS - 1 || what->refused.count != 1 ||
+                   wire_uint (&what->refused.items[0], "row", 99) != what->sequence % ROWS;
+}
+
+/* A project with one speed worker at the endpoint. */
+static weir_t *open_weir (const char *endpoint)
+{
+    project_t *project;
+    error_t error;
+    char *text = mem_format ("cluster: c\nnodes:\n  speed_workers: %s\n", endpoint);
+    cr_assert_eq (project_parse ("/tmp", text_of (text), &project, &error), STATUS_OK, "%s",
+                  error.text);
+    weir_t *weir = weir_of_project (project);
+    project_destroy (&project);
+    mem_free (text);
+    return weir;
+}
+
+static status_t send_batch (weir_sender_t *sender, uint64_t sequence, error_t *error)
+{
+    text_t column = text_of ("n");
+    raw_t cells[ROWS];
+    for (size_t r = 0; r < ROWS; r++)
+        cells[r] = (raw_t){ .kind = RAW_INT, .i = (int64_t)(sequence * ROWS + r) };
+    raw_table_t table = { .columns = &column, .columns_count = 1, .cells = cells, .rows = ROWS };
+    return weir_sender_send (sender, &table, 7 * sequence, error);
+}
+
+static status_t send_all (worker_t *worker, outcome_t *outcome, error_t *error)
+{
+    pthread_t thread;
+    snprintf (worker->endpoint, sizeof worker->endpoint, "ipc:///tmp/weir-sender-%d-%p",
+              (int)getpid (), (void *)worker);
+    worker->low = 1;
+    cr_assert_eq (pthread_create (&thread, NULL, run, worker), 0);
+    weir_t *weir = open_weir (worker->endpoint);
+    weir_sender_options_t options = { .stream = "s",
+                                      .first_sequence = 1,
+                                      .unacknowledged = WINDOW,
+                                      .answer_ms = 40,
+                                      .acknowledged = acknowledged,
+                                      .arg = outcome };
+    weir_sender_t *sender = NULL;
+    weir_producer_new (options.producer);
+    status_t status;
+    do /* until it listens */
+        status = weir_sender_new (weir, &options, &sender, error);
+    while (status == STATUS_UNAVAILABLE);
+    for (uint64_t sequence = 1; sequence <= BATCHES && status == STATUS_OK; sequence++)
+        status = send_batch (sender, sequence, error);
+    if (status == STATUS_OK)
+        status = weir_sender_flush (sender, error);
+    weir_sender_destroy (&sender);
+    weir_close (&weir);
+    atomic_store (&worker->stop, true);
+    pthread_join (thread, NULL);
+    return status;
+}
+
+Test (sender, gets_every_batch_acknowledged_once_whatever_is_lost)
+{
+    for (unsigned bad = 0; bad <= 30; bad += 15) {
+        worker_t worker = { .bad_percent = bad };
+        outcome_t outcome = { 0 };
+        error_t error;
+        random_seed (&worker.random, bad + 1);
+        status_t status = send_all (&worker, &outcome, &error);
+        cr_assert_eq (status, STATUS_OK, "%s", error.text);
+        cr_assert_not (worker.wrong);
+        cr_assert_not (outcome.wrong);
+        unsigned again = 0;
+        for (uint64_t i = 1; i <= BATCHES; i++) {
+            cr_expect_eq (outcome.acknowledged[i], 1, "batch %" PRIu64, i);
+            cr_expect_geq (worker.came[i], 1);
+            again += worker.came[i] > 1;
+        }
+        cr_expect (bad == 0 || again > 0, "nothing had to be sent again: the test tests nothing");
+    }
+}
+
+Test (sender, ends_with_the_reason_of_a_batch_that_is_refused_as_a_whole)
+{
+    worker_t worker = { .refuses = true };
+    outcome_t outcome = { 0 };
+    error_t error;
+    status_t status = send_all (&worker, &outcome, &error);
+    cr_expect_eq (status, STATUS_INVALID);
+    cr_expect_str_eq (error.text, "not now");
+}
+
+Test (sender, tells_at_once_that_nobody_is_there)
+{
+    weir_t *weir = open_weir ("ipc:///tmp/weir-sender-nobody");
+    weir_sender_options_t options = { .stream = "s", .first_sequence = 1 };
+    weir_sender_t *sender;
+    error_t error;
+    cr_expect_eq (weir_sender_new (weir, &options, &sender, &error), STATUS_UNAVAILABLE);
+    cr_expect (weir_unreachable (weir));
+    cr_expect_null (sender);
+    weir_close (&weir);
+}
