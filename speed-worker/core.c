@@ -173,6 +173,8 @@ void speed_core_job_done (speed_core_t *self, job_t *job)
             size_t controls_before = shard_controls (shard);
             if (!shard_job_done (shard, job))
                 continue;
+            if (shard_state (shard) == SHARD_FAILED && before != SHARD_FAILED)
+                partition_fail (partition, shard);
             if (shard_state (shard) != before || shard_controls (shard) != controls_before)
                 member_beat_soon (self->member); /* the coordinator waits for this */
             return;

@@ -14,6 +14,16 @@ void partition_destroy (partition_t **self_p)
     mem_free (self);
 }
 
+/* Whoever hears that a partition failed may give it to somebody else at once: so none of its logs
+ * is appended to, answered from or acknowledged when the beat says so. */
+void partition_fail (partition_t *self, const shard_t *failed)
+{
+    self->failed = true;
+    for (size_t i = 0; i < self->shards_count; i++)
+        if (self->shards[i] != failed)
+            shard_give_up (self->shards[i], shard_reason (failed));
+}
+
 static shard_t *find_shard (const partition_t *partition, text_t log_name)
 {
     for (size_t i = 0; i < partition->shards_count; i++)
@@ -108,6 +118,8 @@ static void take_partition (speed_core_t *self, const wire_value_t *order)
         (*partition)->epoch = epoch;
         member_beat_soon (self->member);
     }
+    if ((*partition)->failed)
+        return; /* until there is a new epoch */
     wire_list_t logs = wire_list (order, "logs");
     (*partition)->ordered = logs.count;
     drop_unlisted_shards (*partition, logs);

@@ -129,6 +129,14 @@ void shard_fail (shard_t *self, const error_t *error)
     drop_pending (self, error->text);
 }
 
+void shard_give_up (shard_t *self, const char *reason)
+{
+    CHECK_OBJECT (self, SHARD_MAGIC);
+    error_t error;
+    (void)error_set (&error, STATUS_UNAVAILABLE, "%s", reason);
+    shard_fail (self, &error);
+}
+
 /* ---- opening and rebuilding ---- */
 
 static void adopt_views (shard_t *self, replay_t *replay)

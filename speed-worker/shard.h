@@ -52,6 +52,9 @@ const char *shard_log_name (const shard_t *self);
 /* True when the job was one of this shard's, and has been dealt with. */
 bool shard_job_done (shard_t *self, job_t *job);
 
+/* Ownership of this shard ends, as if its own log had failed: another log of the partition did. */
+void shard_give_up (shard_t *self, const char *reason);
+
 /* Flushes what is pending, and starts a rebuild that is due. */
 void shard_tick (shard_t *self);
 

@@ -22,6 +22,7 @@ typedef struct partition {
     shard_t **shards;
     size_t shards_count;
     size_t ordered; /* logs in the latest orders; those not in `shards` wait for definitions */
+    bool failed;    /* one of its logs did: nothing is done for it any more under this epoch */
 } partition_t;
 
 /* name, what it counts */
@@ -64,6 +65,8 @@ void orders_take (void *core, const wire_value_t *orders);
 void orders_fill_beat (void *core, wire_writer_t *beat);
 void orders_model (void *core, model_t *model);
 void partition_destroy (partition_t **self_p);
+/* One of its shards failed: the others end too. */
+void partition_fail (partition_t *self, const shard_t *failed);
 /* The shard, or NULL when the partition is not ours or the log not opened. */
 shard_t *worker_shard (speed_core_t *self, const char *log_name, uint32_t partition);
 

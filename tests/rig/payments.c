@@ -50,15 +50,23 @@ static void write_object (wire_writer_t *writer, const char *kind, const char *n
     wire_close (writer);
 }
 
-void payments_write_definitions (wire_writer_t *writer, uint64_t version)
+void payments_write_definitions_and (wire_writer_t *writer, uint64_t version,
+                                     const char *other_name, const char *other_text)
 {
     wire_field_uint (writer, "version", version);
     wire_field_list (writer, "objects");
+    if (other_name)
+        write_object (writer, "stream", other_name, 1, other_text);
     write_object (writer, "stream", "payments", 1, stream_text);
     write_object (writer, "view", "spend", version, version == 1 ? view_text_1 : view_text_2);
     if (version > 1)
         write_object (writer, "view", "visits", 1, second_view_text);
     wire_close (writer);
+}
+
+void payments_write_definitions (wire_writer_t *writer, uint64_t version)
+{
+    payments_write_definitions_and (writer, version, NULL, NULL);
 }
 
 model_t *payments_model (uint64_t version)

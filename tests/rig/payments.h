@@ -25,6 +25,9 @@ typedef struct payment {
 
 /* Writes the body of a `definitions.ok` of that version into the open map. */
 void payments_write_definitions (wire_writer_t *writer, uint64_t version);
+/* The same with another stream (NULL: none). */
+void payments_write_definitions_and (wire_writer_t *writer, uint64_t version,
+                                     const char *other_name, const char *other_text);
 /* The model of it; the caller holds the one reference. */
 model_t *payments_model (uint64_t version);
 

@@ -156,6 +156,68 @@ Test (failover, a_worker_that_was_replaced_acknowledges_nothing_more)
     town_release (&town);
 }
 
+static void write_with_refunds (wire_writer_t *writer, uint64_t version)
+{
+    payments_write_definitions_and (writer, version, "refunds",
+                                    "streams:\n  refunds:\n    key: user\n    time: ts\n"
+                                    "    fields:\n      user: {type: string, required: true}\n"
+                                    "      ts: {type: timestamp, unit: us}\n");
+}
+
+static void send_refund (town_t *town, unsigned user)
+{
+    wire_writer_t *writer = town->writer;
+    wire_begin (writer, MESSAGE_SEND, town->next_id++);
+    wire_field_string (writer, "stream", "refunds");
+    wire_field_bin (writer, "producer", (text_t){ (const char *)town->producer, PRODUCER_SIZE });
+    wire_field_uint (writer, "sequence", 1);
+    wire_field_list (writer, "columns");
+    wire_put_string (writer, "user");
+    wire_put_string (writer, "ts");
+    wire_close (writer);
+    wire_field_list (writer, "rows");
+    wire_open_list (writer);
+    wire_put_string (writer, payments_user (user));
+    wire_put_int (writer, town->worker[0].rig.clock);
+    wire_close (writer);
+    wire_close (writer);
+    town_tell (town, 0);
+}
+
+/* The coordinator gives a partition that failed to somebody else at once. */
+Test (failover, where_one_log_failed_the_partitions_other_logs_have_ended_too)
+{
+    town_t town;
+    town_init (&town, 25, 2);
+    town.write_definitions = write_with_refunds;
+    town.other_log = "refunds/user";
+    town_pass (&town, 2 * TIME_SECOND);
+    town_add (&town, 0, 50);
+    payment_t payment;
+    make (&town, &payment, 1);
+    uint32_t p = payment.partition;
+    sim_disk_set_faults (town.disk, &(sim_disk_faults_t){ .sync_error = 1 });
+    send_refund (&town, payment.user);
+    town_run (&town);
+    town_expect_error (&town, STATUS_UNAVAILABLE, "partition");
+    sim_disk_set_faults (town.disk, &(sim_disk_faults_t){ 0 });
+    town_pass (&town, TIME_SECOND);
+    cr_assert (town_is (&town, p, "failed"));
+    /* it has told; worker 1 is the owner, and worker 0 has not heard of that */
+    town.worker[0].cut_off = true;
+    town_give (&town, p, 1);
+    town_pass (&town, TIME_SECOND);
+    cr_assert (town_is (&town, p, "serving"), "%s", town.worker[1].held[p].reason);
+    insist (&town, 1, &payment, 1, 70);
+    cr_assert_str_eq (town_ask (&town, 0, payment.user, town_plan (1), 0, town.worker[0].rig.clock),
+                      "unavailable");
+    town_send (&town, 0, &payment, 1, 71);
+    town_run (&town);
+    town_expect_error (&town, STATUS_UNAVAILABLE, "");
+    town_check_user (&town, 1, payment.user, 0, town.worker[1].rig.clock);
+    town_release (&town);
+}
+
 Test (failover, a_release_tells_those_who_wait)
 {
     town_t town;

@@ -135,6 +135,16 @@ static void note_beat (worker_t *worker, const wire_value_t *beat)
     }
 }
 
+static void write_other_log (town_t *self)
+{
+    wire_open_map (self->writer);
+    wire_field_string (self->writer, "log", self->other_log);
+    wire_field_uint (self->writer, "base", 0);
+    wire_field_list (self->writer, "controls");
+    wire_close (self->writer);
+    wire_close (self->writer);
+}
+
 static void write_order (town_t *self, uint32_t p)
 {
     wire_writer_t *writer = self->writer;
@@ -154,6 +164,8 @@ static void write_order (town_t *self, uint32_t p)
     }
     wire_close (writer);
     wire_close (writer);
+    if (self->other_log)
+        write_other_log (self);
     wire_close (writer);
     wire_close (writer);
 }
@@ -216,7 +228,10 @@ static void coordinate (town_t *self, unsigned number, const message_t *message)
         break;
     case MESSAGE_DEFINITIONS:
         wire_begin (self->writer, MESSAGE_DEFINITIONS_OK, message->id);
-        payments_write_definitions (self->writer, self->definitions);
+        if (self->write_definitions)
+            self->write_definitions (self->writer, self->definitions);
+        else
+            payments_write_definitions (self->writer, self->definitions);
         break;
     case MESSAGE_ROUTES:
         write_routes (self, message->id);

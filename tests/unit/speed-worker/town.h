@@ -68,7 +68,9 @@ typedef struct town {
     } control[CONTROLS];
     size_t controls;
     uint64_t definitions;
-    uint64_t routes; /* version; raise it with the owners */
+    void (*write_definitions) (wire_writer_t *writer, uint64_t version); /* payments' if NULL */
+    const char *other_log; /* ordered beside that of the payments; NULL: none */
+    uint64_t routes;       /* version; raise it with the owners */
     uint64_t memory_limit;
     uint64_t segment_size;
     wire_writer_t *writer;
