@@ -172,7 +172,7 @@ static status_t parse (speed_core_t *self, const message_t *message, incoming_t 
     return STATUS_OK;
 }
 
-static bool over_memory (speed_core_t *self)
+size_t worker_memory (speed_core_t *self)
 {
     int64_t now = self->env->boot_us (self->env);
     if (now - self->memory_looked >= MEMORY_LOOK) {
@@ -182,12 +182,12 @@ static bool over_memory (speed_core_t *self)
             for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++)
                 self->memory += shard_memory (self->partitions[p]->shards[i]);
     }
-    return self->memory >= self->options.memory_limit;
+    return self->memory;
 }
 
 static status_t admit (speed_core_t *self, error_t *error)
 {
-    if (!over_memory (self))
+    if (worker_memory (self) < self->options.memory_limit)
         return STATUS_OK;
     self->metrics.busy++;
     return error_set (error, STATUS_BUSY,

@@ -201,4 +201,9 @@ void orders_fill_beat (void *core, wire_writer_t *beat)
         wire_close (beat);
     }
     wire_close (beat);
+    /* by which the coordinator recomputes early, before senders are told `busy` */
+    wire_field_map (beat, "metrics");
+    wire_field_uint (beat, "memory", worker_memory (self));
+    wire_field_uint (beat, "memory_limit", self->options.memory_limit);
+    wire_close (beat);
 }

@@ -208,6 +208,10 @@ Test (appends, over_the_memory_limit_senders_are_told_busy)
     }
     cr_assert (busy);
     town_expect_error (&town, STATUS_BUSY, "memory limit");
+    /* the coordinator can tell, and recompute */
+    town_pass (&town, 2 * TIME_SECOND);
+    cr_assert_eq (town.worker[0].memory_limit, town.memory_limit);
+    cr_assert_geq (town.worker[0].memory, town.memory_limit);
     town_release (&town);
 }
 

@@ -121,6 +121,9 @@ static void note_held_log (held_t *held, const wire_value_t *log)
 static void note_beat (worker_t *worker, const wire_value_t *beat)
 {
     memset (worker->held, 0, sizeof worker->held);
+    const wire_value_t *metrics = wire_map (beat, "metrics");
+    worker->memory = wire_uint (metrics, "memory", 0);
+    worker->memory_limit = wire_uint (metrics, "memory_limit", 0);
     wire_list_t partitions = wire_list (beat, "partitions");
     for (uint32_t i = 0; i < partitions.count; i++) {
         const wire_value_t *entry = &partitions.items[i];

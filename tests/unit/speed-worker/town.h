@@ -53,6 +53,7 @@ typedef struct worker {
     bool cut_off; /* what it sends to the coordinator, and the answers, are lost */
     bool deaf;    /* what other workers send to it is lost */
     held_t held[PARTITIONS];
+    uint64_t memory, memory_limit; /* as the latest beat says */
 } worker_t;
 
 typedef struct town {
