@@ -174,10 +174,11 @@ unit-%: $(BUILD)/tests/unit-% ## build and run one library's unit tests (make un
 test-unit: $(addprefix $(BUILD)/tests/unit-,$(UNIT_TESTS)) ## every unit and property test
 	@for t in $^; do echo "  TEST $$t"; $$t --quiet || exit 1; done
 
-test: ## everything a change must pass: checks, unit and property tests, simulator, scenarios
+test: ## everything a change must pass: checks, unit and property tests, simulator, scenarios, a tiny bench
 	@$(MAKE) programs check test-unit
 	@$(MAKE) sim SEEDS=$(TEST_SEEDS)
 	@$(MAKE) scenario
+	@$(MAKE) bench-smoke
 
 demo: programs ## a cluster on this machine: a million events, live ones, one user's features, a killed node
 	@examples/demo/run $(BUILD)/bin $(BUILD)/demo $(DEMO_EVENTS)
