@@ -52,10 +52,10 @@ static void print_answers (const call_t *call, const wire_value_t *body, bool ma
         }
     } else if (many) {
         result_rows (body, &out);
-        fwrite (out.data, 1, out.size, stdout);
+        print_buf (&out);
     } else {
         result_page (body, 0, &out);
-        fwrite (out.data, 1, out.size, stdout);
+        print_buf (&out);
     }
     buf_release (&out);
 }

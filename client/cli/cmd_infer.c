@@ -2,6 +2,7 @@
 #include "client/cli/command.h"
 #include "client/cli/inference.h"
 #include "client/cli/source.h"
+#include "client/cli/terminal.h"
 
 enum { YAML_MAX = 1 << 20 };
 
@@ -61,7 +62,7 @@ static int run (call_t *call)
         source_close (&source);
     }
     if (status == STATUS_OK) {
-        fwrite (out.data, 1, out.size, stdout);
+        print_buf (&out);
         warn (&out);
     }
     buf_release (&out);

@@ -90,7 +90,7 @@ static int list_definitions (call_t *call, bool streams)
         list_streams (registered.definitions, call->json, &out);
     else
         list_views (registered.definitions, call->json, &out);
-    fwrite (out.data, 1, out.size, stdout);
+    print_buf (&out);
     if (out.size == 0 && !call->json)
         printf ("there are no %s\n", streams ? "streams" : "views");
     buf_release (&out);
@@ -216,7 +216,7 @@ static void show (const stream_t *stream, const view_t *view, bool json)
         show_stream_json (stream, &out);
     else
         buf_put_string (&out, view ? view->text : stream->text);
-    fwrite (out.data, 1, out.size, stdout);
+    print_buf (&out);
     buf_release (&out);
     if (view && !json)
         show_features (view);

@@ -84,6 +84,12 @@ bool ask_yes (const char *question, bool *asked)
     return strcmp (answer, "y") == 0 || strcmp (answer, "Y") == 0 || strcmp (answer, "yes") == 0;
 }
 
+void print_buf (const buf_t *text)
+{
+    if (text->size > 0)
+        fwrite (text->data, 1, text->size, stdout);
+}
+
 /* ---- interruption ---- */
 
 static char removed_path[PATH_MAX];
@@ -266,6 +272,6 @@ void table_print (const table_t *self)
     buf_t out;
     buf_init (&out, 256 << 20);
     table_format (self, &out);
-    fwrite (out.data, 1, out.size, stdout);
+    print_buf (&out);
     buf_release (&out);
 }

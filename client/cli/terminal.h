@@ -16,6 +16,9 @@ void progress_end (void);
  * no terminal: *asked tells. */
 bool ask_yes (const char *question, bool *asked);
 
+/* The bytes, on stdout. */
+void print_buf (const buf_t *text);
+
 /* CLOCK_MONOTONIC, ms. */
 int64_t monotonic_ms (void);
 /* The wall clock, µs. */
