@@ -1,12 +1,13 @@
 /* weir apply - registers what the files define. */
 #include "client/cli/command.h"
+#include "client/cli/loose.h"
 #include "client/cli/terminal.h"
 
 #include "base/buf.h"
 
 #include <inttypes.h>
 
-enum { LINES_MAX = 1 << 20 };
+enum { LINES_MAX = 1 << 20, NODES_WAIT_MS = 5000, NODES_LOOK_MS = 20 };
 
 static size_t count_changes (wire_list_t changes, const char *what)
 {
@@ -87,6 +88,34 @@ static int preview (call_t *call, weir_apply_t apply, bool yes, bool dry_run, bo
     return EXIT_FAILED;
 }
 
+/* Has every node that takes events or queries got that version? */
+static bool nodes_have (wire_list_t nodes, uint64_t version)
+{
+    for (uint32_t i = 0; i < nodes.count; i++) {
+        const wire_value_t *node = &nodes.items[i];
+        bool concerned = text_is (loose_text (node, "kind"), "speed") ||
+                         text_is (loose_text (node, "kind"), "serving");
+        if (concerned && loose_uint (node, "lease_left_us") > 0 &&
+            loose_uint (node, "definitions") < version)
+            return false;
+    }
+    return true;
+}
+
+/* Nodes fetch definitions by themselves, within moments; who sends or asks next should find them
+ * there. */
+static void await_nodes (call_t *call, uint64_t version)
+{
+    for (int waited = 0; waited < NODES_WAIT_MS; waited += NODES_LOOK_MS) {
+        message_t status;
+        error_t error;
+        if (weir_status (call->weir, &status, &error) != STATUS_OK ||
+            nodes_have (wire_list (status.body, "nodes"), version))
+            return;
+        wait_ms (NODES_LOOK_MS);
+    }
+}
+
 static int run (call_t *call)
 {
     bool dry_run = false, yes = false, prune = false, more;
@@ -113,7 +142,10 @@ static int run (call_t *call)
     error_t error;
     if (weir_apply (call->weir, &apply, &reply, &error) != STATUS_OK)
         return call_failed (call, &error);
-    return done (call, &reply, "applied");
+    uint64_t version = wire_uint (reply.body, "version", 0);
+    exit_status = done (call, &reply, "applied");
+    await_nodes (call, version);
+    return exit_status;
 }
 
 const command_t command_apply = {
