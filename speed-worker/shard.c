@@ -197,11 +197,24 @@ static void replay_done (shard_t *self)
     replay_destroy (&replay);
 }
 
+static bool has_other_fields (const shard_t *self, const model_t *model)
+{
+    return model_log (model, text_of (self->log_name))->fingerprint != self->stream->fingerprint;
+}
+
+bool shard_views_misread (const shard_t *self)
+{
+    return has_other_fields (self, self->realtime_model) ||
+           (self->replay && has_other_fields (self, self->replay->model));
+}
+
 /* Do the views differ from those that the definitions in force ask for? */
 static bool views_outdated (const shard_t *self)
 {
     if (self->model == self->realtime_model)
         return false;
+    if (shard_views_misread (self))
+        return true; /* plans name columns by their places */
     size_t wanted = 0;
     for (size_t i = 0; i < self->model->plans_count; i++) {
         const plan_t *plan = self->model->plans[i];
@@ -321,7 +334,9 @@ void shard_tick (shard_t *self)
         return;
     if (!self->flush && (self->flush = log_flush_begin (self->log)) != NULL)
         submit (self, log_flush_job (self->flush));
-    if (!self->replay && views_outdated (self) &&
+    /* what is written under other fields is read as what it was */
+    bool settled = self->pending.head == NULL || !shard_views_misread (self);
+    if (!self->replay && settled && views_outdated (self) &&
         self->options.env->boot_us (self->options.env) >= self->rebuild_at)
         start_replay (self, 0);
 }

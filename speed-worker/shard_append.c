@@ -155,6 +155,11 @@ void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *
                                                        : self->reason);
         return;
     }
+    if (shard_views_misread (self)) {
+        shard_tell_error (self, waiter, STATUS_UNAVAILABLE,
+                          "the stream's fields change; send the same batch again");
+        return;
+    }
     if (self->kept_bytes > REBUILD_KEPT_MAX) {
         shard_tell_error (self, waiter, STATUS_BUSY,
                           "views are being built for new definitions; try again later");

@@ -76,6 +76,9 @@ void pending_destroy (pending_t **self_p);
 /* Tells a waiter that it did not happen, or that nobody knows. */
 void shard_tell_error (shard_t *self, const waiter_t *waiter, status_t status, const char *reason);
 
+/* Are the views, or those that are being built, compiled for other fields than events have now? */
+bool shard_views_misread (const shard_t *self);
+
 /* Ownership of this shard ends: the log failed. */
 void shard_fail (shard_t *self, const error_t *error);
 

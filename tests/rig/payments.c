@@ -7,15 +7,19 @@
 
 enum { USER, AMOUNT, ITEMS, TIME, COLUMNS };
 
+#define FIELDS                                                                                     \
+    "      user: {type: string, required: true}\n"                                                 \
+    "      amount: float64\n"                                                                      \
+    "      items: int64\n"                                                                         \
+    "      ts: {type: timestamp, unit: us}\n"
+
 static const char stream_text[] = "streams:\n"
                                   "  payments:\n"
                                   "    key: user\n"
                                   "    time: ts\n"
-                                  "    fields:\n"
-                                  "      user: {type: string, required: true}\n"
-                                  "      amount: float64\n"
-                                  "      items: int64\n"
-                                  "      ts: {type: timestamp, unit: us}\n";
+                                  "    fields:\n" FIELDS;
+static const char wide_text[] = "streams:\n  payments:\n    key: user\n    time: ts\n"
+                                "    fields:\n      note: string\n" FIELDS;
 
 #define FEATURES                                                                                   \
     "    features:\n"                                                                              \
@@ -67,6 +71,15 @@ void payments_write_definitions_and (wire_writer_t *writer, uint64_t version,
 void payments_write_definitions (wire_writer_t *writer, uint64_t version)
 {
     payments_write_definitions_and (writer, version, NULL, NULL);
+}
+
+void payments_write_wide (wire_writer_t *writer, uint64_t version)
+{
+    wire_field_uint (writer, "version", version);
+    wire_field_list (writer, "objects");
+    write_object (writer, "stream", "payments", 1, wide_text);
+    write_object (writer, "view", "spend", 1, view_text_1);
+    wire_close (writer);
 }
 
 model_t *payments_model (uint64_t version)

@@ -28,6 +28,9 @@ void payments_write_definitions (wire_writer_t *writer, uint64_t version);
 /* The same with another stream (NULL: none). */
 void payments_write_definitions_and (wire_writer_t *writer, uint64_t version,
                                      const char *other_name, const char *other_text);
+/* The definitions of version 1 under another, but for one more field, which comes first in the
+ * stream and which no view is about: the plans' hashes are the same. */
+void payments_write_wide (wire_writer_t *writer, uint64_t version);
 /* The model of it; the caller holds the one reference. */
 model_t *payments_model (uint64_t version);
 

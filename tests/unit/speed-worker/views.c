@@ -257,6 +257,30 @@ Test (views, definitions_that_leave_a_view_as_it_is_leave_its_timelines_too)
     town_release (&town);
 }
 
+Test (views, follow_when_the_fields_of_a_stream_without_events_change)
+{
+    town_t town;
+    town_init (&town, 41, 1);
+    town_pass (&town, 2 * TIME_SECOND);
+    town.write_definitions = payments_write_wide;
+    town.definitions = 2;
+    town.worker[0].hold_jobs = true;
+    town_pass (&town, 3 * TIME_SECOND);
+    cr_assert_eq (rig_env_jobs (&town.worker[0].rig), PARTITIONS, "the views are built again");
+    payment_t payment =
+        payments_random (&town.random, town.worker[0].rig.clock, TIME_HOUR, PARTITIONS);
+    town_send (&town, 0, &payment, 1, 900);
+    town_run (&town);
+    town_expect_error (&town, STATUS_UNAVAILABLE, "fields change");
+    town.worker[0].hold_jobs = false;
+    town_pass (&town, 2 * TIME_SECOND);
+    town_add (&town, 0, 200);
+    town.definitions = 1; /* as far as the view and what it must be are concerned */
+    for (unsigned user = 0; user < PAYMENTS_USERS; user++)
+        town_check_user (&town, 0, user, 0, town.worker[0].rig.clock);
+    town_release (&town);
+}
+
 /* ---- what comes from outside ---- */
 
 static uint64_t metric (town_t *town, const char *name)
