@@ -25,6 +25,11 @@ pending_t *pending_pop (pending_list_t *list)
     return pending;
 }
 
+size_t pending_size (const pending_t *self)
+{
+    return sizeof *self + (self->arena ? arena_held (self->arena) : 0);
+}
+
 void pending_destroy (pending_t **self_p)
 {
     pending_t *self = *self_p;
@@ -86,6 +91,7 @@ static void drop_pending (shard_t *self, const char *reason)
             shard_tell_error (self, &pending->waiters[i], STATUS_UNAVAILABLE, reason);
         pending_destroy (&pending);
     }
+    self->pending_bytes = 0;
 }
 
 static void drop_kept (shard_t *self)
@@ -261,7 +267,7 @@ static void keep_or_destroy (shard_t *self, pending_t *pending)
 {
     bool views_change = pending->kind == LOG_KIND_CUT || pending->batch.rows > 0;
     if (self->replay && views_change) {
-        self->kept_bytes += pending->arena ? arena_held (pending->arena) : sizeof *pending;
+        self->kept_bytes += pending_size (pending);
         pending_push (&self->kept, pending);
     } else {
         pending_destroy (&pending);
@@ -291,6 +297,7 @@ static void flush_done (shard_t *self)
     uint64_t durable = log_durable (self->log);
     while (self->pending.head && self->pending.head->offset < durable) {
         pending_t *pending = pending_pop (&self->pending);
+        self->pending_bytes -= pending_size (pending);
         apply (self, pending);
         answer_waiters (self, pending);
         keep_or_destroy (self, pending);
@@ -394,7 +401,8 @@ uint64_t shard_position (const shard_t *self)
 
 size_t shard_memory (const shard_t *self)
 {
-    return self->realtime ? realtime_memory (self->realtime) + self->kept_bytes : 0;
+    size_t views = self->realtime ? realtime_memory (self->realtime) : 0;
+    return views + self->kept_bytes + self->pending_bytes;
 }
 
 size_t shard_controls (const shard_t *self)

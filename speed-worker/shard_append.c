@@ -119,6 +119,10 @@ static status_t write_record (shard_t *self, pending_t *pending, int64_t now, er
 static void take_batch (shard_t *self, const shard_append_t *append, const waiter_t *waiter,
                         int64_t now)
 {
+    if (self->pending_bytes > PENDING_BYTES_MAX) {
+        shard_tell_error (self, waiter, STATUS_BUSY, "the disk is slow; try again later");
+        return;
+    }
     pending_t *pending = mem_zero (1, sizeof *pending);
     pending->kind = LOG_KIND_EVENTS;
     pending->arena = arena_new (PENDING_CHUNK);
@@ -135,6 +139,7 @@ static void take_batch (shard_t *self, const shard_append_t *append, const waite
         return;
     }
     own_strings (&pending->batch, pending->arena);
+    self->pending_bytes += pending_size (pending);
     pending->waiters[pending->waiters_count++] = *waiter;
     dedupe_outcome_t recorded = {
         .offset = pending->offset,
@@ -218,5 +223,7 @@ void shard_control (shard_t *self, text_t id, bool cut)
         env_log (self->options.env, LOG_WARNING, "%s/%u: control record not appended, trying again",
                  self->log_name, self->options.partition);
         pending_destroy (&pending);
+        return;
     }
+    self->pending_bytes += pending_size (pending);
 }

@@ -10,9 +10,10 @@
 
 enum {
     SHARD_MAGIC = 0x53484152,
-    WAITERS_MAX = 8,             /* repeats of one batch that wait for it */
-    PENDING_CHUNK = 16 << 10,    /* bytes of a batch's arena, at first */
-    REBUILD_KEPT_MAX = 64 << 20, /* bytes of batches kept aside for a rebuild */
+    WAITERS_MAX = 8,              /* repeats of one batch that wait for it */
+    PENDING_CHUNK = 16 << 10,     /* bytes of a batch's arena, at first */
+    PENDING_BYTES_MAX = 32 << 20, /* of batches that wait for the disk */
+    REBUILD_KEPT_MAX = 64 << 20,  /* bytes of batches kept aside for a rebuild */
 };
 
 #define REBUILD_RETRY (TIME_SECOND) /* after a rebuild that failed */
@@ -55,6 +56,7 @@ struct shard {
     model_t *realtime_model; /* the views borrow from it */
     controls_t controls;
     pending_list_t pending;
+    size_t pending_bytes;
     log_flush_t *flush;
     log_trim_t *trim;
     bool trim_due;       /* the base rose since the last trim began, or that failed */
@@ -72,6 +74,7 @@ struct shard {
 void pending_push (pending_list_t *list, pending_t *pending);
 pending_t *pending_pop (pending_list_t *list); /* NULL when empty */
 void pending_destroy (pending_t **self_p);
+size_t pending_size (const pending_t *self); /* bytes */
 
 /* Tells a waiter that it did not happen, or that nobody knows. */
 void shard_tell_error (shard_t *self, const waiter_t *waiter, status_t status, const char *reason);

@@ -215,6 +215,32 @@ Test (appends, over_the_memory_limit_senders_are_told_busy)
     town_release (&town);
 }
 
+/* Batches of one row take more memory than room in the log. */
+Test (appends, over_the_limit_of_what_waits_for_the_disk_senders_are_told_busy)
+{
+    town_t town;
+    town_init (&town, 26, 1);
+    town_pass (&town, TIME_SECOND);
+    payment_t payment;
+    make (&town, &payment, 1);
+    town.worker[0].hold_jobs = true;
+    unsigned sent = 0;
+    for (; sent < 4000 && !town_answered (&town); sent++) {
+        town.producer[15] = (uint8_t)(sent / 64);
+        town_send (&town, 0, &payment, 1, 1 + sent % 64);
+        town_run (&town);
+    }
+    town_expect_error (&town, STATUS_BUSY, "disk");
+    town.worker[0].hold_jobs = false;
+    town_run (&town);
+    for (unsigned i = 1; i < sent; i++)
+        town_reply (&town, MESSAGE_SEND_OK);
+    town_send (&town, 0, &payment, 1, 1 + (sent - 1) % 64);
+    town_run (&town);
+    town_reply (&town, MESSAGE_SEND_OK);
+    town_release (&town);
+}
+
 /* ---- refused rows ---- */
 
 /* Gives a batch whose rows are bad where bad[i]. */
