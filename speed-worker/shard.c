@@ -175,6 +175,7 @@ static void opened (shard_t *self, replay_t *replay)
     replay->dedupe = NULL;
     replay->controls = (controls_t){ 0 };
     self->state = SHARD_SERVING;
+    self->trim_due = true; /* of what earlier owners left, though the base may never rise */
     adopt_views (self, replay);
     env_log (self->options.env, LOG_INFO,
              "%s/%u: serving, epoch %" PRIu64 ", offsets %" PRIu64 " to %" PRIu64 ", %" PRIu64

@@ -218,6 +218,32 @@ Test (failover, where_one_log_failed_the_partitions_other_logs_have_ended_too)
     town_release (&town);
 }
 
+static void count_file (void *arg, const char *name)
+{
+    (void)name;
+    ++*(unsigned *)arg;
+}
+
+Test (failover, openings_of_an_idle_log_leave_no_more_and_more_segments)
+{
+    town_t town;
+    town_init (&town, 27, 1);
+    town_pass (&town, 2 * TIME_SECOND);
+    for (int i = 0; i < 20; i++) {
+        town_give_all (&town, 0);
+        town_pass (&town, 3 * TIME_SECOND);
+    }
+    unsigned files = 0;
+    error_t error;
+    status_t status =
+        fs_list (town.worker[0].fs, "log/" PAYMENTS_LOG "/0", count_file, &files, &error);
+    cr_assert_eq (status, STATUS_OK, "%s", error.text);
+    cr_assert_leq (files, 2);
+    town_add (&town, 0, 50);
+    town_check_all (&town, 0);
+    town_release (&town);
+}
+
 Test (failover, a_release_tells_those_who_wait)
 {
     town_t town;
