@@ -183,8 +183,10 @@ test: ## everything a change must pass: checks, unit and property tests, simulat
 demo: programs ## a cluster on this machine: a million events, live ones, one user's features, a killed node
 	@examples/demo/run $(BUILD)/bin $(BUILD)/demo $(DEMO_EVENTS)
 
-check: $(foreach l,$(LIBRARIES),$(call archive_of,$(l))) build/test-deps.ok ## layering, headers, banned calls, formatting
-	@printf '%s\n' $(foreach l,$(LIBRARIES),'$(l) $(call dir_of,$(l)) $(USES_$(l))') | tests/checks/layering $(BUILD)
+# The simulator takes each core as one object, and may use everything.
+CHECKED = $(filter-out sim,$(LIBRARIES))
+check: $(foreach l,$(CHECKED),$(call archive_of,$(l))) build/test-deps.ok ## layering, headers, banned calls, formatting
+	@printf '%s\n' $(foreach l,$(CHECKED),'$(l) $(call dir_of,$(l)) $(USES_$(l))') | tests/checks/layering $(BUILD)
 	@for c in headers banned format size; do tests/checks/$$c || { echo "check $$c failed"; exit 1; }; done
 	@echo "  checks passed"
 
