@@ -224,6 +224,17 @@ static void stop_work (sim_clients_t *self)
     enter (self, PHASE_DRAIN);
 }
 
+/* Recomputes that failed again and again of a bad disk are tried later and later: an operator who
+ * has mended it does not wait. */
+static void help_load (sim_clients_t *self, int64_t in_phase)
+{
+    bool bad_disks = sim_knobs (self->sim)->disk_faults_every > 0;
+    if (!bad_disks || in_phase < HEAL_MAX / 4 || loader_is_done (self->loader))
+        return;
+    client_begin (self->operator, MESSAGE_RECOMPUTE);
+    client_ask (self->operator, coordinator (self), TIME_SECOND, ignored, self);
+}
+
 static void step (sim_clients_t *self)
 {
     const sim_knobs_t *knobs = sim_knobs (self->sim);
@@ -239,6 +250,8 @@ static void step (sim_clients_t *self)
     case PHASE_DRAIN:
         if (is_drained (self))
             enter (self, PHASE_RECOMPUTE);
+        else
+            help_load (self, in_phase);
         break;
     case PHASE_RECOMPUTE:
         look_at_recompute (self);
