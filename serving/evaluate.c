@@ -302,7 +302,8 @@ static void take_part (serving_core_t *self, query_t *query, const wire_value_t 
         status = error_set (&error, STATUS_CORRUPT, "more answers than keys");
     if (status != STATUS_OK) {
         env_log (self->env, LOG_ERROR, "the owner's answer is damaged: %s", error.text);
-        begin_part (self, query, part, part->dataset, query->round + 1); /* some of it is merged */
+        /* some of it is merged; a round of its own keeps its history apart from the next one's */
+        begin_part (self, query, part, part->dataset, ++query->round);
         again_later (self, part, now, "the owner's answer was damaged");
         return;
     }
