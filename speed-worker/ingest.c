@@ -308,7 +308,8 @@ static raw_table_t part_table (speed_core_t *self, const raw_table_t *whole, con
     return table;
 }
 
-static void pass_on (speed_core_t *self, const incoming_t *incoming, const message_t *message,
+/* False when it does not fit in a message: it has more in it than what came. */
+static bool pass_on (speed_core_t *self, const incoming_t *incoming, const message_t *message,
                      const part_t *part, const peer_t *owner, uint64_t id)
 {
     wire_writer_t *writer = self->writer;
@@ -328,7 +329,12 @@ static void pass_on (speed_core_t *self, const incoming_t *incoming, const messa
     for (uint32_t i = 0; i < part->rows; i++)
         wire_put_any (writer, &rows.items[part->indexes[i]]);
     wire_close (writer);
-    worker_send (self, owner);
+    const void *data;
+    size_t size;
+    if (!wire_end (writer, &data, &size))
+        return false;
+    self->env->send (self->env, owner, data, size);
+    return true;
 }
 
 static void place_part (speed_core_t *self, const incoming_t *incoming, const message_t *message,
@@ -341,7 +347,10 @@ static void place_part (speed_core_t *self, const incoming_t *incoming, const me
         raw_table_t rows = part_table (self, &incoming->table, part);
         append_here (self, incoming, shard, &rows, part->indexes, &waiter);
     } else if (owner->size > 0 && !self->partitions[part->partition]) {
-        pass_on (self, incoming, message, part, owner, message_id);
+        if (!pass_on (self, incoming, message, part, owner, message_id))
+            ingest_tell (
+                self, &waiter, incoming->stream->log_name, part->partition, STATUS_TOO_LARGE,
+                "passed on to its owner, the batch is over the limit of a message", NULL, 0);
     } else {
         ingest_tell (self, &waiter, incoming->stream->log_name, part->partition, STATUS_UNAVAILABLE,
                      "nobody owns it just now; send the same batch again", NULL, 0);
