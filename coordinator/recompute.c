@@ -219,6 +219,16 @@ void recompute_forget_builds (coordinator_core_t *self, recompute_t *recompute)
     arena_destroy (&recompute->arena);
 }
 
+/* Where it cut is of no use to anybody any more. */
+static void forget_cut (coordinator_core_t *self, const recompute_t *recompute)
+{
+    error_t error;
+    char *cut = mem_format ("cut-%" PRIu64, recompute->id);
+    if (catalog_forget_control (self->catalog, recompute->log, cut, &error) != STATUS_OK)
+        (void)core_failed (self, &error);
+    mem_free (cut);
+}
+
 /* The reason may be one of the recompute's own. */
 void recompute_fail (coordinator_core_t *self, recompute_t *recompute, const char *reason)
 {
@@ -238,6 +248,7 @@ void recompute_fail (coordinator_core_t *self, recompute_t *recompute, const cha
     env_log (self->env, LOG_ERROR, "recompute %" PRIu64 " of %s failed: %s", recompute->id,
              recompute->log, recompute->error);
     recompute_forget_builds (self, recompute);
+    forget_cut (self, recompute);
     log_t *log = log_named (self, text_of (recompute->log));
     if (!log)
         return;
