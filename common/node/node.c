@@ -19,7 +19,8 @@
 
 enum {
     MAGIC = 0x4e4f4445,
-    BATCH_MAX = 256, /* messages, and jobs, that are handled before the next tick */
+    BATCH_MAX = 256,  /* messages, and jobs, that are handled before the next tick */
+    ROUND_US = 20000, /* and for so long at most, each: a node that is flooded still has to beat */
     LOG_LINE_MAX = 4096,
 };
 
@@ -184,8 +185,15 @@ static void set_timer (shell_t *self, int64_t at)
     self->timer_at = at;
 }
 
+static bool round_ends (shell_t *self, int64_t began)
+{
+    return shell_boot_us (&self->env) - began >= ROUND_US;
+}
+
+/* True when there may be more. */
 static bool receive_some (shell_t *self)
 {
+    int64_t began = shell_boot_us (&self->env);
     peer_t from;
     const void *data;
     size_t size;
@@ -193,17 +201,22 @@ static bool receive_some (shell_t *self)
         if (!transport_receive (self->transport, &from, &data, &size))
             return false;
         self->program->core->receive (self->core, &from, data, size);
+        if (round_ends (self, began))
+            return true;
     }
     return true;
 }
 
 static bool finish_some (shell_t *self)
 {
+    int64_t began = shell_boot_us (&self->env);
     for (unsigned i = 0; i < BATCH_MAX; i++) {
         job_t *job = jobs_finished (self->jobs);
         if (!job)
             return false;
         self->program->core->job_done (self->core, job);
+        if (round_ends (self, began))
+            return true;
     }
     return true;
 }
