@@ -24,7 +24,7 @@ enum {
 
 typedef struct wanted {
     const char *format, *batch;
-    bool again;
+    bool again, in_order;
     int64_t batch_rows;
 } wanted_t;
 
@@ -199,13 +199,13 @@ static status_t send_all (sending_t *self, error_t *error)
     return status;
 }
 
-static status_t begin (sending_t *self, error_t *error)
+static status_t begin (sending_t *self, bool in_order, error_t *error)
 {
     self->next_sequence = 1;
     self->reader = text_reader_new (self->source.format, self->producer.batch_rows);
     weir_sender_options_t options = { .stream = self->stream->name,
                                       .first_sequence = self->producer.acknowledged + 1,
-                                      .unacknowledged = UNDER_WAY,
+                                      .unacknowledged = in_order ? 1 : UNDER_WAY,
                                       .acknowledged = acknowledged,
                                       .stopped = stopped,
                                       .arg = self };
@@ -281,7 +281,7 @@ static int send_file (sending_t *self, const wanted_t *wanted)
     if (status == STATUS_OK && self->producer.acknowledged > 0)
         fprintf (stderr, "going on after batch %" PRIu64 "\n", self->producer.acknowledged);
     if (status == STATUS_OK)
-        status = begin (self, &error);
+        status = begin (self, wanted->in_order, &error);
     interrupt_waits ();
     if (status == STATUS_OK)
         status = send_all (self, &error);
@@ -307,6 +307,9 @@ static int run (call_t *call)
           NULL },
         { 0, "again", NULL, "as new events, also if the file was sent before", NULL,
           &wanted.again },
+        { 0, "in-order", NULL,
+          "one batch after the other: first and last at equal times go by order", NULL,
+          &wanted.in_order },
     };
     int exit_status;
     if (!call_options (call, specs, sizeof specs / sizeof specs[0], &exit_status))

@@ -1,4 +1,4 @@
-"""Real flights: all but the last are loaded, the last are sent live, and thousands of answers before,
+"""Real flights: all but the last are loaded, the last are sent live (in order: many share their minute), and thousands of answers before,
 in and after the live part equal the oracle's; for any number of partitions, and with late events.
 
 WEIR_FLIGHTS is the file (examples/flights/README.md), WEIR_FLIGHTS_ROWS how many of it (all),
@@ -66,7 +66,7 @@ def one(name, lines, header, partitions, streams):
         cluster.done("load", stream, Path("history.csv").absolute(), timeout=600)
     cluster.done("recompute", "--wait", timeout=600)
     for stream in streams:
-        cluster.done("send", stream, Path("live.csv").absolute(), timeout=600)
+        cluster.done("send", stream, "--in-order", Path("live.csv").absolute(), timeout=600)
     rows = [l.rstrip("\n").split(",") for l in lines]
     airports = sorted({r[3] for r in rows})
     asked = {}
