@@ -270,6 +270,7 @@ static void step (sim_clients_t *self)
             sim_finish (self->sim);
         }
     }
+    in_phase = sim_now (self->sim) - self->phase_since;
     if (self->phase != PHASE_ACTIVE && in_phase > HEAL_MAX)
         sim_fail (self->sim, "%.0f s without faults, and it still waits for %s",
                   (double)in_phase / 1e6, clients_waiting (self));

@@ -37,18 +37,24 @@ typedef struct attempt {
 
 static void send_batch (sim_producer_t *self, sim_batch_t *batch);
 
+/* It lives as long as the run: nobody may be there any more to give it back. */
+static attempt_t *new_attempt (sim_producer_t *self, sim_batch_t *batch)
+{
+    attempt_t *attempt = arena_zero (check_arena (sim_check (self->sim)), 1, sizeof *attempt);
+    *attempt = (attempt_t){ self, batch };
+    return attempt;
+}
+
 static void send_call (sim_t *sim, void *arg)
 {
     attempt_t attempt = *(attempt_t *)arg;
-    mem_free (arg);
     if (!sim_finished (sim))
         send_batch (attempt.producer, attempt.batch);
 }
 
 static void send_later (sim_producer_t *self, sim_batch_t *batch, uint64_t most_ms)
 {
-    attempt_t *attempt = mem_alloc (sizeof *attempt);
-    *attempt = (attempt_t){ self, batch };
+    attempt_t *attempt = new_attempt (self, batch);
     sim_at (self->sim, sim_now (self->sim) + (int64_t)sim_chosen (self->sim, 10, most_ms) * TIME_MS,
             send_call, attempt);
 }
@@ -72,7 +78,6 @@ static void acknowledged (sim_producer_t *self, sim_batch_t *batch, const wire_v
 static void answered (void *arg, const message_t *reply)
 {
     attempt_t attempt = *(attempt_t *)arg;
-    mem_free (arg);
     sim_producer_t *self = attempt.producer;
     if (reply && reply->kind == MESSAGE_SEND_OK)
         acknowledged (self, attempt.batch, reply->body);
@@ -99,8 +104,7 @@ static void send_batch (sim_producer_t *self, sim_batch_t *batch)
         data_write_row (data, batch->stream, &batch->rows[i], writer);
     wire_close (writer);
     size_t worker = sim_chosen (self->sim, 0, sim_count (self->sim, ROLE_SPEED) - 1);
-    attempt_t *attempt = mem_alloc (sizeof *attempt);
-    *attempt = (attempt_t){ self, batch };
+    attempt_t *attempt = new_attempt (self, batch);
     client_ask (self->client, sim_node (self->sim, ROLE_SPEED, worker),
                 (int64_t)sim_chosen (self->sim, 500, 7000) * TIME_MS, answered, attempt);
 }

@@ -29,6 +29,12 @@ typedef struct question_sent {
     int64_t offset; /* of the as-of from now, when settled */
 } question_sent_t;
 
+/* It lives as long as the run: nobody may be there any more to give it back. */
+static question_sent_t *new_question (sim_querier_t *self)
+{
+    return arena_zero (check_arena (sim_check (self->sim)), 1, sizeof (question_sent_t));
+}
+
 static void write_key (const stream_t *stream, const value_t *values, wire_writer_t *writer)
 {
     wire_open_map (writer);
@@ -44,7 +50,6 @@ static void write_key (const stream_t *stream, const value_t *values, wire_write
 static void answered (void *arg, const message_t *reply)
 {
     question_sent_t question = *(question_sent_t *)arg;
-    mem_free (arg);
     sim_querier_t *self = question.querier;
     bool complete;
     if (reply && reply->kind == MESSAGE_GET_OK)
@@ -112,7 +117,7 @@ static void ask (sim_t *sim, void *arg)
     if (sim_finished (sim) || self->asked_all)
         return;
     size_t view = sim_chosen (sim, 0, self->late_view ? DATA_VIEWS - 1 : DATA_LATE_VIEW - 1);
-    question_sent_t *question = mem_zero (1, sizeof *question);
+    question_sent_t *question = new_question (self);
     question->querier = self;
     question->view = view;
     check_floor (sim_check (sim), check_data (sim_check (sim))->view_stream[view],
@@ -140,7 +145,6 @@ static void answered_finally (void *arg, const message_t *reply)
         complete = true; /* the run has failed */
     if (complete) {
         self->waiting--;
-        mem_free (question);
         return;
     }
     sim_at (self->sim, sim_now (self->sim) + 200 * TIME_MS, ask_again, question);
@@ -167,11 +171,8 @@ static void ask_finally (question_sent_t *question)
 
 static void ask_again (sim_t *sim, void *arg)
 {
-    question_sent_t *question = arg;
-    if (sim_finished (sim))
-        mem_free (question);
-    else
-        ask_finally (question);
+    if (!sim_finished (sim))
+        ask_finally (arg);
 }
 
 void querier_ask_all (sim_querier_t *self)
@@ -183,7 +184,7 @@ void querier_ask_all (sim_querier_t *self)
     for (size_t n = 0; n < sim_count (self->sim, ROLE_SERVING); n++)
         for (size_t view = 0; view < views; view++)
             for (size_t t = 0; t < FINAL_TIMES; t++) {
-                question_sent_t *question = mem_zero (1, sizeof *question);
+                question_sent_t *question = new_question (self);
                 *question = (question_sent_t){ .querier = self,
                                                .node = sim_node (self->sim, ROLE_SERVING, n),
                                                .view = view,
