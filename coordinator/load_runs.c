@@ -19,7 +19,7 @@ const char *load_runs_text (const load_t *load, uint32_t partitions)
     char *text = json_dumps (all, JSON_COMPACT);
     CHECK (text != NULL);
     const char *copy = arena_string (load->arena, text_of (text));
-    free (text);
+    mem_free (text);
     json_decref (all);
     return copy;
 }

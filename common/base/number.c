@@ -179,7 +179,7 @@ static decimal_t decimal_nearest (double value, int count)
     decimal.digits[0] = text[0];
     if (count > 1)
         memcpy (decimal.digits + 1, text + 2, (size_t)count - 1);
-    decimal.exponent = atoi (strchr (text, 'e') + 1);
+    decimal.exponent = (int)strtol (strchr (text, 'e') + 1, NULL, 10);
     while (decimal.count > 1 && decimal.digits[decimal.count - 1] == '0')
         decimal.digits[--decimal.count] = '\0';
     return decimal;

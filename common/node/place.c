@@ -16,8 +16,6 @@
 
 enum {
     CLUSTER_FILE_MAX = 1024,
-    LOCK_TRIES = 500, /* for the moment in which another node starts */
-    LOCK_WAIT_US = 10000,
 };
 
 /* ---- name and endpoint ---- */
@@ -178,11 +176,7 @@ static status_t agree_on_cluster (fs_t *fs, const project_t *project, uint64_t *
 {
     char text[CLUSTER_FILE_MAX];
     file_t *lock = NULL;
-    status_t status = posix_fs_lock (fs, "cluster.lock", &lock, error);
-    for (int tries = 1; status == STATUS_BUSY && tries < LOCK_TRIES; tries++) {
-        usleep (LOCK_WAIT_US);
-        status = posix_fs_lock (fs, "cluster.lock", &lock, error);
-    }
+    status_t status = posix_fs_lock_wait (fs, "cluster.lock", &lock, error);
     if (status != STATUS_OK)
         return status;
     status = read_cluster (fs, text, error);

@@ -416,14 +416,14 @@ static status_t write_owner (fs_t *fs, file_t *lock, error_t *error)
     return status == STATUS_OK ? fs_write (fs, lock, 0, text, (size_t)size, error) : status;
 }
 
-status_t posix_fs_lock (fs_t *fs, const char *name, file_t **lock, error_t *error)
+static status_t take_lock (fs_t *fs, const char *name, int flags, file_t **lock, error_t *error)
 {
     status_t status = fs_open (fs, name, FS_WRITE, lock, error);
     if (status != STATUS_OK)
         return status;
     int failed;
     do {
-        failed = flock ((*lock)->descriptor, LOCK_EX | LOCK_NB);
+        failed = flock ((*lock)->descriptor, LOCK_EX | flags);
     } while (failed && errno == EINTR);
     if (failed && errno == EWOULDBLOCK)
         status = refuse_lock (fs, *lock, error);
@@ -434,4 +434,14 @@ status_t posix_fs_lock (fs_t *fs, const char *name, file_t **lock, error_t *erro
     if (status != STATUS_OK)
         fs_close (fs, lock);
     return status;
+}
+
+status_t posix_fs_lock (fs_t *fs, const char *name, file_t **lock, error_t *error)
+{
+    return take_lock (fs, name, LOCK_NB, lock, error);
+}
+
+status_t posix_fs_lock_wait (fs_t *fs, const char *name, file_t **lock, error_t *error)
+{
+    return take_lock (fs, name, 0, lock, error);
 }

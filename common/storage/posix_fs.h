@@ -19,4 +19,7 @@ MUST_CHECK status_t posix_fs_refuse_network (const char *root, error_t *error);
  * file stays. */
 MUST_CHECK status_t posix_fs_lock (fs_t *fs, const char *name, file_t **lock, error_t *error);
 
+/* The same, but waits while somebody else has it: for locks that are held for moments. */
+MUST_CHECK status_t posix_fs_lock_wait (fs_t *fs, const char *name, file_t **lock, error_t *error);
+
 #endif
