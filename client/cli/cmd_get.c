@@ -71,6 +71,15 @@ static int finish (const call_t *call, const answers_t *answers)
 
 /* ---- asking ---- */
 
+/* Is the name of fields[at] one of those before it? */
+static bool is_repeated (const text_t *fields, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (text_equal (fields[i], fields[at]))
+            return true;
+    return false;
+}
+
 static int get_one (call_t *call, wanted_t *wanted)
 {
     size_t count = call->words_count - 1;
@@ -83,6 +92,8 @@ static int get_one (call_t *call, wanted_t *wanted)
         if (name == 0 || word[name] == '\0')
             exit_status = call_usage (call, "\"%s\" is not FIELD=VALUE", word);
         fields[i] = (text_t){ word, (uint32_t)name };
+        if (exit_status == EXIT_DONE && is_repeated (fields, i))
+            exit_status = call_usage (call, TEXT_FORMAT " is given twice", TEXT_ARGS (fields[i]));
         values[i] = (value_t){ .type = TYPE_STRING };
         if (exit_status == EXIT_DONE)
             values[i].s = text_of (word + name + 1);

@@ -86,7 +86,7 @@ static void show (const one_load_t *load, const wire_value_t *state, int64_t sta
     if (rows > 0) {
         buf_put_string (&text, ", ");
         format_count (&text, (double)rows);
-        buf_put_string (&text, " rows");
+        buf_printf (&text, " row%s", plural (rows));
     }
     if (took > 0 && text_is (word, "parsing")) {
         buf_put_string (&text, ", ");
@@ -113,7 +113,7 @@ static int ended (call_t *call, const wanted_t *wanted, const one_load_t *load,
                   const wire_value_t *state, int64_t start)
 {
     progress_end ();
-    uint64_t refused = wire_uint (state, "refused", 0);
+    uint64_t rows = wire_uint (state, "rows", 0), refused = wire_uint (state, "refused", 0);
     if (!text_is (wire_text (state, "state"), "visible")) {
         text_t why = wire_text (state, "error");
         fprintf (stderr, "weir load: %s: " TEXT_FORMAT "\n", load->path, TEXT_ARGS (why));
@@ -123,7 +123,7 @@ static int ended (call_t *call, const wanted_t *wanted, const one_load_t *load,
     if (call->json) {
         print_json (state);
     } else {
-        printf ("%s: %" PRIu64 " rows", load->path, wire_uint (state, "rows", 0));
+        printf ("%s: %" PRIu64 " row%s", load->path, rows, plural (rows));
         if (refused > 0)
             printf (", %" PRIu64 " refused%s", refused,
                     wanted->rejects ? "" : " (--rejects FILE keeps them)");

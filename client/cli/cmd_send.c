@@ -244,12 +244,13 @@ static int summarise (sending_t *self, bool before)
         printf ("{\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"sent_before\":%s}\n",
                 self->producer.accepted, refused, before ? "true" : "false");
     else if (before)
-        printf ("%s was sent before: %" PRIu64 " events accepted, %" PRIu64
+        printf ("%s was sent before: %" PRIu64 " event%s accepted, %" PRIu64
                 " refused; --again sends it as new events\n",
-                self->source.path, self->producer.accepted, refused);
+                self->source.path, self->producer.accepted, plural (self->producer.accepted),
+                refused);
     else
-        printf ("%" PRIu64 " events accepted, %" PRIu64 " refused, in %.1f s\n",
-                self->producer.accepted, refused, took);
+        printf ("%" PRIu64 " event%s accepted, %" PRIu64 " refused, in %.1f s\n",
+                self->producer.accepted, plural (self->producer.accepted), refused, took);
     if (self->producer.earlier > 0)
         fprintf (stderr,
                  "%" PRIu64 " more were acknowledged before; which of them were accepted is "
@@ -267,8 +268,8 @@ static int interrupted (const sending_t *self)
         fprintf (stderr, "weir send: stopped after batch %" PRIu64 "; the same command goes on\n",
                  self->producer.acknowledged);
     else
-        fprintf (stderr, "weir send: stopped; %" PRIu64 " events were accepted\n",
-                 self->producer.accepted);
+        fprintf (stderr, "weir send: stopped; %" PRIu64 " event%s accepted\n",
+                 self->producer.accepted, self->producer.accepted == 1 ? " was" : "s were");
     return EXIT_INTERRUPTED;
 }
 

@@ -30,7 +30,7 @@ static void print_commands (FILE *out)
            out);
     const char *group = "";
     for (size_t i = 0; i < COMMANDS; i++) {
-        if (strcmp (group, commands[i]->group) != 0)
+        if (strcmp (group, commands[i]->group) != 0) /* those of a group stand together */
             fprintf (out, "\n%s:\n", commands[i]->group);
         group = commands[i]->group;
         fprintf (out, "  %-11s %s\n", commands[i]->name, commands[i]->purpose);
@@ -38,7 +38,7 @@ static void print_commands (FILE *out)
     fputs ("\n`weir COMMAND --help` shows options and examples. A first walk:\n\n"
            "  weir init my-project && cd my-project\n"
            "  weir up -d && weir apply --yes\n"
-           "  weir load payments data/payments.csv\n"
+           "  weir load payments sample.csv\n"
            "  weir get user_spend user_id=u1\n",
            out);
 }

@@ -49,6 +49,7 @@ struct command {
     X (init)                                                                                       \
     X (check)                                                                                      \
     X (infer)                                                                                      \
+    X (generate)                                                                                   \
     X (up)                                                                                         \
     X (down)                                                                                       \
     X (logs)                                                                                       \
@@ -62,8 +63,7 @@ struct command {
     X (unload)                                                                                     \
     X (send)                                                                                       \
     X (recompute)                                                                                  \
-    X (get)                                                                                        \
-    X (generate)
+    X (get)
 
 #define X(name) extern const command_t command_##name;
 COMMAND_TABLE (X)

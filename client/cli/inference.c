@@ -1,4 +1,5 @@
 #include "client/cli/inference.h"
+#include "client/cli/terminal.h"
 
 #include "base/mem.h"
 #include "base/number.h"
@@ -318,8 +319,8 @@ static void put_stream (const guess_t *guesses, const raw_table_t *sample, const
                         size_t time, size_t key, buf_t *out)
 {
     size_t count = sample->columns_count;
-    buf_printf (out, "# guessed from %zu rows: check the key, the time and the types\nstreams:\n",
-                sample->rows);
+    buf_printf (out, "# guessed from %zu row%s: check the key, the time and the types\nstreams:\n",
+                sample->rows, plural (sample->rows));
     buf_printf (out, "  %s:\n    key: %s", name, key < count ? guesses[key].name : "[]");
     put_others (guesses, count, key, true, out);
     buf_printf (out, "    time: %s", guesses[time].name);

@@ -159,6 +159,11 @@ void format_count (buf_t *out, double count)
     buf_printf (out, unit == 0 ? "%.0f%s" : "%.1f %s", count, units[unit]);
 }
 
+const char *plural (uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* ---- tables ---- */
 
 struct table {

@@ -30,6 +30,8 @@ void wait_ms (int ms);
 /* Appends "12.3 MB", "1.2 M". */
 void format_bytes (buf_t *out, uint64_t bytes);
 void format_count (buf_t *out, double count);
+/* What a noun ends with after a number: "s", but for one nothing. */
+const char *plural (uint64_t count);
 
 /* On SIGINT, SIGTERM and SIGHUP: the file at `path`, if any, is removed and the program ends with
  * status 130. The path is copied; NULL or "" only ends it. */
