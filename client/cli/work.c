@@ -117,14 +117,24 @@ static int finish (call_t *call, const message_t *reply, const tally_t *tally, i
     if (call->json && !quiet)
         print_json (reply->body);
     else if (!quiet && tally->failed == 0)
-        printf ("recomputed %" PRIu64 " events of %u log%s in %.1f s\n", tally->done,
-                recomputes.count, recomputes.count == 1 ? "" : "s", (double)took_ms / 1000);
+        printf ("recomputed %" PRIu64 " event%s of %u log%s in %.1f s\n", tally->done,
+                plural (tally->done), recomputes.count, plural (recomputes.count),
+                (double)took_ms / 1000);
     return tally->failed > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int interrupted (const call_t *call, size_t count)
+{
+    progress_end ();
+    fprintf (stderr, "weir %s: the recompute%s on; `weir list recomputes` tells how far %s\n",
+             call->command->name, count == 1 ? " goes" : "s go", count == 1 ? "it is" : "they are");
+    return EXIT_INTERRUPTED;
 }
 
 int follow_recomputes (call_t *call, const uint64_t *ids, size_t count, bool quiet)
 {
     int64_t start = monotonic_ms (), heard = start;
+    interrupt_waits ();
     for (;;) {
         message_t reply;
         error_t error;
@@ -135,7 +145,11 @@ int follow_recomputes (call_t *call, const uint64_t *ids, size_t count, bool qui
             tally_t tally = tally_of (wire_list (reply.body, "recomputes"));
             if (tally.ended >= count)
                 return finish (call, &reply, &tally, now - start, quiet);
+            if (interrupt_came ())
+                return interrupted (call, count);
             progress ("recomputing: %" PRIu64 " of %" PRIu64 " events", tally.done, tally.total);
+        } else if (interrupt_came ()) {
+            return interrupted (call, count);
         } else if (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS) {
             return call_failed (call, &error); /* a coordinator that restarts is waited for */
         }
