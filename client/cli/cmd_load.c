@@ -4,8 +4,12 @@
 
 #include "base/mem.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { FILES_MAX = 1000, FOLLOW_MS = 50, PATIENCE_MS = 30000, ID_MAX = WIRE_NAME_MAX };
 
@@ -166,6 +170,52 @@ static int follow (call_t *call, const wanted_t *wanted, const one_load_t *load,
 
 /* ---- load ---- */
 
+/* Would writing the rejects overwrite what is loaded? */
+static bool is_input (const call_t *call, const char *rejects)
+{
+    struct stat one, other;
+    bool is_file = stat (rejects, &one) == 0 && S_ISREG (one.st_mode);
+    for (size_t i = 1; i < call->words_count; i++) {
+        const char *path = call->words[i];
+        bool is_stdin = strcmp (path, "-") == 0;
+        if (!is_stdin && strcmp (path, rejects) == 0)
+            return true;
+        if (is_file && (is_stdin ? fstat (STDIN_FILENO, &other) : stat (path, &other)) == 0 &&
+            one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+            return true;
+    }
+    return false;
+}
+
+/* Can the file be written? It is left as it is: there may be no rejects. */
+static status_t check_rejects (const char *path, error_t *error)
+{
+    struct stat about;
+    bool is_there = lstat (path, &about) == 0;
+    if (is_there && stat (path, &about) == 0) {
+        if (S_ISDIR (about.st_mode))
+            return error_set (error, STATUS_INVALID, "%s is a directory", path);
+        return access (path, W_OK) == 0 ? STATUS_OK : error_set_errno (error, errno, "%s", path);
+    }
+    int fd = open (path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return error_set_errno (error, errno, "%s", path);
+    close (fd);
+    if (!is_there)
+        (void)unlink (path);
+    return STATUS_OK;
+}
+
+/* Before a long file is copied: is there a cluster to load it, and a place for the rejects? */
+static status_t check_ready (call_t *call, const wanted_t *wanted, error_t *error)
+{
+    message_t reply;
+    status_t status = wanted->rejects ? check_rejects (wanted->rejects, error) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = weir_loads (call->weir, "-", &reply, error); /* no load is called so */
+    return status;
+}
+
 static bool check_wanted (const call_t *call, const wanted_t *wanted)
 {
     const char *what = wanted->on_error;
@@ -177,6 +227,8 @@ static bool check_wanted (const call_t *call, const wanted_t *wanted)
         (void)call_usage (call, "--rejects goes with one FILE");
     else if (wanted->rejects && wanted->no_wait)
         (void)call_usage (call, "--rejects cannot be had with --no-wait");
+    else if (wanted->rejects && is_input (call, wanted->rejects))
+        (void)call_usage (call, "--rejects %s would overwrite what is loaded", wanted->rejects);
     else
         return true;
     return false;
@@ -227,6 +279,9 @@ static int run_load (call_t *call)
         return EXIT_USAGE;
     if (!call_weir (call))
         return EXIT_FAILED;
+    error_t error;
+    if (check_ready (call, &wanted, &error) != STATUS_OK)
+        return call_failed (call, &error);
     one_load_t *loads = mem_zero (call->words_count, sizeof *loads);
     exit_status = load_all (call, &wanted, loads);
     mem_free (loads);
