@@ -94,20 +94,19 @@ static size_t stop (cluster_t *cluster, bool only_started)
 
 /* ---- being ready ---- */
 
-static bool ask (call_t *call, message_kind_t kind, message_t *reply)
+static bool ask (call_t *call, message_kind_t kind, message_t *reply, error_t *error)
 {
-    error_t error;
     (void)weir_begin (call->weir, kind);
-    return weir_call (call->weir, WEIR_COORDINATOR, ASK_TIMEOUT_MS, reply, &error) == STATUS_OK;
+    return weir_call (call->weir, WEIR_COORDINATOR, ASK_TIMEOUT_MS, reply, error) == STATUS_OK;
 }
 
 /* What is still waited for; false when nothing is. */
-static bool is_waiting (cluster_t *cluster, buf_t *what)
+static bool is_waiting (cluster_t *cluster, buf_t *what, error_t *error)
 {
     call_t *call = cluster->call;
     message_t reply;
     buf_clear (what);
-    if (!ask (call, MESSAGE_STATUS, &reply)) {
+    if (!ask (call, MESSAGE_STATUS, &reply, error)) {
         buf_put_string (what, "the coordinator");
         return true;
     }
@@ -116,7 +115,7 @@ static bool is_waiting (cluster_t *cluster, buf_t *what)
         buf_printf (what, "nodes (%u of %zu)", alive, cluster->count);
         return true;
     }
-    if (!ask (call, MESSAGE_METRICS, &reply))
+    if (!ask (call, MESSAGE_METRICS, &reply, error))
         return true;
     uint64_t served = loose_uint (wire_map (reply.body, "values"), "partitions_served");
     if (served < call->project->partitions)
@@ -143,6 +142,14 @@ static bool has_failed (cluster_t *cluster)
     return false;
 }
 
+static int told_foreign (const error_t *error)
+{
+    progress_end ();
+    fprintf (stderr, "weir up: %s; stop that one, or give this one another `base_port`\n",
+             error->text);
+    return EXIT_FAILED;
+}
+
 /* EXIT_DONE, or why not. */
 static int wait_ready (cluster_t *cluster)
 {
@@ -150,10 +157,15 @@ static int wait_ready (cluster_t *cluster)
     buf_t what;
     buf_init (&what, 4096);
     int exit_status = -1;
+    error_t error;
     while (exit_status < 0) {
-        if (has_failed (cluster))
+        bool waiting = is_waiting (cluster, &what, &error);
+        /* after asking: whoever answered may not be ours */
+        if (weir_foreign (cluster->call->weir))
+            exit_status = told_foreign (&error);
+        else if (has_failed (cluster))
             exit_status = EXIT_FAILED;
-        else if (!is_waiting (cluster, &what))
+        else if (!waiting)
             exit_status = EXIT_DONE;
         else if (monotonic_ms () - start > READY_MS) {
             progress_end ();

@@ -23,6 +23,7 @@ enum {
     BACKOFF_MAX_MS = 2000,
     WAIT_MAX_MS = 60000,
     PROBE_EVERY_MS = 200, /* while batches are under way: so soon a worker that died is noticed */
+    RECOGNIZE_MS = 1000,  /* for a worker to say which cluster it is of */
 };
 
 /* A speed worker, as it looks from here. */
@@ -92,8 +93,10 @@ static status_t find_worker (weir_t *weir, error_t *error)
     if (status != STATUS_OK)
         return status;
     for (size_t i = 0; i < workers->count; i++)
-        if (endpoint_may_answer (workers->items[i]))
-            return STATUS_OK;
+        if (endpoint_may_answer (workers->items[i])) {
+            status = session_recognize (weir, workers, i, RECOGNIZE_MS, error);
+            return weir->foreign ? status : STATUS_OK; /* who is slow may still come to it */
+        }
     return no_worker (weir, workers, error);
 }
 
@@ -104,6 +107,7 @@ status_t weir_sender_new (weir_t *weir, const weir_sender_options_t *options,
     CHECK (options->first_sequence > 0);
     *sender = NULL;
     weir->unreachable = false;
+    weir->foreign = false;
     status_t status = find_worker (weir, error);
     if (status != STATUS_OK)
         return status;
@@ -247,7 +251,16 @@ static bool is_good (weir_sender_t *self, size_t at, int64_t now)
                     try_again (self, &self->slots[i], now, 0);
         }
     }
-    return worker->bad_until_ms <= now;
+    if (worker->bad_until_ms > now)
+        return false;
+    error_t error;
+    if (session_recognize (self->weir, &self->weir->roles[WEIR_SPEED], at, RECOGNIZE_MS, &error) ==
+        STATUS_OK)
+        return true;
+    worker->bad_until_ms = now + PROBE_EVERY_MS + 1;
+    if (self->weir->foreign)
+        (void)fail (self, &error);
+    return false;
 }
 
 static void transmit (weir_sender_t *self, slot_t *slot, int64_t now)

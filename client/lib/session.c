@@ -16,12 +16,15 @@ static void endpoints_clear (endpoints_t *self)
     for (size_t i = 0; i < self->count; i++)
         mem_free (self->items[i]);
     mem_free (self->items);
+    mem_free (self->ours);
     *self = (endpoints_t){ 0 };
 }
 
 static void endpoints_add (endpoints_t *self, text_t endpoint)
 {
     self->items = mem_resize (self->items, self->count + 1, sizeof *self->items);
+    self->ours = mem_resize (self->ours, self->count + 1, sizeof *self->ours);
+    self->ours[self->count] = false;
     self->items[self->count++] = mem_string_n (endpoint.data, endpoint.size);
 }
 
@@ -31,6 +34,7 @@ static weir_t *session_new (const char *coordinator)
     self->magic = WEIR_MAGIC;
     self->writer = wire_writer_new ();
     self->own_writer = wire_writer_new ();
+    self->ping_writer = wire_writer_new ();
     self->decoder = wire_decoder_new ();
     self->next_id = 1;
     endpoints_add (&self->roles[WEIR_COORDINATOR], text_of (coordinator));
@@ -40,6 +44,7 @@ static weir_t *session_new (const char *coordinator)
 weir_t *weir_of_project (const project_t *project)
 {
     weir_t *self = session_new (project->coordinator);
+    self->cluster = mem_string (project->cluster);
     for (size_t i = 0; i < project->serving_count; i++)
         endpoints_add (&self->roles[WEIR_SERVING], text_of (project->serving[i]));
     for (size_t i = 0; i < project->speed_workers_count; i++)
@@ -79,9 +84,11 @@ void weir_close (weir_t **self_p)
     transport_destroy (&self->transport);
     wire_writer_destroy (&self->writer);
     wire_writer_destroy (&self->own_writer);
+    wire_writer_destroy (&self->ping_writer);
     wire_decoder_destroy (&self->decoder);
     for (size_t i = 0; i < WEIR_ROLES; i++)
         endpoints_clear (&self->roles[i]);
+    mem_free (self->cluster);
     self->magic = 0;
     mem_free (self);
 }
@@ -89,6 +96,11 @@ void weir_close (weir_t **self_p)
 bool weir_unreachable (const weir_t *self)
 {
     return self->unreachable;
+}
+
+bool weir_foreign (const weir_t *self)
+{
+    return self->foreign;
 }
 
 int64_t session_now_ms (void)
@@ -140,6 +152,36 @@ static status_t unreachable (weir_t *self, weir_role_t role, status_t status,
     return status;
 }
 
+status_t session_recognize (weir_t *self, endpoints_t *endpoints, size_t at, int timeout_ms,
+                            error_t *error)
+{
+    const void *data, *bytes;
+    size_t size, bytes_size;
+    message_t reply;
+    if (!self->cluster || endpoints->ours[at])
+        return STATUS_OK;
+    wire_begin (self->ping_writer, MESSAGE_PING, self->next_id++);
+    CHECK (wire_end (self->ping_writer, &data, &size));
+    status_t status = transport_request (self->transport, endpoints->items[at], data, size,
+                                         timeout_ms, &bytes, &bytes_size, error);
+    if (status == STATUS_OK)
+        status = wire_decode (self->decoder, bytes, bytes_size, &reply, error);
+    if (status != STATUS_OK)
+        return status;
+    if (reply.kind == MESSAGE_ERROR)
+        return session_told (&reply, error);
+    if (reply.kind != MESSAGE_PING_OK)
+        return error_set (error, STATUS_CORRUPT, "%s answered ping with %s", endpoints->items[at],
+                          message_word (reply.kind));
+    text_t cluster = wire_text (reply.body, "cluster");
+    self->foreign = !text_is (cluster, self->cluster);
+    if (self->foreign)
+        return error_set (error, STATUS_INVALID, "%s is cluster '" TEXT_FORMAT "', not '%s'",
+                          endpoints->items[at], TEXT_ARGS (cluster), self->cluster);
+    endpoints->ours[at] = true;
+    return STATUS_OK;
+}
+
 /* Who is not there is passed over; who does not answer is so only where asking twice does no harm.
  */
 static status_t ask (weir_t *self, endpoints_t *endpoints, weir_role_t role, const void *data,
@@ -149,8 +191,12 @@ static status_t ask (weir_t *self, endpoints_t *endpoints, weir_role_t role, con
     status_t status = STATUS_UNAVAILABLE;
     for (size_t i = 0; i < endpoints->count; i++) {
         size_t at = (endpoints->next + i) % endpoints->count;
-        status_t now = transport_request (self->transport, endpoints->items[at], data, size,
-                                          timeout_ms, reply, reply_size, error);
+        status_t now = session_recognize (self, endpoints, at, timeout_ms, error);
+        if (self->foreign)
+            return now;
+        if (now == STATUS_OK)
+            now = transport_request (self->transport, endpoints->items[at], data, size, timeout_ms,
+                                     reply, reply_size, error);
         if (now == STATUS_OK) {
             endpoints->next = at;
             return STATUS_OK;
@@ -171,6 +217,7 @@ static status_t exchange (weir_t *self, wire_writer_t *writer, endpoints_t *endp
     message_kind_t kind;
     uint64_t id;
     self->unreachable = false;
+    self->foreign = false;
     if (!wire_end (writer, &data, &size))
         return error_set (error, STATUS_TOO_LARGE, "the request is over the limit of a message");
     CHECK (wire_peek (data, size, &kind, &id));

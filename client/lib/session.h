@@ -9,6 +9,7 @@ enum { WEIR_MAGIC = 0x77656972, WEIR_ROLES = 3 };
 
 typedef struct endpoints {
     char **items;
+    bool *ours; /* per item: it has said that it is of our cluster */
     size_t count;
     size_t next; /* the one that is tried first: it answered last */
 } endpoints_t;
@@ -17,11 +18,14 @@ struct weir {
     uint32_t magic;
     transport_t *transport; /* made at the first call */
     wire_writer_t *writer;
-    wire_writer_t *own_writer; /* for what we ask of our own accord while `writer` is in use */
+    wire_writer_t *own_writer;  /* for what we ask of our own accord while `writer` is in use */
+    wire_writer_t *ping_writer; /* and while either of them is */
     wire_decoder_t *decoder;
     endpoints_t roles[WEIR_ROLES];
     uint64_t next_id;
+    char *cluster; /* its name; NULL: any */
     bool unreachable;
+    bool foreign;
 };
 
 /* Makes the transport. */
@@ -34,6 +38,11 @@ MUST_CHECK status_t session_endpoints (weir_t *self, weir_role_t role, endpoints
 
 /* Asks the coordinator which nodes there are. Replaces what was known, if it names any. */
 MUST_CHECK status_t session_refresh (weir_t *self, error_t *error);
+
+/* Asks the node at endpoint `at` for its cluster, unless it has said before or any will do. INVALID
+ * when it is of another; UNAVAILABLE or TIMEOUT when it does not say. */
+MUST_CHECK status_t session_recognize (weir_t *self, endpoints_t *endpoints, size_t at,
+                                       int timeout_ms, error_t *error);
 
 /* The error of an `error` message. */
 status_t session_told (const message_t *message, error_t *error);

@@ -40,6 +40,9 @@ void weir_close (weir_t **self_p);
 
 /* Did the last call that failed get no reply from anybody? */
 bool weir_unreachable (const weir_t *self);
+/* Did it fail because a node of another cluster listens there? Looked at for a weir_t of a project,
+ * once for each node, before anything else is asked of it. */
+bool weir_foreign (const weir_t *self);
 
 /* ---- any request ---- */
 

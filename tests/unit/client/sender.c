@@ -23,6 +23,7 @@ typedef struct worker {
     atomic_bool stop;
     unsigned bad_percent; /* of the batches that come are dropped, answered `busy`, or answered
                              twice */
+    bool foreign;         /* of another cluster than the project */
     bool refuses;         /* everything, for good */
     random_t random;
     unsigned came[BATCHES + 1]; /* by sequence */
@@ -79,6 +80,21 @@ static void take (worker_t *self, const message_t *message)
         self->came[sequence]++;
 }
 
+static void answer_ping (const worker_t *self, transport_t *transport, wire_writer_t *writer,
+                         const peer_t *from, uint64_t id)
+{
+    const void *data;
+    size_t size;
+    wire_begin (writer, MESSAGE_PING_OK, id);
+    wire_field_string (writer, "node", "speed-worker-1");
+    wire_field_string (writer, "kind", "speed");
+    wire_field_string (writer, "cluster", self->foreign ? "shop" : "c");
+    wire_field_uint (writer, "incarnation", 1);
+    if (!wire_end (writer, &data, &size))
+        abort ();
+    transport_send (transport, from, data, size);
+}
+
 static void *run (void *arg)
 {
     worker_t *self = arg;
@@ -95,8 +111,12 @@ static void *run (void *arg)
         transport_poll (transport, 10, NULL, 0, NULL);
         while (transport_receive (transport, &from, &data, &size)) {
             message_t message;
-            if (wire_decode (decoder, data, size, &message, &error) != STATUS_OK ||
-                message.kind != MESSAGE_SEND) {
+            bool good = wire_decode (decoder, data, size, &message, &error) == STATUS_OK;
+            if (good && message.kind == MESSAGE_PING) {
+                answer_ping (self, transport, writer, &from, message.id);
+                continue;
+            }
+            if (!good || message.kind != MESSAGE_SEND) {
                 self->wrong = true;
                 continue;
             }
@@ -210,6 +230,16 @@ Test (sender, ends_with_the_reason_of_a_batch_that_is_refused_as_a_whole)
     status_t status = send_all (&worker, &outcome, &error);
     cr_expect_eq (status, STATUS_INVALID);
     cr_expect_str_eq (error.text, "not now");
+}
+
+Test (sender, sends_nothing_to_a_worker_of_another_cluster)
+{
+    worker_t worker = { .foreign = true };
+    outcome_t outcome = { 0 };
+    error_t error;
+    cr_expect_eq (send_all (&worker, &outcome, &error), STATUS_INVALID);
+    cr_expect_not_null (strstr (error.text, " is cluster 'shop', not 'c'"), "%s", error.text);
+    cr_expect_eq (worker.came[1], 0);
 }
 
 Test (sender, tells_at_once_that_nobody_is_there)
