@@ -32,6 +32,34 @@ static const char *short_name (const char *path)
     return strcmp (path, "-") == 0 ? "stdin" : name;
 }
 
+static bool has_ended (text_t state)
+{
+    return text_is (state, "visible") || text_is (state, "failed") ||
+           text_is (state, "unloading") || text_is (state, "unloaded");
+}
+
+/* Is the same content on its way into the stream? Then `load` is that load. */
+static bool find_unfinished (call_t *call, const char *hash, one_load_t *load)
+{
+    message_t reply;
+    error_t error;
+    if (weir_loads (call->weir, NULL, &reply, &error) != STATUS_OK)
+        return false;
+    wire_list_t loads = wire_list (reply.body, "loads");
+    size_t size = strlen (hash);
+    for (uint32_t i = 0; i < loads.count; i++) {
+        const wire_value_t *one = &loads.items[i];
+        text_t id = wire_text (one, "id"); /* the hash, or <hash>.2 */
+        if (id.size < size || memcmp (id.data, hash, size) != 0 ||
+            !text_is (wire_text (one, "stream"), call->words[0]) ||
+            has_ended (wire_text (one, "state")))
+            continue;
+        wire_copy (one, "id", load->id, sizeof load->id);
+        return true;
+    }
+    return false;
+}
+
 /* The load may have been taken when no reply came: then the copy stays. */
 static status_t ask (call_t *call, const wanted_t *wanted, const source_t *source,
                      const incoming_t *incoming, one_load_t *load, error_t *error)
@@ -53,6 +81,11 @@ static status_t ask (call_t *call, const wanted_t *wanted, const source_t *sourc
     else if (status != STATUS_TIMEOUT)
         incoming_remove (call->project->data, incoming);
     interrupt_removes (NULL);
+    if (status == STATUS_EXISTS && find_unfinished (call, incoming->id, load)) {
+        fprintf (stderr, "%s is being loaded already (%s)%s\n", source->path, load->id,
+                 wanted->no_wait ? "" : "; waiting for it");
+        return STATUS_OK;
+    }
     if (status == STATUS_EXISTS)
         (void)error_set (error, status, "%s was loaded before; --again loads it once more",
                          source->path);
@@ -136,10 +169,14 @@ static int ended (call_t *call, const wanted_t *wanted, const one_load_t *load,
     return take_rejects (call, wanted, state);
 }
 
-static bool has_ended (text_t state)
+static int interrupted (const one_load_t *load)
 {
-    return text_is (state, "visible") || text_is (state, "failed") ||
-           text_is (state, "unloading") || text_is (state, "unloaded");
+    progress_end ();
+    fprintf (stderr,
+             "weir load: %s: the load goes on as %s; `weir loads %s` shows it, `weir unload %s` "
+             "undoes it\n",
+             load->path, load->id, load->id, load->id);
+    return EXIT_INTERRUPTED;
 }
 
 static int follow (call_t *call, const wanted_t *wanted, const one_load_t *load, int64_t start)
@@ -161,9 +198,11 @@ static int follow (call_t *call, const wanted_t *wanted, const one_load_t *load,
                 show (load, &found.items[0], start);
             if (found.count == 0)
                 return call_failed (call, &error);
-        } else if (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS) {
-            return call_failed (call, &error); /* a coordinator that restarts is waited for */
         }
+        if (interrupt_came ())
+            return interrupted (load);
+        if (status != STATUS_OK && (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS))
+            return call_failed (call, &error); /* a coordinator that restarts is waited for */
         wait_ms (FOLLOW_MS);
     }
 }
@@ -251,8 +290,12 @@ static int load_all (call_t *call, const wanted_t *wanted, one_load_t *loads)
             printf ("%s: load %s; `weir loads` tells how far it is\n", loads[count].path,
                     loads[count].id);
     }
+    if (!wanted->no_wait)
+        interrupt_waits (); /* from here on, each load goes on without us */
     for (size_t i = 0; i < count && !wanted->no_wait; i++) {
-        int one = follow (call, wanted, &loads[i], start_ms);
+        int one = exit_status == EXIT_INTERRUPTED ? interrupted (&loads[i])
+                                                  : follow (call, wanted, &loads[i], start_ms);
+        exit_status = one == EXIT_INTERRUPTED || exit_status == EXIT_DONE ? one : exit_status;
         exit_status = exit_status == EXIT_DONE ? one : exit_status;
     }
     return exit_status;
@@ -306,6 +349,35 @@ const command_t command_load = {
 
 /* ---- loads ---- */
 
+/* The load whose id begins with `prefix`; NOT_FOUND or INVALID unless it is one. */
+static status_t find_load (call_t *call, const char *prefix, char id[ID_MAX + 1], error_t *error)
+{
+    message_t reply;
+    status_t status = weir_loads (call->weir, prefix, &reply, error);
+    if (status == STATUS_OK && wire_list (reply.body, "loads").count == 0)
+        status = weir_loads (call->weir, NULL, &reply, error); /* the latest */
+    if (status != STATUS_OK)
+        return status;
+    wire_list_t loads = wire_list (reply.body, "loads");
+    size_t found = 0, size = strlen (prefix);
+    for (uint32_t i = 0; i < loads.count; i++) {
+        text_t one = wire_text (&loads.items[i], "id");
+        bool is_it = text_is (one, prefix);
+        if (!is_it && (one.size < size || memcmp (one.data, prefix, size) != 0))
+            continue;
+        wire_copy (&loads.items[i], "id", id, ID_MAX + 1);
+        found++;
+        if (is_it)
+            return STATUS_OK;
+    }
+    if (found == 1)
+        return STATUS_OK;
+    return error_set (error, found == 0 ? STATUS_NOT_FOUND : STATUS_INVALID,
+                      found == 0 ? "there is no load %s; `weir loads` lists them"
+                                 : "%s is the beginning of several loads",
+                      prefix);
+}
+
 static int run_loads (call_t *call)
 {
     int exit_status;
@@ -315,8 +387,11 @@ static int run_loads (call_t *call)
         return EXIT_FAILED;
     message_t reply;
     error_t error;
-    const char *id = call->words_count > 0 ? call->words[0] : NULL;
-    if (weir_loads (call->weir, id, &reply, &error) != STATUS_OK)
+    char id[ID_MAX + 1];
+    bool one = call->words_count > 0;
+    if (one && find_load (call, call->words[0], id, &error) != STATUS_OK)
+        return call_failed (call, &error);
+    if (weir_loads (call->weir, one ? id : NULL, &reply, &error) != STATUS_OK)
         return call_failed (call, &error);
     wire_list_t loads = wire_list (reply.body, "loads");
     if (call->json)
@@ -341,33 +416,6 @@ const command_t command_loads = {
 };
 
 /* ---- unload ---- */
-
-/* The load whose id begins with `prefix`; NOT_FOUND or INVALID unless it is one. */
-static status_t find_load (call_t *call, const char *prefix, char id[ID_MAX + 1], error_t *error)
-{
-    message_t reply;
-    status_t status = weir_loads (call->weir, NULL, &reply, error);
-    if (status != STATUS_OK)
-        return status;
-    wire_list_t loads = wire_list (reply.body, "loads");
-    size_t found = 0, size = strlen (prefix);
-    for (uint32_t i = 0; i < loads.count; i++) {
-        text_t one = wire_text (&loads.items[i], "id");
-        bool is_it = text_is (one, prefix);
-        if (!is_it && (one.size < size || memcmp (one.data, prefix, size) != 0))
-            continue;
-        wire_copy (&loads.items[i], "id", id, ID_MAX + 1);
-        found++;
-        if (is_it)
-            return STATUS_OK;
-    }
-    if (found == 1)
-        return STATUS_OK;
-    return error_set (error, found == 0 ? STATUS_NOT_FOUND : STATUS_INVALID,
-                      found == 0 ? "there is no load %s; `weir loads` lists them"
-                                 : "%s is the beginning of several loads",
-                      prefix);
-}
 
 static int run_unload (call_t *call)
 {
