@@ -32,6 +32,7 @@ typedef struct mistakes {
     size_t count;
     size_t total;
     size_t unsupported; /* of the total */
+    size_t unchecked;   /* views that others' mistakes kept from being read; told last */
 } mistakes_t;
 
 /* Texts live in `arena`. */

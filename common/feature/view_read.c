@@ -56,9 +56,13 @@ static const stream_t *read_from (view_reader_t *reader, const tree_node_t *body
         tree_mistake (reader->mistakes, node, "there is no stream '" TEXT_FORMAT "'%s%s%s",
                       TEXT_ARGS (shown), nearest != NULL ? "; did you mean '" : "",
                       nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");
+        reader->mistakes->unchecked++;
         return NULL;
     }
-    return shared->stream_good[stream - shared->out->streams] ? stream : NULL;
+    if (shared->stream_good[stream - shared->out->streams])
+        return stream;
+    reader->mistakes->unchecked++; /* they would be blamed for fields that are not known */
+    return NULL;
 }
 
 static void check_key (view_reader_t *reader, const tree_node_t *node)

@@ -177,7 +177,8 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
         { VIEW "    features:\n      x: count()\n",
           "f.yaml:13:5: the view 'v' needs `from`: a stream's name" },
         { VIEW "    from: paymets\n    features:\n      x: count()\n",
-          "f.yaml:13:11: there is no stream 'paymets'; did you mean 'payments'?" },
+          "f.yaml:13:11: there is no stream 'paymets'; did you mean 'payments'?\n"
+          "(features of 1 view were not checked because of mistakes above)" },
         { VIEW "    from: payments\n", "f.yaml:13:5: the view 'v' needs `features`" },
         { VIEW "    from: payments\n    features: {}\n",
           "f.yaml:14:15: the view 'v' has no features" },
@@ -368,9 +369,11 @@ Test (mistakes, in_several_files_come_in_the_order_of_files_and_lines)
     definitions_t *definitions = NULL;
     error_t error;
     cr_assert_eq (definitions_read (files, 2, &definitions, &error), STATUS_INVALID);
-    cr_expect_str_eq (error.text, "a.yaml:7:11: there is no stream 't'\n"
-                                  "b.yaml:2:3: the view 'v' is already defined at a.yaml:2:3\n"
-                                  "b.yaml:4:6: expected a stream (a mapping), found a text");
+    cr_expect_str_eq (error.text,
+                      "a.yaml:7:11: there is no stream 't'\n"
+                      "b.yaml:2:3: the view 'v' is already defined at a.yaml:2:3\n"
+                      "b.yaml:4:6: expected a stream (a mapping), found a text\n"
+                      "(features of 2 views were not checked because of mistakes above)");
 }
 
 Test (mistakes, in_a_long_word_are_cut_to_one_line)
