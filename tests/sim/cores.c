@@ -47,7 +47,7 @@ static void new_speed (sim_node_t *node)
         .endpoint = node->endpoint,
         .coordinator = coordinator_of (node),
         .max_ahead = SIM_MAX_AHEAD,
-        .memory_limit = 256 << 20,
+        .memory_limit = sim_knobs (node->sim)->memory_limit,
         .segment_size = sim_knobs (node->sim)->segment_size,
     };
     node->core = speed_core_new (&node->env, &options);

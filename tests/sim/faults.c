@@ -4,6 +4,8 @@
 
 #include "base/mem.h"
 
+#include <string.h>
+
 /* ---- choosing ---- */
 
 static int64_t some_time (random_t *random, int64_t least, int64_t most)
@@ -27,6 +29,12 @@ static double some_chance (random_t *random, double chance, double most)
 static void choose_disk (sim_knobs_t *knobs, random_t *random)
 {
     knobs->disk_faults_every = sometimes (random, 0.3, 5 * TIME_SECOND, 30 * TIME_SECOND);
+    sim_disk_faults_t *coordinator = &knobs->disk_faults[ROLE_COORDINATOR];
+    coordinator->read_error = some_chance (random, 0.3, 0.01);
+    coordinator->write_error = some_chance (random, 0.3, 0.02);
+    coordinator->no_space = some_chance (random, 0.3, 0.02);
+    coordinator->name_error = some_chance (random, 0.3, 0.02);
+    coordinator->sync_error = some_chance (random, 0.3, 0.02);
     sim_disk_faults_t *speed = &knobs->disk_faults[ROLE_SPEED];
     speed->read_error = some_chance (random, 0.3, 0.02);
     speed->write_error = some_chance (random, 0.5, 0.05);
@@ -56,6 +64,18 @@ static void choose_crashes (sim_knobs_t *knobs, random_t *random)
     knobs->power_cut_every = sometimes (random, 0.25, 15 * TIME_SECOND, 60 * TIME_SECOND);
 }
 
+/* A run in which nothing goes wrong: then nothing may be refused either. */
+static void choose_calm (sim_knobs_t *knobs)
+{
+    knobs->calm = true;
+    knobs->loss = knobs->duplicate = knobs->slow_message = knobs->slow_job = 0;
+    knobs->reorder = false;
+    knobs->partition_every = knobs->pause_every = knobs->power_cut_every = 0;
+    knobs->disk_faults_every = knobs->clock_jump_every = 0;
+    knobs->memory_limit = 256 << 20;
+    memset (knobs->crash_every, 0, sizeof knobs->crash_every);
+}
+
 void knobs_choose (sim_knobs_t *knobs, random_t *random, int64_t active)
 {
     static const uint64_t segment_sizes[] = { 0, 512, 4096, 65536 };
@@ -74,6 +94,8 @@ void knobs_choose (sim_knobs_t *knobs, random_t *random, int64_t active)
         .partition_every = sometimes (random, 0.4, 3 * TIME_SECOND, 20 * TIME_SECOND),
         .slow_job = some_chance (random, 0.4, 0.2),
         .skew = random_chance (random, 0.5) ? some_time (random, 0, 5 * TIME_SECOND) : 0,
+        .memory_limit = random_chance (random, 0.2) ? (uint64_t)some_time (random, 5 << 20, 8 << 20)
+                                                    : 256 << 20,
         .segment_size = segment_sizes[random_below (random, 4)],
         .slow_max = 1 + (uint32_t)random_below (random, 4),
         .producers = 1 + (unsigned)random_below (random, 3),
@@ -83,8 +105,12 @@ void knobs_choose (sim_knobs_t *knobs, random_t *random, int64_t active)
         .unloads = random_chance (random, 0.5),
         .second_apply = random_chance (random, 0.6),
     };
+    if (knobs->skew > 0)
+        knobs->clock_jump_every = sometimes (random, 0.5, 5 * TIME_SECOND, 30 * TIME_SECOND);
     choose_crashes (knobs, random);
     choose_disk (knobs, random);
+    if (random_chance (random, 0.1))
+        choose_calm (knobs);
 }
 
 /* ---- doing ---- */
@@ -178,6 +204,15 @@ static void cut_pair (sim_t *sim, sim_role_t role)
     net_cut (sim_net (sim), one, other, one_way, sim_now (sim) + time);
 }
 
+static void jump_clock (sim_t *sim, sim_role_t role)
+{
+    (void)role;
+    sim_node_t *node = any_node (sim);
+    int64_t most = sim_knobs (sim)->skew;
+    node->skew = (int64_t)sim_chosen (sim, 0, 2 * (uint64_t)most) - most;
+    sim_log (sim, "%s: its clock is off by %.3f s", node->name, (double)node->skew / 1e6);
+}
+
 static void cut_power (sim_t *sim, sim_role_t role)
 {
     (void)role;
@@ -200,5 +235,6 @@ void faults_start (sim_t *self)
     add (self, stop_for_a_while, 0, knobs->pause_every);
     add (self, cut_pair, 0, knobs->partition_every);
     add (self, cut_power, 0, knobs->power_cut_every);
+    add (self, jump_clock, 0, knobs->clock_jump_every);
     add (self, turn_disk, 0, knobs->disk_faults_every);
 }

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Since its start, that a cluster in which nothing goes wrong may take to answer completely. */
+#define CALM_AFTER (10 * TIME_SECOND)
+
 enum { KEYS_ASKED_MAX = 3, ALL_KEYS_MAX = 16, FINAL_TIMES = 4 };
 
 struct sim_querier {
@@ -17,6 +20,7 @@ struct sim_querier {
     arena_t *scratch;
     bool late_view;
     bool asked_all;
+    int64_t since;    /* of the first question */
     unsigned waiting; /* questions of querier_ask_all without a complete answer */
 };
 
@@ -26,6 +30,7 @@ typedef struct question_sent {
     size_t view;
     sim_floor_t floor;
     bool settled;
+    bool hurried;   /* with a deadline that may be too early */
     int64_t offset; /* of the as-of from now, when settled */
 } question_sent_t;
 
@@ -51,12 +56,16 @@ static void answered (void *arg, const message_t *reply)
 {
     question_sent_t question = *(question_sent_t *)arg;
     sim_querier_t *self = question.querier;
-    bool complete;
+    bool complete = true;
     if (reply && reply->kind == MESSAGE_GET_OK)
         check_answer (sim_check (self->sim), question.view, &question.floor, false, reply->body,
                       &complete);
     else
-        (void)client_may_retry (self->sim, "a query", reply);
+        complete = !client_may_retry (self->sim, "a query", reply);
+    bool calm = sim_knobs (self->sim)->calm && sim_now (self->sim) - self->since > CALM_AFTER;
+    if (!complete && calm && !question.hurried)
+        sim_fail (self->sim, "nothing went wrong, and an answer of %s is not complete",
+                  check_data (sim_check (self->sim))->view_name[question.view]);
 }
 
 /* As-of times of all kinds. */
@@ -80,7 +89,7 @@ static int64_t some_as_of (sim_t *sim)
     }
 }
 
-static void write_question (sim_querier_t *self, size_t view, wire_writer_t *writer)
+static void write_question (sim_querier_t *self, size_t view, bool hurried, wire_writer_t *writer)
 {
     const sim_data_t *data = check_data (sim_check (self->sim));
     size_t stream = data->view_stream[view];
@@ -105,7 +114,7 @@ static void write_question (sim_querier_t *self, size_t view, wire_writer_t *wri
     }
     if (sim_chance (self->sim, 0.2))
         wire_field_bool (writer, "before", true);
-    if (sim_chance (self->sim, 0.5))
+    if (hurried)
         wire_field_uint (writer, "deadline_ms", sim_chosen (self->sim, 50, 3000));
     if (sim_chance (self->sim, 0.1))
         wire_field_bool (writer, "refuse_incomplete", true);
@@ -122,7 +131,8 @@ static void ask (sim_t *sim, void *arg)
     question->view = view;
     check_floor (sim_check (sim), check_data (sim_check (sim))->view_stream[view],
                  &question->floor);
-    write_question (self, view, client_begin (self->client, MESSAGE_GET));
+    question->hurried = sim_chance (sim, 0.5);
+    write_question (self, view, question->hurried, client_begin (self->client, MESSAGE_GET));
     size_t node = sim_chosen (sim, 0, sim_count (sim, ROLE_SERVING) - 1);
     client_ask (self->client, sim_node (sim, ROLE_SERVING, node), 4 * TIME_SECOND, answered,
                 question);
@@ -222,6 +232,7 @@ void querier_destroy (sim_querier_t **self_p)
 
 void querier_start (sim_querier_t *self)
 {
+    self->since = sim_now (self->sim);
     ask (self->sim, self);
 }
 

@@ -55,8 +55,11 @@ typedef struct sim_knobs {
     sim_disk_faults_t disk_faults[ROLES];
     int64_t disk_faults_every; /* a while with them, a while without */
     double slow_job;
+    int64_t clock_jump_every;
     int64_t skew; /* wall clocks are off by up to this */
     uint64_t segment_size;
+    uint64_t memory_limit; /* of a speed worker */
+    bool calm;             /* nothing goes wrong */
     uint32_t slow_max;
     unsigned producers;
     int64_t send_every;
