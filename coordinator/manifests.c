@@ -26,7 +26,8 @@ static void drop_kept (log_t *log, size_t count)
     for (size_t i = 0; i < count; i++)
         mem_free (log->kept[i].cuts);
     log->kept_count -= count;
-    memmove (log->kept, log->kept + count, log->kept_count * sizeof *log->kept);
+    if (log->kept_count > 0)
+        memmove (log->kept, log->kept + count, log->kept_count * sizeof *log->kept);
 }
 
 void log_destroy (log_t **self_p)
