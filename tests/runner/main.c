@@ -1,4 +1,4 @@
-/* The runner of tests in builds with ThreadSanitizer: each in a child process, one after the other.
+/* The runner of tests in builds with sanitizers: each in a child process, one after the other.
  *
  * usage: PROGRAM [--quiet] [TEXT]; only tests whose suite::name contains TEXT */
 #include <criterion/criterion.h>
@@ -10,7 +10,7 @@
 enum {
     EXIT_SKIPPED = 77,
     SECONDS_MAX = 900,
-    SLOWER = 10, /* what was measured without ThreadSanitizer takes as many times longer */
+    SLOWER = 10, /* what was measured without sanitizers takes as many times longer */
 };
 
 static criterion_test_t *tests;
