@@ -377,7 +377,8 @@ static void write_values (serving_core_t *self, const query_t *query, const quer
     for (size_t i = 0; i < query->features_count; i++) {
         value_t value = { .null = true };
         error_t error;
-        if (answer_final (key->answer, query->features[i], &value, &error) != STATUS_OK) {
+        if (answer_final (key->answer, query->features[i], key->as_of, query->arena, &value,
+                          &error) != STATUS_OK) {
             failed = true;
             wire_put_nil (writer);
         } else {
@@ -391,7 +392,8 @@ static void write_values (serving_core_t *self, const query_t *query, const quer
     for (size_t i = 0; i < query->features_count; i++) {
         value_t value;
         error_t error;
-        if (answer_final (key->answer, query->features[i], &value, &error) != STATUS_OK)
+        if (answer_final (key->answer, query->features[i], key->as_of, query->arena, &value,
+                          &error) != STATUS_OK)
             wire_field_string (writer, query->plan->features[query->features[i]].name, error.text);
     }
     wire_close (writer);

@@ -76,6 +76,36 @@ value_t weir_result_value (const wire_value_t *body, uint32_t result, uint32_t f
 
 /* ---- JSON ---- */
 
+static void values_json (const value_list_t *list, buf_t *out)
+{
+    buf_put_u8 (out, '[');
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0)
+            buf_put_u8 (out, ',');
+        weir_value_json (&list->items[i], out);
+    }
+    buf_put_u8 (out, ']');
+}
+
+/* Names in JSON are strings: those of a key that is none are its text. */
+static void entries_json (const value_map_t *map, buf_t *out)
+{
+    buf_put_u8 (out, '{');
+    for (size_t i = 0; i < map->count; i++) {
+        bool quoted = map->keys[i].type == TYPE_STRING || map->keys[i].type == TYPE_TIMESTAMP;
+        if (i > 0)
+            buf_put_u8 (out, ',');
+        if (!quoted)
+            buf_put_u8 (out, '"');
+        weir_value_json (&map->keys[i], out);
+        if (!quoted)
+            buf_put_u8 (out, '"');
+        buf_put_u8 (out, ':');
+        weir_value_json (&map->values[i], out);
+    }
+    buf_put_u8 (out, '}');
+}
+
 void weir_value_json (const value_t *value, buf_t *out)
 {
     if (value->null || value->type == TYPE_NONE) {
@@ -105,6 +135,12 @@ void weir_value_json (const value_t *value, buf_t *out)
     case TYPE_INT64:
     case TYPE_DURATION:
         buf_printf (out, "%" PRId64, value->i);
+        break;
+    case TYPE_LIST:
+        values_json (value->list, out);
+        break;
+    case TYPE_MAP:
+        entries_json (value->map, out);
         break;
     }
 }

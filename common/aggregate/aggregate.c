@@ -3,14 +3,15 @@
 #include "base/check.h"
 
 static const aggregate_info_t INFO[AGGREGATE_COUNT_OF] = {
-#define X(word, name, state, inputs, output)                                                       \
-    [AGGREGATE_##name] = { word, STATE_##state, inputs, TYPE_##output },
+#define X(word, name, state, inputs, second, output, parameter)                                    \
+    [AGGREGATE_##                                                                                  \
+        name] = { word, STATE_##state, inputs, second, TYPE_##output, PARAMETER_##parameter },
     AGGREGATE_TABLE (X)
 #undef X
 };
 
 static const char *const WORDS[] = {
-#define X(word, name, state, inputs, output) word,
+#define X(word, name, state, inputs, second, output, parameter) word,
     AGGREGATE_TABLE (X)
 #undef X
 };
@@ -34,4 +35,26 @@ const char *const *aggregate_words (size_t *count)
 {
     *count = sizeof WORDS / sizeof *WORDS;
     return WORDS;
+}
+
+state_spec_t aggregate_spec (aggregate_t aggregate, type_t input, type_t second, int64_t parameter)
+{
+    static const bool in_state[] = {
+#define X(name, words, in_state) [PARAMETER_##name] = in_state,
+        PARAMETER_TABLE (X)
+#undef X
+    };
+    const aggregate_info_t *info = aggregate_info (aggregate);
+    return (state_spec_t){
+        .kind = info->state,
+        .input = input,
+        .second = second,
+        .param = in_state[info->parameter] ? parameter : 0,
+    };
+}
+
+bool state_spec_equal (state_spec_t a, state_spec_t b)
+{
+    return a.kind == b.kind && a.input == b.input && a.second == b.second && a.by == b.by &&
+           a.rows == b.rows && a.param == b.param;
 }

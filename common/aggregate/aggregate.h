@@ -20,6 +20,7 @@
 #ifndef WEIR_AGGREGATE_AGGREGATE_H
 #define WEIR_AGGREGATE_AGGREGATE_H
 
+#include "base/arena.h"
 #include "base/status.h"
 #include "base/value.h"
 
@@ -38,35 +39,53 @@
     X (LAST, 7, false)    /* value at the greatest (time, offset, row) */                          \
     X (DISTINCT_HLL, 8, true)
 
-typedef enum state_kind {
+typedef enum __attribute__ ((packed)) state_kind {
     STATE_NONE = 0,
 #define X(name, number, large) STATE_##name = number,
     STATE_TABLE (X)
 #undef X
 } state_kind_t;
 
-/* The aggregates that users write. word, enum name, state kind, inputs it takes (a set of TYPE_*
- * bits, 0: none), output type (NONE: that of the input) */
+/* What an aggregate takes after its inputs, as the 3 in first_k(x, 3). name, in words, is it part
+ * of the state (two states of other parameters cannot be merged), or of the finaliser only */
+#define PARAMETER_TABLE(X)                                                                         \
+    X (NONE, "nothing", false)                                                                     \
+    X (STATE_K, "how many, 1 to 1000", true)                                                       \
+    X (FINAL_K, "how many, 1 to 1000", false)                                                      \
+    X (FRACTION, "a fraction between 0 and 1", false)                                              \
+    X (STATE_DURATION, "a duration", true)
+
+typedef enum parameter_kind {
+#define X(name, words, in_state) PARAMETER_##name,
+    PARAMETER_TABLE (X)
+#undef X
+} parameter_kind_t;
+
+/* The aggregates that users write. word, enum name, state kind, input types it takes (a set of
+ * TYPE_* bits; 0: none), types of its second input (0: it has none), output type (NONE: that of the
+ * input; LIST and MAP are of values of the input's type), parameter */
 #define AGGREGATE_NUMBERS (1u << TYPE_INT64 | 1u << TYPE_FLOAT64)
 #define AGGREGATE_ORDERED                                                                          \
     (AGGREGATE_NUMBERS | 1u << TYPE_BOOL | 1u << TYPE_STRING | 1u << TYPE_TIMESTAMP)
 #define AGGREGATE_TABLE(X)                                                                         \
-    X ("count", COUNT, COUNT, AGGREGATE_ORDERED, INT64) /* count() or count(expr) of non-nulls */  \
-    X ("sum", SUM, SUM, AGGREGATE_NUMBERS, NONE)                                                   \
-    X ("mean", MEAN, SUM, AGGREGATE_NUMBERS, FLOAT64)                                              \
-    X ("min", MIN, MIN, AGGREGATE_ORDERED, NONE)                                                   \
-    X ("max", MAX, MAX, AGGREGATE_ORDERED, NONE)                                                   \
-    X ("variance", VARIANCE, MOMENTS, AGGREGATE_NUMBERS, FLOAT64)                                  \
-    X ("variance_pop", VARIANCE_POP, MOMENTS, AGGREGATE_NUMBERS, FLOAT64)                          \
-    X ("stddev", STDDEV, MOMENTS, AGGREGATE_NUMBERS, FLOAT64)                                      \
-    X ("stddev_pop", STDDEV_POP, MOMENTS, AGGREGATE_NUMBERS, FLOAT64)                              \
-    X ("first", FIRST, FIRST, AGGREGATE_ORDERED, NONE)                                             \
-    X ("last", LAST, LAST, AGGREGATE_ORDERED, NONE)                                                \
-    X ("approx_count_distinct", APPROX_COUNT_DISTINCT, DISTINCT_HLL, AGGREGATE_ORDERED, INT64)
+    X ("count", COUNT, COUNT, AGGREGATE_ORDERED, 0, INT64,                                         \
+       NONE) /* count() or count(expr) of non-nulls */                                             \
+    X ("sum", SUM, SUM, AGGREGATE_NUMBERS, 0, NONE, NONE)                                          \
+    X ("mean", MEAN, SUM, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                                     \
+    X ("min", MIN, MIN, AGGREGATE_ORDERED, 0, NONE, NONE)                                          \
+    X ("max", MAX, MAX, AGGREGATE_ORDERED, 0, NONE, NONE)                                          \
+    X ("variance", VARIANCE, MOMENTS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                         \
+    X ("variance_pop", VARIANCE_POP, MOMENTS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                 \
+    X ("stddev", STDDEV, MOMENTS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                             \
+    X ("stddev_pop", STDDEV_POP, MOMENTS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                     \
+    X ("first", FIRST, FIRST, AGGREGATE_ORDERED, 0, NONE, NONE)                                    \
+    X ("last", LAST, LAST, AGGREGATE_ORDERED, 0, NONE, NONE)                                       \
+    X ("approx_count_distinct", APPROX_COUNT_DISTINCT, DISTINCT_HLL, AGGREGATE_ORDERED, 0, INT64,  \
+       NONE)
 
 typedef enum aggregate {
     AGGREGATE_NONE = 0,
-#define X(word, name, state, inputs, output) AGGREGATE_##name,
+#define X(word, name, state, inputs, second, output, parameter) AGGREGATE_##name,
     AGGREGATE_TABLE (X)
 #undef X
         AGGREGATE_COUNT_OF
@@ -76,7 +95,9 @@ typedef struct aggregate_info {
     const char *word;
     state_kind_t state;
     unsigned inputs; /* bit per type_t */
+    unsigned second; /* likewise; 0: there is one input at most */
     type_t output;   /* TYPE_NONE: the input's */
+    parameter_kind_t parameter;
 } aggregate_info_t;
 
 enum {
@@ -95,17 +116,51 @@ aggregate_t aggregate_from_word (text_t word);
 /* The words of all aggregates, for messages; *count entries, static. */
 const char *const *aggregate_words (size_t *count);
 
-/* May the partial of this kind be large, so that files keep it at checkpoints? */
-bool state_is_large (state_kind_t kind);
-
 /* ---- accumulators ---- */
 
-/* A state of `kind` over inputs of type `input` (TYPE_NONE for count of rows). Fixed for its life;
- * accumulators of equal specs can be merged. */
+enum { STATE_INPUTS_MAX = 3 }; /* a map's key, and the kind's own */
+
+/* A whole state: `kind` over its inputs, and what is put around it. Fixed for its life; states of
+ * equal specs can be merged. It is passed by value. */
 typedef struct state_spec {
     state_kind_t kind;
-    type_t input;
+    type_t input;  /* TYPE_NONE: the row itself is the input */
+    type_t second; /* of kinds that take two; else TYPE_NONE */
+    type_t by;     /* a state for each value of a key of this type; TYPE_NONE: one for all */
+    uint16_t rows; /* of the newest so many rows; 0: of all */
+    int64_t param; /* the aggregate's parameter, if it is part of the state; else 0 */
 } state_spec_t;
+_Static_assert(sizeof (state_spec_t) == 16, "passed in registers");
+
+/* The state of an aggregate over inputs of these types; `parameter` is 0 when it takes none or an
+ * integer or µs. Without `by` and `rows`. */
+state_spec_t aggregate_spec (aggregate_t aggregate, type_t input, type_t second, int64_t parameter);
+
+/* Do the two say the same? */
+bool state_spec_equal (state_spec_t a, state_spec_t b);
+
+/* How many values a row gives: the key of `by` if there is one, then the kind's own inputs. */
+static inline unsigned state_inputs (state_spec_t spec)
+{
+    return 0u + (spec.by != TYPE_NONE) + (spec.input != TYPE_NONE) + (spec.second != TYPE_NONE);
+}
+
+/* The type of each of them. */
+static inline type_t state_input_type (state_spec_t spec, unsigned input)
+{
+    if (spec.by != TYPE_NONE && input-- == 0)
+        return spec.by;
+    return input == 0 ? spec.input : spec.second;
+}
+
+/* Are rows with a null among their inputs added too? Of the newest rows, they are some. */
+static inline bool state_takes_nulls (state_spec_t spec)
+{
+    return spec.rows > 0;
+}
+
+/* May its partial be large, so that files keep it at checkpoints? */
+bool state_is_large (state_spec_t spec);
 
 /* Bytes of an accumulator; it must be aligned to 16. */
 size_t state_size (state_spec_t spec);
@@ -124,15 +179,16 @@ typedef struct row_place {
     uint32_t row;
 } row_place_t;
 
-/* Adds one row. `value` is of the spec's input type and not null; NULL for STATE_COUNT of rows.
- * A string's bytes are copied; min, max, first and last cut one of over STRING_VALUE_MAX bytes,
- * which only an expression can make, to a beginning of whole characters. */
-void state_add (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place);
+/* Adds one row. `inputs` has state_inputs() values of the spec's types, none null unless
+ * state_takes_nulls(); NULL when that is 0. A string's bytes are copied; min, max, first and last
+ * cut one of over STRING_VALUE_MAX bytes, which only an expression can make, to a beginning of
+ * whole characters. */
+void state_add (state_spec_t spec, void *acc, const value_t *inputs, const row_place_t *place);
 
-/* Rows [from, to) of an input. Those count whose value is valid (`lane` NULL: the row itself is the
- * input) and whose filter is true (NULL: all). */
+/* Rows [from, to). Those count whose inputs are all valid (or the spec takes nulls) and whose
+ * filter is true (NULL: all). */
 typedef struct state_rows {
-    const column_t *lane;
+    const column_t *lane[STATE_INPUTS_MAX]; /* state_inputs() of them */
     const uint8_t *filter;
     const int64_t *time;
     const uint64_t *offset;
@@ -158,7 +214,16 @@ void state_encode (state_spec_t spec, const void *acc, buf_t *out);
 /* Is nothing in it? */
 bool state_is_empty (state_spec_t spec, const void *acc);
 
-/* The value of `aggregate` (whose state kind must be spec.kind). Empty: count and
+/* What a result depends on beside the rows. */
+typedef struct final_context {
+    int64_t as_of;     /* µs: the right end of the window */
+    int64_t window;    /* its length in µs; INT64_MAX: everything up to as_of */
+    value_t parameter; /* of the aggregate; of type NONE when it takes none */
+    arena_t *arena;    /* for lists and maps; the value borrows from it */
+} final_context_t;
+
+/* The value of `aggregate` (whose state kind must be spec.kind). With spec.by, a map of such
+ * values. Empty: count and
  * approx_count_distinct give 0, all others null; sample variance and stddev are null below 2 rows.
  * A string is borrowed from the accumulator. RANGE, with the reason, when the exact result does not
  * fit the output type: an int64 sum, or a finite float sum past the largest float64. Sums with NaN,
@@ -166,6 +231,6 @@ bool state_is_empty (state_spec_t spec, const void *acc);
  * input is NaN. mean, variance and stddev are the exact rational value rounded once to nearest
  * even. */
 MUST_CHECK status_t state_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
-                                 value_t *value, error_t *error);
+                                 const final_context_t *context, value_t *value, error_t *error);
 
 #endif

@@ -6,9 +6,9 @@ typedef struct count {
     uint64_t rows;
 } count_t;
 
-static size_t count_size (type_t input)
+static size_t count_size (state_spec_t spec)
 {
-    (void)input;
+    (void)spec;
     return sizeof (count_t);
 }
 
@@ -29,7 +29,7 @@ static bool count_add_rows (state_spec_t spec, void *acc, const state_rows_t *ro
     (void)spec;
     uint64_t count = 0;
     for (size_t i = rows->from; i < rows->to; i++)
-        count += state_row_counts (rows, i);
+        count += state_row_counts (spec, rows, i);
     (void)rows_add (&((count_t *)acc)->rows, count);
     return count > 0;
 }
@@ -62,8 +62,9 @@ static bool count_is_empty (state_spec_t spec, const void *acc)
 }
 
 static status_t count_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
-                             value_t *value, error_t *error)
+                             const final_context_t *context, value_t *value, error_t *error)
 {
+    (void)context;
     (void)spec, (void)aggregate, (void)error;
     final_int (value, (int64_t)((const count_t *)acc)->rows);
     return STATUS_OK;

@@ -42,9 +42,9 @@ typedef struct distinct {
     bool dense;         /* the registers are in use */
 } distinct_t;
 
-static size_t distinct_size (type_t input)
+static size_t distinct_size (state_spec_t spec)
 {
-    return input > TYPE_NONE && input < 32 && (AGGREGATE_ORDERED >> input & 1u) != 0
+    return spec.input > TYPE_NONE && spec.input < 32 && (AGGREGATE_ORDERED >> spec.input & 1u) != 0
                ? sizeof (distinct_t)
                : 0;
 }
@@ -305,8 +305,9 @@ static double estimate (const unsigned *registers_of_rank)
 }
 
 static status_t distinct_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
-                                value_t *value, error_t *error)
+                                const final_context_t *context, value_t *value, error_t *error)
 {
+    (void)context;
     (void)spec;
     const distinct_t *self = acc;
     unsigned registers_of_rank[HLL_RANK_MAX + 1] = { 0 };

@@ -16,9 +16,9 @@ typedef struct edge {
     bool present;
 } edge_t;
 
-static size_t edge_size (type_t input)
+static size_t edge_size (state_spec_t spec)
 {
-    return held_value_is_type (input) ? sizeof (edge_t) : 0;
+    return held_value_is_type (spec.input) ? sizeof (edge_t) : 0;
 }
 
 static void edge_init (state_spec_t spec, void *acc)
@@ -115,8 +115,9 @@ static bool edge_is_empty (state_spec_t spec, const void *acc)
 }
 
 static status_t edge_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
-                            value_t *value, error_t *error)
+                            const final_context_t *context, value_t *value, error_t *error)
 {
+    (void)context;
     (void)aggregate, (void)error;
     const edge_t *self = acc;
     if (self->present)

@@ -9,9 +9,9 @@ typedef struct extreme {
     bool present;
 } extreme_t;
 
-static size_t extreme_size (type_t input)
+static size_t extreme_size (state_spec_t spec)
 {
-    return held_value_is_type (input) ? sizeof (extreme_t) : 0;
+    return held_value_is_type (spec.input) ? sizeof (extreme_t) : 0;
 }
 
 static void extreme_init (state_spec_t spec, void *acc)
@@ -66,9 +66,9 @@ static bool extreme_add_rows (state_spec_t spec, void *acc, const state_rows_t *
     bool any = false;
     if (spec.input == TYPE_STRING) {
         for (size_t i = rows->from; i < rows->to; i++) {
-            if (!state_row_counts (rows, i))
+            if (!state_row_counts (spec, rows, i))
                 continue;
-            value_t value = column_get (rows->lane, i);
+            value_t value = column_get (rows->lane[0], i);
             extreme_add (spec, acc, &value, NULL);
             any = true;
         }
@@ -76,10 +76,10 @@ static bool extreme_add_rows (state_spec_t spec, void *acc, const state_rows_t *
     }
     value_t best = { .type = spec.input };
     for (size_t i = rows->from; i < rows->to; i++) {
-        if (!state_row_counts (rows, i))
+        if (!state_row_counts (spec, rows, i))
             continue;
         value_t value = { .type = spec.input };
-        value.i = rows->lane->i[i]; /* a float's bits too */
+        value.i = rows->lane[0]->i[i]; /* a float's bits too */
         if (any) {
             int order = held_value_order (spec.input, &held, &value);
             if (spec.kind == STATE_MIN ? order >= 0 : order <= 0)
@@ -125,8 +125,9 @@ static bool extreme_is_empty (state_spec_t spec, const void *acc)
 }
 
 static status_t extreme_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
-                               value_t *value, error_t *error)
+                               const final_context_t *context, value_t *value, error_t *error)
 {
+    (void)context;
     (void)aggregate, (void)error;
     const extreme_t *self = acc;
     if (self->present)

@@ -21,11 +21,11 @@ typedef struct float_moments {
     exact_sum_t squares;
 } float_moments_t;
 
-static size_t moments_size (type_t input)
+static size_t moments_size (state_spec_t spec)
 {
-    return input == TYPE_INT64     ? sizeof (int_moments_t)
-           : input == TYPE_FLOAT64 ? sizeof (float_moments_t)
-                                   : 0;
+    return spec.input == TYPE_INT64     ? sizeof (int_moments_t)
+           : spec.input == TYPE_FLOAT64 ? sizeof (float_moments_t)
+                                        : 0;
 }
 
 static void moments_init (state_spec_t spec, void *acc)
@@ -100,13 +100,13 @@ static bool moments_add_rows (state_spec_t spec, void *acc, const state_rows_t *
 {
     bool any = false;
     for (size_t i = rows->from; i < rows->to; i++) {
-        if (!state_row_counts (rows, i))
+        if (!state_row_counts (spec, rows, i))
             continue;
         any = true;
         if (spec.input == TYPE_INT64)
-            add_int (acc, rows->lane->i[i]);
+            add_int (acc, rows->lane[0]->i[i]);
         else
-            add_float (acc, rows->lane->f[i]);
+            add_float (acc, rows->lane[0]->f[i]);
     }
     return any;
 }
@@ -242,8 +242,9 @@ static bool dispersion (state_spec_t spec, const void *acc, exact_number_t *out)
 }
 
 static status_t moments_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
-                               value_t *value, error_t *error)
+                               const final_context_t *context, value_t *value, error_t *error)
 {
+    (void)context;
     uint64_t rows = rows_of (spec, acc);
     bool sample = aggregate == AGGREGATE_VARIANCE || aggregate == AGGREGATE_STDDEV;
     bool root = aggregate == AGGREGATE_STDDEV || aggregate == AGGREGATE_STDDEV_POP;

@@ -24,14 +24,14 @@ static const state_ops_t *ops_of (state_spec_t spec)
     return kind_of (spec.kind)->ops;
 }
 
-bool state_is_large (state_kind_t kind)
+bool state_is_large (state_spec_t spec)
 {
-    return kind_of (kind)->large;
+    return kind_of (spec.kind)->large;
 }
 
 size_t state_size (state_spec_t spec)
 {
-    size_t size = ops_of (spec)->size (spec.input);
+    size_t size = ops_of (spec)->size (spec);
     CHECK (size > 0);
     return (size + 15) & ~(size_t)15;
 }
@@ -51,24 +51,25 @@ void state_reset (state_spec_t spec, void *acc)
     ops_of (spec)->reset (spec, acc);
 }
 
-void state_add (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place)
+void state_add (state_spec_t spec, void *acc, const value_t *inputs, const row_place_t *place)
 {
-    CHECK (value == NULL || !value->null);
-    ops_of (spec)->add (spec, acc, value, place);
+    CHECK (inputs == NULL || !inputs->null || state_takes_nulls (spec));
+    ops_of (spec)->add (spec, acc, inputs, place);
 }
 
 static bool add_one_by_one (const state_ops_t *ops, state_spec_t spec, void *acc,
                             const state_rows_t *rows)
 {
     bool any = false;
+    unsigned inputs = state_inputs (spec);
     for (size_t i = rows->from; i < rows->to; i++) {
-        if (!state_row_counts (rows, i))
+        if (!state_row_counts (spec, rows, i))
             continue;
-        value_t value;
+        value_t value[STATE_INPUTS_MAX];
         row_place_t place = { rows->time[i], rows->offset[i], rows->row[i] };
-        if (rows->lane != NULL)
-            value = column_get (rows->lane, i);
-        ops->add (spec, acc, rows->lane != NULL ? &value : NULL, &place);
+        for (unsigned k = 0; k < inputs; k++)
+            value[k] = column_get (rows->lane[k], i);
+        ops->add (spec, acc, inputs > 0 ? value : NULL, &place);
         any = true;
     }
     return any;
@@ -77,7 +78,8 @@ static bool add_one_by_one (const state_ops_t *ops, state_spec_t spec, void *acc
 bool state_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
 {
     CHECK (rows->from <= rows->to);
-    CHECK (rows->lane == NULL || rows->lane->type == spec.input);
+    for (unsigned i = 0; i < state_inputs (spec); i++)
+        CHECK (rows->lane[i]->type == state_input_type (spec, i));
     const state_ops_t *ops = ops_of (spec);
     return ops->add_rows != NULL ? ops->add_rows (spec, acc, rows)
                                  : add_one_by_one (ops, spec, acc, rows);
@@ -110,14 +112,14 @@ bool state_is_empty (state_spec_t spec, const void *acc)
     return ops_of (spec)->is_empty (spec, acc);
 }
 
-status_t state_final (state_spec_t spec, const void *acc, aggregate_t aggregate, value_t *value,
-                      error_t *error)
+status_t state_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
+                      const final_context_t *context, value_t *value, error_t *error)
 {
     const aggregate_info_t *info = aggregate_info (aggregate);
     CHECK (info->state == spec.kind);
     *value =
         (value_t){ .type = info->output != TYPE_NONE ? info->output : spec.input, .null = true };
-    return ops_of (spec)->final (spec, acc, aggregate, value, error);
+    return ops_of (spec)->final (spec, acc, aggregate, context, value, error);
 }
 
 status_t final_float_range (aggregate_t aggregate, error_t *error)

@@ -10,11 +10,11 @@
 #include "aggregate/aggregate.h"
 
 typedef struct state_ops {
-    size_t (*size) (type_t input);
+    size_t (*size) (state_spec_t spec);
     void (*init) (state_spec_t spec, void *acc);
     void (*release) (state_spec_t spec, void *acc);
     void (*reset) (state_spec_t spec, void *acc);
-    void (*add) (state_spec_t spec, void *acc, const value_t *value, const row_place_t *place);
+    void (*add) (state_spec_t spec, void *acc, const value_t *inputs, const row_place_t *place);
     /* NULL: by way of `add`. */
     bool (*add_rows) (state_spec_t spec, void *acc, const state_rows_t *rows);
     void (*merge) (state_spec_t spec, void *acc, const void *from);
@@ -23,18 +23,22 @@ typedef struct state_ops {
     /* Only called when the state is not empty. */
     void (*encode) (state_spec_t spec, const void *acc, buf_t *out);
     bool (*is_empty) (state_spec_t spec, const void *acc);
-    status_t (*final) (state_spec_t spec, const void *acc, aggregate_t aggregate, value_t *value,
-                       error_t *error);
+    status_t (*final) (state_spec_t spec, const void *acc, aggregate_t aggregate,
+                       const final_context_t *context, value_t *value, error_t *error);
 } state_ops_t;
 
 #define X(name, number, large) extern const state_ops_t state_ops_##name;
 STATE_TABLE (X)
 #undef X
 
-static inline bool state_row_counts (const state_rows_t *rows, size_t row)
+static inline bool state_row_counts (state_spec_t spec, const state_rows_t *rows, size_t row)
 {
-    return (rows->filter == NULL || rows->filter[row]) &&
-           (rows->lane == NULL || rows->lane->valid[row]);
+    if (rows->filter != NULL && !rows->filter[row])
+        return false;
+    bool valid = true;
+    for (unsigned i = 0; i < state_inputs (spec); i++)
+        valid &= rows->lane[i]->valid[row] != 0;
+    return valid || state_takes_nulls (spec);
 }
 
 /* Fills *value with a number that is not null. */

@@ -16,11 +16,11 @@ typedef struct float_sum {
     exact_sum_t sum;
 } float_sum_t;
 
-static size_t sum_size (type_t input)
+static size_t sum_size (state_spec_t spec)
 {
-    return input == TYPE_INT64     ? sizeof (int_sum_t)
-           : input == TYPE_FLOAT64 ? sizeof (float_sum_t)
-                                   : 0;
+    return spec.input == TYPE_INT64     ? sizeof (int_sum_t)
+           : spec.input == TYPE_FLOAT64 ? sizeof (float_sum_t)
+                                        : 0;
 }
 
 static void sum_init (state_spec_t spec, void *acc)
@@ -69,16 +69,16 @@ static bool sum_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows
 {
     bool any = false;
     for (size_t i = rows->from; i < rows->to; i++) {
-        if (!state_row_counts (rows, i))
+        if (!state_row_counts (spec, rows, i))
             continue;
         any = true;
         if (spec.input == TYPE_INT64) {
             (void)rows_add (&((int_sum_t *)acc)->rows, 1);
-            ((int_sum_t *)acc)->sum = int128_add (((int_sum_t *)acc)->sum, rows->lane->i[i]);
+            ((int_sum_t *)acc)->sum = int128_add (((int_sum_t *)acc)->sum, rows->lane[0]->i[i]);
         } else {
             float_sum_t *self = acc;
-            if (!float_rows_add (&self->rows, rows->lane->f[i]))
-                exact_sum_add_float (&self->sum, rows->lane->f[i]);
+            if (!float_rows_add (&self->rows, rows->lane[0]->f[i]))
+                exact_sum_add_float (&self->sum, rows->lane[0]->f[i]);
         }
     }
     return any;
@@ -186,8 +186,9 @@ static status_t final_float_sum (const float_sum_t *self, aggregate_t aggregate,
 }
 
 static status_t sum_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
-                           value_t *value, error_t *error)
+                           const final_context_t *context, value_t *value, error_t *error)
 {
+    (void)context;
     if (sum_is_empty (spec, acc))
         return STATUS_OK;
     return spec.input == TYPE_INT64 ? final_int_sum (acc, aggregate, value, error)

@@ -63,7 +63,9 @@ void key_put (buf_t *out, const value_t *value)
         break;
     case TYPE_NONE:
     case TYPE_DURATION:
-        CHECK (value->type != TYPE_NONE && value->type != TYPE_DURATION);
+    case TYPE_LIST:
+    case TYPE_MAP:
+        CHECK (type_is_field (value->type));
     }
 }
 

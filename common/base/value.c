@@ -59,6 +59,25 @@ int value_compare (const value_t *a, const value_t *b)
     }
 }
 
+static bool all_equal (const value_t *a, const value_t *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!value_equal (&a[i], &b[i]))
+            return false;
+    return true;
+}
+
+static bool lists_equal (const value_list_t *a, const value_list_t *b)
+{
+    return a->count == b->count && all_equal (a->items, b->items, a->count);
+}
+
+static bool maps_equal (const value_map_t *a, const value_map_t *b)
+{
+    return a->count == b->count && a->capped == b->capped && a->total == b->total &&
+           all_equal (a->keys, b->keys, a->count) && all_equal (a->values, b->values, a->count);
+}
+
 bool value_equal (const value_t *a, const value_t *b)
 {
     if (a->type != b->type || a->null != b->null)
@@ -70,6 +89,10 @@ bool value_equal (const value_t *a, const value_t *b)
         return memcmp (&a->f, &b->f, sizeof a->f) == 0;
     case TYPE_STRING:
         return text_equal (a->s, b->s);
+    case TYPE_LIST:
+        return lists_equal (a->list, b->list);
+    case TYPE_MAP:
+        return maps_equal (a->map, b->map);
     default:
         return a->i == b->i;
     }

@@ -17,9 +17,11 @@
     X (FLOAT64, 3, "float64")                                                                      \
     X (STRING, 4, "string")                                                                        \
     X (TIMESTAMP, 5, "timestamp") /* int64 µs since 1970-01-01 UTC */                             \
-    X (DURATION, 6, "duration")   /* int64 µs; in expressions only, never a field */
+    X (DURATION, 6, "duration")   /* int64 µs; in expressions only, never a field */              \
+    X (LIST, 8, "list")           /* of values; a result of some aggregates, never a field */      \
+    X (MAP, 9, "map")             /* from values to values; likewise */
 
-typedef enum type {
+typedef enum __attribute__ ((packed)) type {
     TYPE_NONE = 0,
 #define X(name, number, word) TYPE_##name = number,
     TYPE_TABLE (X)
@@ -31,9 +33,18 @@ typedef enum type {
 const char *type_word (type_t type);
 type_t type_from_word (text_t word);
 
-/* One typed value. A string's bytes belong to whoever made the value. BOOL, INT64, TIMESTAMP and
- * DURATION are all in `i` (a bool is 0 or 1). A float is never -0.0 and has one NaN: see
- * value_float. */
+/* Can a field, a key or an input of an aggregate be of this type? */
+static inline bool type_is_field (type_t type)
+{
+    return type != TYPE_NONE && type != TYPE_DURATION && type != TYPE_LIST && type != TYPE_MAP;
+}
+
+typedef struct value_list value_list_t;
+typedef struct value_map value_map_t;
+
+/* One typed value. A string's bytes, a list and a map belong to whoever made the value. BOOL,
+ * INT64, TIMESTAMP and DURATION are all in `i` (a bool is 0 or 1). A float is never -0.0 and has
+ * one NaN: see value_float. */
 typedef struct value {
     type_t type;
     bool null;
@@ -41,17 +52,33 @@ typedef struct value {
         int64_t i;
         double f;
         text_t s;
+        const value_list_t *list;
+        const value_map_t *map;
     };
 } value_t;
+
+struct value_list {
+    size_t count;
+    const value_t *items; /* of one type, none null unless the aggregate says so */
+};
+
+/* Keys are of one type, none null, ascending by value_compare, each once. */
+struct value_map {
+    size_t count;
+    const value_t *keys;
+    const value_t *values;
+    bool capped;    /* there were more keys than are kept */
+    uint64_t total; /* rows of all keys, those that are not kept included */
+};
 
 /* The stored form of a float: -0.0 becomes 0.0, every NaN the one quiet NaN 0x7ff8000000000000. */
 double value_float (double value);
 
 /* The total order within one type: false < true, numbers by value with NaN above all others,
- * strings by bytes. Neither may be null. Negative, 0 or positive. */
+ * strings by bytes. Neither may be null, a list or a map. Negative, 0 or positive. */
 int value_compare (const value_t *a, const value_t *b);
 
-/* Same type, both null or the same bits. */
+/* Same type, both null or the same bits; lists and maps item by item. */
 bool value_equal (const value_t *a, const value_t *b);
 
 /* A column of `rows` values (the count is held by the owner). valid[i] is 1 where there is a value,

@@ -131,8 +131,8 @@ static uint16_t edge_of (batchview_binding_t *self, uint16_t group, int64_t wind
 static int slot_of (const viewfile_header_t *header, const plan_slot_t *slot)
 {
     for (size_t i = 0; i < header->slots; i++)
-        if (header->slot[i].hash == slot->hash && header->slot[i].spec.kind == slot->spec.kind &&
-            header->slot[i].spec.input == slot->spec.input)
+        if (header->slot[i].hash == slot->hash && header->slot[i].kind == slot->spec.kind &&
+            header->slot[i].input == slot->spec.input)
             return (int)i;
     return -1;
 }
@@ -355,31 +355,32 @@ static status_t place_merge (const record_t *record, const uint8_t *places, size
 
 /* Everything from atom `atom` on, of a slot whose places begin at `places`. */
 static status_t suffix_merge (const record_t *record, const viewfile_slot_t *slot,
-                              const uint8_t *places, uint32_t atom, void *acc, error_t *error)
+                              state_spec_t spec, const uint8_t *places, uint32_t atom, void *acc,
+                              error_t *error)
 {
     uint32_t atoms = record->group[slot->group].atoms;
     if (atom == atoms)
         return STATUS_OK;
     if (!slot->large)
-        return place_merge (record, places, atom, slot->spec, acc, error);
+        return place_merge (record, places, atom, spec, acc, error);
     size_t checkpoint = viewfile_checkpoints (atom);
     size_t until = checkpoint * BATCHVIEW_CHECKPOINT;
     for (size_t i = atom; i < until && i < atoms; i++) {
-        status_t status = place_merge (record, places, i, slot->spec, acc, error);
+        status_t status = place_merge (record, places, i, spec, acc, error);
         if (status != STATUS_OK)
             return status;
     }
     if (until >= atoms)
         return STATUS_OK;
-    return place_merge (record, places + 4 * (size_t)atoms, checkpoint, slot->spec, acc, error);
+    return place_merge (record, places + 4 * (size_t)atoms, checkpoint, spec, acc, error);
 }
 
 /* One cell: the suffix, and what of the future as_of has reached. */
-static status_t cell_merge (const record_t *record, const viewfile_slot_t *slot,
+static status_t cell_merge (const record_t *record, const viewfile_slot_t *slot, state_spec_t spec,
                             const uint8_t *places, uint32_t atom, int64_t as_of, int64_t window,
                             void *acc, error_t *error)
 {
-    status_t status = suffix_merge (record, slot, places, atom, acc, error);
+    status_t status = suffix_merge (record, slot, spec, places, atom, acc, error);
     if (record->futures == 0 || status != STATUS_OK)
         return status;
     uint32_t atoms = record->group[slot->group].atoms;
@@ -387,7 +388,7 @@ static status_t cell_merge (const record_t *record, const viewfile_slot_t *slot,
     uint32_t from = times_to (record->future, record->futures, left_of (as_of, window));
     uint32_t to = times_to (record->future, record->futures, as_of);
     for (; from < to && status == STATUS_OK; from++)
-        status = place_merge (record, places, from, slot->spec, acc, error);
+        status = place_merge (record, places, from, spec, acc, error);
     return status;
 }
 
@@ -401,8 +402,8 @@ static status_t record_merge (const batchview_t *view, const batchview_binding_t
         const bound_slot_t *bound = &binding->slot[i];
         for (uint32_t cell = bound->cell; cell < bound->cell + bound->cells; cell++) {
             status_t status =
-                cell_merge (record, slot, places, atom[binding->cell_edge[cell]], as_of,
-                            binding->cell_window[cell], answer_cell (answer, cell), error);
+                cell_merge (record, slot, bound->spec, places, atom[binding->cell_edge[cell]],
+                            as_of, binding->cell_window[cell], answer_cell (answer, cell), error);
             if (status != STATUS_OK)
                 return status;
         }

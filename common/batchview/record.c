@@ -131,8 +131,7 @@ static bool piece_fold (const record_builder_t *self, uint32_t slot, const piece
 {
     const plan_slot_t *info = &self->plan->slots[slot];
     const projection_t *rows = &self->rows.rows;
-    const state_rows_t folded = {
-        .lane = info->lane >= 0 ? &rows->lane[info->lane] : NULL,
+    state_rows_t folded = {
         .filter = info->filter >= 0 ? rows->filter[info->filter] : NULL,
         .time = rows->time,
         .offset = rows->offset,
@@ -140,6 +139,8 @@ static bool piece_fold (const record_builder_t *self, uint32_t slot, const piece
         .from = piece->from,
         .to = (size_t)piece->from + piece->count,
     };
+    for (uint32_t i = 0; i < info->inputs; i++)
+        folded.lane[i] = &rows->lane[info->lane[i]];
     return state_add_rows (info->spec, acc, &folded);
 }
 

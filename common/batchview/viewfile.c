@@ -91,8 +91,9 @@ void viewfile_header_of (const plan_t *plan, const batchview_info_t *info,
     for (uint32_t i = 0; i < plan->slots_count; i++) {
         const plan_slot_t *slot = &plan->slots[i];
         header->slot[i] = (viewfile_slot_t){ .hash = slot->hash,
-                                             .spec = slot->spec,
-                                             .large = state_is_large (slot->spec.kind),
+                                             .kind = slot->spec.kind,
+                                             .input = slot->spec.input,
+                                             .large = state_is_large (slot->spec),
                                              .group = group_of (plan, i, header, of_group) };
     }
     for (size_t i = 0; i < plan->cells_count; i++)
@@ -126,8 +127,8 @@ void viewfile_header_encode (viewfile_header_t *header, buf_t *out)
     for (size_t i = 0; i < header->slots; i++) {
         const viewfile_slot_t *slot = &header->slot[i];
         buf_put_u64 (out, slot->hash);
-        buf_put_u8 (out, (uint8_t)slot->spec.kind);
-        buf_put_u8 (out, (uint8_t)slot->spec.input);
+        buf_put_u8 (out, slot->kind);
+        buf_put_u8 (out, slot->input);
         buf_put_u8 (
             out, (uint8_t)((slot->lifetime ? SLOT_LIFETIME : 0) | (slot->large ? SLOT_LARGE : 0)));
         buf_put_u8 (out, 0);
@@ -184,7 +185,8 @@ static void slots_decode (reader_t *reader, viewfile_header_t *header)
             reader->bad = true;
             return;
         }
-        slot->spec = (state_spec_t){ (state_kind_t)kind, (type_t)input };
+        slot->kind = (state_kind_t)kind;
+        slot->input = (type_t)input;
         slot->lifetime = (flags & SLOT_LIFETIME) != 0;
         slot->large = (flags & SLOT_LARGE) != 0;
         slot->group = (uint16_t)group;

@@ -34,8 +34,9 @@ typedef struct viewfile_group {
 } viewfile_group_t;
 
 typedef struct viewfile_slot {
-    uint64_t hash;
-    state_spec_t spec;
+    uint64_t hash; /* fixes the whole state; the next two are for whoever looks at a file */
+    state_kind_t kind;
+    type_t input;
     bool lifetime; /* some feature asks for everything */
     bool large;    /* own partials and checkpoints, not a suffix partial per atom */
     uint16_t group;

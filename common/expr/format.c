@@ -55,6 +55,9 @@ static void put_literal (buf_t *out, const node_t *node)
     case TYPE_DURATION:
         buf_printf (out, "%lldus", (long long)value->i);
         break;
+    case TYPE_LIST:
+    case TYPE_MAP:
+        CHECK (node->type != TYPE_LIST && node->type != TYPE_MAP); /* have no literals */
     }
 }
 

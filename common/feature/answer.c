@@ -73,8 +73,8 @@ void answer_add_row (answer_t *self, int64_t as_of, const projection_t *rows, si
         uint32_t slot_index = plan->cells[cell].slot;
         const plan_slot_t *slot = &plan->slots[slot_index];
         bool counts = slot_row_counts (slot, rows, row);
-        value_t value;
-        const value_t *input = counts ? slot_value (slot, rows, row, &value) : NULL;
+        value_t values[STATE_INPUTS_MAX];
+        const value_t *input = counts ? slot_values (slot, rows, row, values) : NULL;
         for (; cell < plan->cells_count && plan->cells[cell].slot == slot_index; cell++) {
             if (counts && window_contains (plan->cells[cell].window, as_of, place.time))
                 state_add (slot->spec, self->cells + plan->cells[cell].place, input, &place);
@@ -132,15 +132,22 @@ status_t answer_merge (answer_t *self, reader_t *encoded, error_t *error)
     return STATUS_OK;
 }
 
-status_t answer_final (const answer_t *self, size_t feature, value_t *value, error_t *error)
+status_t answer_final (const answer_t *self, size_t feature, int64_t as_of, arena_t *arena,
+                       value_t *value, error_t *error)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
     CHECK (feature < plan->features_count);
     const plan_feature_t *at = &plan->features[feature];
     const plan_cell_t *cell = &plan->cells[at->cell];
+    const final_context_t context = {
+        .as_of = as_of,
+        .window = cell->window,
+        .parameter = at->parameter,
+        .arena = arena,
+    };
     status_t status = state_final (plan->slots[cell->slot].spec, self->cells + cell->place,
-                                   at->aggregate, value, error);
+                                   at->aggregate, &context, value, error);
     if (status != STATUS_OK)
         return error_prefix (error, "%s", at->name);
     return STATUS_OK;

@@ -55,9 +55,14 @@ static uint64_t slot_hash (const compiler_t *compiler, const plan_slot_t *slot)
     buf_t buf;
     buf_init (&buf, PLAN_MEANING_MAX);
     buf_put_u64 (&buf, compiler->view->meaning);
-    buf_put_u8 (&buf, (uint8_t)slot->spec.kind);
-    buf_put_u8 (&buf, (uint8_t)slot->spec.input);
-    stream_put_meaning (stream, slot->lane < 0 ? NULL : plan->lanes[slot->lane], &buf);
+    buf_put_u8 (&buf, slot->spec.kind);
+    buf_put_u8 (&buf, slot->spec.input);
+    buf_put_u8 (&buf, slot->spec.second);
+    buf_put_u8 (&buf, slot->spec.by);
+    buf_put_u16 (&buf, slot->spec.rows);
+    buf_put_i64 (&buf, slot->spec.param);
+    for (uint32_t i = 0; i < slot->inputs; i++)
+        stream_put_meaning (stream, plan->lanes[slot->lane[i]], &buf);
     stream_put_meaning (stream, slot->filter < 0 ? NULL : plan->filters[slot->filter], &buf);
     CHECK (!buf.bad);
     uint64_t hash = XXH3_64bits (buf.data, buf.size);
@@ -65,20 +70,30 @@ static uint64_t slot_hash (const compiler_t *compiler, const plan_slot_t *slot)
     return hash;
 }
 
+/* Adds a lane to the slot; the type of its values, NONE when there is no expression. */
+static type_t add_input (compiler_t *compiler, plan_slot_t *slot, const char *text)
+{
+    plan_t *plan = compiler->plan;
+    int32_t lane = intern (compiler, text, compiler->lane_texts, plan->lanes, &plan->lanes_count);
+    if (lane < 0)
+        return TYPE_NONE;
+    slot->lane[slot->inputs++] = (uint32_t)lane;
+    return expr_type (plan->lanes[lane]);
+}
+
 static uint32_t add_slot (compiler_t *compiler, const feature_t *feature)
 {
     plan_t *plan = compiler->plan;
-    plan_slot_t slot = { .spec.kind = aggregate_info (feature->aggregate)->state };
-    slot.lane =
-        intern (compiler, feature->input, compiler->lane_texts, plan->lanes, &plan->lanes_count);
+    plan_slot_t slot = { .inputs = 0 };
+    type_t input = add_input (compiler, &slot, feature->input);
+    slot.spec = aggregate_spec (feature->aggregate, input, TYPE_NONE, 0);
+    CHECK (slot.inputs == state_inputs (slot.spec));
     slot.filter = intern (compiler, feature->filter, compiler->filter_texts, plan->filters,
                           &plan->filters_count);
-    if (slot.lane >= 0)
-        slot.spec.input = expr_type (plan->lanes[slot.lane]);
     for (uint32_t i = 0; i < plan->slots_count; i++) {
         const plan_slot_t *other = &plan->slots[i];
-        if (other->spec.kind == slot.spec.kind && other->lane == slot.lane &&
-            other->filter == slot.filter)
+        if (state_spec_equal (other->spec, slot.spec) && other->filter == slot.filter &&
+            memcmp (other->lane, slot.lane, sizeof slot.lane) == 0)
             return i;
     }
     slot.hash = slot_hash (compiler, &slot);

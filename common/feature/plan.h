@@ -3,7 +3,7 @@
  *   batch of events --plan_project--> projection --fold--> slots (one state per distinct aggregate)
  *
  * A *lane* is a distinct input expression, a *filter* a distinct `where` of a feature, a *slot* a
- * distinct (state kind, lane, filter), a *cell* a distinct (slot, window), a *feature* a cell and
+ * distinct (state, lanes, filter), a *cell* a distinct (slot, window), a *feature* a cell and
  * the aggregate that finalises it. sum(x) and mean(x) over the same window share one cell.
  *
  * Plans are immutable and may be used by several threads. */
@@ -16,7 +16,8 @@
 
 typedef struct plan_slot {
     state_spec_t spec;
-    int32_t lane;   /* -1: the row itself (count()) */
+    uint32_t lane[STATE_INPUTS_MAX]; /* one per input of the state */
+    uint32_t inputs;
     int32_t filter; /* -1: none */
     uint64_t hash;  /* of what it means, view's meaning included: names its state in files */
     size_t place;   /* byte offset of its accumulator in a set of slots (16-aligned) */
@@ -32,7 +33,8 @@ typedef struct plan_feature {
     const char *name;
     aggregate_t aggregate;
     uint32_t cell;
-    type_t type; /* of the value */
+    type_t type;       /* of the value */
+    value_t parameter; /* of the aggregate; of type NONE when it takes none */
 } plan_feature_t;
 
 typedef struct plan {
@@ -88,7 +90,7 @@ typedef struct projection {
  * the batch, which must outlive it. */
 projection_t plan_project (const plan_t *self, const batch_t *batch, arena_t *arena);
 
-/* Does row `row` count for the slot (filter true, input not null)? */
+/* Does row `row` count for the slot (filter true, no input null unless the state takes nulls)? */
 bool plan_row_counts (const plan_t *self, uint32_t slot, const projection_t *rows, size_t row);
 
 /* Adds one row to the slot's accumulator if it counts. */

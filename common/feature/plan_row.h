@@ -9,31 +9,33 @@ static inline row_place_t projection_place (const projection_t *rows, size_t row
     return (row_place_t){ rows->time[row], rows->offset[row], rows->row[row] };
 }
 
-/* Is the slot's filter true, and its input not null? */
+/* Is the slot's filter true, and no input null that may not be? */
 static inline bool slot_row_counts (const plan_slot_t *slot, const projection_t *rows, size_t row)
 {
     if (slot->filter >= 0 && !rows->filter[slot->filter][row])
         return false;
-    return slot->lane < 0 || rows->lane[slot->lane].valid[row];
+    bool valid = true;
+    for (uint32_t i = 0; i < slot->inputs; i++)
+        valid &= rows->lane[slot->lane[i]].valid[row] != 0;
+    return valid || state_takes_nulls (slot->spec);
 }
 
-/* The slot's input at a row that counts, written to *value; NULL when the input is the row itself.
- */
-static inline const value_t *slot_value (const plan_slot_t *slot, const projection_t *rows,
-                                         size_t row, value_t *value)
+/* The slot's inputs at a row that counts, written to values[STATE_INPUTS_MAX]; NULL when there are
+ * none. */
+static inline const value_t *slot_values (const plan_slot_t *slot, const projection_t *rows,
+                                          size_t row, value_t *values)
 {
-    if (slot->lane < 0)
-        return NULL;
-    const column_t *lane = &rows->lane[slot->lane];
-    value->type = slot->spec.input;
-    value->null = false;
-    if (value->type == TYPE_FLOAT64)
-        value->f = lane->f[row];
-    else if (value->type == TYPE_STRING)
-        value->s = lane->s[row];
-    else
-        value->i = lane->i[row];
-    return value;
+    for (uint32_t i = 0; i < slot->inputs; i++) {
+        const column_t *lane = &rows->lane[slot->lane[i]];
+        value_t *value = &values[i];
+        value->type = lane->type;
+        value->null = !lane->valid[row];
+        if (value->type == TYPE_STRING)
+            value->s = lane->s[row];
+        else
+            value->i = lane->i[row]; /* a float's bits too */
+    }
+    return slot->inputs > 0 ? values : NULL;
 }
 
 #endif

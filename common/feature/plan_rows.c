@@ -127,8 +127,8 @@ void plan_fold_slot (const plan_t *self, uint32_t slot, void *acc, const project
     if (!slot_row_counts (at, rows, row))
         return;
     row_place_t place = projection_place (rows, row);
-    value_t value;
-    state_add (at->spec, acc, slot_value (at, rows, row, &value), &place);
+    value_t values[STATE_INPUTS_MAX];
+    state_add (at->spec, acc, slot_values (at, rows, row, values), &place);
 }
 
 void plan_slots_init (const plan_t *self, void *slots)
@@ -157,8 +157,8 @@ void plan_fold (const plan_t *self, void *slots, const projection_t *rows, size_
         const plan_slot_t *slot = &self->slots[i];
         if (!slot_row_counts (slot, rows, row))
             continue;
-        value_t value;
-        state_add (slot->spec, (uint8_t *)slots + slot->place, slot_value (slot, rows, row, &value),
-                   &place);
+        value_t values[STATE_INPUTS_MAX];
+        state_add (slot->spec, (uint8_t *)slots + slot->place,
+                   slot_values (slot, rows, row, values), &place);
     }
 }

@@ -30,7 +30,7 @@ static bool read_type (definition_reader_t *reader, const tree_node_t *node, typ
         return false;
     text_t text = node->text;
     *type = type_from_word (text);
-    if (*type != TYPE_NONE && *type != TYPE_DURATION)
+    if (type_is_field (*type))
         return true;
     if (text.size >= 7 && memcmp (text.data, "decimal", 7) == 0) {
         tree_unsupported (&reader->mistakes, node,

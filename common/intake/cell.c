@@ -104,9 +104,11 @@ bool cell_value (const field_t *field, const raw_t *raw, value_t *value)
         return timestamp_value (field, raw, value);
     case TYPE_NONE:
     case TYPE_DURATION:
+    case TYPE_LIST:
+    case TYPE_MAP:
         break;
     }
-    CHECK (field->type != TYPE_NONE && field->type != TYPE_DURATION);
+    CHECK (type_is_field (field->type));
     return false;
 }
 

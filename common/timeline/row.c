@@ -70,25 +70,29 @@ void row_pack (const row_layout_t *self, row_t *to, const projection_t *rows, si
             bit_set (to, plan->lanes_count + i);
 }
 
+/* The input that stands in a lane; false when it is null. */
+static bool row_value (const row_layout_t *self, const row_t *row, size_t lane, value_t *value)
+{
+    value->type = self->lane_types[lane];
+    value->null = !bit_get (row, lane);
+    const uint8_t *input = (const uint8_t *)row + self->values + 8 * lane;
+    memcpy (&value->i, input, 8);
+    if (value->type == TYPE_STRING) {
+        const row_string_t *copy = (const row_string_t *)(uintptr_t)value->i;
+        value->s = value->null ? (text_t){ NULL, 0 } : (text_t){ copy->data, copy->size };
+    }
+    return !value->null;
+}
+
 void row_fold (const row_layout_t *self, const row_t *row, uint32_t slot, void *acc)
 {
     const plan_slot_t *info = &self->plan->slots[slot];
     row_place_t place = { row->time, row->offset, row->row };
     if (info->filter >= 0 && !bit_get (row, self->plan->lanes_count + (size_t)info->filter))
         return;
-    if (info->lane < 0) {
-        state_add (info->spec, acc, NULL, &place);
-        return;
-    }
-    size_t lane = (size_t)info->lane;
-    if (!bit_get (row, lane))
-        return;
-    const uint8_t *input = (const uint8_t *)row + self->values + 8 * lane;
-    value_t value = { .type = self->lane_types[lane] };
-    memcpy (&value.i, input, 8);
-    if (value.type == TYPE_STRING) {
-        const row_string_t *copy = (const row_string_t *)(uintptr_t)value.i;
-        value.s = (text_t){ copy->data, copy->size };
-    }
-    state_add (info->spec, acc, &value, &place);
+    value_t values[STATE_INPUTS_MAX];
+    for (uint32_t i = 0; i < info->inputs; i++)
+        if (!row_value (self, row, info->lane[i], &values[i]) && !state_takes_nulls (info->spec))
+            return;
+    state_add (info->spec, acc, info->inputs > 0 ? values : NULL, &place);
 }

@@ -264,6 +264,26 @@ void wire_put_bin (wire_writer_t *self, text_t value)
     msgpack_pack_bin_with_body (&self->packer, value.data, value.size);
 }
 
+/* Into a list that has been opened. */
+static void put_values (wire_writer_t *self, const value_t *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        wire_put_value (self, &values[i]);
+    wire_close (self);
+}
+
+static void put_map (wire_writer_t *self, const value_map_t *map)
+{
+    wire_open_map (self);
+    wire_field_list (self, "keys");
+    put_values (self, map->keys, map->count);
+    wire_field_list (self, "values");
+    put_values (self, map->values, map->count);
+    wire_field_bool (self, "capped", map->capped);
+    wire_field_uint (self, "total", map->total);
+    wire_close (self);
+}
+
 void wire_put_value (wire_writer_t *self, const value_t *value)
 {
     if (value->null) {
@@ -284,6 +304,13 @@ void wire_put_value (wire_writer_t *self, const value_t *value)
     case TYPE_TIMESTAMP:
     case TYPE_DURATION:
         wire_put_int (self, value->i);
+        break;
+    case TYPE_LIST:
+        wire_open_list (self);
+        put_values (self, value->list->items, value->list->count);
+        break;
+    case TYPE_MAP:
+        put_map (self, value->map);
         break;
     case TYPE_NONE:
         wire_put_nil (self);

@@ -10,7 +10,7 @@ static void finalise (const answer_t *answer)
     for (size_t i = 0; i < answer_plan (answer)->features_count; i++) {
         value_t value;
         error_t error;
-        status_t status = answer_final (answer, i, &value, &error);
+        status_t status = answer_final (answer, i, 0, NULL, &value, &error);
         /* sums of no rows at all decode, and are found out here */
         CHECK (status == STATUS_OK || status == STATUS_RANGE || status == STATUS_CORRUPT);
     }

@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+static const final_context_t of_all = { .window = INT64_MAX };
+
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 static bool is_spec (state_spec_t spec)
@@ -26,7 +28,7 @@ static void finish_all (state_spec_t spec, const void *acc)
         error_t error;
         if (aggregate_info ((aggregate_t)i)->state != spec.kind)
             continue;
-        status_t status = state_final (spec, acc, (aggregate_t)i, &value, &error);
+        status_t status = state_final (spec, acc, (aggregate_t)i, &of_all, &value, &error);
         CHECK (status == STATUS_OK || status == STATUS_RANGE || status == STATUS_CORRUPT);
     }
 }
@@ -35,7 +37,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
     if (size < 2 || size > AGGREGATE_PARTIAL_MAX)
         return 0;
-    state_spec_t spec = { (state_kind_t)(data[0] % 16), (type_t)(data[1] % 8) };
+    state_spec_t spec = { .kind = (state_kind_t)(data[0] % 16), .input = (type_t)(data[1] % 8) };
     if (!is_spec (spec))
         return 0;
     error_t error;

@@ -55,13 +55,13 @@ static void partials (random_t *random)
             if (aggregate_info ((aggregate_t)a)->state == kind)
                 inputs = aggregate_info ((aggregate_t)a)->inputs;
         if (kind == STATE_COUNT)
-            write_partial (random, (state_spec_t){ kind, TYPE_NONE }, 9);
+            write_partial (random, (state_spec_t){ .kind = kind, .input = TYPE_NONE }, 9);
         for (type_t type = TYPE_BOOL; type <= TYPE_TIMESTAMP; type++)
             for (size_t rows = 0; rows <= 40 && (inputs >> type & 1); rows = 4 * rows + 1)
-                write_partial (random, (state_spec_t){ kind, type }, rows);
+                write_partial (random, (state_spec_t){ .kind = kind, .input = type }, rows);
     }
     /* a sketch that is dense */
-    write_partial (random, (state_spec_t){ STATE_DISTINCT_HLL, TYPE_INT64 }, 6000);
+    write_partial (random, (state_spec_t){ .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 }, 6000);
 }
 
 static batch_t some_events (random_t *random, arena_t *arena, size_t rows)

@@ -4,13 +4,15 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
-static const state_spec_t spec = { STATE_DISTINCT_HLL, TYPE_INT64 };
+static const final_context_t of_all = { .window = INT64_MAX };
+
+static const state_spec_t spec = { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 };
 
 static int64_t estimate (const void *acc)
 {
     value_t value;
     error_t error;
-    cr_assert_eq (state_final (spec, acc, AGGREGATE_APPROX_COUNT_DISTINCT, &value, &error),
+    cr_assert_eq (state_final (spec, acc, AGGREGATE_APPROX_COUNT_DISTINCT, &of_all, &value, &error),
                   STATUS_OK);
     cr_assert (!value.null);
     return value.i;

@@ -6,6 +6,8 @@
 #include <criterion/criterion.h>
 #include <math.h>
 
+static const final_context_t of_all = { .window = INT64_MAX };
+
 /* Gives the bytes to a fresh accumulator; if they are taken, they must come out as they went in,
  * and everything else that one can do with the state must end. */
 static bool take_bytes (state_spec_t spec, const uint8_t *data, size_t size)
@@ -30,7 +32,7 @@ static bool take_bytes (state_spec_t spec, const uint8_t *data, size_t size)
         for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
             value_t value;
             if (aggregate_info ((aggregate_t)i)->state == spec.kind) {
-                status_t final = state_final (spec, twice, (aggregate_t)i, &value, &error);
+                status_t final = state_final (spec, twice, (aggregate_t)i, &of_all, &value, &error);
                 cr_assert (final == STATUS_OK || final == STATUS_RANGE || final == STATUS_CORRUPT);
             }
         }
@@ -68,7 +70,7 @@ Test (partials, damaged_partials_are_refused_or_are_canonical)
     for (state_spec_t spec = { 0 }; spec_next (&spec);) {
         for (unsigned profile = 0; profile < PROFILE_COUNT; profile++) {
             arena_t *arena = arena_new (1 << 16);
-            size_t count = profile == PROFILE_ANY && state_is_large (spec.kind) ? 4000 : 9;
+            size_t count = profile == PROFILE_ANY && state_is_large (spec) ? 4000 : 9;
             row_t *rows = rows_random (&random, arena, spec.input, (profile_t)profile, count);
             void *acc = accumulator_new (spec);
             accumulator_add (spec, acc, rows, count);
@@ -96,7 +98,7 @@ Test (partials, damaged_partials_are_refused_or_are_canonical)
 static void check_float_partial (state_kind_t kind, const double *values, size_t count,
                                  const char *expected, size_t size)
 {
-    state_spec_t spec = { kind, TYPE_FLOAT64 };
+    state_spec_t spec = { .kind = kind, .input = TYPE_FLOAT64 };
     void *acc = accumulator_new (spec);
     for (size_t i = 0; i < count; i++) {
         value_t value = { .type = TYPE_FLOAT64, .f = values[i] };
@@ -136,7 +138,7 @@ Test (partials, of_integers_have_the_documented_bytes)
                   { STATE_MOMENTS, "\x02\xc7\x04\x03\xd0\x5f\x01", 7 }, /* 90064 is 0x15fd0 */
                   { STATE_MAX, "\x10", 1 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        state_spec_t spec = { cases[i].kind, TYPE_INT64 };
+        state_spec_t spec = { .kind = cases[i].kind, .input = TYPE_INT64 };
         void *acc = accumulator_new (spec);
         for (size_t j = 0; j < 2; j++)
             state_add (spec, acc, &(value_t){ .type = TYPE_INT64, .i = values[j] }, NULL);
@@ -152,7 +154,7 @@ Test (partials, of_integers_have_the_documented_bytes)
 
 Test (partials, of_sketches_have_the_documented_bytes)
 {
-    state_spec_t spec = { STATE_DISTINCT_HLL, TYPE_BOOL };
+    state_spec_t spec = { .kind = STATE_DISTINCT_HLL, .input = TYPE_BOOL };
     /* XXH3-64 of the keys: false 5ed93512..., true 82452dc3... So register 0x5ed with rank 1, and
      * 0x824 with rank 2. */
     text_t expected = text_of ("\x01\xc1\xf6\x05\x82\x9b\x02");
@@ -174,38 +176,70 @@ Test (partials, that_no_rows_make_are_refused)
         const char *bytes;
         size_t size;
     } cases[] = {
-        { { STATE_COUNT, TYPE_NONE }, "\x00", 1 },     /* no rows */
-        { { STATE_COUNT, TYPE_NONE }, "\x82\x00", 2 }, /* a longer varint than needed */
-        { { STATE_COUNT, TYPE_NONE }, "\x01\x01", 2 }, /* bytes after the end */
-        { { STATE_COUNT, TYPE_NONE }, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10 }, /* 2^64-1 */
-        { { STATE_SUM, TYPE_INT64 }, "\x00\x00", 2 },
-        { { STATE_SUM, TYPE_INT64 },
+        { { .kind = STATE_COUNT, .input = TYPE_NONE }, "\x00", 1 }, /* no rows */
+        { { .kind = STATE_COUNT, .input = TYPE_NONE },
+          "\x82\x00",
+          2 }, /* a longer varint than needed */
+        { { .kind = STATE_COUNT, .input = TYPE_NONE }, "\x01\x01", 2 }, /* bytes after the end */
+        { { .kind = STATE_COUNT, .input = TYPE_NONE },
+          "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+          10 }, /* 2^64-1 */
+        { { .kind = STATE_SUM, .input = TYPE_INT64 }, "\x00\x00", 2 },
+        { { .kind = STATE_SUM, .input = TYPE_INT64 },
           "\x01\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02",
-          11 },                                                     /* 2^63 */
-        { { STATE_SUM, TYPE_FLOAT64 }, "\x02\x01", 2 },             /* minus zero */
-        { { STATE_SUM, TYPE_FLOAT64 }, "\x02\x04\x00\x00\x01", 5 }, /* a first byte of 0 */
-        { { STATE_SUM, TYPE_FLOAT64 }, "\x02\x04\x00\x01\x00", 5 }, /* a last byte of 0 */
-        { { STATE_SUM, TYPE_FLOAT64 }, "\x03\x00\x00\x00\x00", 5 }, /* says NaN, has none */
-        { { STATE_SUM, TYPE_FLOAT64 }, "\x03\x01\x01\x00\x00", 5 }, /* 2 of 1 row not finite */
-        { { STATE_SUM, TYPE_FLOAT64 }, "\x03\x01\x00\x00\x02\x00\x01", 7 }, /* NaN, and a sum */
-        { { STATE_SUM, TYPE_FLOAT64 }, "\x02\x02\x8d\x02\x01", 5 },         /* below 2^-1074 */
-        { { STATE_SUM, TYPE_FLOAT64 }, "\x02\x02\x90\x02\x01", 5 },         /* above 2^1087 */
-        { { STATE_MOMENTS, TYPE_FLOAT64 }, "\x02\x00\x03\x00\x01", 5 },     /* negative squares */
-        { { STATE_MOMENTS, TYPE_INT64 }, "\x01\x02\x02\x01\x00", 5 },
-        { { STATE_MOMENTS, TYPE_INT64 }, "\x01\x02\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x41", 19 },
-        { { STATE_SUM, TYPE_FLOAT64 }, "\x03\x01\x00\x00", 4 },         /* ends before its sum */
-        { { STATE_MOMENTS, TYPE_FLOAT64 }, "\x03\x01\x00\x00\x00", 5 }, /* one sum of two */
-        { { STATE_MIN, TYPE_FLOAT64 }, "\0\0\0\0\0\0\0\x80", 8 },       /* -0.0 */
-        { { STATE_MIN, TYPE_FLOAT64 }, "\x01\0\0\0\0\0\xf8\x7f", 8 },   /* another NaN */
-        { { STATE_MIN, TYPE_BOOL }, "\x02", 1 },
-        { { STATE_MIN, TYPE_STRING }, "\x02z", 2 },
-        { { STATE_FIRST, TYPE_BOOL }, "\x00\x00\x80\x80\x80\x80\x10\x00", 8 }, /* row 2^32 */
-        { { STATE_DISTINCT_HLL, TYPE_INT64 }, "\x01", 1 },
-        { { STATE_DISTINCT_HLL, TYPE_INT64 }, "\x03\x01", 2 },
-        { { STATE_DISTINCT_HLL, TYPE_INT64 }, "\x01\x36", 2 },         /* rank 54 */
-        { { STATE_DISTINCT_HLL, TYPE_INT64 }, "\x01\x40", 2 },         /* rank 0 */
-        { { STATE_DISTINCT_HLL, TYPE_INT64 }, "\x01\x81\x80\x10", 4 }, /* register 4096 */
-        { { STATE_DISTINCT_HLL, TYPE_INT64 }, "\x02\x01", 2 },
+          11 },                                                          /* 2^63 */
+        { { .kind = STATE_SUM, .input = TYPE_FLOAT64 }, "\x02\x01", 2 }, /* minus zero */
+        { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+          "\x02\x04\x00\x00\x01",
+          5 }, /* a first byte of 0 */
+        { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+          "\x02\x04\x00\x01\x00",
+          5 }, /* a last byte of 0 */
+        { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+          "\x03\x00\x00\x00\x00",
+          5 }, /* says NaN, has none */
+        { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+          "\x03\x01\x01\x00\x00",
+          5 }, /* 2 of 1 row not finite */
+        { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+          "\x03\x01\x00\x00\x02\x00\x01",
+          7 }, /* NaN, and a sum */
+        { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+          "\x02\x02\x8d\x02\x01",
+          5 }, /* below 2^-1074 */
+        { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+          "\x02\x02\x90\x02\x01",
+          5 }, /* above 2^1087 */
+        { { .kind = STATE_MOMENTS, .input = TYPE_FLOAT64 },
+          "\x02\x00\x03\x00\x01",
+          5 }, /* negative squares */
+        { { .kind = STATE_MOMENTS, .input = TYPE_INT64 }, "\x01\x02\x02\x01\x00", 5 },
+        { { .kind = STATE_MOMENTS, .input = TYPE_INT64 },
+          "\x01\x02\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x41",
+          19 },
+        { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+          "\x03\x01\x00\x00",
+          4 }, /* ends before its sum */
+        { { .kind = STATE_MOMENTS, .input = TYPE_FLOAT64 },
+          "\x03\x01\x00\x00\x00",
+          5 }, /* one sum of two */
+        { { .kind = STATE_MIN, .input = TYPE_FLOAT64 }, "\0\0\0\0\0\0\0\x80", 8 }, /* -0.0 */
+        { { .kind = STATE_MIN, .input = TYPE_FLOAT64 },
+          "\x01\0\0\0\0\0\xf8\x7f",
+          8 }, /* another NaN */
+        { { .kind = STATE_MIN, .input = TYPE_BOOL }, "\x02", 1 },
+        { { .kind = STATE_MIN, .input = TYPE_STRING }, "\x02z", 2 },
+        { { .kind = STATE_FIRST, .input = TYPE_BOOL },
+          "\x00\x00\x80\x80\x80\x80\x10\x00",
+          8 }, /* row 2^32 */
+        { { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 }, "\x01", 1 },
+        { { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 }, "\x03\x01", 2 },
+        { { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 }, "\x01\x36", 2 }, /* rank 54 */
+        { { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 }, "\x01\x40", 2 }, /* rank 0 */
+        { { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 },
+          "\x01\x81\x80\x10",
+          4 }, /* register 4096 */
+        { { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 }, "\x02\x01", 2 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_expect (!take_bytes (cases[i].spec, (const uint8_t *)cases[i].bytes, cases[i].size),
@@ -214,13 +248,13 @@ Test (partials, that_no_rows_make_are_refused)
 
 Test (partials, of_too_many_rows_together_are_refused)
 {
-    state_spec_t spec = { STATE_COUNT, TYPE_NONE };
+    state_spec_t spec = { .kind = STATE_COUNT, .input = TYPE_NONE };
     static const char most[] = "\xff\xff\xff\xff\xff\xff\xff\xff\x7f"; /* 2^63 - 1 */
     void *acc = accumulator_new (spec);
     error_t error;
     value_t value;
     cr_assert_eq (state_merge_partial (spec, acc, text_of (most), &error), STATUS_OK);
-    cr_assert_eq (state_final (spec, acc, AGGREGATE_COUNT, &value, &error), STATUS_OK);
+    cr_assert_eq (state_final (spec, acc, AGGREGATE_COUNT, &of_all, &value, &error), STATUS_OK);
     cr_assert_eq (value.i, INT64_MAX);
     cr_assert_eq (state_merge_partial (spec, acc, text_of ("\x01"), &error), STATUS_CORRUPT);
     accumulator_destroy (spec, &acc);
@@ -228,7 +262,7 @@ Test (partials, of_too_many_rows_together_are_refused)
 
 Test (partials, dense_sketches_of_few_registers_are_refused)
 {
-    state_spec_t spec = { STATE_DISTINCT_HLL, TYPE_INT64 };
+    state_spec_t spec = { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 };
     uint8_t bytes[3073] = { 2 };
     cr_assert (!take_bytes (spec, bytes, sizeof bytes));
     memset (bytes + 1, 0xf3, 3072); /* ranks over 53 */

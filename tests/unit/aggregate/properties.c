@@ -6,6 +6,8 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+static const final_context_t of_all = { .window = INT64_MAX };
+
 enum { ROUNDS = 12, ROWS_MAX = 40, PARTS_MAX = 6 };
 
 static const char *say (state_spec_t spec, profile_t profile, uint64_t seed)
@@ -57,7 +59,7 @@ static void check_finals (state_spec_t spec, const void *acc, const row_t *rows,
         value_t value;
         error_t error;
         answer_t expected = reference_answer (aggregate, spec.input, rows, count);
-        status_t status = state_final (spec, acc, aggregate, &value, &error);
+        status_t status = state_final (spec, acc, aggregate, &of_all, &value, &error);
         cr_assert_eq (status, expected.range ? STATUS_RANGE : STATUS_OK, "%s of %s: status %s",
                       info->word, what, status_word (status));
         if (status == STATUS_OK)
@@ -85,7 +87,7 @@ static void check_rows (state_spec_t spec, profile_t profile, uint64_t seed, siz
     text_t partial = accumulator_partial (spec, acc, &one);
     cr_assert_eq (partial.size == 0, count == 0, "%s", what);
     cr_assert_eq (state_is_empty (spec, acc), count == 0, "%s", what);
-    cr_assert (state_is_large (spec.kind) || partial.size <= AGGREGATE_SMALL_MAX, "%s", what);
+    cr_assert (state_is_large (spec) || partial.size <= AGGREGATE_SMALL_MAX, "%s", what);
     check_finals (spec, acc, rows, count, what);
 
     for (int i = 0; i < 4; i++) {
@@ -116,11 +118,11 @@ Test (aggregate, order_and_grouping_change_no_bit_and_answers_are_the_reference)
 
 Test (aggregate, carries_and_registers_of_many_rows_are_kept)
 {
-    static const state_spec_t specs[] = { { STATE_SUM, TYPE_FLOAT64 },
-                                          { STATE_MOMENTS, TYPE_FLOAT64 },
-                                          { STATE_MOMENTS, TYPE_INT64 },
-                                          { STATE_DISTINCT_HLL, TYPE_INT64 },
-                                          { STATE_DISTINCT_HLL, TYPE_FLOAT64 } };
+    static const state_spec_t specs[] = { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+                                          { .kind = STATE_MOMENTS, .input = TYPE_FLOAT64 },
+                                          { .kind = STATE_MOMENTS, .input = TYPE_INT64 },
+                                          { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 },
+                                          { .kind = STATE_DISTINCT_HLL, .input = TYPE_FLOAT64 } };
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         for (unsigned profile = 0; profile < PROFILE_COUNT; profile++)
             for (uint64_t seed = 100; seed < 102; seed++)
@@ -129,7 +131,7 @@ Test (aggregate, carries_and_registers_of_many_rows_are_kept)
 
 Test (aggregate, a_place_given_twice_still_has_one_answer)
 {
-    state_spec_t spec = { STATE_FIRST, TYPE_INT64 };
+    state_spec_t spec = { .kind = STATE_FIRST, .input = TYPE_INT64 };
     row_t rows[] = { { { .type = TYPE_INT64, .i = 7 }, { 5, 5, 5 } },
                      { { .type = TYPE_INT64, .i = 3 }, { 5, 5, 5 } } };
     for (int first = 0; first < 2; first++) {
@@ -140,9 +142,9 @@ Test (aggregate, a_place_given_twice_still_has_one_answer)
             accumulator_add (spec, acc, &rows[1 - swap], 1);
             value_t value;
             error_t error;
-            cr_assert_eq (
-                state_final (spec, acc, first ? AGGREGATE_FIRST : AGGREGATE_LAST, &value, &error),
-                STATUS_OK);
+            cr_assert_eq (state_final (spec, acc, first ? AGGREGATE_FIRST : AGGREGATE_LAST, &of_all,
+                                       &value, &error),
+                          STATUS_OK);
             cr_assert_eq (value.i, first ? 3 : 7);
             accumulator_destroy (spec, &acc);
         }
@@ -151,7 +153,7 @@ Test (aggregate, a_place_given_twice_still_has_one_answer)
 
 Test (aggregate, strings_over_the_limit_are_cut_between_characters)
 {
-    state_spec_t spec = { STATE_MAX, TYPE_STRING };
+    state_spec_t spec = { .kind = STATE_MAX, .input = TYPE_STRING };
     char *bytes = mem_alloc (STRING_VALUE_MAX + 10);
     memset (bytes, 'a', STRING_VALUE_MAX + 10);
     memcpy (bytes + STRING_VALUE_MAX - 1, "\xc3\xa9", 2); /* an é across the limit */
@@ -160,7 +162,7 @@ Test (aggregate, strings_over_the_limit_are_cut_between_characters)
     state_add (spec, acc, &value, NULL);
     value_t kept;
     error_t error;
-    cr_assert_eq (state_final (spec, acc, AGGREGATE_MAX, &kept, &error), STATUS_OK);
+    cr_assert_eq (state_final (spec, acc, AGGREGATE_MAX, &of_all, &kept, &error), STATUS_OK);
     cr_assert_eq (kept.s.size, STRING_VALUE_MAX - 1);
     accumulator_destroy (spec, &acc);
     mem_free (bytes);
@@ -189,7 +191,7 @@ static state_rows_t rows_as_columns (state_spec_t spec, random_t *random, arena_
         if (valid && filter[i])
             kept[(*kept_count)++] = rows[i];
     }
-    return (state_rows_t){ of_rows ? NULL : lane, filter, time, offset, row, 0, count };
+    return (state_rows_t){ { of_rows ? NULL : lane }, filter, time, offset, row, 0, count };
 }
 
 static void check_together (state_spec_t spec, profile_t profile, uint64_t seed)

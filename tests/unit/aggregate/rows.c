@@ -162,9 +162,9 @@ bool spec_next (state_spec_t *spec)
 {
     do {
         if (spec->kind == STATE_NONE || spec->input == TYPE_DURATION)
-            *spec = (state_spec_t){ spec->kind + 1, TYPE_NONE };
+            *spec = (state_spec_t){ .kind = (state_kind_t)(spec->kind + 1) };
         else
-            spec->input++;
+            spec->input = (type_t)(spec->input + 1);
         if (spec->kind > STATE_DISTINCT_HLL)
             return false;
     } while (!takes (spec->kind, spec->input));

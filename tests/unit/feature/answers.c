@@ -88,7 +88,7 @@ Test (answers, a_window_is_open_at_its_left_edge_and_closed_at_its_right)
     error_t error;
     for (size_t f = 0; f < 3; f++) {
         value_t value;
-        cr_assert_eq (answer_final (answer, f, &value, &error), STATUS_OK);
+        cr_assert_eq (answer_final (answer, f, 0, NULL, &value, &error), STATUS_OK);
         cr_expect_eq (value.i, expected[f], "%s: %ld", world.plan->features[f].name, value.i);
     }
     answer_destroy (&answer);
@@ -231,9 +231,9 @@ Test (answers, what_does_not_fit_fails_that_feature_alone)
     answer_add_row (answer, TIME_DAY, &world.rows, 1);
     value_t value;
     error_t error;
-    cr_expect_eq (answer_final (answer, 0, &value, &error), STATUS_RANGE);
+    cr_expect_eq (answer_final (answer, 0, 0, NULL, &value, &error), STATUS_RANGE);
     cr_expect_eq (strncmp (error.text, "total: ", 7), 0, "%s", error.text);
-    cr_expect_eq (answer_final (answer, 1, &value, &error), STATUS_OK);
+    cr_expect_eq (answer_final (answer, 1, 0, NULL, &value, &error), STATUS_OK);
     cr_expect_eq (value.i, 2);
     answer_destroy (&answer);
     world_release (&world);

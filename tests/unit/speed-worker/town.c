@@ -537,7 +537,7 @@ void town_check_user (town_t *self, unsigned worker, unsigned user, uint64_t cut
         value_t got;
         value_t wanted = payments_expected (self->definitions, f, self->accepted,
                                             self->accepted_count, user, cut, UINT64_MAX, as_of);
-        status = answer_final (answer, f, &got, &error);
+        status = answer_final (answer, f, 0, NULL, &got, &error);
         cr_assert_eq (status, STATUS_OK, "%s", error.text);
         cr_assert (oracle_agree (&got, &wanted), "%s of %s from %llu: %lld %g, not %lld %g",
                    plan->features[f].name, payments_user (user), (unsigned long long)cut,
