@@ -150,5 +150,7 @@ status_t answer_final (const answer_t *self, size_t feature, int64_t as_of, aren
                                    at->aggregate, &context, value, error);
     if (status != STATUS_OK)
         return error_prefix (error, "%s", at->name);
+    if (value->null && at->default_value.type != TYPE_NONE)
+        *value = at->default_value;
     return STATUS_OK;
 }

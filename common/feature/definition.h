@@ -56,8 +56,14 @@ typedef struct feature {
     const char *name; /* spend_7d */
     aggregate_t aggregate;
     const char *input;       /* canonical expression text; NULL for count() */
+    const char *second;      /* of aggregates that take two inputs; else NULL */
+    value_t parameter;       /* int64 (a duration in µs) or float64; of type NONE without */
     const char *filter;      /* canonical expression text; NULL without `where` */
+    const char *by;          /* canonical expression text; NULL without `by` */
     int64_t window;          /* µs, or WINDOW_LIFETIME */
+    uint16_t rows;           /* only the newest so many in the window; 0: all */
+    int64_t delay;           /* µs that the window ends before as-of; 0: it ends there */
+    value_t default_value;   /* what stands for null; of type NONE without `default` */
     const char *description; /* NULL when not given */
 } feature_t;
 

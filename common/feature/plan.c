@@ -64,6 +64,7 @@ static uint64_t slot_hash (const compiler_t *compiler, const plan_slot_t *slot)
     for (uint32_t i = 0; i < slot->inputs; i++)
         stream_put_meaning (stream, plan->lanes[slot->lane[i]], &buf);
     stream_put_meaning (stream, slot->filter < 0 ? NULL : plan->filters[slot->filter], &buf);
+    buf_put_i64 (&buf, slot->delay);
     CHECK (!buf.bad);
     uint64_t hash = XXH3_64bits (buf.data, buf.size);
     buf_release (&buf);
@@ -84,16 +85,21 @@ static type_t add_input (compiler_t *compiler, plan_slot_t *slot, const char *te
 static uint32_t add_slot (compiler_t *compiler, const feature_t *feature)
 {
     plan_t *plan = compiler->plan;
-    plan_slot_t slot = { .inputs = 0 };
+    plan_slot_t slot = { .delay = feature->delay };
+    type_t by = add_input (compiler, &slot, feature->by);
     type_t input = add_input (compiler, &slot, feature->input);
-    slot.spec = aggregate_spec (feature->aggregate, input, TYPE_NONE, 0);
+    type_t second = add_input (compiler, &slot, feature->second);
+    int64_t parameter = feature->parameter.type == TYPE_INT64 ? feature->parameter.i : 0;
+    slot.spec = aggregate_spec (feature->aggregate, input, second, parameter);
+    slot.spec.by = by;
+    slot.spec.rows = feature->rows;
     CHECK (slot.inputs == state_inputs (slot.spec));
     slot.filter = intern (compiler, feature->filter, compiler->filter_texts, plan->filters,
                           &plan->filters_count);
     for (uint32_t i = 0; i < plan->slots_count; i++) {
         const plan_slot_t *other = &plan->slots[i];
         if (state_spec_equal (other->spec, slot.spec) && other->filter == slot.filter &&
-            memcmp (other->lane, slot.lane, sizeof slot.lane) == 0)
+            other->delay == slot.delay && memcmp (other->lane, slot.lane, sizeof slot.lane) == 0)
             return i;
     }
     slot.hash = slot_hash (compiler, &slot);
@@ -156,7 +162,11 @@ static void add_features (compiler_t *compiler)
             .name = arena_string (plan->arena, text_of (feature->name)),
             .aggregate = feature->aggregate,
             .cell = (uint32_t)(cell - plan->cells),
-            .type = info->output != TYPE_NONE ? info->output : plan->slots[cell->slot].spec.input,
+            .type = feature->by != NULL         ? TYPE_MAP
+                    : info->output != TYPE_NONE ? info->output
+                                                : plan->slots[cell->slot].spec.input,
+            .parameter = feature->parameter,
+            .default_value = feature->default_value,
         };
     }
     plan->features_count = count;
@@ -230,7 +240,7 @@ static plan_t *plan_allocate (const view_t *view)
     plan->column_types = arena_zero (arena, stream->fields_count, sizeof *plan->column_types);
     for (size_t i = 0; i < stream->fields_count; i++)
         plan->column_types[i] = stream->fields[i].type;
-    plan->lanes = arena_zero (arena, count, sizeof *plan->lanes);
+    plan->lanes = arena_zero (arena, STATE_INPUTS_MAX * count, sizeof *plan->lanes);
     plan->filters = arena_zero (arena, count, sizeof *plan->filters);
     plan->slots = arena_zero (arena, count, sizeof *plan->slots);
     plan->cells = arena_zero (arena, count, sizeof *plan->cells);
@@ -246,7 +256,8 @@ plan_t *plan_new (const view_t *view)
     compiler_t compiler = { .plan = plan_allocate (view), .view = view };
     plan_t *plan = compiler.plan;
     stream_scope_init (&compiler.scope, view->stream);
-    compiler.lane_texts = mem_zero (view->features_count, sizeof *compiler.lane_texts);
+    compiler.lane_texts =
+        mem_zero (STATE_INPUTS_MAX * view->features_count, sizeof *compiler.lane_texts);
     compiler.filter_texts = mem_zero (view->features_count, sizeof *compiler.filter_texts);
     if (view->where != NULL)
         plan->where = compile (&compiler, view->where);

@@ -3,8 +3,8 @@
  *   batch of events --plan_project--> projection --fold--> slots (one state per distinct aggregate)
  *
  * A *lane* is a distinct input expression, a *filter* a distinct `where` of a feature, a *slot* a
- * distinct (state, lanes, filter), a *cell* a distinct (slot, window), a *feature* a cell and
- * the aggregate that finalises it. sum(x) and mean(x) over the same window share one cell.
+ * distinct (state, lanes, filter, delay), a *cell* a distinct (slot, window), a *feature* a cell
+ * and the aggregate that finalises it. sum(x) and mean(x) over the same window share one cell.
  *
  * Plans are immutable and may be used by several threads. */
 #ifndef WEIR_FEATURE_PLAN_H
@@ -19,6 +19,7 @@ typedef struct plan_slot {
     uint32_t lane[STATE_INPUTS_MAX]; /* one per input of the state */
     uint32_t inputs;
     int32_t filter; /* -1: none */
+    int64_t delay;  /* µs that its windows end before as-of */
     uint64_t hash;  /* of what it means, view's meaning included: names its state in files */
     size_t place;   /* byte offset of its accumulator in a set of slots (16-aligned) */
 } plan_slot_t;
@@ -33,8 +34,9 @@ typedef struct plan_feature {
     const char *name;
     aggregate_t aggregate;
     uint32_t cell;
-    type_t type;       /* of the value */
-    value_t parameter; /* of the aggregate; of type NONE when it takes none */
+    type_t type;           /* of the value */
+    value_t parameter;     /* of the aggregate; of type NONE when it takes none */
+    value_t default_value; /* what stands for null; of type NONE: null does */
 } plan_feature_t;
 
 typedef struct plan {
