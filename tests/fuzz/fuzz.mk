@@ -1,6 +1,6 @@
 # Fuzz entry points: tests/fuzz/NAME.c, one for each decoder of bytes from outside. With clang and
 # libclang-rt installed, `make VARIANT=fuzz fuzz-NAME` fuzzes with coverage; in every other variant
-# `make fuzz-replay` runs the corpora and seeded mutations of them.
+# `make fuzz-smoke` runs the corpora and seeded mutations of them.
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
 FUZZ_LIBRARIES := intake batchview timeline storage block feature aggregate expr wire sim-disk base
 FUZZ_MUTATIONS ?= 20000
@@ -27,7 +27,7 @@ endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz_rule,$(f))))
 ALL_OBJECTS += $(FUZZ_DRIVER)
 
-fuzz-replay: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz entry point over its corpus and seeded mutations
+fuzz-smoke: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz entry point over its corpus and seeded mutations
 	@for f in $(FUZZERS); do $(BUILD)/fuzz/$$f tests/fuzz/corpus/$$f $(FUZZ_MUTATIONS) $(FUZZ_SEED) || exit 1; done
 
 # The samples that are kept in tests/fuzz/corpus: good ones of everything, written anew.
