@@ -149,6 +149,7 @@ endef
 # libraries that a unit test needs beside the one it tests
 TEST_USES_storage := sim-disk
 TEST_USES_catalog := sim-disk
+TEST_USES_batchview := timeline
 TEST_USES_member := rig
 TEST_USES_speed-worker := rig sim-disk
 TEST_USES_serving := rig sim-disk

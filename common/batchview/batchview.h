@@ -4,12 +4,14 @@
  * collapsed because no window's left edge is expected between them. For every slot of the plan
  * there is the *suffix partial* of everything from each atom on, so any window is one binary search
  * for its left edge and one partial. Slots with large partials keep each atom's own partial, and a
- * suffix partial at every CHECKPOINT_STEP-th atom. Events later than the clock at the cut are kept
- * apart as raw atoms with own partials, and join when as-of reaches them.
+ * suffix partial at every CHECKPOINT_STEP-th atom. A slot with a delay, whose windows have their
+ * right edge inside the file, has own partials and those of blocks of 4, 16, 64 … atoms. Events
+ * later than the clock at the cut are kept apart as raw atoms with own partials, and join when
+ * as-of (less the delay) reaches them.
  *
- * Exactness is decided per key and window from the atoms themselves: a left edge that falls inside
- * a collapsed atom, or an as-of before the key's last atom, cannot be answered from the file; the
- * caller then takes the slow path. What the horizon says only makes that rare. */
+ * Exactness is decided per key and window from the atoms themselves: an edge that falls inside a
+ * collapsed atom, or, without delay, an as-of before the key's last atom, cannot be answered from
+ * the file; the caller then takes the slow path. What the horizon says only makes that rare. */
 #ifndef WEIR_BATCHVIEW_BATCHVIEW_H
 #define WEIR_BATCHVIEW_BATCHVIEW_H
 
@@ -67,10 +69,10 @@ typedef struct batchview_binding batchview_binding_t;
 batchview_binding_t *batchview_bind (const batchview_t *self, const plan_t *plan);
 void batchview_binding_destroy (batchview_binding_t **self_p);
 
-/* Merges the key's events with T - W < time <= T into every cell of `answer`, or leaves `answer`
- * untouched and sets *exact false when any cell cannot be answered exactly from the file. A key
- * that is not in the file adds nothing and is exact (unless a slot is missing from the file).
- * CORRUPT when a partial does not decode. */
+/* Merges the key's events with T - D - W < time <= T - D into every cell of `answer`, where D is
+ * the delay of its slot, or leaves `answer` untouched and sets *exact false when any cell cannot be
+ * answered exactly from the file. A key that is not in the file adds nothing and is exact (unless a
+ * slot is missing from the file). CORRUPT when a partial does not decode. */
 MUST_CHECK status_t batchview_merge (const batchview_t *self, const batchview_binding_t *binding,
                                      text_t key, int64_t as_of, answer_t *answer, bool *exact,
                                      error_t *error);

@@ -18,12 +18,18 @@ struct batchview {
     viewfile_footer_t footer;
 };
 
-/* A left edge of some cells: a window in a group. */
+/* What some cells have in common: a window in a group. */
 typedef struct edge {
     int64_t window;
     uint16_t group;
-    bool first_missing; /* some slot may lack the suffix partial of the first atom */
+    bool first_missing; /* some slot may lack the partials of the first atom */
 } edge_t;
+
+/* Atoms of a group that a window holds: [from, to). */
+typedef struct atoms {
+    uint32_t from;
+    uint32_t to;
+} atoms_t;
 
 /* The cells of the plan that a slot of the file fills. */
 typedef struct bound_slot {
@@ -132,7 +138,8 @@ static int slot_of (const viewfile_header_t *header, const plan_slot_t *slot)
 {
     for (size_t i = 0; i < header->slots; i++)
         if (header->slot[i].hash == slot->hash && header->slot[i].kind == slot->spec.kind &&
-            header->slot[i].input == slot->spec.input)
+            header->slot[i].input == slot->spec.input &&
+            header->group[header->slot[i].group].delay == slot->delay)
             return (int)i;
     return -1;
 }
@@ -232,8 +239,7 @@ static status_t record_lay_out (const viewfile_header_t *header, record_t *recor
     end += bytes;
     for (size_t i = 0; i < header->slots; i++) {
         uint32_t atoms = record->group[header->slot[i].group].atoms;
-        uint64_t places = (uint64_t)atoms + record->futures;
-        places += header->slot[i].large ? viewfile_checkpoints (atoms) : 0;
+        uint64_t places = viewfile_places (&header->slot[i], atoms) + (uint64_t)record->futures;
         if (4 * places > record->size - end)
             return record_bad (error);
         end += 4 * places;
@@ -304,34 +310,49 @@ static uint32_t times_to (const uint8_t *times, uint32_t count, int64_t time)
     return low;
 }
 
-static int64_t left_of (int64_t as_of, int64_t window)
+static int64_t earlier (int64_t time, int64_t by)
 {
-    int64_t left;
-    if (window == WINDOW_LIFETIME || __builtin_sub_overflow (as_of, window, &left))
-        return INT64_MIN;
-    return left;
+    int64_t result;
+    return __builtin_sub_overflow (time, by, &result) ? INT64_MIN : result;
 }
 
-/* The first atom right of each edge. False when some edge cannot be answered exactly. */
+static int64_t left_of (int64_t right, int64_t window)
+{
+    return window == WINDOW_LIFETIME ? INT64_MIN : earlier (right, window);
+}
+
+static int64_t first_time (const record_group_t *group, uint32_t atom)
+{
+    return viewfile_i64 (group->first + 8 * (size_t)atom);
+}
+
+/* The atoms of one window that ends `delay` before as_of. False when it cannot be answered exactly.
+ */
+static bool atoms_find (const record_group_t *group, const viewfile_group_t *info,
+                        const edge_t *edge, int64_t as_of, atoms_t *atoms)
+{
+    int64_t right = earlier (as_of, info->delay);
+    int64_t left = left_of (right, edge->window);
+    atoms->from = times_to (group->last, group->atoms, left);
+    atoms->to = times_to (group->last, group->atoms, right);
+    if (atoms->to < group->atoms && (info->delay == 0 || first_time (group, atoms->to) <= right))
+        return false;
+    if (atoms->from == atoms->to)
+        return true;
+    int64_t first = first_time (group, atoms->from);
+    if (first <= left)
+        return false;
+    return atoms->from > 0 || !edge->first_missing || first > info->edge_min;
+}
+
+/* The atoms of each edge. False when some edge cannot be answered exactly. */
 static bool edges_find (const batchview_t *view, const batchview_binding_t *binding,
-                        const record_t *record, int64_t as_of, uint32_t *atom)
+                        const record_t *record, int64_t as_of, atoms_t *atoms)
 {
     for (size_t i = 0; i < binding->edges; i++) {
         const edge_t *edge = &binding->edge[i];
-        const record_group_t *group = &record->group[edge->group];
-        int64_t left = left_of (as_of, edge->window);
-        uint32_t at = times_to (group->last, group->atoms, left);
-        atom[i] = at;
-        if (group->atoms == 0)
-            continue;
-        if (viewfile_i64 (group->last + 8 * (size_t)(group->atoms - 1)) > as_of)
-            return false;
-        if (at == group->atoms)
-            continue;
-        int64_t first = viewfile_i64 (group->first + 8 * (size_t)at);
-        if (first <= left)
-            return false;
-        if (at == 0 && edge->first_missing && first <= view->header.group[edge->group].edge_min)
+        if (!atoms_find (&record->group[edge->group], &view->header.group[edge->group], edge, as_of,
+                         &atoms[i]))
             return false;
     }
     return true;
@@ -375,41 +396,67 @@ static status_t suffix_merge (const record_t *record, const viewfile_slot_t *slo
     return place_merge (record, places + 4 * (size_t)atoms, checkpoint, spec, acc, error);
 }
 
-/* One cell: the suffix, and what of the future as_of has reached. */
+/* A range of atoms from the largest blocks that it consists of. */
+static status_t blocks_merge (const record_t *record, const viewfile_slot_t *slot,
+                              state_spec_t spec, const uint8_t *places, atoms_t range, void *acc,
+                              error_t *error)
+{
+    size_t atoms = record->group[slot->group].atoms;
+    size_t at = range.from;
+    while (at < range.to) {
+        size_t step = 1;
+        size_t row = 0; /* first place of the blocks of that many */
+        for (size_t next = BATCHVIEW_FANOUT; step < atoms; next *= BATCHVIEW_FANOUT) {
+            size_t end = at + next < atoms ? at + next : atoms;
+            if (at % next != 0 || end > range.to)
+                break;
+            row += viewfile_blocks (atoms, step);
+            step = next;
+        }
+        status_t status = place_merge (record, places, row + at / step, spec, acc, error);
+        if (status != STATUS_OK)
+            return status;
+        at += step;
+    }
+    return STATUS_OK;
+}
+
+/* One cell: the atoms of its window, and what of the future its right edge has reached. */
 static status_t cell_merge (const record_t *record, const viewfile_slot_t *slot, state_spec_t spec,
-                            const uint8_t *places, uint32_t atom, int64_t as_of, int64_t window,
+                            const uint8_t *places, atoms_t range, int64_t right, int64_t window,
                             void *acc, error_t *error)
 {
-    status_t status = suffix_merge (record, slot, spec, places, atom, acc, error);
+    status_t status = slot->delayed
+                          ? blocks_merge (record, slot, spec, places, range, acc, error)
+                          : suffix_merge (record, slot, spec, places, range.from, acc, error);
     if (record->futures == 0 || status != STATUS_OK)
         return status;
-    uint32_t atoms = record->group[slot->group].atoms;
-    places += 4 * (size_t)atoms + (slot->large ? 4 * viewfile_checkpoints (atoms) : 0);
-    uint32_t from = times_to (record->future, record->futures, left_of (as_of, window));
-    uint32_t to = times_to (record->future, record->futures, as_of);
+    places += 4 * viewfile_places (slot, record->group[slot->group].atoms);
+    uint32_t from = times_to (record->future, record->futures, left_of (right, window));
+    uint32_t to = times_to (record->future, record->futures, right);
     for (; from < to && status == STATUS_OK; from++)
         status = place_merge (record, places, from, spec, acc, error);
     return status;
 }
 
 static status_t record_merge (const batchview_t *view, const batchview_binding_t *binding,
-                              const record_t *record, const uint32_t *atom, int64_t as_of,
+                              const record_t *record, const atoms_t *atoms, int64_t as_of,
                               answer_t *answer, error_t *error)
 {
     const uint8_t *places = record->places;
     for (size_t i = 0; i < view->header.slots; i++) {
         const viewfile_slot_t *slot = &view->header.slot[i];
         const bound_slot_t *bound = &binding->slot[i];
+        int64_t right = earlier (as_of, view->header.group[slot->group].delay);
         for (uint32_t cell = bound->cell; cell < bound->cell + bound->cells; cell++) {
             status_t status =
-                cell_merge (record, slot, bound->spec, places, atom[binding->cell_edge[cell]],
-                            as_of, binding->cell_window[cell], answer_cell (answer, cell), error);
+                cell_merge (record, slot, bound->spec, places, atoms[binding->cell_edge[cell]],
+                            right, binding->cell_window[cell], answer_cell (answer, cell), error);
             if (status != STATUS_OK)
                 return status;
         }
-        uint32_t atoms = record->group[slot->group].atoms;
-        places += 4 * ((size_t)atoms + record->futures);
-        places += slot->large ? 4 * viewfile_checkpoints (atoms) : 0;
+        size_t count = viewfile_places (slot, record->group[slot->group].atoms);
+        places += 4 * (count + record->futures);
     }
     return STATUS_OK;
 }
@@ -426,12 +473,12 @@ status_t batchview_merge (const batchview_t *self, const batchview_binding_t *bi
         return STATUS_OK;
     record_t record;
     bool found = false;
-    uint32_t atom[FEATURES_MAX];
+    atoms_t atoms[FEATURES_MAX];
     status_t status = record_find (self, key, &record, &found, error);
-    if (status == STATUS_OK && found && !edges_find (self, binding, &record, as_of, atom))
+    if (status == STATUS_OK && found && !edges_find (self, binding, &record, as_of, atoms))
         return STATUS_OK;
     if (status == STATUS_OK && found)
-        status = record_merge (self, binding, &record, atom, as_of, answer, error);
+        status = record_merge (self, binding, &record, atoms, as_of, answer, error);
     if (status != STATUS_OK)
         return error_prefix (error, "batch view of %s", self->header.info.view);
     *exact = true;

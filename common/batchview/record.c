@@ -17,8 +17,9 @@ void record_builder_init (record_builder_t *self, const plan_t *plan,
             continue;
         int64_t windows[FEATURES_MAX];
         size_t count = viewfile_slot_windows (plan, slot, windows);
-        track->span = mem_zero (2 * count + 1, sizeof *track->span);
-        track->spans = viewfile_spans (windows, count, &header->info, header->horizon, track->span);
+        track->span = mem_zero (viewfile_spans_max (count), sizeof *track->span);
+        track->spans = viewfile_spans (windows, count, plan->slots[slot].delay, &header->info,
+                                       header->horizon, track->span);
     }
     self->own = mem_zero (2 * header->slots + 1, sizeof *self->own);
     for (size_t i = 0; i < 2 * header->slots; i++)
@@ -73,8 +74,9 @@ static bool is_future (const record_builder_t *self, const track_t *track)
     return track == &self->track[self->header->groups];
 }
 
-/* Does an atom end between an event at track->last and the next one at `time`? So it does when a
- * left edge L is expected with last <= L < time: that window holds the second and not the first. */
+/* Does an atom end between an event at track->last and the next one at `time`? So it does when an
+ * edge E is expected with last <= E < time: a window that begins there holds the second and not the
+ * first, and one that ends there the first and not the second. */
 static bool cut_between (const record_builder_t *self, track_t *track, int64_t time)
 {
     if (is_future (self, track))
@@ -212,13 +214,19 @@ status_t record_add (record_builder_t *self, const projection_t *rows, size_t fr
 
 /* ---- the record ---- */
 
-/* One pass over a slot's pieces, latest first. */
+/* What a pass over a slot's pieces, latest first, leaves the partials of. */
+typedef enum sweep_kind {
+    SWEEP_SUFFIX,  /* everything from each `step`-th atom on */
+    SWEEP_BETWEEN, /* each atom but every `step`-th */
+    SWEEP_BLOCK,   /* each block of `step` atoms */
+} sweep_kind_t;
+
 typedef struct sweep {
     record_builder_t *builder;
     uint32_t slot;
     const track_t *track;
-    bool own;         /* an atom's own partial; otherwise everything from it on */
-    unsigned step;    /* 1: at each atom; else at multiples of it, or with own, at all others */
+    sweep_kind_t kind;
+    size_t step;
     bool skip_first;  /* nothing asks for the first atom */
     size_t places_at; /* in the record */
     size_t unread;    /* bytes of the slot's `own` buffer still to be read */
@@ -251,7 +259,7 @@ static uint32_t sweep_partial (sweep_t *self)
 {
     buf_t *record = &self->builder->record;
     if (!self->changed)
-        return self->own ? 0 : self->place;
+        return self->kind == SWEEP_SUFFIX ? self->place : 0;
     self->changed = false;
     size_t start = record->size;
     buf_put_u8 (record, 0);
@@ -263,7 +271,8 @@ static uint32_t sweep_partial (sweep_t *self)
     if (size < 0x80) {
         record->data[start] = (uint8_t)size;
     } else {
-        size_t more = size < 0x4000 ? 1 : 2; /* AGGREGATE_PARTIAL_MAX is below 2^21 */
+        _Static_assert(AGGREGATE_PARTIAL_MAX < 1 << 21, "a size takes three bytes at most");
+        size_t more = size < 0x4000 ? 1 : 2;
         if (buf_extend (record, more) == NULL)
             return 0;
         memmove (record->data + start + 1 + more, record->data + start + 1, size);
@@ -282,16 +291,23 @@ static uint32_t sweep_partial (sweep_t *self)
     return self->place;
 }
 
+/* All pieces of the atom, and of those after it that count with it, have been added. */
 static void sweep_atom (sweep_t *self, size_t atom)
 {
+    buf_t *record = &self->builder->record;
     bool on_step = atom % self->step == 0;
-    if (self->step > 1 && on_step == self->own)
-        return;
-    uint32_t place = sweep_partial (self);
-    if (self->builder->record.bad)
-        return;
-    size_t index = self->own ? atom : atom / self->step;
-    memcpy (self->builder->record.data + self->places_at + 4 * index, &place, sizeof place);
+    if (on_step != (self->kind == SWEEP_BETWEEN)) {
+        uint32_t place = sweep_partial (self);
+        if (record->bad)
+            return;
+        size_t index = self->kind == SWEEP_BETWEEN ? atom : atom / self->step;
+        memcpy (record->data + self->places_at + 4 * index, &place, sizeof place);
+    }
+    if (self->kind == SWEEP_BETWEEN || (self->kind == SWEEP_BLOCK && on_step)) {
+        state_spec_t spec = self->builder->plan->slots[self->slot].spec;
+        state_reset (spec, slot_acc (self->builder, self->slot));
+        self->changed = false;
+    }
 }
 
 static status_t sweep_run (sweep_t *self, error_t *error)
@@ -310,13 +326,8 @@ static status_t sweep_run (sweep_t *self, error_t *error)
         status_t status = sweep_piece (self, &self->track->piece[i], error);
         if (status != STATUS_OK)
             return status;
-        if (!self->track->piece[i].starts)
-            continue;
-        sweep_atom (self, --atom);
-        if (self->own) {
-            state_reset (spec, slot_acc (builder, self->slot));
-            self->changed = false;
-        }
+        if (self->track->piece[i].starts)
+            sweep_atom (self, --atom);
     }
     return STATUS_OK;
 }
@@ -329,8 +340,7 @@ static size_t record_places (const record_builder_t *self)
     size_t places = 0;
     for (size_t i = 0; i < header->slots; i++) {
         size_t atoms = self->track[header->slot[i].group].atoms;
-        places += atoms + future;
-        places += header->slot[i].large ? viewfile_checkpoints (atoms) : 0;
+        places += viewfile_places (&header->slot[i], atoms) + future;
     }
     return places;
 }
@@ -367,6 +377,42 @@ static size_t record_head (record_builder_t *self)
     return at;
 }
 
+/* The pass that `sweep` says, which leaves `count` places; *at is where they begin, and then end.
+ */
+static status_t sweep_places (sweep_t sweep, size_t count, size_t *at, error_t *error)
+{
+    sweep.places_at = *at;
+    *at += 4 * count;
+    return count > 0 ? sweep_run (&sweep, error) : STATUS_OK;
+}
+
+static status_t sweep_delayed (sweep_t sweep, size_t *at, error_t *error)
+{
+    size_t atoms = sweep.track->atoms;
+    sweep.kind = SWEEP_BLOCK;
+    status_t status = STATUS_OK;
+    for (sweep.step = 1; status == STATUS_OK; sweep.step *= BATCHVIEW_FANOUT) {
+        status = sweep_places (sweep, viewfile_blocks (atoms, sweep.step), at, error);
+        if (sweep.step >= atoms)
+            break;
+    }
+    return status;
+}
+
+/* Own partials between checkpoints, which have suffixes. */
+static status_t sweep_large (sweep_t sweep, size_t *at, error_t *error)
+{
+    size_t atoms = sweep.track->atoms;
+    sweep_t own = sweep;
+    own.kind = SWEEP_BETWEEN;
+    own.skip_first = true; /* it is a checkpoint */
+    own.step = sweep.step = BATCHVIEW_CHECKPOINT;
+    status_t status = sweep_places (own, atoms, at, error);
+    if (status != STATUS_OK)
+        return status;
+    return sweep_places (sweep, viewfile_checkpoints (atoms), at, error);
+}
+
 /* Runs the sweeps of one slot; *at is where its places begin, and then where they end. */
 static status_t record_slot (record_builder_t *self, uint32_t slot, size_t *at, error_t *error)
 {
@@ -374,30 +420,20 @@ static status_t record_slot (record_builder_t *self, uint32_t slot, size_t *at, 
     const track_t *track = &self->track[info->group];
     const track_t *future = &self->track[self->header->groups];
     int64_t edge_min = self->header->group[info->group].edge_min;
-    bool skip_first = !info->lifetime && (track->atoms == 0 || track->piece[0].first <= edge_min);
-    unsigned step = info->large ? BATCHVIEW_CHECKPOINT : 1;
-    status_t status = STATUS_OK;
-    sweep_t sweep = { .builder = self, .slot = slot, .track = track, .step = step };
-    sweep.places_at = *at;
-    if (info->large) {
-        sweep.own = true;
-        sweep.skip_first = true;
-        status = sweep_run (&sweep, error);
-        sweep.places_at += 4 * track->atoms;
-    }
-    sweep.own = false;
-    sweep.skip_first = skip_first;
-    if (status == STATUS_OK)
-        status = sweep_run (&sweep, error);
-    sweep.places_at += 4 * (info->large ? viewfile_checkpoints (track->atoms) : track->atoms);
-    sweep.own = true;
-    sweep.skip_first = false;
-    sweep.step = 1;
-    sweep.track = future;
-    if (status == STATUS_OK && future->atoms > 0)
-        status = sweep_run (&sweep, error);
-    *at = sweep.places_at + 4 * future->atoms;
-    return status;
+    sweep_t sweep = { .builder = self, .slot = slot, .track = track, .step = 1 };
+    sweep.skip_first = !info->lifetime && (track->atoms == 0 || track->piece[0].first <= edge_min);
+    status_t status;
+    if (info->delayed)
+        status = sweep_delayed (sweep, at, error);
+    else if (info->large)
+        status = sweep_large (sweep, at, error);
+    else
+        status = sweep_places (sweep, track->atoms, at, error);
+    if (status != STATUS_OK)
+        return status;
+    sweep =
+        (sweep_t){ .builder = self, .slot = slot, .track = future, .kind = SWEEP_BLOCK, .step = 1 };
+    return sweep_places (sweep, future->atoms, at, error);
 }
 
 status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)

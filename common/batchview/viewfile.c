@@ -31,23 +31,28 @@ static int span_compare (const void *a, const void *b)
     return left->first < right->first ? -1 : left->first > right->first;
 }
 
-static size_t span_put (viewfile_span_t *spans, size_t count, int64_t as_of, int64_t window,
+static size_t span_put (viewfile_span_t *spans, size_t count, int64_t as_of, int64_t before,
                         int64_t horizon)
 {
     if (as_of == INT64_MIN) /* nothing covered yet */
         return count;
-    spans[count] = (viewfile_span_t){ as_of - window, as_of - window + horizon };
+    spans[count] = (viewfile_span_t){ as_of - before, as_of - before + horizon };
     return count + 1;
 }
 
-size_t viewfile_spans (const int64_t *windows, size_t count, const batchview_info_t *info,
-                       int64_t horizon, viewfile_span_t *spans)
+size_t viewfile_spans (const int64_t *windows, size_t count, int64_t delay,
+                       const batchview_info_t *info, int64_t horizon, viewfile_span_t *spans)
 {
     size_t made = 0;
     for (size_t i = 0; i < count; i++) {
-        made = span_put (spans, made, info->latest, windows[i], horizon);
-        made = span_put (spans, made, info->clock_at_cut, windows[i], horizon);
+        made = span_put (spans, made, info->latest, delay + windows[i], horizon);
+        made = span_put (spans, made, info->clock_at_cut, delay + windows[i], horizon);
     }
+    if (delay > 0) {
+        made = span_put (spans, made, info->latest, delay, horizon);
+        made = span_put (spans, made, info->clock_at_cut, delay, horizon);
+    }
+    CHECK (made <= viewfile_spans_max (count));
     qsort (spans, made, sizeof *spans, span_compare);
     size_t kept = 0;
     for (size_t i = 0; i < made; i++) {
@@ -61,22 +66,25 @@ size_t viewfile_spans (const int64_t *windows, size_t count, const batchview_inf
     return kept;
 }
 
-/* The group of a slot: that of an earlier slot with the same windows, or a new one. `of_group` is
- * the first slot of each group. */
+/* The group of a slot: that of an earlier slot with the same delay and windows, or a new one.
+ * `of_group` is the first slot of each group. */
 static uint16_t group_of (const plan_t *plan, uint32_t slot, viewfile_header_t *header,
                           uint32_t *of_group)
 {
     int64_t mine[FEATURES_MAX];
     int64_t other[FEATURES_MAX];
+    int64_t delay = plan->slots[slot].delay;
     size_t count = viewfile_slot_windows (plan, slot, mine);
     for (uint16_t i = 0; i < header->groups; i++)
-        if (viewfile_slot_windows (plan, of_group[i], other) == count &&
+        if (header->group[i].delay == delay &&
+            viewfile_slot_windows (plan, of_group[i], other) == count &&
             memcmp (mine, other, count * sizeof *mine) == 0)
             return i;
     of_group[header->groups] = slot;
-    viewfile_span_t spans[2 * FEATURES_MAX];
-    size_t made = viewfile_spans (mine, count, &header->info, header->horizon, spans);
+    viewfile_span_t spans[2 * FEATURES_MAX + 2];
+    size_t made = viewfile_spans (mine, count, delay, &header->info, header->horizon, spans);
     header->group[header->groups].edge_min = made > 0 ? spans[0].first : INT64_MAX;
+    header->group[header->groups].delay = delay;
     return (uint16_t)header->groups++;
 }
 
@@ -94,6 +102,7 @@ void viewfile_header_of (const plan_t *plan, const batchview_info_t *info,
                                              .kind = slot->spec.kind,
                                              .input = slot->spec.input,
                                              .large = state_is_large (slot->spec),
+                                             .delayed = slot->delay > 0,
                                              .group = group_of (plan, i, header, of_group) };
     }
     for (size_t i = 0; i < plan->cells_count; i++)
@@ -124,6 +133,8 @@ void viewfile_header_encode (viewfile_header_t *header, buf_t *out)
     buf_put_i64 (out, header->horizon);
     for (size_t i = 0; i < header->groups; i++)
         buf_put_i64 (out, header->group[i].edge_min);
+    for (size_t i = 0; i < header->groups; i++)
+        buf_put_i64 (out, header->group[i].delay);
     for (size_t i = 0; i < header->slots; i++) {
         const viewfile_slot_t *slot = &header->slot[i];
         buf_put_u64 (out, slot->hash);
@@ -168,10 +179,26 @@ static bool type_known (uint8_t type)
     }
 }
 
-static void slots_decode (reader_t *reader, viewfile_header_t *header)
+static bool format_known (uint64_t format)
+{
+    return format >= BATCHVIEW_FORMAT_MIN && format <= BATCHVIEW_FORMAT;
+}
+
+static status_t format_error (uint64_t format, error_t *error)
+{
+    return error_set (error, STATUS_VERSION, "batch view format %llu; this program reads %d to %d",
+                      (unsigned long long)format, (int)BATCHVIEW_FORMAT_MIN, (int)BATCHVIEW_FORMAT);
+}
+
+static void slots_decode (reader_t *reader, uint32_t format, viewfile_header_t *header)
 {
     for (size_t i = 0; i < header->groups; i++)
         header->group[i].edge_min = reader_i64 (reader);
+    for (size_t i = 0; i < header->groups && format >= BATCHVIEW_FORMAT; i++) {
+        header->group[i].delay = reader_i64 (reader);
+        if (header->group[i].delay < 0)
+            reader->bad = true;
+    }
     for (size_t i = 0; i < header->slots; i++) {
         viewfile_slot_t *slot = &header->slot[i];
         slot->hash = reader_u64 (reader);
@@ -190,6 +217,7 @@ static void slots_decode (reader_t *reader, viewfile_header_t *header)
         slot->lifetime = (flags & SLOT_LIFETIME) != 0;
         slot->large = (flags & SLOT_LARGE) != 0;
         slot->group = (uint16_t)group;
+        slot->delayed = header->group[group].delay > 0;
     }
 }
 
@@ -202,9 +230,8 @@ status_t viewfile_header_decode (const uint8_t *data, size_t size, viewfile_head
     if (magic == NULL || memcmp (magic, BATCHVIEW_MAGIC, 8) != 0)
         return error_set (error, STATUS_CORRUPT, "not a batch view file");
     uint32_t format = reader_u32 (&reader);
-    if (!reader.bad && format != BATCHVIEW_FORMAT)
-        return error_set (error, STATUS_VERSION, "batch view format %u; this program reads %u",
-                          format, (unsigned)BATCHVIEW_FORMAT);
+    if (!reader.bad && !format_known (format))
+        return format_error (format, error);
     header->size = reader_u32 (&reader);
     batchview_info_t *info = &header->info;
     info->plan_hash = reader_u64 (&reader);
@@ -219,7 +246,7 @@ status_t viewfile_header_decode (const uint8_t *data, size_t size, viewfile_head
     header->horizon = reader_i64 (&reader);
     if (reader.bad || header->groups > header->slots || header->slots > FEATURES_MAX)
         return error_set (error, STATUS_CORRUPT, "bad counts in the header of a batch view");
-    slots_decode (&reader, header);
+    slots_decode (&reader, format, header);
     text_t view = reader_text (&reader);
     if (reader.bad || view.size > NAME_MAX_SIZE ||
         header->size != viewfile_align (size - reader_left (&reader)))
@@ -267,9 +294,8 @@ static status_t footer_decode (const uint8_t *data, uint64_t size, viewfile_foot
     uint64_t format = reader_u64 (&reader);
     if (magic == NULL || memcmp (magic, BATCHVIEW_FOOTER_MAGIC, 8) != 0)
         return error_set (error, STATUS_CORRUPT, "the batch view file has no footer");
-    if (format != BATCHVIEW_FORMAT)
-        return error_set (error, STATUS_VERSION, "batch view format %llu; this program reads %u",
-                          (unsigned long long)format, (unsigned)BATCHVIEW_FORMAT);
+    if (!format_known (format))
+        return format_error (format, error);
     uint64_t body = size - BATCHVIEW_FOOTER;
     bool fits = footer->index_at <= body && footer->index_at % BATCHVIEW_ALIGN == 0 &&
                 footer->index_size > 0 && footer->index_size <= body / 8 &&

@@ -9,12 +9,14 @@
 #define BATCHVIEW_FOOTER_MAGIC "weirvend"
 
 enum {
-    BATCHVIEW_FORMAT = 1,
+    BATCHVIEW_FORMAT = 2,
+    BATCHVIEW_FORMAT_MIN = 1,   /* without delays */
     BATCHVIEW_BLOCK = 64 << 10, /* bytes under one checksum */
     BATCHVIEW_FOOTER = 64,      /* bytes */
     BATCHVIEW_HEADER_MAX = 64 << 10,
     BATCHVIEW_ALIGN = 8,            /* of records and index */
     BATCHVIEW_CHECKPOINT = 16,      /* atoms between the suffixes of a large slot */
+    BATCHVIEW_FANOUT = 4,           /* blocks of a delayed slot in the next larger one */
     BATCHVIEW_FUTURE_MAX = 1 << 16, /* atoms of one key later than the clock at the cut */
     BATCHVIEW_TAG_BITS = 24,        /* of the key's hash in an index entry */
     BATCHVIEW_PLACE_BITS = 40,      /* of the record's place / BATCHVIEW_ALIGN */
@@ -25,12 +27,13 @@ enum {
 #define BATCHVIEW_KEYS_MAX   ((uint64_t)1 << 28) /* per file */
 _Static_assert(BATCHVIEW_TAG_BITS + BATCHVIEW_PLACE_BITS == 64, "an index entry is 64 bits");
 
-/* Slots with the same windows (lifetime aside) share their atoms: a group. */
+/* Slots with the same delay and windows (lifetime aside) share their atoms: a group. */
 typedef struct viewfile_group {
     /* The least left edge that the file was made for. A slot that has no lifetime window has no
      * suffix partial at a key's first atom unless the atom begins after it: nothing will ask.
      * INT64_MAX when the group has no window but lifetime. */
     int64_t edge_min;
+    int64_t delay; /* µs: its windows end at as-of minus this */
 } viewfile_group_t;
 
 typedef struct viewfile_slot {
@@ -39,6 +42,7 @@ typedef struct viewfile_slot {
     type_t input;
     bool lifetime; /* some feature asks for everything */
     bool large;    /* own partials and checkpoints, not a suffix partial per atom */
+    bool delayed;  /* own partials and blocks of them: the group has a delay */
     uint16_t group;
 } viewfile_slot_t;
 
@@ -77,17 +81,23 @@ MUST_CHECK status_t viewfile_verify (const uint8_t *data, uint64_t size, viewfil
                                      error_t *error);
 uint64_t viewfile_checksum (const void *data, size_t size);
 
-/* ---- spans: where left edges are expected ---- */
+/* ---- spans: where the edges of windows are expected ---- */
 
-/* Closed intervals of left edges, ascending, disjoint. */
+/* Closed intervals of edges, ascending, disjoint. */
 typedef struct viewfile_span {
     int64_t first;
     int64_t last;
 } viewfile_span_t;
 
-/* A group's spans from its windows (lifetime left out), at most 2 per window; returns how many. */
-size_t viewfile_spans (const int64_t *windows, size_t count, const batchview_info_t *info,
-                       int64_t horizon, viewfile_span_t *spans);
+/* Spans that a group of so many windows may have: two per edge, and the right one may move too. */
+static inline size_t viewfile_spans_max (size_t windows)
+{
+    return 2 * windows + 2;
+}
+
+/* A group's spans from its windows (lifetime left out) and delay; returns how many. */
+size_t viewfile_spans (const int64_t *windows, size_t count, int64_t delay,
+                       const batchview_info_t *info, int64_t horizon, viewfile_span_t *spans);
 
 /* The distinct windows but lifetime of a slot, ascending; returns how many. */
 size_t viewfile_slot_windows (const plan_t *plan, uint32_t slot, int64_t *windows);
@@ -132,6 +142,25 @@ static inline size_t viewfile_align (size_t size)
 static inline size_t viewfile_checkpoints (size_t atoms)
 {
     return (atoms + BATCHVIEW_CHECKPOINT - 1) / BATCHVIEW_CHECKPOINT;
+}
+
+/* Blocks of `step` atoms; the last one may have fewer. */
+static inline size_t viewfile_blocks (size_t atoms, size_t step)
+{
+    return (atoms + step - 1) / step;
+}
+
+/* Places of partials that a slot has for the atoms of its group. */
+static inline size_t viewfile_places (const viewfile_slot_t *slot, size_t atoms)
+{
+    if (!slot->delayed)
+        return atoms + (slot->large ? viewfile_checkpoints (atoms) : 0);
+    size_t places = atoms;
+    for (size_t step = 1; step < atoms;) {
+        step *= BATCHVIEW_FANOUT;
+        places += viewfile_blocks (atoms, step);
+    }
+    return places;
 }
 
 #endif

@@ -73,10 +73,11 @@ void answer_add_row (answer_t *self, int64_t as_of, const projection_t *rows, si
         uint32_t slot_index = plan->cells[cell].slot;
         const plan_slot_t *slot = &plan->slots[slot_index];
         bool counts = slot_row_counts (slot, rows, row);
+        int64_t right = as_of - slot->delay;
         value_t values[STATE_INPUTS_MAX];
         const value_t *input = counts ? slot_values (slot, rows, row, values) : NULL;
         for (; cell < plan->cells_count && plan->cells[cell].slot == slot_index; cell++) {
-            if (counts && window_contains (plan->cells[cell].window, as_of, place.time))
+            if (counts && window_contains (plan->cells[cell].window, right, place.time))
                 state_add (slot->spec, self->cells + plan->cells[cell].place, input, &place);
         }
     }
@@ -141,7 +142,7 @@ status_t answer_final (const answer_t *self, size_t feature, int64_t as_of, aren
     const plan_feature_t *at = &plan->features[feature];
     const plan_cell_t *cell = &plan->cells[at->cell];
     const final_context_t context = {
-        .as_of = as_of,
+        .as_of = as_of - plan->slots[cell->slot].delay,
         .window = cell->window,
         .parameter = at->parameter,
         .arena = arena,

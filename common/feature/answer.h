@@ -2,7 +2,8 @@
  *
  * An answer stands for one key at one as-of T. Each layer merges into it what it holds: the batch
  * view a suffix partial, the timeline its nodes, the slow path its rows. Which layer goes first
- * does not matter. A cell with window W holds exactly the events with T - W < event time <= T. */
+ * does not matter. A cell with window W of a slot with delay D holds exactly the events with
+ * T - D - W < event time <= T - D. */
 #ifndef WEIR_FEATURE_ANSWER_H
 #define WEIR_FEATURE_ANSWER_H
 
@@ -22,11 +23,12 @@ const plan_t *answer_plan (const answer_t *self);
 /* The accumulator of a cell, for layers that merge partials themselves. */
 void *answer_cell (answer_t *self, uint32_t cell);
 
-/* Does a window ending at `as_of` contain `time`? */
-static inline bool window_contains (int64_t window, int64_t as_of, int64_t time)
+/* Does a window ending at `right`, which is as-of less the slot's delay, contain `time`? */
+static inline bool window_contains (int64_t window, int64_t right, int64_t time)
 {
-    /* as_of - window cannot overflow: windows are at most 3650 d, times four-digit years */
-    return time <= as_of && (window == WINDOW_LIFETIME || time > as_of - window);
+    /* right - window cannot overflow: windows and delays are at most 3650 d, times four-digit years
+     */
+    return time <= right && (window == WINDOW_LIFETIME || time > right - window);
 }
 
 /* Adds one projected row of the key to every cell whose window contains it. */

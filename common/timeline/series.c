@@ -313,20 +313,35 @@ void series_insert (series_store_t *store, series_t *self, const projection_t *r
 
 /* ---- ranges ---- */
 
-/* Merges a cache into the slots whose `wanted` is above `level` (all when it is NULL). */
-static void cache_merge (const plan_t *plan, const node_t *node, void *slots,
-                         const uint32_t *wanted, uint32_t level)
+static void partial_merge (const plan_slot_t *slot, void *accs, text_t partial)
+{
+    error_t error;
+    if (partial.size == 0)
+        return;
+    status_t status =
+        state_merge_partial (slot->spec, (uint8_t *)accs + slot->place, partial, &error);
+    CHECK (status == STATUS_OK);
+}
+
+/* Merges a cache into all slots of a set. */
+static void cache_merge_all (const plan_t *plan, const node_t *node, void *accs)
 {
     reader_t reader = reader_of (node->cache, node->cache_size);
-    for (uint32_t slot = 0; slot < plan->slots_count; slot++) {
-        text_t partial = reader_text (&reader);
-        if (partial.size == 0 || (wanted != NULL && wanted[slot] <= level))
-            continue;
-        const plan_slot_t *info = &plan->slots[slot];
-        error_t error;
-        status_t status =
-            state_merge_partial (info->spec, (uint8_t *)slots + info->place, partial, &error);
-        CHECK (status == STATUS_OK);
+    for (uint32_t slot = 0; slot < plan->slots_count; slot++)
+        partial_merge (&plan->slots[slot], accs, reader_text (&reader));
+    CHECK (!reader.bad);
+}
+
+/* Merges a cache into the range's slots. */
+static void cache_merge (const series_range_t *range, const node_t *node)
+{
+    const plan_t *plan = range->store->layout.plan;
+    reader_t reader = reader_of (node->cache, node->cache_size);
+    uint32_t slot = 0;
+    for (uint32_t i = 0; i < range->slots_count; i++, slot++) {
+        for (; slot < range->slots[i]; slot++)
+            (void)reader_text (&reader);
+        partial_merge (&plan->slots[slot], range->accs, reader_text (&reader));
     }
     CHECK (!reader.bad);
 }
@@ -341,7 +356,7 @@ static void node_fill (series_store_t *store, node_t *node)
     plan_slots_reset (plan, store->build);
     for (size_t i = 0; i < node->count; i++) {
         if (node->height > 0) {
-            cache_merge (plan, inner->child[i], store->build, NULL, 0);
+            cache_merge_all (plan, inner->child[i], store->build);
             continue;
         }
         const row_t *row = leaf_row (store, (const leaf_t *)node, i);
@@ -364,10 +379,9 @@ static void node_fill (series_store_t *store, node_t *node)
 static void add_rows (const series_range_t *range, const leaf_t *leaf, size_t from, size_t to)
 {
     const row_layout_t *layout = &range->store->layout;
-    for (uint32_t slot = 0; slot < layout->plan->slots_count; slot++) {
-        if (range->wanted[slot] <= range->level)
-            continue;
-        void *acc = (uint8_t *)range->slots + layout->plan->slots[slot].place;
+    for (uint32_t s = 0; s < range->slots_count; s++) {
+        uint32_t slot = range->slots[s];
+        void *acc = (uint8_t *)range->accs + layout->plan->slots[slot].place;
         for (size_t i = from; i < to; i++)
             row_fold (layout, leaf_row (range->store, leaf, i), slot, acc);
     }
@@ -381,7 +395,7 @@ static void add_whole (const series_range_t *range, node_t *node)
     if (node->state == CACHE_SEEN && !small)
         node_fill (range->store, node);
     if (node->state == CACHE_FILLED) {
-        cache_merge (range->store->layout.plan, node, range->slots, range->wanted, range->level);
+        cache_merge (range, node);
         return;
     }
     node->state = CACHE_SEEN;

@@ -48,15 +48,14 @@ size_t series_store_memory (const series_store_t *self);
 /* Adds a projected row to the series, which starts as all zero but its key. */
 void series_insert (series_store_t *store, series_t *self, const projection_t *rows, size_t at);
 
-/* Adds all rows with left < time <= right to the slots [0, slots_count) of the set `slots` for
- * which wanted[slot] > level. */
+/* Adds all rows with left < time <= right to some slots, ascending, of a set of accumulators. */
 typedef struct series_range {
     series_store_t *store;
     int64_t left;
     int64_t right;
-    void *slots;
-    const uint32_t *wanted;
-    uint32_t level;
+    void *accs;
+    const uint32_t *slots;
+    uint32_t slots_count;
 } series_range_t;
 
 void series_add_range (const series_range_t *range, const series_t *self);

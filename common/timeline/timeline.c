@@ -4,12 +4,14 @@
 #include "base/mem.h"
 #include "timeline/series.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
     TIMELINE_MAGIC = 0x71e1107e,
     TABLE_MIN = 16,   /* entries */
     ADD_AT_ONCE = 64, /* rows whose table entries are fetched together */
+    RANGES_CHUNK = 1024,
 };
 
 /* An entry of the open-addressing table; empty when series is NULL. */
@@ -17,6 +19,16 @@ typedef struct entry {
     uint64_t hash;
     series_t *series;
 } entry_t;
+
+/* The cells of one window among the slots of one delay. */
+typedef struct range {
+    int64_t delay;
+    int64_t window;
+    uint32_t *cells;
+    uint32_t cells_count;
+    uint32_t *slots; /* those with this window or a longer one, ascending */
+    uint32_t slots_count;
+} range_t;
 
 struct timeline {
     unsigned magic;
@@ -26,9 +38,53 @@ struct timeline {
     size_t table_size; /* a power of two */
     size_t keys;
     size_t events;
-    void *running;    /* a set of slot accumulators: what the windows so far hold */
-    uint32_t *wanted; /* per slot: 1 + the index of its longest window in plan->windows */
+    void *running;  /* a set of slot accumulators: what the windows so far hold */
+    range_t *range; /* by delay, then window ascending */
+    size_t ranges;
+    arena_t *arena; /* owns the ranges */
 };
+
+static int range_compare (const void *a, const void *b)
+{
+    const range_t *left = a, *right = b;
+    if (left->delay != right->delay)
+        return left->delay < right->delay ? -1 : 1;
+    return (left->window > right->window) - (left->window < right->window);
+}
+
+/* Fills in what belongs to a (delay, window). */
+static void range_fill (const plan_t *plan, range_t *range, arena_t *arena)
+{
+    range->cells = arena_alloc (arena, plan->cells_count * sizeof *range->cells);
+    range->slots = arena_alloc (arena, plan->slots_count * sizeof *range->slots);
+    for (uint32_t i = 0; i < plan->cells_count; i++) { /* by slot */
+        const plan_cell_t *cell = &plan->cells[i];
+        if (plan->slots[cell->slot].delay != range->delay)
+            continue;
+        if (cell->window == range->window)
+            range->cells[range->cells_count++] = i;
+        bool known = range->slots_count > 0 && range->slots[range->slots_count - 1] == cell->slot;
+        if (cell->window >= range->window && !known)
+            range->slots[range->slots_count++] = cell->slot;
+    }
+}
+
+static void ranges_init (timeline_t *self)
+{
+    const plan_t *plan = self->plan;
+    self->arena = arena_new (RANGES_CHUNK);
+    self->range = arena_zero (self->arena, plan->cells_count, sizeof *self->range);
+    for (size_t i = 0; i < plan->cells_count; i++)
+        self->range[i] = (range_t){ .delay = plan->slots[plan->cells[i].slot].delay,
+                                    .window = plan->cells[i].window };
+    qsort (self->range, plan->cells_count, sizeof *self->range, range_compare);
+    for (size_t i = 0; i < plan->cells_count; i++)
+        if (self->ranges == 0 ||
+            range_compare (&self->range[self->ranges - 1], &self->range[i]) != 0)
+            self->range[self->ranges++] = self->range[i];
+    for (size_t i = 0; i < self->ranges; i++)
+        range_fill (plan, &self->range[i], self->arena);
+}
 
 timeline_t *timeline_new (const plan_t *plan)
 {
@@ -40,12 +96,7 @@ timeline_t *timeline_new (const plan_t *plan)
     self->table = mem_zero (self->table_size, sizeof *self->table);
     self->running = mem_alloc (plan->slots_size);
     plan_slots_init (plan, self->running);
-    self->wanted = mem_zero (plan->slots_count + 1, sizeof *self->wanted);
-    for (size_t cell = 0; cell < plan->cells_count; cell++)
-        for (uint32_t i = 0; i < plan->windows_count; i++)
-            if (plan->windows[i] == plan->cells[cell].window &&
-                self->wanted[plan->cells[cell].slot] < i + 1)
-                self->wanted[plan->cells[cell].slot] = i + 1;
+    ranges_init (self);
     return self;
 }
 
@@ -59,7 +110,7 @@ void timeline_destroy (timeline_t **self_p)
     self->magic = 0;
     plan_slots_release (self->plan, self->running);
     mem_free (self->running);
-    mem_free (self->wanted);
+    arena_destroy (&self->arena);
     mem_free (self->table);
     series_store_release (&self->store);
     mem_free (self);
@@ -159,22 +210,24 @@ static void merge_tiny (timeline_t *self, const series_t *series, int64_t as_of,
     const uint8_t *rows = (const uint8_t *)series_rows (series, &count);
     for (size_t i = 0; i < count; i++, rows += self->store.layout.size) {
         const row_t *row = (const row_t *)(const void *)rows;
-        for (uint32_t cell = 0; cell < plan->cells_count; cell++)
-            if (window_contains (plan->cells[cell].window, as_of, row->time))
-                row_fold (&self->store.layout, row, plan->cells[cell].slot,
-                          answer_cell (answer, cell));
+        for (uint32_t cell = 0; cell < plan->cells_count; cell++) {
+            uint32_t slot = plan->cells[cell].slot;
+            if (window_contains (plan->cells[cell].window, as_of - plan->slots[slot].delay,
+                                 row->time))
+                row_fold (&self->store.layout, row, slot, answer_cell (answer, cell));
+        }
     }
 }
 
 /* Adds what `running` holds to the cells of one window. */
-static void merge_window (timeline_t *self, int64_t window, answer_t *answer)
+static void merge_window (timeline_t *self, const range_t *range, answer_t *answer)
 {
     const plan_t *plan = self->plan;
-    for (uint32_t cell = 0; cell < plan->cells_count; cell++) {
-        const plan_slot_t *slot = &plan->slots[plan->cells[cell].slot];
+    for (uint32_t i = 0; i < range->cells_count; i++) {
+        const plan_slot_t *slot = &plan->slots[plan->cells[range->cells[i]].slot];
         void *running = (uint8_t *)self->running + slot->place;
-        if (plan->cells[cell].window == window && !state_is_empty (slot->spec, running))
-            state_merge (slot->spec, answer_cell (answer, cell), running);
+        if (!state_is_empty (slot->spec, running))
+            state_merge (slot->spec, answer_cell (answer, range->cells[i]), running);
     }
 }
 
@@ -189,16 +242,23 @@ void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answ
         merge_tiny (self, series, as_of, answer);
         return;
     }
-    /* All windows end at as_of, so each one is the shorter one before it and a piece to its left.
-     */
+    /* All windows of a delay end at the same time, so each one is the shorter one before it and a
+     * piece to its left. A slot has one delay, so `running` serves all of them. */
     plan_slots_reset (self->plan, self->running);
     int64_t right = as_of;
-    for (uint32_t i = 0; i < self->plan->windows_count; i++) {
-        int64_t window = self->plan->windows[i];
-        int64_t left = window == WINDOW_LIFETIME ? INT64_MIN : as_of - window;
-        series_range_t range = { &self->store, left, right, self->running, self->wanted, i };
+    for (size_t i = 0; i < self->ranges; i++) {
+        const range_t *at = &self->range[i];
+        if (i == 0 || at->delay != self->range[i - 1].delay)
+            right = as_of - at->delay;
+        int64_t left = at->window == WINDOW_LIFETIME ? INT64_MIN : as_of - at->delay - at->window;
+        series_range_t range = { .store = &self->store,
+                                 .left = left,
+                                 .right = right,
+                                 .accs = self->running,
+                                 .slots = at->slots,
+                                 .slots_count = at->slots_count };
         series_add_range (&range, series);
-        merge_window (self, window, answer);
+        merge_window (self, at, answer);
         right = left;
     }
 }
@@ -217,5 +277,5 @@ size_t timeline_memory (const timeline_t *self)
 {
     return sizeof *self + series_store_memory (&self->store) +
            self->table_size * sizeof *self->table + self->plan->slots_size +
-           (self->plan->slots_count + 1) * sizeof *self->wanted;
+           arena_held (self->arena);
 }

@@ -20,8 +20,9 @@ void timeline_destroy (timeline_t **self_p);
 /* Adds projected rows of any keys in any order. Strings are copied. */
 void timeline_add (timeline_t *self, const projection_t *rows);
 
-/* Merges the key's events with T - W < time <= T into each cell of `answer` (T is as_of). A key
- * that is not there adds nothing. Not const: caches inside nodes are filled on demand. */
+/* Merges the key's events with T - D - W < time <= T - D into each cell of `answer` (T is as_of, W
+ * the cell's window, D its slot's delay). A key that is not there adds nothing. Not const: caches
+ * inside nodes are filled on demand. */
 void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answer);
 
 size_t timeline_keys (const timeline_t *self);

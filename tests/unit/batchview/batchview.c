@@ -1,5 +1,6 @@
 #include "batchview/batchview.h"
 
+#include "batchview/viewfile.h"
 #include "storage/posix_fs.h"
 #include "tests/unit/batchview/built.h"
 
@@ -82,10 +83,11 @@ static int64_t time_in_span (test_case_t *c, int64_t start)
     }
 }
 
-static void case_check (uint64_t seed, size_t rows, unsigned keys, const char *features)
+static void case_check_delayed (uint64_t seed, size_t rows, unsigned keys, const char *features,
+                                int64_t delay)
 {
     test_case_t c;
-    case_init (&c, seed, features, rows, keys, (case_order_t)(seed % ORDERS));
+    case_init_delayed (&c, seed, features, delay, rows, keys, (case_order_t)(seed % ORDERS));
     static const int64_t horizons[] = { 1, TIME_MINUTE, 40 * TIME_MINUTE, TIME_DAY };
     c.plan->horizon = horizons[random_below (&c.random, 4)];
     uint64_t cut = random_below (&c.random, rows / 3 + 2);
@@ -113,6 +115,11 @@ static void case_check (uint64_t seed, size_t rows, unsigned keys, const char *f
     case_release (&c);
 }
 
+static void case_check (uint64_t seed, size_t rows, unsigned keys, const char *features)
+{
+    case_check_delayed (seed, rows, keys, features, features == NULL ? -1 : 0);
+}
+
 Test (batchview, with_the_rest_gives_exactly_what_all_rows_give)
 {
     for (uint64_t seed = 0; seed < 150; seed++)
@@ -134,17 +141,52 @@ Test (batchview, large_states_are_answered_from_checkpoints)
                     "      l: approx_count_distinct(b)\n");
 }
 
+Test (batchview, delayed_windows_are_answered_from_blocks)
+{
+    static const int64_t delays[] = { TIME_SECOND, TIME_HOUR, 6 * TIME_HOUR };
+    for (uint64_t seed = 650; seed < 680; seed++)
+        case_check_delayed (seed, 40 * (seed - 640), 2,
+                            "      d: approx_count_distinct(c) over 7m, 1h, 5h\n"
+                            "      s: sum(a) over 90s, lifetime\n"
+                            "      l: last(c)\n"
+                            "      n: count() where b > 0 over 2h\n",
+                            delays[seed % 3]);
+}
+
+/* An as-of before the latest event is no obstacle when every window has ended by then. */
+Test (batchview, a_delayed_window_that_ends_before_later_events_is_exact)
+{
+    test_case_t c;
+    built_t built;
+    case_init_delayed (&c, 14, "      n: count() over 3h\n", TIME_HOUR, 3000, 1, ORDER_RANDOM);
+    c.plan->horizon = 10 * TIME_HOUR;
+    for (size_t i = 0; i < c.rows.rows; i++) /* all in four hours */
+        c.rows.time[i] = CASE_START + (c.rows.time[i] - CASE_START) * 2 / 5;
+    built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
+    batchview_t *view = built_open (&built);
+    query_t query;
+    query_init (&query, &c, &built, view);
+    int64_t latest = built.info.latest;
+    for (int64_t before = 0; before < 40 * TIME_MINUTE; before += TIME_MINUTE)
+        cr_assert (query_run (&query, case_key (&c, 0), latest - before));
+    query_release (&query);
+    batchview_destroy (&view);
+    built_release (&built);
+    case_release (&c);
+}
+
 /* Few events at whole seconds, and every as-of at whole and half seconds: each meeting of an edge
  * with an event, an atom, a span or the clock comes up. */
 static void check_every_second (uint64_t seed)
 {
     test_case_t c;
     built_t built;
-    case_init (&c, seed,
-               seed % 2 == 0 ? "      n: count() over 3s, 10s\n      m: max(b) over 10s\n"
-                             : "      n: count() over 2s, 20s, lifetime\n"
-                               "      d: approx_count_distinct(b) over 2s, 20s\n",
-               1 + seed % 24, 1, ORDER_RANDOM);
+    case_init_delayed (&c, seed,
+                       seed % 2 == 0 ? "      n: count() over 3s, 10s\n      m: max(b) over 10s\n"
+                                     : "      n: count() over 2s, 20s, lifetime\n"
+                                       "      d: approx_count_distinct(b) over 2s, 20s\n",
+                       seed % 3 == 0 ? 0 : (int64_t)(seed % 17) * TIME_SECOND, 1 + seed % 24, 1,
+                       ORDER_RANDOM);
     for (size_t i = 0; i < c.rows.rows; i++)
         c.rows.time[i] = CASE_START + (int64_t)random_below (&c.random, 40) * TIME_SECOND;
     c.plan->horizon = (int64_t)random_below (&c.random, 6) * TIME_SECOND;
@@ -339,6 +381,59 @@ Test (batchview, a_plan_with_fewer_features_in_another_order_is_answered)
     batchview_destroy (&view);
     built_release (&built);
     case_release (&fewer);
+    case_release (&c);
+}
+
+/* ---- what was written before ---- */
+
+/* The bytes of `file`, whose groups have no delay, as version 1 had them. */
+static void make_version_1 (memory_file_t *file)
+{
+    error_t error;
+    viewfile_footer_t footer;
+    uint8_t *data = file->bytes.data;
+    cr_assert_eq (viewfile_verify (data, file->bytes.size, &footer, &error), STATUS_OK);
+    uint32_t groups = viewfile_u32 (data + 36) & 0xffff;
+    size_t removed = 8 * (size_t)groups;
+    uint32_t version = 1;
+    uint32_t header = viewfile_u32 (data + 12) - (uint32_t)removed;
+    memcpy (data + 8, &version, sizeof version);
+    memcpy (data + 12, &header, sizeof header);
+    size_t body = footer.index_at + 8 * footer.index_size;
+    memmove (data + 72 + removed, data + 72 + 2 * removed, body - 72 - 2 * removed);
+    file->bytes.size = body - removed;
+    footer.index_at -= removed;
+    for (uint64_t i = 0; i < footer.index_size; i++) {
+        uint64_t entry = (uint64_t)viewfile_i64 (data + footer.index_at + 8 * i);
+        entry -= entry != 0 ? removed / BATCHVIEW_ALIGN : 0;
+        memcpy (data + footer.index_at + 8 * i, &entry, sizeof entry);
+    }
+    cr_assert_leq (file->bytes.size, BATCHVIEW_BLOCK);
+    uint64_t checksum = viewfile_checksum (data, file->bytes.size);
+    size_t tail = file->bytes.size;
+    viewfile_tail_encode (&footer, &checksum, 1, &file->bytes);
+    size_t end = file->bytes.size;
+    memcpy (file->bytes.data + end - 16, &version, sizeof version);
+    checksum = viewfile_checksum (file->bytes.data + tail, end - 8 - tail);
+    memcpy (file->bytes.data + end - 8, &checksum, sizeof checksum);
+}
+
+Test (batchview, a_file_of_version_1_is_answered_from)
+{
+    test_case_t c;
+    built_t built;
+    case_init (&c, 15, PLAIN, 60, 3, ORDER_LATE);
+    built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
+    make_version_1 (&built.file);
+    batchview_t *view = built_open (&built);
+    query_t query;
+    query_init (&query, &c, &built, view);
+    for (unsigned i = 0; i < 40; i++)
+        cr_assert (
+            query_run (&query, case_key (&c, i % 4), time_in_span (&c, built.info.clock_at_cut)));
+    query_release (&query);
+    batchview_destroy (&view);
+    built_release (&built);
     case_release (&c);
 }
 

@@ -82,7 +82,22 @@ static inline void case_feature (random_t *random, buf_t *yaml, unsigned number)
     buf_printf (yaml, "\n");
 }
 
-static inline void case_plan (test_case_t *self, const char *features)
+/* Gives features of the view a delay: every second one this one, or if it is negative, in half of
+ * the cases some of them a random one. */
+static inline void case_delay (test_case_t *self, int64_t delay)
+{
+    static const int64_t delays[] = { TIME_SECOND, 7 * TIME_MINUTE, TIME_HOUR, 3 * TIME_HOUR };
+    const view_t *view = definitions_view (self->definitions, text_of ("v"));
+    bool at_random = delay < 0 && random_chance (&self->random, 0.5);
+    for (size_t i = 0; i < view->features_count; i++) {
+        if (at_random && random_chance (&self->random, 0.4))
+            view->features[i].delay = delays[random_below (&self->random, 4)];
+        else if (delay > 0 && i % 2 == 0)
+            view->features[i].delay = delay;
+    }
+}
+
+static inline void case_plan (test_case_t *self, const char *features, int64_t delay)
 {
     buf_t yaml;
     buf_init (&yaml, DEFINITION_FILE_MAX);
@@ -101,6 +116,7 @@ static inline void case_plan (test_case_t *self, const char *features)
     error_t error;
     status_t status = definitions_read (&file, 1, &self->definitions, &error);
     cr_assert_eq (status, STATUS_OK, "%s\n%s", error.text, buf_string (&yaml));
+    case_delay (self, delay);
     self->plan = plan_new (definitions_view (self->definitions, text_of ("v")));
     buf_release (&yaml);
 }
@@ -179,17 +195,24 @@ static inline void case_fill (test_case_t *self, size_t row, unsigned keys, int6
     batch->key[row] = case_key (self, (unsigned)random_below (random, keys));
 }
 
-/* A random plan (or one of the `features`, as YAML) and `rows` events of `keys` entities. */
-static inline void case_init (test_case_t *self, uint64_t seed, const char *features, size_t rows,
-                              unsigned keys, case_order_t order)
+/* A random plan (or one of the `features`, as YAML, every second one with that delay) and `rows`
+ * events of `keys` entities. */
+static inline void case_init_delayed (test_case_t *self, uint64_t seed, const char *features,
+                                      int64_t delay, size_t rows, unsigned keys, case_order_t order)
 {
     *self = (test_case_t){ .arena = arena_new (64 << 10) };
     random_seed (&self->random, seed);
-    case_plan (self, features);
+    case_plan (self, features, delay);
     self->batch = batch_new (self->arena, self->plan->column_types, self->plan->columns, rows);
     for (size_t i = 0; i < rows; i++)
         case_fill (self, i, keys, case_time (self, order, i, rows));
     self->rows = plan_project (self->plan, &self->batch, self->arena);
+}
+
+static inline void case_init (test_case_t *self, uint64_t seed, const char *features, size_t rows,
+                              unsigned keys, case_order_t order)
+{
+    case_init_delayed (self, seed, features, features == NULL ? -1 : 0, rows, keys, order);
 }
 
 static inline void case_release (test_case_t *self)
@@ -237,9 +260,10 @@ static inline int64_t case_as_of (test_case_t *self)
     const plan_t *plan = self->plan;
     if (self->rows.rows > 0 && random_chance (random, 0.7)) {
         int64_t time = self->rows.time[random_below (random, self->rows.rows)];
-        int64_t window = plan->windows[random_below (random, plan->windows_count)];
-        if (window != WINDOW_LIFETIME && random_chance (random, 0.6))
-            time += window;
+        const plan_cell_t *cell = &plan->cells[random_below (random, plan->cells_count)];
+        time += plan->slots[cell->slot].delay;
+        if (cell->window != WINDOW_LIFETIME && random_chance (random, 0.6))
+            time += cell->window;
         return time + (int64_t)random_below (random, 3) - 1;
     }
     return CASE_START - TIME_HOUR +
