@@ -122,11 +122,16 @@ static void advance (arena_t *self)
     self->used = 0;
 }
 
+size_t arena_footprint (size_t size)
+{
+    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
 void *arena_alloc (arena_t *self, size_t size)
 {
     CHECK_OBJECT (self, ARENA_MAGIC);
     CHECK (size < SIZE_MAX / 2);
-    size_t rounded = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t rounded = arena_footprint (size);
     if (rounded > self->chunk_size)
         return alloc_large (self, rounded);
     if (!self->current || rounded > self->chunk_size - self->used)

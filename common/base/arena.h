@@ -18,6 +18,9 @@ void *arena_zero (arena_t *self, size_t count, size_t size) __attribute__ ((retu
 text_t arena_text (arena_t *self, text_t text);  /* a copy */
 char *arena_string (arena_t *self, text_t text); /* a NUL-terminated copy */
 
+/* Bytes of a chunk that an allocation of `size` takes. */
+size_t arena_footprint (size_t size);
+
 /* Forgets every allocation and keeps the chunks for the next round. */
 void arena_reset (arena_t *self);
 

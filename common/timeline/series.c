@@ -7,7 +7,6 @@
 
 enum {
     ARENA_CHUNK = 64 << 10,
-    TINY_ROWS = 8,
     CACHE_MIN = 32, /* bytes of the smallest cache block */
 };
 
@@ -16,22 +15,6 @@ typedef enum cache_state {
     CACHE_SEEN,   /* a query needed the whole node once */
     CACHE_FILLED, /* `cache` holds the partials of all rows below */
 } cache_state_t;
-
-struct node {
-    inner_t *parent;
-    uint8_t *cache; /* per slot: varint size and bytes */
-    uint32_t cache_size;
-    uint32_t cache_capacity;
-    uint16_t count;    /* rows or children */
-    uint16_t capacity; /* rows of a leaf */
-    uint8_t height;    /* 0: a leaf */
-    uint8_t state;     /* cache_state_t */
-};
-
-struct leaf {
-    node_t node;
-    _Alignas(8) uint8_t rows[];
-};
 
 struct inner {
     node_t node;
@@ -45,6 +28,7 @@ void series_store_init (series_store_t *self, const plan_t *plan)
 {
     *self = (series_store_t){ .arena = arena_new (ARENA_CHUNK) };
     row_layout_init (&self->layout, plan);
+    self->pool = (leaf_pool_t){ .arena = self->arena, .row_size = self->layout.size };
     self->build = mem_alloc (plan->slots_size);
     plan_slots_init (plan, self->build);
     buf_init (&self->partial, AGGREGATE_PARTIAL_MAX);
@@ -69,35 +53,6 @@ size_t series_store_memory (const series_store_t *self)
            self->partials.capacity + (plan->lanes_count + 1) * sizeof (type_t);
 }
 
-/* Blocks given back are kept in lists by size class; the first word of a free block is its next. */
-static void *block_take (void **free_list, arena_t *arena, size_t size)
-{
-    void *block = *free_list;
-    if (block == NULL)
-        return arena_alloc (arena, size);
-    memcpy (free_list, block, sizeof *free_list);
-    return block;
-}
-
-static void block_give (void **free_list, void *block)
-{
-    memcpy (block, free_list, sizeof *free_list);
-    *free_list = block;
-}
-
-static size_t leaf_class (size_t capacity)
-{
-    return (size_t)__builtin_ctzl (capacity);
-}
-
-static leaf_t *leaf_new (series_store_t *store, size_t capacity)
-{
-    leaf_t *leaf = block_take (&store->free_leaf[leaf_class (capacity)], store->arena,
-                               sizeof *leaf + capacity * store->layout.size);
-    leaf->node = (node_t){ .capacity = (uint16_t)capacity };
-    return leaf;
-}
-
 static inner_t *inner_new (series_store_t *store, uint8_t height)
 {
     inner_t *inner = arena_alloc (store->arena, sizeof *inner);
@@ -113,7 +68,7 @@ static size_t cache_class (size_t capacity)
 static void cache_give (series_store_t *store, node_t *node)
 {
     if (node->cache != NULL)
-        block_give (&store->free_cache[cache_class (node->cache_capacity)], node->cache);
+        free_give (&store->free_cache[cache_class (node->cache_capacity)], node->cache);
     node->cache = NULL;
     node->cache_capacity = 0;
 }
@@ -126,7 +81,7 @@ static void cache_put (series_store_t *store, node_t *node, const buf_t *partial
         while (capacity < partials->size)
             capacity *= 2;
         node->cache =
-            block_take (&store->free_cache[cache_class (capacity)], store->arena, capacity);
+            free_take (&store->free_cache[cache_class (capacity)], store->arena, capacity);
         node->cache_capacity = capacity;
     }
     if (partials->size > 0)
@@ -136,26 +91,6 @@ static void cache_put (series_store_t *store, node_t *node, const buf_t *partial
 }
 
 /* ---- adding a row ---- */
-
-static row_t *leaf_row (const series_store_t *store, const leaf_t *leaf, size_t at)
-{
-    return (row_t *)(void *)((uintptr_t)leaf->rows + at * store->layout.size);
-}
-
-/* Rows of the leaf with time <= `time`. */
-static size_t leaf_count_to (const series_store_t *store, const leaf_t *leaf, int64_t time)
-{
-    size_t low = 0;
-    size_t high = leaf->node.count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (leaf_row (store, leaf, middle)->time <= time)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
 
 /* The leaf whose range `time` falls into; behind others of its time. */
 static leaf_t *leaf_at (const series_t *self, int64_t time)
@@ -255,33 +190,13 @@ static void link_sibling (series_store_t *store, series_t *series, node_t *left,
     }
 }
 
-/* A bigger block for the only leaf of a small series. */
-static leaf_t *leaf_grow (series_store_t *store, series_t *series, leaf_t *leaf)
-{
-    leaf_t *bigger = leaf_new (store, 2 * (size_t)leaf->node.capacity);
-    memcpy (bigger->rows, leaf->rows, leaf->node.count * store->layout.size);
-    bigger->node.count = leaf->node.count;
-    cache_give (store, &leaf->node);
-    block_give (&store->free_leaf[leaf_class (leaf->node.capacity)], leaf);
-    series->root = &bigger->node;
-    series->last = bigger;
-    return bigger;
-}
-
 /* Makes room in a full leaf; the leaf that a row of `time` then belongs to. */
-static leaf_t *leaf_split (series_store_t *store, series_t *series, leaf_t *leaf, int64_t time)
+static leaf_t *make_room (series_store_t *store, series_t *series, leaf_t *leaf, int64_t time)
 {
-    if (leaf->node.capacity < LEAF_ROWS)
-        return leaf_grow (store, series, leaf);
     bool append = leaf == series->last && time >= series->last_time;
-    size_t keep = append ? LEAF_ROWS : LEAF_ROWS / 2;
-    leaf_t *right = leaf_new (store, LEAF_ROWS);
-    right->node.count = (uint16_t)(LEAF_ROWS - keep);
-    memcpy (right->rows, leaf_row (store, leaf, keep), right->node.count * store->layout.size);
-    leaf->node.count = (uint16_t)keep;
-    int64_t first = append ? time : leaf_row (store, right, 0)->time;
-    link_sibling (store, series, &leaf->node, &right->node, first, leaf_row (store, leaf, 0)->time,
-                  append);
+    leaf_t *right = leaf_split (&store->pool, leaf, append ? LEAF_ROWS : LEAF_ROWS / 2);
+    int64_t first = append ? time : leaf_first_time (right);
+    link_sibling (store, series, &leaf->node, &right->node, first, leaf_first_time (leaf), append);
     if (leaf == series->last)
         series->last = right;
     return time >= first ? right : leaf;
@@ -291,20 +206,17 @@ void series_insert (series_store_t *store, series_t *self, const projection_t *r
 {
     int64_t time = rows->time[at];
     if (self->root == NULL) {
-        self->last = leaf_new (store, 1);
+        self->last = leaf_new (&store->pool);
         self->root = &self->last->node;
         self->last_time = time;
     }
     leaf_t *leaf = time >= self->last_time ? self->last : leaf_at (self, time);
     node_touch (&leaf->node);
-    if (leaf->node.count == leaf->node.capacity)
-        leaf = leaf_split (store, self, leaf, time);
-    size_t place = leaf_count_to (store, leaf, time);
-    size_t size = store->layout.size;
-    memmove ((uint8_t *)leaf_row (store, leaf, place) + size, leaf_row (store, leaf, place),
-             (leaf->node.count - place) * size);
-    row_pack (&store->layout, leaf_row (store, leaf, place), rows, at, store->arena);
-    leaf->node.count++;
+    if (leaf->node.count == LEAF_ROWS)
+        leaf = make_room (store, self, leaf, time);
+    size_t place;
+    row_t *row = leaf_insert (&store->pool, leaf, time, &place);
+    row_pack (&store->layout, row, rows, at, store->arena);
     if (place == 0)
         lower_first (&leaf->node, time);
     if (time > self->last_time)
@@ -346,6 +258,16 @@ static void cache_merge (const series_range_t *range, const node_t *node)
     CHECK (!reader.bad);
 }
 
+static void fold_leaf (series_store_t *store, const leaf_t *leaf)
+{
+    const plan_t *plan = store->layout.plan;
+    leaf_rows_t rows = leaf_rows (&store->pool, leaf);
+    for (uint32_t slot = 0; slot < plan->slots_count; slot++)
+        for (size_t i = 0; i < leaf->node.count; i++)
+            row_fold (&store->layout, leaf_row (&rows, i), slot,
+                      (uint8_t *)store->build + plan->slots[slot].place);
+}
+
 static void node_fill (series_store_t *store, node_t *node)
 {
     const plan_t *plan = store->layout.plan;
@@ -354,15 +276,10 @@ static void node_fill (series_store_t *store, node_t *node)
         if (inner->child[i]->state != CACHE_FILLED)
             node_fill (store, inner->child[i]);
     plan_slots_reset (plan, store->build);
-    for (size_t i = 0; i < node->count; i++) {
-        if (node->height > 0) {
-            cache_merge_all (plan, inner->child[i], store->build);
-            continue;
-        }
-        const row_t *row = leaf_row (store, (const leaf_t *)node, i);
-        for (uint32_t slot = 0; slot < plan->slots_count; slot++)
-            row_fold (&store->layout, row, slot, (uint8_t *)store->build + plan->slots[slot].place);
-    }
+    for (size_t i = 0; node->height > 0 && i < node->count; i++)
+        cache_merge_all (plan, inner->child[i], store->build);
+    if (node->height == 0)
+        fold_leaf (store, (const leaf_t *)node);
     buf_clear (&store->partials);
     for (uint32_t slot = 0; slot < plan->slots_count; slot++) {
         const plan_slot_t *info = &plan->slots[slot];
@@ -376,14 +293,14 @@ static void node_fill (series_store_t *store, node_t *node)
     cache_put (store, node, &store->partials);
 }
 
-static void add_rows (const series_range_t *range, const leaf_t *leaf, size_t from, size_t to)
+static void add_rows (const series_range_t *range, const leaf_rows_t *rows, size_t from, size_t to)
 {
     const row_layout_t *layout = &range->store->layout;
     for (uint32_t s = 0; s < range->slots_count; s++) {
         uint32_t slot = range->slots[s];
         void *acc = (uint8_t *)range->accs + layout->plan->slots[slot].place;
         for (size_t i = from; i < to; i++)
-            row_fold (layout, leaf_row (range->store, leaf, i), slot, acc);
+            row_fold (layout, leaf_row (rows, i), slot, acc);
     }
 }
 
@@ -400,7 +317,8 @@ static void add_whole (const series_range_t *range, node_t *node)
     }
     node->state = CACHE_SEEN;
     if (node->height == 0) {
-        add_rows (range, (const leaf_t *)node, 0, node->count);
+        leaf_rows_t rows = leaf_rows (&range->store->pool, (const leaf_t *)node);
+        add_rows (range, &rows, 0, node->count);
         return;
     }
     for (size_t i = 0; i < node->count; i++)
@@ -418,8 +336,9 @@ static void add_node (const series_range_t *range, node_t *node, int64_t first, 
     }
     if (node->height == 0) {
         const leaf_t *leaf = (const leaf_t *)node;
-        add_rows (range, leaf, leaf_count_to (range->store, leaf, range->left),
-                  leaf_count_to (range->store, leaf, range->right));
+        leaf_rows_t rows = leaf_rows (&range->store->pool, leaf);
+        add_rows (range, &rows, leaf_count_to (&rows, leaf, range->left),
+                  leaf_count_to (&rows, leaf, range->right));
         return;
     }
     const inner_t *inner = (const inner_t *)node;
@@ -428,26 +347,26 @@ static void add_node (const series_range_t *range, node_t *node, int64_t first, 
                   i + 1u < node->count ? inner->first[i + 1] : last);
 }
 
-static int64_t node_first (const series_store_t *store, const node_t *node)
+static int64_t node_first (const node_t *node)
 {
     return node->height > 0 ? ((const inner_t *)node)->first[0]
-                            : leaf_row (store, (const leaf_t *)node, 0)->time;
+                            : leaf_first_time ((const leaf_t *)node);
 }
 
 void series_add_range (const series_range_t *range, const series_t *self)
 {
     if (self->root != NULL && range->left < range->right)
-        add_node (range, self->root, node_first (range->store, self->root), self->last_time);
+        add_node (range, self->root, node_first (self->root), self->last_time);
 }
 
-bool series_is_tiny (const series_t *self)
+size_t series_tiny_rows (const series_store_t *store, const series_t *self,
+                         const row_t *rows[SERIES_TINY_ROWS])
 {
-    return self->root->height == 0 && self->root->count <= TINY_ROWS;
-}
-
-const row_t *series_rows (const series_t *self, size_t *count)
-{
-    CHECK (self->root->height == 0);
-    *count = self->root->count;
-    return (const row_t *)(const void *)((const leaf_t *)self->root)->rows;
+    const leaf_t *leaf = (const leaf_t *)self->root;
+    if (leaf->node.height > 0 || leaf->node.count > SERIES_TINY_ROWS)
+        return 0;
+    leaf_rows_t found = leaf_rows (&store->pool, leaf);
+    for (size_t i = 0; i < leaf->node.count; i++)
+        rows[i] = leaf_row (&found, i);
+    return leaf->node.count;
 }

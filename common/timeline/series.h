@@ -1,4 +1,4 @@
-/* series.h - the events of one key in time order: one array while few, a tree when many.
+/* series.h - the events of one key in time order: one leaf while few, a tree when many.
  *
  * The tree is a B+-tree whose leaves hold rows and whose nodes, leaves included, can cache the
  * partial of each slot over all rows below them. A cache is filled at the second query that needs
@@ -8,20 +8,14 @@
 #ifndef WEIR_TIMELINE_SERIES_H
 #define WEIR_TIMELINE_SERIES_H
 
-#include "timeline/row.h"
+#include "timeline/leaf.h"
 
 enum {
-    LEAF_ROWS = 64,
-    LEAF_CLASSES = 7,    /* capacities of the leaf of a small series: 1, 2, 4 ... LEAF_ROWS */
     LEAF_CACHE_MIN = 16, /* rows: with fewer, adding them is as cheap as merging partials */
     NODE_FANOUT = 32,
     CACHE_CLASSES = 32, /* block sizes of caches: powers of two */
+    SERIES_TINY_ROWS = 8,
 };
-_Static_assert(1 << (LEAF_CLASSES - 1) == LEAF_ROWS, "the last class is a full leaf");
-
-typedef struct node node_t;
-typedef struct leaf leaf_t;
-typedef struct inner inner_t;
 
 typedef struct series {
     text_t key; /* in the arena */
@@ -34,7 +28,7 @@ typedef struct series {
 typedef struct series_store {
     row_layout_t layout;
     arena_t *arena;
-    void *free_leaf[LEAF_CLASSES];
+    leaf_pool_t pool;
     void *free_cache[CACHE_CLASSES];
     void *build; /* a set of slot accumulators, for filling caches */
     buf_t partial;
@@ -60,9 +54,9 @@ typedef struct series_range {
 
 void series_add_range (const series_range_t *range, const series_t *self);
 
-/* Few rows in one array: the cheapest way to answer is a row and cell at a time. */
-bool series_is_tiny (const series_t *self);
-/* The rows of a tiny series; *count of them, layout.size bytes each. */
-const row_t *series_rows (const series_t *self, size_t *count);
+/* The rows of a series that has few, the cheapest way to answer being a row and cell at a time; how
+ * many. 0: it has more than SERIES_TINY_ROWS. */
+size_t series_tiny_rows (const series_store_t *store, const series_t *self,
+                         const row_t *rows[SERIES_TINY_ROWS]);
 
 #endif

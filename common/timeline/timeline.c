@@ -163,7 +163,7 @@ static series_t *series_of (timeline_t *self, uint64_t hash, text_t key)
     return series;
 }
 
-/* Keys lie anywhere, and from a row to its place there are three steps through memory. Each is
+/* Keys lie anywhere, and from a row to its place there are four steps through memory. Each is
  * taken for all rows before the next one, so that they wait together and not one after the other.
  */
 static void fetch_places (const timeline_t *self, const text_t *keys, size_t count, uint64_t *hash)
@@ -185,6 +185,9 @@ static void fetch_places (const timeline_t *self, const text_t *keys, size_t cou
         __builtin_prefetch (entry[i]->series->key.data);
         __builtin_prefetch (entry[i]->series->last);
     }
+    for (size_t i = 0; i < count; i++)
+        if (entry[i] != NULL)
+            leaf_prefetch_end (&self->store.pool, entry[i]->series->last);
 }
 
 void timeline_add (timeline_t *self, const projection_t *rows)
@@ -203,18 +206,16 @@ void timeline_add (timeline_t *self, const projection_t *rows)
 }
 
 /* Every row into every cell that contains it. */
-static void merge_tiny (timeline_t *self, const series_t *series, int64_t as_of, answer_t *answer)
+static void merge_tiny (timeline_t *self, const row_t *const *rows, size_t count, int64_t as_of,
+                        answer_t *answer)
 {
     const plan_t *plan = self->plan;
-    size_t count = 0;
-    const uint8_t *rows = (const uint8_t *)series_rows (series, &count);
-    for (size_t i = 0; i < count; i++, rows += self->store.layout.size) {
-        const row_t *row = (const row_t *)(const void *)rows;
+    for (size_t i = 0; i < count; i++) {
         for (uint32_t cell = 0; cell < plan->cells_count; cell++) {
             uint32_t slot = plan->cells[cell].slot;
             if (window_contains (plan->cells[cell].window, as_of - plan->slots[slot].delay,
-                                 row->time))
-                row_fold (&self->store.layout, row, slot, answer_cell (answer, cell));
+                                 rows[i]->time))
+                row_fold (&self->store.layout, rows[i], slot, answer_cell (answer, cell));
         }
     }
 }
@@ -238,8 +239,10 @@ void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answ
     const series_t *series = table_find (self, key_hash (key), key)->series;
     if (series == NULL)
         return;
-    if (series_is_tiny (series)) {
-        merge_tiny (self, series, as_of, answer);
+    const row_t *rows[SERIES_TINY_ROWS];
+    size_t count = series_tiny_rows (&self->store, series, rows);
+    if (count > 0) {
+        merge_tiny (self, rows, count, as_of, answer);
         return;
     }
     /* All windows of a delay end at the same time, so each one is the shorter one before it and a
