@@ -55,6 +55,7 @@ class Sizes:
         self.users = 1000 if smoke else 100000
         self.recompute_events = 20000 if smoke else 2000000
         self.recompute_keys = 1000 if smoke else 100000
+        self.speed_events = 50000 if smoke else 1000000
         self.load_events = 5000 if smoke else 1000000
         self.ingest_batches = 20 if smoke else 500
         self.slice_ms = 50 if smoke else 250
@@ -119,6 +120,11 @@ def bench_recompute(figures, sizes, programs, directory):
                         f"--keys={sizes.recompute_keys}", f"--rounds={sizes.rounds}",
                         f"--directory={place}"])
     shutil.rmtree(place)
+
+
+def bench_speed(figures, sizes, programs):
+    figures.of_program([programs / "speed", f"--events={sizes.speed_events}",
+                        f"--keys={sizes.speed_events // 10}", f"--rounds={sizes.rounds}"])
 
 
 def write_csv(path, sizes):
@@ -272,6 +278,12 @@ def report_rows(figures):
         yield ("first recompute, from the log, 1 core", per_s(median("first_recompute_per_s")),
                f"history {median('history_bytes_per_event'):.1f} and view "
                f"{median('view_bytes_per_event'):.1f} bytes an event")
+    if "speed_event_ns" in figures.values:
+        yield ("an event through 40 features × 4 windows", f"{median('speed_event_ns'):.0f} ns",
+               f"{median('speed_bytes_per_event'):.0f} bytes an event, "
+               f"{median('speed_events_per_key'):.1f} events a key")
+        yield ("  of the median key", f"{median('speed_event_median_key_ns'):.0f} ns",
+               f"its 160 answers {median('speed_answer_median_key_ns') / 1000:.1f} µs")
     if "ingest_per_s" not in figures.values:
         return
     yield ("ingest, one speed worker", per_s(median("ingest_per_s")),
@@ -302,7 +314,11 @@ def report(figures, machine, smoke):
         print(f"  {what:<42} {ours:>16}   {beside}")
     if smoke:
         print("too small to compare with the bars: `make bench` does")
-    if smoke or "one_get_p50_us" not in figures.values:
+    if smoke:
+        return
+    if "speed_event_ns" in figures.values:
+        bar("speed_40x4_median_key_1us", figures.median("speed_event_median_key_ns") / 1000, 1, True)
+    if "one_get_p50_us" not in figures.values:
         return
     bar("query_1x12_p50", ratio_of(figures, "one_get_p50_us", "one_floor_p50_us"), 1.2, True)
     bar("query_1x12_p99", ratio_of(figures, "one_get_p99_us", "one_floor_p99_us"), 1.2, True)
@@ -315,7 +331,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round")
     parser.add_argument("--build", default="build/release", help="where programs were built")
-    parser.add_argument("--only", choices=["recompute", "cluster"])
+    parser.add_argument("--only", choices=["recompute", "speed", "cluster"])
     parser.add_argument("--directory", help="where to work (default: a temporary directory)")
     parser.add_argument("--keep", action="store_true", help="leave the directory as it is")
     options = parser.parse_args()
@@ -324,9 +340,11 @@ def main():
     directory = Path(tempfile.mkdtemp(prefix="weir-bench-", dir=options.directory))
     figures, sizes = Figures(), Sizes(options.smoke)
     try:
-        if options.only != "cluster":
+        if options.only in (None, "recompute"):
             bench_recompute(figures, sizes, build / "bench", directory)
-        if options.only != "recompute":
+        if options.only in (None, "speed"):
+            bench_speed(figures, sizes, build / "bench")
+        if options.only in (None, "cluster"):
             bench_cluster(figures, sizes, build / "bench", directory, build / "bin")
         report(figures, machine, options.smoke)
     finally:
