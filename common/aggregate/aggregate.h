@@ -101,10 +101,10 @@ typedef struct aggregate_info {
 } aggregate_info_t;
 
 enum {
-    AGGREGATE_SMALL_MAX = 4096 + 64,   /* bytes of the partial of a kind that is not large; a string
-                                          in min, max, first, last is at most STRING_VALUE_MAX */
-    AGGREGATE_PARTIAL_MAX = 64 * 1024, /* bytes of any partial */
-    STRING_VALUE_MAX = 4096,           /* bytes of a string field; intake refuses longer ones */
+    AGGREGATE_SMALL_MAX = 4096 + 64, /* bytes of the partial of a kind that is not large; a string
+                                        in min, max, first, last is at most STRING_VALUE_MAX */
+    AGGREGATE_PARTIAL_MAX = 1 << 20, /* bytes of any partial */
+    STRING_VALUE_MAX = 4096,         /* bytes of a string field; intake refuses longer ones */
 };
 
 /* Row of the table; `aggregate` must be valid. Static storage. */
@@ -135,6 +135,14 @@ _Static_assert(sizeof (state_spec_t) == 16, "passed in registers");
 /* The state of an aggregate over inputs of these types; `parameter` is 0 when it takes none or an
  * integer or µs. Without `by` and `rows`. */
 state_spec_t aggregate_spec (aggregate_t aggregate, type_t input, type_t second, int64_t parameter);
+
+/* Can there be such a state? INVALID, with the reason in words for whoever wrote the definition:
+ * more rows than a partial can hold, or a kind whose partials are too large to stand under `by`, or
+ * a parameter out of its range. All other functions take only specs that pass. */
+MUST_CHECK status_t state_spec_check (state_spec_t spec, error_t *error);
+
+/* How many keys a state with `by` keeps. */
+uint32_t state_keys_max (state_spec_t spec);
 
 /* Do the two say the same? */
 bool state_spec_equal (state_spec_t a, state_spec_t b);

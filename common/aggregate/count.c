@@ -12,6 +12,12 @@ static size_t count_size (state_spec_t spec)
     return sizeof (count_t);
 }
 
+static size_t count_partial_max (state_spec_t spec)
+{
+    (void)spec;
+    return 9;
+}
+
 static void count_init (state_spec_t spec, void *acc)
 {
     (void)spec;
@@ -72,6 +78,7 @@ static status_t count_final (state_spec_t spec, const void *acc, aggregate_t agg
 
 const state_ops_t state_ops_COUNT = {
     .size = count_size,
+    .partial_max = count_partial_max,
     .init = count_init,
     .release = count_init,
     .reset = count_init,

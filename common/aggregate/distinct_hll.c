@@ -10,11 +10,10 @@
  *      64 * (register - the one before - 1) + rank, where the one before the first is -1.
  *   2, dense: all ranks, 6 bits each, the first in the lowest bits of the first byte.
  * At HLL_SPARSE_MAX entries of mostly two bytes the two forms are of one size. */
+#include "aggregate/held_value.h"
 #include "aggregate/partial.h"
 #include "aggregate/state_ops.h"
 
-#include "base/check.h"
-#include "base/key.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -29,7 +28,6 @@ enum {
     HLL_DENSE_BYTES = HLL_REGISTERS / 4 * 3,
     LIST_MAX = 128, /* entries of an accumulator before it takes registers */
     LIST_FIRST = 8,
-    KEY_BYTES_MAX = 2 + 2 * STRING_VALUE_MAX + 2, /* an encoded value (base/key.h) */
 };
 _Static_assert(1 + HLL_DENSE_BYTES <= AGGREGATE_PARTIAL_MAX, "a dense partial fits");
 
@@ -47,6 +45,13 @@ static size_t distinct_size (state_spec_t spec)
     return spec.input > TYPE_NONE && spec.input < 32 && (AGGREGATE_ORDERED >> spec.input & 1u) != 0
                ? sizeof (distinct_t)
                : 0;
+}
+
+static size_t distinct_partial_max (state_spec_t spec)
+{
+    (void)spec;
+    /* sparse: two bytes an entry, but for the 16 at most that skip 256 registers */
+    return 1 + 2 * HLL_SPARSE_MAX + HLL_REGISTERS / 256;
 }
 
 static void distinct_init (state_spec_t spec, void *acc)
@@ -130,30 +135,11 @@ static void raise_rank (distinct_t *self, uint32_t index, uint32_t rank)
     set_register (self, index, rank);
 }
 
-/* XXH3-64 of the value's key encoding. */
-static uint64_t value_hash (const value_t *value)
-{
-    uint8_t bytes[KEY_BYTES_MAX];
-    bool is_long = value->type == TYPE_STRING && value->s.size > STRING_VALUE_MAX;
-    buf_t key = { .data = bytes, .capacity = sizeof bytes, .max = sizeof bytes };
-    if (is_long)
-        buf_init (&key, 4 + 2 * (size_t)value->s.size);
-    value_t form = *value;
-    if (form.type == TYPE_FLOAT64)
-        form.f = value_float (form.f);
-    key_put (&key, &form);
-    CHECK (!key.bad);
-    uint64_t hash = key_hash ((text_t){ (const char *)key.data, (uint32_t)key.size });
-    if (is_long)
-        buf_release (&key);
-    return hash;
-}
-
 static void distinct_add (state_spec_t spec, void *acc, const value_t *value,
                           const row_place_t *place)
 {
     (void)spec, (void)place;
-    uint64_t hash = value_hash (value);
+    uint64_t hash = held_value_hash (value);
     uint64_t rest = hash << HLL_BITS | (uint64_t)1 << (HLL_BITS - 1);
     raise_rank (acc, (uint32_t)(hash >> (64 - HLL_BITS)), (uint32_t)__builtin_clzll (rest) + 1);
 }
@@ -333,6 +319,7 @@ static status_t distinct_final (state_spec_t spec, const void *acc, aggregate_t 
 
 const state_ops_t state_ops_DISTINCT_HLL = {
     .size = distinct_size,
+    .partial_max = distinct_partial_max,
     .init = distinct_init,
     .release = distinct_release,
     .reset = distinct_reset,

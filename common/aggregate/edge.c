@@ -21,6 +21,11 @@ static size_t edge_size (state_spec_t spec)
     return held_value_is_type (spec.input) ? sizeof (edge_t) : 0;
 }
 
+static size_t edge_partial_max (state_spec_t spec)
+{
+    return ROW_PLACE_MAX + held_value_size_max (spec.input);
+}
+
 static void edge_init (state_spec_t spec, void *acc)
 {
     (void)spec;
@@ -42,20 +47,11 @@ static void edge_reset (state_spec_t spec, void *acc)
     ((edge_t *)acc)->present = false;
 }
 
-static int place_compare (const row_place_t *a, const row_place_t *b)
-{
-    if (a->time != b->time)
-        return a->time < b->time ? -1 : 1;
-    if (a->offset != b->offset)
-        return a->offset < b->offset ? -1 : 1;
-    return (a->row > b->row) - (a->row < b->row);
-}
-
 /* Takes a value in its stored form. */
 static void take (state_spec_t spec, edge_t *self, const value_t *value, const row_place_t *place)
 {
     if (self->present) {
-        int order = place_compare (place, &self->place);
+        int order = row_place_compare (place, &self->place);
         if (order == 0)
             order = held_value_order (spec.input, &self->value, value);
         if (spec.kind == STATE_FIRST ? order >= 0 : order <= 0)
@@ -127,9 +123,10 @@ static status_t edge_final (state_spec_t spec, const void *acc, aggregate_t aggr
 
 #define EDGE_OPS                                                                                   \
     {                                                                                              \
-        .size = edge_size, .init = edge_init, .release = edge_release, .reset = edge_reset,        \
-        .add = edge_add, .merge = edge_merge, .merge_partial = edge_merge_partial,                 \
-        .encode = edge_encode, .is_empty = edge_is_empty, .final = edge_final                      \
+        .size = edge_size, .partial_max = edge_partial_max, .init = edge_init,                     \
+        .release = edge_release, .reset = edge_reset, .add = edge_add, .merge = edge_merge,        \
+        .merge_partial = edge_merge_partial, .encode = edge_encode, .is_empty = edge_is_empty,     \
+        .final = edge_final                                                                        \
     }
 const state_ops_t state_ops_FIRST = EDGE_OPS;
 const state_ops_t state_ops_LAST = EDGE_OPS;

@@ -26,6 +26,7 @@ enum {
     EXACT_SUM_PENDING_MAX = 1 << 9, /* additions between two propagations */
     /* bytes of an encoding: header, position, 544 bytes of magnitude */
     EXACT_SUM_ENCODED_MAX = 2 + 2 + 544,
+    EXACT_SUM_OF_FLOATS_MAX = 2 + 2 + 286, /* of what is not a product */
 };
 _Static_assert(EXACT_SUM_ONE_BIT >= 2148, "products of the least subnormals are on the grid");
 _Static_assert(32 * EXACT_SUM_CHUNKS - EXACT_SUM_ONE_BIT >= 2048 + 63 + 1,

@@ -14,6 +14,11 @@ static size_t extreme_size (state_spec_t spec)
     return held_value_is_type (spec.input) ? sizeof (extreme_t) : 0;
 }
 
+static size_t extreme_partial_max (state_spec_t spec)
+{
+    return held_value_size_max (spec.input);
+}
+
 static void extreme_init (state_spec_t spec, void *acc)
 {
     (void)spec;
@@ -137,9 +142,10 @@ static status_t extreme_final (state_spec_t spec, const void *acc, aggregate_t a
 
 #define EXTREME_OPS                                                                                \
     {                                                                                              \
-        .size = extreme_size, .init = extreme_init, .release = extreme_release,                    \
-        .reset = extreme_reset, .add = extreme_add, .add_rows = extreme_add_rows,                  \
-        .merge = extreme_merge, .merge_partial = extreme_merge_partial, .encode = extreme_encode,  \
+        .size = extreme_size, .partial_max = extreme_partial_max, .init = extreme_init,            \
+        .release = extreme_release, .reset = extreme_reset, .add = extreme_add,                    \
+        .add_rows = extreme_add_rows, .merge = extreme_merge,                                      \
+        .merge_partial = extreme_merge_partial, .encode = extreme_encode,                          \
         .is_empty = extreme_is_empty, .final = extreme_final                                       \
     }
 const state_ops_t state_ops_MIN = EXTREME_OPS;

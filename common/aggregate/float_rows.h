@@ -16,6 +16,8 @@ typedef struct float_rows {
     uint64_t negative_infinity;
 } float_rows_t;
 
+enum { FLOAT_ROWS_MAX = 10 + 3 * 9 }; /* bytes in a partial */
+
 /* Counts one row; false when it is finite, so that the caller has a number to add. */
 static inline bool float_rows_add (float_rows_t *self, double value)
 {

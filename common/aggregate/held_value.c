@@ -1,9 +1,14 @@
 #include "aggregate/held_value.h"
 
 #include "aggregate/partial.h"
+#include "base/check.h"
+#include "base/key.h"
 #include "base/mem.h"
 
-enum { STRING_CAPACITY_MIN = 32 };
+enum {
+    STRING_CAPACITY_MIN = 32,
+    KEY_BYTES_MAX = 2 + 2 * STRING_VALUE_MAX + 2, /* an encoded value (base/key.h) */
+};
 
 bool held_value_is_type (type_t type)
 {
@@ -34,6 +39,24 @@ value_t held_value_form (const value_t *value)
         form.s.size = size;
     }
     return form;
+}
+
+uint64_t held_value_hash (const value_t *value)
+{
+    uint8_t bytes[KEY_BYTES_MAX];
+    bool is_long = value->type == TYPE_STRING && value->s.size > STRING_VALUE_MAX;
+    buf_t key = { .data = bytes, .capacity = sizeof bytes, .max = sizeof bytes };
+    if (is_long)
+        buf_init (&key, 4 + 2 * (size_t)value->s.size);
+    value_t form = *value;
+    if (form.type == TYPE_FLOAT64)
+        form.f = value_float (form.f);
+    key_put (&key, &form);
+    CHECK (!key.bad);
+    uint64_t hash = key_hash ((text_t){ (const char *)key.data, (uint32_t)key.size });
+    if (is_long)
+        buf_release (&key);
+    return hash;
 }
 
 void held_value_set (held_value_t *self, const value_t *value)
@@ -70,14 +93,40 @@ value_t held_value_get (type_t type, const held_value_t *self)
 void held_value_encode (type_t type, const held_value_t *self, buf_t *out)
 {
     value_t value = held_value_get (type, self);
-    if (type == TYPE_STRING)
-        buf_put_text (out, value.s);
-    else if (type == TYPE_FLOAT64)
-        buf_put_f64 (out, value.f);
-    else if (type == TYPE_BOOL)
-        buf_put_u8 (out, value.i != 0);
+    held_value_put (&value, out);
+}
+
+void held_value_put (const value_t *value, buf_t *out)
+{
+    if (value->type == TYPE_STRING)
+        buf_put_text (out, value->s);
+    else if (value->type == TYPE_FLOAT64)
+        buf_put_f64 (out, value->f);
+    else if (value->type == TYPE_BOOL)
+        buf_put_u8 (out, value->i != 0);
     else
-        buf_put_zigzag (out, value.i);
+        buf_put_zigzag (out, value->i);
+}
+
+static uint32_t varint_size (uint64_t number)
+{
+    return number == 0 ? 1 : (uint32_t)(63 - __builtin_clzll (number)) / 7 + 1;
+}
+
+uint32_t held_value_size (const value_t *value)
+{
+    if (value->type == TYPE_STRING)
+        return varint_size (value->s.size) + value->s.size;
+    if (value->type == TYPE_FLOAT64)
+        return sizeof value->f;
+    if (value->type == TYPE_BOOL)
+        return 1;
+    return varint_size ((uint64_t)value->i << 1 ^ (value->i < 0 ? UINT64_MAX : 0));
+}
+
+uint32_t held_value_size_max (type_t type)
+{
+    return type == TYPE_STRING ? 2 + STRING_VALUE_MAX : type == TYPE_FLOAT64 ? 8 : 10;
 }
 
 static bool is_stored_form (double value)

@@ -39,6 +39,9 @@ static inline bool held_value_is_form (const value_t *value)
  * whole UTF-8 character. Borrows its bytes. */
 value_t held_value_form (const value_t *value);
 
+/* XXH3-64 of its key encoding (base/key.h), whatever its size; not null. */
+uint64_t held_value_hash (const value_t *value);
+
 /* Keeps a copy of `value`, which is in that form. */
 void held_value_set (held_value_t *self, const value_t *value);
 
@@ -61,5 +64,10 @@ static inline int held_value_order (type_t type, const held_value_t *self, const
  * reader bad when the form is not canonical; the value borrows the reader's bytes. */
 void held_value_encode (type_t type, const held_value_t *self, buf_t *out);
 value_t held_value_read (type_t type, reader_t *reader);
+void held_value_put (const value_t *value, buf_t *out); /* not null, in its stored form */
+
+/* How many bytes that is of `value`, and at most of a type. */
+uint32_t held_value_size (const value_t *value);
+uint32_t held_value_size_max (type_t type);
 
 #endif

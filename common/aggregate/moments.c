@@ -28,6 +28,13 @@ static size_t moments_size (state_spec_t spec)
                                         : 0;
 }
 
+static size_t moments_partial_max (state_spec_t spec)
+{
+    return spec.input == TYPE_FLOAT64
+               ? FLOAT_ROWS_MAX + EXACT_SUM_OF_FLOATS_MAX + EXACT_SUM_ENCODED_MAX
+               : 9 + 19 + 25;
+}
+
 static void moments_init (state_spec_t spec, void *acc)
 {
     if (spec.input == TYPE_INT64) {
@@ -269,6 +276,7 @@ static status_t moments_final (state_spec_t spec, const void *acc, aggregate_t a
 
 const state_ops_t state_ops_MOMENTS = {
     .size = moments_size,
+    .partial_max = moments_partial_max,
     .init = moments_init,
     .release = moments_release,
     .reset = moments_reset,

@@ -1,3 +1,5 @@
+#include "aggregate/by.h"
+#include "aggregate/kept_rows.h"
 #include "aggregate/state_ops.h"
 
 #include "base/check.h"
@@ -21,12 +23,59 @@ static const struct kind *kind_of (state_kind_t kind)
 
 static const state_ops_t *ops_of (state_spec_t spec)
 {
-    return kind_of (spec.kind)->ops;
+    const struct kind *kind = kind_of (spec.kind);
+    return spec.rows > 0 ? &state_ops_rows : spec.by != TYPE_NONE ? &state_ops_by : kind->ops;
 }
 
 bool state_is_large (state_spec_t spec)
 {
-    return kind_of (spec.kind)->large;
+    return spec.rows > 0 || spec.by != TYPE_NONE || kind_of (spec.kind)->large;
+}
+
+size_t state_partial_max (state_spec_t spec)
+{
+    const state_ops_t *ops = ops_of (spec);
+    if (ops->partial_max != NULL)
+        return ops->partial_max (spec);
+    return state_is_large (spec) ? AGGREGATE_PARTIAL_MAX : AGGREGATE_SMALL_MAX;
+}
+
+static status_t check_rows (state_spec_t spec, error_t *error)
+{
+    if (spec.rows > KEPT_ROWS_MAX)
+        return error_set (error, STATUS_INVALID, "%u rows are too many: at most %d", spec.rows,
+                          KEPT_ROWS_MAX);
+    size_t row = state_partial_max (spec) / spec.rows;
+    size_t most = AGGREGATE_PARTIAL_MAX / row;
+    return spec.rows <= most ? STATUS_OK
+                             : error_set (error, STATUS_INVALID,
+                                          "%u rows are too many with strings among their values: "
+                                          "at most %zu",
+                                          spec.rows, most);
+}
+
+status_t state_spec_check (state_spec_t spec, error_t *error)
+{
+    if ((size_t)spec.kind >= sizeof KINDS / sizeof *KINDS || KINDS[spec.kind].ops == NULL)
+        return error_set (error, STATUS_INVALID, "there is no state of kind %u", spec.kind);
+    state_spec_t plain = spec;
+    plain.rows = 0;
+    plain.by = TYPE_NONE;
+    if (ops_of (plain)->size (plain) == 0)
+        return error_set (error, STATUS_INVALID, "a state of kind %s cannot be over %s%s",
+                          kind_of (spec.kind)->name, type_word (spec.input),
+                          spec.param != 0 ? " with this parameter" : "");
+    if (state_partial_max (plain) > AGGREGATE_PARTIAL_MAX)
+        return error_set (error, STATUS_INVALID, "a state of %zu bytes is too large: at most %d",
+                          state_partial_max (plain), AGGREGATE_PARTIAL_MAX);
+    if (spec.by != TYPE_NONE && !held_value_is_type (spec.by))
+        return error_set (error, STATUS_INVALID, "a value of type %s cannot be a key",
+                          type_word (spec.by));
+    if (spec.by != TYPE_NONE && state_keys_max (spec) < BY_KEYS_MIN)
+        return error_set (error, STATUS_INVALID,
+                          "it cannot be asked for by key: its state can be %zu bytes for each key",
+                          state_partial_max (plain));
+    return spec.rows > 0 ? check_rows (spec, error) : STATUS_OK;
 }
 
 size_t state_size (state_spec_t spec)
@@ -92,12 +141,12 @@ void state_merge (state_spec_t spec, void *acc, const void *from)
 
 status_t state_merge_partial (state_spec_t spec, void *acc, text_t partial, error_t *error)
 {
-    const struct kind *kind = kind_of (spec.kind);
-    if (partial.size == 0 || kind->ops->merge_partial (spec, acc, partial))
+    if (partial.size == 0 || ops_of (spec)->merge_partial (spec, acc, partial))
         return STATUS_OK;
-    return error_set (error, STATUS_CORRUPT,
-                      "these %u bytes are not a partial state of kind %s over %s", partial.size,
-                      kind->name, type_word (spec.input));
+    return error_set (
+        error, STATUS_CORRUPT, "these %u bytes are not a partial state of kind %s over %s%s%s",
+        partial.size, kind_of (spec.kind)->name, type_word (spec.input),
+        spec.by != TYPE_NONE ? ", by key" : "", spec.rows > 0 ? ", of the newest rows" : "");
 }
 
 void state_encode (state_spec_t spec, const void *acc, buf_t *out)
@@ -117,8 +166,8 @@ status_t state_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
 {
     const aggregate_info_t *info = aggregate_info (aggregate);
     CHECK (info->state == spec.kind);
-    *value =
-        (value_t){ .type = info->output != TYPE_NONE ? info->output : spec.input, .null = true };
+    type_t output = info->output != TYPE_NONE ? info->output : spec.input;
+    *value = (value_t){ .type = spec.by != TYPE_NONE ? TYPE_MAP : output, .null = true };
     return ops_of (spec)->final (spec, acc, aggregate, context, value, error);
 }
 

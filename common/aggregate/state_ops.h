@@ -11,6 +11,9 @@
 
 typedef struct state_ops {
     size_t (*size) (state_spec_t spec);
+    /* Bytes of its partial at most. NULL: AGGREGATE_SMALL_MAX, or AGGREGATE_PARTIAL_MAX of a kind
+     * that is large. It decides how many keys stand under `by`: never change it. */
+    size_t (*partial_max) (state_spec_t spec);
     void (*init) (state_spec_t spec, void *acc);
     void (*release) (state_spec_t spec, void *acc);
     void (*reset) (state_spec_t spec, void *acc);
@@ -30,6 +33,25 @@ typedef struct state_ops {
 #define X(name, number, large) extern const state_ops_t state_ops_##name;
 STATE_TABLE (X)
 #undef X
+
+/* The wrappers, of a spec with `by` and one with `rows`. */
+extern const state_ops_t state_ops_by;
+extern const state_ops_t state_ops_rows;
+
+/* Bytes of a partial of the spec at most. */
+size_t state_partial_max (state_spec_t spec);
+
+enum { ROW_PLACE_MAX = 10 + 10 + 5 }; /* bytes of a place in a partial */
+
+/* The order of places: by time, then offset, then row. Negative, 0 or positive. */
+static inline int row_place_compare (const row_place_t *a, const row_place_t *b)
+{
+    if (a->time != b->time)
+        return a->time < b->time ? -1 : 1;
+    if (a->offset != b->offset)
+        return a->offset < b->offset ? -1 : 1;
+    return (a->row > b->row) - (a->row < b->row);
+}
 
 static inline bool state_row_counts (state_spec_t spec, const state_rows_t *rows, size_t row)
 {

@@ -23,6 +23,11 @@ static size_t sum_size (state_spec_t spec)
                                         : 0;
 }
 
+static size_t sum_partial_max (state_spec_t spec)
+{
+    return spec.input == TYPE_FLOAT64 ? FLOAT_ROWS_MAX + EXACT_SUM_OF_FLOATS_MAX : 9 + 19;
+}
+
 static void sum_init (state_spec_t spec, void *acc)
 {
     if (spec.input == TYPE_INT64) {
@@ -197,6 +202,7 @@ static status_t sum_final (state_spec_t spec, const void *acc, aggregate_t aggre
 
 const state_ops_t state_ops_SUM = {
     .size = sum_size,
+    .partial_max = sum_partial_max,
     .init = sum_init,
     .release = sum_release,
     .reset = sum_reset,
