@@ -161,12 +161,14 @@ static status_t prepare (build_t *self, error_t *error)
     if (self->stream == NULL)
         return error_set (error, STATUS_NOT_FOUND, "there is no log '" TEXT_FORMAT "'",
                           TEXT_ARGS (self->order->log));
+    self->columns = stream_columns (self->stream, task->arena);
     self->schema = (run_schema_t){ .log = text_of (self->stream->log_name),
                                    .fingerprint = self->stream->fingerprint,
                                    .partition = self->order->partition,
                                    .partitions = task->setting.partitions,
-                                   .types = stream_types (self->stream, task->arena),
-                                   .columns = self->stream->fields_count };
+                                   .types = self->columns.types,
+                                   .ids = self->columns.ids,
+                                   .columns = self->columns.count };
     take_runs (self);
     set_total (self);
     return fs_make_dir (

@@ -17,7 +17,8 @@ typedef struct build {
     const build_order_t *order;
     fs_t *fs;
     const stream_t *stream;
-    run_schema_t schema; /* of what is written, and of what may be read */
+    columns_t columns;   /* of the stream: as which all rows are read and written */
+    run_schema_t schema; /* of what is written */
     uint32_t runs_written;
     task_runs_t runs; /* the partition's, as they become */
 } build_t;
@@ -30,9 +31,14 @@ void build_add_run (build_t *self, const char *path, const run_info_t *info);
 /* Is the offset one of the unloaded loads'? */
 bool build_excludes (const build_order_t *order, uint64_t offset);
 
-/* Opens a run of this partition. The error names the file. */
+/* Opens a run of this partition, which may have the columns of an earlier definition. The error
+ * names the file. */
 MUST_CHECK status_t build_open_run (build_t *self, const task_run_t *item, run_t **run,
                                     error_t *error);
+
+/* A cursor over it that gives the stream's columns. */
+MUST_CHECK status_t build_open_cursor (build_t *self, const run_t *run, const uint64_t *wanted,
+                                       run_cursor_t **cursor, error_t *error);
 
 /* Some runs as one stream of rows in order, excluded ones left out. */
 typedef struct run_sources {

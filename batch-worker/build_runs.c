@@ -16,13 +16,13 @@ static status_t check_run (const build_t *self, const run_t *run, error_t *error
         found->partitions != expected->partitions)
         return error_set (error, STATUS_CORRUPT, "it is of " TEXT_FORMAT ", partition %u of %u",
                           TEXT_ARGS (found->log), found->partition, found->partitions);
-    bool same = found->fingerprint == expected->fingerprint && found->columns == expected->columns;
-    for (size_t i = 0; same && i < found->columns; i++)
-        same = found->types[i] == expected->types[i];
-    if (!same)
-        return error_set (error, STATUS_CORRUPT, "its rows are of another definition of %s",
-                          self->stream->name);
     return STATUS_OK;
+}
+
+status_t build_open_cursor (build_t *self, const run_t *run, const uint64_t *wanted,
+                            run_cursor_t **cursor, error_t *error)
+{
+    return run_cursor_new_as (run, &self->columns, wanted, cursor, error);
 }
 
 status_t build_open_run (build_t *self, const task_run_t *item, run_t **run, error_t *error)
@@ -59,7 +59,9 @@ status_t run_sources_open (build_t *build, const task_run_t *items, size_t count
         status = build_open_run (build, &items[i], &sources->runs[i], error);
         if (status != STATUS_OK)
             break;
-        sources->cursors[i] = run_cursor_new (sources->runs[i], wanted);
+        status = build_open_cursor (build, sources->runs[i], wanted, &sources->cursors[i], error);
+        if (status != STATUS_OK)
+            break;
         inputs[i] = merge_run (sources->cursors[i]);
     }
     merge_options_t options = { .keep = build->order->excluded_count > 0 ? is_kept : NULL,

@@ -217,8 +217,10 @@ static status_t add_single (views_t *self, error_t *error)
     status_t status = build_open_run (self->build, &self->build->runs.items[0], &run, error);
     if (status != STATUS_OK)
         return status;
-    run_cursor_t *cursor = run_cursor_new (run, self->wanted);
-    status = add_blocks (self, cursor, error);
+    run_cursor_t *cursor;
+    status = build_open_cursor (self->build, run, self->wanted, &cursor, error);
+    if (status == STATUS_OK)
+        status = add_blocks (self, cursor, error);
     run_cursor_destroy (&cursor);
     run_destroy (&run);
     return status;

@@ -46,12 +46,14 @@ static status_t write_partition (load_t *self, uint32_t partition, error_t *erro
     char *dir = logged_dir (task->arena, "history", self->stream->log_name, partition);
     const char *path = task_format (task, "%s/%" PRIu64 "-%" PRIu64 "-load-%u.run", dir, task->id,
                                     task->attempt, self->spills[partition]++);
+    columns_t columns = stream_columns (self->stream, self->scratch);
     run_schema_t schema = { .log = text_of (self->stream->log_name),
                             .fingerprint = self->stream->fingerprint,
                             .partition = partition,
                             .partitions = task->setting.partitions,
-                            .types = stream_types (self->stream, self->scratch),
-                            .columns = self->stream->fields_count };
+                            .types = columns.types,
+                            .ids = columns.ids,
+                            .columns = columns.count };
     run_info_t info;
     status_t status = fs_make_dir (self->fs, dir, error);
     if (status == STATUS_OK)
@@ -345,7 +347,7 @@ static status_t open_file (load_t *self, error_t *error)
 static void prepare (load_t *self)
 {
     uint32_t partitions = self->task->setting.partitions;
-    type_t *types = stream_types (self->stream, self->strings);
+    const type_t *types = stream_columns (self->stream, self->strings).types;
     self->sorters = mem_zero (partitions, sizeof *self->sorters);
     self->spills = mem_zero (partitions, sizeof *self->spills);
     for (uint32_t p = 0; p < partitions; p++)

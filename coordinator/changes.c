@@ -1,10 +1,13 @@
 #include "coordinator/state.h"
+#include "feature/schema.h"
+#include "feature/stream_scope.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* A stream that was deleted after it was used leaves an object of this kind, named as its log, so
- * that nobody reads its events as something else. Nodes are not told of them. */
+/* Every log that there ever was has an object of this kind, named as it, with the fields that its
+ * rows have (schema.h): so that nobody reads them as something else. Version 0: nothing had been
+ * kept in it when its stream was deleted. Nodes are told of the fields with the stream. */
 #define KIND_LOG "log"
 
 static const catalog_object_t *stored (const coordinator_core_t *self, const char *kind,
@@ -24,16 +27,17 @@ static void add_object (changes_t *self, catalog_object_t object)
 static void add_change (changes_t *self, const char *kind, const char *name, const char *change,
                         const char *detail)
 {
-    self->list[self->count++] = (change_t){ kind, name, change, detail };
+    self->list[self->count++] =
+        (change_t){ .kind = kind, .name = name, .change = change, .detail = detail };
     self->any = self->any || strcmp (change, "same") != 0;
 }
 
-static const char *detail_of (changes_t *self, buf_t *text)
+static const char *text_kept (changes_t *self, buf_t *text)
 {
-    const char *detail =
+    const char *kept =
         arena_string (self->arena, (text_t){ (const char *)text->data, (uint32_t)text->size });
     buf_release (text);
-    return detail;
+    return kept;
 }
 
 /* ---- streams ---- */
@@ -67,74 +71,150 @@ static usage_t usage_of (const coordinator_core_t *self, const char *log_name)
     return usage;
 }
 
-static status_t alter_stream (coordinator_core_t *self, const stream_t *next, changes_t *changes,
-                              error_t *error)
+/* What the log's rows have so far; *past says whether there can be any. */
+static status_t past_fields (coordinator_core_t *self, const stream_t *next, arena_t *arena,
+                             schema_t *schema, bool *past, error_t *error)
 {
+    const catalog_object_t *log = stored (self, KIND_LOG, next->log_name);
     const stream_t *present = definitions_stream (self->definitions, text_of (next->name));
-    if (present->fingerprint == next->fingerprint) {
-        add_change (changes, "stream", next->name, "alter", "what events mean stays the same");
+    *past = true;
+    if (log && log->text[0] != '\0')
+        return schema_read (text_of (log->text), arena, schema, error);
+    if (present && strcmp (present->log_name, next->log_name) == 0) {
+        schema_of (present, schema);
         return STATUS_OK;
     }
-    usage_t usage = usage_of (self, present->log_name);
-    if (usage == USED)
-        return error_set (error, STATUS_INVALID,
-                          "stream %s: its fields, key or time would change, but it has events that "
-                          "are kept under the old ones; this version cannot convert them: define "
-                          "a stream of another name",
-                          next->name);
-    if (usage == UNKNOWN)
-        return error_set (error, STATUS_UNAVAILABLE,
-                          "stream %s: its fields, key or time would change, which can be done only "
-                          "while it has no events, and not all speed workers can say that; try "
-                          "again when all partitions are served",
-                          next->name);
-    add_change (changes, "stream", next->name, "alter",
-                "fields, key or time change; it has no events yet");
-    return STATUS_OK;
-}
-
-static status_t add_stream (coordinator_core_t *self, const stream_t *next, changes_t *changes,
-                            error_t *error)
-{
-    const catalog_object_t *left = stored (self, KIND_LOG, next->log_name);
-    if (left && left->meaning != next->fingerprint)
+    /* of a deleted stream, an earlier version kept no more than the fingerprint */
+    if (log && log->meaning != next->fingerprint)
         return error_set (error, STATUS_INVALID,
                           "stream %s: a stream of that name and key was deleted, and its events, "
                           "which are still kept, had other fields; choose another name",
                           next->name);
-    add_change (changes, "stream", next->name, "add",
-                left ? "with the events of the deleted stream of that name" : NULL);
+    *past = log != NULL;
+    schema_of (next, schema);
     return STATUS_OK;
 }
 
-static status_t next_stream (coordinator_core_t *self, const stream_t *next, changes_t *changes,
-                             error_t *error)
+static usage_t usage_of_deleted (const catalog_object_t *log)
+{
+    return log && log->version > 0 ? USED : UNUSED;
+}
+
+/* The rows that are kept cannot be read under the new definition: it must be that there are none.
+ */
+static status_t check_unused (const stream_t *next, usage_t usage, const char *refusal,
+                              error_t *error)
+{
+    if (usage == USED)
+        return error_set (error, STATUS_INVALID, "stream %s: %s", next->name, refusal);
+    if (usage == UNKNOWN)
+        return error_set (error, STATUS_UNAVAILABLE,
+                          "stream %s: %s. That holds only while there are events, and not all "
+                          "speed workers can say that; try again when all partitions are served",
+                          next->name, refusal);
+    return STATUS_OK;
+}
+
+static status_t alter_stream (coordinator_core_t *self, const stream_t *next,
+                              const evolution_t *evolution, changes_t *changes, error_t *error)
+{
+    const stream_t *present = definitions_stream (self->definitions, text_of (next->name));
+    bool other_key = strcmp (present->log_name, next->log_name) != 0;
+    const char *refusal =
+        other_key ? "its key cannot change: the events that are kept are ordered and placed by it; "
+                    "define a stream of another name"
+                  : evolution->refusal;
+    const char *detail = "what events mean stays the same";
+    if (refusal) {
+        status_t status = check_unused (next, usage_of (self, present->log_name), refusal, error);
+        if (status != STATUS_OK)
+            return status;
+        detail = "fields, key or time change; it has no events yet";
+    } else if (evolution->detail[0] != '\0') {
+        detail = evolution->detail;
+    }
+    add_change (changes, "stream", next->name, "alter", detail);
+    changes->list[changes->count - 1].widened = !refusal && evolution->widened;
+    return STATUS_OK;
+}
+
+static status_t add_stream (coordinator_core_t *self, const stream_t *next, bool past,
+                            const evolution_t *evolution, changes_t *changes, error_t *error)
+{
+    const catalog_object_t *log = stored (self, KIND_LOG, next->log_name);
+    usage_t usage = usage_of_deleted (log);
+    if (past && evolution->refusal) {
+        status_t status = check_unused (next, usage, evolution->refusal, error);
+        if (status != STATUS_OK)
+            return error_prefix (error, "a stream of that name and key was deleted, and its events "
+                                        "are still kept");
+    }
+    add_change (changes, "stream", next->name, "add",
+                usage == USED ? "with the events of the deleted stream of that name" : NULL);
+    return STATUS_OK;
+}
+
+static void add_log (changes_t *changes, const stream_t *next, const schema_t *schema)
+{
+    buf_t text;
+    buf_init (&text, 1 << 16);
+    schema_format (schema, &text);
+    CHECK (!text.bad);
+    add_object (changes, (catalog_object_t){ .kind = KIND_LOG,
+                                             .name = next->log_name,
+                                             .version = 1,
+                                             .meaning = next->fingerprint,
+                                             .text = text_kept (changes, &text) });
+}
+
+static status_t next_stream (coordinator_core_t *self, definitions_t *definitions, stream_t *next,
+                             changes_t *changes, error_t *error)
 {
     const catalog_object_t *object = stored (self, "stream", next->name);
+    schema_t *past = arena_zero (changes->arena, 2, sizeof *past);
+    schema_t *schema = past + 1;
+    bool has_past;
+    evolution_t evolution;
     add_object (changes, (catalog_object_t){ .kind = "stream",
                                              .name = next->name,
                                              .version = 1,
                                              .meaning = next->fingerprint,
                                              .text = next->text });
+    status_t status = past_fields (self, next, changes->arena, past, &has_past, error);
+    if (status != STATUS_OK)
+        return status;
+    schema_evolve (past, next, changes->arena, schema, &evolution);
+    add_log (changes, next, schema);
     if (!object)
-        return add_stream (self, next, changes, error);
-    if (strcmp (object->text, next->text) != 0)
-        return alter_stream (self, next, changes, error);
-    add_change (changes, "stream", next->name, "same", NULL);
-    return STATUS_OK;
+        status = add_stream (self, next, has_past, &evolution, changes, error);
+    else if (strcmp (object->text, next->text) != 0)
+        status = alter_stream (self, next, &evolution, changes, error);
+    else
+        add_change (changes, "stream", next->name, "same", NULL);
+    return status == STATUS_OK ? schema_take (schema, definitions, next, error) : status;
 }
 
 /* ---- views ---- */
 
-static bool same_text (const char *a, const char *b)
+static bool same_value (const value_t *a, const value_t *b)
 {
-    return a == b || (a && b && strcmp (a, b) == 0);
+    return a->type == b->type && (a->type == TYPE_NONE || value_equal (a, b));
 }
 
-static bool same_feature (const feature_t *a, const feature_t *b)
+/* Do two features of the views compute the same? What fields are called now does not matter, and
+ * their types only for `types`. */
+static bool same_feature (const view_t *present, const feature_t *a, const view_t *next,
+                          const feature_t *b, bool types)
 {
-    return a->aggregate == b->aggregate && a->window == b->window &&
-           same_text (a->input, b->input) && same_text (a->filter, b->filter);
+    const stream_t *x = present->stream;
+    const stream_t *y = next->stream;
+    return a->aggregate == b->aggregate && a->window == b->window && a->rows == b->rows &&
+           a->delay == b->delay && same_value (&a->parameter, &b->parameter) &&
+           same_value (&a->default_value, &b->default_value) &&
+           stream_same_meaning (x, a->input, y, b->input, types) &&
+           stream_same_meaning (x, a->second, y, b->second, types) &&
+           stream_same_meaning (x, a->filter, y, b->filter, types) &&
+           stream_same_meaning (x, a->by, y, b->by, types);
 }
 
 static const feature_t *feature_named (const view_t *view, const char *name)
@@ -154,7 +234,7 @@ static void compare_features (const view_t *present, const view_t *next, buf_t *
         const feature_t *old = feature_named (present, feature->name);
         if (!old)
             buf_printf (detail, "%s+%s", detail->size ? ", " : "", feature->name);
-        else if (!same_feature (old, feature)) {
+        else if (!same_feature (present, old, next, feature, false)) {
             *other = true;
             buf_printf (detail, "%s%s means something else", detail->size ? ", " : "",
                         feature->name);
@@ -182,25 +262,63 @@ static void alter_view (const view_t *present, const view_t *next, changes_t *ch
         buf_printf (&detail, "; version %" PRIu32 " follows %" PRIu32, *version + 1, *version);
         ++*version;
     }
-    add_change (changes, "view", next->name, "alter", detail_of (changes, &detail));
+    add_change (changes, "view", next->name, "alter", text_kept (changes, &detail));
 }
 
 static void next_view (coordinator_core_t *self, const view_t *next, changes_t *changes)
 {
     const catalog_object_t *object = stored (self, "view", next->name);
+    const view_t *present = definitions_view (self->definitions, text_of (next->name));
     uint32_t version = object ? object->version : 1;
     if (!object)
         add_change (changes, "view", next->name, "add", NULL);
-    else if (strcmp (object->text, next->text) == 0)
+    else if (strcmp (object->text, next->text) == 0 && present->meaning == next->meaning)
         add_change (changes, "view", next->name, "same", NULL);
     else
-        alter_view (definitions_view (self->definitions, text_of (next->name)), next, changes,
-                    &version);
+        alter_view (present, next, changes, &version);
     add_object (changes, (catalog_object_t){ .kind = "view",
                                              .name = next->name,
                                              .version = version,
                                              .meaning = next->meaning,
                                              .text = next->text });
+}
+
+/* How many features of the stream keep what they compute, but over values of another type. */
+static size_t count_rebuilt (const coordinator_core_t *self, const definitions_t *definitions,
+                             const char *stream)
+{
+    size_t count = 0;
+    for (size_t v = 0; v < definitions->views_count; v++) {
+        const view_t *next = &definitions->views[v];
+        const view_t *present = definitions_view (self->definitions, text_of (next->name));
+        if (!present || strcmp (next->stream->name, stream) != 0)
+            continue;
+        for (size_t i = 0; i < next->features_count; i++) {
+            const feature_t *feature = &next->features[i];
+            const feature_t *old = feature_named (present, feature->name);
+            count += old && same_feature (present, old, next, feature, false) &&
+                     (present->meaning != next->meaning ||
+                      !same_feature (present, old, next, feature, true));
+        }
+    }
+    return count;
+}
+
+/* What a widened field costs is told with its stream. */
+static void tell_rebuilt (const coordinator_core_t *self, const definitions_t *definitions,
+                          changes_t *changes)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        change_t *change = &changes->list[i];
+        if (!change->widened)
+            continue;
+        size_t count = count_rebuilt (self, definitions, change->name);
+        buf_t detail;
+        buf_init (&detail, 1 << 16);
+        buf_printf (&detail, "%s; %zu feature%s rebuilt", change->detail, count,
+                    count == 1 ? " is" : "s are");
+        change->detail = text_kept (changes, &detail);
+    }
 }
 
 /* ---- what is not there any more ---- */
@@ -212,20 +330,38 @@ static void removed_stream (coordinator_core_t *self, const catalog_object_t *ob
     bool unused = usage_of (self, stream->log_name) == UNUSED;
     add_change (changes, "stream", object->name, "remove",
                 unused ? NULL : "its events are kept; a stream of the same name finds them again");
-    if (!unused)
-        add_object (changes, (catalog_object_t){ .kind = KIND_LOG,
-                                                 .name = stream->log_name,
-                                                 .version = 1,
-                                                 .meaning = stream->fingerprint,
-                                                 .text = "" });
 }
 
-static bool has_log (const definitions_t *next, const char *log)
+static bool has_log (const definitions_t *definitions, const char *log)
 {
-    for (size_t i = 0; i < next->streams_count; i++)
-        if (strcmp (next->streams[i].log_name, log) == 0)
+    for (size_t i = 0; i < definitions->streams_count; i++)
+        if (strcmp (definitions->streams[i].log_name, log) == 0)
             return true;
     return false;
+}
+
+/* Logs of streams that go, or that get another key, are remembered with their fields. */
+static void keep_logs (coordinator_core_t *self, const definitions_t *next, changes_t *changes)
+{
+    for (size_t i = 0; i < self->definitions->streams_count; i++) {
+        const stream_t *stream = &self->definitions->streams[i];
+        if (has_log (next, stream->log_name))
+            continue;
+        schema_t *schema = arena_zero (changes->arena, 1, sizeof *schema);
+        const catalog_object_t *log = stored (self, KIND_LOG, stream->log_name);
+        schema_of (stream, schema);
+        add_log (changes, stream, schema);
+        catalog_object_t *kept = &changes->objects[changes->objects_count - 1];
+        if (log && log->text[0] != '\0')
+            kept->text = log->text; /* it knows the next number */
+        kept->version = usage_of (self, stream->log_name) != UNUSED;
+    }
+    for (size_t i = 0; i < self->objects_count; i++) {
+        const catalog_object_t *object = &self->objects[i];
+        if (strcmp (object->kind, KIND_LOG) == 0 && !has_log (next, object->name) &&
+            !has_log (self->definitions, object->name))
+            add_object (changes, *object);
+    }
 }
 
 static void find_removed (coordinator_core_t *self, const definitions_t *next, changes_t *changes)
@@ -237,25 +373,25 @@ static void find_removed (coordinator_core_t *self, const definitions_t *next, c
             removed_stream (self, object, changes);
         else if (strcmp (object->kind, "view") == 0 && !definitions_view (next, name))
             add_change (changes, "view", object->name, "remove", NULL);
-        else if (strcmp (object->kind, KIND_LOG) == 0 && !has_log (next, object->name))
-            add_object (changes, *object);
     }
+    keep_logs (self, next, changes);
 }
 
-status_t changes_find (coordinator_core_t *self, const definitions_t *next, arena_t *arena,
+status_t changes_find (coordinator_core_t *self, definitions_t *next, arena_t *arena,
                        changes_t *changes, error_t *error)
 {
-    size_t most = next->streams_count + next->views_count + self->objects_count;
+    size_t most = 2 * next->streams_count + next->views_count + 2 * self->objects_count;
     *changes = (changes_t){ .arena = arena,
                             .list = arena_zero (arena, most, sizeof (change_t)),
                             .objects = arena_zero (arena, most, sizeof (catalog_object_t)) };
     for (size_t i = 0; i < next->streams_count; i++) {
-        status_t status = next_stream (self, &next->streams[i], changes, error);
+        status_t status = next_stream (self, next, &next->streams[i], changes, error);
         if (status != STATUS_OK)
             return status;
     }
     for (size_t i = 0; i < next->views_count; i++)
         next_view (self, &next->views[i], changes);
+    tell_rebuilt (self, next, changes);
     find_removed (self, next, changes);
     size_t texts = 0;
     for (size_t i = 0; i < changes->objects_count; i++)

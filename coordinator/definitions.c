@@ -1,5 +1,6 @@
 #include "coordinator/state.h"
 #include "feature/plan.h"
+#include "feature/schema.h"
 #include "feature/yaml_tree.h"
 
 #include <string.h>
@@ -43,6 +44,35 @@ static uint64_t *hash_plans (const definitions_t *definitions)
     return plans;
 }
 
+static const catalog_object_t *find_object (const catalog_object_t *objects, size_t count,
+                                            const char *kind, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp (objects[i].kind, kind) == 0 && strcmp (objects[i].name, name) == 0)
+            return &objects[i];
+    return NULL;
+}
+
+/* The numbers of fields; an earlier version, which did not keep them, never changed any. */
+static status_t set_fields (definitions_t *definitions, const catalog_object_t *objects,
+                            size_t count, error_t *error)
+{
+    arena_t *arena = arena_new (1 << 12);
+    schema_t *schema = arena_zero (arena, 1, sizeof *schema);
+    status_t status = STATUS_OK;
+    for (size_t s = 0; s < definitions->streams_count && status == STATUS_OK; s++) {
+        stream_t *stream = &definitions->streams[s];
+        const catalog_object_t *log = find_object (objects, count, "log", stream->log_name);
+        if (!log || log->text[0] == '\0')
+            continue;
+        status = schema_read (text_of (log->text), arena, schema, error);
+        if (status == STATUS_OK)
+            status = schema_take (schema, definitions, stream, error);
+    }
+    arena_destroy (&arena);
+    return status;
+}
+
 static status_t read_objects (const catalog_object_t *objects, size_t count,
                               definitions_t **definitions, error_t *error)
 {
@@ -53,8 +83,12 @@ static status_t read_objects (const catalog_object_t *objects, size_t count,
             files[told++] = (definition_file_t){ objects[i].name, text_of (objects[i].text) };
     status_t status = definitions_read (files, told, definitions, error);
     mem_free (files);
-    if (status != STATUS_OK)
+    if (status == STATUS_OK)
+        status = set_fields (*definitions, objects, count, error);
+    if (status != STATUS_OK) {
+        definitions_destroy (definitions);
         return error_prefix (error, "definitions in the catalog");
+    }
     set_versions (*definitions, objects, count);
     return STATUS_OK;
 }
@@ -206,7 +240,7 @@ static void tell_mistakes (coordinator_core_t *self, const peer_t *from, uint64_
 }
 
 static void apply (coordinator_core_t *self, const peer_t *from, const message_t *message,
-                   const definitions_t *next, arena_t *arena)
+                   definitions_t *next, arena_t *arena)
 {
     const wire_value_t *body = message->body;
     changes_t changes;
@@ -314,6 +348,17 @@ void definitions_delete (coordinator_core_t *self, const peer_t *from, const mes
 
 /* ---- telling ---- */
 
+static void tell_fields (coordinator_core_t *self, const catalog_object_t *object)
+{
+    const stream_t *stream = strcmp (object->kind, "stream") == 0
+                                 ? definitions_stream (self->definitions, text_of (object->name))
+                                 : NULL;
+    const catalog_object_t *log =
+        stream ? find_object (self->objects, self->objects_count, "log", stream->log_name) : NULL;
+    if (log && log->text[0] != '\0')
+        wire_field_string (self->writer, "fields", log->text);
+}
+
 void definitions_tell (coordinator_core_t *self, const peer_t *from, uint64_t id)
 {
     wire_writer_t *writer = self->writer;
@@ -329,6 +374,7 @@ void definitions_tell (coordinator_core_t *self, const peer_t *from, uint64_t id
         wire_field_string (writer, "name", object->name);
         wire_field_uint (writer, "version", object->version);
         wire_field_string (writer, "text", object->text);
+        tell_fields (self, object);
         wire_close (writer);
     }
     wire_close (writer);

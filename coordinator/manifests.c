@@ -258,5 +258,7 @@ void manifests_dataset (coordinator_core_t *self, const peer_t *from, const mess
         write_part (writer, log->manifest.number > 0 ? &log->manifest.parts[p] : &empty);
     }
     wire_close (writer);
+    /* no task has written its files under newer ones */
+    wire_field_uint (writer, "definitions", self->version);
     core_reply (self, from, message->id);
 }

@@ -330,6 +330,7 @@ typedef struct change {
     const char *name;
     const char *change; /* add, alter, remove, same */
     const char *detail; /* NULL */
+    bool widened;       /* a field of the stream was */
 } change_t;
 
 typedef struct changes {
@@ -341,9 +342,10 @@ typedef struct changes {
     size_t objects_count;
 } changes_t;
 
-/* INVALID with the reason when something may not be changed so. */
-MUST_CHECK status_t changes_find (coordinator_core_t *self, const definitions_t *next,
-                                  arena_t *arena, changes_t *changes, error_t *error);
+/* INVALID with the reason when something may not be changed so. `next` is given the numbers of its
+ * fields. */
+MUST_CHECK status_t changes_find (coordinator_core_t *self, definitions_t *next, arena_t *arena,
+                                  changes_t *changes, error_t *error);
 
 /* ---- recompute.c ---- */
 recompute_t *recompute_find (const coordinator_core_t *self, uint64_t id);

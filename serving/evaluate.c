@@ -239,7 +239,7 @@ static bool resolve_again (query_t *query, model_t *model)
         return false;
     const view_t *view = definitions_view (model->definitions, query->view_name);
     if (strcmp (plan->log_name, query->plan->log_name) != 0 ||
-        view->stream->fingerprint != query->view->stream->fingerprint)
+        !stream_same_key (view->stream, query->view->stream))
         return false;
     for (size_t i = 0; i < query->features_count; i++) {
         int index = plan_feature_index (plan, query->feature_names[i]);

@@ -40,8 +40,11 @@ static void add_rows (const history_job_t *self, const batch_t *batch, size_t fr
 static status_t read_run (const history_job_t *self, const run_t *run, const history_key_t *key,
                           arena_t *scratch, answer_t *answer, error_t *error)
 {
-    run_cursor_t *cursor = run_cursor_new (run, self->plan->columns_used);
-    status_t status = run_cursor_seek_key (cursor, key->key, error);
+    columns_t columns = { self->plan->column_types, self->plan->column_ids, self->plan->columns };
+    run_cursor_t *cursor;
+    status_t status = run_cursor_new_as (run, &columns, self->plan->columns_used, &cursor, error);
+    if (status == STATUS_OK)
+        status = run_cursor_seek_key (cursor, key->key, error);
     bool more = true;
     while (status == STATUS_OK && more) {
         batch_t batch;

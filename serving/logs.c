@@ -4,7 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RETRY_INTERVAL (500 * TIME_MS)
+#define RETRY_INTERVAL   (500 * TIME_MS)
+#define DEFINITIONS_WAIT (20 * TIME_MS) /* for definitions that are on their way */
 
 typedef struct open_job {
     job_t job;
@@ -107,6 +108,12 @@ bool logs_receive (serving_core_t *self, const message_t *message)
         return true;
     if (wire_uint (message->body, "manifest", 0) <= log->dataset->number)
         return true;
+    if (wire_uint (message->body, "definitions", 0) > member_model (self->member)->version) {
+        /* its rows may have columns that the plans here cannot read yet */
+        log->fetch_again = self->env->boot_us (self->env) + DEFINITIONS_WAIT;
+        member_beat_soon (self->member);
+        return true;
+    }
     error_t error;
     dataset_t *dataset;
     if (dataset_from_message (message->body, self->options.partitions, self->env->fs, &dataset,

@@ -42,6 +42,12 @@ bool ingest_leased (void *core)
     return member_leased (self->member);
 }
 
+bool ingest_current (void *core)
+{
+    speed_core_t *self = core;
+    return member_model_current (self->member);
+}
+
 static void tell_peer (speed_core_t *self, const waiter_t *waiter, status_t status,
                        const char *reason, const outcome_t *outcome, uint64_t position)
 {
@@ -207,6 +213,19 @@ static void append_here (speed_core_t *self, const incoming_t *incoming, shard_t
     shard_append (shard, &append, waiter);
 }
 
+/* Whoever passed the rows on has other definitions than we: what is wrong here may be right there.
+ */
+static status_t check_definitions (const speed_core_t *self, const message_t *message, bool older,
+                                   error_t *error)
+{
+    uint64_t version = member_model (self->member)->version;
+    uint64_t theirs = wire_uint (message->body, "definitions", version);
+    if (older ? theirs >= version : theirs <= version)
+        return STATUS_OK;
+    return error_set (error, STATUS_UNAVAILABLE,
+                      "definitions change just now; send the same batch again");
+}
+
 /* Whoever passed the rows on may be of another opinion about where keys belong; a row in the wrong
  * partition would never be found again. */
 static status_t check_placed (speed_core_t *self, const incoming_t *incoming, uint32_t partition,
@@ -227,10 +246,13 @@ void ingest_append (speed_core_t *self, const peer_t *from, const message_t *mes
     self->metrics.appends++;
     incoming_t incoming;
     error_t error;
+    error_t again;
     waiter_t waiter = { .from = *from, .id = message->id };
     uint32_t partition = (uint32_t)wire_uint (message->body, "partition", UINT32_MAX);
     wire_list_t indexes = wire_list (message->body, "indexes");
-    status_t status = parse (self, message, &incoming, &error);
+    status_t status = check_definitions (self, message, false, &error);
+    if (status == STATUS_OK)
+        status = parse (self, message, &incoming, &error);
     if (status == STATUS_OK)
         status = admit (self, &error);
     if (status == STATUS_OK && indexes.count != incoming.table.rows)
@@ -238,6 +260,10 @@ void ingest_append (speed_core_t *self, const peer_t *from, const message_t *mes
                             incoming.table.rows);
     if (status == STATUS_OK)
         status = check_placed (self, &incoming, partition, &error);
+    if (status == STATUS_INVALID && check_definitions (self, message, true, &again) != STATUS_OK) {
+        status = STATUS_UNAVAILABLE;
+        error = again;
+    }
     shard_t *shard =
         status == STATUS_OK ? worker_shard (self, incoming.stream->log_name, partition) : NULL;
     if (status == STATUS_OK && !shard)
@@ -329,6 +355,7 @@ static bool pass_on (speed_core_t *self, const incoming_t *incoming, const messa
     for (uint32_t i = 0; i < part->rows; i++)
         wire_put_any (writer, &rows.items[part->indexes[i]]);
     wire_close (writer);
+    wire_field_uint (writer, "definitions", member_model (self->member)->version);
     const void *data;
     size_t size;
     if (!wire_end (writer, &data, &size))

@@ -43,8 +43,9 @@ static void open_shard (speed_core_t *self, partition_t *partition, text_t log_n
 {
     model_t *model = member_model (self->member);
     const stream_t *stream = model_log (model, log_name);
-    if (!stream)
-        return; /* the definitions are on their way */
+    /* earlier owners may have written under definitions that are as new as the orders */
+    if (!stream || !member_model_current (self->member))
+        return; /* they are on their way */
     shard_options_t options = {
         .env = self->env,
         .cluster_id = self->options.cluster_id,
@@ -55,6 +56,7 @@ static void open_shard (speed_core_t *self, partition_t *partition, text_t log_n
         .max_ahead = self->options.max_ahead,
         .tell = ingest_tell,
         .leased = ingest_leased,
+        .current = ingest_current,
         .arg = self,
     };
     size_t index = (size_t)(stream - model->definitions->streams);

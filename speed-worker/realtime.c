@@ -2,12 +2,13 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "intake/logged.h"
 #include "timeline/timeline.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { REALTIME_MAGIC = 0x5245414c, SCRATCH_CHUNK = 256 << 10 };
+enum { REALTIME_MAGIC = 0x5245414c, SCRATCH_CHUNK = 256 << 10, COLUMNS_CHUNK = 4 << 10 };
 
 typedef struct epoch {
     uint64_t cut;
@@ -24,6 +25,9 @@ struct realtime {
     size_t epochs_count;
     size_t epochs_capacity;
     arena_t *scratch;
+    columns_t columns; /* that the plans read */
+    arena_t *own;      /* of the columns */
+    arena_t *mapped;   /* of one batch */
 };
 
 static epoch_t *newest (const realtime_t *self)
@@ -61,6 +65,9 @@ realtime_t *realtime_new (const model_t *model, const char *log_name, uint64_t b
         if (strcmp (model->plans[i]->log_name, log_name) == 0)
             self->plans[self->plans_count++] = model->plans[i];
     self->scratch = arena_new (SCRATCH_CHUNK);
+    self->own = arena_new (COLUMNS_CHUNK);
+    self->mapped = arena_new (COLUMNS_CHUNK);
+    self->columns = stream_columns (model_log (model, text_of (log_name)), self->own);
     epoch_start (self, base);
     return self;
 }
@@ -76,6 +83,8 @@ void realtime_destroy (realtime_t **self_p)
     mem_free (self->epochs);
     mem_free (self->plans);
     arena_destroy (&self->scratch);
+    arena_destroy (&self->own);
+    arena_destroy (&self->mapped);
     self->magic = 0;
     mem_free (self);
     *self_p = NULL;
@@ -86,9 +95,23 @@ const model_t *realtime_model (const realtime_t *self)
     return self->model;
 }
 
-void realtime_add (realtime_t *self, const batch_t *batch)
+/* The batch as one of the columns that the plans read. */
+static batch_t as_read (realtime_t *self, const stream_t *stream, const batch_t *batch)
+{
+    arena_reset (self->mapped);
+    columns_t columns = stream_columns (stream, self->mapped);
+    columns_map_t map;
+    error_t error;
+    status_t status = columns_map_make (&map, &columns, &self->columns, &error);
+    CHECK (status == STATUS_OK);
+    return columns_map_apply (&map, batch, NULL, self->mapped);
+}
+
+void realtime_add (realtime_t *self, const stream_t *stream, const batch_t *given)
 {
     CHECK_OBJECT (self, REALTIME_MAGIC);
+    batch_t mapped = as_read (self, stream, given);
+    const batch_t *batch = &mapped;
     epoch_t *epoch = newest (self);
     CHECK (batch->rows == 0 || batch->offset[0] >= epoch->cut);
     for (size_t i = 0; i < self->plans_count; i++) {

@@ -17,8 +17,10 @@ void realtime_destroy (realtime_t **self_p);
 
 const model_t *realtime_model (const realtime_t *self);
 
-/* Adds events, which come in the order of their offsets, to the newest epoch. `batch` has keys. */
-void realtime_add (realtime_t *self, const batch_t *batch);
+/* Adds events, which come in the order of their offsets, to the newest epoch. `batch` has keys, and
+ * the columns of `stream`: the log's stream in this or another model, none of whose fields has been
+ * widened since this one. */
+void realtime_add (realtime_t *self, const stream_t *stream, const batch_t *batch);
 
 /* A cut at `offset`: a new epoch starts there. */
 void realtime_cut (realtime_t *self, uint64_t offset);

@@ -54,7 +54,7 @@ static status_t replay_events (replay_t *self, const stream_t *stream, const log
         return status;
     if (self->dedupe)
         dedupe_replay (self->dedupe, record, &payload);
-    realtime_add (self->realtime, &batch);
+    realtime_add (self->realtime, stream, &batch);
     return STATUS_OK;
 }
 

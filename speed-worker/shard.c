@@ -37,6 +37,7 @@ void pending_destroy (pending_t **self_p)
     if (!self)
         return;
     arena_destroy (&self->arena);
+    model_unref (&self->model);
     outcome_release (&self->outcome);
     mem_free (self);
 }
@@ -145,6 +146,14 @@ void shard_give_up (shard_t *self, const char *reason)
 
 /* ---- opening and rebuilding ---- */
 
+/* A batch may have been checked under earlier or, while a rebuild waits, newer definitions. */
+static void add_to_views (shard_t *self, const pending_t *pending)
+{
+    if (pending->batch.rows > 0)
+        realtime_add (self->realtime, model_log (pending->model, text_of (self->log_name)),
+                      &pending->batch);
+}
+
 static void adopt_views (shard_t *self, replay_t *replay)
 {
     realtime_destroy (&self->realtime);
@@ -156,7 +165,7 @@ static void adopt_views (shard_t *self, replay_t *replay)
     pending_t *pending;
     while ((pending = pending_pop (&self->kept)) != NULL) {
         if (pending->kind == LOG_KIND_EVENTS)
-            realtime_add (self->realtime, &pending->batch);
+            add_to_views (self, pending);
         else
             realtime_cut (self->realtime, pending->offset);
         pending_destroy (&pending);
@@ -204,15 +213,24 @@ static void replay_done (shard_t *self)
     replay_destroy (&replay);
 }
 
-static bool has_other_fields (const shard_t *self, const model_t *model)
+/* Has a field been widened since that model? Its plans cannot read what is written now. */
+static bool cannot_read (const shard_t *self, const model_t *model)
 {
-    return model_log (model, text_of (self->log_name))->fingerprint != self->stream->fingerprint;
+    const stream_t *stream = model_log (model, text_of (self->log_name));
+    if (stream == self->stream)
+        return false;
+    for (size_t i = 0; i < self->stream->fields_count; i++)
+        for (size_t k = 0; k < stream->fields_count; k++)
+            if (stream->fields[k].id == self->stream->fields[i].id &&
+                stream->fields[k].type != self->stream->fields[i].type)
+                return true;
+    return false;
 }
 
 bool shard_views_misread (const shard_t *self)
 {
-    return has_other_fields (self, self->realtime_model) ||
-           (self->replay && has_other_fields (self, self->replay->model));
+    return cannot_read (self, self->realtime_model) ||
+           (self->replay && cannot_read (self, self->replay->model));
 }
 
 /* Do the views differ from those that the definitions in force ask for? */
@@ -221,7 +239,7 @@ static bool views_outdated (const shard_t *self)
     if (self->model == self->realtime_model)
         return false;
     if (shard_views_misread (self))
-        return true; /* plans name columns by their places */
+        return true;
     size_t wanted = 0;
     for (size_t i = 0; i < self->model->plans_count; i++) {
         const plan_t *plan = self->model->plans[i];
@@ -254,7 +272,7 @@ void shard_set_model (shard_t *self, model_t *model)
 static void apply (shard_t *self, pending_t *pending)
 {
     if (pending->kind == LOG_KIND_EVENTS && pending->batch.rows > 0) {
-        realtime_add (self->realtime, &pending->batch);
+        add_to_views (self, pending);
         self->appended += pending->batch.rows;
     }
     if (pending->kind == LOG_KIND_CUT)
@@ -342,9 +360,7 @@ void shard_tick (shard_t *self)
         return;
     if (!self->flush && (self->flush = log_flush_begin (self->log)) != NULL)
         submit (self, log_flush_job (self->flush));
-    /* what is written under other fields is read as what it was */
-    bool settled = self->pending.head == NULL || !shard_views_misread (self);
-    if (!self->replay && settled && views_outdated (self) &&
+    if (!self->replay && views_outdated (self) &&
         self->options.env->boot_us (self->options.env) >= self->rebuild_at)
         start_replay (self, 0);
 }

@@ -37,6 +37,8 @@ typedef struct shard_options {
                   status_t status, const char *reason, const outcome_t *outcome, uint64_t position);
     /* May a durable append be acknowledged at this instant? */
     bool (*leased) (void *arg);
+    /* Are the definitions here those that the latest orders told of? */
+    bool (*current) (void *arg);
     void *arg;
 } shard_options_t;
 

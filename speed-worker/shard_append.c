@@ -64,6 +64,7 @@ static void own_strings (batch_t *batch, arena_t *arena)
 static void check_rows (shard_t *self, pending_t *pending, const shard_append_t *append,
                         int64_t now)
 {
+    pending->model = model_ref (self->model);
     intake_rules_t rules = { .now = now, .max_ahead = self->options.max_ahead };
     intake_result_t result;
     intake_convert (self->stream, append->table, append->columns, &rules, pending->arena, &result);
@@ -72,6 +73,16 @@ static void check_rows (shard_t *self, pending_t *pending, const shard_append_t 
     for (size_t i = 0; i < result.refused_count; i++)
         outcome_refuse (&pending->outcome, append->indexes[result.refused[i].row],
                         text_of (result.refused[i].reason));
+}
+
+/* Which fields the columns are; fields in the order of their numbers need no telling. */
+static void put_ids (const stream_t *stream, events_payload_t *payload)
+{
+    payload->ids_count = stream->fields_count;
+    for (size_t i = 0; i < stream->fields_count; i++) {
+        payload->ids[i] = stream->fields[i].id;
+        payload->has_ids = payload->has_ids || stream->fields[i].id != i;
+    }
 }
 
 static status_t encode_record (shard_t *self, const pending_t *pending,
@@ -89,6 +100,7 @@ static status_t encode_record (shard_t *self, const pending_t *pending,
     buf_clear (&self->block);
     buf_clear (&self->payload);
     if (payload.accepted > 0) {
+        put_ids (self->stream, &payload);
         batch_t keyless = pending->batch;
         keyless.key = NULL; /* made again from the fields when it is read */
         status_t status = block_encode (&keyless, 0, keyless.rows, &self->block, error);
@@ -128,6 +140,13 @@ static void take_batch (shard_t *self, const shard_append_t *append, const waite
     pending->arena = arena_new (PENDING_CHUNK);
     outcome_init (&pending->outcome);
     check_rows (self, pending, append, now);
+    if (pending->outcome.refused_count > 0 && !self->options.current (self->options.arg)) {
+        /* which may take what is refused here, and an outcome is for ever */
+        shard_tell_error (self, waiter, STATUS_UNAVAILABLE,
+                          "newer definitions are on their way; send the same batch again");
+        pending_destroy (&pending);
+        return;
+    }
     pending->count = pending->outcome.accepted > 0 ? pending->outcome.accepted : 1;
     error_t error;
     status_t status = encode_record (self, pending, append, &error);
@@ -160,9 +179,14 @@ void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *
                                                        : self->reason);
         return;
     }
+    if (!self->options.leased (self->options.arg)) {
+        /* nor would the definitions here be those in force */
+        shard_tell_error (self, waiter, STATUS_FENCED, "the lease ran out");
+        return;
+    }
     if (shard_views_misread (self)) {
         shard_tell_error (self, waiter, STATUS_UNAVAILABLE,
-                          "the stream's fields change; send the same batch again");
+                          "a field of the stream is being widened; send the same batch again");
         return;
     }
     if (self->kept_bytes > REBUILD_KEPT_MAX) {

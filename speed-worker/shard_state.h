@@ -29,6 +29,7 @@ typedef struct pending {
     uint64_t offset;
     uint32_t count;
     arena_t *arena; /* NULL for a control record */
+    model_t *model; /* whose stream the batch is of; NULL for a control record */
     batch_t batch;
     outcome_t outcome;
     waiter_t waiters[WAITERS_MAX];
@@ -79,7 +80,7 @@ size_t pending_size (const pending_t *self); /* bytes */
 /* Tells a waiter that it did not happen, or that nobody knows. */
 void shard_tell_error (shard_t *self, const waiter_t *waiter, status_t status, const char *reason);
 
-/* Are the views, or those that are being built, compiled for other fields than events have now? */
+/* Are the views, or those that are being built, unable to take events as they are checked now? */
 bool shard_views_misread (const shard_t *self);
 
 /* Ownership of this shard ends: the log failed. */

@@ -77,6 +77,7 @@ void ingest_append_answered (speed_core_t *self, const message_t *message);
 void ingest_tell (void *core, const waiter_t *waiter, const char *log_name, uint32_t partition,
                   status_t status, const char *reason, const outcome_t *outcome, uint64_t position);
 bool ingest_leased (void *core);
+bool ingest_current (void *core);
 /* Bytes of all timelines, as of a moment ago. */
 size_t worker_memory (speed_core_t *self);
 int64_t ingest_expire (speed_core_t *self, int64_t now);

@@ -5,7 +5,7 @@
 static const field_t *field_of_column (const stream_t *stream, text_t column)
 {
     for (size_t i = 0; i < stream->fields_count; i++)
-        if (text_is (column, stream->fields[i].column))
+        if (field_is_called (&stream->fields[i], column))
             return &stream->fields[i];
     return NULL;
 }

@@ -42,6 +42,11 @@ type_t expr_type (const expr_t *self);
  * expressions; versions are hashed from it. At most EXPR_TEXT_MAX bytes, and it parses again. */
 void expr_format (const expr_t *self, buf_t *out);
 
+/* As expr_format, with what `name` says of a column in place of the name that it was written with:
+ * for hashing what is meant, which need not parse. A NULL `name` is expr_format. */
+void expr_format_as (const expr_t *self, const char *(*name) (const void *arg, uint32_t column),
+                     const void *arg, buf_t *out);
+
 /* Calls `each` for every column that the expression reads, once a column. */
 void expr_columns (const expr_t *self, void (*each) (void *arg, uint32_t column), void *arg);
 

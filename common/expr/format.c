@@ -5,6 +5,12 @@
 #include "base/timestamp.h"
 #include "expr/tree.h"
 
+/* How fields are called. */
+typedef struct names {
+    const char *(*name) (const void *arg, uint32_t column); /* NULL: as written */
+    const void *arg;
+} names_t;
+
 typedef struct frame {
     const node_t *node;
     uint16_t child; /* how many are printed */
@@ -106,6 +112,14 @@ static precedence_t wanted_precedence (const frame_t *frame)
     }
 }
 
+static void put_field (buf_t *out, const node_t *node, const names_t *names)
+{
+    if (names->name)
+        buf_put_string (out, names->name (names->arg, node->field.column));
+    else
+        put_text (out, node->field.name);
+}
+
 static void put_binary (buf_t *out, const frame_t *frame)
 {
     if (frame->child != 1)
@@ -115,7 +129,7 @@ static void put_binary (buf_t *out, const frame_t *frame)
 }
 
 /* The part of a node's text that stands before its child number `frame->child`, or at its end. */
-static void put_piece (buf_t *out, const frame_t *frame)
+static void put_piece (buf_t *out, const frame_t *frame, const names_t *names)
 {
     const node_t *node = frame->node;
     bool first = frame->child == 0;
@@ -125,7 +139,7 @@ static void put_piece (buf_t *out, const frame_t *frame)
         put_literal (out, node);
         break;
     case NODE_FIELD:
-        put_text (out, node->field.name);
+        put_field (out, node, names);
         break;
     case NODE_WIDEN:
         break;
@@ -176,7 +190,14 @@ static frame_t frame_for (const expr_t *self, const node_t *node, precedence_t w
 
 void expr_format (const expr_t *self, buf_t *out)
 {
+    expr_format_as (self, NULL, NULL, out);
+}
+
+void expr_format_as (const expr_t *self, const char *(*name) (const void *arg, uint32_t column),
+                     const void *arg, buf_t *out)
+{
     CHECK_OBJECT (self, EXPR_MAGIC);
+    names_t names = { name, arg };
     frame_t stack[EXPR_NODES_MAX];
     size_t depth = 0;
     stack[depth++] = frame_for (self, &self->nodes[self->nodes_count - 1], PRECEDENCE_LOWEST);
@@ -184,7 +205,7 @@ void expr_format (const expr_t *self, buf_t *out)
         frame_t *top = &stack[depth - 1];
         if (top->child == 0 && top->parentheses)
             buf_put_u8 (out, '(');
-        put_piece (out, top);
+        put_piece (out, top, &names);
         if (top->child < top->node->count) {
             CHECK (depth < EXPR_NODES_MAX);
             stack[depth++] =

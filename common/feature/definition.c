@@ -78,6 +78,26 @@ int stream_field (const stream_t *self, text_t name)
     return -1;
 }
 
+bool field_is_called (const field_t *self, text_t column)
+{
+    if (text_is (column, self->column))
+        return true;
+    for (size_t i = 0; i < self->aliases_count; i++)
+        if (text_is (column, self->aliases[i]))
+            return true;
+    return false;
+}
+
+bool stream_same_key (const stream_t *a, const stream_t *b)
+{
+    if (strcmp (a->log_name, b->log_name) != 0)
+        return false;
+    for (size_t i = 0; i < a->key_count; i++)
+        if (a->fields[a->key[i]].type != b->fields[b->key[i]].type)
+            return false;
+    return true;
+}
+
 bool stream_key (const stream_t *self, const batch_t *batch, size_t row, buf_t *out)
 {
     CHECK (batch->columns == self->fields_count);

@@ -18,6 +18,7 @@ enum {
     STREAMS_MAX = 256,
     VIEWS_MAX = 1024,
     FIELDS_MAX = 200,              /* per stream */
+    ALIASES_MAX = 16,              /* per field */
     FEATURES_MAX = 500,            /* per view, after windows are spelled out */
     DEFINITION_FILE_MAX = 1 << 20, /* bytes */
 };
@@ -33,6 +34,12 @@ typedef struct field {
     const char *zone_name;   /* NULL: UTC */
     zone_t *zone;            /* of local timestamps; NULL: UTC */
     const char *description; /* NULL when not given */
+    const char **aliases;    /* former names, of the field or its column: sources may use them */
+    size_t aliases_count;
+    /* What the catalog says (schema.h); a stream that is read from files has its fields' places and
+     * names here. */
+    uint16_t id;        /* among all fields that the stream ever had: what stored columns name */
+    const char *origin; /* unique among them; what meanings are hashed from. First its name */
 } field_t;
 
 typedef struct stream {
@@ -43,7 +50,7 @@ typedef struct stream {
     size_t key_count;             /* 0: one global entity */
     uint32_t time;                /* index of the event time's field */
     unknown_policy_t unknown;
-    uint64_t fingerprint; /* of fields, key and time: equal means stored rows mean the same */
+    uint64_t fingerprint; /* of fields, key and time: equal means batches are laid out the same */
     const char *log_name; /* "payments/user_id", "legs/origin,destination", "ticks/_": the keyed
                              log, also its directory below log/, history/ and views/ */
     const char *text;     /* canonical YAML of this one definition, as the catalog keeps it */
@@ -114,6 +121,12 @@ const char *definitions_nearest_stream (const definitions_t *self, text_t name);
 
 /* Index of the stream's field, or -1. */
 int stream_field (const stream_t *self, text_t name);
+
+/* Do sources call the field so: its column, or one of its aliases? */
+bool field_is_called (const field_t *self, text_t column);
+
+/* Do the two streams have keys of the same fields and types? */
+bool stream_same_key (const stream_t *a, const stream_t *b);
 
 /* Appends the key of one row of a batch with this stream's columns. False (nothing appended) when a
  * key field is null: the event belongs to no entity, is kept under the empty key and is in no view.

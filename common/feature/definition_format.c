@@ -88,12 +88,31 @@ static const char *unit_word (time_unit_t unit)
     return words[unit];
 }
 
+static void put_aliases (const field_t *field, buf_t *out)
+{
+    if (field->aliases_count == 1) {
+        put_entry (out, 8, "alias", field->aliases[0]);
+        return;
+    }
+    buf_put_string (out, "        alias:\n");
+    for (size_t i = 0; i < field->aliases_count; i++) {
+        text_t alias = text_of (field->aliases[i]);
+        buf_put_string (out, "          - ");
+        if (is_plain (alias))
+            buf_put (out, alias.data, alias.size);
+        else
+            put_quoted (alias, out);
+        buf_put_u8 (out, '\n');
+    }
+}
+
 static void put_field (const field_t *field, bool is_time, buf_t *out)
 {
     bool required = field->required && !is_time;
     bool unit = field->type == TYPE_TIMESTAMP && field->unit != UNIT_MS;
     bool column = strcmp (field->name, field->column) != 0;
-    if (!required && !unit && !column && field->zone_name == NULL && field->description == NULL) {
+    if (!required && !unit && !column && field->aliases_count == 0 && field->zone_name == NULL &&
+        field->description == NULL) {
         put_entry (out, 6, field->name, type_word (field->type));
         return;
     }
@@ -107,6 +126,8 @@ static void put_field (const field_t *field, bool is_time, buf_t *out)
         put_entry (out, 8, "zone", field->zone_name);
     if (column)
         put_entry (out, 8, "column", field->column);
+    if (field->aliases_count > 0)
+        put_aliases (field, out);
     if (field->description != NULL)
         put_entry (out, 8, "description", field->description);
 }

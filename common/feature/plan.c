@@ -238,8 +238,11 @@ static plan_t *plan_allocate (const view_t *view)
     plan->keyed = stream->key_count > 0;
     plan->columns = stream->fields_count;
     plan->column_types = arena_zero (arena, stream->fields_count, sizeof *plan->column_types);
-    for (size_t i = 0; i < stream->fields_count; i++)
+    plan->column_ids = arena_zero (arena, stream->fields_count, sizeof *plan->column_ids);
+    for (size_t i = 0; i < stream->fields_count; i++) {
         plan->column_types[i] = stream->fields[i].type;
+        plan->column_ids[i] = stream->fields[i].id;
+    }
     plan->lanes = arena_zero (arena, STATE_INPUTS_MAX * count, sizeof *plan->lanes);
     plan->filters = arena_zero (arena, count, sizeof *plan->filters);
     plan->slots = arena_zero (arena, count, sizeof *plan->slots);

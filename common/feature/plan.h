@@ -47,6 +47,7 @@ typedef struct plan {
                              partials cell by cell */
     int64_t horizon;      /* µs */
     type_t *column_types; /* the stream's columns */
+    uint16_t *column_ids; /* the numbers of their fields */
     size_t columns;
     uint64_t columns_used[(FIELDS_MAX + 63) / 64]; /* bit per column that any expression reads */
     expr_t *where;                                 /* NULL: all rows */

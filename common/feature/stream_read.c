@@ -117,10 +117,31 @@ static void read_column (definition_reader_t *reader, const tree_node_t *node, f
         field->column = arena_string (reader->out->arena, node->text);
 }
 
+static void read_aliases (definition_reader_t *reader, const tree_node_t *node, field_t *field)
+{
+    mistakes_t *mistakes = &reader->mistakes;
+    const tree_node_t *names[ALIASES_MAX];
+    size_t count;
+    if (!tree_check_texts (mistakes, node, "a former name, or a list of them", names, ALIASES_MAX,
+                           &count))
+        return;
+    field->aliases = arena_zero (reader->out->arena, count, sizeof *field->aliases);
+    for (size_t i = 0; i < count; i++) {
+        if (names[i]->text.size > COLUMN_NAME_MAX)
+            tree_mistake (mistakes, names[i], "the alias is too long (at most %d bytes)",
+                          COLUMN_NAME_MAX);
+        else if (text_is (names[i]->text, field->name))
+            tree_mistake (mistakes, names[i], "'%s' is the field's own name", field->name);
+        else
+            field->aliases[field->aliases_count++] =
+                arena_string (reader->out->arena, names[i]->text);
+    }
+}
+
 static void read_long_field (definition_reader_t *reader, const tree_node_t *body, field_t *field)
 {
-    static const char *const known[] = { "type",   "required",    "unit", "zone",
-                                         "column", "description", NULL };
+    static const char *const known[] = { "type",   "required",    "unit",  "zone",
+                                         "column", "description", "alias", NULL };
     static const char *const unsupported[] = { "expr", NULL };
     static const tree_keys_t keys = { "a field", known, unsupported };
     mistakes_t *mistakes = &reader->mistakes;
@@ -141,6 +162,8 @@ static void read_long_field (definition_reader_t *reader, const tree_node_t *bod
         read_column (reader, node, field);
     if ((node = tree_get (body, "description")) != NULL)
         field->description = description_read (reader, node);
+    if ((node = tree_get (body, "alias")) != NULL)
+        read_aliases (reader, node, field);
 }
 
 /* The field whose source column has this name, among those before `end`. */
@@ -166,7 +189,8 @@ static void read_field (definition_reader_t *reader, const tree_node_t *key, str
     if (!tree_check_name (mistakes, key, "the name of a field"))
         return;
     field_t *field = &stream->fields[stream->fields_count++];
-    field->name = field->column = arena_string (reader->out->arena, key->text);
+    field->name = field->column = field->origin = arena_string (reader->out->arena, key->text);
+    field->id = (uint16_t)(stream->fields_count - 1);
     field->unit = UNIT_MS;
     if (key->value->kind == TREE_MAP)
         read_long_field (reader, key->value, field);
@@ -176,6 +200,26 @@ static void read_field (definition_reader_t *reader, const tree_node_t *key, str
     if (other != NULL)
         tree_mistake (mistakes, key, "'%s' and '%s' are both read from the column '%s'",
                       other->name, field->name, field->column);
+}
+
+/* An alias is the name, the column and the alias of no other field. */
+static void check_aliases (definition_reader_t *reader, const tree_node_t *fields,
+                           const stream_t *stream, const field_t *field)
+{
+    for (size_t i = 0; i < field->aliases_count; i++) {
+        text_t alias = text_of (field->aliases[i]);
+        for (size_t f = 0; f < stream->fields_count; f++) {
+            const field_t *other = &stream->fields[f];
+            if (other == field ||
+                (!text_is (alias, other->name) && !field_is_called (other, alias)))
+                continue;
+            text_t shown = mistake_shown (alias);
+            tree_mistake (&reader->mistakes, tree_get (fields, field->name),
+                          "the alias '" TEXT_FORMAT "' of '%s' is taken by the field '%s'",
+                          TEXT_ARGS (shown), field->name, other->name);
+            return;
+        }
+    }
 }
 
 static void read_fields (definition_reader_t *reader, const tree_node_t *body, stream_t *stream)
@@ -198,6 +242,8 @@ static void read_fields (definition_reader_t *reader, const tree_node_t *body, s
     stream->fields = arena_zero (reader->out->arena, fields->count + 1, sizeof *stream->fields);
     for (const tree_node_t *key = fields->first; key != NULL; key = key->next)
         read_field (reader, key, stream);
+    for (size_t i = 0; i < stream->fields_count; i++)
+        check_aliases (reader, fields, stream, &stream->fields[i]);
 }
 
 /* The index of the field that a node names, or -1 with a mistake. */

@@ -6,7 +6,7 @@ enum { SCRATCH = 4096 };
 static int32_t field_of_column (const stream_t *stream, text_t column)
 {
     for (size_t i = 0; i < stream->fields_count; i++)
-        if (text_is (column, stream->fields[i].column))
+        if (field_is_called (&stream->fields[i], column))
             return (int32_t)i;
     return COLUMN_IGNORED;
 }
@@ -15,6 +15,23 @@ static bool is_there (const text_t *columns, size_t count, text_t name)
 {
     for (size_t i = 0; i < count; i++)
         if (text_equal (columns[i], name))
+            return true;
+    return false;
+}
+
+/* The column before `end` that is read as the same field, or -1. */
+static int64_t read_before (const int32_t *map, size_t end)
+{
+    for (size_t i = 0; i < end; i++)
+        if (map[i] == map[end])
+            return (int64_t)i;
+    return -1;
+}
+
+static bool is_mapped (const int32_t *map, size_t count, uint32_t field)
+{
+    for (size_t i = 0; i < count; i++)
+        if (map[i] == (int32_t)field)
             return true;
     return false;
 }
@@ -83,12 +100,18 @@ status_t intake_map_columns (const stream_t *stream, const text_t *columns, size
     for (size_t i = 0; i < count; i++) {
         if (map[i] == COLUMN_REFUSED)
             return refuse_unknown (stream, columns[i], error);
-        if (map[i] >= 0 && is_there (columns, i, columns[i]))
-            return error_set (error, STATUS_INVALID, "column %s is there twice",
-                              stream->fields[map[i]].column);
+        int64_t before = map[i] >= 0 ? read_before (map, i) : -1;
+        if (before >= 0 && text_equal (columns[before], columns[i]))
+            return error_set (error, STATUS_INVALID, "column " TEXT_FORMAT " is there twice",
+                              TEXT_ARGS (columns[i]));
+        if (before >= 0)
+            return error_set (
+                error, STATUS_INVALID,
+                "columns " TEXT_FORMAT " and " TEXT_FORMAT " are both read as the field %s",
+                TEXT_ARGS (columns[before]), TEXT_ARGS (columns[i]), stream->fields[map[i]].name);
     }
     for (uint32_t f = 0; f < stream->fields_count; f++)
-        if (is_needed (stream, f) && !is_there (columns, count, text_of (stream->fields[f].column)))
+        if (is_needed (stream, f) && !is_mapped (map, count, f))
             return refuse_missing (stream, f, error);
     if (ingest_column.size > 0 && !is_there (columns, count, ingest_column))
         return error_set (error, STATUS_INVALID,

@@ -21,13 +21,40 @@ static const raw_t *cell_at (const raw_table_t *table, size_t row, size_t column
 
 /* ---- columns ---- */
 
+/* The column before `raw_column` that is read as the same field, or -1: a field and its aliases may
+ * be called differently in different rows. */
+static int64_t other_column (const convert_t *self, size_t raw_column)
+{
+    for (size_t c = 0; c < raw_column; c++)
+        if (self->map[c] == self->map[raw_column])
+            return (int64_t)c;
+    return -1;
+}
+
+static const char *both_given (const convert_t *self, size_t raw_column, int64_t other)
+{
+    const text_t *names = self->table->columns;
+    return cell_format (self->arena,
+                        "columns " TEXT_FORMAT " and " TEXT_FORMAT " are both read as the field %s",
+                        TEXT_ARGS (names[other]), TEXT_ARGS (names[raw_column]),
+                        self->stream->fields[self->map[raw_column]].name);
+}
+
 static void convert_column (convert_t *self, size_t raw_column, uint32_t index)
 {
+    int64_t other = other_column (self, raw_column);
     const field_t *field = &self->stream->fields[index];
     column_t *column = &self->batch.column[index];
     for (size_t r = 0; r < self->batch.rows; r++) {
         const raw_t *raw = cell_at (self->table, r, raw_column);
         value_t value;
+        if (other >= 0 && raw->kind == RAW_NULL)
+            continue;
+        if (other >= 0 && column->valid[r]) {
+            if (self->reason[r] == NULL)
+                self->reason[r] = both_given (self, raw_column, other);
+            continue;
+        }
         if (cell_value (field, raw, &value))
             column_set (column, r, &value);
         else if (self->reason[r] == NULL)
@@ -179,13 +206,17 @@ static void set_keys (convert_t *self)
     }
 }
 
-/* The raw column of a field, or -1. */
-static int64_t raw_column_of (const raw_table_t *table, const int32_t *map, uint32_t field)
+/* The raw column that has the field's value in the row: the first one that is not null of those
+ * that are read as the field; -1 when there is none. */
+static int64_t raw_column_of (const raw_table_t *table, const int32_t *map, size_t row,
+                              uint32_t field)
 {
+    int64_t found = -1;
     for (size_t c = 0; c < table->columns_count; c++)
-        if (map[c] == (int32_t)field)
-            return (int64_t)c;
-    return -1;
+        if (map[c] == (int32_t)field &&
+            (found < 0 || cell_at (table, row, (size_t)found)->kind == RAW_NULL))
+            found = (int64_t)c;
+    return found;
 }
 
 text_t intake_raw_key (const stream_t *stream, const raw_table_t *table, const int32_t *map,
@@ -195,7 +226,7 @@ text_t intake_raw_key (const stream_t *stream, const raw_table_t *table, const i
     uint8_t bytes[KEY_SIZE_MAX];
     buf_t key = key_buffer (bytes);
     for (size_t i = 0; i < stream->key_count; i++) {
-        int64_t column = raw_column_of (table, map, stream->key[i]);
+        int64_t column = raw_column_of (table, map, row, stream->key[i]);
         value_t value;
         if (column < 0 || !cell_value (&stream->fields[stream->key[i]],
                                        cell_at (table, row, (size_t)column), &value))

@@ -5,25 +5,35 @@
 
 #include <stdio.h>
 
-static status_t check_columns (const stream_t *stream, const batch_t *batch, error_t *error)
+/* The batch, which has the columns that it was written with, as one of the stream's. */
+static status_t read_as (const stream_t *stream, const events_payload_t *payload, arena_t *arena,
+                         batch_t *batch, error_t *error)
 {
-    if (batch->columns != stream->fields_count)
-        return error_set (error, STATUS_CORRUPT, "a record has %zu columns; stream %s has %zu",
-                          batch->columns, stream->name, stream->fields_count);
+    if (payload->has_ids && payload->ids_count != batch->columns)
+        return error_set (error, STATUS_CORRUPT, "a record has %zu columns, and numbers for %zu",
+                          batch->columns, payload->ids_count);
+    type_t types[BLOCK_COLUMNS_MAX];
     for (size_t i = 0; i < batch->columns; i++)
-        if (batch->column[i].type != stream->fields[i].type)
-            return error_set (error, STATUS_CORRUPT, "field %s of a record is %s, not %s",
-                              stream->fields[i].name, type_word (batch->column[i].type),
-                              type_word (stream->fields[i].type));
+        types[i] = batch->column[i].type;
+    columns_t written = { types, payload->has_ids ? payload->ids : NULL, batch->columns };
+    columns_t wanted = stream_columns (stream, arena);
+    columns_map_t map;
+    status_t status = columns_map_make (&map, &written, &wanted, error);
+    if (status != STATUS_OK)
+        return error_prefix (error, "stream %s", stream->name);
+    *batch = columns_map_apply (&map, batch, NULL, arena);
     return STATUS_OK;
 }
 
-type_t *stream_types (const stream_t *stream, arena_t *arena)
+columns_t stream_columns (const stream_t *stream, arena_t *arena)
 {
     type_t *types = arena_zero (arena, stream->fields_count, sizeof *types);
-    for (size_t i = 0; i < stream->fields_count; i++)
+    uint16_t *ids = arena_zero (arena, stream->fields_count, sizeof *ids);
+    for (size_t i = 0; i < stream->fields_count; i++) {
         types[i] = stream->fields[i].type;
-    return types;
+        ids[i] = stream->fields[i].id;
+    }
+    return (columns_t){ types, ids, stream->fields_count };
 }
 
 void batch_set_keys (const stream_t *stream, batch_t *batch, arena_t *arena)
@@ -48,7 +58,7 @@ status_t logged_events (const stream_t *stream, const log_record_t *record, aren
     if (status != STATUS_OK)
         return status;
     if (payload->accepted == 0) {
-        *batch = batch_new (arena, stream_types (stream, arena), stream->fields_count, 0);
+        *batch = batch_new (arena, stream_columns (stream, arena).types, stream->fields_count, 0);
         return STATUS_OK;
     }
     status = block_decode (payload->block.data, payload->block.size, arena, NULL, batch, error);
@@ -57,7 +67,7 @@ status_t logged_events (const stream_t *stream, const log_record_t *record, aren
     if (batch->rows != payload->accepted || batch->rows != record->count)
         return error_set (error, STATUS_CORRUPT, "a record of %u offsets has %zu events",
                           record->count, batch->rows);
-    status = check_columns (stream, batch, error);
+    status = read_as (stream, payload, arena, batch, error);
     if (status != STATUS_OK)
         return status;
     for (size_t i = 0; i < batch->rows; i++) {

@@ -3,12 +3,14 @@
 #define WEIR_INTAKE_LOGGED_H
 
 #include "feature/definition.h"
+#include "storage/columns.h"
 #include "storage/log.h"
 #include "storage/payload.h"
 
 /* Decodes an EVENTS record into a batch with offsets and keys; the batch lives in `arena`, *payload
- * borrows from the record. A record without accepted events gives a batch of no rows. CORRUPT when
- * the record is damaged or is not of this stream's columns. */
+ * borrows from the record. The batch has the stream's columns, whatever they were when the record
+ * was written. A record without accepted events gives a batch of no rows. CORRUPT when
+ * the record is damaged, STALE when it was written under newer definitions (columns.h). */
 MUST_CHECK status_t logged_events (const stream_t *stream, const log_record_t *record,
                                    arena_t *arena, events_payload_t *payload, batch_t *batch,
                                    error_t *error);
@@ -16,8 +18,8 @@ MUST_CHECK status_t logged_events (const stream_t *stream, const log_record_t *r
 /* Fills batch->key from the stream's key fields, into `arena`. */
 void batch_set_keys (const stream_t *stream, batch_t *batch, arena_t *arena);
 
-/* The types of the stream's fields, in `arena`. */
-type_t *stream_types (const stream_t *stream, arena_t *arena);
+/* The columns of the stream's rows, in `arena`. */
+columns_t stream_columns (const stream_t *stream, arena_t *arena);
 
 /* What an identity in log segments is for this log. */
 log_identity_t logged_identity (const stream_t *stream, uint64_t cluster, uint32_t partition);

@@ -2,10 +2,36 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "feature/schema.h"
 
 #include <string.h>
 
 enum { OBJECTS_MAX = STREAMS_MAX + VIEWS_MAX };
+
+/* Numbers of fields, which the texts do not carry. A coordinator that does not tell them has never
+ * changed a stream's fields: they are as they stand. */
+static status_t take_fields (definitions_t *definitions, wire_list_t objects, error_t *error)
+{
+    status_t status = STATUS_OK;
+    arena_t *arena = arena_new (4096);
+    schema_t *schema = mem_alloc (sizeof *schema);
+    for (uint32_t i = 0; i < objects.count && status == STATUS_OK; i++) {
+        const wire_value_t *object = &objects.items[i];
+        text_t name = wire_text (object, "name");
+        if (!wire_has (object, "fields") || !text_is (wire_text (object, "kind"), "stream"))
+            continue;
+        for (size_t s = 0; s < definitions->streams_count && status == STATUS_OK; s++) {
+            if (!text_is (name, definitions->streams[s].name))
+                continue;
+            status = schema_read (wire_text (object, "fields"), arena, schema, error);
+            if (status == STATUS_OK)
+                status = schema_take (schema, definitions, &definitions->streams[s], error);
+        }
+    }
+    mem_free (schema);
+    arena_destroy (&arena);
+    return status;
+}
 
 static model_t *model_of (uint64_t version, definitions_t *definitions)
 {
@@ -48,7 +74,11 @@ status_t model_from_message (const wire_value_t *body, model_t **model, error_t 
     }
     definitions_t *definitions = NULL;
     status_t status = definitions_read (files, objects.count, &definitions, error);
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK)
+        status = take_fields (definitions, objects, error);
+    if (status != STATUS_OK) {
+        definitions_destroy (&definitions);
+    } else {
         set_versions (definitions, objects);
         *model = model_of (wire_uint (body, "version", 0), definitions);
     }

@@ -7,10 +7,12 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "block/block.h"
 
 enum {
     PAYLOAD_VERSION = 1,
-    PRODUCER_SIZE = 16, /* bytes of a producer id */
+    PAYLOAD_VERSION_IDS = 2, /* of an EVENTS record whose columns are not fields 0, 1, 2, … */
+    PRODUCER_SIZE = 16,      /* bytes of a producer id */
     PAYLOAD_REFUSED_MAX = 100,
     CONTROL_ID_MAX = 63, /* bytes of "cut-7" or "load-<hash>.2" */
 };
@@ -29,6 +31,9 @@ typedef struct events_payload {
     uint32_t refused_listed; /* those in `refused` */
     payload_refused_t refused[PAYLOAD_REFUSED_MAX];
     text_t block; /* the accepted events, without keys; empty when accepted is 0 */
+    bool has_ids; /* false: the block's columns are the fields 0, 1, 2, … */
+    uint16_t ids[BLOCK_COLUMNS_MAX]; /* the numbers of its columns' fields */
+    size_t ids_count;
 } events_payload_t;
 
 void events_payload_encode (const events_payload_t *payload, buf_t *out);

@@ -24,12 +24,27 @@ static status_t corrupt (const run_t *self, error_t *error, const char *what)
 
 /* ---- opening ---- */
 
-static status_t check_version (const run_t *self, uint16_t version, error_t *error)
+static status_t check_version (const run_t *self, uint16_t version, uint16_t most, error_t *error)
 {
-    if (version == RUN_VERSION)
+    if (version >= RUN_VERSION && version <= most)
         return STATUS_OK;
-    return error_set (error, STATUS_VERSION, "run %s: version %u, this program reads %d",
-                      self->path, version, RUN_VERSION);
+    return error_set (error, STATUS_VERSION, "run %s: version %u, this program reads up to %u",
+                      self->path, version, most);
+}
+
+/* Numbers of fields, each once. `bytes` is NULL when they are not told: 0, 1, 2, … */
+static bool take_ids (run_t *self, const uint8_t *bytes)
+{
+    bool seen[UINT16_MAX + 1] = { false };
+    self->info.schema.ids = self->ids;
+    for (size_t i = 0; i < self->info.schema.columns; i++) {
+        self->ids[i] =
+            bytes == NULL ? (uint16_t)i : (uint16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8);
+        if (seen[self->ids[i]])
+            return false;
+        seen[self->ids[i]] = true;
+    }
+    return true;
 }
 
 static status_t parse_header (run_t *self, size_t size, error_t *error)
@@ -41,7 +56,7 @@ static status_t parse_header (run_t *self, size_t size, error_t *error)
     uint16_t version = reader_u16 (&in);
     if (in.bad)
         return corrupt (self, error, "it ends in its header");
-    status_t status = check_version (self, version, error);
+    status_t status = check_version (self, version, RUN_VERSION_IDS, error);
     if (status != STATUS_OK)
         return status;
     schema->columns = reader_u16 (&in);
@@ -55,6 +70,8 @@ static status_t parse_header (run_t *self, size_t size, error_t *error)
         return corrupt (self, error, "the header is not sound");
     schema->log.data = (const char *)reader_bytes (&in, schema->log.size);
     const uint8_t *types = reader_bytes (&in, schema->columns);
+    const uint8_t *ids =
+        version == RUN_VERSION_IDS ? reader_bytes (&in, 2 * schema->columns) : NULL;
     self->header_size = size - reader_left (&in);
     uint64_t checksum = reader_u64 (&in);
     if (in.bad || checksum != XXH3_64bits (self->header, self->header_size))
@@ -66,6 +83,8 @@ static status_t parse_header (run_t *self, size_t size, error_t *error)
         self->types[i] = (type_t)types[i];
     }
     schema->types = self->types;
+    if (!take_ids (self, ids))
+        return corrupt (self, error, "two columns are of one field");
     return STATUS_OK;
 }
 
@@ -105,7 +124,7 @@ static status_t read_footer (run_t *self, footer_t *footer, error_t *error)
         return corrupt (self, error, "it does not end as a run does");
     if (checksum != XXH3_64bits (bytes, RUN_FOOTER_SIZE - RUN_CHECKSUM_SIZE - 4))
         return corrupt (self, error, "the footer's checksum is wrong");
-    status = check_version (self, version, error);
+    status = check_version (self, version, RUN_VERSION, error);
     if (status != STATUS_OK)
         return status;
     if (zero != 0 || footer->index_size > RUN_INDEX_MAX || footer->index_at > at ||

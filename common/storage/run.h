@@ -8,9 +8,11 @@
 
 #include "base/fs.h"
 #include "block/block.h"
+#include "storage/columns.h"
 
 enum {
     RUN_VERSION = 1,
+    RUN_VERSION_IDS = 2, /* of the header, when the columns are not the fields 0, 1, 2, … */
     RUN_BLOCK_ROWS_MAX = 8192,
     RUN_NAME_MAX = 512,          /* bytes of a keyed log's name */
     RUN_BLOCKS_MAX = 1 << 20,    /* blocks in a run */
@@ -26,6 +28,7 @@ typedef struct run_schema {
     uint32_t partition;
     uint32_t partitions; /* 1 or more, over `partition` */
     const type_t *types; /* of the columns */
+    const uint16_t *ids; /* the columns' fields (columns.h); NULL: 0, 1, 2, … */
     size_t columns;      /* 0 to BLOCK_COLUMNS_MAX */
 } run_schema_t;
 
@@ -106,6 +109,11 @@ typedef struct run_cursor run_cursor_t;
 
 /* A cursor before the first row. `wanted` as in block_decode; copied. Memory: two blocks. */
 run_cursor_t *run_cursor_new (const run_t *run, const uint64_t *wanted);
+/* One that gives the rows as others than the run's own columns, of which `wanted` speaks. STALE as
+ * in columns_map_make. */
+MUST_CHECK status_t run_cursor_new_as (const run_t *run, const columns_t *as,
+                                       const uint64_t *wanted, run_cursor_t **cursor,
+                                       error_t *error);
 void run_cursor_destroy (run_cursor_t **self_p);
 
 /* The next rows (what is left of a block; never none), or END. The batch is borrowed: it lives

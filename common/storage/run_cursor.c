@@ -12,7 +12,9 @@ struct run_cursor {
     const run_t *run;
     bool all; /* every column is wanted */
     uint64_t wanted[BLOCK_WANTED_WORDS];
-    size_t next;       /* the block to be read next */
+    columns_map_t *map;                  /* NULL: columns as they are stored */
+    uint64_t mapped[BLOCK_WANTED_WORDS]; /* wanted of the map's result; `wanted` is what is read */
+    size_t next;                         /* the block to be read next */
     arena_t *arena[2]; /* taken in turns, so that the batch before the newest stays */
     unsigned turn;     /* the one to be taken next */
     bool seeking;      /* rows before `seek` are to be left out */
@@ -127,6 +129,34 @@ run_cursor_t *run_cursor_new (const run_t *run, const uint64_t *wanted)
     return self;
 }
 
+status_t run_cursor_new_as (const run_t *run, const columns_t *as, const uint64_t *wanted,
+                            run_cursor_t **cursor, error_t *error)
+{
+    const run_schema_t *schema = &run->info.schema;
+    columns_t stored = { schema->types, schema->ids, schema->columns };
+    *cursor = NULL;
+    if (columns_equal (&stored, as)) {
+        *cursor = run_cursor_new (run, wanted);
+        return STATUS_OK;
+    }
+    columns_map_t *map = mem_alloc (sizeof *map);
+    status_t status = columns_map_make (map, &stored, as, error);
+    if (status != STATUS_OK) {
+        mem_free (map);
+        return error_prefix (error, "run %s", run->path);
+    }
+    uint64_t read[BLOCK_WANTED_WORDS];
+    uint64_t mapped[BLOCK_WANTED_WORDS];
+    memset (mapped, 0xff, sizeof mapped);
+    if (wanted != NULL && as->count > 0)
+        memcpy (mapped, wanted, (as->count + 63) / 64 * sizeof *wanted);
+    columns_map_wanted (map, mapped, read);
+    *cursor = run_cursor_new (run, read);
+    memcpy ((*cursor)->mapped, mapped, sizeof mapped);
+    (*cursor)->map = map;
+    return STATUS_OK;
+}
+
 void run_cursor_destroy (run_cursor_t **self_p)
 {
     run_cursor_t *self = *self_p;
@@ -135,6 +165,7 @@ void run_cursor_destroy (run_cursor_t **self_p)
     CHECK_OBJECT (self, RUN_CURSOR_MAGIC);
     arena_destroy (&self->arena[0]);
     arena_destroy (&self->arena[1]);
+    mem_free (self->map);
     self->magic = 0;
     mem_free (self);
     *self_p = NULL;
@@ -153,6 +184,8 @@ status_t run_cursor_next (run_cursor_t *self, batch_t *batch, error_t *error)
                                           self->all ? NULL : self->wanted, &whole, error);
         if (status != STATUS_OK)
             return status;
+        if (self->map != NULL)
+            whole = columns_map_apply (self->map, &whole, self->mapped, arena);
         self->next++;
         size_t from = self->seeking ? run_find_row (&whole, self->seek, false) : 0;
         if (from == whole.rows)

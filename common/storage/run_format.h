@@ -10,7 +10,7 @@
 enum {
     RUN_HEADER_FIXED = 28, /* bytes before the log's name */
     RUN_CHECKSUM_SIZE = 8,
-    RUN_HEADER_MAX = RUN_HEADER_FIXED + RUN_NAME_MAX + BLOCK_COLUMNS_MAX + RUN_CHECKSUM_SIZE,
+    RUN_HEADER_MAX = RUN_HEADER_FIXED + RUN_NAME_MAX + 3 * BLOCK_COLUMNS_MAX + RUN_CHECKSUM_SIZE,
     RUN_FOOTER_SIZE = 84,
     RUN_ENTRY_FIXED = 60, /* bytes of an index entry before its keys */
 };
@@ -40,6 +40,7 @@ struct run {
     uint8_t *header; /* the log's name is borrowed from it */
     uint8_t *index;  /* the blocks' keys are borrowed from it */
     type_t types[BLOCK_COLUMNS_MAX];
+    uint16_t ids[BLOCK_COLUMNS_MAX];
     run_block_t *blocks;
 };
 

@@ -19,6 +19,7 @@ struct run_writer {
     char *path;
     char *log;
     type_t types[BLOCK_COLUMNS_MAX];
+    uint16_t ids[BLOCK_COLUMNS_MAX];
     bool finished;
     run_info_t info;
     uint64_t at;         /* where the next block goes */
@@ -38,10 +39,12 @@ struct run_writer {
 static status_t write_header (run_writer_t *self, error_t *error)
 {
     const run_schema_t *schema = &self->info.schema;
+    columns_t columns = { schema->types, schema->ids, schema->columns };
+    bool plain = columns_are_plain (&columns);
     buf_t out;
     buf_init (&out, RUN_HEADER_MAX);
     buf_put_u32 (&out, RUN_MAGIC);
-    buf_put_u16 (&out, RUN_VERSION);
+    buf_put_u16 (&out, plain ? RUN_VERSION : RUN_VERSION_IDS);
     buf_put_u16 (&out, (uint16_t)schema->columns);
     buf_put_u64 (&out, schema->fingerprint);
     buf_put_u32 (&out, schema->partition);
@@ -51,6 +54,8 @@ static status_t write_header (run_writer_t *self, error_t *error)
     buf_put (&out, schema->log.data, schema->log.size);
     for (size_t i = 0; i < schema->columns; i++)
         buf_put_u8 (&out, (uint8_t)schema->types[i]);
+    for (size_t i = 0; i < schema->columns && !plain; i++)
+        buf_put_u16 (&out, schema->ids[i]);
     buf_put_u64 (&out, XXH3_64bits (out.data, out.size));
     CHECK (!out.bad);
     status_t status = fs_write (self->fs, self->file, 0, out.data, out.size, error);
@@ -78,7 +83,10 @@ status_t run_writer_new (fs_t *fs, const char *path, const run_schema_t *schema,
     self->log = mem_string_n (schema->log.data, schema->log.size);
     if (schema->columns > 0)
         memcpy (self->types, schema->types, schema->columns * sizeof *schema->types);
+    for (size_t i = 0; i < schema->columns; i++)
+        self->ids[i] = schema->ids != NULL ? schema->ids[i] : (uint16_t)i;
     self->info.schema = *schema;
+    self->info.schema.ids = self->ids;
     self->info.schema.log.data = self->log;
     self->info.schema.types = self->types;
     self->arena = arena_new (ARENA_CHUNK);

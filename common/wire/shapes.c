@@ -88,7 +88,8 @@ SHAPE (shape_SEND_OK, NULL, UINT ("accepted"), UINT ("refused_count"),
               .record = &shape_refused),
        MAP ("positions"));
 SHAPE (shape_APPEND, NULL, NAME ("stream"), UINT ("partition"), PRODUCER ("producer"),
-       UINT ("sequence"), NAMES ("columns"), UINTS ("indexes"), ROWS ("rows"));
+       UINT ("sequence"), NAMES ("columns"), UINTS ("indexes"), ROWS ("rows"),
+       UINT_OR_NOT ("definitions"));
 SHAPE (shape_APPEND_OK, NULL, UINT ("accepted"), UINT ("refused_count"),
        FIELD ("refused", RECORD, FIELD_LIST, .items_max = WIRE_REFUSED_MAX,
               .record = &shape_refused),
@@ -114,7 +115,8 @@ SHAPE (shape_change, NULL, NAME ("kind"), NAME ("name"), NAME ("change"),
        FIELD ("detail", TEXT, FIELD_OPTIONAL));
 SHAPE (shape_APPLY_OK, NULL, UINT ("version"), RECORDS ("changes", shape_change));
 EMPTY (shape_DEFINITIONS);
-SHAPE (shape_object, NULL, NAME ("kind"), NAME ("name"), UINT ("version"), TEXT ("text"));
+SHAPE (shape_object, NULL, NAME ("kind"), NAME ("name"), UINT ("version"), TEXT ("text"),
+       FIELD ("fields", TEXT, FIELD_OPTIONAL));
 SHAPE (shape_DEFINITIONS_OK, NULL, UINT ("version"), RECORDS ("objects", shape_object));
 SHAPE (shape_DELETE, NULL, NAME ("name"));
 SHAPE (shape_DELETE_OK, NULL, UINT ("version"));
@@ -179,7 +181,7 @@ SHAPE (shape_dataset_part, "DATASET_PART", UINT ("partition"), UINT ("cut"), INT
        RECORDS ("runs", shape_run), UINTS ("excluded"), RECORDS ("views", shape_dataset_view));
 SHAPE (shape_DATASET, NULL, NAME ("log"));
 SHAPE (shape_DATASET_OK, NULL, NAME ("log"), UINT ("manifest"), NAME ("id"),
-       RECORDS ("partitions", shape_dataset_part));
+       RECORDS ("partitions", shape_dataset_part), UINT_OR_NOT ("definitions"));
 
 SHAPE (shape_built_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"),
        UINT ("size"));

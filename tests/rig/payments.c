@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "tests/oracle/oracle.h"
 
+#include <stdio.h>
+
 enum { USER, AMOUNT, ITEMS, TIME, COLUMNS };
 
 #define FIELDS                                                                                     \
@@ -18,6 +20,12 @@ static const char stream_text[] = "streams:\n"
                                   "    key: user\n"
                                   "    time: ts\n"
                                   "    fields:\n" FIELDS;
+static const char wide_fields[] =
+    "next 5\n4 string nullable note note\n0 string required user user\n"
+    "1 float64 nullable amount amount\n2 int64 nullable items items\n"
+    "3 timestamp time ts ts\n";
+static const char extra_text[] = "streams:\n  payments:\n    key: user\n    time: ts\n"
+                                 "    fields:\n" FIELDS "      extra: ";
 static const char wide_text[] = "streams:\n  payments:\n    key: user\n    time: ts\n"
                                 "    fields:\n      note: string\n" FIELDS;
 
@@ -43,15 +51,23 @@ static const oracle_feature_t features[PAYMENTS_FEATURES] = {
     { .aggregate = "last", .field = ITEMS, .window = ORACLE_LIFETIME },
 };
 
-static void write_object (wire_writer_t *writer, const char *kind, const char *name,
-                          uint64_t version, const char *text)
+static void write_object_with (wire_writer_t *writer, const char *kind, const char *name,
+                               uint64_t version, const char *text, const char *fields)
 {
     wire_open_map (writer);
     wire_field_string (writer, "kind", kind);
     wire_field_string (writer, "name", name);
     wire_field_uint (writer, "version", version);
     wire_field_string (writer, "text", text);
+    if (fields)
+        wire_field_string (writer, "fields", fields);
     wire_close (writer);
+}
+
+static void write_object (wire_writer_t *writer, const char *kind, const char *name,
+                          uint64_t version, const char *text)
+{
+    write_object_with (writer, kind, name, version, text, NULL);
 }
 
 void payments_write_definitions_and (wire_writer_t *writer, uint64_t version,
@@ -77,7 +93,18 @@ void payments_write_wide (wire_writer_t *writer, uint64_t version)
 {
     wire_field_uint (writer, "version", version);
     wire_field_list (writer, "objects");
-    write_object (writer, "stream", "payments", 1, wide_text);
+    write_object_with (writer, "stream", "payments", 1, wide_text, wide_fields);
+    write_object (writer, "view", "spend", 1, view_text_1);
+    wire_close (writer);
+}
+
+void payments_write_widened (wire_writer_t *writer, uint64_t version)
+{
+    char text[sizeof extra_text + 16];
+    (void)snprintf (text, sizeof text, "%s%s\n", extra_text, version == 1 ? "int64" : "float64");
+    wire_field_uint (writer, "version", version);
+    wire_field_list (writer, "objects");
+    write_object (writer, "stream", "payments", 1, text);
     write_object (writer, "view", "spend", 1, view_text_1);
     wire_close (writer);
 }

@@ -31,6 +31,8 @@ void payments_write_definitions_and (wire_writer_t *writer, uint64_t version,
 /* The definitions of version 1 under another, but for one more field, which comes first in the
  * stream and which no view is about: the plans' hashes are the same. */
 void payments_write_wide (wire_writer_t *writer, uint64_t version);
+/* The payments with a field `extra` more, which is int64 in version 1 and float64 in later ones. */
+void payments_write_widened (wire_writer_t *writer, uint64_t version);
 /* The model of it; the caller holds the one reference. */
 model_t *payments_model (uint64_t version);
 

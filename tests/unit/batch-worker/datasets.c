@@ -55,7 +55,7 @@ static outputs_t recompute (worker_t *worker, dataset_t *dataset, uint32_t parti
                           .excluded_count = excluded ? 1 : 0 };
     outputs_t outputs = worker_build (worker, &wish);
     cr_assert_str_eq (outputs.status, "ok", "%s", outputs.error);
-    cr_assert_eq (outputs.views_count, 2);
+    cr_assert_eq (outputs.views_count, worker->era == ERA_BEFORE ? 0 : 2);
     cr_assert_leq (outputs.runs_count, 8);
     for (size_t i = 0; i < outputs.views_count; i++)
         worker_expect_view (worker, &outputs.views[i], partition, wish.cut, CLOCK, excluded_load);
@@ -130,6 +130,46 @@ Test (datasets, have_views_of_the_same_bytes_however_they_were_built)
         cr_expect (text_equal (bytes[0][v], bytes[1][v]));
         free ((void *)(uintptr_t)bytes[0][v].data);
         free ((void *)(uintptr_t)bytes[1][v].data);
+    }
+}
+
+/* Log and runs of two definitions, read and merged under the later one. */
+static void expect_evolved (uint64_t seed, uint64_t memory_limit, int rounds)
+{
+    worker_t worker;
+    dataset_t datasets[PARTITIONS] = { 0 };
+    uint64_t offsets[PARTITIONS];
+    worker_init (&worker, seed, memory_limit);
+    worker.era = ERA_BEFORE;
+    for (int round = 0; round < rounds; round++) {
+        worker_send (&worker, 100);
+        for (uint32_t p = 0; p < PARTITIONS; p++)
+            (void)recompute (&worker, &datasets[p], p, NULL, -1);
+    }
+    worker_file (&worker, "incoming/a.csv", FORMAT_CSV, 200, 0);
+    outputs_t loaded = load_file (&worker, "incoming/a.csv", "csv");
+    worker_send (&worker, 100);
+    worker.era = ERA_AFTER;
+    commit_load (&worker, datasets, &loaded, 0, offsets);
+    worker_send (&worker, 100);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        (void)recompute (&worker, &datasets[p], p, NULL, -1);
+    worker_file (&worker, "incoming/b.csv", FORMAT_CSV, 50, 1);
+    loaded = load_file (&worker, "incoming/b.csv", "csv");
+    commit_load (&worker, datasets, &loaded, 1, offsets);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        (void)recompute (&worker, &datasets[p], p, NULL, -1);
+        (void)recompute (&worker, &datasets[p], p, NULL, -1);
+    }
+    worker_release (&worker);
+}
+
+Test (datasets, of_earlier_definitions_are_read_under_later_ones)
+{
+    for (uint64_t seed = 21; seed <= 23; seed++) {
+        expect_evolved (seed, LARGE, 2);
+        expect_evolved (seed, TINY, 1);
+        expect_evolved (seed, LARGE, 12); /* more runs than a partition keeps: they are merged */
     }
 }
 

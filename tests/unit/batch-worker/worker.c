@@ -152,24 +152,37 @@ static message_t last_sent (worker_t *self, message_kind_t kind)
     return (message_t){ .id = 0 };
 }
 
-static void put_object (wire_writer_t *writer, const char *kind, const char *name, const char *text)
+static void put_object (wire_writer_t *writer, const char *kind, const char *name, const char *text,
+                        const char *fields)
 {
     wire_open_map (writer);
     wire_field_string (writer, "kind", kind);
     wire_field_string (writer, "name", name);
     wire_field_uint (writer, "version", 3);
     wire_field_string (writer, "text", text);
+    if (fields)
+        wire_field_string (writer, "fields", fields);
     wire_close (writer);
+}
+
+static uint64_t version_of (const worker_t *self)
+{
+    return self->era == ERA_BEFORE ? 4 : 5;
 }
 
 static void give_definitions (worker_t *self, uint64_t id)
 {
     wire_begin (self->writer, MESSAGE_DEFINITIONS_OK, id);
-    wire_field_uint (self->writer, "version", 5);
+    wire_field_uint (self->writer, "version", version_of (self));
     wire_field_list (self->writer, "objects");
-    put_object (self->writer, "stream", "pay", WORKER_STREAM);
-    put_object (self->writer, "view", "spend", WORKER_SPEND);
-    put_object (self->writer, "view", "large", WORKER_LARGE);
+    if (self->era == ERA_BEFORE) {
+        put_object (self->writer, "stream", "pay", WORKER_STREAM_BEFORE, NULL);
+    } else {
+        put_object (self->writer, "stream", "pay", WORKER_STREAM,
+                    self->era == ERA_AFTER ? WORKER_FIELDS : NULL);
+        put_object (self->writer, "view", "spend", WORKER_SPEND, NULL);
+        put_object (self->writer, "view", "large", WORKER_LARGE, NULL);
+    }
     wire_close (self->writer);
     deliver (self);
 }
@@ -182,7 +195,7 @@ static void answer_beat (worker_t *self, put_tasks_fn *put, const void *arg)
     cr_assert_neq (beat.id, 0);
     wire_begin (self->writer, MESSAGE_BEAT_OK, beat.id);
     wire_field_uint (self->writer, "lease_us", 3 * TIME_SECOND);
-    wire_field_uint (self->writer, "definitions", 5);
+    wire_field_uint (self->writer, "definitions", version_of (self));
     wire_field_uint (self->writer, "routes", 0);
     wire_field_list (self->writer, "tasks");
     put (self, self->writer, arg);
@@ -277,13 +290,12 @@ void put_nothing (worker_t *self, wire_writer_t *writer, const void *arg)
 
 void put_load (worker_t *self, wire_writer_t *writer, const void *arg)
 {
-    (void)self;
     const load_wish_t *wish = arg;
     wire_open_map (writer);
     wire_field_uint (writer, "task", wish->task);
     wire_field_uint (writer, "attempt", wish->attempt);
     wire_field_string (writer, "kind", "load");
-    wire_field_uint (writer, "definitions", 5);
+    wire_field_uint (writer, "definitions", version_of (self));
     wire_field_map (writer, "load");
     wire_field_string (writer, "stream", "pay");
     wire_field_string (writer, "path", wish->path);
@@ -302,7 +314,7 @@ void put_build (worker_t *self, wire_writer_t *writer, const void *arg)
     wire_field_uint (writer, "task", wish->task);
     wire_field_uint (writer, "attempt", wish->attempt);
     wire_field_string (writer, "kind", "build");
-    wire_field_uint (writer, "definitions", 5);
+    wire_field_uint (writer, "definitions", version_of (self));
     wire_field_map (writer, "build");
     wire_field_string (writer, "log", self->stream->log_name);
     wire_field_uint (writer, "partition", wish->partition);
@@ -374,14 +386,15 @@ static text_t user_name (worker_t *self, int user)
 
 batch_t worker_batch (worker_t *self, const event_t *const *events, size_t count)
 {
-    batch_t batch = batch_new (self->arena, stream_types (self->stream, self->arena), 4, count);
+    batch_t batch =
+        batch_new (self->arena, stream_columns (self->stream, self->arena).types, 4, count);
     for (size_t i = 0; i < count; i++) {
         const event_t *event = events[i];
         set_cell (&batch.column[0], i, TYPE_STRING, event->user < 0, 0, 0,
                   user_name (self, event->user));
         set_cell (&batch.column[1], i, TYPE_FLOAT64, !event->has_amount, 0, event->amount,
                   (text_t){ NULL, 0 });
-        set_cell (&batch.column[2], i, TYPE_STRING, false, 0, 0,
+        set_cell (&batch.column[2], i, TYPE_STRING, event->before, 0, 0,
                   user_name (self, (int)(event->time % 1000)));
         set_cell (&batch.column[3], i, TYPE_TIMESTAMP, false, event->time, 0, (text_t){ NULL, 0 });
         batch.event_time[i] = event->time;
@@ -393,6 +406,20 @@ batch_t worker_batch (worker_t *self, const event_t *const *events, size_t count
     return batch;
 }
 
+/* As the log had it under WORKER_STREAM_BEFORE. */
+static batch_t batch_before (worker_t *self, const event_t *const *events, size_t count)
+{
+    batch_t batch = worker_batch (self, events, count);
+    batch.column[1] = column_new (self->arena, TYPE_INT64, count);
+    batch.column[2] = column_new (self->arena, TYPE_BOOL, count);
+    for (size_t i = 0; i < count; i++) {
+        set_cell (&batch.column[1], i, TYPE_INT64, !events[i]->has_amount,
+                  (int64_t)events[i]->amount, 0, (text_t){ NULL, 0 });
+        set_cell (&batch.column[2], i, TYPE_BOOL, false, i % 2, 0, (text_t){ NULL, 0 });
+    }
+    return batch;
+}
+
 static event_t *new_event (worker_t *self, int load)
 {
     self->events = realloc (self->events, (self->events_count + 1) * sizeof *self->events);
@@ -401,6 +428,9 @@ static event_t *new_event (worker_t *self, int load)
     event->user = (int)random_below (&self->random, WORKER_USERS + 1) - 1;
     event->has_amount = random_chance (&self->random, 0.8);
     event->amount = (double)((int64_t)random_below (&self->random, 2001) - 1000) / 10;
+    event->before = self->era == ERA_BEFORE;
+    if (event->before)
+        event->amount = (double)(int64_t)event->amount;
     int64_t ago = (int64_t)random_below (&self->random, 10 * (uint64_t)TIME_DAY);
     if (random_chance (&self->random, 0.3))
         ago /= 1000;
@@ -443,11 +473,16 @@ static void send_part (worker_t *self, uint32_t partition, event_t *const *event
     buf_init (&record, LOG_PAYLOAD_MAX);
     for (size_t i = 0; i < count; i++)
         events[i]->offset = self->end[partition] + i;
-    batch_t batch = worker_batch (self, (const event_t *const *)(const void *)events, count);
+    const event_t *const *given = (const event_t *const *)(const void *)events;
+    batch_t batch = self->era == ERA_BEFORE ? batch_before (self, given, count)
+                                            : worker_batch (self, given, count);
     batch.key = NULL;
     check (block_encode (&batch, 0, count, &block, &error), &error);
     events_payload_t payload = { .sequence = 1, .accepted = (uint32_t)count };
     payload.block = (text_t){ .data = (const char *)block.data, .size = (uint32_t)block.size };
+    payload.has_ids = self->era == ERA_AFTER;
+    payload.ids_count = 4;
+    memcpy (payload.ids, (const uint16_t[]){ 0, 1, 5, 3 }, 4 * sizeof (uint16_t));
     events_payload_encode (&payload, &record);
     (void)append (self, partition, LOG_KIND_EVENTS, &record, (uint32_t)count);
     buf_release (&block);
@@ -515,7 +550,7 @@ void worker_file (worker_t *self, const char *path, text_format_t format, size_t
     buf_t text;
     buf_init (&text, 1 << 24);
     if (format == FORMAT_CSV)
-        buf_put_string (&text, "user,amount,note,ts\n");
+        buf_printf (&text, "user,amount,%s,ts\n", self->era == ERA_BEFORE ? "junk" : "note");
     for (size_t i = 0; i < count; i++) {
         event_t *event = new_event (self, load);
         event->row = (uint32_t)i;
@@ -524,8 +559,10 @@ void worker_file (worker_t *self, const char *path, text_format_t format, size_t
         if (event->user >= 0)
             (void)snprintf (user, sizeof user, "u%d", event->user);
         if (event->has_amount)
-            (void)snprintf (amount, sizeof amount, "%.1f", event->amount);
-        if (format == FORMAT_CSV)
+            (void)snprintf (amount, sizeof amount, event->before ? "%.0f" : "%.1f", event->amount);
+        if (event->before)
+            buf_printf (&text, "%s,%s,true,%" PRId64 "\n", user, amount, event->time);
+        else if (format == FORMAT_CSV)
             buf_printf (&text, "%s,%s,u%d,%" PRId64 "\n", user, amount, note, event->time);
         else
             buf_printf (&text,

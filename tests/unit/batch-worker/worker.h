@@ -25,6 +25,21 @@ enum { PARTITIONS = 2, SENT_MAX = 64, JOBS_MAX = 16, EVENT_RUNS_MAX = 64, WORKER
     "      amount: float64\n"                                                                      \
     "      note: string\n"                                                                         \
     "      ts: {type: timestamp, unit: us}\n"
+/* What the stream was before: the amount was int64, there was a field that was given up before the
+ * first event that counts, and no note. */
+#define WORKER_STREAM_BEFORE                                                                       \
+    "streams:\n"                                                                                   \
+    "  pay:\n"                                                                                     \
+    "    key: user\n"                                                                              \
+    "    time: ts\n"                                                                               \
+    "    fields:\n"                                                                                \
+    "      user: string\n"                                                                         \
+    "      amount: int64\n"                                                                        \
+    "      junk: bool\n"                                                                           \
+    "      ts: {type: timestamp, unit: us}\n"
+#define WORKER_FIELDS                                                                              \
+    "next 6\n0 string nullable user user\n1 float64 nullable amount amount\n"                      \
+    "5 string nullable note note\n3 timestamp time ts ts\n"
 #define WORKER_SPEND                                                                               \
     "views:\n"                                                                                     \
     "  spend:\n"                                                                                   \
@@ -52,7 +67,8 @@ typedef struct event {
     uint32_t partition;
     uint64_t offset;
     uint32_t row;
-    int load; /* -1: sent */
+    int load;    /* -1: sent */
+    bool before; /* under WORKER_STREAM_BEFORE: the amount is whole, there is no note */
 } event_t;
 
 /* Outputs of a task, copied from its report. */
@@ -75,8 +91,12 @@ typedef struct outputs {
     char rejects[128];
 } outputs_t;
 
+/* Which definitions are in force. */
+typedef enum era { ERA_PLAIN, ERA_BEFORE, ERA_AFTER } era_t;
+
 typedef struct worker {
     env_t env; /* first */
+    era_t era;
     sim_disk_t *disk;
     fs_t *fs; /* of the test; the worker's is env.fs */
     random_t random;
