@@ -88,11 +88,22 @@ static bool from_file (serving_core_t *self, const batchview_t *file,
     return false;
 }
 
+/* The cells that the answer is made of. Those of other features of the view may not be in its file
+ * yet, or not exact, and that need not matter. */
+static const bool *cells_asked (const query_t *query)
+{
+    bool *asked = arena_zero (query->arena, query->plan->cells_count, sizeof *asked);
+    for (size_t i = 0; i < query->features_count; i++)
+        asked[query->plan->features[query->features[i]].cell] = true;
+    return asked;
+}
+
 static void merge_batch (serving_core_t *self, query_t *query, query_part_t *part)
 {
     const dataset_part_t *data = &part->dataset->parts[part->partition];
     const batchview_t *file = dataset_view (data, query->view_name, query->plan->version);
-    batchview_binding_t *binding = file ? batchview_bind (file, query->plan) : NULL;
+    batchview_binding_t *binding =
+        file ? batchview_bind_cells (file, query->plan, cells_asked (query)) : NULL;
     history_key_t *slow = arena_alloc (query->arena, part->keys_count * sizeof *slow);
     size_t slow_count = 0;
     for (uint32_t i = part->first; i != UINT32_MAX; i = query->keys[i].next) {

@@ -67,12 +67,16 @@ const batchview_info_t *batchview_info (const batchview_t *self);
  * was built lacks its slot. */
 typedef struct batchview_binding batchview_binding_t;
 batchview_binding_t *batchview_bind (const batchview_t *self, const plan_t *plan);
+/* Of those cells alone for which wanted[cell] is true: the others need not be there, are not merged,
+ * and do not matter for exactness. NULL wants all. */
+batchview_binding_t *batchview_bind_cells (const batchview_t *self, const plan_t *plan,
+                                           const bool *wanted);
 void batchview_binding_destroy (batchview_binding_t **self_p);
 
-/* Merges the key's events with T - D - W < time <= T - D into every cell of `answer`, where D is
- * the delay of its slot, or leaves `answer` untouched and sets *exact false when any cell cannot be
- * answered exactly from the file. A key that is not in the file adds nothing and is exact (unless a
- * slot is missing from the file). CORRUPT when a partial does not decode. */
+/* Merges the key's events with T - D - W < time <= T - D into every bound cell of `answer`, where D
+ * is the delay of its slot, or leaves `answer` untouched and sets *exact false when any of them
+ * cannot be answered exactly from the file. A key that is not in the file adds nothing and is exact
+ * (unless a slot is missing from the file). CORRUPT when a partial does not decode. */
 MUST_CHECK status_t batchview_merge (const batchview_t *self, const batchview_binding_t *binding,
                                      text_t key, int64_t as_of, answer_t *answer, bool *exact,
                                      error_t *error);

@@ -34,9 +34,11 @@ typedef struct atoms {
 /* The cells of the plan that a slot of the file fills. */
 typedef struct bound_slot {
     state_spec_t spec;
-    uint32_t cell; /* the first */
-    uint32_t cells;
+    uint32_t cell;  /* the first */
+    uint32_t cells; /* up to the last; some between may not be wanted */
 } bound_slot_t;
+
+#define CELL_UNWANTED UINT16_MAX /* in cell_edge */
 
 struct batchview_binding {
     unsigned magic;
@@ -146,6 +148,12 @@ static int slot_of (const viewfile_header_t *header, const plan_slot_t *slot)
 
 batchview_binding_t *batchview_bind (const batchview_t *view, const plan_t *plan)
 {
+    return batchview_bind_cells (view, plan, NULL);
+}
+
+batchview_binding_t *batchview_bind_cells (const batchview_t *view, const plan_t *plan,
+                                           const bool *wanted)
+{
     CHECK_OBJECT (view, VIEW_MAGIC);
     CHECK (plan->cells_count <= FEATURES_MAX);
     batchview_binding_t *self = mem_zero (1, sizeof *self);
@@ -158,6 +166,9 @@ batchview_binding_t *batchview_bind (const batchview_t *view, const plan_t *plan
     self->cell_window = mem_zero (plan->cells_count + 1, sizeof *self->cell_window);
     for (uint32_t cell = 0; cell < plan->cells_count; cell++) {
         const plan_slot_t *slot = &plan->slots[plan->cells[cell].slot];
+        self->cell_edge[cell] = CELL_UNWANTED;
+        if (wanted != NULL && !wanted[cell])
+            continue;
         int found = slot_of (&view->header, slot);
         if (found < 0) {
             self->missing = true;
@@ -165,8 +176,9 @@ batchview_binding_t *batchview_bind (const batchview_t *view, const plan_t *plan
         }
         const viewfile_slot_t *info = &view->header.slot[found];
         bound_slot_t *bound = &self->slot[found];
-        if (bound->cells++ == 0)
+        if (bound->cells == 0)
             bound->cell = cell;
+        bound->cells = cell - bound->cell + 1;
         bound->spec = slot->spec;
         uint16_t edge = edge_of (self, info->group, plan->cells[cell].window);
         self->edge[edge].first_missing |= !info->lifetime;
@@ -449,6 +461,8 @@ static status_t record_merge (const batchview_t *view, const batchview_binding_t
         const bound_slot_t *bound = &binding->slot[i];
         int64_t right = earlier (as_of, view->header.group[slot->group].delay);
         for (uint32_t cell = bound->cell; cell < bound->cell + bound->cells; cell++) {
+            if (binding->cell_edge[cell] == CELL_UNWANTED)
+                continue;
             status_t status =
                 cell_merge (record, slot, bound->spec, places, atoms[binding->cell_edge[cell]],
                             right, binding->cell_window[cell], answer_cell (answer, cell), error);

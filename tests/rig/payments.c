@@ -37,6 +37,8 @@ static const char wide_text[] = "streams:\n  payments:\n    key: user\n    time:
     "      l: last(items)\n"
 
 static const char view_text_1[] = "views:\n  spend:\n    from: payments\n    key: user\n" FEATURES;
+static const char grown_text[] = "views:\n  spend:\n    from: payments\n    key: user\n" FEATURES
+                                 "      least: min(items) over 1h\n";
 static const char view_text_2[] = "views:\n  spend:\n    from: payments\n    key: user\n"
                                   "    where: items > 3\n" FEATURES;
 static const char second_view_text[] = "views:\n  visits:\n    from: payments\n    key: user\n"
@@ -78,8 +80,11 @@ void payments_write_definitions_and (wire_writer_t *writer, uint64_t version,
     if (other_name)
         write_object (writer, "stream", other_name, 1, other_text);
     write_object (writer, "stream", "payments", 1, stream_text);
-    write_object (writer, "view", "spend", version, version == 1 ? view_text_1 : view_text_2);
-    if (version > 1)
+    if (version == PAYMENTS_GROWN)
+        write_object (writer, "view", "spend", 1, grown_text);
+    else
+        write_object (writer, "view", "spend", version, version == 1 ? view_text_1 : view_text_2);
+    if (version > 1 && version != PAYMENTS_GROWN)
         write_object (writer, "view", "visits", 1, second_view_text);
     wire_close (writer);
 }

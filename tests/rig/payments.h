@@ -31,6 +31,9 @@ void payments_write_definitions_and (wire_writer_t *writer, uint64_t version,
 /* The definitions of version 1 under another, but for one more field, which comes first in the
  * stream and which no view is about: the plans' hashes are the same. */
 void payments_write_wide (wire_writer_t *writer, uint64_t version);
+/* Definitions of this version are those of 1, but for one more feature of the view, which is no
+ * other version of it: `least: min(items) over 1h`. */
+enum { PAYMENTS_GROWN = 9 };
 /* The payments with a field `extra` more, which is int64 in version 1 and float64 in later ones. */
 void payments_write_widened (wire_writer_t *writer, uint64_t version);
 /* The model of it; the caller holds the one reference. */

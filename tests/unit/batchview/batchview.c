@@ -12,6 +12,12 @@ static const char *const PLAIN = "      n: count() over 1h, 5h, lifetime\n"
                                  "      d: approx_count_distinct(c) over 2h\n"
                                  "      v: variance(a)\n";
 
+static const char *const MORE = "      n: count() over 1h, 5h, lifetime\n"
+                                "      s: sum(a) where b > 0 over 1h, 5h\n"
+                                "      new: last(a) over 1h, 2h\n"
+                                "      d: approx_count_distinct(c) over 2h\n"
+                                "      v: variance(a)\n      other: last(b)\n";
+
 /* One query against the file and the rest, and against every row one by one. Was it exact? */
 typedef struct query {
     test_case_t *c;
@@ -338,6 +344,57 @@ Test (batchview, a_plan_with_a_slot_that_the_file_lacks_is_not_exact)
     cr_assert_not (query_run (&query, case_key (&c, 0), built.info.clock_at_cut));
     cr_assert_not (query_run (&query, case_key (&c, 99), built.info.clock_at_cut));
     query_release (&query);
+    batchview_destroy (&view);
+    built_release (&built);
+    case_release (&more);
+    case_release (&c);
+}
+
+Test (batchview, only_the_cells_that_are_wanted_are_merged_and_must_be_exact)
+{
+    test_case_t c;
+    test_case_t more;
+    built_t built;
+    case_init (&c, 5, PLAIN, 100, 2, ORDER_LATE);
+    case_init (&more, 5, MORE, 100, 2, ORDER_LATE);
+    built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
+    batchview_t *view = built_open (&built);
+    int64_t as_of = built.info.clock_at_cut + TIME_HOUR;
+    random_t random;
+    random_seed (&random, 8);
+    for (int round = 0; round < 100; round++) {
+        bool wanted[FEATURES_MAX] = { false };
+        bool there = true;
+        answer_t *answer = answer_new (more.plan);
+        answer_t *expected = answer_new (more.plan);
+        for (uint32_t i = 0; i < more.plan->cells_count; i++)
+            wanted[i] = random_chance (&random, 0.3);
+        for (uint32_t i = 0; i < more.plan->cells_count; i++) {
+            uint64_t hash = more.plan->slots[more.plan->cells[i].slot].hash;
+            bool found = false;
+            for (size_t s = 0; s < c.plan->slots_count; s++)
+                found = found || c.plan->slots[s].hash == hash;
+            there = there && (found || !wanted[i]);
+        }
+        batchview_binding_t *binding = batchview_bind_cells (view, more.plan, wanted);
+        bool exact;
+        error_t error;
+        cr_assert_eq (
+            batchview_merge (view, binding, case_key (&c, 1), as_of, answer, &exact, &error),
+            STATUS_OK);
+        cr_assert_eq (exact, there);
+        if (exact)
+            case_answer (&more, case_key (&c, 1), as_of, SIZE_MAX, expected);
+        for (uint32_t i = 0; i < more.plan->cells_count; i++) {
+            const plan_slot_t *slot = &more.plan->slots[more.plan->cells[i].slot];
+            if (!wanted[i])
+                state_reset (slot->spec, answer_cell (expected, i));
+        }
+        cr_assert (case_equal (expected, answer));
+        batchview_binding_destroy (&binding);
+        answer_destroy (&answer);
+        answer_destroy (&expected);
+    }
     batchview_destroy (&view);
     built_release (&built);
     case_release (&more);

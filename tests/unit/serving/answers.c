@@ -80,6 +80,57 @@ Test (answers, a_view_that_has_no_file_yet_is_answered_from_history)
     house_release (&house);
 }
 
+/* Asks for all users' features of definitions 1, and perhaps the new one, which must be what it is
+ * over all events. */
+static void check_grown (house_t *house, bool with_new)
+{
+    static const char *const names[] = { "n_1h", "n_lifetime", "s_1h", "s_7d", "m_1h", "l" };
+    house_get (house, "spend", NULL, 0);
+    wire_field_list (house->writer, "features");
+    for (size_t i = 0; i < PAYMENTS_FEATURES; i++)
+        wire_put_string (house->writer, names[i]);
+    if (with_new)
+        wire_put_string (house->writer, "least_1h");
+    wire_close (house->writer);
+    house_ask (house);
+    if (!with_new) {
+        house_check (house, NULL, 0, NULL);
+        return;
+    }
+    message_t message = house_reply (house, MESSAGE_GET_OK);
+    wire_list_t results = wire_list (message.body, "results");
+    for (uint32_t user = 0; user < results.count; user++) {
+        cr_assert (wire_bool (&results.items[user], "complete", false));
+        const wire_value_t *got = &wire_list (&results.items[user], "values").items[6];
+        int64_t least = INT64_MAX;
+        for (size_t i = 0; i < house->payments_count; i++) {
+            const payment_t *payment = &house->payments[i];
+            if (payment->user == user && payment->time <= house->rig.clock &&
+                payment->time > house->rig.clock - TIME_HOUR && payment->items < least)
+                least = payment->items;
+        }
+        cr_assert_eq (got->type == MSGPACK_OBJECT_NIL ? INT64_MAX : wire_item_int (got), least);
+    }
+}
+
+Test (answers, a_new_feature_comes_from_history_until_it_is_built_and_the_others_stay_fast)
+{
+    house_t house;
+    house_init (&house, 19);
+    house_add (&house, 400);
+    house_publish (&house, 1, false, false);
+    house_add (&house, 100);
+    house_pass (&house, TIME_SECOND);
+    house.definitions = house.owners_definitions = PAYMENTS_GROWN;
+    house_pass (&house, TIME_SECOND);
+    uint64_t before = house_metric (&house, "slow_keys");
+    check_grown (&house, false);
+    cr_assert_eq (house_metric (&house, "slow_keys"), before);
+    check_grown (&house, true);
+    cr_assert_eq (house_metric (&house, "slow_keys"), before + PAYMENTS_USERS);
+    house_release (&house);
+}
+
 Test (answers, before_moves_the_as_of_back_by_a_microsecond)
 {
     house_t house;
