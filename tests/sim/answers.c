@@ -25,6 +25,18 @@ static void list_add (event_list_t *list, oracle_event_t event)
     list->items[list->count++] = event;
 }
 
+/* The events' `n` as the float64 that it has become. */
+static void widen (sim_check_t *self, size_t stream, event_list_t *list)
+{
+    size_t fields = self->data->stream[stream]->fields_count;
+    for (size_t i = 0; i < list->count; i++) {
+        value_t *values = arena_alloc (self->scratch, fields * sizeof *values);
+        for (size_t f = 0; f < fields; f++)
+            values[f] = data_widened (self->data, stream, f, &list->items[i].values[f]);
+        list->items[i].values = values;
+    }
+}
+
 /* The events of a key that the answer stands on. */
 static void gather (const shadow_t *shadow, const sim_dataset_t *dataset, text_t key,
                     uint64_t position, event_list_t *list)
@@ -99,6 +111,30 @@ static int feature_index (const question_t *question, text_t name)
     return -1;
 }
 
+/* Is the answer one of a plan that takes `n` as float64? Its types say so, or an event that could
+ * not be there otherwise; where neither does, it makes no difference. */
+static bool is_of_widened (const question_t *question, const wire_value_t *body,
+                           const event_list_t *events)
+{
+    wire_list_t names = wire_list (body, "features");
+    wire_list_t types = wire_list (body, "types");
+    for (size_t i = 0; i < events->count; i++)
+        for (size_t f = 0; f < question->fields_count; f++)
+            if (events->items[i].values[f].type == TYPE_FLOAT64 &&
+                question->fields[f].type == TYPE_INT64)
+                return true;
+    for (uint32_t i = 0; i < names.count && i < types.count; i++) {
+        int index = feature_index (question, wire_item_text (&names.items[i]));
+        const oracle_feature_t *feature = index >= 0 ? &question->features[index] : NULL;
+        bool of_integer =
+            feature && feature->field >= 0 && question->fields[feature->field].type == TYPE_INT64 &&
+            (strcmp (feature->aggregate, "sum") == 0 || strcmp (feature->aggregate, "min") == 0);
+        if (of_integer && text_is (wire_item_text (&types.items[i]), "float64"))
+            return true;
+    }
+    return false;
+}
+
 /* ---- one result ---- */
 
 typedef struct result {
@@ -110,6 +146,7 @@ typedef struct result {
     const sim_dataset_t *dataset; /* NULL: of nothing yet */
     uint64_t position;
     int64_t as_of;
+    bool widened;
 } result_t;
 
 static void differs (sim_check_t *self, const result_t *result, text_t feature, const value_t *got,
@@ -146,7 +183,8 @@ static void differs (sim_check_t *self, const result_t *result, text_t feature, 
 
 static void compare (sim_check_t *self, const result_t *result, const event_list_t *events)
 {
-    const question_t *question = self->data->view[result->view];
+    const question_t *question =
+        result->widened ? self->data->widened[result->view] : self->data->view[result->view];
     wire_list_t names = wire_list (result->body, "features");
     wire_list_t types = wire_list (result->body, "types");
     wire_list_t values = wire_list (result->map, "values");
@@ -260,6 +298,9 @@ static void check_result (sim_check_t *self, result_t *result, const sim_floor_t
     result->key = key;
     event_list_t events = { 0 };
     gather (shadow, result->dataset, key, result->position, &events);
+    result->widened = is_of_widened (self->data->view[result->view], result->body, &events);
+    if (result->widened)
+        widen (self, stream, &events);
     compare (self, result, &events);
     if (settled)
         check_loads (self, result);
@@ -272,7 +313,11 @@ void check_answer (sim_check_t *self, size_t view, const sim_floor_t *floor, boo
                    const wire_value_t *body, bool *complete)
 {
     wire_list_t results = wire_list (body, "results");
+    uint32_t features = wire_list (body, "features").count;
     *complete = true;
+    if (settled && features != data_features (self->data, view, self->data->usable))
+        sim_fail (self->sim, "%s has %u features in the end", self->data->view_name[view],
+                  features);
     for (uint32_t i = 0; i < results.count && !sim_failed (self->sim); i++) {
         result_t result = { .body = body, .map = &results.items[i], .view = view };
         if (wire_bool (result.map, "complete", false))

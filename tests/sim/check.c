@@ -57,6 +57,11 @@ const sim_data_t *check_data (const sim_check_t *self)
     return self->data;
 }
 
+void check_allow (sim_check_t *self, unsigned steps)
+{
+    self->data->usable |= steps;
+}
+
 arena_t *check_arena (sim_check_t *self)
 {
     return self->arena;

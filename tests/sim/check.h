@@ -14,6 +14,8 @@ sim_check_t *check_new (sim_t *sim);
 void check_destroy (sim_check_t **self_p);
 
 const sim_data_t *check_data (const sim_check_t *self);
+/* Senders may make use of these steps from now on. */
+void check_allow (sim_check_t *self, unsigned steps);
 /* For what must live as long as the run. */
 arena_t *check_arena (sim_check_t *self);
 
@@ -42,6 +44,7 @@ typedef struct sim_batch {
     uint8_t producer[PRODUCER_SIZE];
     uint64_t sequence;
     size_t stream;
+    unsigned used; /* steps that its rows make use of */
     sim_row_t *rows;
     size_t count;
     bool acked;
@@ -78,7 +81,7 @@ typedef struct sim_floor {
 void check_floor (const sim_check_t *self, size_t stream, sim_floor_t *floor);
 
 /* A `get.ok` came; *complete says whether all of it was. With `settled`, all that is visible must
- * be in it. */
+ * be in it, and all features of the steps that have been allowed. */
 void check_answer (sim_check_t *self, size_t view, const sim_floor_t *floor, bool settled,
                    const wire_value_t *body, bool *complete);
 

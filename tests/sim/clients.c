@@ -2,6 +2,7 @@
 #include "tests/sim/clients.h"
 
 #include "tests/sim/check.h"
+#include "tests/sim/data.h"
 #include "tests/sim/world.h"
 
 #include "base/check.h"
@@ -10,6 +11,9 @@
 #include <string.h>
 
 enum { PRODUCERS_MAX = 4, RECOMPUTES_MAX = 16, TEXT_SIZE_MAX = 64 << 10 };
+
+/* An apply that was under way for long must not undo a later one. */
+#define APPLY_APART (8 * TIME_SECOND)
 
 /* Simulated time from the last fault on by which everything must be well. */
 #define HEAL_MAX (2 * TIME_MINUTE)
@@ -30,8 +34,11 @@ struct sim_clients {
     sim_querier_t *querier;
     sim_loader_t *loader;
     phase_t phase;
-    bool applying; /* an apply is on its way, for the second time */
-    bool applied_twice;
+    bool applying;      /* a later apply is on its way */
+    unsigned steps;     /* that it is after */
+    unsigned applied;   /* steps that have been applied */
+    unsigned to_come;   /* steps that are still to be taken */
+    int64_t apply_from; /* the next apply is not sent before */
     int64_t phase_since;
     uint64_t recomputes[RECOMPUTES_MAX];
     size_t recomputes_count;
@@ -56,7 +63,7 @@ const char *clients_waiting (const sim_clients_t *self)
     case PHASE_DRAIN:
         if (!loader_is_done (self->loader))
             return "a load to be visible";
-        return self->applying ? "a second apply to be done" : "all batches to be acknowledged";
+        return self->applying ? "a later apply to be done" : "all batches to be acknowledged";
     case PHASE_RECOMPUTE:
         return "a recompute to be published";
     case PHASE_SETTLE:
@@ -80,10 +87,25 @@ static void apply_call (sim_t *sim, void *arg)
     sim_clients_t *self = arg;
     if (sim_finished (sim))
         return;
-    if (self->phase == PHASE_ACTIVE)
-        self->applying = true;
     if (self->phase == PHASE_APPLY || self->applying)
         apply (self);
+}
+
+/* Takes some of the steps that are to come. */
+static void step_call (sim_t *sim, void *arg)
+{
+    sim_clients_t *self = arg;
+    if (sim_finished (sim) || self->phase != PHASE_ACTIVE || self->to_come == 0)
+        return;
+    if (!self->applying && sim_now (sim) >= self->apply_from) {
+        unsigned some = self->to_come & (unsigned)sim_chosen (sim, 1, STEPS_ALL);
+        self->to_come &= ~some;
+        self->steps |= some;
+        self->applying = some != 0;
+        if (self->applying)
+            apply (self);
+    }
+    sim_at (sim, sim_now (sim) + (int64_t)sim_chosen (sim, 1, 15) * TIME_SECOND, step_call, self);
 }
 
 static void begin_work (sim_clients_t *self)
@@ -94,11 +116,21 @@ static void begin_work (sim_clients_t *self)
     querier_start (self->querier);
     loader_start (self->loader);
     const sim_knobs_t *knobs = sim_knobs (self->sim);
-    int64_t now = sim_now (self->sim);
     if (knobs->second_apply)
-        sim_at (self->sim,
-                now + (int64_t)sim_chosen (self->sim, 0, (uint64_t)knobs->active * 3 / 4),
-                apply_call, self);
+        self->to_come |= STEP_VIEW;
+    if (knobs->evolves)
+        self->to_come |= (unsigned)sim_chosen (self->sim, 1, STEPS_ALL) & ~(unsigned)STEP_VIEW;
+    sim_at (self->sim,
+            sim_now (self->sim) + (int64_t)sim_chosen (self->sim, 0, (uint64_t)knobs->active / 2),
+            step_call, self);
+}
+
+/* By then no owner has a lease that it got before the apply: none refuses what is new. */
+static void allow_call (sim_t *sim, void *arg)
+{
+    sim_clients_t *self = arg;
+    if (!sim_finished (sim))
+        check_allow (sim_check (sim), self->applied);
 }
 
 static void applied (void *arg, const message_t *reply)
@@ -107,10 +139,12 @@ static void applied (void *arg, const message_t *reply)
     if (reply && reply->kind == MESSAGE_APPLY_OK && self->phase == PHASE_APPLY) {
         begin_work (self);
     } else if (reply && reply->kind == MESSAGE_APPLY_OK) {
-        sim_log (self->sim, "one more view is applied");
+        sim_log (self->sim, "steps %x are applied", self->steps);
         self->applying = false;
-        self->applied_twice = true;
-        /* a node that has not met it yet may say so */
+        self->applied = self->steps;
+        self->apply_from = sim_now (self->sim) + APPLY_APART;
+        sim_at (self->sim, sim_now (self->sim) + sim_knobs (self->sim)->lease + 100 * TIME_MS,
+                allow_call, self);
     } else if (client_may_retry (self->sim, "an apply", reply)) {
         sim_at (self->sim, sim_now (self->sim) + 300 * TIME_MS, apply_call, self);
     }
@@ -120,7 +154,7 @@ static void apply (sim_clients_t *self)
 {
     buf_t text;
     buf_init (&text, TEXT_SIZE_MAX);
-    data_definitions (self->phase != PHASE_APPLY, &text);
+    data_definitions (self->steps, &text);
     wire_writer_t *writer = client_begin (self->operator, MESSAGE_APPLY);
     wire_field_list (writer, "files");
     wire_open_map (writer);
@@ -259,7 +293,7 @@ static void step (sim_clients_t *self)
     case PHASE_SETTLE:
         if (in_phase < 3 * knobs->lease)
             break;
-        if (self->applied_twice)
+        if (self->applied & STEP_VIEW)
             querier_late_view (self->querier);
         querier_ask_all (self->querier);
         enter (self, PHASE_ASK);

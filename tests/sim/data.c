@@ -11,32 +11,41 @@
 
 enum { USERS = 8, TICK_NUMBERS = 3, TICK_WORDS = 3, LINES_MAX = 12, TEXT_SIZE_MAX = 64 << 10 };
 
-static const char streams_text[] = "streams:\n"
-                                   "  pay:\n"
-                                   "    key: user\n"
-                                   "    time: ts\n"
-                                   "    fields:\n"
-                                   "      user: {type: string, required: true}\n"
-                                   "      amount: float64\n"
-                                   "      n: int64\n"
-                                   "      tag: string\n"
-                                   "      flag: bool\n"
-                                   "      ts: {type: timestamp, unit: us}\n"
-                                   "  tick:\n"
-                                   "    key: [a, b]\n"
-                                   "    time: at\n"
-                                   "    fields:\n"
-                                   "      a: int64\n"
-                                   "      b: string\n"
-                                   "      v: float64\n"
-                                   "      at: timestamp\n"
-                                   "views:\n";
+static const char tick_text[] = "  tick:\n"
+                                "    key: [a, b]\n"
+                                "    time: at\n"
+                                "    fields:\n"
+                                "      a: int64\n"
+                                "      b: string\n"
+                                "      v: float64\n"
+                                "      at: timestamp\n"
+                                "views:\n";
+
+#define CHANNEL_TEXT "      channel: string\n"
+
+enum { PAY_N = 2, PAY_TAG = 3, PAY_CHANNEL = 6 }; /* places of a row's values */
+
+static void put_streams (unsigned steps, bool channel_last, buf_t *out)
+{
+    bool channel = steps & STEP_FIELD;
+    buf_put_string (out, "streams:\n  pay:\n    key: user\n    time: ts\n    fields:\n");
+    buf_put_string (out, channel && !channel_last ? CHANNEL_TEXT : "");
+    buf_put_string (out, "      user: {type: string, required: true}\n      amount: float64\n");
+    buf_put_string (out, steps & STEP_WIDEN ? "      n: float64\n" : "      n: int64\n");
+    buf_put_string (out, steps & STEP_RENAME ? "      label: {type: string, alias: tag}\n"
+                                             : "      tag: string\n");
+    buf_put_string (out, "      flag: bool\n      ts: {type: timestamp, unit: us}\n");
+    buf_put_string (out, channel && channel_last ? CHANNEL_TEXT : "");
+    buf_put_string (out, tick_text);
+}
 
 /* The same streams as the oracle's programs write them. */
 static const char *const stream_fields[DATA_STREAMS] = {
-    "user:string,amount:float64,n:int64,tag:string,flag:bool,ts:timestamp.us",
+    "user:string,amount:float64,n:int64,tag:string,flag:bool,ts:timestamp.us,channel:string",
     "a:int64,b:string,v:float64,at:timestamp",
 };
+static const char widened_fields[] =
+    "user:string,amount:float64,n:float64,tag:string,flag:bool,ts:timestamp.us,channel:string";
 
 typedef struct view_text {
     const char *name;
@@ -45,6 +54,8 @@ typedef struct view_text {
     const char *where; /* NULL: none */
     const char *horizon;
     const char *features[LINES_MAX]; /* "name: agg(field) [where ...] over window, ..." */
+    const char *later[LINES_MAX];    /* those of step `later_step` */
+    unsigned later_step;
 } view_text_t;
 
 static const view_text_t views[DATA_VIEWS] = {
@@ -57,7 +68,9 @@ static const view_text_t views[DATA_VIEWS] = {
                     "total: sum(amount) over 1m, 1h, lifetime", "average: mean(amount) over 1h",
                     "spread: stddev(amount) over 1m, lifetime",
                     "late: last(amount) over 1m, lifetime",
-                    "big: count() where amount > 50 over 1h, 1w" } },
+                    "big: count() where amount > 50 over 1h, 1w" },
+      .later = { "low: min(amount) over 1m, 1d, lifetime" },
+      .later_step = STEP_FEATURE },
     { .name = "counts",
       .stream = 0,
       .key = "user",
@@ -66,7 +79,11 @@ static const view_text_t views[DATA_VIEWS] = {
                     "most: max(amount) over 1h", "one: first(tag) over 1h, lifetime",
                     "tags: approx_count_distinct(tag) over 1m, 1w, lifetime",
                     "wide: variance_pop(n) where n >= 0 over 1h", "flagged: last(flag) over 1d",
-                    "seen: max(ts) over lifetime" } },
+                    "seen: max(ts) over lifetime" },
+      .later = { "channel: last(channel) over 1m, lifetime",
+                 "channels: approx_count_distinct(channel) over 1d",
+                 "unknown: count() where channel is null over 1h, lifetime" },
+      .later_step = STEP_FIELD },
     { .name = "ticks",
       .stream = 1,
       .key = "[a, b]",
@@ -82,22 +99,80 @@ static const view_text_t views[DATA_VIEWS] = {
                     "tag: max(tag) over 1d" } },
 };
 
-void data_definitions (bool with_late_view, buf_t *out)
+/* The text with what the field `tag` is called now. */
+static void put_named (const char *text, unsigned steps, buf_t *out)
 {
-    buf_put_string (out, streams_text);
+    static const char *const places[] = { "(tag)", "tag is " };
+    while (*text) {
+        size_t p = 0;
+        while (p < 2 && strncmp (text, places[p], strlen (places[p])) != 0)
+            p++;
+        if (p == 2 || !(steps & STEP_RENAME)) {
+            buf_put_u8 (out, (uint8_t)*text++);
+            continue;
+        }
+        buf_put_string (out, p == 0 ? "(label)" : "label is ");
+        text += strlen (places[p]);
+    }
+}
+
+static void put_features (const char *const *lines, unsigned steps, buf_t *out)
+{
+    for (size_t i = 0; lines[i]; i++) {
+        buf_put_string (out, "      ");
+        put_named (lines[i], steps, out);
+        buf_put_u8 (out, '\n');
+    }
+}
+
+static void put_definitions (unsigned steps, bool channel_last, buf_t *out)
+{
+    put_streams (steps, channel_last, out);
     for (size_t v = 0; v < DATA_VIEWS; v++) {
         const view_text_t *view = &views[v];
-        if (v == DATA_LATE_VIEW && !with_late_view)
+        if (v == DATA_LATE_VIEW && !(steps & STEP_VIEW))
             continue;
         buf_printf (out, "  %s:\n    from: %s\n    key: %s\n    horizon: %s\n", view->name,
                     view->stream == 0 ? "pay" : "tick", view->key, view->horizon);
-        if (view->where)
-            buf_printf (out, "    where: %s\n", view->where);
+        if (view->where) {
+            buf_put_string (out, "    where: ");
+            put_named (view->where, steps, out);
+            buf_put_u8 (out, '\n');
+        }
         buf_put_string (out, "    features:\n");
-        for (size_t i = 0; view->features[i]; i++)
-            buf_printf (out, "      %s\n", view->features[i]);
+        put_features (view->features, steps, out);
+        if (steps & view->later_step)
+            put_features (view->later, steps, out);
     }
     CHECK (!out->bad);
+}
+
+void data_definitions (unsigned steps, buf_t *out)
+{
+    put_definitions (steps, false, out);
+}
+
+static size_t count_windows (const char *const *lines)
+{
+    size_t count = 0;
+    for (size_t i = 0; lines[i]; i++) {
+        count++;
+        for (const char *at = strstr (lines[i], " over "); *at; at++)
+            count += *at == ',';
+    }
+    return count;
+}
+
+size_t data_features (const sim_data_t *self, size_t view, unsigned steps)
+{
+    size_t later = count_windows (views[view].later);
+    return self->view[view]->features_count - (steps & views[view].later_step ? 0 : later);
+}
+
+unsigned data_some_steps (const sim_data_t *self, sim_t *sim)
+{
+    return sim_chance (sim, 0.8) ? self->usable & (unsigned)sim_chosen (sim, 0, STEPS_ALL)
+                                 : self->usable;
 }
 
 /* "n: count() over 5s, 1m" becomes "n_5s: count() over 5s" and so on. */
@@ -121,16 +196,20 @@ static void ask_each_window (sim_data_t *self, question_t *question, const char 
     }
 }
 
-static question_t *question_of (sim_data_t *self, const view_text_t *view)
+static question_t *question_of (sim_data_t *self, const view_text_t *view, bool widened)
 {
+    const char *fields =
+        widened && view->stream == 0 ? widened_fields : stream_fields[view->stream];
     error_t error;
     question_t *question = mem_zero (1, sizeof *question);
-    status_t status = question_fields (question, text_of (stream_fields[view->stream]), &error);
+    status_t status = question_fields (question, text_of (fields), &error);
     if (status == STATUS_OK && view->where)
         status = question_where (question, text_of (view->where), &error);
     CHECK (status == STATUS_OK);
     for (size_t i = 0; view->features[i]; i++)
         ask_each_window (self, question, view->features[i]);
+    for (size_t i = 0; view->later[i]; i++)
+        ask_each_window (self, question, view->later[i]);
     return question;
 }
 
@@ -150,7 +229,7 @@ sim_data_t *data_new (void)
     self->arena = arena_new (4096);
     buf_t text;
     buf_init (&text, TEXT_SIZE_MAX);
-    data_definitions (true, &text);
+    put_definitions (STEPS_ALL, true, &text);
     definition_file_t file = { "sim.yaml", { (char *)text.data, (uint32_t)text.size } };
     error_t error;
     status_t status = definitions_read (&file, 1, &self->definitions, &error);
@@ -163,7 +242,8 @@ sim_data_t *data_new (void)
     for (size_t v = 0; v < DATA_VIEWS; v++) {
         self->view_name[v] = views[v].name;
         self->view_stream[v] = views[v].stream;
-        self->view[v] = question_of (self, &views[v]);
+        self->view[v] = question_of (self, &views[v], false);
+        self->widened[v] = question_of (self, &views[v], true);
         check_names (self, v);
     }
     return self;
@@ -175,8 +255,10 @@ void data_destroy (sim_data_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    for (size_t v = 0; v < DATA_VIEWS; v++)
+    for (size_t v = 0; v < DATA_VIEWS; v++) {
         mem_free (self->view[v]);
+        mem_free (self->widened[v]);
+    }
     definitions_destroy (&self->definitions);
     arena_destroy (&self->arena);
     mem_free (self);
@@ -303,15 +385,36 @@ static int64_t some_time (sim_t *sim, int64_t wall)
     return wall - ago;
 }
 
-void data_row (const sim_data_t *self, sim_t *sim, size_t stream, int64_t wall, bool good,
-               arena_t *arena, sim_row_t *row)
+/* The type of what a sender gives for a field. */
+static type_t given_type (const sim_data_t *self, sim_t *sim, size_t stream, unsigned used,
+                          size_t field)
+{
+    if (stream == 0 && field == PAY_N)
+        return used & STEP_WIDEN && sim_chance (sim, 0.5) ? TYPE_FLOAT64 : TYPE_INT64;
+    return self->stream[stream]->fields[field].type;
+}
+
+value_t data_widened (const sim_data_t *self, size_t stream, size_t field, const value_t *value)
+{
+    if (value->type != TYPE_INT64 || self->stream[stream]->fields[field].type != TYPE_FLOAT64)
+        return *value;
+    value_t widened = { .type = TYPE_FLOAT64, .null = value->null };
+    if (!value->null)
+        widened.f = (double)value->i;
+    return widened;
+}
+
+void data_row (const sim_data_t *self, sim_t *sim, size_t stream, unsigned used, int64_t wall,
+               bool good, arena_t *arena, sim_row_t *row)
 {
     const stream_t *definition = self->stream[stream];
     *row = (sim_row_t){ .class = ROW_GOOD };
     if (!good && sim_chance (sim, 0.1))
         row->class = (row_class_t)sim_chosen (sim, 1, ROW_CLASSES - 1);
     for (size_t i = 0; i < definition->fields_count; i++)
-        row->values[i] = some_value (sim, definition->fields[i].type, arena);
+        row->values[i] = some_value (sim, given_type (self, sim, stream, used, i), arena);
+    if (stream == 0 && !(used & STEP_FIELD))
+        row->values[PAY_CHANNEL] = (value_t){ .type = TYPE_STRING, .null = true };
     text_t key;
     data_key (self, sim, stream, arena, row->values, &key);
     if (stream == 1 && sim_chance (sim, 0.03)) /* accepted, and of no entity */
@@ -333,13 +436,24 @@ static size_t number_field (size_t stream)
     return stream == 0 ? 1 : 2;
 }
 
-void data_write_row (const sim_data_t *self, size_t stream, const sim_row_t *row,
+const char *data_column (const sim_data_t *self, size_t stream, unsigned used, size_t field)
+{
+    if (stream == 0 && field == PAY_CHANNEL && !(used & STEP_FIELD))
+        return NULL;
+    if (stream == 0 && field == PAY_TAG)
+        return used & STEP_RENAME ? "label" : "tag";
+    return self->stream[stream]->fields[field].column;
+}
+
+void data_write_row (const sim_data_t *self, size_t stream, unsigned used, const sim_row_t *row,
                      wire_writer_t *writer)
 {
     const stream_t *definition = self->stream[stream];
     wire_open_list (writer);
     for (size_t i = 0; i < definition->fields_count; i++) {
         const value_t *value = &row->values[i];
+        if (!data_column (self, stream, used, i))
+            continue;
         if (row->class == ROW_NO_NUMBER && i == number_field (stream))
             wire_put_string (writer, "twelve");
         else if (row->class == ROW_NO_TIME && i == definition->time)
@@ -352,19 +466,25 @@ void data_write_row (const sim_data_t *self, size_t stream, const sim_row_t *row
     wire_close (writer);
 }
 
-void data_write_header (const sim_data_t *self, size_t stream, buf_t *out)
+void data_write_header (const sim_data_t *self, size_t stream, unsigned used, buf_t *out)
 {
     const stream_t *definition = self->stream[stream];
-    for (size_t i = 0; i < definition->fields_count; i++)
-        buf_printf (out, "%s%s", i ? "," : "", definition->fields[i].column);
+    for (size_t i = 0; i < definition->fields_count; i++) {
+        const char *column = data_column (self, stream, used, i);
+        if (column)
+            buf_printf (out, "%s%s", i ? "," : "", column);
+    }
     buf_put_u8 (out, '\n');
 }
 
-void data_write_csv (const sim_data_t *self, size_t stream, const sim_row_t *row, buf_t *out)
+void data_write_csv (const sim_data_t *self, size_t stream, unsigned used, const sim_row_t *row,
+                     buf_t *out)
 {
     const stream_t *definition = self->stream[stream];
     for (size_t i = 0; i < definition->fields_count; i++) {
         const value_t *value = &row->values[i];
+        if (!data_column (self, stream, used, i))
+            continue;
         if (i)
             buf_put_u8 (out, ',');
         if (value->null)

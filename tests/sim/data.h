@@ -9,8 +9,18 @@
 enum {
     DATA_STREAMS = 2,
     DATA_VIEWS = 4,
-    DATA_LATE_VIEW = 3, /* the one of the second apply */
-    DATA_FIELDS_MAX = 6,
+    DATA_LATE_VIEW = 3, /* the one of STEP_VIEW */
+    DATA_FIELDS_MAX = 7,
+};
+
+/* What later applies change, in any order: bits of a set. */
+enum {
+    STEP_VIEW = 1,     /* one more view */
+    STEP_FIELD = 2,    /* pay has `channel` as well, first of its fields; and features of it */
+    STEP_WIDEN = 4,    /* its `n` is float64 */
+    STEP_RENAME = 8,   /* its `tag` is called `label`, with the alias */
+    STEP_FEATURE = 16, /* one more feature of `spend` */
+    STEPS_ALL = 31,
 };
 
 typedef enum row_class {
@@ -33,22 +43,35 @@ typedef struct sim_row {
 
 typedef struct sim_data {
     arena_t *arena;
-    definitions_t *definitions; /* of both applies */
+    /* after all steps, but with the new field last: a row's values are in this order */
+    definitions_t *definitions;
     const stream_t *stream[DATA_STREAMS];
     size_t view_stream[DATA_VIEWS];
     const char *view_name[DATA_VIEWS];
-    question_t *view[DATA_VIEWS]; /* what the oracle is asked */
+    /* What the oracle is asked, of all features that there may be; `widened` of a float64 `n`. */
+    question_t *view[DATA_VIEWS];
+    question_t *widened[DATA_VIEWS];
+    unsigned usable; /* steps of which senders may make use */
 } sim_data_t;
 
 sim_data_t *data_new (void);
 void data_destroy (sim_data_t **self_p);
 
-/* The YAML of an `apply`. */
-void data_definitions (bool with_late_view, buf_t *out);
+/* The YAML of an `apply`, after these steps. */
+void data_definitions (unsigned steps, buf_t *out);
+/* How many features the view has then. */
+size_t data_features (const sim_data_t *self, size_t view, unsigned steps);
 
-/* A row for `stream`, its memory in `arena`; `wall` is the user's clock. */
-void data_row (const sim_data_t *self, sim_t *sim, size_t stream, int64_t wall, bool good,
-               arena_t *arena, sim_row_t *row);
+/* Of which of the usable steps a sender makes use now. */
+unsigned data_some_steps (const sim_data_t *self, sim_t *sim);
+
+/* A row for `stream`, its memory in `arena`; `wall` is the user's clock. `used` are the steps that
+ * the sender makes use of. */
+void data_row (const sim_data_t *self, sim_t *sim, size_t stream, unsigned used, int64_t wall,
+               bool good, arena_t *arena, sim_row_t *row);
+
+/* A value of a row as one of the field's type after all steps. */
+value_t data_widened (const sim_data_t *self, size_t stream, size_t field, const value_t *value);
 
 /* A key that may have events; in fields of the stream's key. */
 void data_key (const sim_data_t *self, sim_t *sim, size_t stream, arena_t *arena, value_t *values,
@@ -58,11 +81,14 @@ void data_key (const sim_data_t *self, sim_t *sim, size_t stream, arena_t *arena
 bool data_key_at (const sim_data_t *self, size_t stream, size_t i, arena_t *arena, value_t *values,
                   text_t *key);
 
+/* The source's name for a field; NULL: it does not send it. */
+const char *data_column (const sim_data_t *self, size_t stream, unsigned used, size_t field);
 /* A row of a `send`. */
-void data_write_row (const sim_data_t *self, size_t stream, const sim_row_t *row,
+void data_write_row (const sim_data_t *self, size_t stream, unsigned used, const sim_row_t *row,
                      wire_writer_t *writer);
 /* A row of a CSV, and its header. */
-void data_write_csv (const sim_data_t *self, size_t stream, const sim_row_t *row, buf_t *out);
-void data_write_header (const sim_data_t *self, size_t stream, buf_t *out);
+void data_write_csv (const sim_data_t *self, size_t stream, unsigned used, const sim_row_t *row,
+                     buf_t *out);
+void data_write_header (const sim_data_t *self, size_t stream, unsigned used, buf_t *out);
 
 #endif

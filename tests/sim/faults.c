@@ -104,6 +104,7 @@ void knobs_choose (sim_knobs_t *knobs, random_t *random, int64_t active)
         .loads = random_chance (random, 0.6),
         .unloads = random_chance (random, 0.5),
         .second_apply = random_chance (random, 0.6),
+        .evolves = random_chance (random, 0.5),
     };
     if (knobs->skew > 0)
         knobs->clock_jump_every = sometimes (random, 0.5, 5 * TIME_SECOND, 30 * TIME_SECOND);

@@ -199,11 +199,12 @@ static void begin (sim_loader_t *self)
     load->rows = arena_zero (arena, load->count, sizeof *load->rows);
     buf_t text;
     buf_init (&text, CSV_SIZE_MAX);
-    data_write_header (data, load->stream, &text);
+    unsigned used = data_some_steps (data, self->sim);
+    data_write_header (data, load->stream, used, &text);
     for (size_t i = 0; i < load->count; i++) {
-        data_row (data, self->sim, load->stream, sim_wall (self->sim) - 10 * TIME_MINUTE, true,
-                  arena, &load->rows[i]);
-        data_write_csv (data, load->stream, &load->rows[i], &text);
+        data_row (data, self->sim, load->stream, used, sim_wall (self->sim) - 10 * TIME_MINUTE,
+                  true, arena, &load->rows[i]);
+        data_write_csv (data, load->stream, used, &load->rows[i], &text);
     }
     CHECK (!text.bad);
     XXH128_hash_t hash = XXH3_128bits (text.data, text.size);

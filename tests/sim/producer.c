@@ -97,11 +97,12 @@ static void send_batch (sim_producer_t *self, sim_batch_t *batch)
     wire_field_uint (writer, "sequence", batch->sequence);
     wire_field_list (writer, "columns");
     for (size_t i = 0; i < stream->fields_count; i++)
-        wire_put_string (writer, stream->fields[i].column);
+        if (data_column (data, batch->stream, batch->used, i))
+            wire_put_string (writer, data_column (data, batch->stream, batch->used, i));
     wire_close (writer);
     wire_field_list (writer, "rows");
     for (size_t i = 0; i < batch->count; i++)
-        data_write_row (data, batch->stream, &batch->rows[i], writer);
+        data_write_row (data, batch->stream, batch->used, &batch->rows[i], writer);
     wire_close (writer);
     size_t worker = sim_chosen (self->sim, 0, sim_count (self->sim, ROLE_SPEED) - 1);
     attempt_t *attempt = new_attempt (self, batch);
@@ -119,9 +120,10 @@ static void new_batch (sim_producer_t *self)
     batch->stream = sim_chance (self->sim, 0.3) ? 1 : 0;
     batch->count = sim_chosen (self->sim, 1, ROWS_MAX);
     batch->rows = arena_zero (arena, batch->count, sizeof *batch->rows);
+    batch->used = data_some_steps (check_data (check), self->sim);
     for (size_t i = 0; i < batch->count; i++)
-        data_row (check_data (check), self->sim, batch->stream, sim_wall (self->sim) + self->skew,
-                  false, arena, &batch->rows[i]);
+        data_row (check_data (check), self->sim, batch->stream, batch->used,
+                  sim_wall (self->sim) + self->skew, false, arena, &batch->rows[i]);
     self->batches[batch->sequence] = batch;
     self->unacked++;
     check_add_batch (check, batch);

@@ -89,6 +89,17 @@ static int64_t some_as_of (sim_t *sim)
     }
 }
 
+/* Some of those that the view has had from the start. */
+static void write_features (sim_querier_t *self, size_t view, wire_writer_t *writer)
+{
+    const sim_data_t *data = check_data (sim_check (self->sim));
+    wire_field_list (writer, "features");
+    for (size_t i = 0; i < data_features (data, view, 0); i++)
+        if (i == 0 || sim_chance (self->sim, 0.3))
+            wire_put_text (writer, data->view[view]->names[i]);
+    wire_close (writer);
+}
+
 static void write_question (sim_querier_t *self, size_t view, bool hurried, wire_writer_t *writer)
 {
     const sim_data_t *data = check_data (sim_check (self->sim));
@@ -114,6 +125,8 @@ static void write_question (sim_querier_t *self, size_t view, bool hurried, wire
     }
     if (sim_chance (self->sim, 0.2))
         wire_field_bool (writer, "before", true);
+    if (sim_chance (self->sim, 0.3))
+        write_features (self, view, writer);
     if (hurried)
         wire_field_uint (writer, "deadline_ms", sim_chosen (self->sim, 50, 3000));
     if (sim_chance (self->sim, 0.1))

@@ -45,7 +45,8 @@ static bool row_is_stored (const sim_data_t *data, size_t stream, const sim_row_
         return false;
     for (size_t c = 0; c < data->stream[stream]->fields_count; c++) {
         value_t stored = column_get (&events->column[c], i);
-        if (!oracle_agree (&stored, &row->values[c]))
+        value_t sent = data_widened (data, stream, c, &row->values[c]);
+        if (!oracle_agree (&stored, &sent))
             return false;
     }
     return true;

@@ -67,6 +67,7 @@ typedef struct sim_knobs {
     bool loads;
     bool unloads;
     bool second_apply;
+    bool evolves; /* streams and views change on the way */
 } sim_knobs_t;
 
 /* ---- world.c: time, nodes ---- */
