@@ -67,8 +67,8 @@ const batchview_info_t *batchview_info (const batchview_t *self);
  * was built lacks its slot. */
 typedef struct batchview_binding batchview_binding_t;
 batchview_binding_t *batchview_bind (const batchview_t *self, const plan_t *plan);
-/* Of those cells alone for which wanted[cell] is true: the others need not be there, are not merged,
- * and do not matter for exactness. NULL wants all. */
+/* Of those cells alone for which wanted[cell] is true: the others need not be there, are not
+ * merged, and do not matter for exactness. NULL wants all. */
 batchview_binding_t *batchview_bind_cells (const batchview_t *self, const plan_t *plan,
                                            const bool *wanted);
 void batchview_binding_destroy (batchview_binding_t **self_p);

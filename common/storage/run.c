@@ -38,8 +38,8 @@ static bool take_ids (run_t *self, const uint8_t *bytes)
     bool seen[UINT16_MAX + 1] = { false };
     self->info.schema.ids = self->ids;
     for (size_t i = 0; i < self->info.schema.columns; i++) {
-        self->ids[i] =
-            bytes == NULL ? (uint16_t)i : (uint16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8);
+        self->ids[i] = bytes == NULL ? (uint16_t)i
+                                     : (uint16_t)(bytes[2 * i] | (unsigned)bytes[2 * i + 1] << 8);
         if (seen[self->ids[i]])
             return false;
         seen[self->ids[i]] = true;

@@ -37,8 +37,8 @@ static stream_t stream;
 
 static void stream_init (void)
 {
-    fields[FIELD_KEY] = (field_t){ .name = "k", .column = "k", .type = TYPE_STRING };
-    fields[FIELD_TIME] = (field_t){ .name = "ts", .column = "ts", .type = TYPE_TIMESTAMP };
+    fields[FIELD_KEY] = (field_t){ .name = "k", .type = TYPE_STRING };
+    fields[FIELD_TIME] = (field_t){ .name = "ts", .type = TYPE_TIMESTAMP };
     size_t count = FIELD_FIRST;
     for (size_t i = 0; i < TYPES_COUNT; i++) {
         if (!type_is_field (TYPES[i]))
@@ -46,10 +46,11 @@ static void stream_init (void)
         for (int twice = 0; twice < 2; twice++, count++) {
             (void)snprintf (names[count], sizeof names[count], "%c_%s", 'a' + twice,
                             type_word (TYPES[i]));
-            fields[count] =
-                (field_t){ .name = names[count], .column = names[count], .type = TYPES[i] };
+            fields[count] = (field_t){ .name = names[count], .type = TYPES[i] };
         }
     }
+    for (size_t i = 0; i < count; i++)
+        fields[i].column = fields[i].origin = fields[i].name;
     stream = (stream_t){ .name = "s",
                          .fields = fields,
                          .fields_count = count,
