@@ -14,8 +14,8 @@ BUILD := build/$(VARIANT)
 # ---- what Debian packages provide: installed by `make deps`, which everything that compiles waits for ----
 PACKAGES := gcc libc6-dev binutils tzdata libzmq3-dev libczmq-dev libmsgpack-dev \
             liblz4-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
-            libsodium-dev libgmp-dev
-PACKAGES_TEST := libcriterion-dev libmpfr-dev clang-format python3 python3-zmq python3-msgpack \
+            libsodium-dev libgmp-dev libmpfr-dev
+PACKAGES_TEST := libcriterion-dev clang-format python3 python3-zmq python3-msgpack \
                  procps git
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
@@ -94,7 +94,7 @@ endif
 CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(VARIANT)) -ffp-contract=off -fno-strict-aliasing \
           -pthread -D_GNU_SOURCE -DXXH_INLINE_ALL -MMD -MP -iquote common -iquote . $(EXTRA_CFLAGS)
 LDFLAGS := $(filter -fsanitize% --coverage -g%,$(CFLAGS_$(VARIANT))) -pthread
-LDLIBS := -lczmq -lzmq -lmsgpackc -llz4 -lsqlite3 -lyaml -ljansson -lcsv -lsodium -lgmp -lm
+LDLIBS := -lczmq -lzmq -lmsgpackc -llz4 -lsqlite3 -lyaml -ljansson -lcsv -lsodium -lmpfr -lgmp -lm
 
 # ---- sources and objects ----
 sources_of = $(filter-out %/main.c,$(wildcard $(call dir_of,$(1))/*.c))
@@ -144,7 +144,7 @@ ALL_OBJECTS += $(call objects_of,$(wildcard tests/unit/$(1)/*.c))
 $(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c) $(TEST_RUNNER)) $(call archives_of,$(1) oracle $(TEST_USES_$(1)))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
-	@$(CC) $(LDFLAGS) -o $$@ $$^ $(if $(TEST_RUNNER),,-lcriterion) $(LDLIBS) -lmpfr
+	@$(CC) $(LDFLAGS) -o $$@ $$^ $(if $(TEST_RUNNER),,-lcriterion) $(LDLIBS)
 endef
 # libraries that a unit test needs beside the one it tests
 TEST_USES_storage := sim-disk

@@ -420,9 +420,8 @@ int32_t zone_offset (const zone_t *self, int64_t utc)
 
 /* An instant reads `local` when the offset in force then is the one that `local` is away from it,
  * so each offset of the zone gives one candidate. */
-status_t zone_to_utc (const zone_t *self, int64_t local, int64_t *utc, error_t *error)
+static bool find_first (const zone_t *self, int64_t local, int64_t *utc)
 {
-    CHECK_OBJECT (self, ZONE_MAGIC);
     bool found = false;
     for (size_t i = 0; i < self->offsets; i++) {
         int64_t candidate;
@@ -433,6 +432,36 @@ status_t zone_to_utc (const zone_t *self, int64_t local, int64_t *utc, error_t *
         *utc = candidate;
         found = true;
     }
-    return found ? STATUS_OK
-                 : error_set (error, STATUS_INVALID, "a local time that the zone's clock skips");
+    return found;
+}
+
+status_t zone_to_utc (const zone_t *self, int64_t local, int64_t *utc, error_t *error)
+{
+    CHECK_OBJECT (self, ZONE_MAGIC);
+    if (find_first (self, local, utc))
+        return STATUS_OK;
+    return error_set (error, STATUS_INVALID, "a local time that the zone's clock skips");
+}
+
+bool zone_start (const zone_t *self, int64_t local, int64_t *utc)
+{
+    CHECK_OBJECT (self, ZONE_MAGIC);
+    if (local < INT64_MIN + 4 * TIME_DAY || local > INT64_MAX - 4 * TIME_DAY)
+        return false;
+    if (find_first (self, local, utc))
+        return true;
+    /* The clock shows less than `local` before all candidates and more after them, and changes on
+     * whole seconds. */
+    int64_t second = floor_divide (local, TIME_SECOND);
+    int64_t before = second - OFFSET_MAX - 1;
+    int64_t after = second - OFFSET_MIN + 1;
+    while (after - before > 1) {
+        int64_t middle = before + (after - before) / 2;
+        if (middle + offset_at (self, middle) > second)
+            after = middle;
+        else
+            before = middle;
+    }
+    *utc = after * TIME_SECOND;
+    return true;
 }

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct zone zone_t;
@@ -21,6 +22,10 @@ MUST_CHECK status_t zone_read (const void *data, size_t size, zone_t **zone, err
 /* Local wall-clock µs (as if it were UTC) to UTC µs. Ambiguous: the first occurrence. Nonexistent:
  * INVALID. */
 MUST_CHECK status_t zone_to_utc (const zone_t *self, int64_t local, int64_t *utc, error_t *error);
+
+/* The first instant at which the zone's clock shows `local` (as above), or at which it jumps over
+ * it. False when that is outside int64. */
+bool zone_start (const zone_t *self, int64_t local, int64_t *utc);
 
 /* Seconds east of UTC at the instant `utc` (µs). */
 int32_t zone_offset (const zone_t *self, int64_t utc);

@@ -15,8 +15,9 @@ const precedence_t binary_precedence[BINARY_COUNT] = {
 #undef X
 };
 
-/* What arithmetic there is. A null operand takes the first row that fits the other one, so rows in
- * which both have one type come first; so does an int64 beside a float64, after all exact fits. */
+/* What arithmetic there is, and operators on strings. A null operand takes the first row that fits
+ * the other one, so rows in which both have one type come first; so does an int64 beside a float64,
+ * after all exact fits. */
 static const struct rule {
     binary_t binary;
     type_t left, right, result;
@@ -41,6 +42,8 @@ static const struct rule {
     { BINARY_DIVIDE, TYPE_DURATION, TYPE_DURATION, TYPE_FLOAT64, eval_divide_int },
     { BINARY_REMAINDER, TYPE_INT64, TYPE_INT64, TYPE_INT64, eval_remainder_int },
     { BINARY_REMAINDER, TYPE_FLOAT64, TYPE_FLOAT64, TYPE_FLOAT64, eval_remainder_float },
+    { BINARY_CONCAT, TYPE_STRING, TYPE_STRING, TYPE_STRING, call_concat },
+    { BINARY_LIKE, TYPE_STRING, TYPE_STRING, TYPE_BOOL, eval_like },
 };
 
 enum { RULES = sizeof rules / sizeof *rules };
@@ -50,9 +53,23 @@ const char *build_type_name (type_t type)
     return type == TYPE_NONE ? "null" : type_word (type);
 }
 
-static bool is_number (type_t type)
+bool build_is_number (type_t type)
 {
     return type == TYPE_INT64 || type == TYPE_FLOAT64;
+}
+
+bool build_agree (type_t *common, type_t type)
+{
+    if (*common == type || type == TYPE_NONE)
+        return true;
+    if (*common == TYPE_NONE) {
+        *common = type;
+        return true;
+    }
+    bool numbers = build_is_number (*common) && build_is_number (type);
+    if (numbers)
+        *common = TYPE_FLOAT64;
+    return numbers;
 }
 
 node_t *build_operand (builder_t *self, size_t depth)
@@ -158,7 +175,7 @@ status_t build_negate (builder_t *self, size_t start)
     if (negate_literal (build_operand (self, 0), start))
         return STATUS_OK;
     type_t type = build_operand (self, 0)->type;
-    if (!is_number (type) && type != TYPE_DURATION && type != TYPE_NONE) {
+    if (!build_is_number (type) && type != TYPE_DURATION && type != TYPE_NONE) {
         self->at = start;
         return error_set (self->error, STATUS_INVALID, "'-' cannot take %s",
                           build_type_name (type));
@@ -211,12 +228,10 @@ static status_t build_logic (builder_t *self, binary_t binary, size_t at)
                        binary == BINARY_AND ? eval_and : eval_or);
 }
 
-/* May the two types be compared? Fills the error when not. */
-static status_t check_comparable (builder_t *self, const char *what, type_t left, type_t right,
-                                  size_t at)
+status_t build_comparable (builder_t *self, const char *what, type_t left, type_t right, size_t at)
 {
     if (left == right || left == TYPE_NONE || right == TYPE_NONE ||
-        (is_number (left) && is_number (right)))
+        (build_is_number (left) && build_is_number (right)))
         return STATUS_OK;
     self->at = at;
     bool time_as_string = (left == TYPE_TIMESTAMP && right == TYPE_STRING) ||
@@ -228,7 +243,7 @@ static status_t check_comparable (builder_t *self, const char *what, type_t left
 
 static status_t build_comparison (builder_t *self, binary_t binary, size_t at)
 {
-    status_t status = check_comparable (self, binary_text[binary], build_operand (self, 1)->type,
+    status_t status = build_comparable (self, binary_text[binary], build_operand (self, 1)->type,
                                         build_operand (self, 0)->type, at);
     if (status != STATUS_OK)
         return status;
@@ -255,6 +270,11 @@ static const struct rule *find_rule (binary_t binary, type_t left, type_t right)
     return NULL;
 }
 
+static bool rule_is_of_strings (binary_t binary)
+{
+    return binary == BINARY_CONCAT || binary == BINARY_LIKE;
+}
+
 static status_t build_arithmetic (builder_t *self, binary_t binary, size_t at)
 {
     type_t left = build_operand (self, 1)->type;
@@ -262,8 +282,11 @@ static status_t build_arithmetic (builder_t *self, binary_t binary, size_t at)
     const struct rule *rule = find_rule (binary, left, right);
     if (rule == NULL) {
         self->at = at;
-        return error_set (self->error, STATUS_INVALID, "'%s' cannot combine %s and %s",
-                          binary_text[binary], build_type_name (left), build_type_name (right));
+        bool as_string =
+            rule_is_of_strings (binary) && (left == TYPE_STRING || right == TYPE_STRING);
+        return error_set (self->error, STATUS_INVALID, "'%s' cannot combine %s and %s%s",
+                          binary_text[binary], build_type_name (left), build_type_name (right),
+                          as_string ? "; cast(x as string) makes a string" : "");
     }
     status_t status = STATUS_OK;
     if (rule->left == TYPE_FLOAT64)
@@ -272,13 +295,16 @@ static status_t build_arithmetic (builder_t *self, binary_t binary, size_t at)
         status = build_widen (self, 0);
     if (status != STATUS_OK)
         return status;
-    /* Of two nulls only `/` knows what it would have given. */
-    bool unknown = left == TYPE_NONE && right == TYPE_NONE && binary != BINARY_DIVIDE;
+    /* Of two nulls only what gives one type knows what it would have given. */
+    bool unknown = left == TYPE_NONE && right == TYPE_NONE && binary != BINARY_DIVIDE &&
+                   !rule_is_of_strings (binary);
     return add_binary (self, binary, unknown ? TYPE_NONE : rule->result, true, at, rule->kernel);
 }
 
 status_t build_binary (builder_t *self, binary_t binary, size_t at)
 {
+    if (rule_is_of_strings (binary))
+        return build_arithmetic (self, binary, at);
     switch (binary_precedence[binary]) {
     case PRECEDENCE_OR:
     case PRECEDENCE_AND:
@@ -306,7 +332,7 @@ status_t build_in (builder_t *self, size_t count, size_t at)
     type_t wanted = build_operand (self, count)->type;
     for (size_t i = 0; i < count; i++) {
         const node_t *element = build_operand (self, count - 1 - i);
-        status_t status = check_comparable (self, "in", wanted, element->type, element->start);
+        status_t status = build_comparable (self, "in", wanted, element->type, element->start);
         if (status != STATUS_OK)
             return status;
     }
@@ -316,6 +342,95 @@ status_t build_in (builder_t *self, size_t count, size_t at)
         return status;
     node->strict = false;
     node->kernel = eval_in;
-    self->has_in = true;
     return STATUS_OK;
+}
+
+status_t build_between (builder_t *self, size_t at)
+{
+    type_t type = build_operand (self, 2)->type;
+    for (size_t depth = 2; depth-- > 0;) {
+        const node_t *bound = build_operand (self, depth);
+        status_t status = build_comparable (self, "between", type, bound->type, bound->start);
+        if (status != STATUS_OK)
+            return status;
+    }
+    node_t *node;
+    status_t status = build_node (self, NODE_BETWEEN, TYPE_BOOL, 3, at, &node);
+    if (status != STATUS_OK)
+        return status;
+    node->strict = false;
+    node->kernel = eval_between;
+    return STATUS_OK;
+}
+
+/* The condition of an arm, or the value with which the operand is compared. */
+static status_t check_when (builder_t *self, const node_t *operand, const node_t *when)
+{
+    if (operand != NULL)
+        return build_comparable (self, "case", operand->type, when->type, when->start);
+    if (when->type == TYPE_BOOL || when->type == TYPE_NONE)
+        return STATUS_OK;
+    self->at = when->start;
+    return error_set (self->error, STATUS_INVALID, "'when' takes bool, not %s",
+                      build_type_name (when->type));
+}
+
+static status_t check_result (builder_t *self, const node_t *result, type_t *common)
+{
+    type_t before = *common;
+    if (build_agree (common, result->type))
+        return STATUS_OK;
+    self->at = result->start;
+    return error_set (self->error, STATUS_INVALID, "'case' gives values of one type, not %s and %s",
+                      build_type_name (before), build_type_name (result->type));
+}
+
+/* Number `index`, from the bottom, of the `count` topmost operands. */
+static const node_t *operand_of (builder_t *self, size_t count, size_t index)
+{
+    return build_operand (self, count - 1 - index);
+}
+
+status_t build_case (builder_t *self, bool operand, size_t arms, bool has_else, size_t at)
+{
+    size_t count = operand + 2 * arms + has_else;
+    const node_t *compared = operand ? operand_of (self, count, 0) : NULL;
+    type_t common = TYPE_NONE;
+    status_t status = STATUS_OK;
+    for (size_t i = operand; i < count && status == STATUS_OK; i++) {
+        const node_t *node = operand_of (self, count, i);
+        bool is_when = (i - operand) % 2 == 0 && i < operand + 2 * arms;
+        status = is_when ? check_when (self, compared, node) : check_result (self, node, &common);
+    }
+    for (size_t i = operand; i < count && status == STATUS_OK && common == TYPE_FLOAT64; i++) {
+        if ((i - operand) % 2 != 0 || i == operand + 2 * arms)
+            status = build_widen (self, count - 1 - i);
+    }
+    if (status != STATUS_OK)
+        return status;
+    node_t *node;
+    status = build_node (self, NODE_CASE, common, count, at, &node);
+    if (status != STATUS_OK)
+        return status;
+    node->strict = false;
+    node->operand = operand;
+    node->kernel = eval_case;
+    return STATUS_OK;
+}
+
+status_t build_cast (builder_t *self, type_t type, size_t at)
+{
+    const node_t *from = build_operand (self, 0);
+    const char *hint;
+    kernel_t *kernel = cast_find (from->type, type, &hint);
+    if (kernel == NULL) {
+        self->at = from->start;
+        return error_set (self->error, STATUS_INVALID, "cast cannot make %s of %s%s",
+                          build_type_name (type), build_type_name (from->type), hint);
+    }
+    node_t *node;
+    status_t status = build_node (self, NODE_CAST, type, 1, at, &node);
+    if (status == STATUS_OK)
+        node->kernel = kernel;
+    return status;
 }

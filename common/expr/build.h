@@ -16,7 +16,9 @@ typedef struct builder {
     uint16_t nodes_count;
     uint16_t args_count;
     uint16_t stack_count;
-    bool has_in;
+    uint16_t zones_count;
+    zone_t *zones[EXPR_ZONES_MAX];
+    char *zone_names[EXPR_ZONES_MAX]; /* in the arena */
     size_t at;
     error_t *error;
 } builder_t;
@@ -33,6 +35,13 @@ MUST_CHECK status_t build_binary (builder_t *self, binary_t binary, size_t at);
 MUST_CHECK status_t build_is_null (builder_t *self, size_t at);
 /* `count` elements lie above the operand that is looked for. */
 MUST_CHECK status_t build_in (builder_t *self, size_t count, size_t at);
+/* Below it lie x, low and high. */
+MUST_CHECK status_t build_between (builder_t *self, size_t at);
+/* Below it lie, in this order, an operand if there is one, `arms` times a condition (or a value to
+ * compare the operand with) and a result, and the result of `else` if there is one. */
+MUST_CHECK status_t build_case (builder_t *self, bool operand, size_t arms, bool has_else,
+                                size_t at);
+MUST_CHECK status_t build_cast (builder_t *self, type_t type, size_t at);
 MUST_CHECK status_t build_call (builder_t *self, const function_t *function, size_t count,
                                 size_t at);
 
@@ -40,6 +49,12 @@ MUST_CHECK status_t build_call (builder_t *self, const function_t *function, siz
 
 /* "null" for TYPE_NONE. */
 const char *build_type_name (type_t type);
+bool build_is_number (type_t type);
+/* The type that both have, float64 for int64 and float64; false when there is none. */
+bool build_agree (type_t *common, type_t type);
+/* May the two types be compared? Fills the error, at `at`, when not. */
+MUST_CHECK status_t build_comparable (builder_t *self, const char *what, type_t left, type_t right,
+                                      size_t at);
 /* The operand `depth` places below the top of the stack. */
 node_t *build_operand (builder_t *self, size_t depth);
 /* Makes a strict node of the top `count` operands, which it takes. The caller fills in what is

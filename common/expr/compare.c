@@ -6,9 +6,6 @@
 
 #define INLINE static inline __attribute__ ((always_inline))
 
-/* Which outcomes of a comparison make it true: bit 0 less, bit 1 equal, bit 2 greater. */
-enum { LESS = 1, EQUAL = 2, GREATER = 4 };
-
 INLINE int order_int (int64_t a, int64_t b)
 {
     return (a > b) - (a < b);
@@ -97,8 +94,8 @@ static void all_null (column_t *out, size_t rows)
     memset (out->i, 0, rows * sizeof *out->i);
 }
 
-static void compare (const vector_t *a, const vector_t *b, unsigned outcomes, size_t rows,
-                     column_t *out)
+void compare_vectors (const vector_t *a, const vector_t *b, unsigned outcomes, size_t rows,
+                      column_t *out)
 {
     type_t left = a->column.type;
     type_t right = b->column.type;
@@ -122,14 +119,15 @@ static void compare (const vector_t *a, const vector_t *b, unsigned outcomes, si
 
 void eval_compare (const call_t *call, column_t *out)
 {
-    compare (call->args[0], call->args[1], outcomes_of (call->node->binary), call->rows, out);
+    compare_vectors (call->args[0], call->args[1], outcomes_of (call->node->binary), call->rows,
+                     out);
 }
 
 void eval_distinct (const call_t *call, column_t *out)
 {
     const vector_t *a = call->args[0];
     const vector_t *b = call->args[1];
-    compare (a, b, LESS | GREATER, call->rows, out);
+    compare_vectors (a, b, LESS | GREATER, call->rows, out);
     for (size_t r = 0; r < call->rows; r++) {
         if (!out->valid[r])
             out->i[r] = a->column.valid[r * a->step] != b->column.valid[r * b->step];
@@ -153,7 +151,7 @@ void eval_in (const call_t *call, column_t *out)
     memset (out->valid, 1, call->rows);
     memset (out->i, 0, call->rows * sizeof *out->i);
     for (size_t k = 1; k < call->count; k++) {
-        compare (call->args[0], call->args[k], EQUAL, call->rows, equal);
+        compare_vectors (call->args[0], call->args[k], EQUAL, call->rows, equal);
         for (size_t r = 0; r < call->rows; r++) {
             out->i[r] |= equal->i[r];
             out->valid[r] &= equal->valid[r];
@@ -161,6 +159,20 @@ void eval_in (const call_t *call, column_t *out)
     }
     for (size_t r = 0; r < call->rows; r++)
         out->valid[r] |= (uint8_t)out->i[r];
+}
+
+/* low <= x and x <= high. */
+void eval_between (const call_t *call, column_t *out)
+{
+    const column_t *below = call->scratch;
+    compare_vectors (call->args[0], call->args[1], GREATER | EQUAL, call->rows, out);
+    compare_vectors (call->args[0], call->args[2], LESS | EQUAL, call->rows, call->scratch);
+    for (size_t r = 0; r < call->rows; r++) {
+        bool outside = (out->valid[r] && !out->i[r]) || (below->valid[r] && !below->i[r]);
+        bool valid = outside || (out->valid[r] && below->valid[r]);
+        out->valid[r] = valid;
+        out->i[r] = valid && !outside;
+    }
 }
 
 /* `decides` is the operand that settles the matter alone: false for `and`, true for `or`. */

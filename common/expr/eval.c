@@ -1,6 +1,7 @@
 /* The evaluator: one walk over the nodes for every EVAL_ROWS rows, each node writing a vector that
  * is used again for the next rows, so that memory depends on the expression and not on the batch.
- * What reads no field is computed once. */
+ * What reads no field was computed when the expression was made: its nodes stay for the canonical
+ * text, and are passed over here. */
 #include "base/arena.h"
 #include "base/check.h"
 #include "expr/tree.h"
@@ -68,7 +69,7 @@ static void run_node (const eval_t *self, const node_t *node, size_t rows, colum
                     .count = node->count,
                     .rows = rows,
                     .arena = self->arena,
-                    .scratch = node->kind == NODE_IN ? &scratch : NULL };
+                    .scratch = &scratch };
     if (node->strict) {
         memset (out->valid, 1, rows);
         for (size_t i = 0; i < call.count; i++) {
@@ -95,31 +96,52 @@ static void set_literal (const node_t *node, column_t *out)
         out->i[0] = node->literal.i;
 }
 
-/* Makes the vectors, and the values of those that are the same in every row. */
+/* Makes the vectors. */
 static void prepare (eval_t *self, size_t rows)
 {
     const expr_t *expr = self->expr;
     size_t nodes = expr->nodes_count;
-    self->vectors = arena_zero (self->arena, nodes, sizeof *self->vectors);
-    self->args = arena_zero (self->arena, nodes, sizeof *self->args);
-    if (expr->has_in)
-        self->scratch = new_column (self->arena, TYPE_BOOL, rows);
+    bool lenient = false;
+    self->vectors = arena_alloc (self->arena, nodes * sizeof *self->vectors);
+    self->args = arena_alloc (self->arena, nodes * sizeof *self->args);
     for (size_t i = 0; i < nodes; i++) {
         const node_t *node = &expr->nodes[i];
         vector_t *vector = &self->vectors[i];
+        if (node->constant) {
+            *vector = expr->constants[i];
+            continue;
+        }
         for (size_t k = 0; k < node->count; k++)
             self->args[node->first + k] = &self->vectors[expr->args[node->first + k]];
-        vector->step = !node->constant;
-        if (node->kind == NODE_FIELD)
+        *vector = (vector_t){ .column = { .type = node->type }, .step = 1 };
+        bool is_result = i + 1 == nodes; /* it has the caller's column */
+        if (node->kind != NODE_FIELD && !is_result)
+            vector->column = new_column (self->arena, node->type, rows);
+        lenient = lenient || !node->strict;
+    }
+    if (lenient)
+        self->scratch = new_column (self->arena, TYPE_BOOL, rows);
+}
+
+void eval_constants (expr_t *self)
+{
+    size_t nodes = self->nodes_count;
+    eval_t eval = { .expr = self, .arena = self->arena };
+    eval.vectors = self->constants = arena_zero (self->arena, nodes, sizeof *self->constants);
+    eval.args = arena_zero (self->arena, nodes, sizeof *eval.args);
+    eval.scratch = new_column (self->arena, TYPE_BOOL, 1);
+    for (size_t i = 0; i < nodes; i++) {
+        const node_t *node = &self->nodes[i];
+        vector_t *vector = &self->constants[i];
+        if (!node->constant)
             continue;
-        bool is_result = i + 1 == nodes && !node->constant; /* it has the caller's column */
-        vector->column.type = node->type;
-        if (!is_result)
-            vector->column = new_column (self->arena, node->type, node->constant ? 1 : rows);
+        for (size_t k = 0; k < node->count; k++)
+            eval.args[node->first + k] = &self->constants[self->args[node->first + k]];
+        vector->column = new_column (self->arena, node->type, 1);
         if (node->kind == NODE_LITERAL)
             set_literal (node, &vector->column);
-        else if (node->constant)
-            run_node (self, node, 1, &vector->column);
+        else
+            run_node (&eval, node, 1, &vector->column);
     }
 }
 

@@ -11,6 +11,8 @@ void expr_destroy (expr_t **self_p)
     CHECK_OBJECT (self, EXPR_MAGIC);
     *self_p = NULL;
     self->magic = 0;
+    for (size_t i = 0; i < self->zones_count; i++)
+        zone_destroy (&self->zones[i]);
     arena_destroy (&self->arena);
     mem_free (self);
 }

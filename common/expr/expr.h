@@ -17,8 +17,13 @@ enum {
 
 typedef struct expr expr_t;
 
-/* What names mean. `lookup` answers the type of `name` and the column that holds it, or TYPE_NONE
- * when it is unknown; `names` lists all for "did you mean". Both live as long as the parse. */
+/* What names mean: fields of a stream, features of a view, or whatever columns the caller will
+ * have. `lookup` answers the type of `name` and the column that holds it, or TYPE_NONE when it is
+ * unknown; `names` lists all for "did you mean". Both live as long as the parse.
+ *
+ * `now` is a name like others: a scope that knows an as-of time answers TYPE_TIMESTAMP and a column
+ * for it, and expr_eval finds it there, in every row; for others it is an error to use it. Dotted
+ * names (`sender.amount`) come as one name, with the dots. */
 typedef struct expr_scope {
     type_t (*lookup) (const void *arg, text_t name, uint32_t *column);
     const void *arg;
@@ -28,8 +33,8 @@ typedef struct expr_scope {
 
 /* Parses and types all of `text`. On failure the message says what was expected, and *at is the
  * byte offset of the mistake (for file:line:column), `error` the sentence. The expression owns all
- * it needs; free it with expr_destroy. A NULL scope knows no names. `now` and dotted names
- * (`sender.amount`) are looked up like any other. */
+ * it needs; free it with expr_destroy. A NULL scope knows no names. Time zones are read from the
+ * system here (zone.h), so definitions are parsed at start and never on an event's path. */
 MUST_CHECK status_t expr_parse (text_t text, const expr_scope_t *scope, expr_t **expr, size_t *at,
                                 error_t *error);
 void expr_destroy (expr_t **self_p);
@@ -51,8 +56,9 @@ void expr_format_as (const expr_t *self, const char *(*name) (const void *arg, u
 void expr_columns (const expr_t *self, void (*each) (void *arg, uint32_t column), void *arg);
 
 /* Evaluates for rows [0, rows) of `columns` (indexed as the scope said) into a new column in
- * `arena`. Results may borrow the bytes of input strings. Cannot fail: what goes wrong for a row is
- * a null. Allocates per call, never per row, except for strings that a function makes. */
+ * `arena`. Results may borrow the bytes of input strings and, as long as it lives, of the
+ * expression. Cannot fail: what goes wrong for a row is a null. Allocates per call and per 1024
+ * rows, never per row. Many threads may evaluate one expression at once. */
 column_t expr_eval (const expr_t *self, const column_t *columns, size_t rows, arena_t *arena);
 
 /* A lexer shared with the feature definitions, so that both have one idea of a token. */
@@ -63,7 +69,7 @@ typedef enum token_kind {
     TOKEN_FLOAT,    /* value in `f` */
     TOKEN_DURATION, /* 7d: µs in `i` */
     TOKEN_STRING,   /* 'it''s', unescaped in `text` (arena) */
-    TOKEN_SYMBOL,   /* ( ) , + - * / % = <> != < <= > >= . */
+    TOKEN_SYMBOL,   /* ( ) , + - * / % = <> != < <= > >= || . */
     TOKEN_BAD,      /* `text` is the reason (static) */
 } token_kind_t;
 

@@ -69,8 +69,9 @@ static void put_literal (buf_t *out, const node_t *node)
 
 static bool is_predicate (const node_t *node)
 {
-    return node->kind == NODE_IS_NULL || node->kind == NODE_IN ||
-           (node->kind == NODE_BINARY && node->binary == BINARY_DISTINCT);
+    return node->kind == NODE_IS_NULL || node->kind == NODE_IN || node->kind == NODE_BETWEEN ||
+           (node->kind == NODE_BINARY &&
+            (node->binary == BINARY_DISTINCT || node->binary == BINARY_LIKE));
 }
 
 static precedence_t precedence_of (const frame_t *frame)
@@ -82,6 +83,7 @@ static precedence_t precedence_of (const frame_t *frame)
         return PRECEDENCE_NOT;
     case NODE_IS_NULL:
     case NODE_IN:
+    case NODE_BETWEEN:
         return PRECEDENCE_COMPARE;
     case NODE_NEGATE:
         return PRECEDENCE_NEGATE;
@@ -102,6 +104,7 @@ static precedence_t wanted_precedence (const frame_t *frame)
     case NODE_NOT:
         return PRECEDENCE_NOT;
     case NODE_IS_NULL:
+    case NODE_BETWEEN:
         return PRECEDENCE_ADD;
     case NODE_IN:
         return frame->child == 0 ? PRECEDENCE_ADD : PRECEDENCE_LOWEST;
@@ -124,8 +127,37 @@ static void put_binary (buf_t *out, const frame_t *frame)
 {
     if (frame->child != 1)
         return;
-    const char *text = binary_text[frame->node->binary];
-    buf_printf (out, " %s ", frame->negated ? "is not distinct from" : text);
+    binary_t binary = frame->node->binary;
+    const char *text = binary_text[binary];
+    if (frame->negated)
+        text = binary == BINARY_LIKE ? "not like" : "is not distinct from";
+    buf_printf (out, " %s ", text);
+}
+
+static void put_between (buf_t *out, const frame_t *frame)
+{
+    if (frame->child == 1)
+        buf_put_string (out, frame->negated ? " not between " : " between ");
+    else if (frame->child == 2)
+        buf_put_string (out, " and ");
+}
+
+static void put_case (buf_t *out, const frame_t *frame)
+{
+    const node_t *node = frame->node;
+    bool odd = (frame->child - node->operand) % 2 != 0;
+    if (frame->child == 0)
+        buf_put_string (out, "case ");
+    if (frame->child == node->count)
+        buf_put_string (out, " end");
+    else if (frame->child < node->operand)
+        return;
+    else if (odd)
+        buf_put_string (out, " then ");
+    else if (frame->child + 1 == node->count)
+        buf_put_string (out, " else ");
+    else
+        buf_put_string (out, frame->child == 0 ? "when " : " when ");
 }
 
 /* The part of a node's text that stands before its child number `frame->child`, or at its end. */
@@ -160,9 +192,21 @@ static void put_piece (buf_t *out, const frame_t *frame, const names_t *names)
             buf_put_string (out, frame->child > 1 ? ", " : frame->negated ? " not in (" : " in (");
         buf_put_string (out, last ? ")" : "");
         break;
+    case NODE_BETWEEN:
+        put_between (out, frame);
+        break;
+    case NODE_CASE:
+        put_case (out, frame);
+        break;
+    case NODE_CAST:
+        if (first)
+            buf_put_string (out, "cast(");
+        else
+            buf_printf (out, " as %s)", type_word (node->type));
+        break;
     case NODE_CALL:
         if (first)
-            buf_printf (out, "%s(", node->function->name);
+            buf_printf (out, "%s(", node->call.function->name);
         else
             buf_put_string (out, last ? "" : ", ");
         buf_put_string (out, last ? ")" : "");

@@ -221,6 +221,11 @@ static token_t lex_symbol (lexer_t *lexer, size_t at)
             return bad (at, "equality is written '='");
         }
         break;
+    case '|':
+        if (next != '|')
+            return bad (at, "unexpected character; strings are joined by '||'");
+        lexer->at++;
+        break;
     case '"':
         return bad (at, "strings are written in single quotes");
     case '_':

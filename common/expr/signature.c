@@ -1,8 +1,50 @@
 /* Typing of function calls by the signatures of functions.h. */
+#include "base/arena.h"
 #include "base/check.h"
 #include "expr/build.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { LETTERS_MAX = 8 };
+
+/* A signature taken apart. */
+typedef struct signature {
+    char letters[LETTERS_MAX];
+    size_t count;    /* of letters */
+    size_t optional; /* how many of the last may be left out */
+    size_t many;     /* the letter that may stand more than once; `count` when none may */
+    char result;
+} signature_t;
+
+static signature_t read_signature (const char *text)
+{
+    signature_t self = { .many = SIZE_MAX };
+    for (; *text != '>'; text++) {
+        if (*text == '*') {
+            self.many = self.count - 1;
+        } else if (*text == '?') {
+            self.optional++;
+        } else {
+            CHECK (self.count < LETTERS_MAX);
+            self.letters[self.count++] = *text;
+        }
+    }
+    if (self.many == SIZE_MAX)
+        self.many = self.count;
+    self.result = text[1];
+    return self;
+}
+
+/* The letter for argument `index` of `given`. */
+static char letter_at (const signature_t *self, size_t index, size_t given)
+{
+    if (index > self->many) {
+        size_t repeats = given + 1 - self->count;
+        index = index < self->many + repeats ? self->many : index + 1 - repeats;
+    }
+    return self->letters[index];
+}
 
 /* The types that a letter stands for, "" when it is any. */
 static const char *letter_words (char letter)
@@ -15,6 +57,8 @@ static const char *letter_words (char letter)
     case 'f':
         return "float64";
     case 's':
+    case 'z':
+    case 'u':
         return "string";
     case 't':
         return "timestamp";
@@ -24,6 +68,11 @@ static const char *letter_words (char letter)
         return "int64 or float64";
     case 'm':
         return "int64, float64 or duration";
+    case 'o':
+    case 'e':
+        return "int64, float64, timestamp or duration";
+    case 'h':
+        return "bool, int64, float64, string or timestamp";
     default:
         CHECK (letter == 'a');
         return "";
@@ -45,61 +94,141 @@ static bool letter_varies (char letter)
     return letter == 'n' || letter == 'm' || letter == 'a';
 }
 
-/* The letter for argument `index`. */
-static char letter_at (const char *signature, size_t index)
+static status_t check_count (builder_t *self, const function_t *function,
+                             const signature_t *signature, size_t count, size_t at)
 {
-    for (size_t i = 0;; i++) {
-        CHECK (signature[i] != '>');
-        if (i == index || signature[i + 1] == '*')
-            return signature[i];
-    }
-}
-
-/* The type that both have, float64 for int64 and float64; false when there is none. */
-static bool agree (type_t *common, type_t type)
-{
-    if (*common == type || type == TYPE_NONE)
-        return true;
-    if (*common == TYPE_NONE) {
-        *common = type;
-        return true;
-    }
-    bool numbers = (*common == TYPE_INT64 || *common == TYPE_FLOAT64) &&
-                   (type == TYPE_INT64 || type == TYPE_FLOAT64);
-    if (numbers)
-        *common = TYPE_FLOAT64;
-    return numbers;
-}
-
-static status_t check_count (builder_t *self, const function_t *function, size_t count, size_t at)
-{
-    const char *end = strchr (function->signature, '>');
-    CHECK (end != NULL);
-    bool more = end[-1] == '*';
-    size_t wanted = (size_t)(end - function->signature) - more;
-    if (count == wanted || (more && count >= wanted))
+    bool more = signature->many < signature->count;
+    size_t most = signature->count;
+    size_t least = most - signature->optional;
+    if (count >= least && (more || count <= most))
         return STATUS_OK;
     self->at = at;
-    return error_set (self->error, STATUS_INVALID, "%s takes %s%zu argument%s, not %zu",
-                      function->name, more ? "at least " : "", wanted, wanted == 1 ? "" : "s",
-                      count);
+    char wanted[48];
+    if (least == most)
+        snprintf (wanted, sizeof wanted, "%s%zu argument%s", more ? "at least " : "", least,
+                  least == 1 ? "" : "s");
+    else
+        snprintf (wanted, sizeof wanted, "%zu or %zu arguments", least, most);
+    return error_set (self->error, STATUS_INVALID, "%s takes %s, not %zu: %s(%s)", function->name,
+                      wanted, count, function->name, function->arguments);
 }
 
+/* ---- literals with a meaning of their own ---- */
+
+static bool is_literal (const node_t *node, type_t type)
+{
+    return node->kind == NODE_LITERAL && node->type == type;
+}
+
+static status_t open_zone (builder_t *self, const node_t *name, const zone_t **zone)
+{
+    if (!is_literal (name, TYPE_STRING))
+        return error_set (self->error, STATUS_INVALID,
+                          "a time zone is written out, as in 'Europe/Berlin'");
+    const char *text = arena_string (self->arena, name->literal.s);
+    for (size_t i = 0; i < self->zones_count; i++) {
+        if (strcmp (self->zone_names[i], text) == 0) {
+            *zone = self->zones[i];
+            return STATUS_OK;
+        }
+    }
+    if (self->zones_count == EXPR_ZONES_MAX)
+        return error_set (self->error, STATUS_TOO_LARGE,
+                          "the expression has more than %d different time zones", EXPR_ZONES_MAX);
+    zone_t *opened = NULL;
+    status_t status = zone_open (text, &opened, self->error);
+    if (status != STATUS_OK)
+        return status;
+    self->zone_names[self->zones_count] = arena_string (self->arena, name->literal.s);
+    self->zones[self->zones_count++] = opened;
+    *zone = opened;
+    return STATUS_OK;
+}
+
+static status_t find_unit (builder_t *self, const node_t *name, unit_t *unit)
+{
+    static const char *const words[] = {
+#define X(name, word) word,
+        UNIT_TABLE (X)
+#undef X
+    };
+    if (!is_literal (name, TYPE_STRING))
+        return error_set (self->error, STATUS_INVALID, "a unit is written out, as in 'day'");
+    text_t text = name->literal.s;
+    for (size_t i = 0; i < UNIT_OF_COUNT; i++) {
+        if (text_is (text, words[i])) {
+            *unit = (unit_t)i;
+            return STATUS_OK;
+        }
+    }
+    const char *nearest = text_nearest (arena_string (self->arena, text), words, UNIT_OF_COUNT);
+    return error_set (self->error, STATUS_INVALID, "unknown unit '%.64s'; %s%s%s",
+                      arena_string (self->arena, text), nearest != NULL ? "did you mean '" : "",
+                      nearest != NULL ? nearest
+                                      : "there are second, minute, hour, day, week, month, quarter "
+                                        "and year",
+                      nearest != NULL ? "'?" : "");
+}
+
+/* -1, 0 or 1 for two numbers, times or durations that can be compared. */
+static int compare_literals (const node_t *a, const node_t *b)
+{
+    const value_t *x = &a->literal, *y = &b->literal;
+    if (a->type == b->type)
+        return value_compare (x, y);
+    return a->type == TYPE_INT64 ? compare_int_float (x->i, y->f) : -compare_int_float (y->i, x->f);
+}
+
+/* An edge of bucketize; `before` is the argument before it, an edge too from the second one on. */
+static status_t check_edge (builder_t *self, const node_t *edge, const node_t *before, bool first)
+{
+    if (edge->kind != NODE_LITERAL || edge->type == TYPE_NONE)
+        return error_set (self->error, STATUS_INVALID,
+                          "the edges of bucketize are written out, as in bucketize(x, 0, 10)");
+    status_t status = build_comparable (self, "bucketize", before->type, edge->type, edge->start);
+    if (status != STATUS_OK || first || compare_literals (before, edge) < 0)
+        return status;
+    return error_set (self->error, STATUS_INVALID, "the edges of bucketize must ascend");
+}
+
+/* What the literals among the arguments stand for. */
+static status_t check_literals (builder_t *self, const signature_t *signature, size_t count,
+                                const zone_t **zone, unit_t *unit)
+{
+    status_t status = STATUS_OK;
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        const node_t *arg = build_operand (self, count - 1 - i);
+        char letter = letter_at (signature, i, count);
+        self->at = arg->start;
+        if (letter == 'z')
+            status = open_zone (self, arg, zone);
+        else if (letter == 'u')
+            status = find_unit (self, arg, unit);
+        else if (letter == 'e')
+            status = check_edge (self, arg, build_operand (self, count - i), i == 1);
+    }
+    return status;
+}
+
+/* ---- types ---- */
+
 /* Checks every argument; `common` is what those of the varying letter agree on. */
-static status_t check_arguments (builder_t *self, const function_t *function, size_t count,
-                                 type_t *common)
+static status_t check_arguments (builder_t *self, const function_t *function,
+                                 const signature_t *signature, size_t count, type_t *common)
 {
     for (size_t i = 0; i < count; i++) {
         const node_t *arg = build_operand (self, count - 1 - i);
-        char letter = letter_at (function->signature, i);
+        char letter = letter_at (signature, i, count);
+        type_t before = *common;
         self->at = arg->start;
         if (!letter_takes (letter, arg->type))
-            return error_set (self->error, STATUS_INVALID, "%s takes %s, not %s", function->name,
-                              letter_words (letter), build_type_name (arg->type));
-        if (letter_varies (letter) && !agree (common, arg->type))
+            return error_set (self->error, STATUS_INVALID, "%s takes %s, not %s: %s(%s)",
+                              function->name, letter_words (letter), build_type_name (arg->type),
+                              function->name, function->arguments);
+        if (letter_varies (letter) && !build_agree (common, arg->type))
             return error_set (self->error, STATUS_INVALID,
                               "%s takes arguments of one type, not %s and %s", function->name,
-                              build_type_name (*common), build_type_name (arg->type));
+                              build_type_name (before), build_type_name (arg->type));
     }
     return STATUS_OK;
 }
@@ -111,24 +240,30 @@ static type_t letter_type (char letter, type_t common)
 
 status_t build_call (builder_t *self, const function_t *function, size_t count, size_t at)
 {
+    signature_t signature = read_signature (function->signature);
+    const zone_t *zone = NULL;
+    unit_t unit = UNIT_OF_DAY;
     type_t common = TYPE_NONE;
-    status_t status = check_count (self, function, count, at);
+    status_t status = check_count (self, function, &signature, count, at);
     if (status == STATUS_OK)
-        status = check_arguments (self, function, count, &common);
+        status = check_arguments (self, function, &signature, count, &common);
+    if (status == STATUS_OK)
+        status = check_literals (self, &signature, count, &zone, &unit);
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        char letter = letter_at (function->signature, i);
+        char letter = letter_at (&signature, i, count);
         if (letter_type (letter, common) == TYPE_FLOAT64)
             status = build_widen (self, count - 1 - i);
     }
     if (status != STATUS_OK)
         return status;
-    type_t result = letter_type (strchr (function->signature, '>')[1], common);
     node_t *node;
-    status = build_node (self, NODE_CALL, result, count, at, &node);
+    status = build_node (self, NODE_CALL, letter_type (signature.result, common), count, at, &node);
     if (status != STATUS_OK)
         return status;
     node->strict = function->strict;
     node->kernel = function->kernel;
-    node->function = function;
+    node->call.function = function;
+    node->call.zone = zone;
+    node->call.unit = unit;
     return STATUS_OK;
 }

@@ -5,6 +5,7 @@
 #ifndef WEIR_EXPR_TREE_H
 #define WEIR_EXPR_TREE_H
 
+#include "base/zone.h"
 #include "expr/expr.h"
 #include "expr/functions.h"
 
@@ -31,8 +32,10 @@ typedef enum precedence {
     X (GREATER, ">", PRECEDENCE_COMPARE)                                                           \
     X (GREATER_EQUAL, ">=", PRECEDENCE_COMPARE)                                                    \
     X (DISTINCT, "is distinct from", PRECEDENCE_COMPARE)                                           \
+    X (LIKE, "like", PRECEDENCE_COMPARE)                                                           \
     X (ADD, "+", PRECEDENCE_ADD)                                                                   \
     X (SUBTRACT, "-", PRECEDENCE_ADD)                                                              \
+    X (CONCAT, "||", PRECEDENCE_ADD)                                                               \
     X (MULTIPLY, "*", PRECEDENCE_MULTIPLY)                                                         \
     X (DIVIDE, "/", PRECEDENCE_MULTIPLY)                                                           \
     X (REMAINDER, "%", PRECEDENCE_MULTIPLY)
@@ -56,8 +59,18 @@ typedef enum node_kind {
     NODE_BINARY,
     NODE_IS_NULL,
     NODE_IN, /* `is not null`, `not in` … are these under a NODE_NOT */
+    NODE_BETWEEN,
+    NODE_CASE, /* [operand] { condition or value, result } [else]: an odd one out is the else */
+    NODE_CAST, /* to its own type */
     NODE_CALL,
 } node_kind_t;
+
+typedef enum unit {
+#define X(name, word) UNIT_OF_##name,
+    UNIT_TABLE (X)
+#undef X
+        UNIT_OF_COUNT
+} unit_t;
 
 /* Values of one node: `step` is 1, or 0 where a single cell stands for every row. A column of
  * TYPE_NONE (nothing but nulls) has cells of zero in `i`. */
@@ -74,7 +87,7 @@ typedef struct call {
     size_t count;
     size_t rows;
     arena_t *arena;    /* for the strings that a kernel makes */
-    column_t *scratch; /* a bool column for NODE_IN, otherwise NULL */
+    column_t *scratch; /* a bool column for the nodes that are not strict */
 } call_t;
 
 /* Fills rows [0, call->rows) of `out`: valid bits and values, 0 or the empty text for a null. For a
@@ -83,6 +96,7 @@ typedef void kernel_t (const call_t *call, column_t *out);
 
 typedef struct function {
     const char *name;
+    const char *arguments; /* "s, from[, n]" */
     const char *signature; /* see functions.h */
     bool strict;
     kernel_t *kernel;
@@ -94,6 +108,7 @@ struct node {
     type_t type;
     bool constant;  /* no field below it */
     bool strict;    /* null when an argument is */
+    bool operand;   /* of a NODE_CASE: it begins with what all arms are compared with */
     uint16_t first; /* its arguments are expr->args[first, first + count) */
     uint16_t count;
     uint32_t at;    /* where errors about it point: the operator, or the first byte */
@@ -105,38 +120,75 @@ struct node {
             uint32_t column;
             text_t name;
         } field;
-        const function_t *function;
+        struct {
+            const function_t *function;
+            const zone_t *zone; /* NULL is UTC */
+            unit_t unit;
+        } call;
     };
 };
 
+enum { EXPR_ZONES_MAX = 16 }; /* different ones in one expression */
+
 struct expr {
     uint32_t magic;
-    arena_t *arena; /* holds nodes, args, names and strings */
-    node_t *nodes;  /* the last one is the root */
-    uint16_t *args; /* node numbers */
+    arena_t *arena;      /* holds nodes, args, names, strings and constants */
+    node_t *nodes;       /* the last one is the root */
+    uint16_t *args;      /* node numbers */
+    vector_t *constants; /* of each node that is constant its value, in one cell */
     uint16_t nodes_count;
-    bool has_in;
+    uint16_t zones_count;
+    zone_t *zones[EXPR_ZONES_MAX];
 };
 
 #define EXPR_MAGIC 0x45585052u
 
+/* ---- eval.c ---- */
+
+/* Evaluates what is constant, once and for all. */
+void eval_constants (expr_t *self);
+
 /* ---- functions.c ---- */
 
-/* The function of that name in any case, or NULL. */
+/* The function of that name or alias in any case, or NULL. */
 const function_t *function_find (text_t name);
+
+/* What to write in place of a name that is no function's, or NULL. */
+const char *function_hint (text_t name);
 
 /* All names, for "did you mean". */
 const char *const *function_names (size_t *count);
 
-/* ---- kernels (arithmetic.c, compare.c) ---- */
+/* ---- cast.c ---- */
+
+/* The kernel of a cast, or NULL and in *hint what to write instead ("" when nothing is near). */
+kernel_t *cast_find (type_t from, type_t to, const char **hint);
+
+/* ---- kernels ---- */
 
 kernel_t eval_add_int, eval_subtract_int, eval_multiply_int, eval_remainder_int, eval_divide_int;
 kernel_t eval_add_float, eval_subtract_float, eval_multiply_float, eval_divide_float,
     eval_remainder_float;
 kernel_t eval_negate_int, eval_negate_float, eval_widen;
-kernel_t eval_compare, eval_distinct, eval_is_null, eval_in, eval_and, eval_or, eval_not;
+kernel_t eval_compare, eval_distinct, eval_is_null, eval_in, eval_between, eval_and, eval_or,
+    eval_not;
+kernel_t eval_case, eval_like;
+
+#define X(name, arguments, signature, nulls) kernel_t call_##name;
+FUNCTION_TABLE (X)
+#undef X
+
+/* Which outcomes of a comparison make it true: bit 0 less, bit 1 equal, bit 2 greater. */
+enum { LESS = 1, EQUAL = 2, GREATER = 4 };
+
+/* Compares two vectors (of one type, or an int64 and a float64) row by row; null with a null. */
+void compare_vectors (const vector_t *a, const vector_t *b, unsigned outcomes, size_t rows,
+                      column_t *out);
 
 /* a < b, a = b, a > b as -1, 0, 1 with no rounding; NaN is above all. */
 int compare_int_float (int64_t a, double b);
+
+/* The longest string that a function or operator makes, in bytes; a longer one is null. */
+enum { EXPR_STRING_MAX = 16384 };
 
 #endif

@@ -134,13 +134,32 @@ Test (zone, local_times_are_their_first_instant_or_there_is_none)
             bool exists = find_slowly (zone, local, &expected);
             status_t status = zone_to_utc (zone, local, &found, &error);
             cr_assert_eq (status, exists ? STATUS_OK : STATUS_INVALID, "%s", names[i]);
-            if (exists)
+            int64_t start;
+            cr_assert (zone_start (zone, local, &start));
+            if (exists) {
                 cr_assert_eq (found, expected, "%s", names[i]);
+                cr_assert_eq (start, expected, "%s", names[i]);
+            } else { /* the clock jumps over it */
+                int64_t before = start - 1;
+                cr_assert_gt (start + zone_offset (zone, start) * TIME_SECOND, local);
+                cr_assert_lt (before + zone_offset (zone, before) * TIME_SECOND, local);
+            }
             skipped += !exists;
         }
         zone_destroy (&zone);
     }
     cr_assert_gt (skipped, 100);
+}
+
+Test (zone, a_start_outside_int64_is_none)
+{
+    zone_t *zone = opened ("Europe/Berlin");
+    int64_t utc;
+    cr_assert (!zone_start (zone, INT64_MAX, &utc));
+    cr_assert (!zone_start (zone, INT64_MIN, &utc));
+    cr_assert (zone_start (zone, INT64_MAX - 5 * TIME_DAY, &utc));
+    cr_assert (zone_start (zone, INT64_MIN + 5 * TIME_DAY, &utc));
+    zone_destroy (&zone);
 }
 
 Test (zone, names_that_are_not_zones_are_refused)

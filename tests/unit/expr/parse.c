@@ -74,7 +74,7 @@ Test (parse, a_mistake_is_pointed_at_and_named)
     MISTAKE ("i = over", 4, "found the keyword 'over'");
     MISTAKE ("i is 5", 5, "'null'");
     MISTAKE ("i is distinct 5", 14, "'from'");
-    MISTAKE ("i not 5", 6, "'in' after 'not'");
+    MISTAKE ("i not 5", 6, "expected 'in', 'between' or 'like' after 'not'");
     MISTAKE ("i in ()", 6, "expected a value");
     MISTAKE ("i in 5", 5, "'(' and a list");
     MISTAKE ("i < j < 5", 6, "comparisons do not chain");
