@@ -38,7 +38,8 @@ INLINE int64_t day_number (int64_t local)
 /* How many whole `unit`s of its day, hour or minute have gone by. */
 INLINE int64_t within (int64_t local, int64_t period, int64_t unit)
 {
-    return (local - floor_divide (local, period) * period) / unit;
+    int64_t rest = local % period;
+    return (rest < 0 ? rest + period : rest) / unit;
 }
 
 INLINE int64_t part_year (int64_t local)

@@ -47,12 +47,6 @@ INLINE bool same_int (int64_t value, int64_t *result)
     return true;
 }
 
-INLINE bool abs_int (int64_t value, int64_t *result)
-{
-    *result = value;
-    return value >= 0 || !__builtin_sub_overflow (0, value, result);
-}
-
 INLINE bool sign_int (int64_t value, int64_t *result)
 {
     *result = (value > 0) - (value < 0);
@@ -66,7 +60,15 @@ INLINE double sign_float (double value)
 
 void call_abs (const call_t *call, column_t *out)
 {
-    each (call, out, abs_int, fabs);
+    const vector_t *a = call->args[0];
+    for (size_t r = 0; r < call->rows && out->type == TYPE_FLOAT64; r++)
+        out->f[r] = fabs (a->column.f[r * a->step]);
+    for (size_t r = 0; r < call->rows && out->type != TYPE_FLOAT64; r++) {
+        int64_t value = a->column.i[r * a->step];
+        bool least = value == INT64_MIN; /* the one whose opposite there is not */
+        out->valid[r] &= !least;
+        out->i[r] = least ? 0 : value < 0 ? -value : value;
+    }
 }
 
 void call_sign (const call_t *call, column_t *out)
@@ -143,16 +145,9 @@ static double round_after_point (double value, int64_t digits)
     double scaled = value * power;
     if (!(scaled < 0x1p53))
         return value;
-    if (scaled < 0.25)
-        return 0.0;
     double rest = fma (value, power, -scaled);
     double whole = floor (scaled);
-    double above = scaled - whole; /* exact */
-    if (above + rest < 0.0) {
-        whole -= 1.0;
-        above += 1.0;
-    }
-    /* above - 0.5 is exact, and a sum of two floats has the sign of their exact sum. */
+    double above = scaled - whole; /* exact, and so is what it is above a half, but for tiny ones */
     return (above - 0.5 + rest >= 0.0 ? whole + 1.0 : whole) / power;
 }
 

@@ -233,11 +233,15 @@ void call_split_part (const call_t *call, column_t *out)
 
 void call_starts_with (const call_t *call, column_t *out)
 {
+    const vector_t *a = call->args[0];
+    const vector_t *b = call->args[1];
     for (size_t r = 0; r < call->rows; r++) {
-        text_t text = text_at (call, 0, r);
-        text_t prefix = text_at (call, 1, r);
-        set_bool (out, r,
-                  prefix.size <= text.size && text_equal (text_to (text, prefix.size), prefix));
+        text_t text = a->column.s[r * a->step];
+        text_t prefix = b->column.s[r * b->step];
+        bool begins = prefix.size <= text.size;
+        if (begins)
+            text.size = prefix.size;
+        out->i[r] = out->valid[r] && begins && text_equal (text, prefix);
     }
 }
 
@@ -315,12 +319,13 @@ void eval_like (const call_t *call, column_t *out)
 /* Maps the bytes `first` to `last` by adding `shift`, all others to themselves. */
 static void map_bytes (const call_t *call, column_t *out, char first, char last, int shift)
 {
+    const vector_t *a = call->args[0];
     size_t size = 0;
     for (size_t r = 0; r < call->rows; r++)
-        size += out->valid[r] ? text_at (call, 0, r).size : 0;
+        size += out->valid[r] ? a->column.s[r * a->step].size : 0;
     char *to = arena_alloc (call->arena, size + 1);
     for (size_t r = 0; r < call->rows; r++) {
-        text_t from = out->valid[r] ? text_at (call, 0, r) : (text_t){ NULL, 0 };
+        text_t from = out->valid[r] ? a->column.s[r * a->step] : (text_t){ NULL, 0 };
         out->s[r] = (text_t){ to, from.size };
         for (uint32_t i = 0; i < from.size; i++) {
             char c = from.data[i];

@@ -83,7 +83,33 @@ static const char *const expressions[] = {
     "null",
     "-9223372036854775808",
     "length(s) + floor(f)",
+    "if(f between 0 and 100, round(f, 2), clamp(f, 0, 100))",
+    "case s when 'a' then 1 when lower(s) then 2.5 end",
+    "cast(substring(s || 'x', 2, 3) as int64) is null or cast(f as string) not like '%\\_%'",
+    "hour(t, 'Europe/Berlin') in (8, 9) and not is_weekend(t)",
+    "date_trunc('week', t, 'America/Sao_Paulo') + to_unix(t) * 1s",
+    "hash_bucket(s, i, 1000) = bucketize(f, -1, 0, 10.5)",
+    "pow(abs(f), 0.5) + ln(exp(f)) * atan2(f, pi())",
+    "split_part(replace(trim(s, ' x'), 'a', 'bb'), 'b', -1)",
+    "greatest(least(i, 3, null), nullif(i, 7), mod(i, 5))",
+    "from_unix(cast(s as float64)) - cast('2026-03-29' as timestamp)",
 };
+
+/* Choices: a first byte of 0x80, and others enough to make something of any depth. */
+enum { MADE_SEEDS = 16, MADE_SIZE = 96 };
+
+static void write_choices (void)
+{
+    uint64_t state = 20261125;
+    for (int i = 0; i < MADE_SEEDS; i++) {
+        uint8_t bytes[1 + MADE_SIZE] = { 0x80 };
+        for (int k = 1; k <= MADE_SIZE; k++) {
+            state = state * UINT64_C (6364136223846793005) + UINT64_C (1442695040888963407);
+            bytes[k] = (uint8_t)(state >> 56);
+        }
+        seed_write ("expr", bytes, sizeof bytes);
+    }
+}
 
 static const char *const csv[] = {
     "a,b,t\nx,1.5,1700000000000\n\"quo\"\"ted, one\",-2e10,2023-11-14T22:13:20Z\n",
@@ -141,6 +167,7 @@ void seeds_of_texts (void)
         write_text ("definition", 3, filters[i]);
     for (size_t i = 0; i < COUNT (expressions); i++)
         seed_write ("expr", expressions[i], strlen (expressions[i]));
+    write_choices ();
     for (size_t i = 0; i < COUNT (csv); i++)
         write_text ("csv", (uint8_t)(37 * i + 2), csv[i]);
     for (size_t i = 0; i < COUNT (ndjson); i++)
