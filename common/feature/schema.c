@@ -68,6 +68,24 @@ static bool read_number (text_t word, uint32_t most, uint32_t *number)
     return true;
 }
 
+/* Letters, digits, `_`, and in an origin `#`: at least one. */
+static bool is_name (text_t text, uint32_t most, bool origin)
+{
+    for (uint32_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_' || (origin && c == '#');
+        if (!good)
+            return false;
+    }
+    return text.size > 0 && text.size <= most;
+}
+
+static bool is_of_fields (type_t type)
+{
+    return type >= TYPE_BOOL && type <= TYPE_TIMESTAMP;
+}
+
 static bool read_field (text_t *rest, arena_t *arena, const schema_t *schema, schema_field_t *field)
 {
     uint32_t id;
@@ -77,8 +95,8 @@ static bool read_field (text_t *rest, arena_t *arena, const schema_t *schema, sc
     text_t kind = next_word (rest);
     text_t name = next_word (rest);
     text_t origin = next_word (rest);
-    if (type == TYPE_NONE || name.size == 0 || name.size > NAME_MAX_SIZE || origin.size == 0 ||
-        origin.size >= ORIGIN_MAX)
+    if (!is_of_fields (type) || !is_name (name, NAME_MAX_SIZE, false) ||
+        !is_name (origin, ORIGIN_MAX - 1, true))
         return false;
     bool time = text_is (kind, "time");
     if (!time && !text_is (kind, "required") && !text_is (kind, "nullable"))

@@ -35,14 +35,14 @@ static status_t check_version (const run_t *self, uint16_t version, uint16_t mos
 /* Numbers of fields, each once. `bytes` is NULL when they are not told: 0, 1, 2, … */
 static bool take_ids (run_t *self, const uint8_t *bytes)
 {
-    bool seen[UINT16_MAX + 1] = { false };
+    size_t columns = self->info.schema.columns;
+    reader_t in = reader_of (bytes, bytes == NULL ? 0 : 2 * columns);
     self->info.schema.ids = self->ids;
-    for (size_t i = 0; i < self->info.schema.columns; i++) {
-        self->ids[i] = bytes == NULL ? (uint16_t)i
-                                     : (uint16_t)(bytes[2 * i] | (unsigned)bytes[2 * i + 1] << 8);
-        if (seen[self->ids[i]])
-            return false;
-        seen[self->ids[i]] = true;
+    for (size_t i = 0; i < columns; i++) {
+        self->ids[i] = bytes == NULL ? (uint16_t)i : reader_u16 (&in);
+        for (size_t k = 0; k < i; k++)
+            if (self->ids[k] == self->ids[i])
+                return false;
     }
     return true;
 }

@@ -98,6 +98,10 @@ static void event_payload (random_t *random, size_t rows, uint32_t refused)
         CHECK (block_encode (&batch, 0, rows, &block, &error) == STATUS_OK);
         payload.block = (text_t){ (const char *)block.data, (uint32_t)block.size };
     }
+    payload.has_ids = rows == 2;
+    payload.ids_count = payload.has_ids ? answer_plan_once ()->columns : 0;
+    for (size_t i = 0; i < payload.ids_count; i++)
+        payload.ids[i] = (uint16_t)(i < 2 ? i : 300 - i);
     for (uint8_t first = 0; first < 3; first += 2) {
         buf_init (&out, LOG_PAYLOAD_MAX);
         buf_put_u8 (&out, first);
@@ -155,4 +159,5 @@ void seeds_of_states (void)
     partials (&random);
     answers (&random);
     payloads (&random);
+    event_payload (&random, 2, 0); /* of other fields */
 }

@@ -72,7 +72,8 @@ static void write_file (const char *name, fs_t *fs, const char *path)
 
 static void runs (random_t *random)
 {
-    static const size_t sizes[] = { 0, 1, 10, 40 };
+    static const size_t sizes[] = { 0, 1, 10, 40, 5 };
+    uint16_t ids[COLUMNS];
     sim_disk_t *disk = sim_disk_new (1, 0);
     fs_t *fs = sim_disk_fs (disk);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -84,6 +85,10 @@ static void runs (random_t *random)
                                 .partitions = 4,
                                 .types = types,
                                 .columns = COLUMNS };
+        for (uint16_t c = 0; c < COLUMNS; c++)
+            ids[c] = (uint16_t)(400 - 3 * c);
+        if (i == 4)
+            schema.ids = ids;
         run_writer_t *writer;
         error_t error;
         char *path = mem_format ("run%zu", i);

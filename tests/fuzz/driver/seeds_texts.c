@@ -151,6 +151,14 @@ static void check_project (const char *text)
 
 #define COUNT(array) (sizeof array / sizeof array[0])
 
+static const char *const schemas[] = {
+    "next 0\n",
+    "next 4\n0 string required k k\n1 int64 nullable a a\n2 bool nullable c c\n3 timestamp time t "
+    "t\n",
+    "next 900\n899 string nullable c c#899\n0 string nullable k k\n7 float64 nullable aa a\n"
+    "3 timestamp time t ts\n5 bool required gone gone\n",
+};
+
 void seeds_of_texts (void)
 {
     for (size_t i = 0; i < COUNT (definition_files); i++) {
@@ -172,4 +180,6 @@ void seeds_of_texts (void)
         write_text ("csv", (uint8_t)(37 * i + 2), csv[i]);
     for (size_t i = 0; i < COUNT (ndjson); i++)
         write_text ("ndjson", (uint8_t)(37 * i + 2), ndjson[i]);
+    for (size_t i = 0; i < COUNT (schemas); i++)
+        seed_write ("schema", schemas[i], strlen (schemas[i]));
 }

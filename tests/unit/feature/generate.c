@@ -76,7 +76,8 @@ void generate_definitions (random_t *random, bool keyed, buf_t *out)
 {
     buf_printf (out, "streams:\n  s:\n    key: %s\n    time: t\n    fields:\n", keyed ? "k" : "[]");
     buf_put_string (out,
-                    "      k: string\n      a: float64\n      b: int64\n      c: string\n"
+                    "      k: string\n      a: float64\n      b: int64\n"
+                    "      c: {type: string, alias: [former, 'x: #1']}\n"
                     "      d: bool\n      t: timestamp\n      u: {type: timestamp, unit: s}\n");
     buf_put_string (out, "views:\n  v:\n    from: s\n");
     if (random_chance (random, 0.5)) {

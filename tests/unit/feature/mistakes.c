@@ -42,6 +42,8 @@ static void check_case (const mistake_case_t *at, status_t expected)
     for (size_t c = 0; c < sizeof (cases) / sizeof *(cases); c++)                                  \
     check_case (&(cases)[c], (status))
 
+#define ALIASES_16 "a1, a2, a3, a4, a5, a6, a7, a8, b1, b2, b3, b4, b5, b6, b7, b8"
+
 Test (mistakes, in_yaml_are_told_with_place_and_hint)
 {
     static const mistake_case_t cases[] = {
@@ -146,6 +148,17 @@ Test (mistakes, in_streams_are_told_with_place_and_suggestion)
           "America/New_York" },
         { "streams:\n  s:\n    fields:\n      a: string\n      b: {type: string, column: a}\n",
           "f.yaml:5:7: 'a' and 'b' are both read from the column 'a'" },
+        { "streams:\n  s:\n    fields:\n      a: {type: string, alias: a}\n",
+          "f.yaml:4:32: 'a' is the field's own name" },
+        { "streams:\n  s:\n    fields:\n      a: {type: string, alias: b}\n      b: string\n",
+          "f.yaml:4:10: the alias 'b' of 'a' is taken by the field 'b'" },
+        { "streams:\n  s:\n    fields:\n      a: {type: string, alias: [x, y]}\n"
+          "      b: {type: string, column: y}\n",
+          "f.yaml:4:10: the alias 'y' of 'a' is taken by the field 'b'" },
+        { "streams:\n  s:\n    fields:\n      a: {type: string, alias: {x: y}}\n",
+          "f.yaml:4:32: expected a former name, or a list of them, found a mapping" },
+        { "streams:\n  s:\n    fields:\n      a: {type: string, alias: [" ALIASES_16 ", q]}\n",
+          "f.yaml:4:97: the list is too long (at most 16)" },
         { "streams:\n  s:\n    fields:\n      a: [string]\n",
           "f.yaml:4:10: expected a type, found a list" },
         { "streams:\n  s:\n    fields:\n      a: string\n      t: timestamp\n",
