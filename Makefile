@@ -165,13 +165,16 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 # Test sources include criterion: they wait for the packages of the tests.
 $(BUILD)/obj/tests/%.o: | build/test-deps.ok
 
-.PHONY: all programs test demo check deps test-deps test-unit clean help compile_commands.json FORCE
+.PHONY: all programs test demo check deps test-deps docs-aggregates test-unit clean help compile_commands.json FORCE
 programs: $(addprefix $(BUILD)/bin/,$(PROGRAMS)) ## build the five programs
 
 all: programs ## build everything users run
 
 unit-%: $(BUILD)/tests/unit-% ## build and run one library's unit tests (make unit-base)
 	$<
+
+docs-aggregates: $(BUILD)/tests/unit-aggregate ## write the tables of docs/aggregates.md from aggregate.h
+	@WRITE_DOCS=1 $< --quiet --filter 'documentation/has_the_tables_of_the_source'
 
 test-unit: $(addprefix $(BUILD)/tests/unit-,$(UNIT_TESTS)) ## every unit and property test
 	@for t in $^; do echo "  TEST $$t"; $$t --quiet || exit 1; done

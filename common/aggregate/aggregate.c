@@ -16,6 +16,15 @@ static const char *const WORDS[] = {
 #undef X
 };
 
+static const struct alias {
+    const char *word;
+    aggregate_t aggregate;
+} ALIASES[] = {
+#define X(word, name) { word, AGGREGATE_##name },
+    AGGREGATE_ALIAS_TABLE (X)
+#undef X
+};
+
 const aggregate_info_t *aggregate_info (aggregate_t aggregate)
 {
     CHECK (aggregate > AGGREGATE_NONE);
@@ -28,7 +37,22 @@ aggregate_t aggregate_from_word (text_t word)
     for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++)
         if (text_is (word, INFO[i].word))
             return (aggregate_t)i;
+    for (size_t i = 0; i < sizeof ALIASES / sizeof *ALIASES; i++)
+        if (text_is (word, ALIASES[i].word))
+            return ALIASES[i].aggregate;
     return AGGREGATE_NONE;
+}
+
+static bool has_type (unsigned types, type_t type)
+{
+    return type == TYPE_NONE ? types == 0 : (types >> type & 1u) != 0;
+}
+
+bool aggregate_takes (aggregate_t aggregate, type_t input, type_t second)
+{
+    const aggregate_info_t *info = aggregate_info (aggregate);
+    bool of_rows = info->state == STATE_COUNT && input == TYPE_NONE;
+    return (of_rows || has_type (info->inputs, input)) && has_type (info->second, second);
 }
 
 const char *const *aggregate_words (size_t *count)

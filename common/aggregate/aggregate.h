@@ -37,7 +37,15 @@
     X (MAX, 5, false)     /* greatest value */                                                     \
     X (FIRST, 6, false)   /* value at the least (time, offset, row) */                             \
     X (LAST, 7, false)    /* value at the greatest (time, offset, row) */                          \
-    X (DISTINCT_HLL, 8, true)
+    X (DISTINCT_HLL, 8, true)                                                                      \
+    X (RANGE, 9, false)      /* least and greatest number */                                       \
+    X (POWERS, 10, false)    /* n, exact sums of the first four powers */                          \
+    X (COMOMENTS, 11, false) /* of two numbers: n, exact sums of a, b, a^2, ab, b^2 */             \
+    X (TREND, 12, false)     /* the same of event time and a number, without b^2 */                \
+    X (SPAN, 13, false)      /* n, least and greatest event time */                                \
+    X (TIMES, 14, true)      /* n, all event times while they are few */                           \
+    X (QUANTILES, 15, true)  /* rows by bucket of magnitude */                                     \
+    X (DECAY, 16, true)      /* exact weighted sums by half-life */
 
 typedef enum __attribute__ ((packed)) state_kind {
     STATE_NONE = 0,
@@ -62,14 +70,16 @@ typedef enum parameter_kind {
 } parameter_kind_t;
 
 /* The aggregates that users write. word, enum name, state kind, input types it takes (a set of
- * TYPE_* bits; 0: none), types of its second input (0: it has none), output type (NONE: that of the
- * input; LIST and MAP are of values of the input's type), parameter */
+ * TYPE_* bits; that of TYPE_NONE says that it may have no input, and is of the rows then), types of
+ * its second input (0: it has none), output type (NONE: that of the input; LIST and MAP are of
+ * values of the input's type), parameter */
+#define AGGREGATE_ROWS    (1u << TYPE_NONE)
+#define AGGREGATE_BOOLS   (1u << TYPE_BOOL)
 #define AGGREGATE_NUMBERS (1u << TYPE_INT64 | 1u << TYPE_FLOAT64)
 #define AGGREGATE_ORDERED                                                                          \
     (AGGREGATE_NUMBERS | 1u << TYPE_BOOL | 1u << TYPE_STRING | 1u << TYPE_TIMESTAMP)
 #define AGGREGATE_TABLE(X)                                                                         \
-    X ("count", COUNT, COUNT, AGGREGATE_ORDERED, 0, INT64,                                         \
-       NONE) /* count() or count(expr) of non-nulls */                                             \
+    X ("count", COUNT, COUNT, AGGREGATE_ORDERED, 0, INT64, NONE)                                   \
     X ("sum", SUM, SUM, AGGREGATE_NUMBERS, 0, NONE, NONE)                                          \
     X ("mean", MEAN, SUM, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                                     \
     X ("min", MIN, MIN, AGGREGATE_ORDERED, 0, NONE, NONE)                                          \
@@ -81,7 +91,49 @@ typedef enum parameter_kind {
     X ("first", FIRST, FIRST, AGGREGATE_ORDERED, 0, NONE, NONE)                                    \
     X ("last", LAST, LAST, AGGREGATE_ORDERED, 0, NONE, NONE)                                       \
     X ("approx_count_distinct", APPROX_COUNT_DISTINCT, DISTINCT_HLL, AGGREGATE_ORDERED, 0, INT64,  \
-       NONE)
+       NONE)                                                                                       \
+    X ("range", RANGE, RANGE, AGGREGATE_NUMBERS, 0, NONE, NONE)                                    \
+    X ("skew", SKEW, POWERS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                                  \
+    X ("kurtosis", KURTOSIS, POWERS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                          \
+    X ("covariance", COVARIANCE, COMOMENTS, AGGREGATE_NUMBERS, AGGREGATE_NUMBERS, FLOAT64, NONE)   \
+    X ("covariance_pop", COVARIANCE_POP, COMOMENTS, AGGREGATE_NUMBERS, AGGREGATE_NUMBERS, FLOAT64, \
+       NONE)                                                                                       \
+    X ("correlation", CORRELATION, COMOMENTS, AGGREGATE_NUMBERS, AGGREGATE_NUMBERS, FLOAT64, NONE) \
+    X ("slope", SLOPE, TREND, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                                 \
+    X ("any", ANY, MAX, AGGREGATE_BOOLS, 0, BOOL, NONE)                                            \
+    X ("all", ALL, MIN, AGGREGATE_BOOLS, 0, BOOL, NONE)                                            \
+    X ("rate", RATE, COUNT, AGGREGATE_ORDERED, 0, FLOAT64, NONE)                                   \
+    X ("decayed_sum", DECAYED_SUM, DECAY, AGGREGATE_NUMBERS, 0, FLOAT64, STATE_DURATION)           \
+    X ("decayed_mean", DECAYED_MEAN, DECAY, AGGREGATE_NUMBERS, 0, FLOAT64, STATE_DURATION)         \
+    X ("decayed_count", DECAYED_COUNT, DECAY, 0, 0, FLOAT64, STATE_DURATION)                       \
+    X ("interarrival_mean", INTERARRIVAL_MEAN, SPAN, 0, 0, FLOAT64, NONE)                          \
+    X ("interarrival_stddev", INTERARRIVAL_STDDEV, TIMES, 0, 0, FLOAT64, NONE)                     \
+    X ("age", AGE, SPAN, 0, 0, FLOAT64, NONE)                                                      \
+    X ("approx_quantile", APPROX_QUANTILE, QUANTILES, AGGREGATE_NUMBERS, 0, FLOAT64, FRACTION)     \
+    X ("approx_median", APPROX_MEDIAN, QUANTILES, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)
+
+/* Other words for them, which definitions may use. word, enum name */
+#define AGGREGATE_ALIAS_TABLE(X)                                                                   \
+    X ("avg", MEAN)                                                                                \
+    X ("average", MEAN)                                                                            \
+    X ("std", STDDEV)                                                                              \
+    X ("stdev", STDDEV)                                                                            \
+    X ("stddev_samp", STDDEV)                                                                      \
+    X ("std_pop", STDDEV_POP)                                                                      \
+    X ("var", VARIANCE)                                                                            \
+    X ("var_samp", VARIANCE)                                                                       \
+    X ("var_pop", VARIANCE_POP)                                                                    \
+    X ("covar_samp", COVARIANCE)                                                                   \
+    X ("covar_pop", COVARIANCE_POP)                                                                \
+    X ("corr", CORRELATION)                                                                        \
+    X ("skewness", SKEW)                                                                           \
+    X ("kurt", KURTOSIS)                                                                           \
+    X ("minimum", MIN)                                                                             \
+    X ("maximum", MAX)                                                                             \
+    X ("earliest", FIRST)                                                                          \
+    X ("latest", LAST)                                                                             \
+    X ("bool_or", ANY)                                                                             \
+    X ("bool_and", ALL)
 
 typedef enum aggregate {
     AGGREGATE_NONE = 0,
@@ -105,13 +157,19 @@ enum {
                                         in min, max, first, last is at most STRING_VALUE_MAX */
     AGGREGATE_PARTIAL_MAX = 1 << 20, /* bytes of any partial */
     STRING_VALUE_MAX = 4096,         /* bytes of a string field; intake refuses longer ones */
+    AGGREGATE_TIMES_MAX = 4096,      /* events that interarrival_stddev takes */
+    AGGREGATE_DECAY_MAX = 128,       /* half-lives before the newest event that decayed_… see */
 };
 
 /* Row of the table; `aggregate` must be valid. Static storage. */
 const aggregate_info_t *aggregate_info (aggregate_t aggregate);
 
-/* From its word; AGGREGATE_NONE when there is none. */
+/* From its word or another word for it; AGGREGATE_NONE when there is none. Its canonical word is
+ * that of its row. */
 aggregate_t aggregate_from_word (text_t word);
+
+/* Does it take inputs of these types? NONE stands for no input. */
+bool aggregate_takes (aggregate_t aggregate, type_t input, type_t second);
 
 /* The words of all aggregates, for messages; *count entries, static. */
 const char *const *aggregate_words (size_t *count);
@@ -133,7 +191,7 @@ typedef struct state_spec {
 _Static_assert(sizeof (state_spec_t) == 16, "passed in registers");
 
 /* The state of an aggregate over inputs of these types; `parameter` is 0 when it takes none or an
- * integer or µs. Without `by` and `rows`. */
+ * integer or µs (a half-life is at least 1). Without `by` and `rows`. */
 state_spec_t aggregate_spec (aggregate_t aggregate, type_t input, type_t second, int64_t parameter);
 
 /* Can there be such a state? INVALID, with the reason in words for whoever wrote the definition:
@@ -226,18 +284,18 @@ bool state_is_empty (state_spec_t spec, const void *acc);
 typedef struct final_context {
     int64_t as_of;     /* µs: the right end of the window */
     int64_t window;    /* its length in µs; INT64_MAX: everything up to as_of */
-    value_t parameter; /* of the aggregate; of type NONE when it takes none */
+    value_t parameter; /* of the aggregate; of type NONE when it takes none. A fraction is a
+                          float64, or an int64 that is 0 or 1 */
     arena_t *arena;    /* for lists and maps; the value borrows from it */
 } final_context_t;
 
 /* The value of `aggregate` (whose state kind must be spec.kind). With spec.by, a map of such
- * values. Empty: count and
- * approx_count_distinct give 0, all others null; sample variance and stddev are null below 2 rows.
- * A string is borrowed from the accumulator. RANGE, with the reason, when the exact result does not
- * fit the output type: an int64 sum, or a finite float sum past the largest float64. Sums with NaN,
- * or with both infinities, are NaN; with one infinity, that infinity; variance of any non-finite
- * input is NaN. mean, variance and stddev are the exact rational value rounded once to nearest
- * even. */
+ * values. What each gives of no rows, of too few and of NaN and infinities is in
+ * docs/aggregates.md; all that is not approx_ is the exact value, rounded once to nearest even. A
+ * string is borrowed from the accumulator. RANGE, with the reason, when the exact result does not
+ * fit the output type: an int64 sum, or a finite float result past the largest float64. TOO_LARGE
+ * when it is of more rows than the aggregate takes. CORRUPT when the state was merged from partials
+ * that no rows make. */
 MUST_CHECK status_t state_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                                  const final_context_t *context, value_t *value, error_t *error);
 

@@ -1,6 +1,9 @@
 /* COUNT: the number of rows. Partial: varint of it. */
-#include "aggregate/partial.h"
+#include "aggregate/exact_number.h"
 #include "aggregate/state_ops.h"
+
+#include "base/check.h"
+#include "base/timestamp.h"
 
 typedef struct count {
     uint64_t rows;
@@ -70,9 +73,21 @@ static bool count_is_empty (state_spec_t spec, const void *acc)
 static status_t count_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                              const final_context_t *context, value_t *value, error_t *error)
 {
-    (void)context;
-    (void)spec, (void)aggregate, (void)error;
-    final_int (value, (int64_t)((const count_t *)acc)->rows);
+    (void)spec;
+    uint64_t rows = ((const count_t *)acc)->rows;
+    if (aggregate == AGGREGATE_COUNT) {
+        final_int (value, (int64_t)rows);
+        return STATUS_OK;
+    }
+    if (context->window == INT64_MAX)
+        return STATUS_OK; /* all time has no rate */
+    CHECK (context->window > 0);
+    exact_number_t number;
+    double rate;
+    exact_number_of_int128 (&number, (int128_t)rows * TIME_SECOND);
+    if (!exact_number_round_quotient (&number, (uint128_t)context->window, &rate))
+        return final_float_range (aggregate, error);
+    final_float (value, rate);
     return STATUS_OK;
 }
 

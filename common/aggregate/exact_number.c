@@ -11,7 +11,8 @@ _Static_assert(EXACT_SUM_ONE_BIT % 64 == 0, "the grid's limbs start at a multipl
 enum {
     QUOTIENT_BITS = 66,            /* more than 53 and a half bit, so that the rest is sticky */
     ROOT_BITS = 2 * QUOTIENT_BITS, /* of the quotient under a root */
-    WORK_LIMBS = EXACT_NUMBER_LIMBS + 8
+    WORK_LIMBS = EXACT_NUMBER_LIMBS + 8,
+    EXPONENT_FAR = 1 << 20,
 };
 
 static void trim (exact_number_t *self)
@@ -58,6 +59,70 @@ static void place (uint64_t *to, unsigned count, const uint64_t *from, unsigned 
 {
     memset (to, 0, count * sizeof *to);
     memcpy (to + offset, from, size * sizeof *to);
+}
+
+/* a + b, the sign of b being as said. */
+static void add_signed (exact_number_t *out, const exact_number_t *a, const exact_number_t *b,
+                        bool b_negative)
+{
+    int base = a->count == 0 || (b->count > 0 && b->base < a->base) ? b->base : a->base;
+    unsigned a_offset = a->count == 0 ? 0 : (unsigned)(a->base - base);
+    unsigned b_offset = b->count == 0 ? 0 : (unsigned)(b->base - base);
+    unsigned a_end = a_offset + a->count, b_end = b_offset + b->count;
+    unsigned count = a_end > b_end ? a_end : b_end;
+    CHECK (count < EXACT_NUMBER_LIMBS);
+    uint64_t other[EXACT_NUMBER_LIMBS];
+    place (out->limb, count, a->limb, a_offset, a->count);
+    place (other, count, b->limb, b_offset, b->count);
+    out->base = base;
+    out->count = count;
+    out->negative = a->negative;
+    if (count == 0)
+        return;
+    if (a->negative == b_negative) {
+        out->limb[out->count++] = mpn_add_n (out->limb, out->limb, other, count);
+    } else if (mpn_cmp (out->limb, other, count) >= 0) {
+        mpn_sub_n (out->limb, out->limb, other, count);
+    } else {
+        mpn_sub_n (out->limb, other, out->limb, count);
+        out->negative = b_negative;
+    }
+    trim (out);
+}
+
+void exact_number_add (exact_number_t *out, const exact_number_t *a, const exact_number_t *b)
+{
+    add_signed (out, a, b, b->negative);
+}
+
+void exact_number_subtract (exact_number_t *out, const exact_number_t *a, const exact_number_t *b)
+{
+    add_signed (out, a, b, !b->negative);
+}
+
+void exact_number_multiply (exact_number_t *out, const exact_number_t *a, const exact_number_t *b)
+{
+    out->negative = a->negative != b->negative;
+    out->base = a->base + b->base;
+    out->count = a->count == 0 || b->count == 0 ? 0 : a->count + b->count;
+    CHECK (out->count <= EXACT_NUMBER_LIMBS);
+    if (out->count == 0)
+        return;
+    if (a->count >= b->count)
+        mpn_mul (out->limb, a->limb, a->count, b->limb, b->count);
+    else
+        mpn_mul (out->limb, b->limb, b->count, a->limb, a->count);
+    trim (out);
+}
+
+void exact_number_scale (exact_number_t *self, uint64_t factor)
+{
+    if (self->count == 0)
+        return;
+    CHECK (self->count < EXACT_NUMBER_LIMBS);
+    self->limb[self->count] = mpn_mul_1 (self->limb, self->limb, self->count, factor);
+    self->count++;
+    trim (self);
 }
 
 bool exact_number_dispersion (exact_number_t *self, uint64_t rows, const exact_number_t *sum,
@@ -165,27 +230,33 @@ bool exact_number_round (const exact_number_t *self, double *out)
     return round_limbs (self->limb, self->count, 64L * self->base, false, self->negative, out);
 }
 
-/* The quotient by divisor, with at least `bits` bits, in units of 2^(64 * *base). Returns its
- * limbs; *rest says that it is a bit more. */
-static unsigned divide (const exact_number_t *self, uint128_t divisor, long bits,
-                        uint64_t *quotient, int *base, bool *rest)
+/* The quotient by the integer of `by` (trimmed), with at least `bits` bits, in units of 2^(64 *
+ * *base). Returns its limbs; *rest says that it is a bit more. */
+static unsigned divide_by_limbs (const exact_number_t *self, const uint64_t *by, unsigned by_count,
+                                 long bits, uint64_t *quotient, int *base, bool *rest)
 {
-    CHECK (divisor != 0);
-    uint64_t by[2] = { (uint64_t)divisor, (uint64_t)(divisor >> 64) };
-    unsigned by_count = by[1] != 0 ? 2 : 1;
     long have = bits_of (self->limb, self->count) - bits_of (by, by_count);
     unsigned zeros = have < bits ? (unsigned)((bits - have + 63) / 64) : 0;
     unsigned count = self->count + zeros;
-    uint64_t work[WORK_LIMBS], remainder[2] = { 0, 0 };
+    uint64_t work[WORK_LIMBS], remainder[EXACT_NUMBER_LIMBS];
+    CHECK (count >= by_count);
     CHECK (count <= WORK_LIMBS);
     place (work, count, self->limb, zeros, self->count);
     mpn_tdiv_qr (quotient, remainder, 0, work, count, by, by_count);
-    *rest = (remainder[0] | remainder[1]) != 0;
+    *rest = mpn_zero_p (remainder, by_count) == 0;
     *base = self->base - (int)zeros;
     count = count - by_count + 1;
     while (count > 0 && quotient[count - 1] == 0)
         count--;
     return count;
+}
+
+static unsigned divide (const exact_number_t *self, uint128_t divisor, long bits,
+                        uint64_t *quotient, int *base, bool *rest)
+{
+    CHECK (divisor != 0);
+    uint64_t by[2] = { (uint64_t)divisor, (uint64_t)(divisor >> 64) };
+    return divide_by_limbs (self, by, by[1] != 0 ? 2 : 1, bits, quotient, base, rest);
 }
 
 bool exact_number_round_quotient (const exact_number_t *self, uint128_t divisor, double *out)
@@ -212,4 +283,36 @@ bool exact_number_round_root (const exact_number_t *self, uint128_t divisor, dou
     unsigned count = divide (self, divisor, ROOT_BITS, quotient, &base, &rest);
     bool inexact = mpn_sqrtrem (root, NULL, quotient, count) != 0;
     return round_limbs (root, (count + 1) / 2, 32L * base, rest || inexact, false, out);
+}
+
+bool exact_number_round_ratio (const exact_number_t *a, const exact_number_t *b, int64_t exponent,
+                               double *out)
+{
+    CHECK (b->count > 0 && !b->negative);
+    *out = 0.0;
+    if (a->count == 0)
+        return true;
+    uint64_t quotient[WORK_LIMBS];
+    int base;
+    bool rest;
+    unsigned count = divide_by_limbs (a, b->limb, b->count, QUOTIENT_BITS, quotient, &base, &rest);
+    /* Beyond these the result is 0 or out of range whatever the quotient is. */
+    exponent = exponent < -EXPONENT_FAR ? -EXPONENT_FAR : exponent;
+    exponent = exponent > EXPONENT_FAR ? EXPONENT_FAR : exponent;
+    return round_limbs (quotient, count, 64L * (base - b->base) + exponent, rest, a->negative, out);
+}
+
+bool exact_number_round_ratio_root (const exact_number_t *a, const exact_number_t *b, double *out)
+{
+    CHECK (b->count > 0 && !b->negative);
+    *out = 0.0;
+    if (a->count == 0)
+        return true;
+    uint64_t quotient[WORK_LIMBS], root[WORK_LIMBS / 2 + 1];
+    int base;
+    bool rest;
+    unsigned count = divide_by_limbs (a, b->limb, b->count, ROOT_BITS, quotient, &base, &rest);
+    bool inexact = mpn_sqrtrem (root, NULL, quotient, count) != 0;
+    return round_limbs (root, (count + 1) / 2, 32L * (base - b->base), rest || inexact, a->negative,
+                        out);
 }

@@ -8,6 +8,7 @@ enum { ONE_BYTE = EXACT_SUM_ONE_BIT / 8, GRID_BYTES = EXACT_SUM_CHUNKS * 4 };
 void exact_sum_init (exact_sum_t *self)
 {
     self->spill = NULL;
+    self->capacity = 0;
     exact_sum_reset (self);
 }
 
@@ -24,6 +25,20 @@ void exact_sum_reset (exact_sum_t *self)
     self->pending = 0;
 }
 
+/* Moves the chunks held to a spill of at least `span` chunks. */
+static void spill (exact_sum_t *self, unsigned span)
+{
+    unsigned capacity = 2u * EXACT_SUM_INLINE;
+    while (capacity < span)
+        capacity *= 2;
+    capacity = capacity < EXACT_SUM_CHUNKS ? capacity : EXACT_SUM_CHUNKS;
+    bool first = self->spill == NULL;
+    self->spill = mem_resize (self->spill, capacity, sizeof *self->spill);
+    self->capacity = (uint16_t)capacity;
+    if (first)
+        memcpy (self->spill, self->inlined, self->span * sizeof *self->spill);
+}
+
 /* Makes chunks [low, high) held. Chunks that were not are 0. */
 static void hold (exact_sum_t *self, unsigned low, unsigned high)
 {
@@ -37,11 +52,10 @@ static void hold (exact_sum_t *self, unsigned low, unsigned high)
     }
     unsigned span = high - low;
     unsigned below = self->low - low;
-    int64_t *from = exact_sum_chunks (self);
-    if (span > EXACT_SUM_INLINE && self->spill == NULL)
-        self->spill = mem_alloc (EXACT_SUM_CHUNKS * sizeof *self->spill);
+    if (span > (self->spill != NULL ? self->capacity : EXACT_SUM_INLINE))
+        spill (self, span);
     int64_t *to = exact_sum_chunks (self);
-    memmove (to + below, from, self->span * sizeof *to);
+    memmove (to + below, to, self->span * sizeof *to);
     memset (to, 0, below * sizeof *to);
     memset (to + below + self->span, 0, (span - below - self->span) * sizeof *to);
     self->low = (uint16_t)low;
@@ -104,7 +118,7 @@ static void add_at (exact_sum_t *self, unsigned bit, uint128_t magnitude, bool n
                          (uint32_t)high, (uint32_t)(high >> 32) };
     for (unsigned i = 0; i < pieces; i++)
         chunk[i] += ((int64_t)piece[i] ^ sign) - sign;
-    self->pending++;
+    self->pending = (uint16_t)(self->pending + 1);
 }
 
 /* Splits a finite number into mantissa * 2^(exponent - 1075); says whether it is negative. */
@@ -132,6 +146,65 @@ void exact_sum_add_float_product (exact_sum_t *self, double a, double b)
             (uint128_t)mantissa_a * mantissa_b, negative_a != negative_b);
 }
 
+exact_term_t exact_term_of_float (double value)
+{
+    exact_term_t term = { 0 };
+    unsigned exponent;
+    term.negative = split (value, &term.limb[0], &exponent);
+    term.exponent = (int)exponent - 1075;
+    return term;
+}
+
+exact_term_t exact_term_of_int (int64_t value)
+{
+    return (exact_term_t){ .negative = value < 0,
+                           .limb = { value < 0 ? 0 - (uint64_t)value : (uint64_t)value } };
+}
+
+exact_term_t exact_term_product (const exact_term_t *a, const exact_term_t *b)
+{
+    exact_term_t product = { .negative = a->negative != b->negative,
+                             .exponent = a->exponent + b->exponent };
+    for (unsigned i = 0; i < EXACT_TERM_LIMBS; i++) {
+        uint64_t carry = 0;
+        for (unsigned j = 0; a->limb[i] != 0 && i + j < EXACT_TERM_LIMBS; j++) {
+            uint128_t sum = (uint128_t)a->limb[i] * b->limb[j] + product.limb[i + j] + carry;
+            product.limb[i + j] = (uint64_t)sum;
+            carry = (uint64_t)(sum >> 64);
+        }
+        CHECK (carry == 0);
+    }
+    return product;
+}
+
+void exact_sum_add_term (exact_sum_t *self, const exact_term_t *term)
+{
+    unsigned count = EXACT_TERM_LIMBS;
+    while (count > 0 && term->limb[count - 1] == 0)
+        count--;
+    if (count == 0)
+        return;
+    unsigned bit = (unsigned)(term->exponent + EXACT_SUM_ONE_BIT);
+    unsigned index = bit >> 5;
+    unsigned shift = bit & 31;
+    unsigned bits = shift + 64 * count - (unsigned)__builtin_clzll (term->limb[count - 1]);
+    unsigned pieces = (bits + 31) / 32;
+    if (__builtin_expect ((uint64_t)(index - self->low) + pieces > self->span ||
+                              self->pending >= EXACT_SUM_PENDING_MAX,
+                          0))
+        exact_sum_reach (self, index, index + pieces);
+    int64_t *chunk = exact_sum_chunks (self) + (index - self->low);
+    int64_t sign = term->negative ? -1 : 0;
+    uint64_t carried = 0; /* bits of lower limbs that belong to the next chunk */
+    for (unsigned i = 0; i < pieces; i++) {
+        uint64_t word = i < 2 * count ? (uint32_t)(term->limb[i / 2] >> 32 * (i % 2)) : 0;
+        carried |= word << shift;
+        chunk[i] += ((int64_t)(uint32_t)carried ^ sign) - sign;
+        carried >>= 32;
+    }
+    self->pending = (uint16_t)(self->pending + 1);
+}
+
 void exact_sum_add_int128 (exact_sum_t *self, int128_t value)
 {
     uint128_t magnitude = value < 0 ? 0 - (uint128_t)value : (uint128_t)value;
@@ -155,9 +228,22 @@ void exact_sum_merge (exact_sum_t *self, const exact_sum_t *from)
     int64_t *chunk = exact_sum_chunks (self) + (from->low - self->low);
     for (unsigned i = 0; i < from->span; i++)
         chunk[i] += source[i];
-    self->pending += from->pending + 1;
+    self->pending = (uint16_t)(self->pending + from->pending + 1);
     if (self->pending > EXACT_SUM_PENDING_MAX)
         propagate (self);
+}
+
+void exact_sum_merge_shifted (exact_sum_t *self, const exact_sum_t *from, int shift)
+{
+    exact_magnitude_t magnitude;
+    exact_sum_magnitude (from, &magnitude);
+    for (unsigned i = 0; i < magnitude.count; i++) {
+        exact_term_t term = { .negative = magnitude.negative,
+                              .exponent =
+                                  32 * ((int)magnitude.low + (int)i) - EXACT_SUM_ONE_BIT + shift,
+                              .limb = { magnitude.chunk[i] } };
+        exact_sum_add_term (self, &term);
+    }
 }
 
 bool exact_sum_is_zero (const exact_sum_t *self)
@@ -270,6 +356,6 @@ bool exact_sum_merge_encoded (exact_sum_t *self, reader_t *reader, exact_range_t
             word |= (uint32_t)*bytes++ << 8 * (j % 4);
         chunk[i / 4] += ((int64_t)word ^ sign) - sign;
     }
-    self->pending++;
+    self->pending = (uint16_t)(self->pending + 1);
     return true;
 }

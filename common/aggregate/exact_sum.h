@@ -1,15 +1,15 @@
 /* exact_sum.h - exact sums of float64s, of integers and of products: a superaccumulator.
  *
  * After R. M. Neal, "Fast exact summation using small and large superaccumulators" (2015). The sum
- * is held as signed 64-bit chunks; chunk i counts multiples of 2^(32 i - 2176). Adding a float64
+ * is held as signed 64-bit chunks; chunk i counts multiples of 2^(32 i - 4352). Adding a float64
  * touches two neighbouring chunks and does not propagate carries: chunks have room for
  * EXACT_SUM_PENDING_MAX additions, after which carries are propagated once. Only the chunks between
- * the lowest and the highest one touched are held: inside the object while they are few, in one
- * heap block of EXACT_SUM_CHUNKS after that. Making, clearing, merging and encoding cost no more
- * than the chunks in use.
+ * the lowest and the highest one touched are held: inside the object while they are few, in a heap
+ * block as large as they need after that. Making, clearing, merging and encoding cost no more than
+ * the chunks in use.
  *
  * Addition is exact, hence commutative and associative; the encoding depends on the sum alone.
- * Every sum of below 2^63 terms, each a float64, an int128, or a product of two float64s or two
+ * Every sum of below 2^63 terms, each a float64, an int128, or a product of up to four float64s or
  * int64s, is in range. */
 #ifndef WEIR_AGGREGATE_EXACT_SUM_H
 #define WEIR_AGGREGATE_EXACT_SUM_H
@@ -20,25 +20,28 @@
 #include <string.h>
 
 enum {
-    EXACT_SUM_CHUNKS = 136,         /* 2^-2176 up to 2^2176 */
+    EXACT_SUM_CHUNKS = 268,         /* 2^-4352 up to 2^4224 */
     EXACT_SUM_INLINE = 14,          /* chunks inside the object: 448 bits */
-    EXACT_SUM_ONE_BIT = 2176,       /* bit of the grid that counts ones */
+    EXACT_SUM_ONE_BIT = 4352,       /* bit of the grid that counts ones */
     EXACT_SUM_PENDING_MAX = 1 << 9, /* additions between two propagations */
-    /* bytes of an encoding: header, position, 544 bytes of magnitude */
-    EXACT_SUM_ENCODED_MAX = 2 + 2 + 544,
-    EXACT_SUM_OF_FLOATS_MAX = 2 + 2 + 286, /* of what is not a product */
+    /* bytes of an encoding: header, position, magnitude */
+    EXACT_SUM_ENCODED_MAX = 2 + 2 + 4 * EXACT_SUM_CHUNKS,
+    EXACT_SUM_OF_SQUARES_MAX = 2 + 2 + 544, /* of products of two float64s */
+    EXACT_SUM_OF_FLOATS_MAX = 2 + 2 + 286,  /* of what is not a product */
+    EXACT_TERM_LIMBS = 4,                   /* of a product of four 64-bit numbers */
 };
-_Static_assert(EXACT_SUM_ONE_BIT >= 2148, "products of the least subnormals are on the grid");
-_Static_assert(32 * EXACT_SUM_CHUNKS - EXACT_SUM_ONE_BIT >= 2048 + 63 + 1,
-               "sums of 2^63 products of the greatest float64s are on the grid");
+_Static_assert(EXACT_SUM_ONE_BIT >= 4 * 1074, "fourth powers of the least subnormals fit");
+_Static_assert(32 * EXACT_SUM_CHUNKS - EXACT_SUM_ONE_BIT >= 4 * 1024 + 63 + 1,
+               "sums of 2^63 fourth powers of the greatest float64s are on the grid");
 /* One addition changes a chunk by less than 2^52, from below 2^32 after a propagation. */
 _Static_assert((uint64_t)EXACT_SUM_PENDING_MAX << 52 <= (uint64_t)1 << 62, "chunks cannot wrap");
 
 typedef struct exact_sum {
-    int64_t *spill;   /* owned: EXACT_SUM_CHUNKS chunks; NULL while the inlined ones do */
-    uint16_t low;     /* grid index of the first chunk held */
-    uint16_t span;    /* chunks held */
-    uint32_t pending; /* additions since carries were propagated */
+    int64_t *spill;    /* owned: `capacity` chunks; NULL while the inlined ones do */
+    uint16_t low;      /* grid index of the first chunk held */
+    uint16_t span;     /* chunks held */
+    uint16_t pending;  /* additions since carries were propagated */
+    uint16_t capacity; /* of the spill */
     int64_t inlined[EXACT_SUM_INLINE];
 } exact_sum_t;
 
@@ -51,6 +54,13 @@ typedef struct exact_range {
 } exact_range_t;
 #define EXACT_RANGE_FLOATS  ((exact_range_t){ -1074, 1024 + 63, true })
 #define EXACT_RANGE_SQUARES ((exact_range_t){ -2148, 2048 + 63, false })
+
+/* +-(the integer of the limbs, least first) * 2^exponent: a finite number, or a product of some. */
+typedef struct exact_term {
+    bool negative;
+    int exponent;
+    uint64_t limb[EXACT_TERM_LIMBS];
+} exact_term_t;
 
 /* The absolute value of a sum in 32-bit chunks of the same grid, trimmed of zero chunks at both
  * ends; count 0 is zero. */
@@ -100,8 +110,15 @@ static inline void exact_sum_add_float (exact_sum_t *self, double value)
     int64_t sign = -(int64_t)(bits >> 63);
     chunk[0] += ((int64_t)(uint32_t)(mantissa << shift) ^ sign) - sign;
     chunk[1] += ((int64_t)(mantissa >> (32 - shift)) ^ sign) - sign;
-    self->pending++;
+    self->pending = (uint16_t)(self->pending + 1);
 }
+
+/* The finite number itself, and the product of two terms that together have at most
+ * EXACT_TERM_LIMBS limbs that are not 0. */
+exact_term_t exact_term_of_float (double value);
+exact_term_t exact_term_of_int (int64_t value);
+exact_term_t exact_term_product (const exact_term_t *a, const exact_term_t *b);
+void exact_sum_add_term (exact_sum_t *self, const exact_term_t *term);
 
 /* Adds the exact product of two finite numbers. */
 void exact_sum_add_float_product (exact_sum_t *self, double a, double b);
@@ -112,6 +129,9 @@ void exact_sum_add_int_product (exact_sum_t *self, int64_t a, int64_t b);
 
 /* Adds all of `from`. */
 void exact_sum_merge (exact_sum_t *self, const exact_sum_t *from);
+
+/* Adds all of `from` times 2^shift; what comes out must be on the grid. */
+void exact_sum_merge_shifted (exact_sum_t *self, const exact_sum_t *from, int shift);
 
 bool exact_sum_is_zero (const exact_sum_t *self);
 

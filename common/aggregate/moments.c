@@ -31,7 +31,7 @@ static size_t moments_size (state_spec_t spec)
 static size_t moments_partial_max (state_spec_t spec)
 {
     return spec.input == TYPE_FLOAT64
-               ? FLOAT_ROWS_MAX + EXACT_SUM_OF_FLOATS_MAX + EXACT_SUM_ENCODED_MAX
+               ? FLOAT_ROWS_MAX + EXACT_SUM_OF_FLOATS_MAX + EXACT_SUM_OF_SQUARES_MAX
                : 9 + 19 + 25;
 }
 
@@ -263,8 +263,7 @@ static status_t moments_final (state_spec_t spec, const void *acc, aggregate_t a
     }
     exact_number_t number;
     if (!dispersion (spec, acc, &number))
-        return error_set (error, STATUS_CORRUPT, "%s: the stored sums are not of any rows",
-                          aggregate_info (aggregate)->word);
+        return final_no_rows (aggregate, error);
     uint128_t divisor = (uint128_t)rows * (sample ? rows - 1 : rows);
     double result;
     if (!(root ? exact_number_round_root (&number, divisor, &result)

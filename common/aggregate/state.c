@@ -176,3 +176,9 @@ status_t final_float_range (aggregate_t aggregate, error_t *error)
     return error_set (error, STATUS_RANGE, "%s: the exact result is past the largest float64",
                       aggregate_info (aggregate)->word);
 }
+
+status_t final_no_rows (aggregate_t aggregate, error_t *error)
+{
+    return error_set (error, STATUS_CORRUPT, "%s: the stored sums are not of any rows",
+                      aggregate_info (aggregate)->word);
+}

@@ -79,4 +79,7 @@ static inline void final_float (value_t *value, double number)
 /* The message of a result past the largest float64. */
 MUST_CHECK status_t final_float_range (aggregate_t aggregate, error_t *error);
 
+/* The message of sums that no rows have. */
+MUST_CHECK status_t final_no_rows (aggregate_t aggregate, error_t *error);
+
 #endif

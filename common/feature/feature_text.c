@@ -89,21 +89,12 @@ static status_t read_expression (parser_t *parser, const char **text, type_t *ty
 static const char *aggregate_synonym (const char *word)
 {
     static const char *const synonyms[][2] = {
-        { "avg", "mean" },
-        { "average", "mean" },
-        { "stdev", "stddev" },
-        { "std", "stddev" },
-        { "stddev_samp", "stddev" },
-        { "var", "variance" },
-        { "var_samp", "variance" },
-        { "var_pop", "variance_pop" },
         { "total", "sum" },
-        { "latest", "last" },
-        { "earliest", "first" },
         { "count_distinct", "approx_count_distinct" },
-        { "maximum", "max" },
-        { "minimum", "min" },
         { "hll", "approx_count_distinct" },
+        { "median", "approx_median" },
+        { "quantile", "approx_quantile" },
+        { "percentile", "approx_quantile" },
     };
     for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++) {
         if (strcasecmp (word, synonyms[i][0]) == 0)
@@ -176,7 +167,7 @@ static status_t read_input (parser_t *parser)
             status = check_input (parser, at, type);
         if (status != STATUS_OK)
             return status;
-    } else if (parser->out->aggregate != AGGREGATE_COUNT) {
+    } else if (aggregate_info (parser->out->aggregate)->state != STATE_COUNT) {
         return FAIL (parser, token.at, STATUS_INVALID,
                      "%s needs an expression: %s(amount), for example", word, word);
     }
@@ -212,7 +203,11 @@ static status_t read_aggregate (parser_t *parser)
         return fail_aggregate (parser, &token);
     if (parser->out->aggregate == AGGREGATE_NONE)
         return fail_no_aggregate (parser, &token);
-    const char *word = aggregate_info (parser->out->aggregate)->word;
+    const aggregate_info_t *info = aggregate_info (parser->out->aggregate);
+    const char *word = info->word;
+    if (info->inputs == 0 || info->second != 0 || info->parameter != PARAMETER_NONE)
+        return FAIL (parser, token.at, STATUS_UNSUPPORTED,
+                     "this version does not support %s in a feature", word);
     token = lexer_next (&parser->lexer);
     if (!symbol_is (&token, "("))
         return FAIL (parser, token.at, STATUS_INVALID, "expected '(' after '%s', found %s", word,

@@ -1,47 +1,36 @@
-/* Partials from files and peers: the first byte is the state kind, the second the input type, the
- * rest the partial, given to a fresh accumulator. What is taken must be written back unchanged. */
-#include "aggregate/aggregate.h"
+/* Partials from files and peers: two bytes say which state (state_header.h), the rest is the
+ * partial, given to a fresh accumulator. What is taken must be written back unchanged. */
+#include "tests/fuzz/state_header.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 
-static const final_context_t of_all = { .window = INT64_MAX };
+static const final_context_t of_all = { .window = TIME_DAY,
+                                        .parameter = { .type = TYPE_FLOAT64, .f = 0.95 } };
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
-
-static bool is_spec (state_spec_t spec)
-{
-    if (spec.kind == STATE_COUNT && spec.input == TYPE_NONE)
-        return true;
-    for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
-        const aggregate_info_t *info = aggregate_info ((aggregate_t)i);
-        if (info->state == spec.kind)
-            return spec.input > TYPE_NONE && (info->inputs >> spec.input & 1u) != 0;
-    }
-    return false;
-}
 
 static void finish_all (state_spec_t spec, const void *acc)
 {
     for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
         value_t value;
         error_t error;
-        if (aggregate_info ((aggregate_t)i)->state != spec.kind)
+        if (aggregate_info ((aggregate_t)i)->state != spec.kind ||
+            !aggregate_takes ((aggregate_t)i, spec.input, spec.second))
             continue;
         status_t status = state_final (spec, acc, (aggregate_t)i, &of_all, &value, &error);
-        CHECK (status == STATUS_OK || status == STATUS_RANGE || status == STATUS_CORRUPT);
+        CHECK (status == STATUS_OK || status == STATUS_RANGE || status == STATUS_TOO_LARGE ||
+               status == STATUS_CORRUPT);
     }
 }
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-    if (size < 2 || size > AGGREGATE_PARTIAL_MAX)
-        return 0;
-    state_spec_t spec = { .kind = (state_kind_t)(data[0] % 16), .input = (type_t)(data[1] % 8) };
-    if (!is_spec (spec))
+    state_spec_t spec;
+    if (size < STATE_HEADER || size > AGGREGATE_PARTIAL_MAX || !state_header_read (data, &spec))
         return 0;
     error_t error;
-    text_t partial = { (const char *)data + 2, (uint32_t)(size - 2) };
+    text_t partial = { (const char *)data + STATE_HEADER, (uint32_t)(size - STATE_HEADER) };
     void *acc = mem_alloc (state_size (spec)), *both = mem_alloc (state_size (spec));
     state_init (spec, acc);
     state_init (spec, both);

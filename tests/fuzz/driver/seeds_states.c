@@ -1,4 +1,5 @@
 /* Partials of each kind over each type, answers, and the payloads of records. */
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/timestamp.h"
@@ -8,6 +9,7 @@
 #include "storage/payload.h"
 #include "tests/fuzz/answer_plan.h"
 #include "tests/fuzz/driver/seeds.h"
+#include "tests/fuzz/state_header.h"
 
 #include <math.h>
 
@@ -27,18 +29,20 @@ static value_t some_value (random_t *random, type_t type)
     return value;
 }
 
-static void write_partial (random_t *random, state_spec_t spec, size_t rows)
+static void write_partial (random_t *random, state_spec_t spec, unsigned which, size_t rows)
 {
+    uint8_t header[STATE_HEADER];
+    state_header_write (header, spec, which);
+    CHECK (state_header_read (header, &spec));
     void *acc = mem_alloc (state_size (spec));
     buf_t out;
-    buf_init (&out, AGGREGATE_PARTIAL_MAX + 2);
-    buf_put_u8 (&out, (uint8_t)spec.kind);
-    buf_put_u8 (&out, (uint8_t)spec.input);
+    buf_init (&out, AGGREGATE_PARTIAL_MAX + STATE_HEADER);
+    buf_put (&out, header, sizeof header);
     state_init (spec, acc);
     for (size_t i = 0; i < rows; i++) {
-        value_t value = some_value (random, spec.input);
-        row_place_t place = { .time = (int64_t)random_below (random, TIME_DAY), .offset = i };
-        state_add (spec, acc, spec.input == TYPE_NONE ? NULL : &value, &place);
+        value_t values[] = { some_value (random, spec.input), some_value (random, spec.second) };
+        row_place_t place = { .time = (int64_t)random_below (random, 20 * TIME_DAY), .offset = i };
+        state_add (spec, acc, state_inputs (spec) == 0 ? NULL : values, &place);
     }
     state_encode (spec, acc, &out);
     seed_write ("partial", out.data, out.size);
@@ -47,21 +51,31 @@ static void write_partial (random_t *random, state_spec_t spec, size_t rows)
     mem_free (acc);
 }
 
+/* Of all kinds over all inputs. */
 static void partials (random_t *random)
 {
-    for (state_kind_t kind = STATE_COUNT; kind <= STATE_DISTINCT_HLL; kind++) {
-        unsigned inputs = 0;
-        for (unsigned a = AGGREGATE_NONE + 1; a < AGGREGATE_COUNT_OF; a++)
-            if (aggregate_info ((aggregate_t)a)->state == kind)
-                inputs = aggregate_info ((aggregate_t)a)->inputs;
-        if (kind == STATE_COUNT)
-            write_partial (random, (state_spec_t){ .kind = kind, .input = TYPE_NONE }, 9);
-        for (type_t type = TYPE_BOOL; type <= TYPE_TIMESTAMP; type++)
-            for (size_t rows = 0; rows <= 40 && (inputs >> type & 1); rows = 4 * rows + 1)
-                write_partial (random, (state_spec_t){ .kind = kind, .input = type }, rows);
-    }
-    /* a sketch that is dense */
-    write_partial (random, (state_spec_t){ .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 }, 6000);
+    static const state_kind_t kinds[] = {
+#define X(name, number, large) STATE_##name,
+        STATE_TABLE (X)
+#undef X
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (unsigned types = 0; types < STATE_HEADER_TYPES * STATE_HEADER_TYPES; types++) {
+            state_spec_t spec = { .kind = kinds[k],
+                                  .input = (type_t)(types % STATE_HEADER_TYPES),
+                                  .second = (type_t)(types / STATE_HEADER_TYPES) };
+            parameter_kind_t parameter;
+            if (!state_header_known (spec, &parameter))
+                continue;
+            for (size_t rows = 0; rows <= 40; rows = 4 * rows + 1)
+                write_partial (random, spec, 0, rows);
+            if (parameter != PARAMETER_NONE)
+                write_partial (random, spec, 2, 20);
+        }
+    /* a sketch that is dense, and one with many buckets */
+    write_partial (random, (state_spec_t){ .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 }, 0,
+                   6000);
+    write_partial (random, (state_spec_t){ .kind = STATE_QUANTILES, .input = TYPE_INT64 }, 0, 600);
 }
 
 static batch_t some_events (random_t *random, arena_t *arena, size_t rows)

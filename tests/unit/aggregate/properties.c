@@ -2,19 +2,37 @@
 #include "reference.h"
 
 #include "base/mem.h"
+#include "base/timestamp.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 
 static const final_context_t of_all = { .window = INT64_MAX };
 
+/* Some as-of, window and fraction, chosen by the seed. */
+static final_context_t context_of (uint64_t seed, const row_t *rows, size_t count)
+{
+    static const double fractions[] = { 0.0, 0.25, 0.5, 0.95, 1.0, 1.0 / 3, 5e-324, 0.999 };
+    static const int64_t windows[] = { INT64_MAX, TIME_DAY, 7 * TIME_DAY, 1, 3 * TIME_SECOND };
+    int64_t newest = count > 0 ? rows[0].place.time : 0;
+    for (size_t i = 0; i < count; i++)
+        newest = rows[i].place.time > newest ? rows[i].place.time : newest;
+    int64_t ahead = (int64_t)(seed * seed * UINT64_C (0x9e3779b97f4a7c15) >> (seed % 40 + 24));
+    return (final_context_t){
+        .as_of = newest > INT64_MAX - ahead ? INT64_MAX : newest + ahead,
+        .window = windows[seed % 5],
+        .parameter = { .type = TYPE_FLOAT64, .f = fractions[seed % 8] },
+    };
+}
+
 enum { ROUNDS = 12, ROWS_MAX = 40, PARTS_MAX = 6 };
 
 static const char *say (state_spec_t spec, profile_t profile, uint64_t seed)
 {
     static char text[128];
-    snprintf (text, sizeof text, "kind %d over %s, profile %d, seed %llu", (int)spec.kind,
-              type_word (spec.input), (int)profile, (unsigned long long)seed);
+    snprintf (text, sizeof text, "kind %d over %s, %s, %lld, profile %d, seed %llu", (int)spec.kind,
+              type_word (spec.input), type_word (spec.second), (long long)spec.param, (int)profile,
+              (unsigned long long)seed);
     return text;
 }
 
@@ -49,19 +67,22 @@ static void *merge_tree (state_spec_t spec, random_t *random, const row_t *rows,
 }
 
 static void check_finals (state_spec_t spec, const void *acc, const row_t *rows, size_t count,
-                          const char *what)
+                          const final_context_t *context, const char *what)
 {
     for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
         aggregate_t aggregate = (aggregate_t)i;
         const aggregate_info_t *info = aggregate_info (aggregate);
-        if (info->state != spec.kind)
+        if (!spec_is_of (spec, aggregate))
             continue;
         value_t value;
         error_t error;
-        answer_t expected = reference_answer (aggregate, spec.input, rows, count);
-        status_t status = state_final (spec, acc, aggregate, &of_all, &value, &error);
-        cr_assert_eq (status, expected.range ? STATUS_RANGE : STATUS_OK, "%s of %s: status %s",
-                      info->word, what, status_word (status));
+        answer_t expected = reference_answer (aggregate, spec, rows, count, context);
+        status_t status = state_final (spec, acc, aggregate, context, &value, &error);
+        cr_assert_eq (status,
+                      expected.too_large ? STATUS_TOO_LARGE
+                      : expected.range   ? STATUS_RANGE
+                                         : STATUS_OK,
+                      "%s of %s: status %s", info->word, what, status_word (status));
         if (status == STATUS_OK)
             cr_assert (value_equal (&value, &expected.value),
                        "%s of %s: %d %.17g (%lld), expected %d %.17g (%lld)", info->word, what,
@@ -76,8 +97,9 @@ static void check_rows (state_spec_t spec, profile_t profile, uint64_t seed, siz
     random_seed (&random, seed);
     arena_t *arena = arena_new (1 << 16);
     size_t count = (size_t)random_below (&random, most + 1);
-    row_t *rows = rows_random (&random, arena, spec.input, profile, count);
+    row_t *rows = rows_random (&random, arena, spec, profile, count);
     const char *what = say (spec, profile, seed);
+    final_context_t context = context_of (seed, rows, count);
     buf_t one, other;
     buf_init (&one, AGGREGATE_PARTIAL_MAX);
     buf_init (&other, AGGREGATE_PARTIAL_MAX);
@@ -88,13 +110,13 @@ static void check_rows (state_spec_t spec, profile_t profile, uint64_t seed, siz
     cr_assert_eq (partial.size == 0, count == 0, "%s", what);
     cr_assert_eq (state_is_empty (spec, acc), count == 0, "%s", what);
     cr_assert (state_is_large (spec) || partial.size <= AGGREGATE_SMALL_MAX, "%s", what);
-    check_finals (spec, acc, rows, count, what);
+    check_finals (spec, acc, rows, count, &context, what);
 
     for (int i = 0; i < 4; i++) {
         rows_shuffle (&random, rows, count);
         void *tree = merge_tree (spec, &random, rows, count);
         cr_assert (text_equal (partial, accumulator_partial (spec, tree, &other)), "%s", what);
-        check_finals (spec, tree, rows, count, what);
+        check_finals (spec, tree, rows, count, &context, what);
         accumulator_destroy (spec, &tree);
     }
     /* An accumulator that has been used is as good as new. */
@@ -118,11 +140,18 @@ Test (aggregate, order_and_grouping_change_no_bit_and_answers_are_the_reference)
 
 Test (aggregate, carries_and_registers_of_many_rows_are_kept)
 {
-    static const state_spec_t specs[] = { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
-                                          { .kind = STATE_MOMENTS, .input = TYPE_FLOAT64 },
-                                          { .kind = STATE_MOMENTS, .input = TYPE_INT64 },
-                                          { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 },
-                                          { .kind = STATE_DISTINCT_HLL, .input = TYPE_FLOAT64 } };
+    static const state_spec_t specs[] = {
+        { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+        { .kind = STATE_MOMENTS, .input = TYPE_FLOAT64 },
+        { .kind = STATE_MOMENTS, .input = TYPE_INT64 },
+        { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 },
+        { .kind = STATE_DISTINCT_HLL, .input = TYPE_FLOAT64 },
+        { .kind = STATE_POWERS, .input = TYPE_FLOAT64 },
+        { .kind = STATE_TIMES, .input = TYPE_NONE },
+        { .kind = STATE_QUANTILES, .input = TYPE_FLOAT64 },
+        { .kind = STATE_QUANTILES, .input = TYPE_INT64 },
+        { .kind = STATE_DECAY, .input = TYPE_FLOAT64, .param = TIME_DAY }
+    };
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         for (unsigned profile = 0; profile < PROFILE_COUNT; profile++)
             for (uint64_t seed = 100; seed < 102; seed++)
@@ -132,8 +161,8 @@ Test (aggregate, carries_and_registers_of_many_rows_are_kept)
 Test (aggregate, a_place_given_twice_still_has_one_answer)
 {
     state_spec_t spec = { .kind = STATE_FIRST, .input = TYPE_INT64 };
-    row_t rows[] = { { { .type = TYPE_INT64, .i = 7 }, { 5, 5, 5 } },
-                     { { .type = TYPE_INT64, .i = 3 }, { 5, 5, 5 } } };
+    row_t rows[] = { { .value = { .type = TYPE_INT64, .i = 7 }, .place = { 5, 5, 5 } },
+                     { .value = { .type = TYPE_INT64, .i = 3 }, .place = { 5, 5, 5 } } };
     for (int first = 0; first < 2; first++) {
         spec.kind = first ? STATE_FIRST : STATE_LAST;
         for (int swap = 0; swap < 2; swap++) {
@@ -173,25 +202,30 @@ static state_rows_t rows_as_columns (state_spec_t spec, random_t *random, arena_
                                      const row_t *rows, size_t count, row_t *kept,
                                      size_t *kept_count)
 {
-    column_t *lane = arena_zero (arena, 1, sizeof *lane);
+    column_t *lane = arena_zero (arena, 2, sizeof *lane);
     uint8_t *filter = arena_zero (arena, count + 1, sizeof *filter);
     int64_t *time = arena_zero (arena, count + 1, sizeof *time);
     uint64_t *offset = arena_zero (arena, count + 1, sizeof *offset);
     uint32_t *row = arena_zero (arena, count + 1, sizeof *row);
-    bool of_rows = spec.input == TYPE_NONE;
-    *lane = column_new (arena, of_rows ? TYPE_INT64 : spec.input, count + 1);
+    unsigned inputs = state_inputs (spec);
+    for (unsigned k = 0; k < inputs; k++)
+        lane[k] = column_new (arena, state_input_type (spec, k), count + 1);
     for (size_t i = 0; i < count; i++) {
         time[i] = rows[i].place.time;
         offset[i] = rows[i].place.offset;
         row[i] = rows[i].place.row;
         filter[i] = random_chance (random, 0.8);
-        bool valid = of_rows || random_chance (random, 0.8);
-        if (valid && !of_rows)
-            column_set (lane, i, &rows[i].value);
-        if (valid && filter[i])
+        bool all = filter[i] != 0;
+        for (unsigned k = 0; k < inputs; k++) {
+            bool valid = random_chance (random, 0.8);
+            if (valid)
+                column_set (&lane[k], i, k == 0 ? &rows[i].value : &rows[i].second);
+            all = all && valid;
+        }
+        if (all)
             kept[(*kept_count)++] = rows[i];
     }
-    return (state_rows_t){ { of_rows ? NULL : lane }, filter, time, offset, row, 0, count };
+    return (state_rows_t){ { &lane[0], &lane[1] }, filter, time, offset, row, 0, count };
 }
 
 static void check_together (state_spec_t spec, profile_t profile, uint64_t seed)
@@ -200,7 +234,7 @@ static void check_together (state_spec_t spec, profile_t profile, uint64_t seed)
     random_seed (&random, seed);
     arena_t *arena = arena_new (1 << 16);
     size_t count = (size_t)random_below (&random, ROWS_MAX);
-    row_t *rows = rows_random (&random, arena, spec.input, profile, count);
+    row_t *rows = rows_random (&random, arena, spec, profile, count);
     row_t *kept = arena_zero (arena, count + 1, sizeof *kept);
     size_t kept_count = 0;
     state_rows_t tail = rows_as_columns (spec, &random, arena, rows, count, kept, &kept_count);

@@ -56,7 +56,7 @@ bool reference_round_root (const mpq_t number, double *out)
     return fits;
 }
 
-static void set_value (mpq_t number, const value_t *value)
+void reference_set (mpq_t number, const value_t *value)
 {
     if (value->type == TYPE_FLOAT64)
         mpq_set_d (number, value->f);
@@ -70,7 +70,7 @@ static void add_up (const row_t *rows, size_t count, mpq_t sum, mpq_t squares)
     mpq_t number;
     mpq_init (number);
     for (size_t i = 0; i < count; i++) {
-        set_value (number, &rows[i].value);
+        reference_set (number, &rows[i].value);
         mpq_add (sum, sum, number);
         mpq_mul (number, number, number);
         mpq_add (squares, squares, number);
@@ -78,15 +78,35 @@ static void add_up (const row_t *rows, size_t count, mpq_t sum, mpq_t squares)
     mpq_clear (number);
 }
 
-static answer_t answer_float (double value)
+answer_t reference_float (double value)
 {
-    return (answer_t){ .value = { .type = TYPE_FLOAT64, .f = value } };
+    return (answer_t){ .value = { .type = TYPE_FLOAT64, .f = value_float (value) } };
+}
+
+answer_t reference_null (void)
+{
+    return (answer_t){ .value = { .type = TYPE_FLOAT64, .null = true } };
+}
+
+answer_t reference_rounded (const mpq_t number)
+{
+    answer_t answer = reference_float (0.0);
+    answer.range = !reference_round (number, &answer.value.f);
+    answer.value.f = value_float (answer.value.f);
+    return answer;
+}
+
+answer_t reference_rounded_root (const mpq_t number)
+{
+    answer_t answer = reference_float (0.0);
+    answer.range = !reference_round_root (number, &answer.value.f);
+    return answer;
 }
 
 /* sum and mean of finite numbers */
 static answer_t sum_answer (aggregate_t aggregate, type_t input, mpq_t sum, size_t count)
 {
-    answer_t answer = answer_float (0.0);
+    answer_t answer = reference_float (0.0);
     if (aggregate == AGGREGATE_SUM && input == TYPE_INT64) {
         answer.value.type = TYPE_INT64;
         answer.range = !mpz_fits_slong_p (mpq_numref (sum));
@@ -119,7 +139,7 @@ static answer_t variance_answer (aggregate_t aggregate, mpq_t sum, mpq_t squares
     mpq_div (squares, squares, divisor);
     mpq_clear (rows);
     mpq_clear (divisor);
-    answer_t answer = answer_float (0.0);
+    answer_t answer = reference_float (0.0);
     answer.range = aggregate == AGGREGATE_STDDEV || aggregate == AGGREGATE_STDDEV_POP
                        ? !reference_round_root (squares, &answer.value.f)
                        : !reference_round (squares, &answer.value.f);
@@ -146,7 +166,7 @@ static answer_t number_answer (aggregate_t aggregate, type_t input, const row_t 
         finite = finite && isfinite (rows[i].value.f);
     bool of_sum = aggregate == AGGREGATE_SUM || aggregate == AGGREGATE_MEAN;
     if (!finite)
-        return answer_float (value_float (of_sum ? special_sum (rows, count) : (double)NAN));
+        return reference_float (value_float (of_sum ? special_sum (rows, count) : (double)NAN));
     mpq_t sum, squares;
     mpq_init (sum);
     mpq_init (squares);
@@ -165,7 +185,7 @@ static bool is_before (const row_place_t *a, const row_place_t *b)
             (a->offset < b->offset || (a->offset == b->offset && a->row < b->row)));
 }
 
-static bool is_less (const value_t *a, const value_t *b)
+bool reference_is_less (const value_t *a, const value_t *b)
 {
     if (a->type == TYPE_FLOAT64)
         return isnan (b->f) ? !isnan (a->f) : a->f < b->f;
@@ -180,8 +200,8 @@ static answer_t chosen_answer (aggregate_t aggregate, const row_t *rows, size_t 
 {
     const row_t *best = &rows[0];
     for (const row_t *row = rows; row < rows + count; row++) {
-        bool better = aggregate == AGGREGATE_MIN     ? is_less (&row->value, &best->value)
-                      : aggregate == AGGREGATE_MAX   ? is_less (&best->value, &row->value)
+        bool better = aggregate == AGGREGATE_MIN     ? reference_is_less (&row->value, &best->value)
+                      : aggregate == AGGREGATE_MAX   ? reference_is_less (&best->value, &row->value)
                       : aggregate == AGGREGATE_FIRST ? is_before (&row->place, &best->place)
                                                      : is_before (&best->place, &row->place);
         best = better ? row : best;
@@ -220,20 +240,102 @@ static int64_t distinct_estimate (const row_t *rows, size_t count)
     return llround (4096.0 * 4096.0 / (2 * log (2)) / sum);
 }
 
-answer_t reference_answer (aggregate_t aggregate, type_t input, const row_t *rows, size_t count)
+static answer_t range_answer (type_t input, const row_t *rows, size_t count)
+{
+    const value_t *least = &rows[0].value, *greatest = least;
+    for (size_t i = 0; i < count; i++) {
+        least = reference_is_less (&rows[i].value, least) ? &rows[i].value : least;
+        greatest = reference_is_less (greatest, &rows[i].value) ? &rows[i].value : greatest;
+    }
+    if (input == TYPE_FLOAT64 && (!isfinite (least->f) || !isfinite (greatest->f)))
+        return reference_float (greatest->f - least->f);
+    mpq_t distance, from;
+    mpq_init (distance);
+    mpq_init (from);
+    reference_set (distance, greatest);
+    reference_set (from, least);
+    mpq_sub (distance, distance, from);
+    answer_t answer = sum_answer (AGGREGATE_SUM, input, distance, count);
+    mpq_clear (distance);
+    mpq_clear (from);
+    return answer;
+}
+
+static answer_t truth_answer (bool any, const row_t *rows, size_t count)
+{
+    answer_t answer = { .value = { .type = TYPE_BOOL, .i = any ? 0 : 1 } };
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].value.i == (any ? 1 : 0))
+            answer.value.i = any ? 1 : 0;
+    return answer;
+}
+
+/* Of one row or more. */
+static answer_t some_answer (aggregate_t aggregate, state_spec_t spec, const row_t *rows,
+                             size_t count, const final_context_t *context)
+{
+    switch (aggregate) {
+    case AGGREGATE_ANY:
+    case AGGREGATE_ALL:
+        return truth_answer (aggregate == AGGREGATE_ANY, rows, count);
+    case AGGREGATE_APPROX_QUANTILE:
+        return reference_of_quantiles (rows, count, context->parameter.f);
+    case AGGREGATE_APPROX_MEDIAN:
+        return reference_of_quantiles (rows, count, 0.5);
+    default:
+        break;
+    }
+    switch (spec.kind) {
+    case STATE_SUM:
+    case STATE_MOMENTS:
+        return number_answer (aggregate, spec.input, rows, count);
+    case STATE_RANGE:
+        return range_answer (spec.input, rows, count);
+    case STATE_POWERS:
+    case STATE_COMOMENTS:
+    case STATE_TREND:
+        return reference_of_sums (aggregate, rows, count);
+    case STATE_SPAN:
+    case STATE_TIMES:
+    case STATE_DECAY:
+        return reference_of_times (aggregate, spec, rows, count, context);
+    default:
+        return chosen_answer (aggregate, rows, count);
+    }
+}
+
+static answer_t rate_answer (size_t count, int64_t window)
+{
+    if (window == INT64_MAX)
+        return reference_null ();
+    mpq_t rate;
+    mpq_init (rate);
+    mpz_set_ui (mpq_numref (rate), count);
+    mpz_mul_ui (mpq_numref (rate), mpq_numref (rate), 1000000);
+    mpz_set_si (mpq_denref (rate), window);
+    mpq_canonicalize (rate);
+    answer_t answer = reference_rounded (rate);
+    mpq_clear (rate);
+    return answer;
+}
+
+answer_t reference_answer (aggregate_t aggregate, state_spec_t spec, const row_t *rows,
+                           size_t count, const final_context_t *context)
 {
     const aggregate_info_t *info = aggregate_info (aggregate);
     bool sample = aggregate == AGGREGATE_VARIANCE || aggregate == AGGREGATE_STDDEV;
-    answer_t answer = { .value.type = info->output != TYPE_NONE ? info->output : input };
+    answer_t answer = { .value.type = info->output != TYPE_NONE ? info->output : spec.input };
     if (aggregate == AGGREGATE_COUNT)
         answer.value.i = (int64_t)count;
+    else if (aggregate == AGGREGATE_RATE)
+        answer = rate_answer (count, context->window);
     else if (aggregate == AGGREGATE_APPROX_COUNT_DISTINCT)
         answer.value.i = count == 0 ? 0 : distinct_estimate (rows, count);
+    else if (aggregate == AGGREGATE_DECAYED_COUNT && count == 0)
+        answer = reference_float (0.0);
     else if (count < (sample ? 2 : 1))
         answer.value.null = true;
-    else if (info->state == STATE_SUM || info->state == STATE_MOMENTS)
-        answer = number_answer (aggregate, input, rows, count);
     else
-        answer = chosen_answer (aggregate, rows, count);
+        answer = some_answer (aggregate, spec, rows, count, context);
     return answer;
 }

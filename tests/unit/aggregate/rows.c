@@ -1,6 +1,7 @@
 #include "rows.h"
 
 #include "base/mem.h"
+#include "base/timestamp.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -93,14 +94,40 @@ static value_t random_value (random_t *random, arena_t *arena, type_t type, prof
     return value;
 }
 
-row_t *rows_random (random_t *random, arena_t *arena, type_t type, profile_t profile, size_t count)
+static int64_t random_time (random_t *random, profile_t profile, size_t row)
+{
+    static const int64_t start = INT64_C (1700000000) * TIME_SECOND;
+    switch (profile) {
+    case PROFILE_ORDINARY:
+        return start + (int64_t)random_below (random, 30 * TIME_DAY);
+    case PROFILE_ANY:
+        return (int64_t)random_next (random) >> random_below (random, 64);
+    case PROFILE_HUGE:
+        return random_chance (random, 0.5) ? INT64_MAX - (int64_t)random_below (random, 2)
+                                           : INT64_MIN + (int64_t)random_below (random, 2);
+    case PROFILE_CANCELLATION:
+        return start + (int64_t)(row % 1000) * TIME_HOUR;
+    case PROFILE_NOT_FINITE:
+        return start + (int64_t)random_below (random, 300 * TIME_DAY);
+    default:
+        return (int64_t)random_below (random, 4);
+    }
+}
+
+row_t *rows_random (random_t *random, arena_t *arena, state_spec_t spec, profile_t profile,
+                    size_t count)
 {
     row_t *rows = arena_zero (arena, count + 1, sizeof *rows);
+    bool constant = profile == PROFILE_CONSTANT;
+    /* of two inputs, one may be constant and the other not */
+    bool second_constant = constant && random_chance (random, 0.5);
     for (size_t i = 0; i < count; i++) {
-        rows[i].value = i > 0 && profile == PROFILE_CONSTANT
-                            ? rows[0].value
-                            : random_value (random, arena, type, profile, i);
-        rows[i].place = (row_place_t){ .time = (int64_t)random_below (random, 4),
+        rows[i].value = i > 0 && constant ? rows[0].value
+                                          : random_value (random, arena, spec.input, profile, i);
+        rows[i].second = i > 0 && second_constant
+                             ? rows[0].second
+                             : random_value (random, arena, spec.second, profile, i);
+        rows[i].place = (row_place_t){ .time = random_time (random, profile, i),
                                        .offset = random_below (random, 3),
                                        .row = (uint32_t)i };
     }
@@ -134,8 +161,10 @@ void accumulator_destroy (state_spec_t spec, void **acc_p)
 
 void accumulator_add (state_spec_t spec, void *acc, const row_t *rows, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        state_add (spec, acc, spec.input == TYPE_NONE ? NULL : &rows[i].value, &rows[i].place);
+    for (size_t i = 0; i < count; i++) {
+        value_t inputs[] = { rows[i].value, rows[i].second };
+        state_add (spec, acc, spec.input == TYPE_NONE ? NULL : inputs, &rows[i].place);
+    }
 }
 
 text_t accumulator_partial (state_spec_t spec, const void *acc, buf_t *out)
@@ -146,27 +175,68 @@ text_t accumulator_partial (state_spec_t spec, const void *acc, buf_t *out)
     return (text_t){ (const char *)out->data, (uint32_t)out->size };
 }
 
-static bool takes (state_kind_t kind, type_t input)
+bool spec_is_of (state_spec_t spec, aggregate_t aggregate)
 {
-    if (kind == STATE_COUNT && input == TYPE_NONE)
-        return true;
+    return aggregate_info (aggregate)->state == spec.kind &&
+           aggregate_takes (aggregate, spec.input, spec.second);
+}
+
+static bool takes (state_spec_t spec, parameter_kind_t *parameter)
+{
     for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
-        const aggregate_info_t *info = aggregate_info ((aggregate_t)i);
-        if (info->state == kind && input != TYPE_NONE)
-            return (info->inputs >> input & 1u) != 0;
+        *parameter = aggregate_info ((aggregate_t)i)->parameter;
+        if (spec_is_of (spec, (aggregate_t)i))
+            return true;
     }
     return false;
 }
 
+enum { SPECS_MAX = 1000, TYPES = 16 };
+static state_spec_t specs[SPECS_MAX];
+static size_t specs_count;
+
+static void specs_add (state_spec_t spec)
+{
+    static const int64_t counts[] = { 1, 3, 20 }, durations[] = { 1, 3, TIME_DAY, INT64_MAX };
+    parameter_kind_t parameter;
+    if (!takes (spec, &parameter))
+        return;
+    size_t some = parameter == PARAMETER_STATE_K          ? 3
+                  : parameter == PARAMETER_STATE_DURATION ? 4
+                                                          : 1;
+    for (size_t i = 0; i < some; i++) {
+        cr_assert_lt (specs_count, SPECS_MAX);
+        specs[specs_count] = spec;
+        specs[specs_count++].param = parameter == PARAMETER_STATE_K          ? counts[i]
+                                     : parameter == PARAMETER_STATE_DURATION ? durations[i]
+                                                                             : 0;
+    }
+}
+
+static void specs_make (void)
+{
+    static const state_kind_t kinds[] = {
+#define X(name, number, large) STATE_##name,
+        STATE_TABLE (X)
+#undef X
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (unsigned input = 0; input < TYPES; input++)
+            for (unsigned second = 0; second < TYPES; second++)
+                specs_add ((state_spec_t){
+                    .kind = kinds[k], .input = (type_t)input, .second = (type_t)second });
+}
+
 bool spec_next (state_spec_t *spec)
 {
-    do {
-        if (spec->kind == STATE_NONE || spec->input == TYPE_DURATION)
-            *spec = (state_spec_t){ .kind = (state_kind_t)(spec->kind + 1) };
-        else
-            spec->input = (type_t)(spec->input + 1);
-        if (spec->kind > STATE_DISTINCT_HLL)
-            return false;
-    } while (!takes (spec->kind, spec->input));
+    if (specs_count == 0)
+        specs_make ();
+    size_t next = 0;
+    for (size_t i = 0; i < specs_count; i++)
+        if (state_spec_equal (specs[i], *spec))
+            next = i + 1;
+    if (next == specs_count)
+        return false;
+    *spec = specs[next];
     return true;
 }

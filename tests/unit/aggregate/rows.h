@@ -6,7 +6,8 @@
 #include "base/random.h"
 
 typedef struct row {
-    value_t value;
+    value_t value;  /* the first input */
+    value_t second; /* of states that take two */
     row_place_t place;
 } row_t;
 
@@ -23,8 +24,9 @@ typedef enum profile {
     PROFILE_COUNT
 } profile_t;
 
-/* `count` rows in `arena`, with places that differ. */
-row_t *rows_random (random_t *random, arena_t *arena, type_t type, profile_t profile, size_t count);
+/* `count` rows in `arena`, of inputs that the spec takes, with places that differ. */
+row_t *rows_random (random_t *random, arena_t *arena, state_spec_t spec, profile_t profile,
+                    size_t count);
 
 void rows_shuffle (random_t *random, row_t *rows, size_t count);
 
@@ -36,7 +38,11 @@ void accumulator_add (state_spec_t spec, void *acc, const row_t *rows, size_t co
 /* The partial of `acc`, whose bytes go to `out` (cleared first). */
 text_t accumulator_partial (state_spec_t spec, const void *acc, buf_t *out);
 
-/* The next spec after *spec, of all kinds over all inputs that they take; starts from { 0 }. */
+/* The next spec after *spec, of all kinds over all inputs that they take, with some parameters;
+ * starts from { 0 }. */
 bool spec_next (state_spec_t *spec);
+
+/* Is the aggregate one of such a state? */
+bool spec_is_of (state_spec_t spec, aggregate_t aggregate);
 
 #endif
