@@ -46,6 +46,11 @@ static uint64_t string_copy (text_t text, arena_t *arena)
     return (uint64_t)(uintptr_t)copy;
 }
 
+size_t row_string_size (size_t size)
+{
+    return arena_footprint (offsetof (row_string_t, data) + size);
+}
+
 void row_pack (const row_layout_t *self, row_t *to, const projection_t *rows, size_t at,
                arena_t *arena)
 {

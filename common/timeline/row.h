@@ -29,6 +29,9 @@ void row_layout_release (row_layout_t *self);
 void row_pack (const row_layout_t *self, row_t *to, const projection_t *rows, size_t at,
                arena_t *arena);
 
+/* Bytes that the copy of a string takes in an arena. */
+size_t row_string_size (size_t size);
+
 /* Adds the row to an accumulator of the slot if it counts for it. */
 void row_fold (const row_layout_t *self, const row_t *row, uint32_t slot, void *acc);
 

@@ -53,6 +53,11 @@ size_t series_store_memory (const series_store_t *self)
            self->partials.capacity + (plan->lanes_count + 1) * sizeof (type_t);
 }
 
+size_t series_inner_size (void)
+{
+    return arena_footprint (sizeof (inner_t));
+}
+
 static inner_t *inner_new (series_store_t *store, uint8_t height)
 {
     inner_t *inner = arena_alloc (store->arena, sizeof *inner);

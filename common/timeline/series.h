@@ -39,6 +39,9 @@ void series_store_init (series_store_t *self, const plan_t *plan);
 void series_store_release (series_store_t *self);
 size_t series_store_memory (const series_store_t *self);
 
+/* Bytes that a node above the leaves takes in the arena. */
+size_t series_inner_size (void);
+
 /* Adds a projected row to the series, which starts as all zero but its key. */
 void series_insert (series_store_t *store, series_t *self, const projection_t *rows, size_t at);
 

@@ -282,3 +282,12 @@ size_t timeline_memory (const timeline_t *self)
            self->table_size * sizeof *self->table + self->plan->slots_size +
            arena_held (self->arena);
 }
+
+double timeline_key_size (size_t key_bytes)
+{
+    /* The table doubles at 7/10: between 0.35 and 0.7 entries are used for one. Over table sizes,
+     * 1 / load is 1 / 0.505 on the (logarithmic) average. */
+    double table = sizeof (entry_t) / 0.505;
+    return table + (double)arena_footprint (sizeof (series_t)) +
+           (double)arena_footprint (key_bytes + 1);
+}
