@@ -53,6 +53,7 @@ static void read_log (held_log_t *log, const wire_value_t *held)
     log->end = wire_uint (held, "end", 0);
     log->events = wire_uint (held, "events", 0);
     log->memory = wire_uint (held, "memory", 0);
+    log->keys = wire_uint (held, "keys", 0);
     log->controls = mem_zero (controls.count, sizeof *log->controls);
     log->controls_count = controls.count;
     for (uint32_t i = 0; i < controls.count; i++)

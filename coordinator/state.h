@@ -82,6 +82,7 @@ typedef struct held_log {
     uint64_t end;
     uint64_t events;
     uint64_t memory;
+    uint64_t keys;      /* in real-time views; one that is in two epochs counts twice */
     uint64_t *controls; /* offsets of control records */
     size_t controls_count;
 } held_log_t;

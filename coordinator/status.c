@@ -168,6 +168,8 @@ static void write_log_partition (coordinator_core_t *self, const log_t *log,
     wire_field_uint (writer, "end", held ? held->end : 0);
     wire_field_uint (writer, "events", schedule_uncovered (log, partition));
     wire_field_uint (writer, "memory", held ? held->memory : 0);
+    wire_field_uint (writer, "held", held ? held->events : 0);
+    wire_field_uint (writer, "keys", held ? held->keys : 0);
     wire_close (writer);
 }
 

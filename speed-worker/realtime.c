@@ -193,6 +193,18 @@ uint64_t realtime_events (const realtime_t *self)
     return events;
 }
 
+uint64_t realtime_keys (const realtime_t *self)
+{
+    uint64_t most = 0;
+    for (size_t v = 0; v < self->plans_count; v++) {
+        uint64_t keys = 0;
+        for (size_t i = 0; i < self->epochs_count; i++)
+            keys += timeline_keys (self->epochs[i].timelines[v]);
+        most = keys > most ? keys : most;
+    }
+    return most;
+}
+
 size_t realtime_memory (const realtime_t *self)
 {
     size_t bytes = arena_held (self->scratch);

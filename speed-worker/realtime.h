@@ -42,6 +42,9 @@ void realtime_merge (realtime_t *self, size_t view_index, uint64_t cut, text_t k
 void realtime_cuts (const realtime_t *self, void (*each) (void *arg, uint64_t cut), void *arg);
 
 uint64_t realtime_events (const realtime_t *self); /* once per event, not per view */
+/* Keys of the view that has most, in all epochs: one that has events in two of them counts twice,
+ * as its memory does. */
+uint64_t realtime_keys (const realtime_t *self);
 size_t realtime_memory (const realtime_t *self);
 
 #endif

@@ -459,5 +459,6 @@ void shard_write_held (shard_t *self, wire_writer_t *beat)
     wire_close (beat);
     wire_field_uint (beat, "events", serving ? realtime_events (self->realtime) : 0);
     wire_field_uint (beat, "memory", shard_memory (self));
+    wire_field_uint (beat, "keys", serving ? realtime_keys (self->realtime) : 0);
     wire_close (beat);
 }

@@ -48,6 +48,7 @@ struct command {
 #define COMMAND_TABLE(X)                                                                           \
     X (init)                                                                                       \
     X (check)                                                                                      \
+    X (explain)                                                                                    \
     X (infer)                                                                                      \
     X (generate)                                                                                   \
     X (up)                                                                                         \

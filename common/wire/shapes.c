@@ -151,7 +151,8 @@ SHAPE (shape_STATUS_OK, NULL, NAME ("cluster"), UINT ("partitions"), UINT ("vers
 SHAPE (shape_run, "RUN", PATH ("path"), UINT ("size"), UINT ("rows"), UINT_OR_NOT ("offset"));
 SHAPE (shape_held_control, NULL, NAME ("id"), UINT ("offset"), INT ("clock"));
 SHAPE (shape_held_log, NULL, NAME ("log"), UINT ("start"), UINT ("end"), UINTS ("cuts"),
-       RECORDS ("controls", shape_held_control), UINT ("events"), UINT ("memory"));
+       RECORDS ("controls", shape_held_control), UINT ("events"), UINT ("memory"),
+       UINT_OR_NOT ("keys"));
 SHAPE (shape_held, "HELD", UINT ("partition"), UINT ("epoch"), NAME ("state"),
        PROBLEM_OR_NOT ("reason"), RECORDS ("logs", shape_held_log));
 SHAPE (shape_task_progress, NULL, UINT ("task"), UINT ("attempt"), UINT ("done"), UINT ("total"));

@@ -1,6 +1,6 @@
 """The main job through the weir command: raw events, load, recompute, live events, an answer."""
 
-from cluster import Cluster, expect, expect_equal
+from cluster import Cluster, expect, expect_equal, wait_for
 
 TIME_LIMIT = 60
 
@@ -80,6 +80,16 @@ expect_equal(get("user_id=u3")["features"], nothing | {
     "last_seen": "2025-03-01T12:00:00.000000Z"}, "u3, whose amount is null")
 expect_equal(get("user_id=nobody")["features"], nothing, "a user that never was")
 
+def explained():
+    return cluster.done("explain", "user_spend", "--json").objects()[0]
+
+
+# What keys have is asked of the cluster; it is told with the next beat.
+wait_for(lambda: "cluster" in explained()["assumed"]["events_of"], 20, "explain knows the keys")
+plan = explained()
+expect_equal(plan["assumed"]["events_per_key"], 1.5, "3 events of 2 users")
+expect_equal((plan["features"], plan["cells"], len(plan["states"])), (8, 7, 4), "shared states")
+
 keys = cluster.directory / "keys.csv"
 keys.write_text("user_id\nu2\nu1\n")
 run = cluster.done("get", "user_spend", "--keys", keys, "--as-of", "2025-03-01T12:00:00Z", "--json")
@@ -103,3 +113,4 @@ for command in ("get", "load", "send", "apply", "recompute", "status"):
     expect("xample" in help_text, command, "--help has no example:", help_text)
 cluster.stop()
 expect_equal(cluster.weir("get", "user_spend", "user_id=u1").code, 3, "without a cluster")
+expect_equal(explained()["assumed"]["events_of"], "assumed", "explain needs no cluster")
