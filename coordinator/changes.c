@@ -225,6 +225,36 @@ static const feature_t *feature_named (const view_t *view, const char *name)
     return NULL;
 }
 
+static const derived_t *derived_named (const view_t *view, const char *name)
+{
+    for (size_t i = 0; i < view->derived_count; i++)
+        if (strcmp (view->derived[i].name, name) == 0)
+            return &view->derived[i];
+    return NULL;
+}
+
+static bool is_named (const view_t *view, const char *name)
+{
+    return feature_named (view, name) || derived_named (view, name);
+}
+
+static void put_new (const char *name, buf_t *detail)
+{
+    buf_printf (detail, "%s+%s", detail->size ? ", " : "", name);
+}
+
+static void put_gone (const view_t *next, const char *name, buf_t *detail)
+{
+    if (!is_named (next, name))
+        buf_printf (detail, "%s-%s", detail->size ? ", " : "", name);
+}
+
+static void put_other (const char *name, buf_t *detail, bool *other)
+{
+    *other = true;
+    buf_printf (detail, "%s%s means something else", detail->size ? ", " : "", name);
+}
+
 /* Tells features that are new, other or gone; *other says whether one of a name means another
  * thing now. */
 static void compare_features (const view_t *present, const view_t *next, buf_t *detail, bool *other)
@@ -232,17 +262,24 @@ static void compare_features (const view_t *present, const view_t *next, buf_t *
     for (size_t i = 0; i < next->features_count; i++) {
         const feature_t *feature = &next->features[i];
         const feature_t *old = feature_named (present, feature->name);
-        if (!old)
-            buf_printf (detail, "%s+%s", detail->size ? ", " : "", feature->name);
-        else if (!same_feature (present, old, next, feature, false)) {
-            *other = true;
-            buf_printf (detail, "%s%s means something else", detail->size ? ", " : "",
-                        feature->name);
-        }
+        if (!is_named (present, feature->name))
+            put_new (feature->name, detail);
+        else if (!old || !same_feature (present, old, next, feature, false))
+            put_other (feature->name, detail, other);
+    }
+    for (size_t i = 0; i < next->derived_count; i++) {
+        const derived_t *derived = &next->derived[i];
+        const derived_t *old = derived_named (present, derived->name);
+        if (!is_named (present, derived->name))
+            put_new (derived->name, detail);
+        else if (!old || strcmp (old->expr, derived->expr) != 0 || old->type != derived->type ||
+                 !same_value (&old->default_value, &derived->default_value))
+            put_other (derived->name, detail, other);
     }
     for (size_t i = 0; i < present->features_count; i++)
-        if (!feature_named (next, present->features[i].name))
-            buf_printf (detail, "%s-%s", detail->size ? ", " : "", present->features[i].name);
+        put_gone (next, present->features[i].name, detail);
+    for (size_t i = 0; i < present->derived_count; i++)
+        put_gone (next, present->derived[i].name, detail);
 }
 
 static void alter_view (const view_t *present, const view_t *next, changes_t *changes,

@@ -2,6 +2,8 @@
 
 #include "serving/node.h"
 
+enum { OUTCOMES_CHUNK = 64 << 10 };
+
 static void fill_beat (void *core, wire_writer_t *beat)
 {
     logs_fill_beat (core, beat);
@@ -50,6 +52,7 @@ serving_core_t *serving_core_new (env_t *env, const serving_options_t *options)
     self->decoder = wire_decoder_new ();
     self->writer = wire_writer_new ();
     self->queries = query_table_new ();
+    self->outcomes = arena_new (OUTCOMES_CHUNK);
     self->next_id = 1;
     self->slow_last = &self->slow_first;
     return self;
@@ -68,6 +71,7 @@ void serving_core_destroy (serving_core_t **self_p)
         history_job_destroy (&job);
     }
     query_table_destroy (&self->queries);
+    arena_destroy (&self->outcomes);
     logs_destroy (self);
     routes_destroy (&self->routes);
     member_destroy (&self->member);

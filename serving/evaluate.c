@@ -1,6 +1,7 @@
 /* How a query gets its answer: per partition the batch part from the mapped files (or, where they
  * are not exact, from history), and the rest from the partition's owner, asked with the cut of
  * those same files. */
+#include "serving/given.h"
 #include "serving/node.h"
 
 #include <inttypes.h>
@@ -250,7 +251,8 @@ static bool resolve_again (query_t *query, model_t *model)
         return false;
     const view_t *view = definitions_view (model->definitions, query->view_name);
     if (strcmp (plan->log_name, query->plan->log_name) != 0 ||
-        !stream_same_key (view->stream, query->view->stream))
+        !stream_same_key (view->stream, query->view->stream) ||
+        !given_same_request (view, query->view))
         return false;
     for (size_t i = 0; i < query->features_count; i++) {
         int index = plan_feature_index (plan, query->feature_names[i]);

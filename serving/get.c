@@ -2,6 +2,7 @@
 #include "serving/node.h"
 
 #include "base/number.h"
+#include "serving/given.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,87 +90,6 @@ static status_t resolve_features (query_t *query, wire_list_t names, error_t *er
 
 /* ---- keys ---- */
 
-static status_t wrong_type (const field_t *field, error_t *error)
-{
-    return error_set (error, STATUS_INVALID, "key field '%s' takes a %s", field->name,
-                      type_word (field->type));
-}
-
-/* A number that was sent as text, as the command line does. */
-static bool value_from_text (const field_t *field, text_t text, value_t *value)
-{
-    error_t ignored;
-    switch (field->type) {
-    case TYPE_STRING:
-        value->s = text;
-        return true;
-    case TYPE_INT64:
-        return number_parse_int (text, &value->i);
-    case TYPE_FLOAT64:
-        if (!number_parse_float (text, &value->f))
-            return false;
-        value->f = value_float (value->f);
-        return true;
-    case TYPE_TIMESTAMP:
-        return time_parse (text, field->zone, field->unit, &value->i, &ignored) == STATUS_OK;
-    case TYPE_BOOL:
-        value->i = text_is (text, "true");
-        return value->i || text_is (text, "false");
-    default:
-        return false;
-    }
-}
-
-static bool value_from_int (const field_t *field, int64_t number, value_t *value)
-{
-    error_t ignored;
-    switch (field->type) {
-    case TYPE_INT64:
-        value->i = number;
-        return true;
-    case TYPE_FLOAT64:
-        value->f = (double)number;
-        return (int64_t)value->f == number;
-    case TYPE_TIMESTAMP:
-        return time_from_integer (number, field->unit, &value->i, &ignored) == STATUS_OK;
-    default:
-        return false;
-    }
-}
-
-static status_t key_value (const field_t *field, const wire_value_t *given, arena_t *arena,
-                           value_t *value, error_t *error)
-{
-    *value = (value_t){ .type = field->type };
-    bool good = false;
-    switch (given->type) {
-    case MSGPACK_OBJECT_STR:
-        good = value_from_text (field, arena_text (arena, wire_item_text (given)), value);
-        break;
-    case MSGPACK_OBJECT_POSITIVE_INTEGER:
-        good =
-            given->via.u64 <= INT64_MAX && value_from_int (field, (int64_t)given->via.u64, value);
-        break;
-    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-        good = value_from_int (field, given->via.i64, value);
-        break;
-    case MSGPACK_OBJECT_BOOLEAN:
-        value->i = given->via.boolean;
-        good = field->type == TYPE_BOOL;
-        break;
-    case MSGPACK_OBJECT_FLOAT32:
-    case MSGPACK_OBJECT_FLOAT64:
-        value->f = value_float (given->via.f64);
-        good = field->type == TYPE_FLOAT64;
-        break;
-    case MSGPACK_OBJECT_NIL:
-        return error_set (error, STATUS_INVALID, "key field '%s' is null", field->name);
-    default:
-        break;
-    }
-    return good ? STATUS_OK : wrong_type (field, error);
-}
-
 static status_t no_such_field (const stream_t *stream, text_t name, error_t *error)
 {
     const char *fields[KEY_FIELDS_MAX];
@@ -201,12 +121,15 @@ static status_t read_key (query_t *query, const wire_value_t *map, query_key_t *
         if (k == stream->key_count)
             status = no_such_field (stream, name, error);
         else
-            status = key_value (&stream->fields[stream->key[k]], &map->via.map.ptr[i].val,
-                                query->arena, &key->fields[k], error);
+            status = given_value (&stream->fields[stream->key[k]], "key field",
+                                  &map->via.map.ptr[i].val, query->arena, &key->fields[k], error);
     }
     for (size_t k = 0; k < stream->key_count && status == STATUS_OK; k++) {
         if (key->fields[k].type == TYPE_NONE)
             status = error_set (error, STATUS_INVALID, "the key lacks field '%s'",
+                                stream->fields[stream->key[k]].name);
+        else if (key->fields[k].null)
+            status = error_set (error, STATUS_INVALID, "key field '%s' is null",
                                 stream->fields[stream->key[k]].name);
         else
             key_put (&bytes, &key->fields[k]);
@@ -251,6 +174,7 @@ static status_t read_keys (serving_core_t *self, query_t *query, const wire_valu
 {
     wire_list_t keys = wire_list (body, "keys");
     wire_list_t times = wire_list (body, "as_ofs");
+    wire_list_t requests = wire_list (body, "request");
     bool own_times = wire_has (body, "as_ofs");
     int64_t before = wire_bool (body, "before", false) ? 1 : 0;
     int64_t as_of;
@@ -263,6 +187,9 @@ static status_t read_keys (serving_core_t *self, query_t *query, const wire_valu
     if (own_times && times.count != keys.count)
         return error_set (error, STATUS_INVALID, "%u keys, but %u as-of times", keys.count,
                           times.count);
+    if (wire_has (body, "request") && requests.count != keys.count)
+        return error_set (error, STATUS_INVALID, "%u keys, but the request values of %u",
+                          keys.count, requests.count);
     query->keys = arena_zero (query->arena, keys.count, sizeof *query->keys);
     for (uint32_t i = 0; i < keys.count && status == STATUS_OK; i++) {
         query_key_t *key = &query->keys[i];
@@ -271,6 +198,9 @@ static status_t read_keys (serving_core_t *self, query_t *query, const wire_valu
         key->as_of -= before;
         if (status == STATUS_OK)
             status = read_key (query, &keys.items[i], key, error);
+        if (status == STATUS_OK && requests.count > 0)
+            status =
+                given_request (query->view, &requests.items[i], query->arena, &key->request, error);
         if (status != STATUS_OK)
             return keys.count > 1 ? error_prefix (error, "key %u", i + 1) : status;
         key->answer = answer_new (query->plan);
@@ -369,32 +299,23 @@ static bool part_complete (const query_part_t *part)
     return part->state == PART_DONE && !part->slow && !part->slow_failed;
 }
 
-static void write_values (serving_core_t *self, const query_t *query, const query_key_t *key)
+static void write_values (serving_core_t *self, const query_t *query, const outcome_t *outcomes)
 {
     wire_writer_t *writer = self->writer;
-    wire_field_list (writer, "values");
     bool failed = false;
+    wire_field_list (writer, "values");
     for (size_t i = 0; i < query->features_count; i++) {
-        value_t value = { .null = true };
-        error_t error;
-        if (answer_final (key->answer, query->features[i], key->as_of, query->arena, &value,
-                          &error) != STATUS_OK) {
-            failed = true;
-            wire_put_nil (writer);
-        } else {
-            wire_put_value (writer, &value);
-        }
+        wire_put_value (writer, &outcomes[i].value);
+        failed = failed || outcomes[i].error;
     }
     wire_close (writer);
     if (!failed)
         return;
     wire_field_map (writer, "errors");
     for (size_t i = 0; i < query->features_count; i++) {
-        value_t value;
-        error_t error;
-        if (answer_final (key->answer, query->features[i], key->as_of, query->arena, &value,
-                          &error) != STATUS_OK)
-            wire_field_string (writer, query->plan->features[query->features[i]].name, error.text);
+        if (outcomes[i].error)
+            wire_field_string (writer, query->plan->features[query->features[i]].name,
+                               outcomes[i].error);
     }
     wire_close (writer);
 }
@@ -416,7 +337,8 @@ static void write_incomplete (serving_core_t *self, const query_part_t *part, co
     wire_close (self->writer);
 }
 
-static void write_result (serving_core_t *self, const query_t *query, const query_key_t *key)
+static void write_result (serving_core_t *self, const query_t *query, const query_key_t *key,
+                          const outcome_t *outcomes)
 {
     wire_writer_t *writer = self->writer;
     const query_part_t *part = &query->parts[key->part];
@@ -430,7 +352,7 @@ static void write_result (serving_core_t *self, const query_t *query, const quer
         wire_put_value (writer, &key->fields[i]);
     }
     wire_close (writer);
-    write_values (self, query, key);
+    write_values (self, query, outcomes);
     wire_field_int (writer, "as_of", key->as_of);
     wire_field_bool (writer, "complete", part_complete (part));
     wire_field_map (writer, "positions");
@@ -462,6 +384,27 @@ static bool refuse (serving_core_t *self, query_t *query)
     return false;
 }
 
+/* Some keys at a time, so that what is made for them can be forgotten. */
+static void write_results (serving_core_t *self, const query_t *query)
+{
+    outcome_task_t *task =
+        outcome_task_new (query->plan, query->features, query->features_count, query->arena);
+    size_t most = outcome_task_keys (task);
+    outcome_key_t *keys = arena_zero (query->arena, most, sizeof *keys);
+    for (size_t from = 0; from < query->keys_count; from += most) {
+        size_t count = query->keys_count - from < most ? query->keys_count - from : most;
+        for (size_t i = 0; i < count; i++) {
+            const query_key_t *key = &query->keys[from + i];
+            keys[i] = (outcome_key_t){ key->answer, key->as_of, key->request };
+        }
+        arena_reset (self->outcomes);
+        outcome_t *outcomes = outcome_compute (task, keys, count, self->outcomes);
+        for (size_t i = 0; i < count; i++)
+            write_result (self, query, &query->keys[from + i],
+                          &outcomes[i * query->features_count]);
+    }
+}
+
 static void write_reply (serving_core_t *self, const query_t *query)
 {
     wire_writer_t *writer = self->writer;
@@ -476,11 +419,10 @@ static void write_reply (serving_core_t *self, const query_t *query)
     wire_close (writer);
     wire_field_list (writer, "types");
     for (size_t i = 0; i < query->features_count; i++)
-        wire_put_string (writer, type_word (query->plan->features[query->features[i]].type));
+        wire_put_string (writer, query->plan->features[query->features[i]].type_text);
     wire_close (writer);
     wire_field_list (writer, "results");
-    for (size_t i = 0; i < query->keys_count; i++)
-        write_result (self, query, &query->keys[i]);
+    write_results (self, query);
     wire_close (writer);
 }
 

@@ -50,6 +50,7 @@ struct serving_core {
     wire_writer_t *writer;
     served_log_t *logs;
     query_table_t *queries;
+    arena_t *outcomes;         /* of the keys that are being written */
     uint64_t next_id;          /* of questions about datasets */
     history_job_t *slow_first; /* those that wait for one of slow_max places */
     history_job_t **slow_last;

@@ -3,7 +3,7 @@
 #define WEIR_SERVING_QUERY_H
 
 #include "base/env.h"
-#include "feature/answer.h"
+#include "feature/outcome.h"
 #include "member/model.h"
 #include "serving/dataset.h"
 #include "wire/wire.h"
@@ -15,11 +15,12 @@ enum {
 
 /* One entity that was asked for. */
 typedef struct query_key {
-    text_t key;      /* encoded; in the query's arena */
-    value_t *fields; /* as asked, one per key field */
-    int64_t as_of;   /* µs */
-    uint32_t part;   /* index into parts */
-    uint32_t next;   /* the part's next key, UINT32_MAX none */
+    text_t key;       /* encoded; in the query's arena */
+    value_t *fields;  /* as asked, one per key field */
+    int64_t as_of;    /* µs */
+    uint32_t part;    /* index into parts */
+    uint32_t next;    /* the part's next key, UINT32_MAX none */
+    value_t *request; /* the view's request_count values; NULL: all null */
     answer_t *answer;
 } query_key_t;
 

@@ -33,7 +33,7 @@ static size_t count_features (const definitions_t *definitions)
 {
     size_t count = 0;
     for (size_t i = 0; i < definitions->views_count; i++)
-        count += definitions->views[i].features_count;
+        count += definitions->views[i].features_count + definitions->views[i].derived_count;
     return count;
 }
 
@@ -66,7 +66,7 @@ static void summarise (const call_t *call, const definitions_t *definitions)
     for (size_t i = 0; i < definitions->views_count; i++) {
         const view_t *view = &definitions->views[i];
         printf ("  view %s from %s: ", view->name, view->stream->name);
-        put_count (view->features_count, "feature", "\n");
+        put_count (view->features_count + view->derived_count, "feature", "\n");
     }
 }
 

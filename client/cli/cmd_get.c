@@ -14,8 +14,11 @@ enum { FEATURES_ASKED_MAX = FEATURES_MAX, DEADLINE_MOST = 60000, LINE_MAX_SIZE =
 
 typedef struct wanted {
     const char *as_of, *features, *keys, *time, *deadline, *part;
+    const char *request[OPTION_WORDS_MAX + 1];
     bool before;
     text_t names[FEATURES_ASKED_MAX];
+    text_t request_names[OPTION_WORDS_MAX];
+    value_t request_values[OPTION_WORDS_MAX];
     weir_get_t get;
     char view[WIRE_NAME_MAX + 1];
 } wanted_t;
@@ -78,6 +81,30 @@ static bool is_repeated (const text_t *fields, size_t at)
         if (text_equal (fields[i], fields[at]))
             return true;
     return false;
+}
+
+/* NAME=VALUE of the request, for one entity; false after printing. */
+static bool read_request (const call_t *call, wanted_t *wanted)
+{
+    size_t count = 0;
+    for (; wanted->request[count]; count++) {
+        wanted->request_values[count] =
+            request_value (wanted->request[count], &wanted->request_names[count]);
+        if (wanted->request_values[count].null && !wanted->keys) {
+            (void)call_usage (call, "--request %s: for one entity it is NAME=VALUE",
+                              wanted->request[count]);
+            return false;
+        }
+        if (is_repeated (wanted->request_names, count)) {
+            (void)call_usage (call, "--request " TEXT_FORMAT " is given twice",
+                              TEXT_ARGS (wanted->request_names[count]));
+            return false;
+        }
+    }
+    wanted->get.request_fields = wanted->request_names;
+    wanted->get.request_fields_count = count;
+    wanted->get.request = wanted->request_values;
+    return true;
 }
 
 static int get_one (call_t *call, wanted_t *wanted)
@@ -144,7 +171,8 @@ static int get_many (call_t *call, wanted_t *wanted)
     answers_t answers = { 0 };
     if (!call_weir (call))
         return EXIT_FAILED;
-    status_t status = key_file_open (wanted->keys, wanted->time, clock_us (), &file, &error);
+    const key_file_columns_t columns = { wanted->time, clock_us (), wanted->request };
+    status_t status = key_file_open (wanted->keys, &columns, &file, &error);
     if (status == STATUS_OK)
         status = get_chunks (call, wanted, file, &answers, &error);
     if (status != STATUS_OK)
@@ -203,7 +231,7 @@ static bool read_wanted (const call_t *call, wanted_t *wanted)
         wanted->get.before = wanted->before;
         wanted->get.deadline_ms = (uint32_t)number;
         wanted->get.part = wanted->part;
-        return read_features (call, wanted);
+        return read_request (call, wanted) && read_features (call, wanted);
     }
     return false;
 }
@@ -220,6 +248,9 @@ static int run (call_t *call)
         { 'k', "keys", "FILE", "many entities: a CSV with the key's fields (- is stdin)",
           &wanted->keys, NULL },
         { 0, "time", "COLUMN", "of that file: each row's own as-of", &wanted->time, NULL },
+        { 'r', "request", "NAME=VALUE...",
+          "a value that derived features take; with --keys also NAME, a column", wanted->request,
+          NULL },
         { 0, "deadline", "MS", "then answer with what there is, incomplete", &wanted->deadline,
           NULL },
         { 0, "part", "LAYER", "batch or realtime: what that layer alone holds", &wanted->part,
@@ -248,6 +279,8 @@ const command_t command_get = {
     .examples = "  weir get user_spend user_id=u1\n"
                 "  weir get user_spend user_id=u1 --as-of 2026-01-02T03:04:05Z --json\n"
                 "  weir get user_spend:spend_7d user_id=u1 --as-of -1h\n"
+                "  weir get user_spend user_id=u1 --request amount=12.5\n"
+                "  weir get user_spend --keys users.csv --request amount --json\n"
                 "  weir get user_spend --keys users.csv --time happened_at --before --json",
     .least = 1,
     .most = 1 + KEY_FIELDS_MAX,

@@ -65,13 +65,14 @@ static void list_views (const definitions_t *definitions, bool json, buf_t *out)
         if (json) {
             put_names (out, view->name, view->stream);
             buf_printf (out, ",\"version\":\"v%u\",\"from\":\"%s\",\"features\":%zu}\n",
-                        view->version, view->stream->name, view->features_count);
+                        view->version, view->stream->name,
+                        view->features_count + view->derived_count);
         } else {
             table_add (table, text_of (view->name));
             table_addf (table, "v%u", view->version);
             table_add (table, text_of (view->stream->name));
             add_key (table, view->stream);
-            table_addf (table, "%zu", view->features_count);
+            table_addf (table, "%zu", view->features_count + view->derived_count);
         }
     }
     table_format (table, out);
@@ -162,21 +163,92 @@ const command_t command_list = {
 
 /* ---- show ---- */
 
+/* What is told of the plan's feature; they are in the view's order, the derived ones last. */
+static const about_t *about_of (const view_t *view, size_t feature)
+{
+    return feature < view->features_count ? &view->features[feature].about
+                                          : &view->derived[feature - view->features_count].about;
+}
+
+static void put_tags (const about_t *about, buf_t *out)
+{
+    buf_clear (out);
+    for (size_t i = 0; i < about->tags_count; i++)
+        buf_printf (out, "%s%s", i > 0 ? ", " : "", about->tags[i]);
+}
+
+/* Owners and tags have columns where there are any. */
 static void show_features (const view_t *view)
 {
-    static const char *const heads[] = { "FEATURE", "TYPE", "DESCRIPTION", NULL };
     plan_t *plan = plan_new (view);
-    table_t *table = table_new (heads);
+    bool owners = false, tags = false;
     for (size_t i = 0; i < plan->features_count; i++) {
+        owners = owners || about_of (view, i)->owner;
+        tags = tags || about_of (view, i)->tags_count > 0;
+    }
+    const char *heads[] = { "FEATURE", "TYPE", NULL, NULL, NULL, NULL };
+    size_t columns = 2;
+    if (owners)
+        heads[columns++] = "OWNER";
+    if (tags)
+        heads[columns++] = "TAGS";
+    heads[columns] = "DESCRIPTION";
+    table_t *table = table_new (heads);
+    buf_t text;
+    buf_init (&text, TAGS_MAX * (NAME_MAX_SIZE + 2) + 1);
+    for (size_t i = 0; i < plan->features_count; i++) {
+        const about_t *about = about_of (view, i);
         table_add (table, text_of (plan->features[i].name));
-        table_add (table, text_of (type_word (plan->features[i].type)));
-        table_add (table,
-                   text_of (view->features[i].description ? view->features[i].description : ""));
+        table_add (table, text_of (plan->features[i].type_text));
+        if (owners)
+            table_add (table, text_of (about->owner ? about->owner : ""));
+        put_tags (about, &text);
+        if (tags)
+            table_add (table, text_of (buf_string (&text)));
+        table_add (table, text_of (about->description ? about->description : ""));
     }
     puts ("");
     table_print (table);
+    buf_release (&text);
     table_destroy (&table);
     plan_destroy (&plan);
+}
+
+static void put_about_json (const char *name, const about_t *about, buf_t *out)
+{
+    number_format_json_string (out, text_of (name));
+    buf_put_string (out, ":{");
+    if (about->description) {
+        buf_put_string (out, "\"description\":");
+        number_format_json_string (out, text_of (about->description));
+    }
+    if (about->owner) {
+        buf_put_string (out, about->description ? ",\"owner\":" : "\"owner\":");
+        number_format_json_string (out, text_of (about->owner));
+    }
+    for (size_t i = 0; i < about->tags_count; i++) {
+        bool first = i == 0 && !about->description && !about->owner;
+        buf_put_string (out, i > 0 ? "," : first ? "\"tags\":[" : ",\"tags\":[");
+        number_format_json_string (out, text_of (about->tags[i]));
+    }
+    buf_put_string (out, about->tags_count > 0 ? "]}" : "}");
+}
+
+/* What is told of features, where anything is. */
+static void put_told_json (const view_t *view, const plan_t *plan, buf_t *out)
+{
+    bool any = false;
+    buf_put_string (out, ",\"about\":{");
+    for (size_t i = 0; i < plan->features_count; i++) {
+        const about_t *about = about_of (view, i);
+        if (!about->description && !about->owner && about->tags_count == 0)
+            continue;
+        if (any)
+            buf_put_u8 (out, ',');
+        put_about_json (plan->features[i].name, about, out);
+        any = true;
+    }
+    buf_put_u8 (out, '}');
 }
 
 static void show_view_json (const view_t *view, buf_t *out)
@@ -187,7 +259,13 @@ static void show_view_json (const view_t *view, buf_t *out)
                 view->version, view->stream->name);
     for (size_t i = 0; i < plan->features_count; i++)
         buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", plan->features[i].name,
-                    type_word (plan->features[i].type));
+                    plan->features[i].type_text);
+    buf_put_u8 (out, '}');
+    put_told_json (view, plan, out);
+    buf_put_string (out, ",\"request\":{");
+    for (size_t i = 0; i < view->request_count; i++)
+        buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", view->request[i].name,
+                    type_word (view->request[i].type));
     buf_put_string (out, "},\"text\":");
     number_format_json_string (out, text_of (view->text));
     buf_put_string (out, "}\n");

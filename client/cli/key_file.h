@@ -8,16 +8,27 @@
 /* Rows in one question: few enough that those who answer it have time for others in between. */
 enum { KEY_FILE_CHUNK = 1024 };
 
+/* "amount=12.5" as a value of a request, a text, and its name. "amount=" is the empty text,
+ * "amount" null. */
+value_t request_value (const char *word, text_t *name);
+
 typedef struct key_file key_file_t;
 
-/* `path` "-" is stdin. `time` names the column that holds each row's as-of; NULL: none does. `now`
- * (µs) is what relative times there are relative to. *file is NULL on failure. */
-MUST_CHECK status_t key_file_open (const char *path, const char *time, int64_t now,
+/* What the columns are that are no fields of the key. Borrowed as long as the file is open. */
+typedef struct key_file_columns {
+    const char *time;            /* holds each row's as-of; NULL: none does */
+    int64_t now;                 /* µs: what relative times there are relative to */
+    const char *const *requests; /* NULL-terminated: "amount" is a column of request values,
+                                    "amount=12.5" the value of every row */
+} key_file_columns_t;
+
+/* `path` "-" is stdin. *file is NULL on failure. */
+MUST_CHECK status_t key_file_open (const char *path, const key_file_columns_t *columns,
                                    key_file_t **file, error_t *error);
 void key_file_close (key_file_t **self_p);
 
-/* Fills the keys, and as-of times, of up to KEY_FILE_CHUNK rows into `get`; they are the file's
- * until the next call. END when there are no more. An error names the row. */
+/* Fills the keys, as-of times and request values of up to KEY_FILE_CHUNK rows into `get`; they are
+ * the file's until the next call. END when there are no more. An error names the row. */
 MUST_CHECK status_t key_file_next (key_file_t *self, weir_get_t *get, error_t *error);
 
 /* The row (1 is the first after the header) that the last keys begin with. */

@@ -29,6 +29,12 @@ static status_t unknown (const parsing_t *parsing, const char *name, size_t size
                       nearest ? "?" : "");
 }
 
+static bool may_repeat (const option_spec_t *spec)
+{
+    size_t size = strlen (spec->value);
+    return size > 3 && strcmp (spec->value + size - 3, "...") == 0;
+}
+
 /* `given` is the value that stands in the same word, or NULL. */
 static status_t take (parsing_t *parsing, const option_spec_t *spec, const char *given,
                       error_t *error)
@@ -45,7 +51,13 @@ static status_t take (parsing_t *parsing, const option_spec_t *spec, const char 
                               spec->value);
         given = parsing->words[parsing->at++];
     }
-    *spec->text = given;
+    size_t place = 0;
+    while (may_repeat (spec) && spec->text[place])
+        place++;
+    if (place == OPTION_WORDS_MAX)
+        return error_set (error, STATUS_INVALID, "--%s is given too often (at most %d times)",
+                          spec->name, OPTION_WORDS_MAX);
+    spec->text[place] = given;
     return STATUS_OK;
 }
 

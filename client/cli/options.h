@@ -7,8 +7,11 @@
 
 #include <stddef.h>
 
+enum { OPTION_WORDS_MAX = 64 };
+
 /* One option. `value` names what comes after it (NULL: it is a flag); then `text` or `flag` takes
- * what is given. */
+ * what is given. A `value` that ends with "..." may be given up to OPTION_WORDS_MAX times: `text`
+ * is then an array of one more, of NULLs, which is filled from its beginning. */
 typedef struct option_spec {
     char letter; /* 0: none */
     const char *name;

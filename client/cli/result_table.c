@@ -6,6 +6,8 @@
 
 #include <inttypes.h>
 
+enum { VALUES_CHUNK = 16 << 10 };
+
 /* As in JSON, but strings and times without quotes, and null as a dash. */
 static void put_value (const value_t *value, buf_t *out)
 {
@@ -58,6 +60,22 @@ static void put_remarks (const wire_value_t *result, buf_t *out)
     }
 }
 
+/* Which maps lack keys. */
+static void put_capped (const wire_value_t *body, uint32_t result, arena_t *arena, buf_t *out)
+{
+    wire_list_t names = wire_list (body, "features");
+    for (uint32_t i = 0; i < names.count; i++) {
+        value_t value = weir_result_value (body, result, i, arena);
+        if (!weir_value_capped (&value))
+            continue;
+        text_t name = wire_item_text (&names.items[i]);
+        buf_printf (out,
+                    "capped: " TEXT_FORMAT ": there are more keys than the %zu kept; all have "
+                    "%" PRIu64 " rows\n",
+                    TEXT_ARGS (name), value.map->count, value.map->total);
+    }
+}
+
 static void add_value (table_t *table, const value_t *value, buf_t *text)
 {
     buf_clear (text);
@@ -79,14 +97,17 @@ void result_page (const wire_value_t *body, uint32_t result, buf_t *out)
     time_format (out, wire_int (one, "as_of", 0));
     buf_put_string (out, wire_bool (one, "complete", false) ? "\n" : ", INCOMPLETE\n");
     table_t *table = table_new (heads);
+    arena_t *arena = arena_new (VALUES_CHUNK);
     for (uint32_t i = 0; i < names.count; i++) {
-        value_t value = weir_result_value (body, result, i);
+        value_t value = weir_result_value (body, result, i, arena);
         table_add (table, wire_item_text (&names.items[i]));
         add_value (table, &value, &text);
     }
     table_format (table, out);
     table_destroy (&table);
+    put_capped (body, result, arena, out);
     put_remarks (one, out);
+    arena_destroy (&arena);
     buf_release (&text);
 }
 
@@ -128,12 +149,15 @@ void result_rows (const wire_value_t *body, buf_t *out)
     uint32_t features = wire_list (body, "features").count;
     uint32_t key_fields = wire_map (results.items, "key")->via.map.size;
     table_t *table = table_of (body, key_fields);
+    arena_t *arena = arena_new (VALUES_CHUNK);
     buf_t text;
     buf_init (&text, 1 << 20);
     for (uint32_t r = 0; r < results.count; r++) {
         const wire_value_t *one = &results.items[r];
         const wire_value_t *key = wire_map (one, "key");
         const wire_value_t *errors = wire_map (one, "errors");
+        bool capped = false;
+        arena_reset (arena);
         for (uint32_t i = 0; i < key_fields; i++) {
             buf_clear (&text);
             if (i < key->via.map.size)
@@ -141,14 +165,18 @@ void result_rows (const wire_value_t *body, buf_t *out)
             table_add (table, (text_t){ (const char *)text.data, (uint32_t)text.size });
         }
         for (uint32_t i = 0; i < features; i++) {
-            value_t value = weir_result_value (body, r, i);
+            value_t value = weir_result_value (body, r, i, arena);
             add_value (table, &value, &text);
+            capped = capped || weir_value_capped (&value);
         }
         if (!wire_bool (one, "complete", false))
             table_add (table, text_of ("incomplete"));
+        else if (errors && errors->via.map.size > 0)
+            table_add (table, text_of ("error"));
         else
-            table_add (table, text_of (errors && errors->via.map.size > 0 ? "error" : ""));
+            table_add (table, text_of (capped ? "capped" : ""));
     }
+    arena_destroy (&arena);
     table_format (table, out);
     table_destroy (&table);
     buf_release (&text);

@@ -95,6 +95,22 @@ static void put_keys (wire_writer_t *writer, const weir_get_t *get)
     wire_close (writer);
 }
 
+static void put_request (wire_writer_t *writer, const weir_get_t *get)
+{
+    if (get->request_fields_count == 0)
+        return;
+    wire_field_list (writer, "request");
+    for (size_t row = 0; row < get->keys_count; row++) {
+        wire_open_map (writer);
+        for (size_t i = 0; i < get->request_fields_count; i++) {
+            wire_key_text (writer, get->request_fields[i]);
+            wire_put_value (writer, &get->request[row * get->request_fields_count + i]);
+        }
+        wire_close (writer);
+    }
+    wire_close (writer);
+}
+
 static void put_options (wire_writer_t *writer, const weir_get_t *get)
 {
     if (get->features_count > 0) {
@@ -139,6 +155,7 @@ status_t weir_get (weir_t *self, const weir_get_t *get, message_t *reply, error_
     wire_writer_t *writer = weir_begin (self, MESSAGE_GET);
     wire_field_string (writer, "view", get->view);
     put_keys (writer, get);
+    put_request (writer, get);
     put_options (writer, get);
     int timeout_ms = GET_TIMEOUT_MS;
     if (get->deadline_ms > 0 && get->deadline_ms < (uint32_t)INT32_MAX - GET_GRACE_MS)

@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+enum { VALUES_CHUNK = 16 << 10 };
+
 /* ---- values ---- */
 
 static int64_t integer_of (const wire_value_t *value)
@@ -40,7 +42,7 @@ static type_t own_type (const wire_value_t *value)
     return value->type == MSGPACK_OBJECT_STR ? TYPE_STRING : TYPE_NONE;
 }
 
-static value_t value_of (const wire_value_t *given, type_t type)
+static value_t single_of (const wire_value_t *given, type_t type)
 {
     value_t value = { .type = own_type (given) };
     if (value.type == TYPE_BOOL)
@@ -62,7 +64,83 @@ static value_t value_of (const wire_value_t *given, type_t type)
     return value;
 }
 
-value_t weir_result_value (const wire_value_t *body, uint32_t result, uint32_t feature)
+static value_t value_of (const wire_value_t *given, text_t type, arena_t *arena);
+
+/* What stands between < and > of "list<int64>"; false when the type is not that. */
+static bool type_inside (text_t type, const char *word, text_t *inside)
+{
+    uint32_t size = (uint32_t)strlen (word);
+    if (type.size < size + 2 || memcmp (type.data, word, size) != 0 || type.data[size] != '<' ||
+        type.data[type.size - 1] != '>')
+        return false;
+    *inside = (text_t){ type.data + size + 1, type.size - size - 2 };
+    return true;
+}
+
+static value_t *values_of (const wire_value_t *given, text_t type, arena_t *arena)
+{
+    value_t *values = arena_zero (arena, given->via.array.size, sizeof *values);
+    for (uint32_t i = 0; i < given->via.array.size; i++)
+        values[i] = value_of (&given->via.array.ptr[i], type, arena);
+    return values;
+}
+
+static value_t list_of (const wire_value_t *given, text_t item, arena_t *arena)
+{
+    if (given->type != MSGPACK_OBJECT_ARRAY)
+        return (value_t){ .type = TYPE_LIST, .null = true };
+    value_list_t *list = arena_zero (arena, 1, sizeof *list);
+    list->count = given->via.array.size;
+    list->items = values_of (given, item, arena);
+    return (value_t){ .type = TYPE_LIST, .list = list };
+}
+
+/* A field of a map whose shape nobody has checked; NULL when it is not there. */
+static const wire_value_t *field_of (const wire_value_t *map, const char *name)
+{
+    for (uint32_t i = 0; i < map->via.map.size; i++) {
+        if (text_is (wire_item_text (&map->via.map.ptr[i].key), name))
+            return &map->via.map.ptr[i].val;
+    }
+    return NULL;
+}
+
+static value_t map_of (const wire_value_t *given, text_t key, text_t item, arena_t *arena)
+{
+    const value_t none = { .type = TYPE_MAP, .null = true };
+    if (given->type != MSGPACK_OBJECT_MAP)
+        return none;
+    const wire_value_t *keys = field_of (given, "keys"), *values = field_of (given, "values");
+    const wire_value_t *capped = field_of (given, "capped"), *total = field_of (given, "total");
+    if (!keys || !values || keys->type != MSGPACK_OBJECT_ARRAY ||
+        values->type != MSGPACK_OBJECT_ARRAY || keys->via.array.size != values->via.array.size)
+        return none;
+    value_map_t *map = arena_zero (arena, 1, sizeof *map);
+    map->count = keys->via.array.size;
+    map->keys = values_of (keys, key, arena);
+    map->values = values_of (values, item, arena);
+    map->capped = capped && capped->type == MSGPACK_OBJECT_BOOLEAN && capped->via.boolean;
+    map->total = total && total->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? total->via.u64 : 0;
+    return (value_t){ .type = TYPE_MAP, .map = map };
+}
+
+static value_t value_of (const wire_value_t *given, text_t type, arena_t *arena)
+{
+    text_t inside;
+    if (type_inside (type, "list", &inside))
+        return list_of (given, inside, arena);
+    const char *comma = NULL;
+    if (type_inside (type, "map", &inside) && inside.size > 0)
+        comma = memchr (inside.data, ',', inside.size);
+    if (!comma)
+        return single_of (given, type_from_word (type));
+    uint32_t key = (uint32_t)(comma - inside.data);
+    return map_of (given, (text_t){ inside.data, key },
+                   (text_t){ comma + 1, inside.size - key - 1 }, arena);
+}
+
+value_t weir_result_value (const wire_value_t *body, uint32_t result, uint32_t feature,
+                           arena_t *arena)
 {
     wire_list_t results = wire_list (body, "results");
     wire_list_t types = wire_list (body, "types");
@@ -70,8 +148,17 @@ value_t weir_result_value (const wire_value_t *body, uint32_t result, uint32_t f
     wire_list_t values = wire_list (&results.items[result], "values");
     CHECK (feature < values.count);
     CHECK (feature < types.count);
-    return value_of (&values.items[feature],
-                     type_from_word (wire_item_text (&types.items[feature])));
+    return value_of (&values.items[feature], wire_item_text (&types.items[feature]), arena);
+}
+
+bool weir_value_capped (const value_t *value)
+{
+    if (value->null || value->type != TYPE_MAP)
+        return false;
+    bool capped = value->map->capped;
+    for (size_t i = 0; i < value->map->count && !capped; i++)
+        capped = weir_value_capped (&value->map->values[i]);
+    return capped;
 }
 
 /* ---- JSON ---- */
@@ -92,12 +179,14 @@ static void entries_json (const value_map_t *map, buf_t *out)
 {
     buf_put_u8 (out, '{');
     for (size_t i = 0; i < map->count; i++) {
-        bool quoted = map->keys[i].type == TYPE_STRING || map->keys[i].type == TYPE_TIMESTAMP;
+        const value_t *key = &map->keys[i];
+        bool quoted = key->type == TYPE_STRING || key->type == TYPE_TIMESTAMP ||
+                      (key->type == TYPE_FLOAT64 && !isfinite (key->f));
         if (i > 0)
             buf_put_u8 (out, ',');
         if (!quoted)
             buf_put_u8 (out, '"');
-        weir_value_json (&map->keys[i], out);
+        weir_value_json (key, out);
         if (!quoted)
             buf_put_u8 (out, '"');
         buf_put_u8 (out, ':');
@@ -191,24 +280,41 @@ void weir_any_json (const wire_value_t *value, buf_t *out)
     } else if (value->type == MSGPACK_OBJECT_POSITIVE_INTEGER) {
         buf_printf (out, "%" PRIu64, value->via.u64);
     } else {
-        value_t plain = value_of (value, TYPE_NONE);
+        value_t plain = single_of (value, TYPE_NONE);
         weir_value_json (&plain, out);
     }
 }
 
-static void features_json (const wire_value_t *body, uint32_t result, buf_t *out)
+static void features_json (const wire_value_t *body, const value_t *values, buf_t *out)
 {
     wire_list_t names = wire_list (body, "features");
     buf_put_string (out, ",\"features\":{");
     for (uint32_t i = 0; i < names.count; i++) {
-        value_t value = weir_result_value (body, result, i);
         if (i > 0)
             buf_put_u8 (out, ',');
         number_format_json_string (out, wire_item_text (&names.items[i]));
         buf_put_u8 (out, ':');
-        weir_value_json (&value, out);
+        weir_value_json (&values[i], out);
     }
     buf_put_u8 (out, '}');
+}
+
+/* Of the maps that lack keys: how many they have, and how many rows those of all are. */
+static void capped_json (const wire_value_t *body, const value_t *values, buf_t *out)
+{
+    wire_list_t names = wire_list (body, "features");
+    bool any = false;
+    for (uint32_t i = 0; i < names.count; i++) {
+        if (!weir_value_capped (&values[i]))
+            continue;
+        buf_put_string (out, any ? "," : ",\"capped\":{");
+        number_format_json_string (out, wire_item_text (&names.items[i]));
+        buf_printf (out, ":{\"keys\":%zu,\"total\":%" PRIu64 "}", values[i].map->count,
+                    values[i].map->total);
+        any = true;
+    }
+    if (any)
+        buf_put_u8 (out, '}');
 }
 
 void weir_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
@@ -216,10 +322,15 @@ void weir_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
     wire_list_t results = wire_list (body, "results");
     CHECK (result < results.count);
     const wire_value_t *one = &results.items[result];
+    uint32_t count = wire_list (body, "features").count;
+    arena_t *arena = arena_new (VALUES_CHUNK);
+    value_t *values = arena_zero (arena, count, sizeof *values);
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = weir_result_value (body, result, i, arena);
     value_t as_of = { .type = TYPE_TIMESTAMP, .i = wire_int (one, "as_of", 0) };
     buf_put_string (out, "{\"key\":");
     weir_any_json (wire_map (one, "key"), out);
-    features_json (body, result, out);
+    features_json (body, values, out);
     buf_put_string (out, ",\"as_of\":");
     weir_value_json (&as_of, out);
     buf_printf (out, ",\"complete\":%s,\"positions\":",
@@ -232,6 +343,8 @@ void weir_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
     buf_put_u8 (out, ':');
     number_format_json_string (out, wire_text (body, "version"));
     buf_put_u8 (out, '}');
+    capped_json (body, values, out);
+    arena_destroy (&arena);
     const wire_value_t *errors = wire_map (one, "errors");
     if (errors && errors->via.map.size > 0) {
         buf_put_string (out, ",\"errors\":");

@@ -99,8 +99,11 @@ typedef struct weir_get {
     const char *view;     /* "user_spend" or "user_spend@v2" */
     const text_t *fields; /* of the key */
     size_t fields_count;
-    const value_t *keys; /* row by row; a string is also taken for another type's text */
-    size_t keys_count;   /* rows, at most WIRE_KEYS_MAX */
+    const value_t *keys;          /* row by row; a string is also taken for another type's text */
+    size_t keys_count;            /* rows, at most WIRE_KEYS_MAX */
+    const text_t *request_fields; /* values that the view's requests bring along */
+    size_t request_fields_count;
+    const value_t *request; /* row by row, as keys are; null is not given */
     const text_t *features;
     size_t features_count; /* 0: all */
     const char *as_of;     /* as on the command line; NULL: now */
@@ -115,11 +118,16 @@ typedef struct weir_get {
 MUST_CHECK status_t weir_get (weir_t *self, const weir_get_t *get, message_t *reply,
                               error_t *error);
 
-/* The value of one feature of one result of a reply to `get`; a string is borrowed from it. */
-value_t weir_result_value (const wire_value_t *body, uint32_t result, uint32_t feature);
+/* The value of one feature of one result of a reply to `get`: strings are borrowed from the reply,
+ * lists and maps made in `arena`. What does not have the type that the reply names is null. */
+value_t weir_result_value (const wire_value_t *body, uint32_t result, uint32_t feature,
+                           arena_t *arena);
+
+/* Is it a map that lacks keys, or one of such maps? */
+bool weir_value_capped (const value_t *value);
 
 /* Appends one result as a line of JSON without its end: key, features, as_of, complete, positions,
- * dataset, versions, and errors and incomplete where there are any. */
+ * dataset, versions, and capped, errors and incomplete where there are any. */
 void weir_result_json (const wire_value_t *body, uint32_t result, buf_t *out);
 
 /* Appends a value as JSON: floats as the shortest text that reads back to the same bits, with

@@ -140,6 +140,7 @@ status_t answer_final (const answer_t *self, size_t feature, int64_t as_of, aren
     const plan_t *plan = self->plan;
     CHECK (feature < plan->features_count);
     const plan_feature_t *at = &plan->features[feature];
+    CHECK (at->derived == NULL);
     const plan_cell_t *cell = &plan->cells[at->cell];
     const final_context_t context = {
         .as_of = as_of - plan->slots[cell->slot].delay,

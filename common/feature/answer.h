@@ -39,9 +39,10 @@ void answer_encode (const answer_t *self, buf_t *out);
 /* Merges such an encoding of a plan with the same hash. CORRUPT when it is not one. */
 MUST_CHECK status_t answer_merge (answer_t *self, reader_t *encoded, error_t *error);
 
-/* The value of a feature, as of that time; lists and maps are made in `arena`. RANGE and the reason
- * when it cannot be represented, CORRUPT when merged partials turn out to be of no possible rows;
- * the answer's other features are not affected. A string is borrowed from the answer. */
+/* The value of a feature that is not derived, as of that time; lists and maps are made in `arena`.
+ * RANGE and the reason when it cannot be represented, CORRUPT when merged partials turn out to be
+ * of no possible rows; the answer's other features are not affected. A string is borrowed from the
+ * answer. */
 MUST_CHECK status_t answer_final (const answer_t *self, size_t feature, int64_t as_of,
                                   arena_t *arena, value_t *value, error_t *error);
 

@@ -14,6 +14,10 @@ void definitions_destroy (definitions_t **self_p)
         for (size_t f = 0; f < self->streams[i].fields_count; f++)
             zone_destroy (&self->streams[i].fields[f].zone);
     }
+    for (size_t i = 0; i < self->views_count; i++) {
+        for (size_t f = 0; f < self->views[i].request_count; f++)
+            zone_destroy (&self->views[i].request[f].zone);
+    }
     arena_t *arena = self->arena; /* holds the definitions themselves */
     arena_destroy (&arena);
 }
@@ -67,6 +71,15 @@ const char *definitions_nearest_stream (const definitions_t *self, text_t name)
     for (size_t i = 0; i < self->streams_count; i++)
         names[i] = self->streams[i].name;
     return text_nearest (word, names, self->streams_count);
+}
+
+int view_request_field (const view_t *self, text_t name)
+{
+    for (size_t i = 0; i < self->request_count; i++) {
+        if (text_is (name, self->request[i].name))
+            return (int)i;
+    }
+    return -1;
 }
 
 int stream_field (const stream_t *self, text_t name)

@@ -12,6 +12,7 @@
 #include "base/timestamp.h"
 #include "base/value.h"
 #include "base/zone.h"
+#include "feature/result_type.h"
 
 enum {
     NAME_MAX_SIZE = 63, /* bytes of an identifier */
@@ -19,7 +20,9 @@ enum {
     VIEWS_MAX = 1024,
     FIELDS_MAX = 200,              /* per stream */
     ALIASES_MAX = 16,              /* per field */
-    FEATURES_MAX = 500,            /* per view, after windows are spelled out */
+    FEATURES_MAX = 500,            /* per view, after windows are spelled out, derived ones too */
+    REQUEST_FIELDS_MAX = 64,       /* per view */
+    TAGS_MAX = 16,                 /* per feature */
     DEFINITION_FILE_MAX = 1 << 20, /* bytes */
 };
 
@@ -58,21 +61,42 @@ typedef struct stream {
 
 #define WINDOW_LIFETIME INT64_MAX /* µs: everything */
 
+/* What people are told of a feature, and nothing else depends on. */
+typedef struct about {
+    const char *description; /* NULL when not given */
+    const char *owner;       /* NULL when not given */
+    const char *const *tags;
+    size_t tags_count;
+} about_t;
+
 /* One feature as it is asked for: one aggregate over one window. */
 typedef struct feature {
     const char *name; /* spend_7d */
     aggregate_t aggregate;
-    const char *input;       /* canonical expression text; NULL for count() */
-    const char *second;      /* of aggregates that take two inputs; else NULL */
-    value_t parameter;       /* int64 (a duration in µs) or float64; of type NONE without */
-    const char *filter;      /* canonical expression text; NULL without `where` */
-    const char *by;          /* canonical expression text; NULL without `by` */
-    int64_t window;          /* µs, or WINDOW_LIFETIME */
-    uint16_t rows;           /* only the newest so many in the window; 0: all */
-    int64_t delay;           /* µs that the window ends before as-of; 0: it ends there */
-    value_t default_value;   /* what stands for null; of type NONE without `default` */
-    const char *description; /* NULL when not given */
+    const char *input;     /* canonical expression text; NULL for count() */
+    const char *second;    /* of aggregates that take two inputs; else NULL */
+    value_t parameter;     /* int64 (a duration in µs) or float64; of type NONE without */
+    const char *filter;    /* canonical expression text; NULL without `where` */
+    const char *by;        /* canonical expression text; NULL without `by` */
+    int64_t window;        /* µs, or WINDOW_LIFETIME */
+    uint16_t rows;         /* only the newest so many in the window; 0: all */
+    int64_t delay;         /* µs that the window ends before as-of; 0: it ends there */
+    value_t default_value; /* what stands for null; of type NONE without `default` */
+    result_type_t type;    /* of its values */
+    about_t about;
 } feature_t;
+
+/* A feature that is computed from others of its view, and from what a request says, when they are
+ * answered. */
+typedef struct derived {
+    const char *name;
+    const char *expr; /* canonical, over names of features, derived ones, request's and `now` */
+    type_t type;
+    uint32_t rank; /* those of lesser ranks are to be computed before: it may need them */
+    value_t default_value;
+    const char *default_text; /* canonical; NULL without */
+    about_t about;
+} derived_t;
 
 typedef struct view {
     const char *name;
@@ -82,6 +106,10 @@ typedef struct view {
     int64_t horizon;   /* µs; default a day */
     feature_t *features;
     size_t features_count;
+    derived_t *derived; /* in the order of definition */
+    size_t derived_count;
+    field_t *request; /* values that a request brings along */
+    size_t request_count;
     uint64_t meaning; /* hash of stream, key and where: changing it makes a new version */
     const char *text; /* canonical YAML of this one definition */
 } view_t;
@@ -118,6 +146,9 @@ const view_t *definitions_view (const definitions_t *self, text_t name);
 /* The likeliest intended name of a view (or stream), or NULL. */
 const char *definitions_nearest_view (const definitions_t *self, text_t name);
 const char *definitions_nearest_stream (const definitions_t *self, text_t name);
+
+/* Index of a value that the view's requests bring along, or -1. */
+int view_request_field (const view_t *self, text_t name);
 
 /* Index of the stream's field, or -1. */
 int stream_field (const stream_t *self, text_t name);

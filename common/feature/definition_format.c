@@ -56,15 +56,19 @@ static void put_quoted (text_t text, buf_t *out)
     buf_put_u8 (out, '"');
 }
 
-/* "INDENT NAME: TEXT" */
-static void put_entry (buf_t *out, int indent, const char *name, const char *value)
+static void put_text (buf_t *out, text_t text)
 {
-    text_t text = text_of (value);
-    buf_printf (out, "%*s%s: ", indent, "", name);
     if (is_plain (text))
         buf_put (out, text.data, text.size);
     else
         put_quoted (text, out);
+}
+
+/* "INDENT NAME: TEXT" */
+static void put_entry (buf_t *out, int indent, const char *name, const char *value)
+{
+    buf_printf (out, "%*s%s: ", indent, "", name);
+    put_text (out, text_of (value));
     buf_put_u8 (out, '\n');
 }
 
@@ -144,20 +148,58 @@ void stream_format (const stream_t *stream, buf_t *out)
         put_field (&stream->fields[i], i == stream->time, out);
 }
 
+static void put_about (const about_t *about, buf_t *out)
+{
+    if (about->description != NULL)
+        put_entry (out, 8, "description", about->description);
+    if (about->owner != NULL)
+        put_entry (out, 8, "owner", about->owner);
+    if (about->tags_count > 0)
+        buf_put_string (out, "        tags:\n");
+    for (size_t i = 0; i < about->tags_count; i++) {
+        buf_put_string (out, "          - ");
+        put_text (out, text_of (about->tags[i]));
+        buf_put_u8 (out, '\n');
+    }
+}
+
+static bool is_told (const about_t *about)
+{
+    return about->description != NULL || about->owner != NULL || about->tags_count > 0;
+}
+
 static void put_group (const feature_group_t *group, buf_t *out)
 {
     buf_t text;
     buf_init (&text, 4 * EXPR_TEXT_MAX);
     feature_text_format (&group->text, &text);
-    if (group->description == NULL) {
+    if (!is_told (&group->about)) {
         put_entry (out, 6, group->name, buf_string (&text));
     } else {
         buf_printf (out, "      %s:\n", group->name);
         put_entry (out, 8, "expr", buf_string (&text));
-        put_entry (out, 8, "description", group->description);
+        put_about (&group->about, out);
     }
     CHECK (!text.bad);
     buf_release (&text);
+}
+
+static void put_derived (const derived_t *derived, buf_t *out)
+{
+    if (!is_told (&derived->about) && derived->default_text == NULL) {
+        put_entry (out, 6, derived->name, derived->expr);
+        return;
+    }
+    buf_printf (out, "      %s:\n", derived->name);
+    put_entry (out, 8, "expr", derived->expr);
+    put_about (&derived->about, out);
+    if (derived->default_text == NULL)
+        return;
+    buf_put_string (out, "        default: ");
+    /* that of a string stands for itself */
+    put_text (out, derived->type == TYPE_STRING ? derived->default_value.s
+                                                : text_of (derived->default_text));
+    buf_put_u8 (out, '\n');
 }
 
 void view_format (const view_t *view, const feature_group_t *const *groups, size_t count,
@@ -175,7 +217,15 @@ void view_format (const view_t *view, const feature_group_t *const *groups, size
         put_entry (out, 4, "horizon", buf_string (&horizon));
         buf_release (&horizon);
     }
+    if (view->request_count > 0)
+        buf_put_string (out, "    request:\n");
+    for (size_t i = 0; i < view->request_count; i++)
+        put_field (&view->request[i], false, out);
     buf_put_string (out, "    features:\n");
     for (size_t i = 0; i < count; i++)
         put_group (groups[i], out);
+    if (view->derived_count > 0)
+        buf_put_string (out, "    derived:\n");
+    for (size_t i = 0; i < view->derived_count; i++)
+        put_derived (&view->derived[i], out);
 }

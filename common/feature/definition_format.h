@@ -8,13 +8,13 @@
 /* One entry of `features:`, windows not yet spelled out. */
 typedef struct feature_group {
     const char *name;
-    const char *description; /* NULL when not given */
+    about_t about;
     feature_text_t text;
 } feature_group_t;
 
 void stream_format (const stream_t *stream, buf_t *out);
 
-/* The view's features come from the groups. */
+/* The view's features come from the groups; its derived ones and requests are its own. */
 void view_format (const view_t *view, const feature_group_t *const *groups, size_t count,
                   buf_t *out);
 

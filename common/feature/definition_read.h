@@ -12,6 +12,7 @@ enum {
     LOG_KEYS_MAX = 200,     /* bytes of a key's names together: they name a directory */
     COLUMN_NAME_MAX = 255,  /* bytes */
     DESCRIPTION_MAX = 4096, /* bytes */
+    OWNER_MAX = 255,        /* bytes */
 };
 
 typedef struct definition_reader {
@@ -28,8 +29,31 @@ typedef struct definition_reader {
 bool stream_read (definition_reader_t *reader, const tree_node_t *key, stream_t *stream);
 bool view_read (definition_reader_t *reader, const tree_node_t *key, view_t *view);
 
+/* The field that `key` names, from its type alone or the long form with those `keys`. */
+void field_read (definition_reader_t *reader, const tree_node_t *key, const tree_keys_t *keys,
+                 field_t *field);
+
 /* A description that may be kept; NULL, with a mistake, when not. */
 const char *description_read (definition_reader_t *reader, const tree_node_t *node);
+
+/* `description`, `owner` and `tags` of a long form's body. */
+void about_read (definition_reader_t *reader, const tree_node_t *body, about_t *about);
+
+/* `default` of a long form's body: as in a feature's text, but a string stands for itself. False
+ * when there is none, or with a mistake. */
+bool default_entry_read (definition_reader_t *reader, const tree_node_t *body,
+                         const result_type_t *type, value_t *value, const char **canonical);
+
+/* A mistake in an expression, at byte `at` of the node's text, with what YAML may have done to it.
+ */
+void expression_mistake (mistakes_t *mistakes, const tree_node_t *node, size_t at,
+                         const error_t *error);
+
+/* `request` and `derived` of a view whose features have been read; NULL nodes are not there.
+ * `made_by` has the entry that each feature comes from. */
+void view_read_request (definition_reader_t *reader, const tree_node_t *node, view_t *view);
+void view_read_derived (definition_reader_t *reader, const tree_node_t *node, view_t *view,
+                        const tree_node_t *const *made_by);
 
 /* The canonical text in the definitions' arena; NULL, with a mistake at `key`, when it has become
  * too large to be read back. Releases the buffer. */

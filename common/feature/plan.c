@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "feature/stream_scope.h"
+#include "feature/view_scope.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -23,12 +24,12 @@ typedef struct compiler {
     const char **filter_texts;
 } compiler_t;
 
-static expr_t *compile (const compiler_t *compiler, const char *text)
+static expr_t *compile (const expr_scope_t *scope, const char *text)
 {
     expr_t *expr = NULL;
     size_t at = 0;
     error_t error;
-    status_t status = expr_parse (text_of (text), &compiler->scope.scope, &expr, &at, &error);
+    status_t status = expr_parse (text_of (text), scope, &expr, &at, &error);
     CHECK (status == STATUS_OK); /* the view has been checked */
     return expr;
 }
@@ -44,7 +45,7 @@ static int32_t intern (const compiler_t *compiler, const char *text, const char 
             return (int32_t)i;
     }
     texts[*count] = text;
-    exprs[*count] = compile (compiler, text);
+    exprs[*count] = compile (&compiler->scope.scope, text);
     return (int32_t)(*count)++;
 }
 
@@ -137,6 +138,25 @@ static size_t sort_unique (void *items, size_t count, size_t size,
     return kept;
 }
 
+static const char *type_text (plan_t *plan, const result_type_t *type)
+{
+    buf_t text;
+    buf_init (&text, RESULT_TYPE_TEXT_MAX);
+    result_type_format (type, &text);
+    CHECK (!text.bad);
+    const char *kept = arena_string (plan->arena, text_of (buf_string (&text)));
+    buf_release (&text);
+    return kept;
+}
+
+/* A string goes into the plan. */
+static value_t own_value (plan_t *plan, value_t value)
+{
+    if (value.type == TYPE_STRING)
+        value.s = arena_text (plan->arena, value.s);
+    return value;
+}
+
 static void add_features (compiler_t *compiler)
 {
     plan_t *plan = compiler->plan;
@@ -157,19 +177,50 @@ static void add_features (compiler_t *compiler)
         const plan_cell_t *cell = bsearch (&wanted[i], plan->cells, plan->cells_count,
                                            sizeof *plan->cells, compare_cells);
         CHECK (cell != NULL);
-        const aggregate_info_t *info = aggregate_info (feature->aggregate);
         plan->features[i] = (plan_feature_t){
             .name = arena_string (plan->arena, text_of (feature->name)),
             .aggregate = feature->aggregate,
             .cell = (uint32_t)(cell - plan->cells),
-            .type = feature->by != NULL         ? TYPE_MAP
-                    : info->output != TYPE_NONE ? info->output
-                                                : plan->slots[cell->slot].spec.input,
+            .type = feature->type,
+            .type_text = type_text (plan, &feature->type),
             .parameter = feature->parameter,
-            .default_value = feature->default_value,
+            .default_value = own_value (plan, feature->default_value),
         };
     }
     plan->features_count = count;
+}
+
+static void add_read (void *arg, uint32_t column)
+{
+    plan_feature_t *feature = arg;
+    feature->reads[feature->reads_count++] = column;
+}
+
+/* After the others, which have the numbers that the view's scope gives them. */
+static void add_derived (plan_t *plan, const view_t *view)
+{
+    view_scope_note_t note;
+    view_scope_t scope;
+    view_scope_init (&scope, view, NULL, &note);
+    for (size_t i = 0; i < view->derived_count; i++) {
+        const derived_t *derived = &view->derived[i];
+        const result_type_t type = result_type_single (derived->type);
+        plan_feature_t *feature = &plan->features[plan->features_count];
+        *feature = (plan_feature_t){
+            .name = arena_string (plan->arena, text_of (derived->name)),
+            .type = type,
+            .type_text = type_text (plan, &type),
+            .default_value = own_value (plan, derived->default_value),
+            .derived = compile (&scope.scope, derived->expr),
+            .reads = arena_zero (plan->arena, scope.scope.names_count, sizeof *feature->reads),
+        };
+        expr_columns (feature->derived, add_read, feature);
+        plan->derived[derived->rank] = (uint32_t)plan->features_count++;
+    }
+    plan->derived_count = view->derived_count;
+    for (size_t i = 0; i < view->request_count; i++)
+        plan->request_types[i] = view->request[i].type;
+    plan->request_count = view->request_count;
 }
 
 static size_t aligned (size_t size)
@@ -248,7 +299,9 @@ static plan_t *plan_allocate (const view_t *view)
     plan->slots = arena_zero (arena, count, sizeof *plan->slots);
     plan->cells = arena_zero (arena, count, sizeof *plan->cells);
     plan->windows = arena_zero (arena, count, sizeof *plan->windows);
-    plan->features = arena_zero (arena, count, sizeof *plan->features);
+    plan->features = arena_zero (arena, count + view->derived_count, sizeof *plan->features);
+    plan->derived = arena_zero (arena, view->derived_count, sizeof *plan->derived);
+    plan->request_types = arena_zero (arena, view->request_count, sizeof *plan->request_types);
     return plan;
 }
 
@@ -263,8 +316,9 @@ plan_t *plan_new (const view_t *view)
         mem_zero (STATE_INPUTS_MAX * view->features_count, sizeof *compiler.lane_texts);
     compiler.filter_texts = mem_zero (view->features_count, sizeof *compiler.filter_texts);
     if (view->where != NULL)
-        plan->where = compile (&compiler, view->where);
+        plan->where = compile (&compiler.scope.scope, view->where);
     add_features (&compiler);
+    add_derived (plan, view);
     lay_out (plan);
     find_columns_used (plan);
     plan->hash = plan_hash (plan);
@@ -284,6 +338,8 @@ void plan_destroy (plan_t **self_p)
         expr_destroy (&self->lanes[i]);
     for (size_t i = 0; i < self->filters_count; i++)
         expr_destroy (&self->filters[i]);
+    for (size_t i = 0; i < self->features_count; i++)
+        expr_destroy (&self->features[i].derived);
     arena_t *arena = self->arena; /* holds the plan itself */
     arena_destroy (&arena);
 }

@@ -5,6 +5,7 @@
  * A *lane* is a distinct input expression, a *filter* a distinct `where` of a feature, a *slot* a
  * distinct (state, lanes, filter, delay), a *cell* a distinct (slot, window), a *feature* a cell
  * and the aggregate that finalises it. sum(x) and mean(x) over the same window share one cell.
+ * *Derived* features are computed from others when they are answered (outcome.h).
  *
  * Plans are immutable and may be used by several threads. */
 #ifndef WEIR_FEATURE_PLAN_H
@@ -32,11 +33,16 @@ typedef struct plan_cell {
 
 typedef struct plan_feature {
     const char *name;
-    aggregate_t aggregate;
-    uint32_t cell;
-    type_t type;           /* of the value */
+    aggregate_t aggregate; /* NONE: it is derived */
+    uint32_t cell;         /* of one that is not derived */
+    result_type_t type;    /* of the value */
+    const char *type_text; /* as result_type_format */
     value_t parameter;     /* of the aggregate; of type NONE when it takes none */
     value_t default_value; /* what stands for null; of type NONE: null does */
+    expr_t *derived;       /* over columns that are numbered so: features, request's, now; NULL: it
+                              is not derived */
+    uint32_t *reads;       /* the columns that it reads */
+    size_t reads_count;
 } plan_feature_t;
 
 typedef struct plan {
@@ -63,8 +69,12 @@ typedef struct plan {
     size_t cells_size; /* bytes of an answer's accumulators */
     int64_t *windows;  /* distinct, ascending, WINDOW_LIFETIME last if used */
     size_t windows_count;
-    plan_feature_t *features; /* in the view's order */
+    plan_feature_t *features; /* in the view's order, then the derived ones in theirs */
     size_t features_count;
+    uint32_t *derived; /* indexes of the derived ones, each after those that it needs */
+    size_t derived_count;
+    type_t *request_types; /* of the values that a request brings along */
+    size_t request_count;
     bool keyed;     /* false: the stream is global, and the empty key is its entity */
     arena_t *arena; /* owns it all */
 } plan_t;

@@ -138,14 +138,11 @@ static void read_aliases (definition_reader_t *reader, const tree_node_t *node, 
     }
 }
 
-static void read_long_field (definition_reader_t *reader, const tree_node_t *body, field_t *field)
+static void read_long_field (definition_reader_t *reader, const tree_node_t *body,
+                             const tree_keys_t *keys, field_t *field)
 {
-    static const char *const known[] = { "type",   "required",    "unit",  "zone",
-                                         "column", "description", "alias", NULL };
-    static const char *const unsupported[] = { "expr", NULL };
-    static const tree_keys_t keys = { "a field", known, unsupported };
     mistakes_t *mistakes = &reader->mistakes;
-    if (!tree_check_keys (mistakes, body, &keys))
+    if (!tree_check_keys (mistakes, body, keys))
         return;
     const tree_node_t *node = tree_get (body, "type");
     if (node == NULL)
@@ -166,6 +163,17 @@ static void read_long_field (definition_reader_t *reader, const tree_node_t *bod
         read_aliases (reader, node, field);
 }
 
+void field_read (definition_reader_t *reader, const tree_node_t *key, const tree_keys_t *keys,
+                 field_t *field)
+{
+    field->name = field->column = field->origin = arena_string (reader->out->arena, key->text);
+    field->unit = UNIT_MS;
+    if (key->value->kind == TREE_MAP)
+        read_long_field (reader, key->value, keys, field);
+    else
+        (void)read_type (reader, key->value, &field->type);
+}
+
 /* The field whose source column has this name, among those before `end`. */
 static const field_t *field_of_column (const stream_t *stream, const field_t *end)
 {
@@ -178,6 +186,10 @@ static const field_t *field_of_column (const stream_t *stream, const field_t *en
 
 static void read_field (definition_reader_t *reader, const tree_node_t *key, stream_t *stream)
 {
+    static const char *const known[] = { "type",   "required",    "unit",  "zone",
+                                         "column", "description", "alias", NULL };
+    static const char *const unsupported[] = { "expr", NULL };
+    static const tree_keys_t keys = { "a field", known, unsupported };
     mistakes_t *mistakes = &reader->mistakes;
     if (expr_is_keyword (key->text)) {
         tree_mistake (mistakes, key,
@@ -189,13 +201,8 @@ static void read_field (definition_reader_t *reader, const tree_node_t *key, str
     if (!tree_check_name (mistakes, key, "the name of a field"))
         return;
     field_t *field = &stream->fields[stream->fields_count++];
-    field->name = field->column = field->origin = arena_string (reader->out->arena, key->text);
     field->id = (uint16_t)(stream->fields_count - 1);
-    field->unit = UNIT_MS;
-    if (key->value->kind == TREE_MAP)
-        read_long_field (reader, key->value, field);
-    else
-        (void)read_type (reader, key->value, &field->type);
+    field_read (reader, key, &keys, field);
     const field_t *other = field_of_column (stream, field);
     if (other != NULL)
         tree_mistake (mistakes, key, "'%s' and '%s' are both read from the column '%s'",

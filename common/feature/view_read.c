@@ -2,6 +2,8 @@
 #include "feature/definition_read.h"
 #include "feature/stream_scope.h"
 
+enum { NAME_SHOWN_MAX = 160 }; /* bytes of a name that is too long */
+
 /* What is known only while one view is read. */
 typedef struct view_reader {
     definition_reader_t *shared;
@@ -12,25 +14,6 @@ typedef struct view_reader {
     size_t groups_count;
     const tree_node_t **made_by; /* per feature: the entry that it comes from */
 } view_reader_t;
-
-static bool has_open_quote (text_t text)
-{
-    size_t quotes = 0;
-    for (uint32_t i = 0; i < text.size; i++)
-        quotes += text.data[i] == '\'';
-    return quotes % 2 != 0;
-}
-
-/* A mistake in an expression, at its place in the file, with what YAML may have done to it. */
-static void add_mistake_in (view_reader_t *reader, const tree_node_t *node, size_t at,
-                            const error_t *error)
-{
-    const char *hint = "";
-    if (node->comment_after && (at >= node->text.size || has_open_quote (node->text)))
-        hint = "; in YAML ' #' begins a comment: put the whole text in quotes";
-    status_t status = error->status == STATUS_UNSUPPORTED ? STATUS_UNSUPPORTED : STATUS_INVALID;
-    mistakes_add (reader->mistakes, tree_place_in (node, at), status, "%s%s", error->text, hint);
-}
 
 /* The stream that a view is from, or NULL; with a mistake unless the stream has its own. */
 static const stream_t *read_from (view_reader_t *reader, const tree_node_t *body)
@@ -90,7 +73,7 @@ static void read_where (view_reader_t *reader, const tree_node_t *node, expr_t *
     size_t at = 0;
     error_t error;
     if (expr_parse (node->text, &reader->scope.scope, expr, &at, &error) != STATUS_OK) {
-        add_mistake_in (reader, node, at, &error);
+        expression_mistake (reader->mistakes, node, at, &error);
         return;
     }
     type_t type = expr_type (*expr);
@@ -103,7 +86,8 @@ static void read_where (view_reader_t *reader, const tree_node_t *node, expr_t *
 }
 
 static void add_feature (view_reader_t *reader, const tree_node_t *key, place_t place,
-                         const feature_group_t *group, const char *name, int64_t window)
+                         const feature_group_t *group, const char *name,
+                         const feature_window_t *window)
 {
     view_t *view = reader->view;
     for (size_t i = 0; i < view->features_count; i++) {
@@ -131,9 +115,16 @@ static void add_feature (view_reader_t *reader, const tree_node_t *key, place_t 
         .name = name,
         .aggregate = group->text.aggregate,
         .input = group->text.input,
+        .second = group->text.second,
+        .parameter = group->text.parameter,
         .filter = group->text.filter,
-        .window = window,
-        .description = group->description,
+        .by = group->text.by,
+        .window = window->window,
+        .rows = window->rows,
+        .delay = group->text.delay,
+        .default_value = group->text.default_value,
+        .type = group->text.type,
+        .about = group->about,
     };
 }
 
@@ -141,25 +132,30 @@ static void add_feature (view_reader_t *reader, const tree_node_t *key, place_t 
 static void spell_out (view_reader_t *reader, const tree_node_t *key, const tree_node_t *node,
                        const feature_group_t *group)
 {
-    arena_t *arena = reader->shared->out->arena;
+    static const feature_window_t lifetime = { .window = WINDOW_LIFETIME };
     const feature_text_t *text = &group->text;
     if (text->windows_count == 0)
-        add_feature (reader, key, tree_place (key), group, group->name, WINDOW_LIFETIME);
+        add_feature (reader, key, tree_place (key), group, group->name, &lifetime);
     for (size_t i = 0; i < text->windows_count; i++) {
         const feature_window_t *window = &text->windows[i];
         place_t place = tree_place_in (node, window->at);
-        size_t size = strlen (group->name) + 1 + strlen (window->written);
-        if (size > NAME_MAX_SIZE) {
+        buf_t name;
+        buf_init (&name, 2 * EXPR_TEXT_MAX);
+        buf_printf (&name, "%s_%s", group->name, window->suffix);
+        if (text->delay_written != NULL)
+            buf_printf (&name, "_delay%s", text->delay_written);
+        if (name.size > NAME_MAX_SIZE) {
+            text_t shown = text_of (buf_string (&name));
+            shown.size = shown.size < NAME_SHOWN_MAX ? shown.size : NAME_SHOWN_MAX;
             mistakes_add (reader->mistakes, place, STATUS_INVALID,
-                          "the feature's name '%s_%s' is too long (at most %d letters)",
-                          group->name, window->written, NAME_MAX_SIZE);
-            continue;
+                          "the feature's name '" TEXT_FORMAT "' is too long (at most %d letters)",
+                          TEXT_ARGS (shown), NAME_MAX_SIZE);
+        } else {
+            add_feature (reader, key, place, group,
+                         arena_string (reader->shared->out->arena, text_of (buf_string (&name))),
+                         window);
         }
-        char *name = arena_alloc (arena, size + 1);
-        memcpy (name, group->name, strlen (group->name));
-        name[strlen (group->name)] = '_';
-        memcpy (name + strlen (group->name) + 1, window->written, strlen (window->written) + 1);
-        add_feature (reader, key, place, group, name, window->window);
+        buf_release (&name);
     }
 }
 
@@ -177,23 +173,49 @@ static bool reads_back (view_reader_t *reader, const tree_node_t *node, const fe
     return good;
 }
 
-/* The node that holds a feature's text, or NULL with a mistake; its description as well. */
+/* The node that holds a feature's text, or NULL with a mistake; what is told of it as well. */
 static const tree_node_t *read_long_form (view_reader_t *reader, const tree_node_t *key,
                                           feature_group_t *group)
 {
-    static const char *const known[] = { "expr", "description", NULL };
-    static const char *const unsupported[] = { "owner", "tags", "default", NULL };
-    static const tree_keys_t keys = { "a feature", known, unsupported };
+    static const char *const known[] = { "expr", "description", "owner", "tags", "default", NULL };
+    static const tree_keys_t keys = { "a feature", known, NULL };
     const tree_node_t *body = key->value;
     if (!tree_check_keys (reader->mistakes, body, &keys))
         return NULL;
-    const tree_node_t *description = tree_get (body, "description");
-    if (description != NULL)
-        group->description = description_read (reader->shared, description);
+    about_read (reader->shared, body, &group->about);
     const tree_node_t *expr = tree_get (body, "expr");
     if (expr == NULL)
         tree_mistake (reader->mistakes, body, "the feature '%s' needs `expr`", group->name);
     return expr;
+}
+
+/* `default` of the long form, which is the same as the clause. */
+static void read_long_default (view_reader_t *reader, const tree_node_t *key, feature_text_t *text)
+{
+    const tree_node_t *node =
+        key->value->kind == TREE_MAP ? tree_get (key->value, "default") : NULL;
+    if (node != NULL && text->default_text != NULL)
+        tree_mistake (reader->mistakes, node, "the default is given twice: `expr` has one as well");
+    else if (node != NULL)
+        (void)default_entry_read (reader->shared, key->value, &text->type, &text->default_value,
+                                  &text->default_text);
+}
+
+/* What no layer does yet. */
+static bool is_built (view_reader_t *reader, const tree_node_t *node, const feature_text_t *text)
+{
+    const char *what = text->by != NULL ? "by" : text->delay > 0 ? "delay" : NULL;
+    size_t at = text->by != NULL ? text->by_at : text->delay_at;
+    for (size_t i = 0; i < text->windows_count && what == NULL; i++) {
+        if (text->windows[i].rows > 0) {
+            what = "rows";
+            at = text->windows[i].at;
+        }
+    }
+    if (what != NULL)
+        mistakes_add (reader->mistakes, tree_place_in (node, at), STATUS_UNSUPPORTED,
+                      "this version does not support `%s` in a feature", what);
+    return what == NULL;
 }
 
 static void read_feature (view_reader_t *reader, const tree_node_t *key)
@@ -213,10 +235,11 @@ static void read_feature (view_reader_t *reader, const tree_node_t *key)
     error_t error;
     if (feature_text_read (node->text, &reader->scope.scope, arena, &group->text, &at, &error) !=
         STATUS_OK) {
-        add_mistake_in (reader, node, at, &error);
+        expression_mistake (reader->mistakes, node, at, &error);
         return;
     }
-    if (!reads_back (reader, node, &group->text))
+    read_long_default (reader, key, &group->text);
+    if (!is_built (reader, node, &group->text) || !reads_back (reader, node, &group->text))
         return;
     reader->groups[reader->groups_count++] = group;
     spell_out (reader, key, node, group);
@@ -260,9 +283,9 @@ static void finish_view (view_reader_t *reader, const tree_node_t *key, const ex
 
 bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *view)
 {
-    static const char *const known[] = { "from", "key", "where", "horizon", "features", NULL };
-    static const char *const unsupported[] = { "derived", "default", NULL };
-    static const tree_keys_t keys = { "a view", known, unsupported };
+    static const char *const known[] = { "from",     "key",     "where",   "horizon",
+                                         "features", "request", "derived", NULL };
+    static const tree_keys_t keys = { "a view", known, NULL };
     mistakes_t *mistakes = &shared->mistakes;
     size_t before = mistakes->total;
     view_reader_t reader = { .shared = shared, .mistakes = mistakes, .view = view };
@@ -286,6 +309,13 @@ bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *vie
     if ((node = tree_get (body, "where")) != NULL)
         read_where (&reader, node, &where);
     read_features (&reader, body);
+    view_read_request (shared, tree_get (body, "request"), view);
+    if ((node = tree_get (body, "derived")) != NULL) {
+        if (mistakes->total == before)
+            view_read_derived (shared, node, view, reader.made_by);
+        else
+            mistakes->unchecked++; /* they would be blamed for features that are not known */
+    }
     if (mistakes->total == before)
         finish_view (&reader, key, where);
     expr_destroy (&where);

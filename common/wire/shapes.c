@@ -69,6 +69,7 @@ EMPTY (shape_POKE);
 
 SHAPE (shape_GET, NULL, NAME ("view"), FIELD ("keys", MAP, FIELD_LIST, .items_max = WIRE_KEYS_MAX),
        NAMES_OR_NOT ("features"), ANYTHING_OR_NOT ("as_of"), INTS_OR_NOT ("as_ofs"),
+       FIELD ("request", MAP, FIELD_LIST | FIELD_OPTIONAL, .items_max = WIRE_KEYS_MAX),
        BOOL_OR_NOT ("before"), UINT_OR_NOT ("deadline_ms"), BOOL_OR_NOT ("refuse_incomplete"),
        NAME_OR_NOT ("part"));
 SHAPE (shape_incomplete, NULL, NAME ("log"), PROBLEM ("reason"));

@@ -135,3 +135,170 @@ Test (values, of_floats_read_back_to_the_same_bits)
     }
     buf_release (&out);
 }
+
+/* ---- lists and maps ---- */
+
+static void put_map (wire_writer_t *writer, bool capped)
+{
+    wire_open_map (writer);
+    wire_field_list (writer, "keys");
+    wire_put_string (writer, "a");
+    wire_put_string (writer, "b \"c\"");
+    wire_close (writer);
+    wire_field_list (writer, "values");
+    wire_put_float (writer, 1.5);
+    wire_put_int (writer, 2);
+    wire_close (writer);
+    wire_field_bool (writer, "capped", capped);
+    wire_field_uint (writer, "total", 17);
+    wire_close (writer);
+}
+
+static void put_times (wire_writer_t *writer)
+{
+    wire_open_map (writer);
+    wire_field_list (writer, "keys");
+    wire_put_int (writer, 0);
+    wire_put_int (writer, INT64_C (86400000000));
+    wire_close (writer);
+    wire_field_list (writer, "values");
+    wire_open_list (writer);
+    wire_put_int (writer, 1);
+    wire_close (writer);
+    wire_open_list (writer);
+    wire_close (writer);
+    wire_close (writer);
+    wire_field_bool (writer, "capped", false);
+    wire_field_uint (writer, "total", 2);
+    wire_close (writer);
+}
+
+static const char *const many_types[] = {
+    "list<timestamp>",    "map<string,float64>", "map<timestamp,list<int64>>",
+    "map<float64,int64>", "map<string,float64>", "list<int64>",
+    "map<string,int64>"
+};
+enum { MANY = sizeof many_types / sizeof *many_types };
+
+/* The last two are not what their types say. */
+static void put_many (wire_writer_t *writer)
+{
+    wire_field_list (writer, "values");
+    wire_open_list (writer);
+    wire_put_int (writer, 0);
+    wire_put_nil (writer);
+    wire_close (writer);
+    put_map (writer, true);
+    put_times (writer);
+    wire_open_map (writer);
+    wire_field_list (writer, "keys");
+    wire_put_float (writer, 0.5);
+    wire_put_float (writer, INFINITY);
+    wire_close (writer);
+    wire_field_list (writer, "values");
+    wire_put_int (writer, 1);
+    wire_put_int (writer, 2);
+    wire_close (writer);
+    wire_field_bool (writer, "capped", false);
+    wire_field_uint (writer, "total", 3);
+    wire_close (writer);
+    put_map (writer, false);
+    wire_put_int (writer, 3);
+    wire_open_map (writer);
+    wire_field_list (writer, "keys");
+    wire_put_string (writer, "a");
+    wire_close (writer);
+    wire_field_list (writer, "values");
+    wire_close (writer);
+    wire_close (writer);
+    wire_close (writer);
+}
+
+static const message_t *many_message (wire_writer_t *writer, wire_decoder_t *decoder,
+                                      message_t *message)
+{
+    static const char *const names[MANY] = { "l", "m", "t", "f", "whole", "no", "short" };
+    const void *data;
+    size_t size;
+    error_t error;
+    wire_begin (writer, MESSAGE_GET_OK, 1);
+    wire_field_string (writer, "view", "v");
+    wire_field_string (writer, "version", "v1");
+    wire_field_list (writer, "features");
+    for (size_t i = 0; i < MANY; i++)
+        wire_put_string (writer, names[i]);
+    wire_close (writer);
+    wire_field_list (writer, "types");
+    for (size_t i = 0; i < MANY; i++)
+        wire_put_string (writer, many_types[i]);
+    wire_close (writer);
+    wire_field_list (writer, "results");
+    wire_open_map (writer);
+    wire_field_map (writer, "key");
+    wire_close (writer);
+    put_many (writer);
+    wire_field_int (writer, "as_of", 0);
+    wire_field_bool (writer, "complete", true);
+    wire_field_map (writer, "positions");
+    wire_close (writer);
+    wire_field_string (writer, "dataset", "d");
+    wire_close (writer);
+    wire_close (writer);
+    cr_assert (wire_end (writer, &data, &size));
+    cr_assert_eq (wire_decode (decoder, data, size, message, &error), STATUS_OK, "%s", error.text);
+    return message;
+}
+
+Test (results, have_lists_and_maps_of_the_types_that_they_name)
+{
+    wire_writer_t *writer = wire_writer_new ();
+    wire_decoder_t *decoder = wire_decoder_new ();
+    arena_t *arena = arena_new (4096);
+    message_t message;
+    many_message (writer, decoder, &message);
+    value_t list = weir_result_value (message.body, 0, 0, arena);
+    cr_assert_eq (list.type, TYPE_LIST);
+    cr_assert_eq (list.list->count, 2);
+    cr_expect_eq (list.list->items[0].type, TYPE_TIMESTAMP);
+    cr_expect (list.list->items[1].null);
+    value_t map = weir_result_value (message.body, 0, 1, arena);
+    cr_assert_eq (map.type, TYPE_MAP);
+    cr_assert_eq (map.map->count, 2);
+    cr_expect (text_is (map.map->keys[0].s, "a"));
+    cr_expect_eq (map.map->values[1].type, TYPE_FLOAT64, "an integer where a float is named");
+    cr_expect_eq (map.map->values[1].f, 2.0);
+    cr_expect_eq (map.map->total, 17);
+    cr_expect (weir_value_capped (&map));
+    value_t nested = weir_result_value (message.body, 0, 2, arena);
+    cr_expect_eq (nested.map->keys[1].type, TYPE_TIMESTAMP);
+    cr_expect_eq (nested.map->values[0].list->items[0].i, 1);
+    cr_expect_not (weir_value_capped (&nested));
+    for (uint32_t i = 5; i < MANY; i++)
+        cr_expect (weir_result_value (message.body, 0, i, arena).null, "%s", many_types[i]);
+    arena_destroy (&arena);
+    wire_decoder_destroy (&decoder);
+    wire_writer_destroy (&writer);
+}
+
+Test (results, with_maps_that_lack_keys_say_so)
+{
+    wire_writer_t *writer = wire_writer_new ();
+    wire_decoder_t *decoder = wire_decoder_new ();
+    message_t message;
+    buf_t out;
+    buf_init (&out, 1 << 16);
+    many_message (writer, decoder, &message);
+    weir_result_json (message.body, 0, &out);
+    cr_expect_str_eq (
+        buf_string (&out),
+        "{\"key\":{},\"features\":{\"l\":[\"1970-01-01T00:00:00.000000Z\",null],"
+        "\"m\":{\"a\":1.5,\"b \\\"c\\\"\":2.0},"
+        "\"t\":{\"1970-01-01T00:00:00.000000Z\":[1],\"1970-01-02T00:00:00.000000Z\":[]},"
+        "\"f\":{\"0.5\":1,\"Infinity\":2},\"whole\":{\"a\":1.5,\"b \\\"c\\\"\":2.0},"
+        "\"no\":null,\"short\":null},\"as_of\":\"1970-01-01T00:00:00.000000Z\","
+        "\"complete\":true,\"positions\":{},\"dataset\":\"d\",\"versions\":{\"v\":\"v1\"},"
+        "\"capped\":{\"m\":{\"keys\":2,\"total\":17}}}");
+    buf_release (&out);
+    wire_decoder_destroy (&decoder);
+    wire_writer_destroy (&writer);
+}

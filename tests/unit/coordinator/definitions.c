@@ -254,3 +254,31 @@ Test (definitions, a_catalog_that_fails_in_the_middle_leaves_old_or_new)
         cluster_release (&cluster);
     }
 }
+
+Test (definitions, of_derived_features_are_compared_like_others)
+{
+    cluster_t cluster;
+    start (&cluster);
+    message_t reply = apply (&cluster,
+                             VIEW ("    features:\n      total: sum(amount) over 1h\n"
+                                   "    derived:\n      twice: total_1h * 2\n"),
+                             (options_t){ 0 });
+    cr_assert (has_change (&reply, "spend", "alter", "+twice"));
+    cr_assert_eq (view_version (&cluster, "spend"), 1);
+    reply = apply (&cluster,
+                   VIEW ("    features:\n      total: sum(amount) over 1h\n"
+                         "    derived:\n      twice: {expr: total_1h * 2, description: twice}\n"),
+                   (options_t){ 0 });
+    cr_assert (has_change (&reply, "spend", "alter", "what it computes stays the same"));
+    reply = apply (&cluster,
+                   VIEW ("    features:\n      total: sum(amount) over 1h\n"
+                         "    derived:\n      twice: total_1h * 3\n"),
+                   (options_t){ 0 });
+    cr_assert (has_change (&reply, "spend", "alter", "twice means something else"));
+    cr_assert_eq (view_version (&cluster, "spend"), 2);
+    reply = apply (&cluster, VIEW ("    features:\n      total: sum(amount) over 1h default 0\n"),
+                   (options_t){ 0 });
+    cr_assert (has_change (&reply, "spend", "alter", "total_1h means something else, -twice"));
+    cr_assert_eq (view_version (&cluster, "spend"), 3);
+    cluster_release (&cluster);
+}

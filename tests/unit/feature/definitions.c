@@ -101,7 +101,7 @@ Test (definitions, spell_out_windows_in_names)
     }
     cr_expect_eq (view->version, 1);
     cr_expect_eq (view->horizon, 36 * TIME_HOUR);
-    cr_expect_str_eq (view->features[6].description, "no");
+    cr_expect_str_eq (view->features[6].about.description, "no");
     cr_expect_eq (definitions_view (definitions, text_of ("beat"))->horizon, TIME_DAY);
     definitions_destroy (&definitions);
 }

@@ -26,7 +26,8 @@ static void put_condition (random_t *random, buf_t *out)
     }
 }
 
-static void put_aggregate (random_t *random, buf_t *out)
+/* Is its value a number? */
+static bool put_aggregate (random_t *random, buf_t *out)
 {
     static const char *const of_numbers[] = { "sum",    "mean",       "variance", "variance_pop",
                                               "stddev", "stddev_pop", "min",      "max" };
@@ -35,13 +36,16 @@ static void put_aggregate (random_t *random, buf_t *out)
     static const char *const fields[] = { "a", "b", "c", "d", "u", "k" };
     if (random_chance (random, 0.2)) {
         buf_put_string (out, "count()");
-    } else if (random_chance (random, 0.5)) {
+        return true;
+    }
+    if (random_chance (random, 0.5)) {
         buf_printf (out, "%s(", PICK (random, of_numbers));
         put_number (random, out);
         buf_put_string (out, ")");
-    } else {
-        buf_printf (out, "%s( %s )", PICK (random, of_all), PICK (random, fields));
+        return true;
     }
+    buf_printf (out, "%s( %s )", PICK (random, of_all), PICK (random, fields));
+    return false;
 }
 
 static void put_windows (random_t *random, buf_t *out)
@@ -61,15 +65,40 @@ static void put_feature (random_t *random, size_t index, buf_t *out)
     bool quoted = random_chance (random, 0.3);
     buf_printf (out, "      f%zu:%s%s", index, is_long ? "\n        expr: " : " ",
                 quoted ? "\"" : "");
-    put_aggregate (random, out);
+    bool is_number = put_aggregate (random, out);
     if (random_chance (random, 0.4)) {
         buf_put_string (out, " where ");
         put_condition (random, out);
     }
     put_windows (random, out);
+    bool has_default = is_number && random_chance (random, 0.3);
+    if (has_default)
+        buf_put_string (out, random_chance (random, 0.5) ? " DEFAULT 0" : " default -3");
     buf_put_string (out, quoted ? "\"\n" : "\n");
-    if (is_long)
-        buf_put_string (out, "        description: 'x: #1'\n");
+    if (!is_long)
+        return;
+    buf_put_string (out, "        description: 'x: #1'\n");
+    if (is_number && !has_default)
+        buf_put_string (out, "        default: 7\n");
+    if (random_chance (random, 0.5))
+        buf_put_string (out, "        owner: \"team 'a'\"\n        tags: [x, \"#1\", y z]\n");
+}
+
+static void put_derived (random_t *random, buf_t *out)
+{
+    static const char *const derived[] = {
+        "      g0: fixed_1h / (g1 + 1)\n",
+        "      g1: coalesce(r, 2.5)\n",
+        "      g2: {expr: \"s\", description: no, default: 'it''s'}\n",
+        "      g3: g0 > 0.1 and q\n",
+        "      g4:\n        expr: now\n        default: time '2026-01-02'\n",
+    };
+    buf_put_string (out, "      fixed: count() over 1h\n    derived:\n");
+    for (size_t i = 0; i < sizeof derived / sizeof *derived; i++)
+        buf_put_string (out, derived[i]);
+    buf_put_string (out, "    request:\n      r: float64\n      s: string\n      q: bool\n");
+    if (random_chance (random, 0.5))
+        buf_put_string (out, "      at: {type: timestamp, unit: s, zone: Asia/Tokyo}\n");
 }
 
 void generate_definitions (random_t *random, bool keyed, buf_t *out)
@@ -89,6 +118,8 @@ void generate_definitions (random_t *random, bool keyed, buf_t *out)
     size_t count = 1 + random_below (random, 8);
     for (size_t i = 0; i < count; i++)
         put_feature (random, i, out);
+    if (random_chance (random, 0.5))
+        put_derived (random, out);
 }
 
 static value_t random_value (random_t *random, type_t type, int64_t time)

@@ -234,9 +234,9 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
         { VIEW "    from: payments\n    features:\n      x: sum()\n",
           "f.yaml:15:14: sum needs an expression: sum(amount), for example" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount, n)\n",
-          "f.yaml:15:20: sum takes one expression" },
+          "f.yaml:15:22: sum takes no further argument" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount\n",
-          "f.yaml:15:20: expected ')' after the expression in sum(…), found the end" },
+          "f.yaml:15:20: expected ')' after the arguments of sum(…), found the end" },
         { VIEW "    from: payments\n    features:\n      x: sum(user_id)\n",
           "f.yaml:15:14: sum takes int64 or float64, and this is string" },
         { VIEW "    from: payments\n    features:\n      x: last(null)\n",
@@ -246,9 +246,9 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
         { VIEW "    from: payments\n    features:\n      x: sum(amount) where n over 7d\n",
           "f.yaml:15:28: `where` takes a bool, and this is int64" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) over\n",
-          "f.yaml:15:26: expected a window, as in over 1h, 7d, lifetime; found the end" },
+          "f.yaml:15:26: expected a window, as in over 1h, 7d, 100 rows, lifetime; found the end" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7\n",
-          "f.yaml:15:27: a window needs a unit, as in 30m, 24h or 7d" },
+          "f.yaml:15:27: a window needs a unit, as in 30m, 24h, 7d or 100 rows" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7x\n",
           "f.yaml:15:27: a number must not run into a name; the units of a duration are us, ms, s, "
           "m, h, d and w" },
@@ -257,11 +257,14 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
         { VIEW "    from: payments\n    features:\n      x: sum(amount) over 4000d\n",
           "f.yaml:15:27: a window is from 1s to 3650d, or lifetime; found '4000d'" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d 1h\n",
-          "f.yaml:15:30: expected ',' and another window, or the end, found '1h'" },
+          "f.yaml:15:30: expected ',' and another window, `delay`, `default` or the end, found "
+          "'1h'" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d where ok\n",
-          "f.yaml:15:30: `where` comes once, before `over`: sum(amount) where amount > 0 over 7d" },
+          "f.yaml:15:30: `where` belongs before `over`; the order is where, by, over, delay, "
+          "default" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) 7d\n",
-          "f.yaml:15:22: expected `where`, `over` or the end, found '7d'" },
+          "f.yaml:15:22: expected `where`, `by`, `over`, `delay`, `default` or the end, found "
+          "'7d'" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d, 7d\n",
           "f.yaml:15:31: the window is given twice: both make 'x_7d'" },
         { VIEW
@@ -289,6 +292,146 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
     CHECK_CASES (cases, STATUS_INVALID);
 }
 
+/* A feature x whose text is given, and what is said of it at column 10 + its offset. */
+#define FEATURE(text, said)                                                                        \
+    {                                                                                              \
+        VIEW "    from: payments\n    features:\n      x: " text "\n", "f.yaml:15:" said           \
+    }
+
+Test (mistakes, in_clauses_say_where_they_belong_and_what_they_take)
+{
+    static const mistake_case_t cases[] = {
+        FEATURE ("sum(amount) by n where ok",
+                 "27: `where` belongs before `by`; the order is where, by, over, delay, default"),
+        FEATURE ("sum(amount) over 7d by n",
+                 "30: `by` belongs before `over`; the order is where, by, over, delay, default"),
+        FEATURE ("sum(amount) delay 7d over 7d",
+                 "31: `over` belongs before `delay`; the order is where, by, over, delay, default"),
+        FEATURE ("sum(amount) default 0 delay 7d", "32: `delay` belongs before `default`; the "
+                                                   "order is where, by, over, delay, default"),
+        FEATURE ("sum(amount) where ok where ok", "31: `where` is given twice"),
+        FEATURE ("sum(amount) over 7d over 1h", "30: `over` is given twice"),
+        FEATURE ("sum(amount) default 0 default 1", "32: `default` is given twice"),
+        FEATURE ("sum(amount) by n 7d",
+                 "27: expected `over`, `delay`, `default` or the end, found '7d'"),
+        FEATURE ("sum(amount) over 7d delay 1h x", "39: expected `default` or the end, found 'x'"),
+        FEATURE ("sum(amount) default 0 x", "32: expected the end, found 'x'"),
+        FEATURE ("sum(amount) by null", "25: `by` takes a field, or an expression of a field's "
+                                        "type, and this is null"),
+        FEATURE ("sum(amount) by ts - ts", "25: `by` takes a field, or an expression of a field's "
+                                           "type, and this is duration"),
+        FEATURE ("sum(amount) by nn", "25: unknown field 'nn'"),
+        FEATURE ("sum(amount) over 0 rows", "27: a window has 1 to 1000 rows; found '0'"),
+        FEATURE ("sum(amount) over 1001 rows", "27: a window has 1 to 1000 rows; found '1001'"),
+        FEATURE ("sum(amount) over 5 rows in", "36: expected a duration, as in 5 rows in 7d; found "
+                                               "the end"),
+        FEATURE ("sum(amount) over 5 rows in lifetime",
+                 "37: expected a duration, as in 5 rows in 7d; found 'lifetime'"),
+        FEATURE ("sum(amount) over 5 rows in 10ms",
+                 "37: a window is from 1s to 3650d, or lifetime; found '10ms'"),
+        FEATURE ("sum(amount) over 7d delay", "35: `delay` takes a duration from 1s to 3650d, as "
+                                              "in over 7d delay 7d; found the end"),
+        FEATURE ("sum(amount) over 7d delay 7", "36: `delay` takes a duration from 1s to 3650d, as "
+                                                "in over 7d delay 7d; found '7'"),
+        FEATURE ("sum(amount) over 7d delay 4000d", "36: `delay` takes a duration from 1s to "
+                                                    "3650d, as in over 7d delay 7d; found '4000d'"),
+        FEATURE ("sum(amount) over 7d default", "37: expected a value, found the end"),
+        FEATURE ("sum(amount) default n", "30: unknown field 'n'"),
+        FEATURE ("sum(amount) default 'a'",
+                 "30: the feature is float64, so its default must be, and this is string"),
+        FEATURE ("sum(amount) default null",
+                 "30: without `default` it is null already: leave this out"),
+        FEATURE ("sum(amount) default 1 / 0", "30: this has no value"),
+        FEATURE ("sum(n) default 1.5",
+                 "25: the feature is int64, so its default must be, and this is float64"),
+        FEATURE ("last(ts) default 3", "27: the feature is timestamp, so its default must be, and "
+                                       "this is int64; write time '2026-01-02T00:00:00Z'"),
+        FEATURE ("sum(amount) by n default 0", "35: `default` stands for a single value that is "
+                                               "null, and this feature is a map"),
+        FEATURE ("sum(amount) / count()",
+                 "22: a feature is one aggregate; arithmetic on features stands in the view's "
+                 "`derived`, as in share: spend_1h / spend_7d"),
+        FEATURE ("{expr: count() default 0, default: 1}",
+                 "45: the default is given twice: `expr` has one as well"),
+        FEATURE ("{expr: sum(n), default: x}", "34: unknown field 'x'"),
+        FEATURE ("{expr: sum(n), default: ''}", "34: expected a value, found nothing"),
+        FEATURE ("{expr: count(), owner: ''}", "33: expected an owner, found nothing"),
+        FEATURE ("{expr: count(), tags: {a: b}}",
+                 "32: expected a tag, or a list of tags, found a mapping"),
+        FEATURE ("{expr: count(), tags: [a, b, a]}", "39: the tag 'a' is given twice"),
+        FEATURE ("{expr: count(), tags: "
+                 "a234567890123456789012345678901234567890123456789012345678901234}",
+                 "32: the tag is too long (at most 63 bytes)"),
+    };
+    CHECK_CASES (cases, STATUS_INVALID);
+}
+
+/* A view with the features n_7d and spend_1h, spend_7d; what follows stands from line 17 on. */
+#define DERIVED(text, said)                                                                        \
+    {                                                                                              \
+        VIEW "    from: payments\n    features:\n      n: count() over 7d\n      spend: "          \
+             "sum(amount) over 1h, 7d\n" text "\n",                                                \
+            "f.yaml:" said                                                                         \
+    }
+
+Test (mistakes, in_derived_features_and_requests_are_told_with_place_and_suggestion)
+{
+    static const mistake_case_t cases[] = {
+        DERIVED ("    derived: 3", "17:14: expected the derived features by name (a mapping), "
+                                   "found a text"),
+        DERIVED ("    derived: {n_7d: 1 + 1}",
+                 "17:15: this makes a feature 'n_7d', and so does 'n' at line 15; rename one"),
+        DERIVED ("    derived: {now: 1 + 1}",
+                 "17:15: 'now' is a reserved word; it cannot be the name of a derived feature"),
+        DERIVED ("    derived: {x: spend_7 / 2}",
+                 "17:18: unknown feature 'spend_7'; did you mean 'spend_7d'?"),
+        DERIVED ("    derived: {x: 2 * spend}",
+                 "17:22: there is no feature 'spend' without a window, but spend_1h, spend_7d"),
+        DERIVED ("    derived: {x: amount / spend_7d}",
+                 "17:18: 'amount' is a field of the events; derived features are computed from "
+                 "features, values of the request and now"),
+        DERIVED ("    derived: {x: zebra + 1}", "17:18: unknown feature 'zebra'"),
+        DERIVED ("    derived: {x: a.b + 1}", "17:18: unknown feature 'a.b'"),
+        DERIVED ("    derived: {x: spend_7d + 'a'}",
+                 "17:27: '+' cannot combine float64 and string"),
+        DERIVED ("    derived: {x: ''}",
+                 "17:18: expected an expression, as in spend_1h / spend_7d, "
+                 "found nothing"),
+        DERIVED ("    derived: {x: {description: a}}",
+                 "17:18: the derived feature 'x' needs `expr`"),
+        DERIVED ("    derived: {x: {expr: n_7d, over: 7d}}",
+                 "17:31: unknown key 'over' in a derived feature; it takes expr, description, "
+                 "owner, tags, default"),
+        DERIVED ("    derived: {x: {expr: n_7d, default: a}}", "17:40: unknown field 'a'"),
+        DERIVED ("    derived: {x: null}", "17:18: this is null, always"),
+        DERIVED ("    derived: {x: now - now}",
+                 "17:18: this is a duration, which no feature can be; divide it by one, as in (now "
+                 "- last_seen) / 1d"),
+        DERIVED ("    derived: {x: x + 1}", "17:15: 'x' would be computed from itself: x needs x"),
+        DERIVED ("    derived:\n      d: a + 1\n      a: b + 1\n      b: n_7d + c\n      c: a * 2\n"
+                 "      e: n_7d",
+                 "19:7: 'a' would be computed from itself: a needs b, b needs c, c needs a"),
+        DERIVED ("    derived: {a: b + 1, b: zebra}", "17:28: unknown feature 'zebra'"),
+        DERIVED ("    request: 3", "17:14: expected the values of a request by name (a mapping), "
+                                   "found a text"),
+        DERIVED ("    request: {n_7d: int64}",
+                 "17:15: 'n_7d' is a feature of the view as well; rename one of them"),
+        DERIVED ("    request: {over: int64}", "17:15: 'over' is a reserved word; it cannot be the "
+                                               "name of a value of a request"),
+        DERIVED ("    request: {a: integer}",
+                 "17:18: unknown type 'integer'; did you mean 'int64'?"),
+        DERIVED ("    request: {a: {type: int64, required: true}}",
+                 "17:32: unknown key 'required' in a value of a request; it takes type, unit, "
+                 "zone, description"),
+        DERIVED ("    request: {a: int64}\n    derived: {a: n_7d}",
+                 "18:15: 'a' is a value of the request as well; rename one of them"),
+        DERIVED ("    request: {a: integer}\n    derived: {b: zebra}",
+                 "17:18: unknown type 'integer'; did you mean 'int64'?\n"
+                 "(features of 1 view were not checked because of mistakes above)"),
+    };
+    CHECK_CASES (cases, STATUS_INVALID);
+}
+
 Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
 {
     static const mistake_case_t cases[] = {
@@ -310,24 +453,12 @@ Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
         { VIEW "    from: payments\n    key: n\n    features:\n      x: count()\n",
           "f.yaml:14:10: this version does not support a view with another key than its stream's; "
           "leave `key` out, or give the stream this key" },
-        { VIEW "    from: payments\n    derived: {}\n    features:\n      x: count()\n",
-          "f.yaml:14:5: this version does not support `derived` in a view" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) by n over 7d\n",
-          "f.yaml:15:22: this version does not support `by` in a feature" },
+          "f.yaml:15:25: this version does not support `by` in a feature" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d delay 7d\n",
-          "f.yaml:15:30: this version does not support `delay` in a feature" },
-        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d default 0\n",
-          "f.yaml:15:30: this version does not support `default` in a feature" },
+          "f.yaml:15:36: this version does not support `delay` in a feature" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) over 100 rows\n",
-          "f.yaml:15:27: this version does not support windows of rows; windows are durations" },
-        { VIEW "    from: payments\n    features:\n      x: sum(amount) / count()\n",
-          "f.yaml:15:22: this version does not support arithmetic on features; a feature is one "
-          "aggregate" },
-        { VIEW "    from: payments\n    features:\n      x: {expr: count(), owner: me, tags: [a], "
-               "default: 0}\n",
-          "f.yaml:15:26: this version does not support `owner` in a feature\n"
-          "f.yaml:15:37: this version does not support `tags` in a feature\n"
-          "f.yaml:15:48: this version does not support `default` in a feature" },
+          "f.yaml:15:27: this version does not support `rows` in a feature" },
     };
     CHECK_CASES (cases, STATUS_UNSUPPORTED);
 }

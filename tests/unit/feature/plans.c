@@ -60,7 +60,7 @@ Test (plans, type_of_a_feature_is_that_of_its_aggregate_or_input)
     static const type_t expected[] = { TYPE_INT64, TYPE_INT64, TYPE_FLOAT64, TYPE_TIMESTAMP,
                                        TYPE_STRING };
     for (size_t i = 0; i < 5; i++)
-        cr_expect_eq (plan->features[i].type, expected[i]);
+        cr_expect_eq (plan->features[i].type.type, expected[i]);
     cr_expect_eq (plan_feature_index (plan, text_of ("m")), 2);
     cr_expect_eq (plan_feature_index (plan, text_of ("mm")), -1);
     plan_destroy (&plan);

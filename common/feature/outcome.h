@@ -1,0 +1,36 @@
+/* outcome.h - what features come to: cells are finalised, and then derived features computed from
+ * them, from what the request brought along and from as-of, a column of keys at a time. */
+#ifndef WEIR_FEATURE_OUTCOME_H
+#define WEIR_FEATURE_OUTCOME_H
+
+#include "feature/answer.h"
+
+/* The features of a plan that are asked for, with all that they need. */
+typedef struct outcome_task outcome_task_t;
+
+/* Features by index, in the order asked for, which may name one twice. Lives in `arena`, and
+ * borrows the plan. */
+outcome_task_t *outcome_task_new (const plan_t *plan, const uint32_t *features, size_t count,
+                                  arena_t *arena);
+
+/* How many keys outcome_compute should be given at once: one where results are lists or maps, which
+ * may be large. */
+size_t outcome_task_keys (const outcome_task_t *self);
+
+typedef struct outcome_key {
+    const answer_t *answer;
+    int64_t as_of;          /* µs */
+    const value_t *request; /* the plan's request_count values, of their types; NULL: all null */
+} outcome_key_t;
+
+typedef struct outcome {
+    value_t value;     /* null when there is an error */
+    const char *error; /* why it could not be computed, with its name; NULL: it was */
+} outcome_t;
+
+/* The outcomes of `count` keys, in `arena`: those of one key after the other, in the order asked
+ * for. Strings may be borrowed from answers and requests. */
+outcome_t *outcome_compute (const outcome_task_t *self, const outcome_key_t *keys, size_t count,
+                            arena_t *arena);
+
+#endif

@@ -1,0 +1,36 @@
+/* view_scope.h - what the names in a derived feature's expression mean: the view's features, its
+ * derived ones, what a request brings along, and `now`. */
+#ifndef WEIR_FEATURE_VIEW_SCOPE_H
+#define WEIR_FEATURE_VIEW_SCOPE_H
+
+#include "expr/expr.h"
+#include "feature/definition.h"
+
+enum { VIEW_NAMES_MAX = FEATURES_MAX + REQUEST_FIELDS_MAX + 1 };
+
+/* The name that a parse met last and could not use, and why. */
+typedef struct view_scope_note {
+    char name[NAME_MAX_SIZE + 1]; /* or its beginning */
+    type_t collection;            /* it is a LIST or MAP */
+    bool is_mistaken;             /* it is a derived feature that has a mistake itself */
+} view_scope_note_t;
+
+/* Columns are numbered so: features, derived ones, request's, now. */
+typedef struct view_scope {
+    const view_t *view;
+    const char *names[VIEW_NAMES_MAX];
+    expr_scope_t scope;      /* points into this structure: do not copy */
+    const bool *mistaken;    /* per derived one; NULL: none is */
+    view_scope_note_t *note; /* the caller's */
+} view_scope_t;
+
+/* Borrows the view, the note and `mistaken`. */
+void view_scope_init (view_scope_t *self, const view_t *view, const bool *mistaken,
+                      view_scope_note_t *note);
+
+static inline uint32_t view_scope_derived_column (const view_t *view, size_t derived)
+{
+    return (uint32_t)(view->features_count + derived);
+}
+
+#endif
