@@ -216,7 +216,6 @@ static status_t read_delay (feature_parser_t *parser)
 {
     feature_text_t *out = parser->out;
     token_t token = lexer_next (&parser->lexer);
-    out->delay_at = token.at;
     if (token.kind == TOKEN_BAD)
         return FEATURE_FAIL (parser, token.at, STATUS_INVALID, TEXT_FORMAT, TEXT_ARGS (token.text));
     if (token.kind != TOKEN_DURATION || token.i < WINDOW_MIN || token.i > WINDOW_MOST)
@@ -382,6 +381,30 @@ static status_t read_clauses (feature_parser_t *parser)
     return read_end (parser, seen);
 }
 
+/* Some aggregates cannot stand under `by` or over rows: their states would be too large. */
+static status_t check_states (feature_parser_t *parser)
+{
+    const feature_text_t *out = parser->out;
+    const char *word = aggregate_info (out->aggregate)->word;
+    int64_t parameter = out->parameter.type == TYPE_INT64 ? out->parameter.i : 0;
+    state_spec_t spec =
+        aggregate_spec (out->aggregate, out->input_type, out->second_type, parameter);
+    *parser->at = 0;
+    if (state_spec_check (spec, parser->error) != STATUS_OK)
+        return error_prefix (parser->error, "%s", word);
+    spec.by = out->by_type;
+    *parser->at = out->by_at;
+    if (state_spec_check (spec, parser->error) != STATUS_OK)
+        return error_prefix (parser->error, "%s", word);
+    for (size_t i = 0; i < out->windows_count; i++) {
+        spec.rows = out->windows[i].rows;
+        *parser->at = out->windows[i].at;
+        if (state_spec_check (spec, parser->error) != STATUS_OK)
+            return error_prefix (parser->error, "%s", word);
+    }
+    return STATUS_OK;
+}
+
 status_t feature_text_read (text_t text, const expr_scope_t *scope, arena_t *arena,
                             feature_text_t *feature, size_t *at, error_t *error)
 {
@@ -400,6 +423,8 @@ status_t feature_text_read (text_t text, const expr_scope_t *scope, arena_t *are
     status_t status = feature_read_aggregate (&parser);
     if (status == STATUS_OK)
         status = read_clauses (&parser);
+    if (status == STATUS_OK)
+        status = check_states (&parser);
     if (status == STATUS_OK)
         feature->type = result_type_of (feature->aggregate, feature->input_type, feature->by_type);
     return status;

@@ -44,8 +44,7 @@ typedef struct feature_text {
     const char *delay_written; /* "7d"; NULL without */
     value_t default_value;     /* of type NONE without */
     const char *default_text;  /* canonical; NULL without */
-    size_t by_at;              /* byte offsets in the text */
-    size_t delay_at;
+    size_t by_at;              /* byte offset in the text */
 } feature_text_t;
 
 /* Reads and types a feature's text; what it makes lives in `arena`. On failure *at is the byte

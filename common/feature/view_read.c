@@ -201,23 +201,6 @@ static void read_long_default (view_reader_t *reader, const tree_node_t *key, fe
                                   &text->default_text);
 }
 
-/* What no layer does yet. */
-static bool is_built (view_reader_t *reader, const tree_node_t *node, const feature_text_t *text)
-{
-    const char *what = text->by != NULL ? "by" : text->delay > 0 ? "delay" : NULL;
-    size_t at = text->by != NULL ? text->by_at : text->delay_at;
-    for (size_t i = 0; i < text->windows_count && what == NULL; i++) {
-        if (text->windows[i].rows > 0) {
-            what = "rows";
-            at = text->windows[i].at;
-        }
-    }
-    if (what != NULL)
-        mistakes_add (reader->mistakes, tree_place_in (node, at), STATUS_UNSUPPORTED,
-                      "this version does not support `%s` in a feature", what);
-    return what == NULL;
-}
-
 static void read_feature (view_reader_t *reader, const tree_node_t *key)
 {
     arena_t *arena = reader->shared->out->arena;
@@ -239,7 +222,7 @@ static void read_feature (view_reader_t *reader, const tree_node_t *key)
         return;
     }
     read_long_default (reader, key, &group->text);
-    if (!is_built (reader, node, &group->text) || !reads_back (reader, node, &group->text))
+    if (!reads_back (reader, node, &group->text))
         return;
     reader->groups[reader->groups_count++] = group;
     spell_out (reader, key, node, group);

@@ -42,7 +42,13 @@ static const char grown_text[] = "views:\n  spend:\n    from: payments\n    key:
 static const char view_text_2[] = "views:\n  spend:\n    from: payments\n    key: user\n"
                                   "    where: items > 3\n" FEATURES;
 static const char second_view_text[] = "views:\n  visits:\n    from: payments\n    key: user\n"
-                                       "    features:\n      visits: count()\n";
+                                       "    request: {extra: int64, note: string}\n"
+                                       "    features:\n      visits: count()\n"
+                                       "      by_items: count() by items\n"
+                                       "    derived:\n      more: visits + extra\n"
+                                       "      twice: more * 2\n"
+                                       "      noted: coalesce(note, 'nothing')\n"
+                                       "      age: (now - time '2000-01-01') / 1us\n";
 
 static const oracle_feature_t features[PAYMENTS_FEATURES] = {
     { .aggregate = "count", .field = -1, .window = TIME_HOUR },

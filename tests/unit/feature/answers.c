@@ -105,9 +105,9 @@ static void expected_cell (const world_t *world, int64_t as_of, const plan_cell_
     state_init (slot->spec, acc);
     for (size_t r = 0; r < world->rows.rows; r++) {
         int64_t time = world->rows.time[r];
-        bool in = time <= as_of;
+        bool in = time <= as_of - slot->delay;
         if (cell->window != WINDOW_LIFETIME)
-            in = in && as_of - time < cell->window;
+            in = in && as_of - slot->delay - time < cell->window;
         if (in)
             plan_fold_slot (world->plan, cell->slot, acc, &world->rows, r);
     }

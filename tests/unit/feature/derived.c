@@ -193,11 +193,12 @@ Test (derived, features_and_requests_read_back_from_the_canonical_text)
     cr_expect_not_null (strstr (first->views[0].text, "    request:\n"
                                                       "      r: float64\n"
                                                       "      word: string\n"));
-    cr_expect_not_null (strstr (first->views[0].text, "      share: n_1h / n_7d\n"
-                                                      "      days: \"(now - last) / 86400000000us\"\n"
-                                                      "      ratio:\n"
-                                                      "        expr: r / n_7d\n"
-                                                      "        default: \"-1\"\n"));
+    cr_expect_not_null (strstr (first->views[0].text,
+                                "      share: n_1h / n_7d\n"
+                                "      days: \"(now - last) / 86400000000us\"\n"
+                                "      ratio:\n"
+                                "        expr: r / n_7d\n"
+                                "        default: \"-1\"\n"));
     buf_release (&text);
     definitions_destroy (&first);
     definitions_destroy (&second);

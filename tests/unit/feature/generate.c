@@ -50,13 +50,21 @@ static bool put_aggregate (random_t *random, buf_t *out)
 
 static void put_windows (random_t *random, buf_t *out)
 {
-    static const char *const windows[] = { "1s", "60s", "1m", "1h",  "24h",
-                                           "1d", "7d",  "1w", "30d", "lifetime" };
+    static const char *const windows[] = {
+        "1s", "60s", "1m",  "1h",       "24h",    "1d",
+        "7d", "1w",  "30d", "lifetime", "3 rows", "20 ROWS in 7d"
+    };
     enum { WINDOWS = sizeof windows / sizeof *windows };
     size_t count = random_below (random, 4);
     size_t first = random_below (random, WINDOWS);
     for (size_t i = 0; i < count; i++)
         buf_printf (out, "%s%s", i == 0 ? " over " : " ,", windows[(first + 3 * i) % WINDOWS]);
+}
+
+static void put_key (random_t *random, buf_t *out)
+{
+    static const char *const keys[] = { "c", "d", "b % 3", "coalesce(c, 'none')", "u" };
+    buf_printf (out, " by %s", PICK (random, keys));
 }
 
 static void put_feature (random_t *random, size_t index, buf_t *out)
@@ -70,15 +78,20 @@ static void put_feature (random_t *random, size_t index, buf_t *out)
         buf_put_string (out, " where ");
         put_condition (random, out);
     }
+    bool has_by = random_chance (random, 0.2);
+    if (has_by)
+        put_key (random, out);
     put_windows (random, out);
-    bool has_default = is_number && random_chance (random, 0.3);
+    if (random_chance (random, 0.2))
+        buf_put_string (out, random_chance (random, 0.5) ? " delay 1d" : " Delay 60m");
+    bool has_default = is_number && !has_by && random_chance (random, 0.3);
     if (has_default)
         buf_put_string (out, random_chance (random, 0.5) ? " DEFAULT 0" : " default -3");
     buf_put_string (out, quoted ? "\"\n" : "\n");
     if (!is_long)
         return;
     buf_put_string (out, "        description: 'x: #1'\n");
-    if (is_number && !has_default)
+    if (is_number && !has_by && !has_default)
         buf_put_string (out, "        default: 7\n");
     if (random_chance (random, 0.5))
         buf_put_string (out, "        owner: \"team 'a'\"\n        tags: [x, \"#1\", y z]\n");

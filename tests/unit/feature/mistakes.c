@@ -453,12 +453,6 @@ Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
         { VIEW "    from: payments\n    key: n\n    features:\n      x: count()\n",
           "f.yaml:14:10: this version does not support a view with another key than its stream's; "
           "leave `key` out, or give the stream this key" },
-        { VIEW "    from: payments\n    features:\n      x: sum(amount) by n over 7d\n",
-          "f.yaml:15:25: this version does not support `by` in a feature" },
-        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 7d delay 7d\n",
-          "f.yaml:15:36: this version does not support `delay` in a feature" },
-        { VIEW "    from: payments\n    features:\n      x: sum(amount) over 100 rows\n",
-          "f.yaml:15:27: this version does not support `rows` in a feature" },
     };
     CHECK_CASES (cases, STATUS_UNSUPPORTED);
 }
