@@ -7,21 +7,13 @@
 static const char *aggregate_synonym (const char *word)
 {
     static const char *const synonyms[][2] = {
-        { "avg", "mean" },
-        { "average", "mean" },
-        { "stdev", "stddev" },
-        { "std", "stddev" },
-        { "stddev_samp", "stddev" },
-        { "var", "variance" },
-        { "var_samp", "variance" },
-        { "var_pop", "variance_pop" },
-        { "total", "sum" },
-        { "latest", "last" },
-        { "earliest", "first" },
-        { "count_distinct", "approx_count_distinct" },
-        { "maximum", "max" },
-        { "minimum", "min" },
-        { "hll", "approx_count_distinct" },
+        { "avg", "mean" },           { "average", "mean" },
+        { "stdev", "stddev" },       { "std", "stddev" },
+        { "stddev_samp", "stddev" }, { "var", "variance" },
+        { "var_samp", "variance" },  { "var_pop", "variance_pop" },
+        { "total", "sum" },          { "latest", "last" },
+        { "earliest", "first" },     { "maximum", "max" },
+        { "minimum", "min" },        { "hll", "approx_count_distinct" },
     };
     for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++) {
         if (strcasecmp (word, synonyms[i][0]) == 0)
@@ -57,6 +49,12 @@ static status_t fail_aggregate (feature_parser_t *parser, const token_t *token)
 
 /* ---- expressions ---- */
 
+/* Of a set of types, without the one that stands for rows. */
+static unsigned without_rows (unsigned inputs)
+{
+    return inputs & ~(1u << TYPE_NONE);
+}
+
 /* "int64 or float64" */
 static void put_types (unsigned inputs, buf_t *out)
 {
@@ -76,7 +74,7 @@ static status_t check_input (feature_parser_t *parser, size_t at, unsigned input
         return STATUS_OK;
     buf_t types;
     buf_init (&types, 256);
-    put_types (inputs, &types);
+    put_types (without_rows (inputs), &types);
     status_t status = FEATURE_FAIL (parser, at, STATUS_INVALID, "%s takes %s, and this is %s",
                                     aggregate_info (parser->out->aggregate)->word,
                                     buf_string (&types), feature_type_word (type));
@@ -169,10 +167,16 @@ static status_t read_parameter (feature_parser_t *parser)
 
 /* ---- the arguments ---- */
 
-/* Does it stand for the rows themselves when no expression is given? */
-static bool counts_rows (const aggregate_info_t *info)
+/* Is it of the rows themselves when no expression is given? */
+static bool takes_rows (const aggregate_info_t *info)
 {
-    return info->state == STATE_COUNT || info->inputs == 0;
+    return info->state == STATE_COUNT || info->inputs == 0 || (info->inputs & 1u << TYPE_NONE);
+}
+
+/* May an expression be given? */
+static bool takes_input (const aggregate_info_t *info)
+{
+    return without_rows (info->inputs) != 0;
 }
 
 static bool skip_comma (feature_parser_t *parser)
@@ -191,10 +195,10 @@ static status_t read_inputs (feature_parser_t *parser, bool *comma)
     const aggregate_info_t *info = aggregate_info (out->aggregate);
     token_t token = feature_peek (parser);
     *comma = false;
-    if (info->inputs == 0)
+    if (!takes_input (info))
         return STATUS_OK;
     if (feature_symbol_is (&token, ")")) {
-        if (counts_rows (info))
+        if (takes_rows (info))
             return STATUS_OK;
         return FEATURE_FAIL (parser, token.at, STATUS_INVALID,
                              "%s needs an expression: %s(amount%s%s%s), for example", info->word,
@@ -245,7 +249,7 @@ static status_t read_arguments (feature_parser_t *parser)
         return FEATURE_FAIL (parser, token.at, STATUS_INVALID, TEXT_FORMAT, TEXT_ARGS (token.text));
     if (feature_symbol_is (&token, ")"))
         return STATUS_OK;
-    if (info->inputs == 0 && info->parameter == PARAMETER_NONE)
+    if (!takes_input (info) && info->parameter == PARAMETER_NONE)
         return FEATURE_FAIL (parser, token.at, STATUS_INVALID,
                              "%s takes nothing: write %s(); found %s", info->word, info->word,
                              feature_shown (parser, &token));
