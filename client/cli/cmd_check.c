@@ -2,27 +2,35 @@
 #include "client/cli/command.h"
 
 #include "base/number.h"
+#include "feature/advice.h"
 
 #include <string.h>
 
 enum { LINES_MAX = 1 << 20 };
 
+/* A list of texts, one a line. */
+static void print_lines_json (const char *lines)
+{
+    buf_t out;
+    buf_init (&out, 2 * LINES_MAX);
+    buf_put_u8 (&out, '[');
+    for (const char *line = lines; *line;) {
+        size_t size = strcspn (line, "\n");
+        if (line != lines)
+            buf_put_u8 (&out, ',');
+        number_format_json_string (&out, (text_t){ line, (uint32_t)size });
+        line += size + (line[size] != '\0');
+    }
+    buf_put_string (&out, "]}");
+    puts (buf_string (&out));
+    buf_release (&out);
+}
+
 static int wrong (const call_t *call, const char *lines)
 {
     if (call->json) {
-        buf_t out;
-        buf_init (&out, 2 * LINES_MAX);
-        buf_put_string (&out, "{\"ok\":false,\"errors\":[");
-        for (const char *line = lines; *line;) {
-            size_t size = strcspn (line, "\n");
-            if (line != lines)
-                buf_put_u8 (&out, ',');
-            number_format_json_string (&out, (text_t){ line, (uint32_t)size });
-            line += size + (line[size] != '\0');
-        }
-        buf_put_string (&out, "]}");
-        puts (buf_string (&out));
-        buf_release (&out);
+        printf ("{\"ok\":false,\"errors\":");
+        print_lines_json (lines);
     } else {
         fprintf (stderr, "%s\n", lines);
     }
@@ -42,15 +50,16 @@ static void put_count (size_t count, const char *what, const char *end)
     printf ("%zu %s%s%s", count, what, count == 1 ? "" : "s", end);
 }
 
-static void summarise (const call_t *call, const definitions_t *definitions)
+static void summarise (const call_t *call, const definitions_t *definitions, const char *advice)
 {
     const project_t *project = call->project;
     size_t features = count_features (definitions);
     if (call->json) {
         printf ("{\"ok\":true,\"cluster\":\"%s\",\"partitions\":%u,\"files\":%zu,\"streams\":%zu,"
-                "\"views\":%zu,\"features\":%zu}\n",
+                "\"views\":%zu,\"features\":%zu,\"advice\":",
                 project->cluster, project->partitions, project->files_count,
                 definitions->streams_count, definitions->views_count, features);
+        print_lines_json (advice);
         return;
     }
     printf ("%s: ", project->cluster);
@@ -68,6 +77,8 @@ static void summarise (const call_t *call, const definitions_t *definitions)
         printf ("  view %s from %s: ", view->name, view->stream->name);
         put_count (view->features_count + view->derived_count, "feature", "\n");
     }
+    if (*advice)
+        fprintf (stderr, "advice:\n%s", advice);
 }
 
 static int run (call_t *call)
@@ -86,7 +97,8 @@ static int run (call_t *call)
     status_t status = definitions_check (call->project->files, call->project->files_count,
                                          &definitions, &lines, &error);
     if (status == STATUS_OK) {
-        summarise (call, definitions);
+        (void)definitions_advise (definitions, call->project->batch_every, &lines);
+        summarise (call, definitions, buf_string (&lines));
         definitions_destroy (&definitions);
         exit_status = EXIT_DONE;
     } else {
@@ -102,7 +114,8 @@ const command_t command_check = {
     .operands = "[DIR]",
     .purpose = "Checks weir.yaml and the definitions, without a cluster",
     .details = "Every mistake is printed as file:line:column: what is wrong, and what was probably "
-               "meant.",
+               "meant. What is right but probably not meant is told as advice, and changes no exit "
+               "status.",
     .examples = "  weir check\n  weir check examples/flights --json",
     .least = 0,
     .most = 1,

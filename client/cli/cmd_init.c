@@ -49,7 +49,11 @@ static const char definitions[] =
     "      max_amount: max(amount) over 24h\n"
     "      merchants:  approx_count_distinct(merchant) over 7d\n"
     "      refunds:    count() where amount < 0 over 7d\n"
-    "      last_seen:  last(ts)\n";
+    "      last_seen:  last(ts)\n"
+    "      spend_at:   sum(amount) by merchant over 24h     # a map\n"
+    "    derived:                                           # computed when it is asked for\n"
+    "      spend_share:     spend_1h / spend_7d\n"
+    "      days_since_seen: (now - last_seen) / 1d\n";
 
 static const char read_me[] =
     "# %s\n"

@@ -79,7 +79,79 @@ static void list_views (const definitions_t *definitions, bool json, buf_t *out)
     table_destroy (&table);
 }
 
-static int list_definitions (call_t *call, bool streams)
+/* What is told of the plan's feature; they are in the view's order, the derived ones last. */
+static const about_t *about_of (const view_t *view, size_t feature)
+{
+    return feature < view->features_count ? &view->features[feature].about
+                                          : &view->derived[feature - view->features_count].about;
+}
+
+static void put_tags (const about_t *about, buf_t *out)
+{
+    buf_clear (out);
+    for (size_t i = 0; i < about->tags_count; i++)
+        buf_printf (out, "%s%s", i > 0 ? ", " : "", about->tags[i]);
+}
+
+/* ,"description":…,"owner":…,"tags":[…]: those that there are. */
+static void put_about_json (const about_t *about, buf_t *out)
+{
+    if (about->description) {
+        buf_put_string (out, ",\"description\":");
+        number_format_json_string (out, text_of (about->description));
+    }
+    if (about->owner) {
+        buf_put_string (out, ",\"owner\":");
+        number_format_json_string (out, text_of (about->owner));
+    }
+    for (size_t i = 0; i < about->tags_count; i++) {
+        buf_put_string (out, i > 0 ? "," : ",\"tags\":[");
+        number_format_json_string (out, text_of (about->tags[i]));
+    }
+    if (about->tags_count > 0)
+        buf_put_u8 (out, ']');
+}
+
+/* Of all views, with what is told of them. */
+static void list_features (const definitions_t *definitions, bool json, buf_t *out)
+{
+    static const char *const heads[] = { "VIEW", "FEATURE",     "TYPE", "OWNER",
+                                         "TAGS", "DESCRIPTION", NULL };
+    table_t *table = table_new (heads);
+    buf_t tags;
+    buf_init (&tags, TAGS_MAX * (NAME_MAX_SIZE + 2) + 1);
+    for (size_t v = 0; v < definitions->views_count; v++) {
+        const view_t *view = &definitions->views[v];
+        plan_t *plan = plan_new (view);
+        for (size_t i = 0; i < plan->features_count; i++) {
+            const about_t *about = about_of (view, i);
+            if (json) {
+                buf_printf (out, "{\"view\":\"%s\",\"name\":\"%s\",\"type\":\"%s\"", view->name,
+                            plan->features[i].name, plan->features[i].type_text);
+                put_about_json (about, out);
+                buf_put_string (out, "}\n");
+                continue;
+            }
+            put_tags (about, &tags);
+            table_add (table, text_of (view->name));
+            table_add (table, text_of (plan->features[i].name));
+            table_add (table, text_of (plan->features[i].type_text));
+            table_add (table, text_of (about->owner ? about->owner : ""));
+            table_add (table, text_of (buf_string (&tags)));
+            table_add (table, text_of (about->description ? about->description : ""));
+        }
+        plan_destroy (&plan);
+    }
+    table_format (table, out);
+    table_destroy (&table);
+    buf_release (&tags);
+}
+
+/* ---- what can be listed ---- */
+
+typedef enum kind { STREAMS, VIEWS, FEATURES, NODES, PARTITIONS, LOADS, RECOMPUTES } kind_t;
+
+static int list_definitions (call_t *call, kind_t kind)
 {
     registered_t registered;
     error_t error;
@@ -87,13 +159,15 @@ static int list_definitions (call_t *call, bool streams)
     if (registered_read (call, &registered, &error) != STATUS_OK)
         return call_failed (call, &error);
     buf_init (&out, 64 << 20);
-    if (streams)
+    if (kind == STREAMS)
         list_streams (registered.definitions, call->json, &out);
-    else
+    else if (kind == VIEWS)
         list_views (registered.definitions, call->json, &out);
+    else
+        list_features (registered.definitions, call->json, &out);
     print_buf (&out);
     if (out.size == 0 && !call->json)
-        printf ("there are no %s\n", streams ? "streams" : "views");
+        printf ("there are no %s\n", call->words[0]);
     buf_release (&out);
     registered_release (&registered);
     return EXIT_DONE;
@@ -127,8 +201,11 @@ static int list_status (call_t *call, const char *kind)
 
 static int run_list (call_t *call)
 {
-    static const char *const kinds[] = { "streams",    "views", "nodes",
-                                         "partitions", "loads", "recomputes" };
+    static const char *const kinds[] = {
+        [STREAMS] = "streams",       [VIEWS] = "views",           [FEATURES] = "features",
+        [NODES] = "nodes",           [PARTITIONS] = "partitions", [LOADS] = "loads",
+        [RECOMPUTES] = "recomputes",
+    };
     const size_t count = sizeof kinds / sizeof kinds[0];
     int exit_status;
     if (!call_options (call, NULL, 0, &exit_status))
@@ -139,43 +216,30 @@ static int run_list (call_t *call)
     if (kind == count) {
         const char *nearest = text_nearest (call->words[0], kinds, count);
         return call_usage (call,
-                           "\"%s\" cannot be listed%s%s%s; what can: streams, views, nodes, "
-                           "partitions, loads, recomputes",
+                           "\"%s\" cannot be listed%s%s%s; what can: streams, views, "
+                           "features, nodes, partitions, loads, recomputes",
                            call->words[0], nearest ? "; did you mean " : "", nearest ? nearest : "",
                            nearest ? "?" : "");
     }
     if (!call_weir (call))
         return EXIT_FAILED;
-    return kind < 2 ? list_definitions (call, kind == 0) : list_status (call, kinds[kind]);
+    return kind <= FEATURES ? list_definitions (call, (kind_t)kind)
+                            : list_status (call, kinds[kind]);
 }
 
 const command_t command_list = {
     .name = "list",
     .group = "Definitions",
-    .operands = "streams|views|nodes|partitions|loads|recomputes",
+    .operands = "streams|views|features|nodes|partitions|loads|recomputes",
     .purpose = "Lists what is defined, and what there is",
     .details = "With --json, one object a line.",
-    .examples = "  weir list views\n  weir list recomputes --json",
+    .examples = "  weir list views\n  weir list features --json\n  weir list recomputes --json",
     .least = 1,
     .most = 1,
     .run = run_list,
 };
 
 /* ---- show ---- */
-
-/* What is told of the plan's feature; they are in the view's order, the derived ones last. */
-static const about_t *about_of (const view_t *view, size_t feature)
-{
-    return feature < view->features_count ? &view->features[feature].about
-                                          : &view->derived[feature - view->features_count].about;
-}
-
-static void put_tags (const about_t *about, buf_t *out)
-{
-    buf_clear (out);
-    for (size_t i = 0; i < about->tags_count; i++)
-        buf_printf (out, "%s%s", i > 0 ? ", " : "", about->tags[i]);
-}
 
 /* Owners and tags have columns where there are any. */
 static void show_features (const view_t *view)
@@ -214,43 +278,6 @@ static void show_features (const view_t *view)
     plan_destroy (&plan);
 }
 
-static void put_about_json (const char *name, const about_t *about, buf_t *out)
-{
-    number_format_json_string (out, text_of (name));
-    buf_put_string (out, ":{");
-    if (about->description) {
-        buf_put_string (out, "\"description\":");
-        number_format_json_string (out, text_of (about->description));
-    }
-    if (about->owner) {
-        buf_put_string (out, about->description ? ",\"owner\":" : "\"owner\":");
-        number_format_json_string (out, text_of (about->owner));
-    }
-    for (size_t i = 0; i < about->tags_count; i++) {
-        bool first = i == 0 && !about->description && !about->owner;
-        buf_put_string (out, i > 0 ? "," : first ? "\"tags\":[" : ",\"tags\":[");
-        number_format_json_string (out, text_of (about->tags[i]));
-    }
-    buf_put_string (out, about->tags_count > 0 ? "]}" : "}");
-}
-
-/* What is told of features, where anything is. */
-static void put_told_json (const view_t *view, const plan_t *plan, buf_t *out)
-{
-    bool any = false;
-    buf_put_string (out, ",\"about\":{");
-    for (size_t i = 0; i < plan->features_count; i++) {
-        const about_t *about = about_of (view, i);
-        if (!about->description && !about->owner && about->tags_count == 0)
-            continue;
-        if (any)
-            buf_put_u8 (out, ',');
-        put_about_json (plan->features[i].name, about, out);
-        any = true;
-    }
-    buf_put_u8 (out, '}');
-}
-
 static void show_view_json (const view_t *view, buf_t *out)
 {
     plan_t *plan = plan_new (view);
@@ -260,9 +287,7 @@ static void show_view_json (const view_t *view, buf_t *out)
     for (size_t i = 0; i < plan->features_count; i++)
         buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", plan->features[i].name,
                     plan->features[i].type_text);
-    buf_put_u8 (out, '}');
-    put_told_json (view, plan, out);
-    buf_put_string (out, ",\"request\":{");
+    buf_put_string (out, "},\"request\":{");
     for (size_t i = 0; i < view->request_count; i++)
         buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", view->request[i].name,
                     type_word (view->request[i].type));
