@@ -94,8 +94,7 @@ static bool from_file (serving_core_t *self, const batchview_t *file,
 static const bool *cells_asked (const query_t *query)
 {
     bool *asked = arena_zero (query->arena, query->plan->cells_count, sizeof *asked);
-    for (size_t i = 0; i < query->features_count; i++)
-        asked[query->plan->features[query->features[i]].cell] = true;
+    outcome_task_cells (query->task, asked);
     return asked;
 }
 
@@ -268,6 +267,7 @@ static bool resolve_again (query_t *query, model_t *model)
     model_unref (&query->model);
     query->model = model;
     query->plan = plan;
+    query->task = outcome_task_new (plan, query->features, query->features_count, query->arena);
     query->view = view;
     return true;
 }

@@ -85,6 +85,7 @@ static status_t resolve_features (query_t *query, wire_list_t names, error_t *er
         query->features[i] = (uint32_t)index;
         query->feature_names[i] = arena_text (query->arena, name);
     }
+    query->task = outcome_task_new (plan, query->features, count, query->arena);
     return STATUS_OK;
 }
 
@@ -387,9 +388,7 @@ static bool refuse (serving_core_t *self, query_t *query)
 /* Some keys at a time, so that what is made for them can be forgotten. */
 static void write_results (serving_core_t *self, const query_t *query)
 {
-    outcome_task_t *task =
-        outcome_task_new (query->plan, query->features, query->features_count, query->arena);
-    size_t most = outcome_task_keys (task);
+    size_t most = outcome_task_keys (query->task);
     outcome_key_t *keys = arena_zero (query->arena, most, sizeof *keys);
     for (size_t from = 0; from < query->keys_count; from += most) {
         size_t count = query->keys_count - from < most ? query->keys_count - from : most;
@@ -398,7 +397,7 @@ static void write_results (serving_core_t *self, const query_t *query)
             keys[i] = (outcome_key_t){ key->answer, key->as_of, key->request };
         }
         arena_reset (self->outcomes);
-        outcome_t *outcomes = outcome_compute (task, keys, count, self->outcomes);
+        outcome_t *outcomes = outcome_compute (query->task, keys, count, self->outcomes);
         for (size_t i = 0; i < count; i++)
             write_result (self, query, &query->keys[from + i],
                           &outcomes[i * query->features_count]);

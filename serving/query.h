@@ -67,6 +67,7 @@ typedef struct query {
     text_t *feature_names;
     uint32_t *features; /* indexes into the plan's features, in the order asked */
     size_t features_count;
+    outcome_task_t *task; /* those, with all that they need */
     query_key_t *keys;
     size_t keys_count;
     query_part_t *parts;

@@ -7,13 +7,11 @@
 static const char *aggregate_synonym (const char *word)
 {
     static const char *const synonyms[][2] = {
-        { "avg", "mean" },           { "average", "mean" },
-        { "stdev", "stddev" },       { "std", "stddev" },
-        { "stddev_samp", "stddev" }, { "var", "variance" },
-        { "var_samp", "variance" },  { "var_pop", "variance_pop" },
-        { "total", "sum" },          { "latest", "last" },
-        { "earliest", "first" },     { "maximum", "max" },
-        { "minimum", "min" },        { "hll", "approx_count_distinct" },
+        { "total", "sum" },
+        { "hll", "approx_count_distinct" },
+        { "median", "approx_median" },
+        { "quantile", "approx_quantile" },
+        { "percentile", "approx_quantile" },
     };
     for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++) {
         if (strcasecmp (word, synonyms[i][0]) == 0)

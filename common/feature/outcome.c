@@ -60,6 +60,15 @@ outcome_task_t *outcome_task_new (const plan_t *plan, const uint32_t *features, 
     return self;
 }
 
+void outcome_task_cells (const outcome_task_t *self, bool *cells)
+{
+    for (size_t i = 0; i < self->order_count; i++) {
+        const plan_feature_t *feature = &self->plan->features[self->order[i]];
+        if (feature->derived == NULL)
+            cells[feature->cell] = true;
+    }
+}
+
 size_t outcome_task_keys (const outcome_task_t *self)
 {
     return self->has_collections ? 1 : OUTCOME_KEYS;

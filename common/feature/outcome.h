@@ -17,6 +17,9 @@ outcome_task_t *outcome_task_new (const plan_t *plan, const uint32_t *features, 
  * may be large. */
 size_t outcome_task_keys (const outcome_task_t *self);
 
+/* Marks the plan's cells that it is made of: cells[plan->cells_count], false before. */
+void outcome_task_cells (const outcome_task_t *self, bool *cells);
+
 typedef struct outcome_key {
     const answer_t *answer;
     int64_t as_of;          /* µs */

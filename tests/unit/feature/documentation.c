@@ -98,7 +98,7 @@ static const char *const mistaken[] = {
     "streams:\n  s:\n    feilds: {}\n    fields: {a: string, t: timestamp}\n    key: a\n    time: "
     "t\n",
     "streams:\n  s:\n    fields:\n      a: integer\n",
-    "\n" VIEW "      x: smu(amount)\n",
+    "\n" VIEW "      x: total(amount)\n",
     "\n" VIEW "      x: sum(amont)\n",
     "\n" VIEW "      x: sum(user_id)\n",
     "\n" VIEW "      x: sum(amount) over 7\n",
