@@ -38,14 +38,21 @@
     X (FIRST, 6, false)   /* value at the least (time, offset, row) */                             \
     X (LAST, 7, false)    /* value at the greatest (time, offset, row) */                          \
     X (DISTINCT_HLL, 8, true)                                                                      \
-    X (RANGE, 9, false)      /* least and greatest number */                                       \
-    X (POWERS, 10, false)    /* n, exact sums of the first four powers */                          \
-    X (COMOMENTS, 11, false) /* of two numbers: n, exact sums of a, b, a^2, ab, b^2 */             \
-    X (TREND, 12, false)     /* the same of event time and a number, without b^2 */                \
-    X (SPAN, 13, false)      /* n, least and greatest event time */                                \
-    X (TIMES, 14, true)      /* n, all event times while they are few */                           \
-    X (QUANTILES, 15, true)  /* rows by bucket of magnitude */                                     \
-    X (DECAY, 16, true)      /* exact weighted sums by half-life */
+    X (RANGE, 9, false)        /* least and greatest number */                                     \
+    X (POWERS, 10, false)      /* n, exact sums of the first four powers */                        \
+    X (COMOMENTS, 11, false)   /* of two numbers: n, exact sums of a, b, a^2, ab, b^2 */           \
+    X (TREND, 12, false)       /* the same of event time and a number, without b^2 */              \
+    X (SPAN, 13, false)        /* n, least and greatest event time */                              \
+    X (TIMES, 14, true)        /* n, all event times while they are few */                         \
+    X (QUANTILES, 15, true)    /* rows by bucket of magnitude */                                   \
+    X (DECAY, 16, true)        /* exact weighted sums by half-life */                              \
+    X (FIRST_K, 40, true)      /* values at the k least places */                                  \
+    X (LAST_K, 41, true)       /* values at the k greatest places */                               \
+    X (MIN_K, 42, true)        /* k least values */                                                \
+    X (MAX_K, 43, true)        /* k greatest values */                                             \
+    X (DISTINCT_SET, 44, true) /* distinct values, or that they are too many */                    \
+    X (HISTOGRAM, 45, true)    /* rows of each value */                                            \
+    X (SESSIONS, 46, true)     /* chains of events at most a gap apart */
 
 typedef enum __attribute__ ((packed)) state_kind {
     STATE_NONE = 0,
@@ -110,7 +117,19 @@ typedef enum parameter_kind {
     X ("interarrival_stddev", INTERARRIVAL_STDDEV, TIMES, 0, 0, FLOAT64, NONE)                     \
     X ("age", AGE, SPAN, 0, 0, FLOAT64, NONE)                                                      \
     X ("approx_quantile", APPROX_QUANTILE, QUANTILES, AGGREGATE_NUMBERS, 0, FLOAT64, FRACTION)     \
-    X ("approx_median", APPROX_MEDIAN, QUANTILES, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)
+    X ("approx_median", APPROX_MEDIAN, QUANTILES, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)             \
+    X ("first_k", FIRST_K, FIRST_K, AGGREGATE_ORDERED, 0, LIST, STATE_K)                           \
+    X ("last_k", LAST_K, LAST_K, AGGREGATE_ORDERED, 0, LIST, STATE_K)                              \
+    X ("min_k", MIN_K, MIN_K, AGGREGATE_ORDERED, 0, LIST, STATE_K)                                 \
+    X ("max_k", MAX_K, MAX_K, AGGREGATE_ORDERED, 0, LIST, STATE_K)                                 \
+    X ("count_distinct", COUNT_DISTINCT, DISTINCT_SET, AGGREGATE_ORDERED, 0, INT64, NONE)          \
+    X ("histogram", HISTOGRAM, HISTOGRAM, AGGREGATE_ORDERED, 0, MAP, NONE)                         \
+    X ("top_k", TOP_K, HISTOGRAM, AGGREGATE_ORDERED, 0, LIST, FINAL_K)                             \
+    X ("mode", MODE, HISTOGRAM, AGGREGATE_ORDERED, 0, NONE, NONE)                                  \
+    X ("session_count", SESSION_COUNT, SESSIONS, 0, 0, INT64, STATE_DURATION)                      \
+    X ("session_duration_mean", SESSION_DURATION_MEAN, SESSIONS, 0, 0, FLOAT64, STATE_DURATION)    \
+    X ("session_duration_max", SESSION_DURATION_MAX, SESSIONS, 0, 0, FLOAT64, STATE_DURATION)      \
+    X ("session_duration_total", SESSION_DURATION_TOTAL, SESSIONS, 0, 0, FLOAT64, STATE_DURATION)
 
 /* Other words for them, which definitions may use. word, enum name */
 #define AGGREGATE_ALIAS_TABLE(X)                                                                   \

@@ -128,13 +128,20 @@ static bool read_head (const by_t *self, reader_t *reader, by_head_t *head)
            head->rows >= head->keys + head->cut;
 }
 
+/* The rows in a good partial, if that is easily told: at least 1. */
+static uint64_t rows_of (state_spec_t inner, text_t partial)
+{
+    reader_t reader = reader_of (partial.data, partial.size);
+    return inner.kind == STATE_COUNT ? partial_read_varint (&reader) : 1;
+}
+
 /* Reads the keys and adds what is kept of them; *bytes of keys. */
 static bool weave_keys (by_t *self, reader_t *reader, const by_head_t *head, key_weave_t *weave,
                         uint32_t *bytes)
 {
     const key_shape_t *shape = &self->shape;
     value_t key, before = { 0 };
-    uint64_t hash = 0, hash_before = 0;
+    uint64_t hash = 0, hash_before = 0, rows = 0;
     error_t error;
     for (uint64_t i = 0; i < head->keys; i++) {
         key = read_key (self, reader, &hash);
@@ -152,9 +159,14 @@ static bool weave_keys (by_t *self, reader_t *reader, const by_head_t *head, key
             state = key_map_scratch (&self->map, shape);
         if (state_merge_partial (shape->inner, state, partial, &error) != STATUS_OK)
             return false;
+        if (!rows_add (&rows, rows_of (shape->inner, partial)))
+            return false;
         before = key;
         hash_before = hash;
     }
+    if (rows > head->rows - head->cut ||
+        (shape->inner.kind == STATE_COUNT && !head->cut && rows != head->rows))
+        return false;
     return !head->cut || head->keys == 0 ||
            key_order (hash, &key, head->edge_hash, &head->edge) < 0;
 }

@@ -15,6 +15,11 @@ static size_t count_size (state_spec_t spec)
     return sizeof (count_t);
 }
 
+uint64_t count_rows (const void *acc)
+{
+    return ((const count_t *)acc)->rows;
+}
+
 static size_t count_partial_max (state_spec_t spec)
 {
     (void)spec;

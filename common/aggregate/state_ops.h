@@ -34,6 +34,9 @@ typedef struct state_ops {
 STATE_TABLE (X)
 #undef X
 
+/* The rows in an accumulator of COUNT. */
+uint64_t count_rows (const void *acc);
+
 /* The wrappers, of a spec with `by` and one with `rows`. */
 extern const state_ops_t state_ops_by;
 extern const state_ops_t state_ops_rows;

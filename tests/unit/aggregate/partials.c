@@ -30,14 +30,19 @@ static bool take_bytes (state_spec_t spec, const uint8_t *data, size_t size)
         void *twice = accumulator_new (spec);
         state_merge (spec, twice, acc);
         state_merge (spec, twice, acc);
+        final_context_t context = of_all;
+        context.arena = arena_new (1 << 14);
         for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
             value_t value;
             if (spec_is_of (spec, (aggregate_t)i)) {
-                status_t final = state_final (spec, twice, (aggregate_t)i, &of_all, &value, &error);
+                context.parameter = spec_parameter ((aggregate_t)i, &of_all.parameter);
+                status_t final =
+                    state_final (spec, twice, (aggregate_t)i, &context, &value, &error);
                 cr_assert (final == STATUS_OK || final == STATUS_RANGE ||
                            final == STATUS_TOO_LARGE || final == STATUS_CORRUPT);
             }
         }
+        arena_destroy (&context.arena);
         accumulator_destroy (spec, &twice);
     }
     accumulator_destroy (spec, &acc);

@@ -10,7 +10,7 @@
 static const final_context_t of_all = { .window = INT64_MAX };
 
 /* Some as-of, window and fraction, chosen by the seed. */
-static final_context_t context_of (uint64_t seed, const row_t *rows, size_t count)
+static final_context_t context_of (uint64_t seed, const row_t *rows, size_t count, arena_t *arena)
 {
     static const double fractions[] = { 0.0, 0.25, 0.5, 0.95, 1.0, 1.0 / 3, 5e-324, 0.999 };
     static const int64_t windows[] = { INT64_MAX, TIME_DAY, 7 * TIME_DAY, 1, 3 * TIME_SECOND };
@@ -22,6 +22,7 @@ static final_context_t context_of (uint64_t seed, const row_t *rows, size_t coun
         .as_of = newest > INT64_MAX - ahead ? INT64_MAX : newest + ahead,
         .window = windows[seed % 5],
         .parameter = { .type = TYPE_FLOAT64, .f = fractions[seed % 8] },
+        .arena = arena,
     };
 }
 
@@ -67,7 +68,7 @@ static void *merge_tree (state_spec_t spec, random_t *random, const row_t *rows,
 }
 
 static void check_finals (state_spec_t spec, const void *acc, const row_t *rows, size_t count,
-                          const final_context_t *context, const char *what)
+                          const final_context_t *around, const char *what)
 {
     for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
         aggregate_t aggregate = (aggregate_t)i;
@@ -76,6 +77,8 @@ static void check_finals (state_spec_t spec, const void *acc, const row_t *rows,
             continue;
         value_t value;
         error_t error;
+        final_context_t asked = *around, *context = &asked;
+        asked.parameter = spec_parameter (aggregate, &around->parameter);
         answer_t expected = reference_answer (aggregate, spec, rows, count, context);
         status_t status = state_final (spec, acc, aggregate, context, &value, &error);
         cr_assert_eq (status,
@@ -99,7 +102,7 @@ static void check_rows (state_spec_t spec, profile_t profile, uint64_t seed, siz
     size_t count = (size_t)random_below (&random, most + 1);
     row_t *rows = rows_random (&random, arena, spec, profile, count);
     const char *what = say (spec, profile, seed);
-    final_context_t context = context_of (seed, rows, count);
+    final_context_t context = context_of (seed, rows, count, arena);
     buf_t one, other;
     buf_init (&one, AGGREGATE_PARTIAL_MAX);
     buf_init (&other, AGGREGATE_PARTIAL_MAX);

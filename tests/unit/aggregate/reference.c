@@ -299,6 +299,14 @@ static answer_t some_answer (aggregate_t aggregate, state_spec_t spec, const row
     case STATE_TIMES:
     case STATE_DECAY:
         return reference_of_times (aggregate, spec, rows, count, context);
+    case STATE_FIRST_K:
+    case STATE_LAST_K:
+    case STATE_MIN_K:
+    case STATE_MAX_K:
+    case STATE_DISTINCT_SET:
+    case STATE_HISTOGRAM:
+    case STATE_SESSIONS:
+        return reference_of_collections (aggregate, spec, rows, count, context);
     default:
         return chosen_answer (aggregate, rows, count);
     }
@@ -325,7 +333,8 @@ answer_t reference_answer (aggregate_t aggregate, state_spec_t spec, const row_t
     const aggregate_info_t *info = aggregate_info (aggregate);
     bool sample = aggregate == AGGREGATE_VARIANCE || aggregate == AGGREGATE_STDDEV;
     answer_t answer = { .value.type = info->output != TYPE_NONE ? info->output : spec.input };
-    if (aggregate == AGGREGATE_COUNT)
+    bool counts = aggregate == AGGREGATE_COUNT_DISTINCT || aggregate == AGGREGATE_SESSION_COUNT;
+    if (aggregate == AGGREGATE_COUNT || (counts && count == 0))
         answer.value.i = (int64_t)count;
     else if (aggregate == AGGREGATE_RATE)
         answer = rate_answer (count, context->window);

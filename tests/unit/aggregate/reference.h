@@ -17,11 +17,14 @@ answer_t reference_answer (aggregate_t aggregate, state_spec_t spec, const row_t
                            size_t count, const final_context_t *context);
 
 /* The parts of it, in files of their own: reference_sums.c, reference_times.c,
- * reference_quantiles.c. They are given one row or more. */
+ * reference_quantiles.c, reference_collections.c. They are given one row or more. */
 answer_t reference_of_sums (aggregate_t aggregate, const row_t *rows, size_t count);
 answer_t reference_of_times (aggregate_t aggregate, state_spec_t spec, const row_t *rows,
                              size_t count, const final_context_t *context);
 answer_t reference_of_quantiles (const row_t *rows, size_t count, double fraction);
+/* Lists, sets, maps and sessions: made in the context's arena. */
+answer_t reference_of_collections (aggregate_t aggregate, state_spec_t spec, const row_t *rows,
+                                   size_t count, const final_context_t *context);
 
 /* The number exactly; finite. */
 void reference_set (mpq_t number, const value_t *value);

@@ -206,10 +206,12 @@ static void specs_add (state_spec_t spec)
                                                           : 1;
     for (size_t i = 0; i < some; i++) {
         cr_assert_lt (specs_count, SPECS_MAX);
+        error_t error;
         specs[specs_count] = spec;
-        specs[specs_count++].param = parameter == PARAMETER_STATE_K          ? counts[i]
-                                     : parameter == PARAMETER_STATE_DURATION ? durations[i]
-                                                                             : 0;
+        specs[specs_count].param = parameter == PARAMETER_STATE_K          ? counts[i]
+                                   : parameter == PARAMETER_STATE_DURATION ? durations[i]
+                                                                           : 0;
+        specs_count += state_spec_check (specs[specs_count], &error) == STATUS_OK;
     }
 }
 
@@ -239,4 +241,11 @@ bool spec_next (state_spec_t *spec)
         return false;
     *spec = specs[next];
     return true;
+}
+
+value_t spec_parameter (aggregate_t aggregate, const value_t *fraction)
+{
+    if (aggregate_info (aggregate)->parameter == PARAMETER_FRACTION)
+        return *fraction;
+    return (value_t){ .type = TYPE_INT64, .i = 3 };
 }

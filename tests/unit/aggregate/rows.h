@@ -42,6 +42,9 @@ text_t accumulator_partial (state_spec_t spec, const void *acc, buf_t *out);
  * starts from { 0 }. */
 bool spec_next (state_spec_t *spec);
 
+/* A parameter for finalising: the fraction if it takes one, else 3. */
+value_t spec_parameter (aggregate_t aggregate, const value_t *fraction);
+
 /* Is the aggregate one of such a state? */
 bool spec_is_of (state_spec_t spec, aggregate_t aggregate);
 

@@ -38,7 +38,19 @@
     X (INTERARRIVAL_STDDEV, "null below 3 rows", "exact, rounded once")                            \
     X (AGE, "null", "exact, rounded once")                                                         \
     X (APPROX_QUANTILE, "null", "within 1 % of the value of that rank")                            \
-    X (APPROX_MEDIAN, "null", "within 1 % of the value of that rank")
+    X (APPROX_MEDIAN, "null", "within 1 % of the value of that rank")                              \
+    X (FIRST_K, "null", "exact")                                                                   \
+    X (LAST_K, "null", "exact")                                                                    \
+    X (MIN_K, "null", "exact")                                                                     \
+    X (MAX_K, "null", "exact")                                                                     \
+    X (COUNT_DISTINCT, "0", "exact, an error above 4096 values")                                   \
+    X (HISTOGRAM, "null", "exact for the values kept; says when it is capped")                     \
+    X (TOP_K, "null", "exact, an error above 1000 values")                                         \
+    X (MODE, "null", "exact, an error above 1000 values")                                          \
+    X (SESSION_COUNT, "0", "exact, an error above 10000 cells")                                    \
+    X (SESSION_DURATION_MEAN, "null", "exact, rounded once; likewise")                             \
+    X (SESSION_DURATION_MAX, "null", "exact, rounded once; likewise")                              \
+    X (SESSION_DURATION_TOTAL, "null", "exact, rounded once; likewise")
 
 static const struct note {
     const char *empty;

@@ -178,12 +178,10 @@ static void finish_all (state_spec_t spec, const void *acc)
     for (unsigned i = AGGREGATE_NONE + 1; i < AGGREGATE_COUNT_OF; i++) {
         if (!spec_is_of (spec, (aggregate_t)i))
             continue;
-        bool fraction = aggregate_info ((aggregate_t)i)->parameter == PARAMETER_FRACTION;
+        value_t fraction = { .type = TYPE_FLOAT64, .f = 0.25 };
         final_context_t context = { .window = INT64_MAX,
-                                    .parameter = { .type = TYPE_INT64, .i = 3 },
+                                    .parameter = spec_parameter ((aggregate_t)i, &fraction),
                                     .arena = arena };
-        if (fraction)
-            context.parameter = (value_t){ .type = TYPE_FLOAT64, .f = 0.25 };
         value_t value;
         error_t error;
         status_t status = state_final (spec, acc, (aggregate_t)i, &context, &value, &error);

@@ -165,9 +165,10 @@ static void check (state_spec_t spec, aggregate_t aggregate, const wide_profile_
     random_t random;
     random_seed (&random, seed);
     arena_t *arena = arena_new (1 << 16);
+    value_t fraction = { .type = TYPE_FLOAT64, .f = 0.95 };
     final_context_t context = { .as_of = 40,
                                 .window = TIME_DAY,
-                                .parameter = { .type = TYPE_FLOAT64, .f = 0.95 },
+                                .parameter = spec_parameter (aggregate, &fraction),
                                 .arena = arena };
     wide_t *rows = wide_random (&random, arena, spec, profile, count);
     const char *what = say (spec, profile, seed);
@@ -201,7 +202,7 @@ static void check_wrapped (type_t by, uint16_t newest)
         wrapped.by = by;
         wrapped.rows = newest;
         error_t error;
-        if (spec.kind > STATE_DECAY || state_spec_check (wrapped, &error) != STATUS_OK)
+        if (state_spec_check (wrapped, &error) != STATUS_OK)
             continue;
         for (uint64_t seed = 0; seed < 8; seed++) {
             wide_profile_t profile = { (profile_t)(seed % PROFILE_COUNT), 1 + seed, 0.1 };
@@ -265,6 +266,12 @@ Test (by, the_number_of_keys_follows_from_the_size_of_a_state)
         { { .kind = STATE_MIN, .input = TYPE_STRING, .by = TYPE_INT64 }, 223 },
         { { .kind = STATE_LAST, .input = TYPE_STRING, .by = TYPE_INT64, .rows = 9 }, 222 },
         { { .kind = STATE_DISTINCT_HLL, .input = TYPE_STRING, .by = TYPE_BOOL }, 297 },
+        { { .kind = STATE_DISTINCT_SET, .input = TYPE_STRING, .by = TYPE_BOOL }, 18 },
+        { { .kind = STATE_MIN_K, .input = TYPE_INT64, .by = TYPE_BOOL, .param = 91 }, 1000 },
+        { { .kind = STATE_MIN_K, .input = TYPE_INT64, .by = TYPE_BOOL, .param = 1000 }, 91 },
+        { { .kind = STATE_LAST_K, .input = TYPE_INT64, .by = TYPE_BOOL, .param = 26 }, 1000 },
+        { { .kind = STATE_LAST_K, .input = TYPE_INT64, .by = TYPE_BOOL, .param = 1000 }, 26 },
+        { { .kind = STATE_LAST_K, .input = TYPE_STRING, .by = TYPE_BOOL, .param = 22 }, 10 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_expect_eq (state_keys_max (cases[i].spec), cases[i].keys, "case %zu: %u", i,

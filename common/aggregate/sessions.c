@@ -1,0 +1,275 @@
+/* SESSIONS: the maximal chains of events of which each is at most the gap after the one before.
+ *
+ * A chain is known by its first and last time. The union of two sets of chains is made by joining
+ * those that overlap or are at most the gap apart: an event between others, or near their ends,
+ * only ever makes a chain longer or joins two, so chains commute and associate. What is capped must
+ * not shrink when rows are added, as the number of chains may; so it is the number of *cells* that
+ * hold events, cell c being the times from c * gap to (c + 1) * gap. A chain leaves no cell out,
+ * and no two chains share one, so the cells follow from the chains. Over the cap the state is
+ * nothing but that.
+ *
+ * Partial: varint of the number of chains; for the first a zigzag varint of its first time, for
+ * each other a varint of how much more than the gap + 1 it is after the last time of the one
+ * before; then a varint of last time - first time. Over the cap a varint of 0 alone. */
+#include "aggregate/exact_number.h"
+#include "aggregate/partial.h"
+#include "aggregate/state_ops.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/timestamp.h"
+
+enum { CELLS_MAX = 10000, FIRST_CAPACITY = 4 };
+#define GAP_MAX (3650 * TIME_DAY)
+_Static_assert(GAP_MAX < INT64_MAX / (2 * CELLS_MAX), "two full states span less than an int64");
+
+typedef struct chain {
+    int64_t first;
+    int64_t last;
+} chain_t;
+
+typedef struct sessions {
+    chain_t *chain; /* owned; ascending, more than the gap apart */
+    uint32_t count;
+    uint32_t capacity;
+    uint64_t cells;
+    bool too_many; /* and no chains */
+} sessions_t;
+
+static size_t sessions_size (state_spec_t spec)
+{
+    return spec.param >= 1 && spec.param <= GAP_MAX ? sizeof (sessions_t) : 0;
+}
+
+static size_t sessions_partial_max (state_spec_t spec)
+{
+    (void)spec;
+    return 2 + CELLS_MAX * (10 + 9);
+}
+
+static void sessions_init (state_spec_t spec, void *acc)
+{
+    (void)spec;
+    *(sessions_t *)acc = (sessions_t){ 0 };
+}
+
+static void sessions_release (state_spec_t spec, void *acc)
+{
+    mem_free (((sessions_t *)acc)->chain);
+    sessions_init (spec, acc);
+}
+
+static void sessions_reset (state_spec_t spec, void *acc)
+{
+    (void)spec;
+    sessions_t *self = acc;
+    self->count = 0;
+    self->cells = 0;
+    self->too_many = false;
+}
+
+static void take_too_many (sessions_t *self)
+{
+    self->count = 0;
+    self->cells = 0;
+    self->too_many = true;
+}
+
+/* ---- chains ---- */
+
+static int64_t cell_of (int64_t time, int64_t gap)
+{
+    return time / gap - (time % gap < 0);
+}
+
+static uint64_t cells_of (chain_t chain, int64_t gap)
+{
+    return (uint64_t)cell_of (chain.last, gap) - (uint64_t)cell_of (chain.first, gap) + 1;
+}
+
+/* Is `later` more than the gap after `earlier`? */
+static bool is_apart (int64_t earlier, int64_t later, int64_t gap)
+{
+    return later > earlier && (uint64_t)later - (uint64_t)earlier > (uint64_t)gap;
+}
+
+/* How many chains end more than the gap before the time. Mostly it is at or after the last one. */
+static uint32_t chains_before (const sessions_t *self, int64_t time, int64_t gap)
+{
+    uint32_t low = 0;
+    uint32_t high = self->count;
+    if (high > 0 && time >= self->chain[high - 1].first)
+        return high - !is_apart (self->chain[high - 1].last, time, gap);
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (is_apart (self->chain[middle].last, time, gap))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void make_room (sessions_t *self)
+{
+    if (self->count < self->capacity)
+        return;
+    self->capacity = self->capacity == 0 ? FIRST_CAPACITY : 2 * self->capacity;
+    self->chain = mem_resize (self->chain, self->capacity, sizeof *self->chain);
+}
+
+/* Joins the chain with all that it touches. */
+static void take_chain (sessions_t *self, chain_t chain, int64_t gap)
+{
+    if (self->too_many)
+        return;
+    uint32_t from = chains_before (self, chain.first, gap);
+    uint32_t to = from;
+    for (; to < self->count && !is_apart (chain.last, self->chain[to].first, gap); to++) {
+        const chain_t *joined = &self->chain[to];
+        self->cells -= cells_of (*joined, gap);
+        chain.first = joined->first < chain.first ? joined->first : chain.first;
+        chain.last = joined->last > chain.last ? joined->last : chain.last;
+    }
+    if (to == from)
+        make_room (self);
+    if (to != from + 1)
+        memmove (self->chain + from + 1, self->chain + to,
+                 (self->count - to) * sizeof *self->chain);
+    self->chain[from] = chain;
+    self->count = self->count - (to - from) + 1;
+    self->cells += cells_of (chain, gap);
+    if (self->cells > CELLS_MAX)
+        take_too_many (self);
+}
+
+static void sessions_add (state_spec_t spec, void *acc, const value_t *value,
+                          const row_place_t *place)
+{
+    (void)value;
+    CHECK (place != NULL);
+    take_chain (acc, (chain_t){ place->time, place->time }, spec.param);
+}
+
+static void sessions_merge (state_spec_t spec, void *acc, const void *from)
+{
+    sessions_t *self = acc;
+    const sessions_t *other = from;
+    if (other->too_many)
+        take_too_many (self);
+    for (uint32_t i = 0; i < other->count && !self->too_many; i++)
+        take_chain (self, other->chain[i], spec.param);
+}
+
+/* ---- partials ---- */
+
+/* Moves the time by as much as the next varint and `more` say, if there is such a time. */
+static int64_t read_later (reader_t *reader, int64_t time, uint64_t more)
+{
+    uint64_t most = (uint64_t)INT64_MAX - (uint64_t)time;
+    uint64_t step = partial_read_varint (reader);
+    reader->bad = reader->bad || more > most || step > most - more;
+    return reader->bad ? time : (int64_t)((uint64_t)time + step + more);
+}
+
+static bool sessions_merge_partial (state_spec_t spec, void *acc, text_t partial)
+{
+    sessions_t *self = acc;
+    reader_t reader = reader_of (partial.data, partial.size);
+    uint64_t count = partial_read_varint (&reader);
+    uint64_t cells = 0;
+    chain_t chain = { 0 };
+    for (uint64_t i = 0; i < count && !reader.bad; i++) {
+        chain.first = i == 0 ? partial_read_zigzag (&reader)
+                             : read_later (&reader, chain.last, (uint64_t)spec.param + 1);
+        chain.last = read_later (&reader, chain.first, 0);
+        if (reader.bad || chain.last - chain.first > CELLS_MAX * spec.param)
+            return false;
+        cells += cells_of (chain, spec.param);
+        if (cells > CELLS_MAX)
+            return false;
+        take_chain (self, chain, spec.param);
+    }
+    if (count == 0 && !reader.bad)
+        take_too_many (self);
+    return !reader.bad && reader_left (&reader) == 0;
+}
+
+static void sessions_encode (state_spec_t spec, const void *acc, buf_t *out)
+{
+    const sessions_t *self = acc;
+    buf_put_varint (out, self->count);
+    for (uint32_t i = 0; i < self->count; i++) {
+        const chain_t *chain = &self->chain[i];
+        if (i == 0)
+            buf_put_zigzag (out, chain->first);
+        else
+            buf_put_varint (out, (uint64_t)chain->first - (uint64_t)self->chain[i - 1].last -
+                                     (uint64_t)spec.param - 1);
+        buf_put_varint (out, (uint64_t)(chain->last - chain->first));
+    }
+}
+
+static bool sessions_is_empty (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    const sessions_t *self = acc;
+    return !self->too_many && self->count == 0;
+}
+
+/* ---- answers ---- */
+
+/* µs, of which `rows` are taken the mean, as seconds. */
+static status_t final_seconds (int64_t duration, uint64_t rows, aggregate_t aggregate,
+                               value_t *value, error_t *error)
+{
+    exact_number_t number;
+    double seconds;
+    exact_number_of_int128 (&number, duration);
+    if (!exact_number_round_quotient (&number, (uint128_t)rows * TIME_SECOND, &seconds))
+        return final_float_range (aggregate, error);
+    final_float (value, seconds);
+    return STATUS_OK;
+}
+
+static status_t sessions_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
+                                const final_context_t *context, value_t *value, error_t *error)
+{
+    (void)context, (void)spec;
+    const sessions_t *self = acc;
+    if (self->too_many)
+        return error_set (
+            error, STATUS_RANGE,
+            "%s: events in more than %d stretches of the gap's length are too many to "
+            "tell sessions apart; a shorter window or a longer gap has fewer",
+            aggregate_info (aggregate)->word, CELLS_MAX);
+    int64_t longest = 0;
+    int64_t total = 0;
+    for (uint32_t i = 0; i < self->count; i++) {
+        int64_t duration = self->chain[i].last - self->chain[i].first;
+        longest = duration > longest ? duration : longest;
+        total += duration;
+    }
+    if (aggregate == AGGREGATE_SESSION_COUNT)
+        final_int (value, self->count);
+    else if (self->count > 0 && aggregate == AGGREGATE_SESSION_DURATION_MEAN)
+        return final_seconds (total, self->count, aggregate, value, error);
+    else if (self->count > 0)
+        return final_seconds (aggregate == AGGREGATE_SESSION_DURATION_MAX ? longest : total, 1,
+                              aggregate, value, error);
+    return STATUS_OK;
+}
+
+const state_ops_t state_ops_SESSIONS = {
+    .size = sessions_size,
+    .partial_max = sessions_partial_max,
+    .init = sessions_init,
+    .release = sessions_release,
+    .reset = sessions_reset,
+    .add = sessions_add,
+    .merge = sessions_merge,
+    .merge_partial = sessions_merge_partial,
+    .encode = sessions_encode,
+    .is_empty = sessions_is_empty,
+    .final = sessions_final,
+};
