@@ -2,6 +2,7 @@
 
 #include "tests/oracle/distinct.h"
 #include "tests/oracle/exact.h"
+#include "tests/oracle/parts.h"
 
 #include "base/mem.h"
 
@@ -144,6 +145,21 @@ static bool counts (const oracle_feature_t *feature, const oracle_event_t *event
         if (!filter_holds (&feature->filters[i], event))
             return false;
     return feature->field < 0 || !event->values[feature->field].null;
+}
+
+bool oracle_counts (const oracle_feature_t *feature, const oracle_event_t *event, int64_t as_of)
+{
+    return counts (feature, event, as_of);
+}
+
+int oracle_compare_values (const value_t *a, const value_t *b)
+{
+    return compare_values (a, b);
+}
+
+int oracle_compare_places (const oracle_event_t *a, const oracle_event_t *b)
+{
+    return compare_places (a, b);
 }
 
 /* ---- sums ---- */
@@ -338,6 +354,8 @@ status_t oracle_value (const oracle_feature_t *feature, const oracle_event_t *ev
     static const char *const choices[] = { "min", "max", "first", "last", NULL };
     matching_t matching = { feature, events, count, as_of };
     *out = (value_t){ .null = true };
+    if (feature->rows > 0 || feature->by > 0)
+        return oracle_grouped (feature, events, count, as_of, out);
     if (strcmp (feature->aggregate, "count") == 0)
         *out = (value_t){ .type = TYPE_INT64, .i = (int64_t)count_of (&matching) };
     else if (strcmp (feature->aggregate, "approx_count_distinct") == 0)
@@ -347,8 +365,16 @@ status_t oracle_value (const oracle_feature_t *feature, const oracle_event_t *ev
     else if (is_one_of (feature->aggregate, choices))
         *out = chosen_of (&matching);
     else
-        return STATUS_INVALID;
+        return oracle_collection (feature, events, count, as_of, out);
     return STATUS_OK;
+}
+
+static bool agree_all (const value_t *a, size_t a_count, const value_t *b, size_t b_count)
+{
+    bool agree = a_count == b_count;
+    for (size_t i = 0; agree && i < a_count; i++)
+        agree = oracle_agree (&a[i], &b[i]);
+    return agree;
 }
 
 bool oracle_agree (const value_t *a, const value_t *b)
@@ -359,5 +385,11 @@ bool oracle_agree (const value_t *a, const value_t *b)
         return false;
     if (a->type == TYPE_FLOAT64)
         return memcmp (&a->f, &b->f, sizeof a->f) == 0;
+    if (a->type == TYPE_LIST)
+        return agree_all (a->list->items, a->list->count, b->list->items, b->list->count);
+    if (a->type == TYPE_MAP)
+        return a->map->capped == b->map->capped && a->map->total == b->map->total &&
+               agree_all (a->map->keys, a->map->count, b->map->keys, b->map->count) &&
+               agree_all (a->map->values, a->map->count, b->map->values, b->map->count);
     return compare_values (a, b) == 0;
 }

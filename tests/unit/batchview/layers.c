@@ -428,8 +428,7 @@ static void check_oracle (test_case_t *c, const question_t *question, const plan
 {
     const plan_cell_t *cell = &c->plan->cells[feature->cell];
     const plan_slot_t *slot = &c->plan->slots[cell->slot];
-    if (slot->spec.rows > 0 || slot->spec.by != TYPE_NONE || slot->spec.second != TYPE_NONE ||
-        feature->parameter.type != TYPE_NONE)
+    if (slot->spec.second != TYPE_NONE)
         return;
     oracle_event_t *events = arena_zero (c->arena, c->batch.rows, sizeof *events);
     size_t count = 0;
@@ -453,6 +452,11 @@ static void check_oracle (test_case_t *c, const question_t *question, const plan
                        ORACLE_EQ,
                        { .type = TYPE_STRING, .s = { "x", 1 } } } },
         .filters_count = question->filtered,
+        .parameter = feature->parameter.type == TYPE_INT64 ? feature->parameter.i : 0,
+        .by = question->by != TYPE_NONE ? 1 + field_of (question->by, 0) : 0,
+        .keys_max = question->by != TYPE_NONE ? state_keys_max (slot->spec) : 0,
+        .rows = slot->spec.rows,
+        .arena = c->arena,
     };
     value_t expected;
     status_t told = oracle_value (&asked, events, count, as_of - slot->delay, &expected);
@@ -550,7 +554,7 @@ static void check_inputs (aggregate_t aggregate, type_t input, type_t second, ui
 static void check_aggregate (aggregate_t aggregate, uint64_t *seed)
 {
     const aggregate_info_t *info = aggregate_info (aggregate);
-    if (info->inputs == 0 || aggregate == AGGREGATE_COUNT)
+    if ((info->inputs & AGGREGATE_ROWS) != 0 || aggregate == AGGREGATE_COUNT)
         check_inputs (aggregate, TYPE_NONE, TYPE_NONE, seed);
     for (size_t i = 0; i < TYPES_COUNT; i++) {
         if ((info->inputs >> TYPES[i] & 1) == 0)
