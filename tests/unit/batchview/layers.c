@@ -554,7 +554,7 @@ static void check_inputs (aggregate_t aggregate, type_t input, type_t second, ui
 static void check_aggregate (aggregate_t aggregate, uint64_t *seed)
 {
     const aggregate_info_t *info = aggregate_info (aggregate);
-    if ((info->inputs & AGGREGATE_ROWS) != 0 || aggregate == AGGREGATE_COUNT)
+    if (aggregate_takes (aggregate, TYPE_NONE, TYPE_NONE))
         check_inputs (aggregate, TYPE_NONE, TYPE_NONE, seed);
     for (size_t i = 0; i < TYPES_COUNT; i++) {
         if ((info->inputs >> TYPES[i] & 1) == 0)
