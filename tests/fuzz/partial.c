@@ -1,12 +1,12 @@
-/* Partials from files and peers: two bytes say which state (state_header.h), the rest is the
+/* Partials from files and peers: the first bytes say which state (state_header.h), the rest is the
  * partial, given to a fresh accumulator. What is taken must be written back unchanged. */
 #include "tests/fuzz/state_header.h"
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/timestamp.h"
 
-static const final_context_t of_all = { .window = TIME_DAY,
-                                        .parameter = { .type = TYPE_FLOAT64, .f = 0.95 } };
+static arena_t *arena;
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
@@ -18,10 +18,16 @@ static void finish_all (state_spec_t spec, const void *acc)
         if (aggregate_info ((aggregate_t)i)->state != spec.kind ||
             !aggregate_takes ((aggregate_t)i, spec.input, spec.second))
             continue;
-        status_t status = state_final (spec, acc, (aggregate_t)i, &of_all, &value, &error);
+        final_context_t context = { .window = TIME_DAY,
+                                    .parameter = { .type = TYPE_INT64, .i = 3 },
+                                    .arena = arena };
+        if (aggregate_info ((aggregate_t)i)->parameter == PARAMETER_FRACTION)
+            context.parameter = (value_t){ .type = TYPE_FLOAT64, .f = 0.95 };
+        status_t status = state_final (spec, acc, (aggregate_t)i, &context, &value, &error);
         CHECK (status == STATUS_OK || status == STATUS_RANGE || status == STATUS_TOO_LARGE ||
                status == STATUS_CORRUPT);
     }
+    arena_reset (arena);
 }
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
@@ -29,6 +35,8 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     state_spec_t spec;
     if (size < STATE_HEADER || size > AGGREGATE_PARTIAL_MAX || !state_header_read (data, &spec))
         return 0;
+    if (arena == NULL)
+        arena = arena_new (1 << 16);
     error_t error;
     text_t partial = { (const char *)data + STATE_HEADER, (uint32_t)(size - STATE_HEADER) };
     void *acc = mem_alloc (state_size (spec)), *both = mem_alloc (state_size (spec));

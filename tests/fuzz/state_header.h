@@ -1,12 +1,13 @@
 /* state_header.h - how a sample of the partial's fuzz entry point says which state it is of: a byte
- * for the kind, one for the types of the inputs and which of some parameters. */
+ * for the kind, one for the types of the inputs, one for that of a key, two for a number of rows,
+ * eight for the parameter, least first. */
 #ifndef WEIR_TESTS_FUZZ_STATE_HEADER_H
 #define WEIR_TESTS_FUZZ_STATE_HEADER_H
 
 #include "aggregate/aggregate.h"
-#include "base/timestamp.h"
+#include "base/buf.h"
 
-enum { STATE_HEADER = 2, STATE_HEADER_TYPES = 8, STATE_HEADER_PARAMETERS = 4 };
+enum { STATE_HEADER = 1 + 1 + 1 + 2 + 8, STATE_HEADER_TYPES = 8 };
 
 /* Is there an aggregate of such a state? Gives its parameter's kind. */
 static inline bool state_header_known (state_spec_t spec, parameter_kind_t *parameter)
@@ -20,29 +21,35 @@ static inline bool state_header_known (state_spec_t spec, parameter_kind_t *para
     return false;
 }
 
-/* False when the two bytes are of no state. */
+/* False when the bytes are of no state. */
 static inline bool state_header_read (const uint8_t *data, state_spec_t *spec)
 {
-    static const int64_t durations[] = { TIME_DAY, 1, 3, TIME_HOUR }, counts[] = { 1, 3, 20, 1000 };
-    *spec = (state_spec_t){ .kind = (state_kind_t)data[0],
-                            .input = (type_t)(data[1] % STATE_HEADER_TYPES),
-                            .second = (type_t)(data[1] / STATE_HEADER_TYPES % STATE_HEADER_TYPES) };
-    unsigned which = data[1] / (STATE_HEADER_TYPES * STATE_HEADER_TYPES);
+    error_t error;
     parameter_kind_t parameter;
+    reader_t reader = reader_of (data, STATE_HEADER);
+    *spec = (state_spec_t){ .kind = (state_kind_t)reader_u8 (&reader) };
+    uint8_t types = reader_u8 (&reader);
+    spec->input = (type_t)(types % STATE_HEADER_TYPES);
+    spec->second = (type_t)(types / STATE_HEADER_TYPES % STATE_HEADER_TYPES);
+    spec->by = (type_t)(reader_u8 (&reader) % STATE_HEADER_TYPES);
+    spec->rows = reader_u16 (&reader);
+    spec->param = reader_i64 (&reader);
     if (!state_header_known (*spec, &parameter))
         return false;
-    spec->param = parameter == PARAMETER_STATE_DURATION ? durations[which]
-                  : parameter == PARAMETER_STATE_K      ? counts[which]
-                                                        : 0;
-    return true;
+    bool in_state = parameter == PARAMETER_STATE_K || parameter == PARAMETER_STATE_DURATION;
+    if (!in_state)
+        spec->param = 0;
+    return (!in_state || spec->param >= 1) && state_spec_check (*spec, &error) == STATUS_OK;
 }
 
-/* The two bytes of a state with the `which`th parameter. */
-static inline void state_header_write (uint8_t *data, state_spec_t spec, unsigned which)
+/* Appends the bytes of a state. */
+static inline void state_header_write (state_spec_t spec, buf_t *out)
 {
-    data[0] = (uint8_t)spec.kind;
-    data[1] =
-        (uint8_t)(spec.input + STATE_HEADER_TYPES * (spec.second + STATE_HEADER_TYPES * which));
+    buf_put_u8 (out, (uint8_t)spec.kind);
+    buf_put_u8 (out, (uint8_t)(spec.input + STATE_HEADER_TYPES * spec.second));
+    buf_put_u8 (out, (uint8_t)spec.by);
+    buf_put_u16 (out, spec.rows);
+    buf_put_i64 (out, spec.param);
 }
 
 #endif

@@ -29,18 +29,20 @@ static value_t some_value (random_t *random, type_t type)
     return value;
 }
 
-static void write_partial (random_t *random, state_spec_t spec, unsigned which, size_t rows)
+static void write_partial (random_t *random, state_spec_t spec, size_t rows)
 {
-    uint8_t header[STATE_HEADER];
-    state_header_write (header, spec, which);
-    CHECK (state_header_read (header, &spec));
-    void *acc = mem_alloc (state_size (spec));
     buf_t out;
     buf_init (&out, AGGREGATE_PARTIAL_MAX + STATE_HEADER);
-    buf_put (&out, header, sizeof header);
+    state_header_write (spec, &out);
+    CHECK (state_header_read (out.data, &spec));
+    void *acc = mem_alloc (state_size (spec));
     state_init (spec, acc);
     for (size_t i = 0; i < rows; i++) {
-        value_t values[] = { some_value (random, spec.input), some_value (random, spec.second) };
+        value_t values[STATE_INPUTS_MAX];
+        for (unsigned k = 0; k < state_inputs (spec); k++) {
+            values[k] = some_value (random, state_input_type (spec, k));
+            values[k].null = state_takes_nulls (spec) && random_chance (random, 0.1);
+        }
         row_place_t place = { .time = (int64_t)random_below (random, 20 * TIME_DAY), .offset = i };
         state_add (spec, acc, state_inputs (spec) == 0 ? NULL : values, &place);
     }
@@ -49,6 +51,29 @@ static void write_partial (random_t *random, state_spec_t spec, unsigned which, 
     state_release (spec, acc);
     buf_release (&out);
     mem_free (acc);
+}
+
+/* Of the state, and with what may stand around it. */
+static void write_partials (random_t *random, state_spec_t spec)
+{
+    static const struct {
+        type_t by;
+        uint16_t rows;
+    } around[] = { { TYPE_STRING, 0 }, { TYPE_INT64, 0 }, { TYPE_NONE, 9 }, { TYPE_FLOAT64, 9 } };
+    parameter_kind_t parameter;
+    if (!state_header_known (spec, &parameter))
+        return;
+    spec.param = parameter == PARAMETER_STATE_K          ? 3
+                 : parameter == PARAMETER_STATE_DURATION ? TIME_DAY
+                                                         : 0;
+    for (size_t rows = 0; rows <= 40; rows = 4 * rows + 1)
+        write_partial (random, spec, rows);
+    size_t one = random_below (random, sizeof around / sizeof *around);
+    error_t error;
+    spec.by = around[one].by;
+    spec.rows = around[one].rows;
+    if (state_spec_check (spec, &error) == STATUS_OK)
+        write_partial (random, spec, 12);
 }
 
 /* Of all kinds over all inputs. */
@@ -60,22 +85,21 @@ static void partials (random_t *random)
 #undef X
     };
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-        for (unsigned types = 0; types < STATE_HEADER_TYPES * STATE_HEADER_TYPES; types++) {
-            state_spec_t spec = { .kind = kinds[k],
-                                  .input = (type_t)(types % STATE_HEADER_TYPES),
-                                  .second = (type_t)(types / STATE_HEADER_TYPES) };
-            parameter_kind_t parameter;
-            if (!state_header_known (spec, &parameter))
-                continue;
-            for (size_t rows = 0; rows <= 40; rows = 4 * rows + 1)
-                write_partial (random, spec, 0, rows);
-            if (parameter != PARAMETER_NONE)
-                write_partial (random, spec, 2, 20);
-        }
-    /* a sketch that is dense, and one with many buckets */
-    write_partial (random, (state_spec_t){ .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 }, 0,
-                   6000);
-    write_partial (random, (state_spec_t){ .kind = STATE_QUANTILES, .input = TYPE_INT64 }, 0, 600);
+        for (unsigned types = 0; types < STATE_HEADER_TYPES * STATE_HEADER_TYPES; types++)
+            write_partials (random,
+                            (state_spec_t){ .kind = kinds[k],
+                                            .input = (type_t)(types % STATE_HEADER_TYPES),
+                                            .second = (type_t)(types / STATE_HEADER_TYPES) });
+    /* a sketch that is dense, one with many buckets, and what is at its cap */
+    static const state_spec_t large[] = {
+        { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 },
+        { .kind = STATE_QUANTILES, .input = TYPE_INT64 },
+        { .kind = STATE_DISTINCT_SET, .input = TYPE_INT64 },
+        { .kind = STATE_COUNT, .by = TYPE_INT64 },
+        { .kind = STATE_SESSIONS, .param = 10 },
+    };
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++)
+        write_partial (random, large[i], i == 1 ? 600 : i == 3 ? 1200 : 6000);
 }
 
 static batch_t some_events (random_t *random, arena_t *arena, size_t rows)
