@@ -11,8 +11,10 @@ void definitions_destroy (definitions_t **self_p)
         return;
     *self_p = NULL;
     for (size_t i = 0; i < self->streams_count; i++) {
-        for (size_t f = 0; f < self->streams[i].fields_count; f++)
+        for (size_t f = 0; f < self->streams[i].fields_count; f++) {
             zone_destroy (&self->streams[i].fields[f].zone);
+            expr_destroy (&self->streams[i].fields[f].computed);
+        }
     }
     for (size_t i = 0; i < self->views_count; i++) {
         for (size_t f = 0; f < self->views[i].request_count; f++)
@@ -93,6 +95,8 @@ int stream_field (const stream_t *self, text_t name)
 
 bool field_is_called (const field_t *self, text_t column)
 {
+    if (self->expr != NULL)
+        return false;
     if (text_is (column, self->column))
         return true;
     for (size_t i = 0; i < self->aliases_count; i++)

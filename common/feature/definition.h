@@ -12,6 +12,7 @@
 #include "base/timestamp.h"
 #include "base/value.h"
 #include "base/zone.h"
+#include "expr/expr.h"
 #include "feature/result_type.h"
 
 enum {
@@ -39,6 +40,9 @@ typedef struct field {
     const char *description; /* NULL when not given */
     const char **aliases;    /* former names, of the field or its column: sources may use them */
     size_t aliases_count;
+    /* A computed field is not sent: it is made of the others of its event when that comes in. */
+    const char *expr; /* canonical expression text; NULL: it is sent */
+    expr_t *computed; /* the same, over the stream's columns; NULL: it is sent */
     /* What the catalog says (schema.h); a stream that is read from files has its fields' places and
      * names here. */
     uint16_t id;        /* among all fields that the stream ever had: what stored columns name */
@@ -153,7 +157,7 @@ int view_request_field (const view_t *self, text_t name);
 /* Index of the stream's field, or -1. */
 int stream_field (const stream_t *self, text_t name);
 
-/* Do sources call the field so: its column, or one of its aliases? */
+/* Do sources call the field so: its column, or one of its aliases? None calls a computed one. */
 bool field_is_called (const field_t *self, text_t column);
 
 /* Do the two streams have keys of the same fields and types? */

@@ -110,8 +110,22 @@ static void put_aliases (const field_t *field, buf_t *out)
     }
 }
 
+static void put_computed (const field_t *field, buf_t *out)
+{
+    buf_printf (out, "      %s:\n", field->name);
+    put_entry (out, 8, "expr", field->expr);
+    if (field->aliases_count > 0)
+        put_aliases (field, out);
+    if (field->description != NULL)
+        put_entry (out, 8, "description", field->description);
+}
+
 static void put_field (const field_t *field, bool is_time, buf_t *out)
 {
+    if (field->expr != NULL) {
+        put_computed (field, out);
+        return;
+    }
     bool required = field->required && !is_time;
     bool unit = field->type == TYPE_TIMESTAMP && field->unit != UNIT_MS;
     bool column = strcmp (field->name, field->column) != 0;

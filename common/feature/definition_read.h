@@ -33,6 +33,10 @@ bool view_read (definition_reader_t *reader, const tree_node_t *key, view_t *vie
 void field_read (definition_reader_t *reader, const tree_node_t *key, const tree_keys_t *keys,
                  field_t *field);
 
+/* The computed fields among the stream's, whose other fields have been read. `fields` are the nodes
+ * of all. */
+void computed_read (definition_reader_t *reader, const tree_node_t *fields, stream_t *stream);
+
 /* A description that may be kept; NULL, with a mistake, when not. */
 const char *description_read (definition_reader_t *reader, const tree_node_t *node);
 

@@ -138,6 +138,26 @@ static void read_aliases (definition_reader_t *reader, const tree_node_t *node, 
     }
 }
 
+/* All but the expression, which computed_read reads when the other fields are known. */
+static void read_computed_field (definition_reader_t *reader, const tree_node_t *body,
+                                 field_t *field)
+{
+    static const char *const others[] = { "type", "required", "unit", "zone", "column" };
+    mistakes_t *mistakes = &reader->mistakes;
+    const tree_node_t *node = tree_get (body, "expr");
+    if (tree_check_text (mistakes, node, "an expression"))
+        field->expr = arena_string (reader->out->arena, node->text);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if ((node = tree_get (body, others[i])) != NULL)
+            tree_mistake (mistakes, node, "'%s' is computed and has no `%s`%s", field->name,
+                          others[i], i == 0 ? ": its type is that of the expression" : "");
+    }
+    if ((node = tree_get (body, "description")) != NULL)
+        field->description = description_read (reader, node);
+    if ((node = tree_get (body, "alias")) != NULL)
+        read_aliases (reader, node, field);
+}
+
 static void read_long_field (definition_reader_t *reader, const tree_node_t *body,
                              const tree_keys_t *keys, field_t *field)
 {
@@ -145,6 +165,10 @@ static void read_long_field (definition_reader_t *reader, const tree_node_t *bod
     if (!tree_check_keys (mistakes, body, keys))
         return;
     const tree_node_t *node = tree_get (body, "type");
+    if (tree_get (body, "expr") != NULL) {
+        read_computed_field (reader, body, field);
+        return;
+    }
     if (node == NULL)
         tree_mistake (mistakes, body, "the field '%s' needs a `type`", field->name);
     if (node == NULL || !read_type (reader, node, &field->type))
@@ -178,7 +202,7 @@ void field_read (definition_reader_t *reader, const tree_node_t *key, const tree
 static const field_t *field_of_column (const stream_t *stream, const field_t *end)
 {
     for (const field_t *field = stream->fields; field < end; field++) {
-        if (strcmp (field->column, end->column) == 0)
+        if (field->expr == NULL && strcmp (field->column, end->column) == 0)
             return field;
     }
     return NULL;
@@ -186,10 +210,9 @@ static const field_t *field_of_column (const stream_t *stream, const field_t *en
 
 static void read_field (definition_reader_t *reader, const tree_node_t *key, stream_t *stream)
 {
-    static const char *const known[] = { "type",   "required",    "unit",  "zone",
-                                         "column", "description", "alias", NULL };
-    static const char *const unsupported[] = { "expr", NULL };
-    static const tree_keys_t keys = { "a field", known, unsupported };
+    static const char *const known[] = { "type",        "required", "unit", "zone", "column",
+                                         "description", "alias",    "expr", NULL };
+    static const tree_keys_t keys = { "a field", known, NULL };
     mistakes_t *mistakes = &reader->mistakes;
     if (expr_is_keyword (key->text)) {
         tree_mistake (mistakes, key,
@@ -203,7 +226,7 @@ static void read_field (definition_reader_t *reader, const tree_node_t *key, str
     field_t *field = &stream->fields[stream->fields_count++];
     field->id = (uint16_t)(stream->fields_count - 1);
     field_read (reader, key, &keys, field);
-    const field_t *other = field_of_column (stream, field);
+    const field_t *other = field->expr == NULL ? field_of_column (stream, field) : NULL;
     if (other != NULL)
         tree_mistake (mistakes, key, "'%s' and '%s' are both read from the column '%s'",
                       other->name, field->name, field->column);
@@ -247,8 +270,11 @@ static void read_fields (definition_reader_t *reader, const tree_node_t *body, s
         return;
     }
     stream->fields = arena_zero (reader->out->arena, fields->count + 1, sizeof *stream->fields);
+    size_t before = mistakes->total;
     for (const tree_node_t *key = fields->first; key != NULL; key = key->next)
         read_field (reader, key, stream);
+    if (mistakes->total == before)
+        computed_read (reader, fields, stream);
     for (size_t i = 0; i < stream->fields_count; i++)
         check_aliases (reader, fields, stream, &stream->fields[i]);
 }
@@ -275,6 +301,13 @@ static void read_key_field (definition_reader_t *reader, const tree_node_t *node
     int index = read_field_name (reader, node, stream);
     if (index < 0)
         return;
+    if (stream->fields[index].expr != NULL) {
+        tree_mistake (&reader->mistakes, node,
+                      "'%s' is computed: a key is of fields that are sent, for they say where an "
+                      "event goes",
+                      stream->fields[index].name);
+        return;
+    }
     for (size_t i = 0; i < stream->key_count; i++) {
         if (stream->key[i] == (uint32_t)index) {
             tree_mistake (&reader->mistakes, node, "'%s' is in the key twice",
@@ -321,6 +354,11 @@ static void read_time (definition_reader_t *reader, const tree_node_t *body, str
     if (index < 0)
         return;
     field_t *field = &stream->fields[index];
+    if (field->expr != NULL) {
+        tree_mistake (mistakes, node, "'%s' is computed: the time is a field that is sent",
+                      field->name);
+        return;
+    }
     const tree_node_t *fields = tree_get (body, "fields");
     const tree_node_t *written = tree_get (fields, field->name);
     if (field->type != TYPE_TIMESTAMP) {

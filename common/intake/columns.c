@@ -11,6 +11,13 @@ static int32_t field_of_column (const stream_t *stream, text_t column)
     return COLUMN_IGNORED;
 }
 
+/* A computed field is called so; no column is read as one. */
+static bool is_computed (const stream_t *stream, text_t column)
+{
+    int field = stream_field (stream, column);
+    return field >= 0 && stream->fields[field].expr != NULL;
+}
+
 static bool is_there (const text_t *columns, size_t count, text_t name)
 {
     for (size_t i = 0; i < count; i++)
@@ -50,9 +57,14 @@ static bool is_needed (const stream_t *stream, uint32_t field)
 const char *column_unknown (const stream_t *stream, text_t name, arena_t *arena)
 {
     const char *names[FIELDS_MAX];
+    size_t count = 0;
+    if (is_computed (stream, name))
+        return cell_format (arena, "column " TEXT_FORMAT ": the field is computed, and is not sent",
+                            TEXT_ARGS (name));
     for (size_t i = 0; i < stream->fields_count; i++)
-        names[i] = stream->fields[i].column;
-    const char *nearest = text_nearest (arena_string (arena, name), names, stream->fields_count);
+        if (stream->fields[i].expr == NULL)
+            names[count++] = stream->fields[i].column;
+    const char *nearest = text_nearest (arena_string (arena, name), names, count);
     buf_t shown;
     buf_init (&shown, 256);
     cell_show (&shown, name);
@@ -88,7 +100,7 @@ void intake_map_names (const stream_t *stream, const text_t *columns, size_t cou
         map[i] = field_of_column (stream, columns[i]);
         bool known =
             map[i] >= 0 || (ingest_column.size > 0 && text_equal (columns[i], ingest_column));
-        if (!known && stream->unknown == UNKNOWN_REFUSE)
+        if (!known && (stream->unknown == UNKNOWN_REFUSE || is_computed (stream, columns[i])))
             map[i] = COLUMN_REFUSED;
     }
 }

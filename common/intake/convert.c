@@ -62,6 +62,26 @@ static void convert_column (convert_t *self, size_t raw_column, uint32_t index)
     }
 }
 
+/* The fields that are made of others, in the order of definition: later ones use earlier ones. */
+static void compute_fields (convert_t *self)
+{
+    for (size_t i = 0; i < self->stream->fields_count; i++) {
+        const field_t *field = &self->stream->fields[i];
+        if (field->expr == NULL)
+            continue;
+        column_t column =
+            expr_eval (field->computed, self->batch.column, self->batch.rows, self->arena);
+        CHECK (column.type == field->type);
+        self->batch.column[i] = column;
+        for (size_t r = 0; field->type == TYPE_STRING && r < self->batch.rows; r++) {
+            if (self->reason[r] == NULL && column.s[r].size > STRING_VALUE_MAX)
+                self->reason[r] =
+                    cell_format (self->arena, "field %s: what is computed is longer than %d bytes",
+                                 field->name, STRING_VALUE_MAX);
+        }
+    }
+}
+
 static void refuse_values (convert_t *self, size_t raw_column)
 {
     text_t name = self->table->columns[raw_column];
@@ -299,6 +319,7 @@ void intake_convert (const stream_t *stream, const raw_table_t *table, const int
         else if (map[c] == COLUMN_REFUSED)
             refuse_values (&self, c);
     }
+    compute_fields (&self);
     for (size_t i = 0; i < stream->fields_count; i++)
         if (stream->fields[i].required || i == stream->time)
             require_value (&self, (uint32_t)i);

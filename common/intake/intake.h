@@ -76,8 +76,8 @@ void intake_map_names (const stream_t *stream, const text_t *columns, size_t cou
                        text_t ingest_column, int32_t *map);
 
 /* Checks and converts all rows. Cannot fail as a whole: bad rows are in `refused` with reasons that
- * name column, value and what was expected. All results live in `arena` and borrow text from the
- * table. */
+ * name column, value and what was expected. Computed fields are made of the row's others. All
+ * results live in `arena` and borrow text from the table and from the stream's definition. */
 void intake_convert (const stream_t *stream, const raw_table_t *table, const int32_t *map,
                      const intake_rules_t *rules, arena_t *arena, intake_result_t *result);
 

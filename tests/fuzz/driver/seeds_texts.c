@@ -38,6 +38,12 @@ static const char *const definition_files[] = {
     "# nothing\n{}\n",
 };
 
+static const char computed_fields[] =
+    "streams:\n  s:\n    key: k\n    time: t\n    fields:\n      k: string\n      t: timestamp\n"
+    "      cents: {expr: cast(f * 100 as int64), description: whole}\n      f: float64\n"
+    "      hour:\n        expr: hour(t, 'Europe/Berlin')\n        alias: h\n"
+    "      kind: {expr: \"case when cents > 100 then 'x' else k end\"}\n";
+
 static const char *const projects[] = {
     "cluster: demo\nproject: features\ndata: ./data\npartitions: 4\n"
     "nodes:\n  coordinator: tcp://127.0.0.1:7600\n  serving: [tcp://127.0.0.1:7601]\n"
@@ -173,6 +179,8 @@ void seeds_of_texts (void)
         write_text ("definition", 2, features[i]);
     for (size_t i = 0; i < COUNT (filters); i++)
         write_text ("definition", 3, filters[i]);
+    check_definitions (computed_fields);
+    write_text ("definition", 0, computed_fields);
     for (size_t i = 0; i < COUNT (expressions); i++)
         seed_write ("expr", expressions[i], strlen (expressions[i]));
     write_choices ();

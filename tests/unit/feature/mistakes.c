@@ -444,9 +444,6 @@ Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
         { "streams:\n  s:\n    fields:\n      a: decimal(10,2)\n",
           "f.yaml:4:10: this version does not support the type decimal; use int64 of the smallest "
           "unit, or float64" },
-        { "streams:\n  s:\n    key: []\n    time: t\n    fields:\n      t: timestamp\n      a: "
-          "{type: string, expr: lower(t)}\n",
-          "f.yaml:7:25: this version does not support `expr` in a field" },
         { VIEW "    from: [payments, refunds]\n    features:\n      x: count()\n",
           "f.yaml:13:11: this version does not support views from several streams; write `from: "
           "stream`" },
