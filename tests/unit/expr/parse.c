@@ -50,6 +50,21 @@ Test (parse, every_way_of_writing_a_tree_has_one_canonical_text)
     CANONICAL ("TRUE and False or Null", "true and false or null");
     CANONICAL ("COALESCE(s,'it''s')", "coalesce(s, 'it''s')");
     CANONICAL ("- 5", "-5");
+    CANONICAL ("CASE WHEN flag THEN i ELSE j END", "case when flag then i else j end");
+    CANONICAL ("case i when 1 then (s) when 2 then 'x' end",
+               "case i when 1 then s when 2 then 'x' end");
+    CANONICAL ("(case when flag then i end) + 1", "case when flag then i end + 1");
+    CANONICAL ("not (i between 1 and 2)", "i not between 1 and 2");
+    CANONICAL ("(i + 1) BETWEEN (j) AND (j * 2)", "i + 1 between j and j * 2");
+    CANONICAL ("i between 1 and 2 and flag", "i between 1 and 2 and flag");
+    CANONICAL ("flag = (i between 1 and 2)", "flag = (i between 1 and 2)");
+    CANONICAL ("not (s like 'a')", "s not like 'a'");
+    CANONICAL ("s||'a'||merchant", "s || 'a' || merchant");
+    CANONICAL ("s || ('a' || merchant)", "s || ('a' || merchant)");
+    CANONICAL ("Cast( i AS Float64 )", "cast(i as float64)");
+    CANONICAL ("SUBSTR(s,1)", "substring(s, 1)");
+    CANONICAL ("1+1", "1 + 1");
+    CANONICAL ("PI()", "pi()");
     CANONICAL ("-(5)", "-5");
     CANONICAL ("- - 5", "5");
     CANONICAL ("-0.0", "0.0");
@@ -196,11 +211,40 @@ Test (parse, limits_hold_and_are_named)
 {
     limit ("(", "i", ")", EXPR_DEPTH_MAX, "nested more than 64 deep");
     limit ("abs(", "i", ")", EXPR_DEPTH_MAX, "nested more than 64 deep");
+    limit ("case when flag then ", "i", " end", EXPR_DEPTH_MAX, "nested more than 64 deep");
+    limit ("case ", "i", " when 1 then 2 end", EXPR_DEPTH_MAX, "nested more than 64 deep");
+    limit ("cast(", "i", " as int64)", EXPR_DEPTH_MAX, "nested more than 64 deep");
+    limit ("s||", "s", "", (EXPR_NODES_MAX - 1) / 2, "more than 512 operators and operands");
     limit ("i+", "i", "", (EXPR_NODES_MAX - 1) / 2, "more than 512 operators and operands");
     limit ("not ", "flag", "", EXPR_NODES_MAX - 1, "more than 512 operators and operands");
     limit (" ", "i", "", EXPR_TEXT_MAX - 1, "longer than 4096 bytes");
     limit ("i-(", "i", ")", EXPR_DEPTH_MAX, "nested more than 64 deep");
     limit ("-", "5", "", EXPR_TEXT_MAX - 1, "longer than 4096 bytes");
+}
+
+Test (parse, time_zones_are_counted_once_each)
+{
+    static const char *const zones[] = {
+        "UTC",           "Europe/Berlin",   "Europe/Paris",     "Europe/London", "Europe/Rome",
+        "Europe/Madrid", "Asia/Tokyo",      "Asia/Kolkata",     "Asia/Dubai",    "Asia/Seoul",
+        "Africa/Cairo",  "America/Chicago", "America/New_York", "America/Lima",  "Pacific/Apia",
+        "Asia/Shanghai", "Asia/Singapore"
+    };
+    enum { ZONES = sizeof zones / sizeof *zones };
+    cr_assert_eq (ZONES, 17);
+    for (size_t most = 16; most <= ZONES; most++) {
+        buf_t text;
+        buf_init (&text, EXPR_TEXT_MAX);
+        for (size_t k = 0; k < 2 * most; k++)
+            buf_printf (&text, "%shour(ts, '%s')", k > 0 ? " + " : "", zones[k % most]);
+        if (most == 16)
+            canonical (buf_string (&text));
+        else
+            MISTAKE (buf_string (&text),
+                     strstr (buf_string (&text), "'Asia/Singapore'") - (const char *)text.data,
+                     "more than 16 different time zones");
+        buf_release (&text);
+    }
 }
 
 Test (parse, a_canonical_text_that_would_be_too_long_is_refused)
@@ -226,6 +270,25 @@ Test (parse, a_prefix_ends_where_the_definition_goes_on)
         cr_assert_eq (lexer.at, 12u);
         token_t token = lexer_next (&lexer);
         cr_assert_eq (token.at, 12u);
+        expr_destroy (&expr);
+        mem_free (text);
+    }
+    arena_destroy (&arena);
+}
+
+Test (parse, a_prefix_may_be_a_case_or_a_range)
+{
+    static const char *const texts[] = { "case when flag then i else 0 end", "i between 1 and 2",
+                                         "s not like 'a' and flag" };
+    arena_t *arena = arena_new (1024);
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+        char *text = mem_format ("%s over 7d", texts[k]);
+        lexer_t lexer = { .source = text_of (text), .arena = arena };
+        expr_t *expr = NULL;
+        size_t at;
+        error_t error;
+        cr_assert_eq (expr_parse_prefix (&lexer, &fixture_scope, &expr, &at, &error), STATUS_OK);
+        cr_assert_eq (lexer.at, strlen (texts[k]) + 1);
         expr_destroy (&expr);
         mem_free (text);
     }
