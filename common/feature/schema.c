@@ -81,11 +81,6 @@ static bool is_name (text_t text, uint32_t most, bool origin)
     return text.size > 0 && text.size <= most;
 }
 
-static bool is_of_fields (type_t type)
-{
-    return type >= TYPE_BOOL && type <= TYPE_TIMESTAMP;
-}
-
 static bool read_field (text_t *rest, arena_t *arena, const schema_t *schema, schema_field_t *field)
 {
     uint32_t id;
@@ -95,7 +90,7 @@ static bool read_field (text_t *rest, arena_t *arena, const schema_t *schema, sc
     text_t kind = next_word (rest);
     text_t name = next_word (rest);
     text_t origin = next_word (rest);
-    if (!is_of_fields (type) || !is_name (name, NAME_MAX_SIZE, false) ||
+    if (!type_is_field (type) || !is_name (name, NAME_MAX_SIZE, false) ||
         !is_name (origin, ORIGIN_MAX - 1, true))
         return false;
     bool time = text_is (kind, "time");
