@@ -121,8 +121,9 @@ static status_t alter_stream (coordinator_core_t *self, const stream_t *next,
     const stream_t *present = definitions_stream (self->definitions, text_of (next->name));
     bool other_key = strcmp (present->log_name, next->log_name) != 0;
     const char *refusal =
-        other_key ? "its key cannot change: the events that are kept are ordered and placed by it; "
-                    "define a stream of another name"
+        other_key ? "its key cannot change, nor what its fields are called (`column` and `alias` "
+                    "say what sources call them): events that are kept are ordered and placed by "
+                    "it; define a stream of another name"
                   : evolution->refusal;
     const char *detail = "what events mean stays the same";
     if (refusal) {

@@ -155,7 +155,9 @@ const command_t command_apply = {
     .purpose = "Shows what changes, asks, and registers the definitions",
     .details =
         "Nothing is removed without --prune. A new feature is answered at once, from history "
-        "until the next\nrecompute.",
+        "until the next\nrecompute. A stream that has events can get fields, int64 can become "
+        "float64, and a field can be renamed\nwith its old name as `alias`; what cannot change "
+        "is refused with the reason.",
     .examples =
         "  weir apply\n  weir apply --yes -m 'spend over 30 days'\n  weir apply --dry-run --prune",
     .least = 0,
