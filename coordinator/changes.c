@@ -202,6 +202,18 @@ static bool same_value (const value_t *a, const value_t *b)
     return a->type == b->type && (a->type == TYPE_NONE || value_equal (a, b));
 }
 
+/* What a widened field does to the type of a result is no other meaning. */
+static bool same_type (type_t present, type_t next)
+{
+    return present == next || (present == TYPE_INT64 && next == TYPE_FLOAT64);
+}
+
+static bool same_default (const value_t *present, const value_t *next)
+{
+    bool widened = present->type == TYPE_INT64 && next->type == TYPE_FLOAT64;
+    return widened ? next->f == (double)present->i : same_value (present, next);
+}
+
 /* Do two features of the views compute the same? What fields are called now does not matter, and
  * their types only for `types`. */
 static bool same_feature (const view_t *present, const feature_t *a, const view_t *next,
@@ -211,7 +223,7 @@ static bool same_feature (const view_t *present, const feature_t *a, const view_
     const stream_t *y = next->stream;
     return a->aggregate == b->aggregate && a->window == b->window && a->rows == b->rows &&
            a->delay == b->delay && same_value (&a->parameter, &b->parameter) &&
-           same_value (&a->default_value, &b->default_value) &&
+           same_default (&a->default_value, &b->default_value) &&
            stream_same_meaning (x, a->input, y, b->input, types) &&
            stream_same_meaning (x, a->second, y, b->second, types) &&
            stream_same_meaning (x, a->filter, y, b->filter, types) &&
@@ -273,8 +285,9 @@ static void compare_features (const view_t *present, const view_t *next, buf_t *
         const derived_t *old = derived_named (present, derived->name);
         if (!is_named (present, derived->name))
             put_new (derived->name, detail);
-        else if (!old || strcmp (old->expr, derived->expr) != 0 || old->type != derived->type ||
-                 !same_value (&old->default_value, &derived->default_value))
+        else if (!old || strcmp (old->expr, derived->expr) != 0 ||
+                 !same_type (old->type, derived->type) ||
+                 !same_default (&old->default_value, &derived->default_value))
             put_other (derived->name, detail, other);
     }
     for (size_t i = 0; i < present->features_count; i++)

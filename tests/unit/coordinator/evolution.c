@@ -124,6 +124,27 @@ Test (evolution, a_filter_over_a_widened_field_makes_a_new_version_of_a_view_tha
     cluster_release (&cluster);
 }
 
+Test (evolution, a_widened_field_makes_no_new_version_of_a_view_that_has_defaults_and_is_altered)
+{
+    cluster_t cluster;
+    start (&cluster, BEFORE VIEW ("    features:\n      s: sum(amount) over 1h default 0\n"
+                                  "    derived:\n      twice: s_1h * 2\n"));
+    message_t reply =
+        apply (&cluster, STREAM ("      user_id: string\n      amount: float64\n"
+                                 "      fee: float64\n      ts: timestamp\n")
+                             VIEW ("    features:\n      s: sum(amount) over 1h default 0\n"
+                                   "      n: count() over 1h\n"
+                                   "    derived:\n      twice: s_1h * 2\n"));
+    assert_detail (reply, "payments", "amount widened to float64; 1 feature is rebuilt");
+    assert_detail (reply, "spend", "+n_1h");
+    assert_told (&cluster, "spend", 1, "");
+    reply = apply (&cluster, VIEW ("    features:\n      s: sum(amount) over 1h default 1\n"
+                                   "      n: count() over 1h\n"
+                                   "    derived:\n      twice: s_1h * 2\n"));
+    assert_detail (reply, "spend", "s_1h means something else; version 2 follows 1");
+    cluster_release (&cluster);
+}
+
 Test (evolution, what_kept_events_cannot_be_read_under_is_refused_with_the_reason)
 {
     cluster_t cluster;
