@@ -275,6 +275,23 @@ Test (datasets, one_that_lacks_a_partition_is_not_used)
     house_release (&house);
 }
 
+Test (datasets, one_of_newer_definitions_waits_for_them)
+{
+    house_t house;
+    house_init (&house, 13);
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false)->written_under = PAYMENTS_GROWN;
+    house_pass (&house, 2 * TIME_SECOND);
+    cr_assert_eq (house.reported, 0);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    house.definitions = house.owners_definitions = PAYMENTS_GROWN;
+    house_pass (&house, 2 * TIME_SECOND);
+    cr_assert_eq (house.reported, 1);
+    check_grown (&house, false);
+    house_release (&house);
+}
+
 Test (datasets, a_query_keeps_the_one_that_it_began_with)
 {
     house_t house;

@@ -349,6 +349,8 @@ static void write_dataset (house_t *self, uint64_t id)
     for (uint32_t p = 0; p < told; p++)
         write_part (self, self->ordered, p);
     wire_close (writer);
+    if (self->manifest[self->ordered].written_under > 0)
+        wire_field_uint (writer, "definitions", self->manifest[self->ordered].written_under);
 }
 
 static void coordinate (house_t *self, const message_t *message)

@@ -23,6 +23,7 @@ typedef struct manifest {
     uint64_t excluded[PARTITIONS];    /* an offset whose row does not count, UINT64_MAX none */
     uint64_t definitions;             /* of its view files; 0: it has none */
     bool short_of_one;                /* tells of one partition too few */
+    uint64_t written_under;           /* definitions of who wrote its files; 0 is not told */
 } manifest_t;
 
 /* What the owners do when they are asked. */

@@ -230,6 +230,8 @@ static void coordinate (town_t *self, unsigned number, const message_t *message)
         write_orders (self, (int)number, message->id);
         break;
     case MESSAGE_DEFINITIONS:
+        if (self->hold_definitions)
+            return;
         wire_begin (self->writer, MESSAGE_DEFINITIONS_OK, message->id);
         if (self->write_definitions)
             self->write_definitions (self->writer, self->definitions);

@@ -69,6 +69,7 @@ typedef struct town {
     } control[CONTROLS];
     size_t controls;
     uint64_t definitions;
+    bool hold_definitions; /* orders tell of them, and they are not given */
     void (*write_definitions) (wire_writer_t *writer, uint64_t version); /* payments' if NULL */
     const char *other_log; /* ordered beside that of the payments; NULL: none */
     uint64_t routes;       /* version; raise it with the owners */

@@ -289,6 +289,74 @@ Test (views, go_on_as_they_are_when_a_field_is_added)
     town_release (&town);
 }
 
+/* A row of another column than there was; the same batch each time. */
+static void send_note (town_t *town)
+{
+    wire_writer_t *writer = town->writer;
+    static const char *const columns[] = { "note", "ts", "user" };
+    wire_begin (writer, MESSAGE_SEND, town->next_id++);
+    wire_field_string (writer, "stream", "payments");
+    wire_field_bin (writer, "producer", (text_t){ (const char *)town->producer, PRODUCER_SIZE });
+    wire_field_uint (writer, "sequence", 901);
+    wire_field_list (writer, "columns");
+    for (size_t i = 0; i < 3; i++)
+        wire_put_string (writer, columns[i]);
+    wire_close (writer);
+    wire_field_list (writer, "rows");
+    wire_open_list (writer);
+    wire_put_string (writer, "new");
+    wire_put_int (writer, town->worker[0].rig.clock - TIME_SECOND);
+    wire_put_string (writer, "ann");
+    wire_close (writer);
+    wire_close (writer);
+    town_tell (town, 0);
+    town_run (town);
+}
+
+Test (views, rows_are_not_refused_for_good_while_newer_definitions_are_on_their_way)
+{
+    town_t town;
+    town_init (&town, 46, 1);
+    town_pass (&town, 2 * TIME_SECOND);
+    send_note (&town);
+    message_t reply = town_reply (&town, MESSAGE_SEND_OK);
+    cr_assert_eq (wire_uint (reply.body, "refused_count", 0), 1, "no such column");
+    town_release (&town);
+    town_init (&town, 46, 1);
+    town_pass (&town, 2 * TIME_SECOND);
+    town.write_definitions = payments_write_wide;
+    town.definitions = 2;
+    town.hold_definitions = true;
+    town_pass (&town, TIME_SECOND);
+    send_note (&town);
+    town_expect_error (&town, STATUS_UNAVAILABLE, "newer definitions");
+    town_add (&town, 0, 20); /* what nothing is wrong with is taken */
+    town.hold_definitions = false;
+    town_pass (&town, 2 * TIME_SECOND);
+    send_note (&town);
+    reply = town_reply (&town, MESSAGE_SEND_OK);
+    cr_assert_eq (wire_uint (reply.body, "accepted", 0), 1);
+    town_release (&town);
+}
+
+Test (views, of_a_partition_are_built_only_with_the_definitions_of_its_orders)
+{
+    town_t town;
+    town_init (&town, 47, 1);
+    town_pass (&town, 2 * TIME_SECOND);
+    town_add (&town, 0, 50);
+    town.write_definitions = payments_write_wide;
+    town.definitions = 2;
+    town.hold_definitions = true;
+    town_give_all (&town, 0);
+    town_pass (&town, 2 * TIME_SECOND);
+    cr_assert (town_is (&town, 0, "opening"));
+    town.hold_definitions = false;
+    town_pass (&town, 2 * TIME_SECOND);
+    cr_assert (town_is (&town, 0, "serving"));
+    town_release (&town);
+}
+
 Test (views, follow_when_a_field_is_widened)
 {
     town_t town;
