@@ -364,6 +364,8 @@ static void tell_rebuilt (const coordinator_core_t *self, const definitions_t *d
         if (!change->widened)
             continue;
         size_t count = count_rebuilt (self, definitions, change->name);
+        if (count == 0)
+            continue;
         buf_t detail;
         buf_init (&detail, 1 << 16);
         buf_printf (&detail, "%s; %zu feature%s rebuilt", change->detail, count,

@@ -5,6 +5,22 @@
 
 #include <stdio.h>
 
+static columns_t put_columns (const stream_t *stream, type_t *types, uint16_t *ids)
+{
+    for (size_t i = 0; i < stream->fields_count; i++) {
+        types[i] = stream->fields[i].type;
+        ids[i] = stream->fields[i].id;
+    }
+    return (columns_t){ types, ids, stream->fields_count };
+}
+
+columns_t stream_columns (const stream_t *stream, arena_t *arena)
+{
+    type_t *types = arena_zero (arena, stream->fields_count, sizeof *types);
+    uint16_t *ids = arena_zero (arena, stream->fields_count, sizeof *ids);
+    return put_columns (stream, types, ids);
+}
+
 /* The batch, which has the columns that it was written with, as one of the stream's. */
 static status_t read_as (const stream_t *stream, const events_payload_t *payload, arena_t *arena,
                          batch_t *batch, error_t *error)
@@ -12,28 +28,19 @@ static status_t read_as (const stream_t *stream, const events_payload_t *payload
     if (payload->has_ids && payload->ids_count != batch->columns)
         return error_set (error, STATUS_CORRUPT, "a record has %zu columns, and numbers for %zu",
                           batch->columns, payload->ids_count);
-    type_t types[BLOCK_COLUMNS_MAX];
+    type_t written_types[BLOCK_COLUMNS_MAX];
     for (size_t i = 0; i < batch->columns; i++)
-        types[i] = batch->column[i].type;
-    columns_t written = { types, payload->has_ids ? payload->ids : NULL, batch->columns };
-    columns_t wanted = stream_columns (stream, arena);
+        written_types[i] = batch->column[i].type;
+    columns_t written = { written_types, payload->has_ids ? payload->ids : NULL, batch->columns };
+    type_t types[FIELDS_MAX];
+    uint16_t ids[FIELDS_MAX];
+    columns_t wanted = put_columns (stream, types, ids);
     columns_map_t map;
     status_t status = columns_map_make (&map, &written, &wanted, error);
     if (status != STATUS_OK)
         return error_prefix (error, "stream %s", stream->name);
     *batch = columns_map_apply (&map, batch, NULL, arena);
     return STATUS_OK;
-}
-
-columns_t stream_columns (const stream_t *stream, arena_t *arena)
-{
-    type_t *types = arena_zero (arena, stream->fields_count, sizeof *types);
-    uint16_t *ids = arena_zero (arena, stream->fields_count, sizeof *ids);
-    for (size_t i = 0; i < stream->fields_count; i++) {
-        types[i] = stream->fields[i].type;
-        ids[i] = stream->fields[i].id;
-    }
-    return (columns_t){ types, ids, stream->fields_count };
 }
 
 void batch_set_keys (const stream_t *stream, batch_t *batch, arena_t *arena)

@@ -1,6 +1,8 @@
 /* Streams that change while they have events, as the coordinator tells of it. */
 #include "tests/unit/coordinator/cluster.h"
 
+#include "catalog/catalog.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -173,6 +175,50 @@ Test (evolution, nobody_knows_whether_there_are_events_and_yet_a_field_can_be_ad
                                             "      fee: float64\n      ts: timestamp\n"
                                             "      more: bool\n")),
                    "payments", "field more added");
+    cluster_release (&cluster);
+}
+
+/* Takes from the catalog what an earlier version did not keep. */
+static void forget_logs (cluster_t *cluster)
+{
+    catalog_t *catalog;
+    catalog_object_t *objects;
+    size_t count;
+    uint64_t version;
+    error_t error;
+    arena_t *arena = arena_new (1 << 12);
+    cr_assert_eq (catalog_open (sim_disk_fs (cluster->disk), "catalog.db", "test", PARTITIONS,
+                                &catalog, &error),
+                  STATUS_OK, "%s", error.text);
+    cr_assert_eq (catalog_objects (catalog, arena, &objects, &count, &error), STATUS_OK);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp (objects[i].kind, "log") != 0)
+            objects[kept++] = objects[i];
+    cr_assert_lt (kept, count);
+    cr_assert_eq (catalog_apply (catalog, catalog_definitions_version (catalog), 1, "", objects,
+                                 kept, &version, &error),
+                  STATUS_OK, "%s", error.text);
+    catalog_close (&catalog);
+    arena_destroy (&arena);
+}
+
+Test (evolution, fields_of_a_catalog_that_has_no_numbers_are_those_of_their_places)
+{
+    cluster_t cluster;
+    start (&cluster, BEFORE);
+    forget_logs (&cluster);
+    cluster_restart (&cluster);
+    assert_told (&cluster, "payments", 1, "");
+    cluster_run (&cluster, LEASE);
+    assert_detail (apply (&cluster, STREAM ("      more: bool\n      user_id: string\n"
+                                            "      amount: float64\n      fee: float64\n"
+                                            "      ts: timestamp\n")),
+                   "payments", "field more added; amount widened to float64");
+    assert_told (&cluster, "payments", 1,
+                 "next 5\n4 bool nullable more more\n0 string nullable user_id user_id\n"
+                 "1 float64 nullable amount amount\n2 float64 nullable fee fee\n"
+                 "3 timestamp time ts ts\n");
     cluster_release (&cluster);
 }
 
