@@ -14,7 +14,7 @@ enum {
     LEAF_CACHE_MIN = 16, /* rows: with fewer, adding them is as cheap as merging partials */
     NODE_FANOUT = 32,
     CACHE_CLASSES = 32, /* block sizes of caches: powers of two */
-    SERIES_TINY_ROWS = 2,
+    SERIES_TINY_ROWS = 4,
 };
 
 typedef struct series {

@@ -7,6 +7,7 @@
 #include "batchview/batchview.h"
 #include "tests/oracle/oracle.h"
 #include "tests/unit/batchview/built.h"
+#include "tests/unit/batchview/question.h"
 #include "timeline/timeline.h"
 
 #include <criterion/criterion.h>
@@ -18,142 +19,9 @@ enum {
     PARTS_MAX = FILES_MAX + EPOCHS_MAX + 1,
     KEYS = 3,
     EVENTS_MAX = 150,
+    EVENTS_LARGE = 4000,
     QUERIES = 12,
 };
-
-static const type_t TYPES[] = {
-#define X(name, number, word) TYPE_##name,
-    TYPE_TABLE (X)
-#undef X
-};
-enum { TYPES_COUNT = sizeof TYPES / sizeof *TYPES };
-
-static definitions_t *definitions;
-static const stream_t *stream; /* two fields of each type, the key and the time */
-static const field_t *fields;  /* of it */
-
-static void stream_init (void)
-{
-    buf_t yaml;
-    error_t error;
-    buf_init (&yaml, DEFINITION_FILE_MAX);
-    buf_put_string (&yaml, "streams:\n  s:\n    key: k\n    time: ts\n    fields:\n"
-                           "      k: string\n      ts: {type: timestamp, unit: us}\n");
-    for (size_t i = 0; i < TYPES_COUNT; i++)
-        for (int which = 0; which < 2 && type_is_field (TYPES[i]); which++)
-            buf_printf (&yaml, "      %c_%s: %s\n", 'a' + which, type_word (TYPES[i]),
-                        type_word (TYPES[i]));
-    buf_put_string (&yaml, "views:\n  v:\n    from: s\n    key: k\n    horizon: 40m\n"
-                           "    features: {n: count()}\n");
-    definition_file_t file = { "layers.yaml", { buf_string (&yaml), (uint32_t)yaml.size } };
-    cr_assert_eq (definitions_read (&file, 1, &definitions, &error), STATUS_OK, "%s", error.text);
-    stream = definitions_stream (definitions, text_of ("s"));
-    fields = stream->fields;
-    buf_release (&yaml);
-}
-
-static bool is_input (uint32_t field)
-{
-    return field != stream->key[0] && field != stream->time;
-}
-
-/* The first or second field of a type. */
-static uint32_t field_of (type_t type, int which)
-{
-    uint32_t i = 0;
-    while (!is_input (i) || fields[i].type != type)
-        i++;
-    return i + (uint32_t)which;
-}
-
-/* ---- what is asked ---- */
-
-typedef struct question {
-    aggregate_t aggregate;
-    type_t input;  /* NONE: the row */
-    type_t second; /* NONE: it takes one */
-    type_t by;     /* NONE: no map */
-    bool filtered;
-} question_t;
-
-static const char FILTER[] = "a_string = 'x'";
-
-typedef struct window {
-    int64_t window;
-    int64_t delay;
-    uint16_t rows;
-} window_t;
-
-static const window_t WINDOWS[] = {
-    { TIME_HOUR, 0, 0 },
-    { 5 * TIME_HOUR, 0, 0 },
-    { WINDOW_LIFETIME, 0, 0 },
-    { 90 * TIME_SECOND, TIME_MINUTE, 0 },
-    { TIME_HOUR, 3 * TIME_HOUR, 0 },
-    { 5 * TIME_HOUR, 3 * TIME_HOUR, 0 },
-    { WINDOW_LIFETIME, TIME_HOUR, 0 },
-    { WINDOW_LIFETIME, 0, 3 },
-    { 2 * TIME_HOUR, 0, 5 },
-    { TIME_HOUR, TIME_HOUR, 2 },
-};
-enum { WINDOWS_COUNT = sizeof WINDOWS / sizeof *WINDOWS };
-
-static value_t parameter_of (aggregate_t aggregate)
-{
-    switch (aggregate_info (aggregate)->parameter) {
-    case PARAMETER_STATE_K:
-    case PARAMETER_FINAL_K:
-        return (value_t){ .type = TYPE_INT64, .i = 3 };
-    case PARAMETER_FRACTION:
-        return (value_t){ .type = TYPE_FLOAT64, .f = 0.75 };
-    case PARAMETER_STATE_DURATION:
-        return (value_t){ .type = TYPE_INT64, .i = 20 * TIME_MINUTE };
-    default:
-        return (value_t){ .type = TYPE_NONE };
-    }
-}
-
-/* Can there be such a state, of all rows or the newest? */
-static bool possible (const question_t *question, uint16_t rows)
-{
-    value_t parameter = parameter_of (question->aggregate);
-    state_spec_t spec = aggregate_spec (question->aggregate, question->input, question->second,
-                                        parameter.type == TYPE_INT64 ? parameter.i : 0);
-    error_t error;
-    spec.by = question->by;
-    spec.rows = rows;
-    return state_spec_check (spec, &error) == STATUS_OK;
-}
-
-static plan_t *plan_of (const question_t *question)
-{
-    static feature_t features[WINDOWS_COUNT];
-    static char feature_names[WINDOWS_COUNT][8];
-    size_t count = 0;
-    for (size_t i = 0; i < WINDOWS_COUNT; i++) {
-        if (!possible (question, WINDOWS[i].rows))
-            continue;
-        (void)snprintf (feature_names[i], sizeof feature_names[i], "f%zu", i);
-        features[count++] = (feature_t){
-            .name = feature_names[i],
-            .aggregate = question->aggregate,
-            .input =
-                question->input != TYPE_NONE ? fields[field_of (question->input, 0)].name : NULL,
-            .second =
-                question->second != TYPE_NONE ? fields[field_of (question->second, 1)].name : NULL,
-            .by = question->by != TYPE_NONE ? fields[field_of (question->by, 0)].name : NULL,
-            .parameter = parameter_of (question->aggregate),
-            .filter = question->filtered ? FILTER : NULL,
-            .window = WINDOWS[i].window,
-            .rows = WINDOWS[i].rows,
-            .delay = WINDOWS[i].delay,
-        };
-    }
-    view_t view = *definitions_view (definitions, text_of ("v"));
-    view.features = features;
-    view.features_count = count;
-    return plan_new (&view);
-}
 
 /* ---- events ---- */
 
@@ -219,14 +87,30 @@ static void event_fill (test_case_t *c, size_t row)
     batch->key[row] = case_key (c, (unsigned)random_below (&c->random, KEYS));
 }
 
+/* One of a thousand keys, and a string of 800 bytes. */
+static void event_enlarge (test_case_t *c, size_t row)
+{
+    char text[801];
+    value_t whole = { .type = TYPE_INT64, .i = (int64_t)random_below (&c->random, 1000) };
+    value_t string = { .type = TYPE_STRING };
+    (void)snprintf (text, sizeof text, "%0800lld", (long long)random_below (&c->random, 1 << 30));
+    string.s = arena_text (c->arena, text_of (text));
+    column_set (&c->batch.column[field_of (TYPE_INT64, 0)], row, &whole);
+    column_set (&c->batch.column[field_of (TYPE_STRING, 0)], row, &string);
+}
+
 static void layers_init (test_case_t *c, uint64_t seed, const question_t *question)
 {
     *c = (test_case_t){ .arena = arena_new (64 << 10), .plan = plan_of (question) };
     random_seed (&c->random, seed);
     size_t rows = 1 + random_below (&c->random, random_chance (&c->random, 0.3) ? 12 : EVENTS_MAX);
+    rows = question->large ? EVENTS_LARGE : rows;
     c->batch = batch_new (c->arena, c->plan->column_types, c->plan->columns, rows);
-    for (size_t i = 0; i < rows; i++)
+    for (size_t i = 0; i < rows; i++) {
         event_fill (c, i);
+        if (question->large)
+            event_enlarge (c, i);
+    }
     c->rows = plan_project (c->plan, &c->batch, c->arena);
     cr_assert_eq (c->rows.rows, rows);
 }
@@ -396,6 +280,9 @@ static bool event_counts (const test_case_t *c, const question_t *question, uint
     return true;
 }
 
+static size_t told;    /* by files */
+static size_t largest; /* partial */
+
 /* The state of a feature's window, its rows added in any order. */
 static void *state_of (test_case_t *c, const question_t *question, const plan_feature_t *feature,
                        text_t key, int64_t as_of)
@@ -405,7 +292,8 @@ static void *state_of (test_case_t *c, const question_t *question, const plan_fe
     int64_t right = as_of - slot->delay;
     size_t count = c->batch.rows;
     size_t start = random_below (&c->random, count);
-    size_t step = random_chance (&c->random, 0.5) ? 151 : 157; /* primes over EVENTS_MAX */
+    size_t step =
+        random_chance (&c->random, 0.5) ? 151 : 157; /* primes that are no factors of it */
     void *acc = mem_zero (1, state_size (slot->spec));
     state_init (slot->spec, acc);
     for (size_t i = 0; i < count; i++) {
@@ -459,10 +347,10 @@ static void check_oracle (test_case_t *c, const question_t *question, const plan
         .arena = c->arena,
     };
     value_t expected;
-    status_t told = oracle_value (&asked, events, count, as_of - slot->delay, &expected);
-    if (told == STATUS_INVALID) /* an aggregate that it does not know */
+    status_t word = oracle_value (&asked, events, count, as_of - slot->delay, &expected);
+    if (word == STATUS_INVALID) /* an aggregate that it does not know */
         return;
-    cr_assert_eq (told, status, "%s: the oracle says otherwise", asked.aggregate);
+    cr_assert_eq (word, status, "%s: the oracle says otherwise", asked.aggregate);
     cr_assert (status != STATUS_OK || oracle_agree (&expected, actual),
                "%s: the oracle says otherwise", asked.aggregate);
 }
@@ -479,6 +367,7 @@ static void check_feature (test_case_t *c, const question_t *question, size_t at
     buf_init (&left, AGGREGATE_PARTIAL_MAX);
     buf_init (&right, AGGREGATE_PARTIAL_MAX);
     state_encode (spec, expected, &left);
+    largest = left.size > largest ? left.size : largest;
     state_encode (spec, answer_cell (answer, feature->cell), &right);
     cr_assert (!left.bad && left.size == right.size &&
                    (left.size == 0 || memcmp (left.data, right.data, left.size) == 0),
@@ -501,7 +390,6 @@ static void check_feature (test_case_t *c, const question_t *question, size_t at
     mem_free (expected);
 }
 
-static size_t told;  /* by files */
 static size_t asked; /* of files */
 
 static void check_question (const question_t *question, uint64_t seed)
@@ -541,7 +429,7 @@ static void check_inputs (aggregate_t aggregate, type_t input, type_t second, ui
     static const type_t keys[] = { TYPE_NONE, TYPE_STRING, TYPE_INT64, TYPE_BOOL };
     for (size_t by = 0; by < sizeof keys / sizeof *keys; by++) {
         for (int filtered = 0; filtered < 2; filtered++) {
-            question_t question = { aggregate, input, second, keys[by], filtered != 0 };
+            question_t question = { aggregate, input, second, keys[by], filtered != 0, false };
             if (!possible (&question, 0))
                 continue;
             wrapped += keys[by] != TYPE_NONE;
@@ -577,5 +465,18 @@ Test (layers, every_aggregate_over_every_window_is_the_same_however_its_events_a
     cr_assert_gt (wrapped, 0);
     cr_assert_gt (wrapped, 0);
     cr_assert_gt (told, asked / 3, "files answered %zu of %zu", told, asked);
+    definitions_destroy (&definitions);
+}
+
+/* Partials of more than 64 KiB, whose size takes three bytes, in files and the caches of timelines.
+ */
+Test (layers, large_partials_are_the_same_however_events_are_split)
+{
+    question_t question = { AGGREGATE_LAST, TYPE_STRING, TYPE_NONE, TYPE_INT64, false, true };
+    stream_init ();
+    largest = 0;
+    for (uint64_t seed = 8000; seed < 8006; seed++)
+        check_question (&question, seed);
+    cr_assert_gt (largest, 1 << 16);
     definitions_destroy (&definitions);
 }
