@@ -354,6 +354,11 @@ status_t oracle_value (const oracle_feature_t *feature, const oracle_event_t *ev
     static const char *const choices[] = { "min", "max", "first", "last", NULL };
     matching_t matching = { feature, events, count, as_of };
     *out = (value_t){ .null = true };
+    if (feature->delay > 0) {
+        oracle_feature_t earlier = *feature;
+        earlier.delay = 0;
+        return oracle_value (&earlier, events, count, as_of - feature->delay, out);
+    }
     if (feature->rows > 0 || feature->by > 0)
         return oracle_grouped (feature, events, count, as_of, out);
     if (strcmp (feature->aggregate, "count") == 0)

@@ -55,13 +55,14 @@ typedef struct oracle_feature {
     uint32_t by;       /* 1 + the field of the key; 0: one value for all */
     uint32_t keys_max; /* keys of such a map; 0: 1000. Depends on the aggregate: see the page */
     uint32_t rows;     /* of the newest so many; 0: of all */
+    int64_t delay;     /* µs that the window ends before as-of */
     arena_t *arena;    /* where lists and maps are made; NULL when none is asked for */
 } oracle_feature_t;
 
 /* The feature's value over `events`, which are all of one key in any order, at `as_of`: of those
- * with as_of - window < time <= as_of. Null has type NONE. A string, in lists and maps too, is
- * borrowed from the event. RANGE when the result does not fit its type; INVALID for an aggregate
- * that is not known. */
+ * with as_of - delay - window < time <= as_of - delay. Null has type NONE. A string, in lists and
+ * maps too, is borrowed from the event. RANGE when the result does not fit its type; INVALID for an
+ * aggregate that is not known. */
 status_t oracle_value (const oracle_feature_t *feature, const oracle_event_t *events, size_t count,
                        int64_t as_of, value_t *out);
 

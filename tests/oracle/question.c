@@ -170,12 +170,30 @@ status_t question_where (question_t *self, text_t text, error_t *error)
 
 /* ---- features ---- */
 
-static status_t read_window (text_t text, int64_t *window, error_t *error)
+/* "", "lifetime", "7d", "3 rows", "3 rows in 7d", and any of them with " delay 1d" after it. */
+static status_t read_window (text_t text, oracle_feature_t *feature, error_t *error)
 {
-    *window = ORACLE_LIFETIME;
-    if (text.size == 0 || text_is (text, "lifetime"))
+    text_t window = take_until (&text, "delay ");
+    text_t delay = trim (text);
+    if (delay.size > 0) {
+        status_t status = duration_parse (delay, &feature->delay, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    if (memmem (window.data, window.size, " rows", strlen (" rows")) != NULL) {
+        int64_t rows;
+        text_t number = take_until (&window, " rows");
+        if (!number_parse_int (number, &rows) || rows < 1 || rows > UINT32_MAX)
+            return error_set (error, STATUS_INVALID, "'" TEXT_FORMAT "' is no number of rows",
+                              TEXT_ARGS (number));
+        feature->rows = (uint32_t)rows;
+        take_until (&window, "in ");
+        window = trim (window);
+    }
+    feature->window = ORACLE_LIFETIME;
+    if (window.size == 0 || text_is (window, "lifetime"))
         return STATUS_OK;
-    return duration_parse (text, window, error);
+    return duration_parse (window, &feature->window, error);
 }
 
 status_t question_feature (question_t *self, text_t text, error_t *error)
@@ -207,5 +225,5 @@ status_t question_feature (question_t *self, text_t text, error_t *error)
     take_until (&before_over, "where ");
     status_t status = read_conditions (self, trim (before_over), feature->filters,
                                        &feature->filters_count, error);
-    return status == STATUS_OK ? read_window (trim (text), &feature->window, error) : status;
+    return status == STATUS_OK ? read_window (trim (text), feature, error) : status;
 }

@@ -68,6 +68,10 @@ static const view_text_t views[DATA_VIEWS] = {
                     "total: sum(amount) over 1m, 1h, lifetime", "average: mean(amount) over 1h",
                     "spread: stddev(amount) over 1m, lifetime",
                     "late: last(amount) over 1m, lifetime",
+                    "before: sum(amount) over 5s, 1m, lifetime delay 30s",
+                    "early: first(tag) over 1m, 1h delay 1h",
+                    "newest: mean(amount) over 3 rows, 2 rows in 1m",
+                    "kept: count() where amount > 50 over 5 rows in 1h delay 10s",
                     "big: count() where amount > 50 over 1h, 1w" },
       .later = { "low: min(amount) over 1m, 1d, lifetime" },
       .later_step = STEP_FEATURE },
@@ -89,7 +93,8 @@ static const view_text_t views[DATA_VIEWS] = {
       .key = "[a, b]",
       .horizon = "1m",
       .features = { "n: count(v) over 10s, 1m, lifetime", "v: sum(v) over 30s, 1d",
-                    "low: min(v) over 1m, lifetime", "word: last(b) over lifetime" } },
+                    "low: min(v) over 1m, lifetime", "word: last(b) over lifetime",
+                    "past: approx_count_distinct(v) over 10s, 1m delay 1m" } },
     { .name = "afterwards",
       .stream = 0,
       .key = "user",
@@ -175,25 +180,47 @@ unsigned data_some_steps (const sim_data_t *self, sim_t *sim)
                                  : self->usable;
 }
 
-/* "n: count() over 5s, 1m" becomes "n_5s: count() over 5s" and so on. */
+/* Appends what a window adds to a feature's name: "5s", "3rows", "3rows_1m". */
+static void put_suffix (const char *window, int size, buf_t *out)
+{
+    const char *rows = memmem (window, (size_t)size, " rows", strlen (" rows"));
+    if (rows == NULL) {
+        buf_printf (out, "%.*s", size, window);
+        return;
+    }
+    const char *in = memmem (window, (size_t)size, " in ", strlen (" in "));
+    buf_printf (out, "%.*srows", (int)(rows - window), window);
+    if (in != NULL)
+        buf_printf (out, "_%.*s", (int)(window + size - in) - 4, in + 4);
+}
+
+/* "n: count() over 5s, 1m delay 1h" becomes "n_5s_delay1h: count() over 5s delay 1h" and so on. */
 static void ask_each_window (sim_data_t *self, question_t *question, const char *line)
 {
     const char *windows = strstr (line, " over ");
-    size_t name_size = strcspn (line, ":");
+    const char *delay = strstr (line, " delay ");
+    const char *end = delay != NULL ? delay : line + strlen (line);
+    int name_size = (int)strcspn (line, ":");
     CHECK (windows != NULL);
-    int body_size = (int)(windows - line - (ptrdiff_t)name_size);
-    for (windows += strlen (" over "); *windows;) {
+    int body_size = (int)(windows - line) - name_size;
+    buf_t text;
+    buf_init (&text, 4096);
+    for (windows += strlen (" over "); windows < end;) {
         int size = (int)strcspn (windows, ",");
-        char *text = mem_format ("%.*s_%.*s%.*s over %.*s", (int)name_size, line, size, windows,
-                                 body_size, line + name_size, size, windows);
+        size = size < end - windows ? size : (int)(end - windows);
+        buf_clear (&text);
+        buf_printf (&text, "%.*s_", name_size, line);
+        put_suffix (windows, size, &text);
+        if (delay != NULL)
+            buf_printf (&text, "_delay%s", delay + strlen (" delay "));
+        buf_printf (&text, "%.*s over %.*s%s", body_size, line + name_size, size, windows, end);
         error_t error;
-        status_t status = question_feature (
-            question, text_of (arena_string (self->arena, text_of (text))), &error);
-        CHECK (status == STATUS_OK);
-        mem_free (text);
+        text_t asked = text_of (arena_string (self->arena, text_of (buf_string (&text))));
+        CHECK (question_feature (question, asked, &error) == STATUS_OK);
         windows += size;
         windows += strspn (windows, ", ");
     }
+    buf_release (&text);
 }
 
 static question_t *question_of (sim_data_t *self, const view_text_t *view, bool widened)
