@@ -99,7 +99,7 @@ status_t explain_init (explain_t *self, const view_t *view, const explain_keys_t
                                                                : BATCHVIEW_ESTIMATE_ROWS_MAX;
     measure_partials (self, events, &values);
     self->realtime = timeline_estimate (plan, keys->events, &values);
-    return batchview_estimate (plan, events, keys->over, &values, &self->batch, error);
+    return batchview_estimate (plan, keys->events, keys->over, &values, &self->batch, error);
 }
 
 void explain_release (explain_t *self)
@@ -302,6 +302,17 @@ static void put_size (buf_t *out, double bytes)
     format_bytes (out, (uint64_t)(bytes + 0.5));
 }
 
+/* " with 12 events" */
+static void put_events (double events, buf_t *out)
+{
+    buf_put_string (out, " with ");
+    if (events < 1000)
+        buf_printf (out, "%.3g", events);
+    else
+        format_count (out, events);
+    buf_printf (out, " event%s", events == 1 ? "" : "s");
+}
+
 static void text_sizes (const explain_t *self, buf_t *out)
 {
     const explain_keys_t *keys = &self->keys;
@@ -311,19 +322,20 @@ static void text_sizes (const explain_t *self, buf_t *out)
     put_size (out, self->realtime.event_bytes);
     buf_put_string (out, " an event; ");
     put_size (out, self->realtime.bytes);
-    buf_printf (out, " with %.3g event%s\n", keys->events, keys->events == 1 ? "" : "s");
+    put_events (keys->events, out);
+    buf_put_string (out, "\n");
     buf_put_string (out, "A key in a batch view:       ");
     put_size (out, self->batch.fixed_bytes);
     buf_put_string (out, " and ");
     put_size (out, self->batch.atom_bytes);
     buf_put_string (out, " an event near an edge; ");
     put_size (out, self->batch.bytes);
-    buf_printf (out, " with %.3g event%s over ", keys->events, keys->events == 1 ? "" : "s");
+    put_events (keys->events, out);
+    buf_put_string (out, " over ");
     duration_format (out, keys->over);
     buf_printf (out, " (%.0f atom%s)\n", self->batch.atoms, self->batch.atoms == 1 ? "" : "s");
-    buf_printf (out, "Events a key: %.3g, %s; strings of %zu bytes, %llu different values\n",
-                keys->events, keys->events_of, keys->string_bytes,
-                (unsigned long long)keys->distinct);
+    buf_printf (out, "The number of events is %s; strings of %zu bytes, %llu different values\n",
+                keys->events_of, keys->string_bytes, (unsigned long long)keys->distinct);
 }
 
 void explain_text (const explain_t *self, buf_t *out)

@@ -45,26 +45,35 @@ static status_t record_measure (record_builder_t *builder, size_t rows, int64_t 
     return status;
 }
 
-status_t batchview_estimate (const plan_t *plan, size_t events, int64_t over,
+status_t batchview_estimate (const plan_t *plan, double events, int64_t over,
                              const sample_values_t *values, batchview_estimate_t *estimate,
                              error_t *error)
 {
-    CHECK (events > 0);
-    CHECK (events <= BATCHVIEW_ESTIMATE_ROWS_MAX);
+    CHECK (events >= 1);
+    bool all = events <= BATCHVIEW_ESTIMATE_ROWS_MAX;
+    size_t rows = all ? (size_t)(events + 0.5) : BATCHVIEW_ESTIMATE_ROWS_MAX;
     viewfile_header_t *header = header_new (plan);
     record_builder_t builder;
     record_builder_init (&builder, plan, header);
     double fixed_atoms = 0;
-    int64_t first = events > 1 ? CUT - over : CUT;
+    int64_t first = rows > 1 ? CUT - over : CUT;
+    *estimate = (batchview_estimate_t){ 0 };
     status_t status = record_measure (&builder, 1, TIME_DAY, TIME_DAY, values,
                                       &estimate->fixed_bytes, &fixed_atoms, error);
     if (status == STATUS_OK)
-        status = record_measure (&builder, events, first, CUT, values, &estimate->bytes,
+        status = record_measure (&builder, rows, first, CUT, values, &estimate->bytes,
                                  &estimate->atoms, error);
     double more = estimate->atoms - fixed_atoms;
+    double times = all ? 1 : events / (double)rows;
     estimate->atom_bytes = more > 0 ? (estimate->bytes - estimate->fixed_bytes) / more : 0;
+    estimate->atoms = fixed_atoms + times * more;
+    estimate->bytes = estimate->fixed_bytes + times * (estimate->bytes - estimate->fixed_bytes);
     record_builder_release (&builder);
     mem_free (header);
+    if (status == STATUS_OK && estimate->bytes > (double)BATCHVIEW_RECORD_MAX)
+        return error_set (error, STATUS_TOO_LARGE,
+                          "such a key takes %.0f bytes of a batch view, which holds %zu of one key",
+                          estimate->bytes, BATCHVIEW_RECORD_MAX);
     return status;
 }
 

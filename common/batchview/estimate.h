@@ -4,7 +4,7 @@
 
 #include "feature/sample.h"
 
-enum { BATCHVIEW_ESTIMATE_ROWS_MAX = 200000 };
+enum { BATCHVIEW_ESTIMATE_ROWS_MAX = 200000 }; /* made up; of more, so many times as much is said */
 
 typedef struct batchview_estimate {
     double fixed_bytes; /* of a key whose events are all older than any window's edge */
@@ -13,9 +13,9 @@ typedef struct batchview_estimate {
     double bytes;       /* of the key */
 } batchview_estimate_t;
 
-/* Of a key that has `events` events (1 to BATCHVIEW_ESTIMATE_ROWS_MAX), evenly over `over` µs up to
- * the cut. TOO_LARGE when no file could hold it. */
-MUST_CHECK status_t batchview_estimate (const plan_t *plan, size_t events, int64_t over,
+/* Of a key that has `events` events, at least 1, evenly over `over` µs up to the cut. TOO_LARGE
+ * when no file could hold it. */
+MUST_CHECK status_t batchview_estimate (const plan_t *plan, double events, int64_t over,
                                         const sample_values_t *values,
                                         batchview_estimate_t *estimate, error_t *error);
 

@@ -26,8 +26,9 @@ static void check (const char *features, int64_t delay, int64_t horizon, size_t 
                                .distinct = 500,
                                .key_bytes = c.rows.key[0].size };
     batchview_estimate_t estimate;
-    cr_assert_eq (batchview_estimate (c.plan, events, CASE_RANGE, &values, &estimate, &error),
-                  STATUS_OK, "%s", error.text);
+    cr_assert_eq (
+        batchview_estimate (c.plan, (double)events, CASE_RANGE, &values, &estimate, &error),
+        STATUS_OK, "%s", error.text);
     double is = (double)built.file.bytes.size / KEYS;
     cr_assert (is > 0.75 * estimate.bytes && is < 1.25 * estimate.bytes,
                "%zu events a key, horizon %ld, delay %ld, %s: said %.0f, is %.0f", events,
@@ -50,6 +51,26 @@ Test (estimates, a_keys_bytes_in_a_file_are_about_what_is_said)
             for (size_t e = 0; e < 4; e++)
                 for (int64_t delay = 0; delay <= TIME_HOUR; delay += TIME_HOUR)
                     check (plans[plan], delay, horizons[h], events[e]);
+}
+
+/* Of very many events some are made up, and the rest follows from them. */
+Test (estimates, more_events_than_are_made_up_take_as_much_more)
+{
+    test_case_t c;
+    batchview_estimate_t most, more;
+    error_t error;
+    sample_values_t values = { .string_bytes = 8, .distinct = 100, .key_bytes = 10 };
+    case_init (&c, 1, "      n: count() over 1h, lifetime\n", 1, 1, ORDER_ASCENDING);
+    double events = BATCHVIEW_ESTIMATE_ROWS_MAX;
+    cr_assert_eq (batchview_estimate (c.plan, events, 10 * TIME_DAY, &values, &most, &error),
+                  STATUS_OK);
+    cr_assert_eq (batchview_estimate (c.plan, 3 * events, 10 * TIME_DAY, &values, &more, &error),
+                  STATUS_OK);
+    cr_assert (more.bytes > 2.9 * most.bytes && more.bytes < 3 * most.bytes);
+    cr_assert (more.atoms > 2.9 * most.atoms && more.atoms < 3 * most.atoms);
+    cr_assert_eq (batchview_estimate (c.plan, 1e9, TIME_HOUR, &values, &more, &error),
+                  STATUS_TOO_LARGE);
+    case_release (&c);
 }
 
 /* Far from all edges, a key has one atom however many its events are. */

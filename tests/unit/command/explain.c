@@ -123,7 +123,7 @@ Test (explain, text_has_each_state_input_and_size)
         "amount > 10",
         "A key in the real-time view: ",
         " an event near an edge; ",
-        "Events a key: 40, given; strings of 12 bytes, 20 different values\n",
+        "The number of events is given; strings of 12 bytes, 20 different values\n",
     };
     explained_t explained;
     explained_init (&explained, false, 0);
