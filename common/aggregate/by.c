@@ -67,9 +67,14 @@ static void by_add (state_spec_t spec, void *acc, const value_t *inputs, const r
 {
     (void)spec;
     by_t *self = acc;
-    value_t key = held_value_form (&inputs[0]);
+    const value_t *key = inputs;
+    value_t form;
+    if (!held_value_is_form (key)) {
+        form = held_value_form (key);
+        key = &form;
+    }
     (void)rows_add (&self->rows, 1);
-    void *state = key_map_take (&self->map, &self->shape, &key);
+    void *state = key_map_take (&self->map, &self->shape, key);
     state_spec_t inner = self->shape.inner;
     if (state != NULL)
         state_add (inner, state, state_inputs (inner) > 0 ? inputs + 1 : NULL, place);

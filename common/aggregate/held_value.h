@@ -59,6 +59,15 @@ static inline int held_value_order (type_t type, const held_value_t *self, const
     return value_compare (value, &held);
 }
 
+/* Is the value, in its stored form, the held one? */
+static inline bool held_value_is (type_t type, const held_value_t *self, const value_t *value)
+{
+    if (type == TYPE_STRING)
+        return self->s.size == value->s.size &&
+               (value->s.size == 0 || memcmp (self->s.data, value->s.data, value->s.size) == 0);
+    return held_value_order (type, self, value) == 0;
+}
+
 /* bool: one byte, 0 or 1. int64, timestamp: zigzag varint. float64: the 8 bytes of IEEE 754, least
  * first; never -0.0, and one NaN. string: varint of the size, then the bytes. Reading makes the
  * reader bad when the form is not canonical; the value borrows the reader's bytes. */

@@ -105,23 +105,25 @@ static int entry_order (const key_map_t *self, const key_shape_t *shape, const k
 {
     if (entry->hash != hash)
         return entry->hash < hash ? -1 : 1;
-    return -held_value_order (shape->key, &slot_at (self, shape, entry->slot)->key, key);
+    const held_value_t *held = &slot_at (self, shape, entry->slot)->key;
+    return held_value_is (shape->key, held, key) ? 0 : -held_value_order (shape->key, held, key);
 }
 
-/* The first place whose key is not before the given one. */
+/* The first place whose key is not before the given one. By hashes the search has nothing to branch
+ * on, which is worth more than an early end: where a hash will be cannot be guessed. */
 static uint32_t find_place (const key_map_t *self, const key_shape_t *shape, uint64_t hash,
                             const value_t *key)
 {
-    uint32_t low = 0;
-    uint32_t high = self->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (entry_order (self, shape, &self->index[middle], hash, key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
+    const key_entry_t *at = self->index;
+    for (uint32_t left = self->count; left > 0;) {
+        uint32_t half = (left + 1) / 2;
+        at += half & (0u - (uint32_t)(at[half - 1].hash < hash));
+        left -= half;
     }
-    return low;
+    uint32_t place = (uint32_t)(at - self->index);
+    while (place < self->count && entry_order (self, shape, &self->index[place], hash, key) < 0)
+        place++; /* another key of this hash */
+    return place;
 }
 
 static bool is_past_edge (const key_map_t *self, const key_shape_t *shape, uint64_t hash,

@@ -19,7 +19,11 @@
 #include "base/mem.h"
 #include "base/timestamp.h"
 
-enum { CELLS_MAX = 10000, FIRST_CAPACITY = 4 };
+enum {
+    CELLS_MAX = 10000,
+    FIRST_CAPACITY = 4,
+    FEW = 4, /* chains that are taken one by one */
+};
 #define GAP_MAX (3650 * TIME_DAY)
 _Static_assert(GAP_MAX < INT64_MAX / (2 * CELLS_MAX), "two full states span less than an int64");
 
@@ -30,10 +34,12 @@ typedef struct chain {
 
 typedef struct sessions {
     chain_t *chain; /* owned; ascending, more than the gap apart */
+    chain_t *spare; /* owned; what a weave writes */
     uint32_t count;
     uint32_t capacity;
-    uint64_t cells;
-    bool too_many; /* and no chains */
+    uint32_t spare_capacity;
+    bool too_many;  /* and no chains */
+    uint64_t cells; /* at most; when that is over the cap they are counted */
 } sessions_t;
 
 static size_t sessions_size (state_spec_t spec)
@@ -56,6 +62,7 @@ static void sessions_init (state_spec_t spec, void *acc)
 static void sessions_release (state_spec_t spec, void *acc)
 {
     mem_free (((sessions_t *)acc)->chain);
+    mem_free (((sessions_t *)acc)->spare);
     sessions_init (spec, acc);
 }
 
@@ -110,12 +117,26 @@ static uint32_t chains_before (const sessions_t *self, int64_t time, int64_t gap
     return low;
 }
 
-static void make_room (sessions_t *self)
+/* Room for `more` chains after those that there are. */
+static void make_room (sessions_t *self, uint32_t more)
 {
-    if (self->count < self->capacity)
+    uint32_t needed = self->count + more;
+    if (needed <= self->capacity)
         return;
-    self->capacity = self->capacity == 0 ? FIRST_CAPACITY : 2 * self->capacity;
+    uint32_t doubled = self->capacity == 0 ? FIRST_CAPACITY : 2 * self->capacity;
+    self->capacity = doubled > needed ? doubled : needed;
     self->chain = mem_resize (self->chain, self->capacity, sizeof *self->chain);
+}
+
+static void check_cells (sessions_t *self, int64_t gap)
+{
+    if (self->cells <= CELLS_MAX)
+        return;
+    self->cells = 0;
+    for (uint32_t i = 0; i < self->count; i++)
+        self->cells += cells_of (self->chain[i], gap);
+    if (self->cells > CELLS_MAX)
+        take_too_many (self);
 }
 
 /* Joins the chain with all that it touches. */
@@ -132,15 +153,60 @@ static void take_chain (sessions_t *self, chain_t chain, int64_t gap)
         chain.last = joined->last > chain.last ? joined->last : chain.last;
     }
     if (to == from)
-        make_room (self);
+        make_room (self, 1);
     if (to != from + 1)
         memmove (self->chain + from + 1, self->chain + to,
                  (self->count - to) * sizeof *self->chain);
     self->chain[from] = chain;
     self->count = self->count - (to - from) + 1;
     self->cells += cells_of (chain, gap);
-    if (self->cells > CELLS_MAX)
-        take_too_many (self);
+    check_cells (self, gap);
+}
+
+/* Joins with `count` chains of another state, in one pass over both. They may stand in the room
+ * after the own ones. */
+static void weave (sessions_t *self, const chain_t *other, uint32_t count, int64_t gap)
+{
+    if (self->spare_capacity < self->count + count) {
+        self->spare_capacity = self->count + count;
+        self->spare = mem_resize (self->spare, self->spare_capacity, sizeof *self->spare);
+    }
+    uint32_t own_at = 0;
+    uint32_t other_at = 0;
+    uint32_t out = 0;
+    while (own_at < self->count || other_at < count) {
+        bool own = other_at == count ||
+                   (own_at < self->count && self->chain[own_at].first <= other[other_at].first);
+        chain_t next = own ? self->chain[own_at++] : other[other_at++];
+        chain_t *last = &self->spare[out - (out > 0)];
+        if (out == 0 || is_apart (last->last, next.first, gap))
+            self->spare[out++] = next;
+        else if (next.last > last->last)
+            last->last = next.last;
+    }
+    chain_t *chain = self->chain;
+    uint32_t capacity = self->capacity;
+    self->chain = self->spare;
+    self->capacity = self->spare_capacity;
+    self->spare = chain;
+    self->spare_capacity = capacity;
+    self->count = out;
+}
+
+/* Joins with the chains of another state that has so many cells; they may stand likewise. */
+static void take_chains (sessions_t *self, const chain_t *other, uint32_t count, uint64_t cells,
+                         int64_t gap)
+{
+    if (count > FEW) {
+        weave (self, other, count, gap);
+        self->cells += cells;
+        check_cells (self, gap);
+        return;
+    }
+    chain_t few[FEW];
+    memcpy (few, other, count * sizeof *few);
+    for (uint32_t i = 0; i < count && !self->too_many; i++)
+        take_chain (self, few[i], gap);
 }
 
 static void sessions_add (state_spec_t spec, void *acc, const value_t *value,
@@ -157,8 +223,8 @@ static void sessions_merge (state_spec_t spec, void *acc, const void *from)
     const sessions_t *other = from;
     if (other->too_many)
         take_too_many (self);
-    for (uint32_t i = 0; i < other->count && !self->too_many; i++)
-        take_chain (self, other->chain[i], spec.param);
+    if (!self->too_many && other->count > 0)
+        take_chains (self, other->chain, other->count, other->cells, spec.param);
 }
 
 /* ---- partials ---- */
@@ -172,27 +238,41 @@ static int64_t read_later (reader_t *reader, int64_t time, uint64_t more)
     return reader->bad ? time : (int64_t)((uint64_t)time + step + more);
 }
 
+/* Reads the chains into the room after the own ones; *cells of them. */
+static bool read_chains (sessions_t *self, reader_t *reader, uint64_t count, int64_t gap,
+                         uint64_t *cells)
+{
+    chain_t chain = { 0 };
+    for (uint64_t i = 0; i < count; i++) {
+        chain.first = i == 0 ? partial_read_zigzag (reader)
+                             : read_later (reader, chain.last, (uint64_t)gap + 1);
+        chain.last = read_later (reader, chain.first, 0);
+        if (reader->bad || chain.last - chain.first > CELLS_MAX * gap)
+            return false;
+        *cells += cells_of (chain, gap);
+        if (*cells > CELLS_MAX)
+            return false;
+        self->chain[self->count + i] = chain;
+    }
+    return true;
+}
+
 static bool sessions_merge_partial (state_spec_t spec, void *acc, text_t partial)
 {
     sessions_t *self = acc;
     reader_t reader = reader_of (partial.data, partial.size);
     uint64_t count = partial_read_varint (&reader);
     uint64_t cells = 0;
-    chain_t chain = { 0 };
-    for (uint64_t i = 0; i < count && !reader.bad; i++) {
-        chain.first = i == 0 ? partial_read_zigzag (&reader)
-                             : read_later (&reader, chain.last, (uint64_t)spec.param + 1);
-        chain.last = read_later (&reader, chain.first, 0);
-        if (reader.bad || chain.last - chain.first > CELLS_MAX * spec.param)
-            return false;
-        cells += cells_of (chain, spec.param);
-        if (cells > CELLS_MAX)
-            return false;
-        take_chain (self, chain, spec.param);
-    }
-    if (count == 0 && !reader.bad)
+    if (reader.bad || count > CELLS_MAX || 2 * count > reader_left (&reader))
+        return false;
+    make_room (self, (uint32_t)count);
+    if (!read_chains (self, &reader, count, spec.param, &cells) || reader_left (&reader) != 0)
+        return false;
+    if (count == 0)
         take_too_many (self);
-    return !reader.bad && reader_left (&reader) == 0;
+    else if (!self->too_many)
+        take_chains (self, self->chain + self->count, (uint32_t)count, cells, spec.param);
+    return true;
 }
 
 static void sessions_encode (state_spec_t spec, const void *acc, buf_t *out)
