@@ -312,14 +312,13 @@ static double number_of (const entry_t *entry)
     return entry->key < 0 ? -number : number;
 }
 
-/* floor (fraction * (rows - 1)), exactly. */
+/* floor (fraction * (rows - 1)), where the product is rounded to a float64 first, so that 0.7 of 10
+ * is 7. */
 static uint64_t rank_of (double fraction, uint64_t rows)
 {
     CHECK (fraction >= 0 && fraction <= 1);
-    exact_term_t term = exact_term_of_float (fraction);
-    return term.exponent <= -128
-               ? 0
-               : (uint64_t)((uint128_t)term.limb[0] * (rows - 1) >> -term.exponent);
+    double rank = fraction * (double)(rows - 1);
+    return rank < (double)(rows - 1) ? (uint64_t)rank : rows - 1;
 }
 
 static status_t quantiles_final (state_spec_t spec, const void *acc, aggregate_t aggregate,

@@ -37,11 +37,11 @@ size_t oracle_size (const value_t *value)
     return size;
 }
 
-/* Of events that all count already: nothing is left to test but nulls. */
+/* Of events that all count already: nothing is left to test but nulls. (The window stays: a rate is
+ * by its length.) */
 static oracle_feature_t of_all (const oracle_feature_t *feature)
 {
     oracle_feature_t all = *feature;
-    all.window = ORACLE_LIFETIME;
     all.filters_count = 0;
     all.rows = 0;
     return all;
@@ -58,6 +58,7 @@ static status_t of_newest (const oracle_feature_t *feature, const oracle_event_t
     oracle_event_t *kept = mem_zero (count + 1, sizeof *kept);
     oracle_feature_t any = *feature; /* nulls too */
     any.field = -1;
+    any.aggregate = "count";
     size_t found = 0;
     for (size_t i = 0; i < count; i++)
         if (oracle_counts (&any, &events[i], as_of))

@@ -24,7 +24,8 @@ static const char usage[] =
     "      --events flights.csv --queries spine.csv --as-of time \\\n"
     "      'n_7d: count() over 7d' 'late: count() where delay > 15' 'mean_delay: mean(delay)'\n"
     "\n"
-    "A feature is NAME: AGGREGATE(FIELD) [where FIELD OP LITERAL [and ...]] [over DURATION]\n";
+    "A feature is NAME: AGGREGATE(FIELD, ...) [where FIELD OP LITERAL [and ...]] [over DURATION]\n"
+    "as in covariance(x, y), approx_quantile(x, 0.95), decayed_sum(x, 7d), decayed_count(7d)\n";
 
 typedef struct options {
     const char *events;

@@ -2,6 +2,7 @@
 
 #include "tests/oracle/distinct.h"
 #include "tests/oracle/exact.h"
+#include "tests/oracle/found.h"
 #include "tests/oracle/parts.h"
 
 #include "base/mem.h"
@@ -134,6 +135,12 @@ static bool filter_holds (const oracle_filter_t *filter, const oracle_event_t *e
     }
 }
 
+static bool takes_two (const char *word)
+{
+    return strcmp (word, "covariance") == 0 || strcmp (word, "covariance_pop") == 0 ||
+           strcmp (word, "correlation") == 0;
+}
+
 /* In the window, through the filters, and with an input that is not null? */
 static bool counts (const oracle_feature_t *feature, const oracle_event_t *event, int64_t as_of)
 {
@@ -144,6 +151,8 @@ static bool counts (const oracle_feature_t *feature, const oracle_event_t *event
     for (size_t i = 0; i < feature->filters_count; i++)
         if (!filter_holds (&feature->filters[i], event))
             return false;
+    if (takes_two (feature->aggregate) && event->values[feature->second].null)
+        return false;
     return feature->field < 0 || !event->values[feature->field].null;
 }
 
@@ -346,6 +355,32 @@ static bool is_one_of (const char *word, const char *const *words)
     return false;
 }
 
+/* What is made of a list of the events that count. */
+static status_t value_of_found (const matching_t *matching, value_t *out)
+{
+    static status_t (*const parts[]) (const found_t *found,
+                                      value_t *out) = { found_ends, found_powers, found_times,
+                                                        found_decay, found_quantile };
+    found_t found = { .feature = matching->feature, .as_of = matching->as_of };
+    found.events = mem_zero (matching->count + 1, sizeof *found.events);
+    for (size_t i = 0; i < matching->count; i++)
+        if (counts (matching->feature, &matching->events[i], matching->as_of))
+            found.events[found.count++] = &matching->events[i];
+    status_t status = STATUS_INVALID;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && status == STATUS_INVALID; i++)
+        status = parts[i](&found, out);
+    mem_free (found.events);
+    return status;
+}
+
+static status_t other_of (const matching_t *matching, value_t *out)
+{
+    status_t status = value_of_found (matching, out);
+    return status != STATUS_INVALID ? status
+                                    : oracle_collection (matching->feature, matching->events,
+                                                         matching->count, matching->as_of, out);
+}
+
 status_t oracle_value (const oracle_feature_t *feature, const oracle_event_t *events, size_t count,
                        int64_t as_of, value_t *out)
 {
@@ -370,7 +405,7 @@ status_t oracle_value (const oracle_feature_t *feature, const oracle_event_t *ev
     else if (is_one_of (feature->aggregate, choices))
         *out = chosen_of (&matching);
     else
-        return oracle_collection (feature, events, count, as_of, out);
+        return other_of (&matching, out);
     return STATUS_OK;
 }
 

@@ -48,10 +48,13 @@ enum { ORACLE_FILTERS_MAX = 4 };
 typedef struct oracle_feature {
     const char *aggregate;                       /* a word of docs/aggregates.md */
     int32_t field;                               /* the input; -1: the row itself (count) */
+    int32_t second;                              /* of an aggregate that takes two */
     int64_t window;                              /* µs, or ORACLE_LIFETIME */
     oracle_filter_t filters[ORACLE_FILTERS_MAX]; /* all must hold: the view's and the feature's */
     size_t filters_count;
-    int64_t parameter; /* the k of first_k and its like, or the gap of sessions in µs */
+    int64_t
+        parameter; /* the k of first_k and its like; the gap of sessions, or a half-life, in µs */
+    double fraction;   /* of a quantile */
     uint32_t by;       /* 1 + the field of the key; 0: one value for all */
     uint32_t keys_max; /* keys of such a map; 0: 1000. Depends on the aggregate: see the page */
     uint32_t rows;     /* of the newest so many; 0: of all */
@@ -61,8 +64,8 @@ typedef struct oracle_feature {
 
 /* The feature's value over `events`, which are all of one key in any order, at `as_of`: of those
  * with as_of - delay - window < time <= as_of - delay. Null has type NONE. A string, in lists and
- * maps too, is borrowed from the event. RANGE when the result does not fit its type; INVALID for an
- * aggregate that is not known. */
+ * maps too, is borrowed from the event. RANGE when the result does not fit its type; TOO_LARGE when
+ * there are more events than the aggregate takes; INVALID for an aggregate that is not known. */
 status_t oracle_value (const oracle_feature_t *feature, const oracle_event_t *events, size_t count,
                        int64_t as_of, value_t *out);
 

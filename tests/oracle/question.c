@@ -196,6 +196,36 @@ static status_t read_window (text_t text, oracle_feature_t *feature, error_t *er
     return duration_parse (window, &feature->window, error);
 }
 
+static bool is_duration (text_t text)
+{
+    int64_t duration;
+    error_t error;
+    return text.size > 0 && duration_parse (text, &duration, &error) == STATUS_OK;
+}
+
+/* "x", "x, y", "x, 0.95", "x, 7d", "7d" */
+static status_t read_arguments (const question_t *self, text_t text, oracle_feature_t *feature,
+                                error_t *error)
+{
+    for (unsigned place = 0; text.size > 0; place++) {
+        text_t argument = take_until (&text, ",");
+        uint32_t field;
+        bool is_parameter = number_parse_int (argument, &feature->parameter);
+        bool is_fraction = number_parse_float (argument, &feature->fraction);
+        if (is_duration (argument)) {
+            status_t status = duration_parse (argument, &feature->parameter, error);
+            if (status != STATUS_OK)
+                return status;
+        } else if (!is_parameter && !is_fraction) {
+            status_t status = find_field (self, argument, &field, error);
+            if (status != STATUS_OK)
+                return status;
+            *(place == 0 ? &feature->field : &feature->second) = (int32_t)field;
+        }
+    }
+    return STATUS_OK;
+}
+
 status_t question_feature (question_t *self, text_t text, error_t *error)
 {
     if (self->features_count == QUESTION_FEATURES_MAX)
@@ -214,16 +244,12 @@ status_t question_feature (question_t *self, text_t text, error_t *error)
                                    .field = -1,
                                    .filters_count = self->where_count };
     memcpy (feature->filters, self->where, sizeof self->where);
-    uint32_t field;
-    if (input.size > 0) {
-        status_t status = find_field (self, input, &field, error);
-        if (status != STATUS_OK)
-            return status;
-        feature->field = (int32_t)field;
-    }
+    status_t status = read_arguments (self, input, feature, error);
+    if (status != STATUS_OK)
+        return status;
     text_t before_over = take_until (&text, "over ");
     take_until (&before_over, "where ");
-    status_t status = read_conditions (self, trim (before_over), feature->filters,
-                                       &feature->filters_count, error);
+    status = read_conditions (self, trim (before_over), feature->filters, &feature->filters_count,
+                              error);
     return status == STATUS_OK ? read_window (trim (text), feature, error) : status;
 }

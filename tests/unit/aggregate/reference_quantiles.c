@@ -39,13 +39,7 @@ answer_t reference_of_quantiles (const row_t *rows, size_t count, double fractio
     for (size_t i = 0; i < count; i++)
         sorted[i] = rows[i].value;
     qsort (sorted, count, sizeof *sorted, compare_values);
-    mpq_t rank;
-    mpq_init (rank);
-    mpq_set_d (rank, fraction);
-    mpz_mul_ui (mpq_numref (rank), mpq_numref (rank), count - 1);
-    mpz_fdiv_q (mpq_numref (rank), mpq_numref (rank), mpq_denref (rank));
-    value_t chosen = sorted[mpz_get_ui (mpq_numref (rank))];
-    mpq_clear (rank);
+    value_t chosen = sorted[(size_t)floor (fraction * (double)(count - 1))];
 
     bool end;
     long top = INT32_MIN;

@@ -370,3 +370,99 @@ Test (oracle, sums_floats_of_all_sizes_as_mpfr_does)
     mpfr_clears (sum, squares, square, NULL);
     mpz_clears (total, unit, NULL);
 }
+
+static status_t ask_with (const table_t *table, const char *aggregate, value_t parameter,
+                          int64_t window, int64_t as_of, value_t *out)
+{
+    oracle_feature_t feature = {
+        .aggregate = aggregate,
+        .field = 0,
+        .second = 1,
+        .window = window,
+    };
+    if (parameter.type == TYPE_FLOAT64)
+        feature.fraction = parameter.f;
+    else
+        feature.parameter = parameter.i;
+    return oracle_value (&feature, table->events, table->count, as_of, out);
+}
+
+static void expect_with (const table_t *table, const char *aggregate, value_t parameter,
+                         int64_t as_of, value_t expected)
+{
+    value_t got;
+    cr_expect_eq (ask_with (table, aggregate, parameter, ORACLE_LIFETIME, as_of, &got), STATUS_OK);
+    cr_expect (oracle_agree (&got, &expected), "%s: %d %.17g, expected %.17g", aggregate, got.null,
+               got.f, expected.f);
+}
+
+/* As pandas and NumPy have them, which are a few units of the last place off. */
+Test (oracle, shapes_of_a_sample_and_its_relation_to_another)
+{
+    table_t table = { 0 };
+    const int64_t values[] = { 2, 8, 0, 4, 1, 9, 9, 0 };
+    for (size_t i = 0; i < 8; i++)
+        add (&table, (int64_t)i * 86400000000, i, integer (values[i]));
+    expect_with (&table, "skew", nothing, INT64_MAX, number (0.33058218040797466));
+    expect_with (&table, "kurtosis", nothing, INT64_MAX, number (-2.098602258096087));
+    expect_with (&table, "covariance", nothing, INT64_MAX, number (1.0714285714285714));
+    expect_with (&table, "covariance_pop", nothing, INT64_MAX, number (0.9375));
+    expect_with (&table, "correlation", nothing, INT64_MAX, number (0.10990559500395976));
+    expect_with (&table, "slope", nothing, INT64_MAX,
+                 number (0.17857142857142858)); /* a day each */
+    expect_with (&table, "range", nothing, INT64_MAX, integer (9));
+    expect_with (&table, "approx_median", nothing, INT64_MAX, number (2));
+    expect_with (&table, "approx_quantile", number (0.9), INT64_MAX, number (9));
+    table.count = 2;
+    expect_with (&table, "skew", nothing, INT64_MAX, nothing);
+    expect_with (&table, "correlation", nothing, INT64_MAX, number (1));
+    table.count = 1;
+    expect_with (&table, "covariance", nothing, INT64_MAX, nothing);
+    expect_with (&table, "covariance_pop", nothing, INT64_MAX, number (0));
+    expect_with (&table, "slope", nothing, INT64_MAX, nothing);
+}
+
+Test (oracle, times_between_events_and_since)
+{
+    table_t table = { 0 };
+    const int64_t seconds[] = { 10, 20, 50, 11 };
+    for (size_t i = 0; i < 4; i++)
+        add (&table, seconds[i] * 1000000, i, number (1));
+    expect_with (&table, "age", nothing, 60500000, number (10.5));
+    expect_with (&table, "interarrival_mean", nothing, 60500000, number (40.0 / 3));
+    /* gaps 1, 9, 30: (1 + 81 + 900 - 40^2 / 3) / 2 */
+    expect_with (&table, "interarrival_stddev", nothing, 60500000, number (sqrt (1346.0 / 6)));
+    value_t got;
+    cr_expect_eq (ask_with (&table, "rate", nothing, 40000000, 55000000, &got), STATUS_OK);
+    cr_expect_eq (got.f, 2 / 40.0); /* 20 and 50 are after 15 */
+    expect_with (&table, "rate", nothing, 60500000, nothing);
+    table.count = 0;
+    expect_with (&table, "age", nothing, 60500000, nothing);
+}
+
+Test (oracle, decay_halves)
+{
+    table_t table = { 0 };
+    add (&table, 0, 0, number (8));
+    add (&table, 2000, 1, number (5));
+    value_t half_life = integer (1000);
+    expect_with (&table, "decayed_sum", half_life, 2000, number (7)); /* 8 / 4 + 5 */
+    expect_with (&table, "decayed_sum", half_life, 5000, number (7 / 8.0));
+    expect_with (&table, "decayed_count", half_life, 2000, number (1.25));
+    expect_with (&table, "decayed_mean", half_life, 5000, number (7 / 1.25));
+    expect_with (&table, "decayed_sum", half_life, 2500, number (7 / sqrt (2)));
+    table.count = 0;
+    expect_with (&table, "decayed_count", half_life, 5000, number (0));
+    expect_with (&table, "decayed_sum", half_life, 5000, nothing);
+}
+
+Test (oracle, truths)
+{
+    table_t table = { 0 };
+    expect_with (&table, "any", nothing, 10, nothing);
+    add (&table, 0, 0, (value_t){ .type = TYPE_BOOL, .i = 1 });
+    expect_with (&table, "all", nothing, 10, (value_t){ .type = TYPE_BOOL, .i = 1 });
+    add (&table, 0, 1, (value_t){ .type = TYPE_BOOL, .i = 0 });
+    expect_with (&table, "all", nothing, 10, (value_t){ .type = TYPE_BOOL, .i = 0 });
+    expect_with (&table, "any", nothing, 10, (value_t){ .type = TYPE_BOOL, .i = 1 });
+}
