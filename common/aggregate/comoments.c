@@ -90,18 +90,15 @@ static void comoments_add (state_spec_t spec, void *acc, const value_t *values,
         self->not_finite++;
         return;
     }
-    exact_term_t a = trend ? exact_term_of_int (place->time) : number_term (&values[0]);
-    exact_term_t b = trend ? number_term (&values[0]) : number_term (&values[1]);
-    exact_term_t product = exact_term_product (&a, &b);
-    exact_sum_add_term (&self->sum[SUM_A], &a);
-    exact_sum_add_term (&self->sum[SUM_B], &b);
-    exact_sum_add_term (&self->sum[SUM_AB], &product);
-    product = exact_term_product (&a, &a);
-    exact_sum_add_term (&self->sum[SUM_AA], &product);
-    if (trend)
-        return;
-    product = exact_term_product (&b, &b);
-    exact_sum_add_term (&self->sum[SUM_BB], &product);
+    const value_t time = { .type = TYPE_INT64, .i = place->time };
+    const value_t *a = trend ? &time : &values[0];
+    const value_t *b = trend ? &values[0] : &values[1];
+    number_add (&self->sum[SUM_A], a);
+    number_add (&self->sum[SUM_B], b);
+    number_add_product (&self->sum[SUM_AA], a, a);
+    number_add_product (&self->sum[SUM_AB], a, b);
+    if (!trend)
+        number_add_product (&self->sum[SUM_BB], b, b);
 }
 
 static void comoments_merge (state_spec_t spec, void *acc, const void *from)

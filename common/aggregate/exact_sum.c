@@ -165,6 +165,12 @@ exact_term_t exact_term_product (const exact_term_t *a, const exact_term_t *b)
 {
     exact_term_t product = { .negative = a->negative != b->negative,
                              .exponent = a->exponent + b->exponent };
+    if ((a->limb[1] | a->limb[2] | a->limb[3] | b->limb[1] | b->limb[2] | b->limb[3]) == 0) {
+        uint128_t magnitude = (uint128_t)a->limb[0] * b->limb[0];
+        product.limb[0] = (uint64_t)magnitude;
+        product.limb[1] = (uint64_t)(magnitude >> 64);
+        return product;
+    }
     for (unsigned i = 0; i < EXACT_TERM_LIMBS; i++) {
         uint64_t carry = 0;
         for (unsigned j = 0; a->limb[i] != 0 && i + j < EXACT_TERM_LIMBS; j++) {
@@ -179,12 +185,14 @@ exact_term_t exact_term_product (const exact_term_t *a, const exact_term_t *b)
 
 void exact_sum_add_term (exact_sum_t *self, const exact_term_t *term)
 {
-    unsigned count = EXACT_TERM_LIMBS;
-    while (count > 0 && term->limb[count - 1] == 0)
-        count--;
-    if (count == 0)
-        return;
     unsigned bit = (unsigned)(term->exponent + EXACT_SUM_ONE_BIT);
+    unsigned count = EXACT_TERM_LIMBS;
+    while (count > 2 && term->limb[count - 1] == 0)
+        count--;
+    if (count == 2) {
+        add_at (self, bit, (uint128_t)term->limb[1] << 64 | term->limb[0], term->negative);
+        return;
+    }
     unsigned index = bit >> 5;
     unsigned shift = bit & 31;
     unsigned bits = shift + 64 * count - (unsigned)__builtin_clzll (term->limb[count - 1]);

@@ -25,6 +25,28 @@ static inline exact_term_t number_term (const value_t *value)
                                        : exact_term_of_int (value->i);
 }
 
+/* Adds a finite number; the product of two. */
+static inline void number_add (exact_sum_t *sum, const value_t *value)
+{
+    if (value->type == TYPE_FLOAT64)
+        exact_sum_add_float (sum, value->f);
+    else
+        exact_sum_add_int128 (sum, value->i);
+}
+
+static inline void number_add_product (exact_sum_t *sum, const value_t *a, const value_t *b)
+{
+    if (a->type != b->type) {
+        exact_term_t of_a = number_term (a), of_b = number_term (b);
+        exact_term_t product = exact_term_product (&of_a, &of_b);
+        exact_sum_add_term (sum, &product);
+    } else if (a->type == TYPE_FLOAT64) {
+        exact_sum_add_float_product (sum, a->f, b->f);
+    } else {
+        exact_sum_add_int_product (sum, a->i, b->i);
+    }
+}
+
 /* The range of sums of fewer than 2^63 products of a numbers of type `a` and b of type `b`. */
 static inline exact_range_t number_range (type_t a_type, int a, type_t b_type, int b,
                                           bool is_signed)

@@ -69,8 +69,8 @@ static void powers_add (state_spec_t spec, void *acc, const value_t *value,
     exact_term_t square = exact_term_product (&number, &number);
     exact_term_t cube = exact_term_product (&square, &number);
     exact_term_t fourth = exact_term_product (&square, &square);
-    exact_sum_add_term (&self->sum[0], &number);
-    exact_sum_add_term (&self->sum[1], &square);
+    number_add (&self->sum[0], value);
+    number_add_product (&self->sum[1], value, value);
     exact_sum_add_term (&self->sum[2], &cube);
     exact_sum_add_term (&self->sum[3], &fourth);
 }
