@@ -101,7 +101,11 @@ static const view_text_t views[DATA_VIEWS] = {
       .where = "n is not null",
       .horizon = "5m",
       .features = { "n: count() over 1m, lifetime", "total: sum(amount) where n > 2 over 1h",
-                    "tag: max(tag) over 1d" } },
+                    "tag: max(tag) over 1d", "skewed: skew(amount) over 1m, 1h",
+                    "tails: kurtosis(n) over 1h, lifetime", "trend: slope(amount) over 1h",
+                    "between: range(amount) over 1m, lifetime", "ever: any(flag) over 1m",
+                    "always: all(flag) over 1h", "often: rate() over 1m",
+                    "middle: approx_median(amount) over 1m, lifetime" } },
 };
 
 /* The text with what the field `tag` is called now. */
