@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { USERS = 8, TICK_NUMBERS = 3, TICK_WORDS = 3, LINES_MAX = 12, TEXT_SIZE_MAX = 64 << 10 };
+enum { USERS = 8, TICK_NUMBERS = 3, TICK_WORDS = 3, LINES_MAX = 32, TEXT_SIZE_MAX = 64 << 10 };
 
 static const char tick_text[] = "  tick:\n"
                                 "    key: [a, b]\n"
@@ -79,11 +79,31 @@ static const view_text_t views[DATA_VIEWS] = {
       .stream = 0,
       .key = "user",
       .horizon = "1d",
-      .features = { "total: sum(n) over 10s, 1d, lifetime", "least: min(n) over 1m, lifetime",
-                    "most: max(amount) over 1h", "one: first(tag) over 1h, lifetime",
+      .features = { "total: sum(n) over 10s, 1d, lifetime",
+                    "least: min(n) over 1m, lifetime",
+                    "most: max(amount) over 1h",
+                    "one: first(tag) over 1h, lifetime",
                     "tags: approx_count_distinct(tag) over 1m, 1w, lifetime",
-                    "wide: variance_pop(n) where n >= 0 over 1h", "flagged: last(flag) over 1d",
-                    "seen: max(ts) over lifetime" },
+                    "wide: variance_pop(n) where n >= 0 over 1h",
+                    "flagged: last(flag) over 1d",
+                    "seen: max(ts) over lifetime",
+                    "skewed: skew(amount) over 1m, 1h",
+                    "tails: kurtosis(n) over 1h, lifetime",
+                    "trend: slope(amount) over 1h",
+                    "between: range(amount) over 1m, lifetime",
+                    "ever: any(flag) over 1m",
+                    "always: all(flag) over 1h",
+                    "often: rate() over 1m",
+                    "middle: approx_median(amount) over 1m, lifetime",
+                    "together: covariance(n, amount) over 1m, lifetime",
+                    "alike: correlation(amount, n) over 1h",
+                    "high: approx_quantile(amount, 0.9) over 1h, lifetime",
+                    "fading: decayed_sum(amount, 30s) over 1h, lifetime",
+                    "recent: decayed_mean(n, 1m) over lifetime",
+                    "weight: decayed_count(10s) over 1m, lifetime",
+                    "since: age() over 1h, lifetime",
+                    "gap: interarrival_mean() over 1m, lifetime",
+                    "jitter: interarrival_stddev() over 1h, lifetime" },
       .later = { "channel: last(channel) over 1m, lifetime",
                  "channels: approx_count_distinct(channel) over 1d",
                  "unknown: count() where channel is null over 1h, lifetime" },
@@ -101,11 +121,7 @@ static const view_text_t views[DATA_VIEWS] = {
       .where = "n is not null",
       .horizon = "5m",
       .features = { "n: count() over 1m, lifetime", "total: sum(amount) where n > 2 over 1h",
-                    "tag: max(tag) over 1d", "skewed: skew(amount) over 1m, 1h",
-                    "tails: kurtosis(n) over 1h, lifetime", "trend: slope(amount) over 1h",
-                    "between: range(amount) over 1m, lifetime", "ever: any(flag) over 1m",
-                    "always: all(flag) over 1h", "often: rate() over 1m",
-                    "middle: approx_median(amount) over 1m, lifetime" } },
+                    "tag: max(tag) over 1d" } },
 };
 
 /* The text with what the field `tag` is called now. */
