@@ -341,6 +341,7 @@ static void check_oracle (test_case_t *c, const question_t *question, const plan
                        { .type = TYPE_STRING, .s = { "x", 1 } } } },
         .filters_count = question->filtered,
         .parameter = feature->parameter.type == TYPE_INT64 ? feature->parameter.i : 0,
+        .fraction = feature->parameter.type == TYPE_FLOAT64 ? feature->parameter.f : 0,
         .by = question->by != TYPE_NONE ? 1 + field_of (question->by, 0) : 0,
         .keys_max = question->by != TYPE_NONE ? state_keys_max (slot->spec) : 0,
         .rows = slot->spec.rows,
