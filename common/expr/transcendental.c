@@ -1,12 +1,13 @@
 /* Functions that libm gives differently on different machines: MPFR rounds them correctly, so that
- * a result has the same bits everywhere. MPFR's flags, exponent range and constants belong to the
- * thread; what it keeps is given back after each column. */
+ * a result has the same bits everywhere. MPFR's flags, exponent range and the constants that it
+ * keeps belong to the thread. */
 #include "base/check.h"
 #include "base/value.h"
 #include "expr/tree.h"
 
 #include <math.h>
 #include <mpfr.h>
+#include <pthread.h>
 
 /* In MPFR's terms (0.5 <= mantissa < 1), what a float64 can hold, subnormals with it. */
 enum { PRECISION = 53, EXPONENT_MIN = -1073, EXPONENT_MAX = 1024 };
@@ -20,9 +21,28 @@ typedef struct range {
     mpfr_exp_t least, most;
 } range_t;
 
-static range_t enter_float64 (void)
+/* A thread that ends gives back what MPFR keeps for it: computing logarithms of 2 and the like anew
+ * for every call would cost more than a row does. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t used_here;
+
+static void forget_constants (void *unused)
+{
+    (void)unused;
+    mpfr_free_cache2 (MPFR_FREE_LOCAL_CACHE);
+}
+
+static void prepare_forgetting (void)
 {
     CHECK (mpfr_buildopt_tls_p ());
+    CHECK (pthread_key_create (&used_here, forget_constants) == 0);
+}
+
+static range_t enter_float64 (void)
+{
+    CHECK (pthread_once (&once, prepare_forgetting) == 0);
+    if (pthread_getspecific (used_here) == NULL)
+        CHECK (pthread_setspecific (used_here, &once) == 0);
     range_t before = { mpfr_get_emin (), mpfr_get_emax () };
     CHECK (mpfr_set_emin (EXPONENT_MIN) == 0);
     CHECK (mpfr_set_emax (EXPONENT_MAX) == 0);
@@ -33,7 +53,6 @@ static void leave_float64 (range_t before)
 {
     CHECK (mpfr_set_emin (before.least) == 0);
     CHECK (mpfr_set_emax (before.most) == 0);
-    mpfr_free_cache2 (MPFR_FREE_LOCAL_CACHE);
 }
 
 /* `inexact` says on which side of the exact value `result` is: a subnormal is rounded once. */

@@ -38,9 +38,7 @@ static void list_names (computed_scope_t *self)
 /* The name that begins at byte `at`, if it is one of a field that is computed later; or NULL. */
 static const char *later_field (const computed_scope_t *self, text_t text, size_t at)
 {
-    lexer_t lexer = { .source = text, .at = at, .arena = NULL };
-    if (at >= text.size || text.data[at] == '\'')
-        return NULL;
+    lexer_t lexer = { .source = text, .at = at };
     token_t token = lexer_next (&lexer);
     int index = token.kind == TOKEN_NAME ? stream_field (self->stream, token.text) : -1;
     return index >= 0 && !may_name (self, (size_t)index) ? self->stream->fields[index].name : NULL;
@@ -50,7 +48,10 @@ static void add_mistake (definition_reader_t *reader, const computed_scope_t *sc
                          const tree_node_t *node, size_t at, error_t *error)
 {
     const char *name = scope->stream->fields[scope->of].name;
-    const char *later = later_field (scope, node->text, at);
+    static const char unknown[] = "unknown field";
+    const char *later = NULL;
+    if (strncmp (error->text, unknown, strlen (unknown)) == 0)
+        later = later_field (scope, node->text, at);
     if (later != NULL && strcmp (later, name) == 0)
         (void)error_set (error, STATUS_INVALID, "'%s' cannot be computed from itself", name);
     else if (later != NULL)
