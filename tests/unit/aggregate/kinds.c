@@ -2,6 +2,7 @@
 #include "rows.h"
 
 #include "aggregate/decay_weight.h"
+#include "aggregate/state_ops.h"
 #include "base/timestamp.h"
 
 #include <criterion/criterion.h>
@@ -295,4 +296,52 @@ Test (partials, of_quantiles_that_no_rows_make_are_refused)
     REFUSED (floats, "\x80\x20\x02\xff\x17\x02");       /* … and one more */
     REFUSED (floats, "\x02\x02\x00");                   /* a key without a word */
     REFUSED (integers, "\xc0\xb2\x08\x02\x80\x40\x02"); /* 2^127 */
+}
+
+/* ---- how large partials are ---- */
+
+/* The widest number of each sign, and the least, at every half-life that is kept; and numbers of
+ * all buckets that a sketch tells apart. */
+static void add_widest (state_spec_t spec, void *acc)
+{
+    static const double wide[] = { 0x1.fffffffffffffp1023, 5e-324, 3.0 };
+    for (int64_t i = 0; i < 128; i++)
+        for (size_t k = 0; k < 3; k++) {
+            value_t values[] = { { .type = TYPE_FLOAT64, .f = wide[k] },
+                                 { .type = TYPE_FLOAT64, .f = wide[k] } };
+            state_add (spec, acc, values, &(row_place_t){ .time = i * TIME_DAY + i * i });
+        }
+    for (int i = 0; spec.kind == STATE_QUANTILES && i < 2 * 48 * 64; i++)
+        add_float (spec, acc,
+                   ldexp (i % 2 == 0 ? 64 + i / 2 % 64 : -64 - i / 2 % 64, 970 + i / 128), 0);
+}
+
+Test (partials, are_as_large_as_said_at_most_and_nearly_so)
+{
+    static const state_spec_t specs[] = {
+        { .kind = STATE_POWERS, .input = TYPE_FLOAT64 },
+        { .kind = STATE_COMOMENTS, .input = TYPE_FLOAT64, .second = TYPE_FLOAT64 },
+        { .kind = STATE_TREND, .input = TYPE_FLOAT64 },
+        { .kind = STATE_DECAY, .input = TYPE_FLOAT64, .param = TIME_DAY },
+        { .kind = STATE_QUANTILES, .input = TYPE_FLOAT64 },
+    };
+    buf_t out;
+    buf_init (&out, AGGREGATE_PARTIAL_MAX);
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        void *acc = accumulator_new (specs[i]);
+        add_widest (specs[i], acc);
+        /* so many rows as can be had by doubling */
+        for (int k = 0; k < 50; k++) {
+            void *twice = accumulator_new (specs[i]);
+            state_merge (specs[i], twice, acc);
+            state_merge (specs[i], acc, twice);
+            accumulator_destroy (specs[i], &twice);
+        }
+        size_t size = accumulator_partial (specs[i], acc, &out).size,
+               most = state_partial_max (specs[i]);
+        cr_expect (size <= most && size >= most * 3 / 4, "kind %d: %zu of %zu bytes",
+                   (int)specs[i].kind, size, most);
+        accumulator_destroy (specs[i], &acc);
+    }
+    buf_release (&out);
 }

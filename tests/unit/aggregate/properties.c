@@ -1,6 +1,7 @@
 /* Order and grouping change no bit, and every answer is the reference's. */
 #include "reference.h"
 
+#include "aggregate/state_ops.h"
 #include "base/mem.h"
 #include "base/timestamp.h"
 
@@ -113,6 +114,7 @@ static void check_rows (state_spec_t spec, profile_t profile, uint64_t seed, siz
     cr_assert_eq (partial.size == 0, count == 0, "%s", what);
     cr_assert_eq (state_is_empty (spec, acc), count == 0, "%s", what);
     cr_assert (state_is_large (spec) || partial.size <= AGGREGATE_SMALL_MAX, "%s", what);
+    cr_assert (partial.size <= state_partial_max (spec), "%s: %u bytes", what, partial.size);
     check_finals (spec, acc, rows, count, &context, what);
 
     for (int i = 0; i < 4; i++) {
