@@ -24,8 +24,9 @@ static const char usage[] =
     "      --events flights.csv --queries spine.csv --as-of time \\\n"
     "      'n_7d: count() over 7d' 'late: count() where delay > 15' 'mean_delay: mean(delay)'\n"
     "\n"
-    "A feature is NAME: AGGREGATE(FIELD, ...) [where FIELD OP LITERAL [and ...]] [over DURATION]\n"
-    "as in covariance(x, y), approx_quantile(x, 0.95), decayed_sum(x, 7d), decayed_count(7d)\n";
+    "A feature is NAME: AGGREGATE(FIELD, ...) [where FIELD OP LITERAL [and ...]] [by FIELD]\n"
+    "             [over DURATION | over N rows [in DURATION]] [delay DURATION]\n"
+    "as in covariance(x, y), approx_quantile(x, 0.95), last_k(x, 3), decayed_count(7d)\n";
 
 typedef struct options {
     const char *events;
@@ -108,6 +109,35 @@ static void read_events (const options_t *options, csv_t *csv, history_t *histor
 
 /* ---- answers ---- */
 
+static void put_value (buf_t *out, const value_t *value);
+
+static void put_list (buf_t *out, const value_list_t *list)
+{
+    buf_put_u8 (out, '[');
+    for (size_t i = 0; i < list->count; i++) {
+        buf_put_string (out, i > 0 ? "," : "");
+        put_value (out, &list->items[i]);
+    }
+    buf_put_u8 (out, ']');
+}
+
+/* A key that is no string is the text of what it would be. */
+static void put_map (buf_t *out, const value_map_t *map)
+{
+    buf_put_u8 (out, '{');
+    for (size_t i = 0; i < map->count; i++) {
+        const value_t *key = &map->keys[i];
+        bool quoted = key->type == TYPE_STRING || key->type == TYPE_TIMESTAMP ||
+                      (key->type == TYPE_FLOAT64 && key->f - key->f != 0);
+        buf_put_string (out, i > 0 ? "," : "");
+        buf_put_string (out, quoted ? "" : "\"");
+        put_value (out, key);
+        buf_put_string (out, quoted ? ":" : "\":");
+        put_value (out, &map->values[i]);
+    }
+    buf_put_u8 (out, '}');
+}
+
 static void put_value (buf_t *out, const value_t *value)
 {
     if (value->null) {
@@ -133,6 +163,12 @@ static void put_value (buf_t *out, const value_t *value)
         time_format (out, value->i);
         buf_put_u8 (out, '"');
         break;
+    case TYPE_LIST:
+        put_list (out, value->list);
+        break;
+    case TYPE_MAP:
+        put_map (out, value->map);
+        break;
     default:
         buf_printf (out, "%lld", (long long)value->i);
     }
@@ -150,19 +186,24 @@ static void put_named (buf_t *out, text_t name, const value_t *value, bool first
 static void put_features (const question_t *question, const oracle_event_t *events, size_t count,
                           int64_t as_of, buf_t *out)
 {
+    arena_t *arena = arena_new (LINE_MAX_SIZE);
     for (size_t i = 0; i < question->features_count; i++) {
-        const oracle_feature_t *feature = &question->features[i];
+        oracle_feature_t feature = question->features[i];
+        feature.arena = arena;
         size_t found;
         const oracle_event_t *near =
-            oracle_of_window (events, count, feature->window, as_of, &found);
+            oracle_of_window (events, count, feature.window, as_of, &found);
         value_t value;
-        status_t status = oracle_value (feature, near, found, as_of, &value);
+        status_t status = oracle_value (&feature, near, found, as_of, &value);
         if (status == STATUS_INVALID) {
-            fprintf (stderr, "weir-oracle: no aggregate '%s'\n", feature->aggregate);
+            fprintf (stderr, "weir-oracle: no aggregate '%s'\n", feature.aggregate);
             exit (2);
         }
+        if (status == STATUS_RANGE)
+            value.null = true;
         put_named (out, question->names[i], &value, i == 0);
     }
+    arena_destroy (&arena);
 }
 
 static void answer (const options_t *options, const value_t *values, int64_t as_of,

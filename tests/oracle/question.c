@@ -226,6 +226,24 @@ static status_t read_arguments (const question_t *self, text_t text, oracle_feat
     return STATUS_OK;
 }
 
+/* [where CONDITION] [by FIELD] [over WINDOW] */
+static status_t read_clauses (const question_t *self, text_t text, oracle_feature_t *feature,
+                              error_t *error)
+{
+    text_t before_over = take_until (&text, "over ");
+    text_t by = before_over;
+    text_t where = take_until (&by, "by ");
+    take_until (&where, "where ");
+    uint32_t field;
+    status_t status =
+        read_conditions (self, trim (where), feature->filters, &feature->filters_count, error);
+    if (status == STATUS_OK && trim (by).size > 0) {
+        status = find_field (self, trim (by), &field, error);
+        feature->by = field + 1;
+    }
+    return status == STATUS_OK ? read_window (trim (text), feature, error) : status;
+}
+
 status_t question_feature (question_t *self, text_t text, error_t *error)
 {
     if (self->features_count == QUESTION_FEATURES_MAX)
@@ -245,11 +263,5 @@ status_t question_feature (question_t *self, text_t text, error_t *error)
                                    .filters_count = self->where_count };
     memcpy (feature->filters, self->where, sizeof self->where);
     status_t status = read_arguments (self, input, feature, error);
-    if (status != STATUS_OK)
-        return status;
-    text_t before_over = take_until (&text, "over ");
-    take_until (&before_over, "where ");
-    status = read_conditions (self, trim (before_over), feature->filters, &feature->filters_count,
-                              error);
-    return status == STATUS_OK ? read_window (trim (text), feature, error) : status;
+    return status == STATUS_OK ? read_clauses (self, text, feature, error) : status;
 }

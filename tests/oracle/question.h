@@ -35,8 +35,8 @@ MUST_CHECK status_t question_key (question_t *self, text_t text, error_t *error)
 MUST_CHECK status_t question_time (question_t *self, text_t text, error_t *error);
 /* "delay > 15 and origin is not null", for every feature; before the features. */
 MUST_CHECK status_t question_where (question_t *self, text_t text, error_t *error);
-/* "late_7d: count() where delay > 15 over 7d", or "over 3 rows in 7d delay 1d"; the texts live as
- * long as the question. */
+/* "late_7d: count() where delay > 15 over 7d", "max_k(delay, 3) by carrier over 3 rows in 7d delay
+ * 1d"; the texts live as long as the question. */
 MUST_CHECK status_t question_feature (question_t *self, text_t text, error_t *error);
 
 /* A cell of a CSV as a value of the field's type. */
