@@ -224,6 +224,8 @@ status_t oracle_collection (const oracle_feature_t *feature, const oracle_event_
     status_t status = strncmp (feature->aggregate, "session_", 8) == 0
                           ? sessions_of (feature, kept, found, out)
                           : of_values (feature, values, found, out);
+    if (status != STATUS_OK)
+        *out = (value_t){ .null = true };
     mem_free (kept);
     mem_free (values);
     return status;

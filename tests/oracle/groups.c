@@ -149,7 +149,8 @@ static status_t map_of (const oracle_feature_t *feature, const oracle_event_t *e
     mem_free (group);
     value_map_t *map = arena_zero (feature->arena, 1, sizeof *map);
     *map = (value_map_t){ found, keys, values, capped, count };
-    *out = (value_t){ .type = TYPE_MAP, .map = map };
+    if (status == STATUS_OK)
+        *out = (value_t){ .type = TYPE_MAP, .map = map };
     return status;
 }
 

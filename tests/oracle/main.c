@@ -199,8 +199,6 @@ static void put_features (const question_t *question, const oracle_event_t *even
             fprintf (stderr, "weir-oracle: no aggregate '%s'\n", feature.aggregate);
             exit (2);
         }
-        if (status == STATUS_RANGE)
-            value.null = true;
         put_named (out, question->names[i], &value, i == 0);
     }
     arena_destroy (&arena);

@@ -64,8 +64,9 @@ typedef struct oracle_feature {
 
 /* The feature's value over `events`, which are all of one key in any order, at `as_of`: of those
  * with as_of - delay - window < time <= as_of - delay. Null has type NONE. A string, in lists and
- * maps too, is borrowed from the event. RANGE when the result does not fit its type; TOO_LARGE when
- * there are more events than the aggregate takes; INVALID for an aggregate that is not known. */
+ * maps too, is borrowed from the event. RANGE, and null, when the result does not fit its type;
+ * TOO_LARGE when there are more events than the aggregate takes; INVALID for an aggregate that is
+ * not known. */
 status_t oracle_value (const oracle_feature_t *feature, const oracle_event_t *events, size_t count,
                        int64_t as_of, value_t *out);
 

@@ -58,6 +58,22 @@ static void gather (const shadow_t *shadow, const sim_dataset_t *dataset, text_t
 
 /* ---- values ---- */
 
+static void print_value (const value_t *value, buf_t *out);
+
+/* Those of a list, or the keys and values of a map. */
+static void print_values (const value_t *keys, const value_t *values, size_t count, buf_t *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        buf_put_string (out, i > 0 ? ", " : "[");
+        print_value (&keys[i], out);
+        if (values) {
+            buf_put_string (out, ": ");
+            print_value (&values[i], out);
+        }
+    }
+    buf_put_u8 (out, ']');
+}
+
 static void print_value (const value_t *value, buf_t *out)
 {
     if (value->null)
@@ -66,6 +82,10 @@ static void print_value (const value_t *value, buf_t *out)
         number_format_float (out, value->f);
     else if (value->type == TYPE_STRING)
         buf_printf (out, "'" TEXT_FORMAT "'", TEXT_ARGS (value->s));
+    else if (value->type == TYPE_LIST)
+        print_values (value->list->items, NULL, value->list->count, out);
+    else if (value->type == TYPE_MAP)
+        print_values (value->map->keys, value->map->values, value->map->count, out);
     else
         buf_printf (out, "%" PRId64, value->i);
 }
@@ -92,6 +112,55 @@ static value_t value_of (const wire_value_t *given, type_t type)
                                                                  : given->via.i64;
     }
     return value;
+}
+
+/* What is between "KIND<" and ">"; false when it is another type. */
+static bool is_of (text_t type, const char *kind, text_t *inside)
+{
+    uint32_t size = (uint32_t)strlen (kind);
+    if (type.size < size + 1 || memcmp (type.data, kind, size) != 0)
+        return false;
+    *inside = (text_t){ type.data + size, type.size - size - 1 };
+    return true;
+}
+
+static value_t typed_value (const wire_value_t *given, text_t type, arena_t *arena);
+
+static const value_t *typed_values (wire_list_t list, text_t type, arena_t *arena)
+{
+    value_t *values = arena_zero (arena, list.count + 1, sizeof *values);
+    for (uint32_t i = 0; i < list.count; i++)
+        values[i] = typed_value (&list.items[i], type, arena);
+    return values;
+}
+
+/* A value of a type in words, as "map<string,list<int64>>". */
+static value_t typed_value (const wire_value_t *given, text_t type, arena_t *arena)
+{
+    text_t item;
+    if (given->type == MSGPACK_OBJECT_NIL)
+        return (value_t){ .null = true };
+    if (is_of (type, "list<", &item)) {
+        wire_list_t items = wire_items (given);
+        value_list_t *list = arena_zero (arena, 1, sizeof *list);
+        *list = (value_list_t){ items.count, typed_values (items, item, arena) };
+        return (value_t){ .type = TYPE_LIST, .list = list };
+    }
+    if (!is_of (type, "map<", &item))
+        return value_of (given, type_from_word (type));
+    const char *comma = memchr (item.data, ',', item.size);
+    if (comma == NULL)
+        return (value_t){ .type = TYPE_MAP, .null = true };
+    text_t key = { item.data, (uint32_t)(comma - item.data) };
+    item = (text_t){ comma + 1, item.size - key.size - 1 };
+    value_map_t *map = arena_zero (arena, 1, sizeof *map);
+    wire_list_t keys = wire_list (given, "keys");
+    *map = (value_map_t){ .count = keys.count,
+                          .keys = typed_values (keys, key, arena),
+                          .values = typed_values (wire_list (given, "values"), item, arena),
+                          .capped = wire_bool (given, "capped", false),
+                          .total = wire_uint (given, "total", 0) };
+    return (value_t){ .type = TYPE_MAP, .map = map };
 }
 
 static bool has_error (const wire_value_t *result, text_t feature)
@@ -200,10 +269,12 @@ static void compare (sim_check_t *self, const result_t *result, const event_list
             return;
         }
         value_t expected;
-        status_t status = oracle_value (&question->features[index], events->items, events->count,
-                                        result->as_of, &expected);
+        oracle_feature_t feature = question->features[index];
+        feature.arena = self->scratch;
+        status_t status =
+            oracle_value (&feature, events->items, events->count, result->as_of, &expected);
         value_t got =
-            value_of (&values.items[i], type_from_word (wire_item_text (&types.items[i])));
+            typed_value (&values.items[i], wire_item_text (&types.items[i]), self->scratch);
         bool out_of_range = has_error (result->map, name);
         if ((status != STATUS_OK) != out_of_range || !oracle_agree (&got, &expected))
             differs (self, result, name, &got, &expected, status, events->count);
