@@ -52,21 +52,31 @@ static int range_compare (const void *a, const void *b)
     return (left->window > right->window) - (left->window < right->window);
 }
 
+static uint32_t *numbers_copy (arena_t *arena, const uint32_t *numbers, size_t count)
+{
+    uint32_t *copy = arena_alloc (arena, count * sizeof *copy);
+    if (count > 0)
+        memcpy (copy, numbers, count * sizeof *copy);
+    return copy;
+}
+
 /* Fills in what belongs to a (delay, window). */
 static void range_fill (const plan_t *plan, range_t *range, arena_t *arena)
 {
-    range->cells = arena_alloc (arena, plan->cells_count * sizeof *range->cells);
-    range->slots = arena_alloc (arena, plan->slots_count * sizeof *range->slots);
+    uint32_t cells[FEATURES_MAX], slots[FEATURES_MAX];
+    CHECK (plan->cells_count <= FEATURES_MAX);
     for (uint32_t i = 0; i < plan->cells_count; i++) { /* by slot */
         const plan_cell_t *cell = &plan->cells[i];
         if (plan->slots[cell->slot].delay != range->delay)
             continue;
         if (cell->window == range->window)
-            range->cells[range->cells_count++] = i;
-        bool known = range->slots_count > 0 && range->slots[range->slots_count - 1] == cell->slot;
+            cells[range->cells_count++] = i;
+        bool known = range->slots_count > 0 && slots[range->slots_count - 1] == cell->slot;
         if (cell->window >= range->window && !known)
-            range->slots[range->slots_count++] = cell->slot;
+            slots[range->slots_count++] = cell->slot;
     }
+    range->cells = numbers_copy (arena, cells, range->cells_count);
+    range->slots = numbers_copy (arena, slots, range->slots_count);
 }
 
 static void ranges_init (timeline_t *self)
