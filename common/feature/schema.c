@@ -8,12 +8,36 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <xxhash.h>
 
 enum {
     DETAIL_MAX = 1 << 15, /* bytes of what is told of a change */
     REFUSAL_MAX = 1024,
+    COMPUTED_MAX = 1 << 20,         /* bytes of an expression's text with the fields' first names */
     ORIGIN_MAX = NAME_MAX_SIZE + 8, /* bytes of "name#65534" and its end */
 };
+
+static const char *origin_at (const void *arg, uint32_t column)
+{
+    const schema_t *schema = arg;
+    return schema->fields[column].origin;
+}
+
+/* Fills `computed` of a field, when the origins of all are there. */
+static void hash_computed (const stream_t *stream, schema_t *schema, size_t index)
+{
+    const field_t *field = &stream->fields[index];
+    schema->fields[index].computed = 0;
+    if (field->computed == NULL)
+        return;
+    buf_t text;
+    buf_init (&text, COMPUTED_MAX);
+    expr_format_as (field->computed, origin_at, schema, &text);
+    CHECK (!text.bad);
+    uint64_t hash = XXH3_64bits (text.data, text.size);
+    schema->fields[index].computed = hash != 0 ? hash : 1;
+    buf_release (&text);
+}
 
 void schema_of (const stream_t *stream, schema_t *schema)
 {
@@ -30,20 +54,37 @@ void schema_of (const stream_t *stream, schema_t *schema)
         if (field->id >= schema->next)
             schema->next = (uint32_t)field->id + 1;
     }
+    for (size_t i = 0; i < stream->fields_count; i++)
+        hash_computed (stream, schema, i);
 }
 
 /* ---- as text: "next N", then a line for each field ---- */
+
+/* The rest of the line, without its end. */
+static text_t next_line (text_t *rest)
+{
+    uint32_t size = 0;
+    while (size < rest->size && rest->data[size] != '\n')
+        size++;
+    text_t line = { rest->data, size };
+    uint32_t skip = size < rest->size ? size + 1 : size;
+    *rest = (text_t){ rest->data + skip, rest->size - skip };
+    return line;
+}
 
 void schema_format (const schema_t *schema, buf_t *out)
 {
     buf_printf (out, "next %" PRIu32 "\n", schema->next);
     for (size_t i = 0; i < schema->count; i++) {
         const schema_field_t *field = &schema->fields[i];
-        buf_printf (out, "%u %s %s %s %s\n", field->id, type_word (field->type),
+        buf_printf (out, "%u %s %s %s %s", field->id, type_word (field->type),
                     field->time       ? "time"
                     : field->required ? "required"
                                       : "nullable",
                     field->name, field->origin);
+        if (field->computed != 0)
+            buf_printf (out, " %016" PRIx64, field->computed);
+        buf_put_u8 (out, '\n');
     }
 }
 
@@ -81,15 +122,33 @@ static bool is_name (text_t text, uint32_t most, bool origin)
     return text.size > 0 && text.size <= most;
 }
 
-static bool read_field (text_t *rest, arena_t *arena, const schema_t *schema, schema_field_t *field)
+/* 16 digits, not all of them 0; or nothing, which is 0. */
+static bool read_hash (text_t text, uint64_t *hash)
 {
+    *hash = 0;
+    for (uint32_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        bool digit = c >= '0' && c <= '9';
+        if (!digit && (c < 'a' || c > 'f'))
+            return false;
+        *hash = *hash << 4 | (uint64_t)(digit ? c - '0' : c - 'a' + 10);
+    }
+    return text.size == 0 || (text.size == 16 && *hash != 0);
+}
+
+static bool read_field (text_t line, arena_t *arena, const schema_t *schema, schema_field_t *field)
+{
+    text_t *rest = &line;
     uint32_t id;
+    uint64_t computed;
     if (schema->next == 0 || !read_number (next_word (rest), schema->next - 1, &id))
         return false;
     type_t type = type_from_word (next_word (rest));
     text_t kind = next_word (rest);
     text_t name = next_word (rest);
     text_t origin = next_word (rest);
+    if (!read_hash (line, &computed))
+        return false;
     if (!type_is_field (type) || !is_name (name, NAME_MAX_SIZE, false) ||
         !is_name (origin, ORIGIN_MAX - 1, true))
         return false;
@@ -105,7 +164,8 @@ static bool read_field (text_t *rest, arena_t *arena, const schema_t *schema, sc
                                .required = time || text_is (kind, "required"),
                                .time = time,
                                .name = arena_string (arena, name),
-                               .origin = arena_string (arena, origin) };
+                               .origin = arena_string (arena, origin),
+                               .computed = computed };
     return true;
 }
 
@@ -117,7 +177,7 @@ status_t schema_read (text_t text, arena_t *arena, schema_t *schema, error_t *er
                 read_number (next_word (&rest), SCHEMA_IDS_MAX, &schema->next);
     while (good && rest.size > 0) {
         good = schema->count < FIELDS_MAX &&
-               read_field (&rest, arena, schema, &schema->fields[schema->count]);
+               read_field (next_line (&rest), arena, schema, &schema->fields[schema->count]);
         schema->count += good;
     }
     if (!good)
@@ -331,6 +391,27 @@ static void evolve_field (evolve_t *self, size_t index)
                 field->name);
 }
 
+/* What is kept of a computed field was computed when its event came in. */
+static void check_computed (evolve_t *self, size_t index)
+{
+    schema_field_t *field = &self->schema->fields[index];
+    hash_computed (self->next, self->schema, index);
+    for (size_t i = 0; i < self->past->count; i++) {
+        const schema_field_t *past = &self->past->fields[i];
+        if (past->id != field->id || past->computed == field->computed)
+            continue;
+        refuse (self,
+                "field '%s' cannot become one that is %s: events that are kept have what it was; "
+                "add a field of another name",
+                field->name,
+                field->computed == 0  ? "sent"
+                : past->computed == 0 ? "computed"
+                                      : "computed otherwise");
+        add_new (self, field);
+        return;
+    }
+}
+
 static void check_removed (evolve_t *self)
 {
     for (size_t i = 0; i < self->past->count; i++)
@@ -352,6 +433,8 @@ void schema_evolve (const schema_t *past, const stream_t *next, arena_t *arena, 
     buf_init (&self.detail, DETAIL_MAX);
     for (size_t i = 0; i < next->fields_count; i++)
         evolve_field (&self, i);
+    for (size_t i = 0; i < next->fields_count; i++)
+        check_computed (&self, i);
     check_removed (&self);
     evolution->detail = arena_string (
         arena, (text_t){ (const char *)self.detail.data, (uint32_t)self.detail.size });

@@ -19,6 +19,7 @@ typedef struct schema_field {
     bool time;
     const char *name;
     const char *origin;
+    uint64_t computed; /* hash of what it is computed as, over origins; 0: it is sent */
 } schema_field_t;
 
 typedef struct schema {

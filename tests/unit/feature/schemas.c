@@ -237,6 +237,50 @@ Test (schemas, only_what_reads_a_widened_field_means_something_else)
     history_release (&history);
 }
 
+#define WITH(computed)                                                                             \
+    KEYED ("      k: string\n      a: int64\n      b: float64\n      t: timestamp\n" computed)
+
+Test (schemas, a_computed_field_stays_what_it_is_computed_as)
+{
+    static const struct {
+        const char *text;
+        const char *refusal;
+        const char *detail;
+    } cases[] = {
+        { WITH ("      c: {expr: a * 2}\n      d: {expr: c + 1}\n"), NULL, "" },
+        { KEYED (
+              "      k: string\n      aa: {type: int64, alias: a}\n      b: float64\n"
+              "      t: timestamp\n      cc: {expr: aa * 2, alias: c}\n      d: {expr: cc + 1}\n"),
+          NULL, "a renamed to aa; c renamed to cc" },
+        { KEYED ("      k: string\n      a: float64\n      b: float64\n      t: timestamp\n"
+                 "      c: {expr: a * 2}\n      d: {expr: c + 1}\n"),
+          NULL, "a widened to float64; c widened to float64; d widened to float64" },
+        { WITH ("      c: {expr: a * 2}\n      d: {expr: c + 1}\n      e: {expr: b + d}\n"), NULL,
+          "field e added" },
+        { WITH ("      c: {expr: a * 3}\n      d: {expr: c + 1}\n"),
+          "'c' cannot become one that is computed otherwise", NULL },
+        { WITH ("      c: int64\n      d: {expr: c + 1}\n"), "'c' cannot become one that is sent",
+          NULL },
+        { KEYED ("      k: string\n      b: float64\n      a: {expr: 'if(b > 1, 1, 2)'}\n"
+                 "      t: timestamp\n      c: {expr: a * 2}\n      d: {expr: c + 1}\n"),
+          "'a' cannot become one that is computed:", NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        history_t history;
+        history_init (&history, cases[0].text);
+        keep (&history, &history.schema);
+        history_next (&history, cases[i].text);
+        const char *refusal = history.evolution.refusal;
+        if (cases[i].refusal)
+            cr_expect (refusal && strstr (refusal, cases[i].refusal), "case %zu: %s", i,
+                       refusal ? refusal : "allowed");
+        else
+            cr_expect (!refusal && strcmp (history.evolution.detail, cases[i].detail) == 0,
+                       "case %zu: %s", i, refusal ? refusal : history.evolution.detail);
+        history_release (&history);
+    }
+}
+
 Test (schemas, a_text_that_is_damaged_is_refused)
 {
     static const char *const wrong[] = {
@@ -251,6 +295,9 @@ Test (schemas, a_text_that_is_damaged_is_refused)
         "next 2\n0 int64 nullable a a\n1 int64 nullable a b\n",
         "next 2\n0 int64 nullable a a\n1 int64 nullable b a\n",
         "next 1\n-1 int64 nullable a a\n",
+        "next 1\n0 int64 nullable a a 12\n",
+        "next 1\n0 int64 nullable a a 0000000000000000\n",
+        "next 1\n0 int64 nullable a a 00000000000000xy\n",
     };
     arena_t *arena = arena_new (1 << 12);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
