@@ -1,7 +1,10 @@
 /* Fuzzer of the reader of definitions: whatever the bytes, they are refused with a place and a
  * reason, or they compile and have canonical texts that read back to themselves. The first byte
- * chooses: a file of definitions, a weir.yaml, a feature's text, a view's filter. */
+ * chooses: a file of definitions, a weir.yaml, a feature's text, a view's filter, a derived
+ * feature.
+ */
 #include "base/check.h"
+#include "feature/advice.h"
 #include "feature/plan.h"
 #include "feature/project.h"
 
@@ -54,6 +57,10 @@ static void read_definitions (const definition_file_t *files, size_t count)
         return;
     }
     check_reads_back (definitions);
+    buf_t advice;
+    buf_init (&advice, 1 << 20);
+    (void)definitions_advise (definitions, TIME_HOUR, &advice);
+    buf_release (&advice);
     definitions_destroy (&definitions);
 }
 
@@ -108,7 +115,14 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
         read_inside ("    features:\n      x: ", text, "");
         break;
     default:
-        read_inside ("    where: ", text, "    features:\n      x: count()\n");
+        if (data[0] % 8 == 7)
+            read_inside (
+                "    request: {r: float64, s: string}\n    features:\n      n: count() over "
+                "1h, 7d\n      m: sum(a)\n      by: count() by k\n    derived:\n      e: "
+                "n_1h + 1\n      d: ",
+                text, "      f: d\n");
+        else
+            read_inside ("    where: ", text, "    features:\n      x: count()\n");
         break;
     }
     return 0;

@@ -36,6 +36,12 @@ static const char *const definition_files[] = {
     "    fields:\n      origin: {type: string, column: ORIGIN}\n      destination: string\n"
     "      late: bool\n      t: {type: timestamp, unit: s}\n",
     "# nothing\n{}\n",
+    "streams:\n  s:\n    key: k\n    time: t\n    fields: {k: string, a: float64, b: int64, t: "
+    "timestamp}\nviews:\n  v:\n    from: s\n    request:\n      r: float64\n      at: {type: "
+    "timestamp, unit: s}\n    features:\n      n: count() over 1h, 7d, 100 rows\n      m: {expr: "
+    "sum(a) "
+    "by k over 7d delay 1d, owner: x, tags: [y, 'z: z'], description: d}\n      l: {expr: last(k), "
+    "default: none}\n    derived:\n      c: b / n_1h\n      b: {expr: r * n_7d, default: 0}\n",
 };
 
 static const char computed_fields[] =
@@ -62,6 +68,18 @@ static const char *const features[] = {
     "approx_count_distinct(k) over 1w",
     "stddev(coalesce(a, 0.0)) where k in ('x', 'y') over 15m",
     "last(t)",
+    "sum(a) where c by k over 7d, 100 rows, 5 rows in 1h delay 7d",
+    "covariance(a, b) over 1d default -1.5",
+    "approx_quantile(a, 0.95) by b % 3",
+    "decayed_count(1h) over 1d delay 30m default 0",
+    "max(k) default 'it''s'",
+};
+
+static const char *const derived[] = {
+    "n_1h / n_7d",
+    "e + coalesce(r, m)",
+    "(now - time '2026-01-02') / 1d > 3 and s is not null",
+    "if(e > 1, r, null)",
 };
 
 static const char *const filters[] = {
@@ -181,6 +199,8 @@ void seeds_of_texts (void)
         write_text ("definition", 3, filters[i]);
     check_definitions (computed_fields);
     write_text ("definition", 0, computed_fields);
+    for (size_t i = 0; i < COUNT (derived); i++)
+        write_text ("definition", 7, derived[i]);
     for (size_t i = 0; i < COUNT (expressions); i++)
         seed_write ("expr", expressions[i], strlen (expressions[i]));
     write_choices ();

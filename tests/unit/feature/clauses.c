@@ -52,6 +52,16 @@ Test (clauses, have_one_canonical_text_which_reads_back)
           "last(t) default time '2026-01-02T00:00:00.000000Z'" },
         { "max(ok) default false over 7d", NULL },
         { "max(ok) over 7d default false", "max(ok) over 7d default false" },
+        { "covariance( a ,b ) over 1h", "covariance(a, b) over 1h" },
+        { "approx_quantile(a,0.50)", "approx_quantile(a, 0.5)" },
+        { "approx_quantile(a, 1)", "approx_quantile(a, 1.0)" },
+        { "decayed_sum(a, 60m) over 7d", "decayed_sum(a, 1h) over 7d" },
+        { "decayed_count( 90s )", "decayed_count(90s)" },
+        { "AVG(a)", NULL },
+        { "avg(a)", "mean(a)" },
+        { "age() where ok", "age() where ok" },
+        { "rate(a) over 1h", "rate(a) over 1h" },
+        { "rate() over 1h", "rate() over 1h" },
         { "mean(b) over lifetime default 3", "mean(b) over lifetime default 3" },
     };
     definitions_t *definitions = read_text ("");

@@ -34,6 +34,13 @@ static bool put_aggregate (random_t *random, buf_t *out)
     static const char *const of_all[] = { "count", "min",  "max",
                                           "first", "last", "approx_count_distinct" };
     static const char *const fields[] = { "a", "b", "c", "d", "u", "k" };
+    static const char *const others[] = { "covariance(a, b + 1)",  "approx_quantile(a, 0.9)",
+                                          "decayed_sum(b, 2h)",    "decayed_count(30m)",
+                                          "correlation(b, b % 3)", "interarrival_mean()" };
+    if (random_chance (random, 0.1)) {
+        buf_put_string (out, PICK (random, others));
+        return true;
+    }
     if (random_chance (random, 0.2)) {
         buf_put_string (out, "count()");
         return true;

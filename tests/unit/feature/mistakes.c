@@ -298,6 +298,52 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
         VIEW "    from: payments\n    features:\n      x: " text "\n", "f.yaml:15:" said           \
     }
 
+Test (mistakes, in_arguments_say_what_the_aggregate_takes)
+{
+    static const mistake_case_t cases[] = {
+        FEATURE ("covariance(amount)", "27: covariance needs two expressions: covariance(amount, "
+                                       "price), for example; found ')'"),
+        FEATURE ("covariance()", "21: covariance needs an expression: covariance(amount, price), "
+                                 "for example"),
+        FEATURE ("covariance(amount, ok)",
+                 "29: covariance takes int64 or float64, and this is bool"),
+        FEATURE ("covariance(amount, n, n)", "32: covariance takes no further argument"),
+        FEATURE ("covariance(amount, nn)", "29: unknown field 'nn'"),
+        FEATURE ("approx_quantile(amount)",
+                 "32: approx_quantile needs a fraction between 0 and 1 as its last argument, as in "
+                 "approx_quantile(amount, 0.95); found ')'"),
+        FEATURE ("approx_quantile()", "26: approx_quantile needs an expression: "
+                                      "approx_quantile(amount, 0.95), for example"),
+        FEATURE ("approx_quantile(amount, 1.5)",
+                 "34: approx_quantile needs a fraction between 0 and 1 as its last argument, as in "
+                 "approx_quantile(amount, 0.95); found '1.5'"),
+        FEATURE ("approx_quantile(amount, -0.5)",
+                 "34: approx_quantile needs a fraction between 0 and 1 as its last argument, as in "
+                 "approx_quantile(amount, 0.95); found '-'"),
+        FEATURE ("approx_quantile(amount, n)",
+                 "34: approx_quantile needs a fraction between 0 and 1 as its last argument, as in "
+                 "approx_quantile(amount, 0.95); found 'n'"),
+        FEATURE ("approx_quantile(amount, 0.5 n)", "38: expected ')' after the arguments of "
+                                                   "approx_quantile(…), found 'n'"),
+        FEATURE ("decayed_sum(amount, 7)",
+                 "30: decayed_sum needs a duration from 1s to 3650d as its last argument, as in "
+                 "decayed_sum(amount, 7d); found '7'"),
+        FEATURE ("decayed_sum(amount, 4000d)",
+                 "30: decayed_sum needs a duration from 1s to 3650d as its last argument, as in "
+                 "decayed_sum(amount, 7d); found '4000d'"),
+        FEATURE ("decayed_count()",
+                 "24: decayed_count needs a duration from 1s to 3650d as its last argument, as in "
+                 "decayed_count(7d); found ')'"),
+        FEATURE ("decayed_count(amount, 7d)",
+                 "24: decayed_count needs a duration from 1s to 3650d as its last argument, as in "
+                 "decayed_count(7d); found 'amount'"),
+        FEATURE ("age(amount)", "14: age takes nothing: write age(); found 'amount'"),
+        FEATURE ("median(amount)", "10: unknown aggregate 'median'; did you mean "
+                                   "'approx_median'?"),
+    };
+    CHECK_CASES (cases, STATUS_INVALID);
+}
+
 Test (mistakes, in_clauses_say_where_they_belong_and_what_they_take)
 {
     static const mistake_case_t cases[] = {
