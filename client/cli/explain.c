@@ -144,7 +144,8 @@ static void put_features (const plan_t *plan, uint32_t slot, bool json, buf_t *o
 {
     bool any = false;
     for (size_t i = 0; i < plan->features_count; i++) {
-        if (plan->cells[plan->features[i].cell].slot != slot)
+        const plan_feature_t *feature = &plan->features[i];
+        if (feature->derived != NULL || plan->cells[feature->cell].slot != slot)
             continue;
         buf_put_string (out, any ? (json ? "," : ", ") : "");
         if (json)
@@ -184,16 +185,20 @@ static void cell_of_buf (table_t *table, buf_t *cell)
 static void text_head (const explain_t *self, buf_t *out)
 {
     const plan_t *plan = self->plan;
+    size_t features = plan->features_count - plan->derived_count;
     buf_printf (out, "%s from %s, log %s, horizon ", plan->view, self->view->stream->name,
                 plan->log_name);
     duration_format (out, plan->horizon);
     buf_printf (out,
                 "\n%zu feature%s are %zu cell%s (a window of a state) of %zu state%s over %zu "
                 "input%s and %zu filter%s\n",
-                plan->features_count, plural (plan->features_count), plan->cells_count,
-                plural (plan->cells_count), plan->slots_count, plural (plan->slots_count),
-                plan->lanes_count, plural (plan->lanes_count), plan->filters_count,
-                plural (plan->filters_count));
+                features, plural (features), plan->cells_count, plural (plan->cells_count),
+                plan->slots_count, plural (plan->slots_count), plan->lanes_count,
+                plural (plan->lanes_count), plan->filters_count, plural (plan->filters_count));
+    if (plan->derived_count > 0)
+        buf_printf (out,
+                    "%zu more %s derived from them when they are answered, and cost no state\n",
+                    plan->derived_count, plan->derived_count == 1 ? "is" : "are");
     if (plan->where != NULL) {
         buf_put_string (out, "only events where ");
         put_expression (plan->where, out);
@@ -430,8 +435,8 @@ void explain_json (const explain_t *self, buf_t *out)
     const plan_t *plan = self->plan;
     buf_printf (out, "{\"view\":\"%s\",\"from\":\"%s\",\"log\":\"%s\",\"horizon_us\":%lld",
                 plan->view, self->view->stream->name, plan->log_name, (long long)plan->horizon);
-    buf_printf (out, ",\"features\":%zu,\"cells\":%zu,\"inputs\":[", plan->features_count,
-                plan->cells_count);
+    buf_printf (out, ",\"features\":%zu,\"derived\":%zu,\"cells\":%zu,\"inputs\":[",
+                plan->features_count - plan->derived_count, plan->derived_count, plan->cells_count);
     json_expressions (plan, false, out);
     buf_put_string (out, "],\"filters\":[");
     json_expressions (plan, true, out);
