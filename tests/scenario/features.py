@@ -48,6 +48,14 @@ views:
       by_items: count() by items % 3 over 7d delay 1d
       by_rows: count() by merchant over 10 rows
       by_many: max(amount) where items <> 2 by items > 4 over 30d
+      latest: last_k(merchant, 3) over 30d
+      latest_at: last_k(amount, 2) by merchant over 30d
+      spread: histogram(items) over 7d
+      usual: top_k(items, 2) over 30d
+      shops: count_distinct(merchant) over 7d
+      stays: session_count(6h) over 30d
+      longest: session_duration_max(6h) over 30d
+      together: covariance(amount, items) over 30d
       shop: last(merchant) over 1d default 'nobody'
       first: first(ts)
       last: {expr: last(ts), description: the latest, owner: shop, tags: [a, b]}
@@ -163,6 +171,36 @@ def grouped(rows, key, what):
             for name, value in found.items()} or None
 
 
+def counted(found):
+    counts = {}
+    for value in found:
+        counts[value] = counts.get(value, 0) + 1
+    return {str(value): counts[value] for value in sorted(counts)} or None
+
+
+def most_frequent(found, count):
+    return sorted(set(found), key=lambda value: (-found.count(value), value))[:count] or None
+
+
+def sessions(rows, gap):
+    """Of chains of events at most `gap` apart: their durations."""
+    chains = []
+    for row in rows:
+        if chains and row["ts"] - chains[-1][-1] <= gap:
+            chains[-1].append(row["ts"])
+        else:
+            chains.append([row["ts"]])
+    return [chain[-1] - chain[0] for chain in chains]
+
+
+def covariance(pairs):
+    n = len(pairs)
+    if n < 2:
+        return None
+    x, y = [Fraction(a) for a, _ in pairs], [Fraction(b) for _, b in pairs]
+    return float((n * sum(a * b for a, b in zip(x, y)) - sum(x) * sum(y)) / (n * (n - 1)))
+
+
 def divided(a, b):
     return None if a is None or b is None or b == 0 else float(a) / float(b)
 
@@ -206,6 +244,17 @@ def expected_user(rows, as_of, request):
         "by_many_30d": grouped(
             [r for r in of(30 * DAY) if r["items"] not in (None, 2) and r["amount"] is not None],
             lambda r: r["items"] > 4, lambda found: max(values(found, "amount"))),
+        "latest_30d": values(of(30 * DAY), "merchant")[:-4:-1] or None,
+        "latest_at_30d": grouped(
+            [r for r in of(30 * DAY) if r["amount"] is not None], lambda r: r["merchant"],
+            lambda found: values(found, "amount")[:-3:-1]),
+        "spread_7d": counted(values(of(7 * DAY), "items")),
+        "usual_30d": most_frequent(values(of(30 * DAY), "items"), 2),
+        "shops_7d": len(set(values(of(7 * DAY), "merchant"))),
+        "stays_30d": len(sessions(of(30 * DAY), 6 * HOUR)),
+        "longest_30d": max((s / SECOND for s in sessions(of(30 * DAY), 6 * HOUR)), default=None),
+        "together_30d": covariance([(r["amount"], r["items"]) for r in of(30 * DAY)
+                                    if r["amount"] is not None and r["items"] is not None]),
         "shop_1d": shop,
         "first": rfc3339(min(r["ts"] for r in of())) if of() else None,
         "last": None if last is None else rfc3339(last),
@@ -320,6 +369,8 @@ listed = {f["name"]: f for f in cluster.done("list", "features", "--json").objec
 expect_equal(listed["last"], {"view": "users", "name": "last", "type": "timestamp",
                               "description": "the latest", "owner": "shop", "tags": ["a", "b"]})
 expect_equal(listed["by_merchant_24h"]["type"], "map<string,float64>")
+expect_equal(listed["latest_at_30d"]["type"], "map<string,list<float64>>")
+expect_equal(listed["spread_7d"]["type"], "map<int64,int64>")
 expect_equal(listed["growth"]["owner"], "shop")
 shown = cluster.done("show", "users").out
 expect("shop   a, b  the latest" in shown, shown)

@@ -375,6 +375,10 @@ Test (mistakes, in_clauses_say_where_they_belong_and_what_they_take)
                  "37: expected a duration, as in 5 rows in 7d; found 'lifetime'"),
         FEATURE ("sum(amount) over 5 rows in 10ms",
                  "37: a window is from 1s to 3650d, or lifetime; found '10ms'"),
+        FEATURE (
+            "histogram(n) by user_id over 1h",
+            "26: histogram: it cannot be asked for by key: its state can be 1048576 bytes for each "
+            "key"),
         FEATURE ("min(user_id) over 1h, 1000 rows",
                  "32: min: 1000 rows are too many with strings among their values: at most 254"),
         FEATURE ("sum(amount) over 7d delay", "35: `delay` takes a duration from 1s to 3650d, as "
