@@ -300,23 +300,27 @@ static bool part_complete (const query_part_t *part)
     return part->state == PART_DONE && !part->slow && !part->slow_failed;
 }
 
-static void write_values (serving_core_t *self, const query_t *query, const outcome_t *outcomes)
+/* `at` is the key's place among those whose outcomes these are. */
+static void write_values (serving_core_t *self, const query_t *query, const outcome_t *outcomes,
+                          size_t at)
 {
     wire_writer_t *writer = self->writer;
     bool failed = false;
     wire_field_list (writer, "values");
     for (size_t i = 0; i < query->features_count; i++) {
-        wire_put_value (writer, &outcomes[i].value);
-        failed = failed || outcomes[i].error;
+        const outcome_t *outcome = outcome_of (query->task, outcomes, at, i);
+        wire_put_value (writer, &outcome->value);
+        failed = failed || outcome->error;
     }
     wire_close (writer);
     if (!failed)
         return;
     wire_field_map (writer, "errors");
     for (size_t i = 0; i < query->features_count; i++) {
-        if (outcomes[i].error)
+        const outcome_t *outcome = outcome_of (query->task, outcomes, at, i);
+        if (outcome->error)
             wire_field_string (writer, query->plan->features[query->features[i]].name,
-                               outcomes[i].error);
+                               outcome->error);
     }
     wire_close (writer);
 }
@@ -339,7 +343,7 @@ static void write_incomplete (serving_core_t *self, const query_part_t *part, co
 }
 
 static void write_result (serving_core_t *self, const query_t *query, const query_key_t *key,
-                          const outcome_t *outcomes)
+                          const outcome_t *outcomes, size_t at)
 {
     wire_writer_t *writer = self->writer;
     const query_part_t *part = &query->parts[key->part];
@@ -353,7 +357,7 @@ static void write_result (serving_core_t *self, const query_t *query, const quer
         wire_put_value (writer, &key->fields[i]);
     }
     wire_close (writer);
-    write_values (self, query, outcomes);
+    write_values (self, query, outcomes, at);
     wire_field_int (writer, "as_of", key->as_of);
     wire_field_bool (writer, "complete", part_complete (part));
     wire_field_map (writer, "positions");
@@ -397,10 +401,9 @@ static void write_results (serving_core_t *self, const query_t *query)
             keys[i] = (outcome_key_t){ key->answer, key->as_of, key->request };
         }
         arena_reset (self->outcomes);
-        outcome_t *outcomes = outcome_compute (query->task, keys, count, self->outcomes);
+        const outcome_t *outcomes = outcome_compute (query->task, keys, count, self->outcomes);
         for (size_t i = 0; i < count; i++)
-            write_result (self, query, &query->keys[from + i],
-                          &outcomes[i * query->features_count]);
+            write_result (self, query, &query->keys[from + i], outcomes, i);
     }
 }
 

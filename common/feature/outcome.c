@@ -6,10 +6,12 @@ enum { OUTCOME_KEYS = 64 };
 
 struct outcome_task {
     const plan_t *plan;
-    const uint32_t *asked;
+    uint32_t *asked; /* places in `order` */
     size_t asked_count;
     uint32_t *order; /* every feature that is needed, each after those that it reads */
     size_t order_count;
+    size_t plain_count; /* of them that are not derived: the first */
+    uint32_t *place;    /* in `order`, per feature of the plan */
     bool has_collections;
 };
 
@@ -32,41 +34,45 @@ static void mark_needed (const plan_t *plan, bool *needed)
     }
 }
 
+static void add_needed (outcome_task_t *self, uint32_t feature, const bool *needed)
+{
+    if (!needed[feature])
+        return;
+    self->place[feature] = (uint32_t)self->order_count;
+    self->order[self->order_count++] = feature;
+}
+
 outcome_task_t *outcome_task_new (const plan_t *plan, const uint32_t *features, size_t count,
                                   arena_t *arena)
 {
     outcome_task_t *self = arena_zero (arena, 1, sizeof *self);
     bool *needed = arena_zero (arena, plan->features_count, sizeof *needed);
-    uint32_t *asked = arena_zero (arena, count, sizeof *asked);
+    size_t plain = plan->features_count - plan->derived_count;
     self->plan = plan;
-    self->asked = asked;
+    self->asked = arena_alloc (arena, count * sizeof *self->asked);
     self->asked_count = count;
-    self->order = arena_zero (arena, plan->features_count, sizeof *self->order);
+    self->order = arena_alloc (arena, plan->features_count * sizeof *self->order);
+    self->place = arena_alloc (arena, plan->features_count * sizeof *self->place);
     for (size_t i = 0; i < count; i++) {
         CHECK (features[i] < plan->features_count);
-        asked[i] = features[i];
         needed[features[i]] = true;
         self->has_collections |= is_collection (&plan->features[features[i]]);
     }
     mark_needed (plan, needed);
-    for (uint32_t i = 0; i < plan->features_count; i++) {
-        if (needed[i] && plan->features[i].derived == NULL)
-            self->order[self->order_count++] = i;
-    }
-    for (size_t i = 0; i < plan->derived_count; i++) {
-        if (needed[plan->derived[i]])
-            self->order[self->order_count++] = plan->derived[i];
-    }
+    for (uint32_t i = 0; i < plain; i++)
+        add_needed (self, i, needed);
+    self->plain_count = self->order_count;
+    for (size_t i = 0; i < plan->derived_count; i++)
+        add_needed (self, plan->derived[i], needed);
+    for (size_t i = 0; i < count; i++)
+        self->asked[i] = self->place[features[i]];
     return self;
 }
 
 void outcome_task_cells (const outcome_task_t *self, bool *cells)
 {
-    for (size_t i = 0; i < self->order_count; i++) {
-        const plan_feature_t *feature = &self->plan->features[self->order[i]];
-        if (feature->derived == NULL)
-            cells[feature->cell] = true;
-    }
+    for (size_t i = 0; i < self->plain_count; i++)
+        cells[self->plan->features[self->order[i]].cell] = true;
 }
 
 size_t outcome_task_keys (const outcome_task_t *self)
@@ -76,22 +82,31 @@ size_t outcome_task_keys (const outcome_task_t *self)
 
 /* One call of outcome_compute. */
 typedef struct computation {
+    const outcome_task_t *task;
     const plan_t *plan;
     const outcome_key_t *keys;
     size_t count;
     arena_t *arena;
-    outcome_t **outcomes; /* per feature, once computed: one for each key */
-    column_t *columns;    /* of what derived features read, once it is made */
+    outcome_t *outcomes; /* of one key after the other, in the task's order */
+    column_t *columns;   /* of what derived features read, once it is made */
 } computation_t;
 
-static void finalise (const computation_t *self, uint32_t feature, outcome_t *out)
+static outcome_t *outcome_at (const computation_t *self, size_t key, uint32_t feature)
 {
-    for (size_t i = 0; i < self->count; i++) {
-        const outcome_key_t *key = &self->keys[i];
+    return &self->outcomes[key * self->task->order_count + self->task->place[feature]];
+}
+
+/* All that is not derived, of one key. */
+static void finalise (const computation_t *self, size_t key)
+{
+    const outcome_key_t *at = &self->keys[key];
+    outcome_t *out = &self->outcomes[key * self->task->order_count];
+    for (size_t i = 0; i < self->task->plain_count; i++) {
+        uint32_t feature = self->task->order[i];
         error_t error;
-        status_t status =
-            answer_final (key->answer, feature, key->as_of, self->arena, &out[i].value, &error);
-        if (status == STATUS_OK)
+        out[i].error = NULL;
+        if (answer_final (at->answer, feature, at->as_of, self->arena, &out[i].value, &error) ==
+            STATUS_OK)
             continue;
         out[i].value = (value_t){ .type = self->plan->features[feature].type.type, .null = true };
         out[i].error = arena_string (self->arena, text_of (error.text));
@@ -102,7 +117,7 @@ static value_t column_value (const computation_t *self, uint32_t column, size_t 
 {
     const plan_t *plan = self->plan;
     if (column < plan->features_count)
-        return self->outcomes[column][key].value;
+        return outcome_at (self, key, column)->value;
     size_t at = column - plan->features_count;
     if (at == plan->request_count)
         return (value_t){ .type = TYPE_TIMESTAMP, .i = self->keys[key].as_of };
@@ -111,17 +126,19 @@ static value_t column_value (const computation_t *self, uint32_t column, size_t 
                            : (value_t){ .type = plan->request_types[at], .null = true };
 }
 
+static type_t column_type (const plan_t *plan, uint32_t column)
+{
+    if (column < plan->features_count)
+        return plan->features[column].type.type;
+    column -= (uint32_t)plan->features_count;
+    return column < plan->request_count ? plan->request_types[column] : TYPE_TIMESTAMP;
+}
+
 static void make_column (const computation_t *self, uint32_t column)
 {
     if (self->columns[column].valid != NULL)
         return;
-    const plan_t *plan = self->plan;
-    type_t type = TYPE_TIMESTAMP; /* of now */
-    if (column < plan->features_count)
-        type = plan->features[column].type.type;
-    else if (column - plan->features_count < plan->request_count)
-        type = plan->request_types[column - plan->features_count];
-    self->columns[column] = column_new (self->arena, type, self->count);
+    self->columns[column] = column_new (self->arena, column_type (self->plan, column), self->count);
     for (size_t i = 0; i < self->count; i++) {
         value_t value = column_value (self, column, i);
         column_set (&self->columns[column], i, &value);
@@ -134,54 +151,56 @@ static const char *failed_read (const computation_t *self, const plan_feature_t 
 {
     for (size_t i = 0; i < feature->reads_count; i++) {
         uint32_t column = feature->reads[i];
-        if (column < self->plan->features_count && self->outcomes[column][key].error != NULL)
+        if (column < self->plan->features_count && outcome_at (self, key, column)->error != NULL)
             return self->plan->features[column].name;
     }
     return NULL;
 }
 
-static void derive (const computation_t *self, const plan_feature_t *feature, outcome_t *out)
+static void derive (const computation_t *self, uint32_t index)
 {
+    const plan_feature_t *feature = &self->plan->features[index];
     for (size_t i = 0; i < feature->reads_count; i++)
         make_column (self, feature->reads[i]);
     column_t values = expr_eval (feature->derived, self->columns, self->count, self->arena);
     for (size_t i = 0; i < self->count; i++) {
+        outcome_t *out = outcome_at (self, i, index);
         const char *failed = failed_read (self, feature, i);
-        out[i].value = column_get (&values, i);
+        *out = (outcome_t){ .value = column_get (&values, i) };
         if (failed != NULL) {
             error_t error;
             error_set (&error, STATUS_RANGE, "%s: it needs %s, which could not be computed",
                        feature->name, failed);
-            out[i].value = (value_t){ .type = feature->type.type, .null = true };
-            out[i].error = arena_string (self->arena, text_of (error.text));
-        } else if (out[i].value.null && feature->default_value.type != TYPE_NONE) {
-            out[i].value = feature->default_value;
+            out->value = (value_t){ .type = feature->type.type, .null = true };
+            out->error = arena_string (self->arena, text_of (error.text));
+        } else if (out->value.null && feature->default_value.type != TYPE_NONE) {
+            out->value = feature->default_value;
         }
     }
 }
 
-outcome_t *outcome_compute (const outcome_task_t *self, const outcome_key_t *keys, size_t count,
-                            arena_t *arena)
+const outcome_t *outcome_compute (const outcome_task_t *self, const outcome_key_t *keys,
+                                  size_t count, arena_t *arena)
 {
     const plan_t *plan = self->plan;
-    size_t columns = plan->features_count + plan->request_count + 1;
-    computation_t computation = { .plan = plan, .keys = keys, .count = count, .arena = arena };
-    computation.outcomes = arena_zero (arena, plan->features_count, sizeof *computation.outcomes);
-    if (plan->derived_count > 0)
-        computation.columns = arena_zero (arena, columns, sizeof *computation.columns);
-    for (size_t i = 0; i < self->order_count; i++) {
-        uint32_t at = self->order[i];
-        outcome_t *out = arena_zero (arena, count, sizeof *out);
-        if (plan->features[at].derived == NULL)
-            finalise (&computation, at, out);
-        else
-            derive (&computation, &plan->features[at], out);
-        computation.outcomes[at] = out;
-    }
-    outcome_t *result = arena_zero (arena, count * self->asked_count, sizeof *result);
-    for (size_t i = 0; i < self->asked_count; i++) {
-        for (size_t key = 0; key < count; key++)
-            result[key * self->asked_count + i] = computation.outcomes[self->asked[i]][key];
-    }
-    return result;
+    computation_t computation = {
+        .task = self, .plan = plan, .keys = keys, .count = count, .arena = arena
+    };
+    computation.outcomes =
+        arena_alloc (arena, count * self->order_count * sizeof *computation.outcomes);
+    for (size_t key = 0; key < count; key++)
+        finalise (&computation, key);
+    if (self->order_count > self->plain_count)
+        computation.columns = arena_zero (arena, plan->features_count + plan->request_count + 1,
+                                          sizeof *computation.columns);
+    for (size_t i = self->plain_count; i < self->order_count; i++)
+        derive (&computation, self->order[i]);
+    return computation.outcomes;
+}
+
+const outcome_t *outcome_of (const outcome_task_t *self, const outcome_t *outcomes, size_t key,
+                             size_t place)
+{
+    CHECK (place < self->asked_count);
+    return &outcomes[key * self->order_count + self->asked[place]];
 }

@@ -31,9 +31,12 @@ typedef struct outcome {
     const char *error; /* why it could not be computed, with its name; NULL: it was */
 } outcome_t;
 
-/* The outcomes of `count` keys, in `arena`: those of one key after the other, in the order asked
- * for. Strings may be borrowed from answers and requests. */
-outcome_t *outcome_compute (const outcome_task_t *self, const outcome_key_t *keys, size_t count,
-                            arena_t *arena);
+/* The outcomes of `count` keys, in `arena`. Strings may be borrowed from answers and requests. */
+const outcome_t *outcome_compute (const outcome_task_t *self, const outcome_key_t *keys,
+                                  size_t count, arena_t *arena);
+
+/* That of one of the keys, of the feature that was asked for in that place. */
+const outcome_t *outcome_of (const outcome_task_t *self, const outcome_t *outcomes, size_t key,
+                             size_t place);
 
 #endif
