@@ -363,6 +363,17 @@ expect_equal(cluster.weir("get", "users", "user_id=u1", "--request", "amount").c
 wrong = cluster.weir("get", "users", "--keys", history, "--request", "amuont")
 expect(wrong.code == 1 and 'no column "amuont"' in wrong.err, wrong)
 
+keys = cluster.directory / "few.csv"
+keys.write_text("user_id,much\nu1,1\nu2,\n")
+wrong = cluster.weir("get", "users", "--keys", keys, "--request", "note=x", "--json")
+expect(wrong.code == 1 and "'much' is not a field of the view's key" in wrong.err, wrong)
+keys.write_text("user_id,amount\nu1,2.5\nu2,\n")
+run = cluster.done("get", "users", "--features", "noted,ratio,mean_30d", "--keys", keys, "--request", "note=x",
+                   "--request", "amount", "--as-of", rfc3339(AS_OF), "--json")
+[one, two] = [answer["features"] for answer in run.objects()]
+expect_equal((one["noted"], two["noted"], two["ratio"]), ("x", "x", None), "a value for every row")
+expect_equal(one["ratio"], divided(2.5, one["mean_30d"]), "a value of the row")
+
 # What is told of features.
 listed = {f["name"]: f for f in cluster.done("list", "features", "--json").objects()
           if f["view"] == "users"}

@@ -7,6 +7,7 @@
 typedef struct given {
     const char *name;
     const char *time;
+    const char *request[OPTION_WORDS_MAX + 1];
     bool yes;
     bool wait;
     size_t operands;
@@ -18,6 +19,7 @@ static status_t parse (given_t *given, const char **words)
     const option_spec_t specs[] = {
         { 'n', "name", "NAME", "", &given->name, NULL },
         { 0, "as-of", "TIME", "", &given->time, NULL },
+        { 'r', "request", "NAME=VALUE...", "", given->request, NULL },
         { 'y', "yes", NULL, "", NULL, &given->yes },
         { 'w', "wait", NULL, "", NULL, &given->wait },
     };
@@ -25,7 +27,7 @@ static status_t parse (given_t *given, const char **words)
     while (words[count])
         count++;
     *given = (given_t){ 0 };
-    return options_parse (specs, 4, words, count, &given->operands, &given->error);
+    return options_parse (specs, 5, words, count, &given->operands, &given->error);
 }
 
 Test (options, stand_anywhere_and_operands_keep_their_order)
@@ -54,6 +56,23 @@ Test (options, of_one_letter_stand_together_and_take_values)
     cr_assert_eq (parse (&given, more), STATUS_OK);
     cr_expect_str_eq (given.name, "y");
     cr_expect (given.wait);
+}
+
+Test (options, that_may_be_repeated_keep_all_values_in_order)
+{
+    given_t given;
+    const char *words[] = { "--request", "a=1", "-rb=2", "x", "--request=c", NULL };
+    cr_assert_eq (parse (&given, words), STATUS_OK);
+    cr_expect_str_eq (given.request[0], "a=1");
+    cr_expect_str_eq (given.request[1], "b=2");
+    cr_expect_str_eq (given.request[2], "c");
+    cr_expect_null (given.request[3]);
+    cr_expect_eq (given.operands, 1);
+    const char *many[OPTION_WORDS_MAX + 2] = { NULL };
+    for (size_t i = 0; i <= OPTION_WORDS_MAX; i++)
+        many[i] = "-rx";
+    cr_expect_eq (parse (&given, many), STATUS_INVALID);
+    cr_expect_str_eq (given.error.text, "--request is given too often (at most 64 times)");
 }
 
 Test (options, take_a_value_that_looks_like_an_option)
