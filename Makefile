@@ -141,12 +141,13 @@ endif
 UNIT_TESTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 define unit_rule
 ALL_OBJECTS += $(call objects_of,$(wildcard tests/unit/$(1)/*.c))
-$(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c) $(TEST_RUNNER)) $(call archives_of,$(1) oracle $(TEST_USES_$(1)))
+$(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c) $(TEST_SOURCES_$(1)) $(TEST_RUNNER)) $(call archives_of,$(1) oracle $(TEST_USES_$(1)))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
 	@$(CC) $(LDFLAGS) -o $$@ $$^ $(if $(TEST_RUNNER),,-lcriterion) $(LDLIBS)
 endef
-# libraries that a unit test needs beside the one it tests
+# what a unit test needs beside its own sources and the library that it tests
+TEST_SOURCES_feature := tests/unit/expr/abnf.c tests/unit/expr/page.c
 TEST_USES_storage := sim-disk
 TEST_USES_catalog := sim-disk
 TEST_USES_batchview := timeline
