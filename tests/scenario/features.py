@@ -1,13 +1,14 @@
-"""Every clause of a feature, derived features and requests, lists of keys, maps and global features: loaded,
-sent, recomputed, and compared with what a plain evaluation in Python gives, to the last bit."""
+"""Every clause of a feature, derived features and requests, lists, maps and global features: loaded, sent,
+recomputed, and compared with what a plain evaluation in Python and weir-oracle give, to the last bit."""
 
 import json
 import math
 import random
+import subprocess
 from datetime import datetime, timezone
 from fractions import Fraction
 
-from cluster import DAY, HOUR, SECOND, Cluster, expect, expect_equal
+from cluster import BIN, DAY, HOUR, SECOND, Cluster, expect, expect_equal
 
 TIME_LIMIT = 120
 
@@ -293,6 +294,40 @@ def check_users(cluster, rows, as_ofs):
                 expect_equal(list(answer["features"][name]), list(value), f"keys of {name}")
 
 
+ORACLE = [  # what weir-oracle can say in its words
+    "n_7d: count() over 7d", "spend_7d: sum(amount) where amount > 0 over 7d",
+    "spend_prev_7d_delay7d: sum(amount) over 7d delay 7d", "mean_5rows: mean(amount) over 5 rows",
+    "mean_20rows_7d: mean(amount) over 20 rows in 7d",
+    "items_5rows_1d_delay1d: sum(items) over 5 rows in 1d delay 1d",
+    "by_merchant_24h: sum(amount) by merchant over 24h",
+    "by_merchant_lifetime: sum(amount) by merchant",
+    "by_rows_10rows: count() by merchant over 10 rows", "latest_30d: last_k(merchant, 3) over 30d",
+    "latest_at_30d: last_k(amount, 2) by merchant over 30d", "spread_7d: histogram(items) over 7d",
+    "usual_30d: top_k(items, 2) over 30d", "shops_7d: count_distinct(merchant) over 7d",
+    "stays_30d: session_count(6h) over 30d", "together_30d: covariance(amount, items) over 30d",
+    "last: last(ts)"]
+
+
+def check_by_oracle(cluster, rows, as_ofs):
+    """The same from weir-oracle, whose words have no defaults: null is 0 there."""
+    keys, events = cluster.directory / "questions.csv", cluster.directory / "events.csv"
+    write_csv(keys, [{"user_id": user, "when": rfc3339(as_of)} for as_of in as_ofs
+                     for user in USERS])
+    write_csv(events, rows)
+    run = subprocess.run(
+        [BIN / "weir-oracle", "--fields", "user_id:string,merchant:string,amount:float64,"
+         "items:int64,status:string,ts:timestamp.us", "--key", "user_id", "--time", "ts",
+         "--where", "status is distinct from 'declined'", "--events", events, "--queries", keys,
+         "--as-of", "when", *ORACLE], text=True, capture_output=True, check=True)
+    wanted = [json.loads(line)["features"] for line in run.stdout.splitlines()]
+    answers = cluster.done("get", "users", "--keys", keys, "--time", "when", "--json").objects()
+    expect_equal(len(answers), len(wanted), "answers")
+    for answer, expected in zip(answers, wanted):
+        for name, value in expected.items():
+            value = 0.0 if value is None and name == "spend_7d" else value
+            expect_equal(answer["features"][name], value, f"{name} of {answer['key']}")
+
+
 def some_times():
     times = [AS_OF, AS_OF - 7 * DAY, FIRST + 3 * DAY, AS_OF + 5 * DAY]
     edges = sorted(used)
@@ -313,6 +348,7 @@ for round in range(3):
     cluster.done("send", "payments", live)
     rows += more
     check_users(cluster, rows, some_times())
+    check_by_oracle(cluster, rows, some_times())
     if round < 2:
         cluster.recompute()
         check_users(cluster, rows, some_times())
@@ -345,8 +381,8 @@ write_csv(live, ticks)
 cluster.done("load", "ticks", live)
 market = cluster.done("get", "market", "--as-of", rfc3339(FIRST + HOUR), "--json").objects()[0]
 expect_equal(market["key"], {})
-expect_equal(market["features"]["high_1d"], 1199 / 8)
-expect_equal(market["features"]["twice"], 1199 / 4)
+expect_equal(market["features"]["high_1d"], 1199 / 8, market)
+expect_equal(market["features"]["twice"], 1199 / 4, market)
 kept = market["features"]["ids"]
 expect_equal(len(kept), 1000, "keys that are kept")
 expect(set(kept) < {t["id"] for t in ticks} and set(kept.values()) == {1}, kept)
