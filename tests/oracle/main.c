@@ -192,7 +192,7 @@ static void put_features (const question_t *question, const oracle_event_t *even
         feature.arena = arena;
         size_t found;
         const oracle_event_t *near =
-            oracle_of_window (events, count, feature.window, as_of, &found);
+            oracle_of_window (events, count, feature.window, as_of - feature.delay, &found);
         value_t value;
         status_t status = oracle_value (&feature, near, found, as_of, &value);
         if (status == STATUS_INVALID) {
