@@ -316,8 +316,6 @@ static void check_oracle (test_case_t *c, const question_t *question, const plan
 {
     const plan_cell_t *cell = &c->plan->cells[feature->cell];
     const plan_slot_t *slot = &c->plan->slots[cell->slot];
-    if (slot->spec.second != TYPE_NONE)
-        return;
     oracle_event_t *events = arena_zero (c->arena, c->batch.rows, sizeof *events);
     size_t count = 0;
     for (size_t i = 0; i < c->batch.rows; i++) {
@@ -335,6 +333,7 @@ static void check_oracle (test_case_t *c, const question_t *question, const plan
     oracle_feature_t asked = {
         .aggregate = aggregate_info (question->aggregate)->word,
         .field = question->input != TYPE_NONE ? (int32_t)field_of (question->input, 0) : -1,
+        .second = question->second != TYPE_NONE ? (int32_t)field_of (question->second, 1) : -1,
         .window = cell->window == WINDOW_LIFETIME ? ORACLE_LIFETIME : cell->window,
         .filters = { { field_of (TYPE_STRING, 0),
                        ORACLE_EQ,
