@@ -8,6 +8,7 @@ enum {
     PLACES = 400,     /* binary places of what is worked out below */
     HALF_LIVES = 128, /* that count */
     FAR = 5000,       /* half-lives after which nothing is left */
+    REMEMBERED = 1 << 14,
 };
 
 /* ln 2 = sum over k of 1 / (k 2^k), in units of 2^-PLACES. */
@@ -41,26 +42,57 @@ static void set_exponential (mpz_t out, const mpz_t x)
     mpz_clear (term);
 }
 
+/* The float64 nearest to 2^(rest / half_life), 0 <= rest < half_life. */
+static double find_weight (int64_t rest, int64_t half_life)
+{
+    static bool known;
+    static mpz_t ln_2;
+    if (!known) {
+        mpz_init (ln_2);
+        set_ln_2 (ln_2);
+        known = true;
+    }
+    mpz_t exponent, life, power;
+    mpz_init (power);
+    mpz_init_set_si (exponent, rest);
+    mpz_init_set_si (life, half_life);
+    mpz_mul (exponent, exponent, ln_2);
+    mpz_fdiv_q (exponent, exponent, life);
+    set_exponential (power, exponent);
+    /* Half a unit of 2^-52 more, and what is below the unit away. */
+    mpz_set_ui (exponent, 1);
+    mpz_mul_2exp (exponent, exponent, PLACES - 53);
+    mpz_add (power, power, exponent);
+    mpz_fdiv_q_2exp (power, power, PLACES - 52);
+    double weight = ldexp ((double)mpz_get_ui (power), -52);
+    mpz_clears (exponent, life, power, NULL);
+    return weight;
+}
+
+/* As find_weight. The same events are asked about again and again, and a weight takes long. */
+static double weight_of (int64_t rest, int64_t half_life)
+{
+    static struct {
+        int64_t rest, half_life; /* 0: nothing is remembered here */
+        double weight;
+    } remembered[REMEMBERED];
+    size_t at = (size_t)(((uint64_t)rest ^ (uint64_t)half_life) * 0x9e3779b97f4a7c15u >> 50);
+    if (remembered[at].half_life != half_life || remembered[at].rest != rest) {
+        remembered[at].rest = rest;
+        remembered[at].half_life = half_life;
+        remembered[at].weight = find_weight (rest, half_life);
+    }
+    return remembered[at].weight;
+}
+
 /* time = *index * half_life + rest; the weight is the float64 nearest to 2^(rest / half_life). */
 static void weigh (int64_t time, int64_t half_life, mpz_t index, mpq_t weight)
 {
-    mpz_t rest, life, power;
-    mpz_inits (rest, power, NULL);
-    mpz_init_set_si (life, half_life);
-    mpz_set_si (rest, time);
-    mpz_fdiv_qr (index, rest, rest, life);
-    set_ln_2 (power);
-    mpz_mul (rest, rest, power);
-    mpz_fdiv_q (rest, rest, life);
-    set_exponential (power, rest);
-    /* Half a unit of 2^-52 more, and what is below the unit away. */
-    mpz_set_ui (rest, 1);
-    mpz_mul_2exp (rest, rest, PLACES - 53);
-    mpz_add (power, power, rest);
-    mpz_fdiv_q_2exp (power, power, PLACES - 52);
-    mpq_set_z (weight, power);
-    mpq_div_2exp (weight, weight, 52);
-    mpz_clears (rest, life, power, NULL);
+    int64_t rest = time % half_life;
+    if (rest < 0)
+        rest += half_life;
+    mpz_set_si (index, time / half_life - (time % half_life < 0));
+    mpq_set_d (weight, weight_of (rest, half_life));
 }
 
 typedef struct decay {
