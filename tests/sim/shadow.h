@@ -70,6 +70,7 @@ struct sim_check {
     sim_owner_t answered[SIM_PARTITIONS];
     char given[SIM_PARTITIONS][EPOCHS_MAX][16]; /* epoch -> node */
     uint64_t answers;
+    uint64_t costly; /* values met that take the oracle long */
 };
 
 /* Reads the log up to `to`, which somebody has called durable. */
