@@ -9,11 +9,6 @@ enum {
     SORT_BYTES = 4 + 32, /* a row's place in the order, and the scratch of sort_batch */
 };
 
-static size_t value_size (type_t type)
-{
-    return type == TYPE_STRING ? sizeof (text_t) : sizeof (int64_t);
-}
-
 void sorter_init (sorter_t *self, const type_t *types, size_t columns)
 {
     *self = (sorter_t){ .rows = { .columns = columns } };
@@ -62,7 +57,7 @@ static void reserve (sorter_t *self, size_t rows)
     for (size_t c = 0; c < batch->columns; c++) {
         column_t *column = &batch->column[c];
         column->valid = mem_resize (column->valid, capacity, sizeof *column->valid);
-        column->data = mem_resize (column->data, capacity, value_size (column->type));
+        column->data = mem_resize (column->data, capacity, type_size (column->type));
     }
     batch->event_time = mem_resize (batch->event_time, capacity, sizeof *batch->event_time);
     batch->ingest_time = mem_resize (batch->ingest_time, capacity, sizeof *batch->ingest_time);
@@ -87,7 +82,7 @@ void sorter_add_rows (sorter_t *self, const batch_t *batch, size_t from, size_t 
         const column_t *source = &batch->column[c];
         column_t *column = &rows->column[c];
         CHECK (source->type == column->type);
-        size_t size = value_size (column->type);
+        size_t size = type_size (column->type);
         memcpy (column->valid + at, source->valid + from, count);
         memcpy ((char *)column->data + at * size, (const char *)source->data + from * size,
                 count * size);
@@ -110,7 +105,7 @@ size_t sorter_row_bytes (const sorter_t *self)
     size_t size =
         SORT_BYTES + 2 * sizeof (int64_t) + sizeof (uint64_t) + sizeof (uint32_t) + sizeof (text_t);
     for (size_t c = 0; c < self->rows.columns; c++)
-        size += 1 + value_size (self->rows.column[c].type);
+        size += 1 + type_size (self->rows.column[c].type);
     return size;
 }
 

@@ -1,5 +1,6 @@
 #include "serving/given.h"
 
+#include "base/decimal.h"
 #include "base/number.h"
 #include "base/timestamp.h"
 
@@ -9,7 +10,10 @@
 static bool value_from_text (const field_t *field, text_t text, value_t *value)
 {
     error_t ignored;
-    switch (field->type) {
+    switch (type_family (field->type)) {
+    case TYPE_DECIMAL:
+        return decimal_parse (text, field->precision, type_scale (field->type), &value->d) ==
+               DECIMAL_GOOD;
     case TYPE_STRING:
         value->s = text;
         return true;
@@ -33,7 +37,9 @@ static bool value_from_text (const field_t *field, text_t text, value_t *value)
 static bool value_from_int (const field_t *field, int64_t number, value_t *value)
 {
     error_t ignored;
-    switch (field->type) {
+    switch (type_family (field->type)) {
+    case TYPE_DECIMAL:
+        return decimal_rescale (number, 0, type_scale (field->type), &value->d);
     case TYPE_INT64:
         value->i = number;
         return true;

@@ -301,9 +301,11 @@ static void show_stream_json (const stream_t *stream, buf_t *out)
 {
     put_names (out, stream->name, stream);
     buf_put_string (out, ",\"kind\":\"stream\",\"fields\":{");
-    for (size_t i = 0; i < stream->fields_count; i++)
-        buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", stream->fields[i].name,
-                    type_word (stream->fields[i].type));
+    for (size_t i = 0; i < stream->fields_count; i++) {
+        buf_printf (out, "%s\"%s\":\"", i > 0 ? "," : "", stream->fields[i].name);
+        field_type_format (&stream->fields[i], out);
+        buf_put_u8 (out, '"');
+    }
     buf_put_string (out, "},\"text\":");
     number_format_json_string (out, text_of (stream->text));
     buf_put_string (out, "}\n");

@@ -1,5 +1,6 @@
 #include "client/cli/result_table.h"
 
+#include "base/decimal.h"
 #include "base/mem.h"
 #include "base/timestamp.h"
 #include "client/cli/terminal.h"
@@ -8,7 +9,7 @@
 
 enum { VALUES_CHUNK = 16 << 10 };
 
-/* As in JSON, but strings and times without quotes, and null as a dash. */
+/* As in JSON, but strings, times and decimals without quotes, and null as a dash. */
 static void put_value (const value_t *value, buf_t *out)
 {
     if (value->null)
@@ -17,6 +18,8 @@ static void put_value (const value_t *value, buf_t *out)
         buf_put (out, value->s.data, value->s.size);
     else if (value->type == TYPE_TIMESTAMP)
         time_format (out, value->i);
+    else if (type_is_decimal (value->type))
+        decimal_format (out, value->d, type_scale (value->type));
     else
         weir_value_json (value, out);
 }
@@ -118,7 +121,8 @@ static char *head_of (text_t name, bool right)
 
 static bool is_right (text_t type)
 {
-    return text_is (type, "int64") || text_is (type, "float64");
+    return text_is (type, "int64") || text_is (type, "float64") ||
+           type_is_decimal (type_from_word (type));
 }
 
 /* The fields of the key, the features, and what is wrong. */

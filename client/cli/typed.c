@@ -10,6 +10,13 @@ static const field_t *field_of_column (const stream_t *stream, text_t column)
     return NULL;
 }
 
+/* A float64 would lose digits. */
+static void keep_digits (raw_t *raw)
+{
+    if (raw->kind == RAW_FLOAT && raw->s.size > 0)
+        raw->kind = RAW_TEXT;
+}
+
 static void type_cell (const field_t *field, raw_t *raw)
 {
     value_t value;
@@ -51,6 +58,8 @@ void type_cells (const stream_t *stream, raw_table_t *table)
             raw_t *raw = &table->cells[r * table->columns_count + c];
             if (field->type == TYPE_TIMESTAMP)
                 trim (raw); /* it stays text: its unit and zone are the owner's to read */
+            else if (type_is_decimal (field->type))
+                trim (raw), keep_digits (raw);
             else
                 type_cell (field, raw);
         }

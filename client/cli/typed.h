@@ -7,7 +7,8 @@
 #include "intake/intake.h"
 
 /* Replaces, in place, the cells of the stream's bool, int64, float64 and timestamp columns that
- * read as such. Others stay text, and the owner says what is wrong with them. */
+ * read as such. Others stay text, and the owner says what is wrong with them. A decimal is always
+ * text. */
 void type_cells (const stream_t *stream, raw_table_t *table);
 
 #endif

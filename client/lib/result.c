@@ -2,6 +2,7 @@
 #include "client/lib/weir.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/number.h"
 #include "base/timestamp.h"
 
@@ -45,6 +46,13 @@ static type_t own_type (const wire_value_t *value)
 static value_t single_of (const wire_value_t *given, type_t type)
 {
     value_t value = { .type = own_type (given) };
+    if (type_is_decimal (type) && value.type == TYPE_STRING) {
+        text_t text = { given->via.str.ptr, given->via.str.size };
+        value.type = type;
+        value.null = decimal_parse (text, DECIMAL_DIGITS_MAX, type_scale (type), &value.d) !=
+                     DECIMAL_GOOD; /* no serving node sends that */
+        return value;
+    }
     if (value.type == TYPE_BOOL)
         value.i = given->via.boolean;
     else if (value.type == TYPE_INT64)
@@ -124,6 +132,18 @@ static value_t map_of (const wire_value_t *given, text_t key, text_t item, arena
     return (value_t){ .type = TYPE_MAP, .map = map };
 }
 
+/* The first comma that is not between parentheses, as that of decimal(38,2); NULL without. */
+static const char *comma_outside (text_t text)
+{
+    int depth = 0;
+    for (uint32_t i = 0; i < text.size; i++) {
+        depth += (text.data[i] == '(') - (text.data[i] == ')');
+        if (text.data[i] == ',' && depth == 0)
+            return text.data + i;
+    }
+    return NULL;
+}
+
 static value_t value_of (const wire_value_t *given, text_t type, arena_t *arena)
 {
     text_t inside;
@@ -131,7 +151,7 @@ static value_t value_of (const wire_value_t *given, text_t type, arena_t *arena)
         return list_of (given, inside, arena);
     const char *comma = NULL;
     if (type_inside (type, "map", &inside) && inside.size > 0)
-        comma = memchr (inside.data, ',', inside.size);
+        comma = comma_outside (inside);
     if (!comma)
         return single_of (given, type_from_word (type));
     uint32_t key = (uint32_t)(comma - inside.data);
@@ -181,6 +201,7 @@ static void entries_json (const value_map_t *map, buf_t *out)
     for (size_t i = 0; i < map->count; i++) {
         const value_t *key = &map->keys[i];
         bool quoted = key->type == TYPE_STRING || key->type == TYPE_TIMESTAMP ||
+                      type_is_decimal (key->type) ||
                       (key->type == TYPE_FLOAT64 && !isfinite (key->f));
         if (i > 0)
             buf_put_u8 (out, ',');
@@ -201,7 +222,7 @@ void weir_value_json (const value_t *value, buf_t *out)
         buf_put_string (out, "null");
         return;
     }
-    switch (value->type) {
+    switch (type_family (value->type)) {
     case TYPE_BOOL:
         buf_put_string (out, value->i ? "true" : "false");
         break;
@@ -218,6 +239,11 @@ void weir_value_json (const value_t *value, buf_t *out)
     case TYPE_TIMESTAMP:
         buf_put_u8 (out, '"');
         time_format (out, value->i);
+        buf_put_u8 (out, '"');
+        break;
+    case TYPE_DECIMAL:
+        buf_put_u8 (out, '"');
+        decimal_format (out, value->d, type_scale (value->type));
         buf_put_u8 (out, '"');
         break;
     case TYPE_NONE:

@@ -131,7 +131,8 @@ bool weir_value_capped (const value_t *value);
 void weir_result_json (const wire_value_t *body, uint32_t result, buf_t *out);
 
 /* Appends a value as JSON: floats as the shortest text that reads back to the same bits, with
- * ".0"; those that are not finite as strings; timestamps as RFC 3339 strings. */
+ * ".0"; those that are not finite as strings; decimals as strings of all their digits; timestamps
+ * as RFC 3339 strings. */
 void weir_value_json (const value_t *value, buf_t *out);
 /* Appends any decoded value as JSON; bytes become hex. */
 void weir_any_json (const wire_value_t *value, buf_t *out);

@@ -45,7 +45,7 @@ aggregate_t aggregate_from_word (text_t word)
 
 static bool has_type (unsigned types, type_t type)
 {
-    return type == TYPE_NONE ? types == 0 : (types >> type & 1u) != 0;
+    return type == TYPE_NONE ? types == 0 : (types & type_bit (type)) != 0;
 }
 
 bool aggregate_takes (aggregate_t aggregate, type_t input, type_t second)

@@ -14,8 +14,9 @@
  *
  * Float sums: exact, by a superaccumulator (R. M. Neal, "Fast exact summation using small and large
  * superaccumulators", 2015), rounded once, to nearest even, when finalised. Sums of int64 are exact
- * in 128 bits; powers are exact products. Distinct counting: HyperLogLog (Flajolet et al. 2007)
- * with p = 12 over XXH3-64 of the value's key encoding (base/key.h), the estimator of Ertl 2017
+ * in 128 bits, of decimals in 192; powers are exact products. Distinct counting: HyperLogLog
+ * (Flajolet et al. 2007) with p = 12 over XXH3-64 of the value's key encoding (base/key.h), the
+ * estimator of Ertl 2017
  * ("New cardinality estimation algorithms"), sparse below a fixed number of entries. */
 #ifndef WEIR_AGGREGATE_AGGREGATE_H
 #define WEIR_AGGREGATE_AGGREGATE_H
@@ -83,23 +84,24 @@ typedef enum parameter_kind {
 #define AGGREGATE_ROWS    (1u << TYPE_NONE)
 #define AGGREGATE_BOOLS   (1u << TYPE_BOOL)
 #define AGGREGATE_NUMBERS (1u << TYPE_INT64 | 1u << TYPE_FLOAT64)
+#define AGGREGATE_AMOUNTS (AGGREGATE_NUMBERS | 1u << TYPE_DECIMAL)
 #define AGGREGATE_ORDERED                                                                          \
-    (AGGREGATE_NUMBERS | 1u << TYPE_BOOL | 1u << TYPE_STRING | 1u << TYPE_TIMESTAMP)
+    (AGGREGATE_AMOUNTS | 1u << TYPE_BOOL | 1u << TYPE_STRING | 1u << TYPE_TIMESTAMP)
 #define AGGREGATE_TABLE(X)                                                                         \
     X ("count", COUNT, COUNT, AGGREGATE_ORDERED, 0, INT64, NONE)                                   \
-    X ("sum", SUM, SUM, AGGREGATE_NUMBERS, 0, NONE, NONE)                                          \
-    X ("mean", MEAN, SUM, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                                     \
+    X ("sum", SUM, SUM, AGGREGATE_AMOUNTS, 0, NONE, NONE)                                          \
+    X ("mean", MEAN, SUM, AGGREGATE_AMOUNTS, 0, FLOAT64, NONE)                                     \
     X ("min", MIN, MIN, AGGREGATE_ORDERED, 0, NONE, NONE)                                          \
     X ("max", MAX, MAX, AGGREGATE_ORDERED, 0, NONE, NONE)                                          \
-    X ("variance", VARIANCE, MOMENTS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                         \
-    X ("variance_pop", VARIANCE_POP, MOMENTS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                 \
-    X ("stddev", STDDEV, MOMENTS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                             \
-    X ("stddev_pop", STDDEV_POP, MOMENTS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                     \
+    X ("variance", VARIANCE, MOMENTS, AGGREGATE_AMOUNTS, 0, FLOAT64, NONE)                         \
+    X ("variance_pop", VARIANCE_POP, MOMENTS, AGGREGATE_AMOUNTS, 0, FLOAT64, NONE)                 \
+    X ("stddev", STDDEV, MOMENTS, AGGREGATE_AMOUNTS, 0, FLOAT64, NONE)                             \
+    X ("stddev_pop", STDDEV_POP, MOMENTS, AGGREGATE_AMOUNTS, 0, FLOAT64, NONE)                     \
     X ("first", FIRST, FIRST, AGGREGATE_ORDERED, 0, NONE, NONE)                                    \
     X ("last", LAST, LAST, AGGREGATE_ORDERED, 0, NONE, NONE)                                       \
     X ("approx_count_distinct", APPROX_COUNT_DISTINCT, DISTINCT_HLL, AGGREGATE_ORDERED, 0, INT64,  \
        NONE)                                                                                       \
-    X ("range", RANGE, RANGE, AGGREGATE_NUMBERS, 0, NONE, NONE)                                    \
+    X ("range", RANGE, RANGE, AGGREGATE_AMOUNTS, 0, NONE, NONE)                                    \
     X ("skew", SKEW, POWERS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                                  \
     X ("kurtosis", KURTOSIS, POWERS, AGGREGATE_NUMBERS, 0, FLOAT64, NONE)                          \
     X ("covariance", COVARIANCE, COMOMENTS, AGGREGATE_NUMBERS, AGGREGATE_NUMBERS, FLOAT64, NONE)   \
@@ -312,9 +314,9 @@ typedef struct final_context {
  * values. What each gives of no rows, of too few and of NaN and infinities is in
  * docs/aggregates.md; all that is not approx_ is the exact value, rounded once to nearest even. A
  * string is borrowed from the accumulator. RANGE, with the reason, when the exact result does not
- * fit the output type: an int64 sum, or a finite float result past the largest float64. TOO_LARGE
- * when it is of more rows than the aggregate takes. CORRUPT when the state was merged from partials
- * that no rows make. */
+ * fit the output type: an int64 sum, one of decimals of over 38 digits, or a finite float result
+ * past the largest float64. TOO_LARGE when it is of more rows than the aggregate takes. CORRUPT
+ * when the state was merged from partials that no rows make. */
 MUST_CHECK status_t state_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                                  const final_context_t *context, value_t *value, error_t *error);
 

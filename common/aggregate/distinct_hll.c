@@ -42,7 +42,7 @@ typedef struct distinct {
 
 static size_t distinct_size (state_spec_t spec)
 {
-    return spec.input > TYPE_NONE && spec.input < 32 && (AGGREGATE_ORDERED >> spec.input & 1u) != 0
+    return type_is_field (spec.input) && (AGGREGATE_ORDERED & type_bit (spec.input)) != 0
                ? sizeof (distinct_t)
                : 0;
 }

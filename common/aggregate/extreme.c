@@ -64,12 +64,12 @@ static void extreme_add (state_spec_t spec, void *acc, const value_t *value,
     }
 }
 
-/* Numbers: the extreme of the rows is found first, and taken once. */
+/* Of narrow numbers the extreme of the rows is found first, and taken once. */
 static bool extreme_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
 {
     held_value_t held;
     bool any = false;
-    if (spec.input == TYPE_STRING) {
+    if (spec.input == TYPE_STRING || type_is_decimal (spec.input)) {
         for (size_t i = rows->from; i < rows->to; i++) {
             if (!state_row_counts (spec, rows, i))
                 continue;

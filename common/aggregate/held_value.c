@@ -2,6 +2,7 @@
 
 #include "aggregate/partial.h"
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/key.h"
 #include "base/mem.h"
 
@@ -12,7 +13,7 @@ enum {
 
 bool held_value_is_type (type_t type)
 {
-    return type > TYPE_NONE && type < 32 && (AGGREGATE_ORDERED >> type & 1u) != 0;
+    return type_is_field (type) && (AGGREGATE_ORDERED & type_bit (type)) != 0;
 }
 
 void held_value_init (held_value_t *self)
@@ -73,6 +74,8 @@ void held_value_set (held_value_t *self, const value_t *value)
         self->s.size = size;
     } else if (value->type == TYPE_FLOAT64) {
         self->f = value->f;
+    } else if (type_is_decimal (value->type)) {
+        self->d = value->d;
     } else {
         self->i = value->i;
     }
@@ -85,6 +88,8 @@ value_t held_value_get (type_t type, const held_value_t *self)
         value.s = (text_t){ self->s.data, self->s.size };
     else if (type == TYPE_FLOAT64)
         value.f = self->f;
+    else if (type_is_decimal (type))
+        value.d = self->d;
     else
         value.i = self->i;
     return value;
@@ -102,6 +107,8 @@ void held_value_put (const value_t *value, buf_t *out)
         buf_put_text (out, value->s);
     else if (value->type == TYPE_FLOAT64)
         buf_put_f64 (out, value->f);
+    else if (type_is_decimal (value->type))
+        partial_put_int128 (out, value->d);
     else if (value->type == TYPE_BOOL)
         buf_put_u8 (out, value->i != 0);
     else
@@ -113,6 +120,16 @@ static uint32_t varint_size (uint64_t number)
     return number == 0 ? 1 : (uint32_t)(63 - __builtin_clzll (number)) / 7 + 1;
 }
 
+/* Of partial_put_int128. */
+static uint32_t int128_size (int128_t number)
+{
+    uint128_t raw = (uint128_t)number << 1 ^ (number < 0 ? ~(uint128_t)0 : 0);
+    uint32_t size = 1;
+    for (; raw >= 0x80; raw >>= 7)
+        size++;
+    return size;
+}
+
 uint32_t held_value_size (const value_t *value)
 {
     if (value->type == TYPE_STRING)
@@ -121,12 +138,17 @@ uint32_t held_value_size (const value_t *value)
         return sizeof value->f;
     if (value->type == TYPE_BOOL)
         return 1;
+    if (type_is_decimal (value->type))
+        return int128_size (value->d);
     return varint_size ((uint64_t)value->i << 1 ^ (value->i < 0 ? UINT64_MAX : 0));
 }
 
 uint32_t held_value_size_max (type_t type)
 {
-    return type == TYPE_STRING ? 2 + STRING_VALUE_MAX : type == TYPE_FLOAT64 ? 8 : 10;
+    return type == TYPE_STRING      ? 2 + STRING_VALUE_MAX
+           : type == TYPE_FLOAT64   ? 8
+           : type_is_decimal (type) ? 19
+                                    : 10;
 }
 
 static bool is_stored_form (double value)
@@ -149,6 +171,9 @@ value_t held_value_read (type_t type, reader_t *reader)
     } else if (type == TYPE_FLOAT64) {
         value.f = reader_f64 (reader);
         reader->bad = reader->bad || !is_stored_form (value.f);
+    } else if (type_is_decimal (type)) {
+        value.d = partial_read_int128 (reader);
+        reader->bad = reader->bad || !decimal_fits (value.d);
     } else if (type == TYPE_BOOL) {
         value.i = reader_u8 (reader);
         reader->bad = reader->bad || value.i > 1;

@@ -12,6 +12,7 @@ typedef struct held_value {
     union {
         int64_t i;
         double f;
+        unscaled_t d;
         struct {
             char *data;
             uint32_t size;
@@ -51,6 +52,8 @@ value_t held_value_get (type_t type, const held_value_t *self);
 /* The order of `value` against the held one, as value_compare has it. */
 static inline int held_value_order (type_t type, const held_value_t *self, const value_t *value)
 {
+    if (type_is_decimal (type))
+        return (value->d > self->d) - (value->d < self->d);
     if (type != TYPE_STRING && type != TYPE_FLOAT64)
         return (value->i > self->i) - (value->i < self->i);
     if (type == TYPE_FLOAT64 && !isunordered (value->f, self->f))
@@ -68,7 +71,8 @@ static inline bool held_value_is (type_t type, const held_value_t *self, const v
     return held_value_order (type, self, value) == 0;
 }
 
-/* bool: one byte, 0 or 1. int64, timestamp: zigzag varint. float64: the 8 bytes of IEEE 754, least
+/* bool: one byte, 0 or 1. int64, timestamp: zigzag varint. decimal: zigzag varint of up to 128 bits
+ * of the unscaled value. float64: the 8 bytes of IEEE 754, least
  * first; never -0.0, and one NaN. string: varint of the size, then the bytes. Reading makes the
  * reader bad when the form is not canonical; the value borrows the reader's bytes. */
 void held_value_encode (type_t type, const held_value_t *self, buf_t *out);

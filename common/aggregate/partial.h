@@ -8,12 +8,10 @@
 #define WEIR_AGGREGATE_PARTIAL_H
 
 #include "base/buf.h"
+#include "base/value.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-typedef __int128 int128_t;
-typedef unsigned __int128 uint128_t;
 
 /* Rows that a state can hold; a partial of more is refused. */
 #define STATE_ROWS_MAX ((uint64_t)INT64_MAX)

@@ -5,6 +5,8 @@
 #include "aggregate/number_term.h"
 #include "aggregate/state_ops.h"
 
+#include "base/decimal.h"
+
 typedef struct range {
     held_value_t least;
     held_value_t greatest;
@@ -13,7 +15,7 @@ typedef struct range {
 
 static size_t range_size (state_spec_t spec)
 {
-    return number_is_type (spec.input) ? sizeof (range_t) : 0;
+    return number_is_type (spec.input) || type_is_decimal (spec.input) ? sizeof (range_t) : 0;
 }
 
 static size_t range_partial_max (state_spec_t spec)
@@ -78,6 +80,18 @@ static bool range_is_empty (state_spec_t spec, const void *acc)
     return !((const range_t *)acc)->present;
 }
 
+static status_t final_decimal (const range_t *self, value_t *value, error_t *error)
+{
+    int128_t distance;
+    if (__builtin_sub_overflow (self->greatest.d, self->least.d, &distance) ||
+        !decimal_fits (distance))
+        return error_set (error, STATUS_RANGE, "range: the exact result has more than %d digits",
+                          DECIMAL_DIGITS_MAX);
+    value->null = false;
+    value->d = distance;
+    return STATUS_OK;
+}
+
 static status_t range_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                              const final_context_t *context, value_t *value, error_t *error)
 {
@@ -92,6 +106,8 @@ static status_t range_final (state_spec_t spec, const void *acc, aggregate_t agg
         final_int (value, distance);
         return STATUS_OK;
     }
+    if (type_is_decimal (spec.input))
+        return final_decimal (self, value, error);
     double distance = self->greatest.f - self->least.f;
     if (isinf (distance) && isfinite (self->greatest.f) && isfinite (self->least.f))
         return final_float_range (aggregate, error);

@@ -1,4 +1,5 @@
 #include "aggregate/by.h"
+#include "aggregate/decimal_sums.h"
 #include "aggregate/kept_rows.h"
 #include "aggregate/state_ops.h"
 
@@ -14,6 +15,14 @@ static const struct kind {
 #undef X
 };
 
+/* Over decimals some kinds are states of their own. */
+static const state_ops_t *const DECIMAL_OPS[] = {
+    [STATE_SUM] = &state_ops_decimal_SUM,
+    [STATE_MOMENTS] = &state_ops_decimal_MOMENTS,
+};
+
+enum { DECIMAL_KINDS = sizeof DECIMAL_OPS / sizeof *DECIMAL_OPS };
+
 static const struct kind *kind_of (state_kind_t kind)
 {
     CHECK ((size_t)kind < sizeof KINDS / sizeof *KINDS);
@@ -24,7 +33,12 @@ static const struct kind *kind_of (state_kind_t kind)
 static const state_ops_t *ops_of (state_spec_t spec)
 {
     const struct kind *kind = kind_of (spec.kind);
-    return spec.rows > 0 ? &state_ops_rows : spec.by != TYPE_NONE ? &state_ops_by : kind->ops;
+    if (spec.rows > 0)
+        return &state_ops_rows;
+    if (spec.by != TYPE_NONE)
+        return &state_ops_by;
+    bool decimals = type_is_decimal (spec.input) && (size_t)spec.kind < DECIMAL_KINDS;
+    return decimals && DECIMAL_OPS[spec.kind] != NULL ? DECIMAL_OPS[spec.kind] : kind->ops;
 }
 
 bool state_is_large (state_spec_t spec)

@@ -1,6 +1,7 @@
 #include "base/key.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 
 #include <endian.h>
 #include <xxhash.h>
@@ -49,7 +50,7 @@ void key_put (buf_t *out, const value_t *value)
 {
     CHECK (!value->null);
     buf_put_u8 (out, (uint8_t)value->type);
-    switch (value->type) {
+    switch (type_family (value->type)) {
     case TYPE_BOOL:
     case TYPE_INT64:
     case TYPE_TIMESTAMP:
@@ -57,6 +58,11 @@ void key_put (buf_t *out, const value_t *value)
         break;
     case TYPE_FLOAT64:
         put_bits (out, bits_of_float (value_float (value->f)));
+        break;
+    case TYPE_DECIMAL:
+        CHECK (type_is_decimal (value->type));
+        put_bits (out, (uint64_t)(value->d >> 64) ^ sign_bit);
+        put_bits (out, (uint64_t)value->d);
         break;
     case TYPE_STRING:
         put_string (out, value->s);
@@ -105,6 +111,11 @@ static bool get_field (reader_t *in, type_t type, arena_t *arena, value_t *value
         value->f = float_of_bits (bits);
         /* -0.0 and the other NaNs are not what key_put writes */
         return bits_of_float (value_float (value->f)) == bits;
+    }
+    if (type_is_decimal (type)) {
+        uint128_t high = bits ^ sign_bit;
+        value->d = (int128_t)(high << 64 | be64toh (reader_u64 (in)));
+        return !in->bad && decimal_fits (value->d);
     }
     value->i = (int64_t)(bits ^ sign_bit);
     return type != TYPE_BOOL || value->i == 0 || value->i == 1;

@@ -2,10 +2,11 @@
  *
  * The fields of a key are encoded one after the other: a type byte (type_t), then for a string its
  * bytes with 0x00 written as 0x00 0xff and a final 0x00 0x00; for BOOL, INT64 and TIMESTAMP 8 bytes
- * big-endian with the sign bit flipped; for FLOAT64 the IEEE bits big-endian with the sign bit
- * flipped when it was clear and all bits flipped when it was set. Keys therefore sort as bytes in
- * the order of value_compare, field by field, and no key is the beginning of another. The key of a
- * global stream (`key: []`) is empty. */
+ * big-endian with the sign bit flipped, for a decimal 16 such bytes; for FLOAT64 the IEEE bits
+ * big-endian with the sign bit flipped when it was clear and all bits flipped when it was set. Keys
+ * therefore sort as bytes in the order of value_compare, field by field, and no key is the
+ * beginning of another. The key of a global stream (`key: []`) is empty.
+ */
 #ifndef WEIR_BASE_KEY_H
 #define WEIR_BASE_KEY_H
 

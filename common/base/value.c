@@ -1,11 +1,14 @@
 #include "base/value.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 
 #include <math.h>
 
 const char *type_word (type_t type)
 {
+    if (type_is_decimal (type))
+        return decimal_type_word (type_scale (type));
     switch (type) {
 #define X(name, number, word)                                                                      \
     case TYPE_##name:                                                                              \
@@ -25,7 +28,9 @@ type_t type_from_word (text_t word)
         return TYPE_##name;
     TYPE_TABLE (X)
 #undef X
-    return TYPE_NONE;
+    type_t decimal;
+    unsigned precision;
+    return decimal_type_parse (word, &decimal, &precision) ? decimal : TYPE_NONE;
 }
 
 double value_float (double value)
@@ -49,11 +54,13 @@ int value_compare (const value_t *a, const value_t *b)
 {
     CHECK (a->type == b->type);
     CHECK (!a->null && !b->null);
-    switch (a->type) {
+    switch (type_family (a->type)) {
     case TYPE_FLOAT64:
         return compare_floats (a->f, b->f);
     case TYPE_STRING:
         return text_compare (a->s, b->s);
+    case TYPE_DECIMAL:
+        return (a->d > b->d) - (a->d < b->d);
     default:
         return (a->i > b->i) - (a->i < b->i);
     }
@@ -84,11 +91,13 @@ bool value_equal (const value_t *a, const value_t *b)
         return false;
     if (a->null)
         return true;
-    switch (a->type) {
+    switch (type_family (a->type)) {
     case TYPE_FLOAT64:
         return memcmp (&a->f, &b->f, sizeof a->f) == 0;
     case TYPE_STRING:
         return text_equal (a->s, b->s);
+    case TYPE_DECIMAL:
+        return a->d == b->d;
     case TYPE_LIST:
         return lists_equal (a->list, b->list);
     case TYPE_MAP:
@@ -100,19 +109,21 @@ bool value_equal (const value_t *a, const value_t *b)
 
 column_t column_new (arena_t *arena, type_t type, size_t rows)
 {
-    size_t size = type == TYPE_STRING ? sizeof (text_t) : sizeof (int64_t);
     column_t column = { .type = type };
     column.valid = arena_zero (arena, rows, sizeof *column.valid);
-    column.data = arena_zero (arena, rows, size);
+    column.data = arena_zero (arena, rows, type_size (type));
     return column;
 }
 
 value_t column_get (const column_t *column, size_t row)
 {
     value_t value = { .type = column->type, .null = !column->valid[row] };
-    switch (column->type) {
+    switch (type_family (column->type)) {
     case TYPE_FLOAT64:
         value.f = column->f[row];
+        break;
+    case TYPE_DECIMAL:
+        value.d = column->d[row];
         break;
     case TYPE_STRING:
         value.s = column->s[row];
@@ -128,9 +139,12 @@ void column_set (column_t *column, size_t row, const value_t *value)
 {
     CHECK (value->null || value->type == column->type);
     column->valid[row] = !value->null;
-    switch (column->type) {
+    switch (type_family (column->type)) {
     case TYPE_FLOAT64:
         column->f[row] = value->null ? 0.0 : value->f;
+        break;
+    case TYPE_DECIMAL:
+        column->d[row] = value->null ? 0 : value->d;
         break;
     case TYPE_STRING:
         column->s[row] = value->null ? (text_t){ NULL, 0 } : value->s;

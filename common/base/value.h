@@ -18,6 +18,7 @@
     X (STRING, 4, "string")                                                                        \
     X (TIMESTAMP, 5, "timestamp") /* int64 µs since 1970-01-01 UTC */                             \
     X (DURATION, 6, "duration")   /* int64 µs; in expressions only, never a field */              \
+    X (DECIMAL, 7, "decimal")     /* all of the decimals below; no value's or field's own type */  \
     X (LIST, 8, "list")           /* of values; a result of some aggregates, never a field */      \
     X (MAP, 9, "map")             /* from values to values; likewise */
 
@@ -28,16 +29,58 @@ typedef enum __attribute__ ((packed)) type {
 #undef X
 } type_t;
 
-/* The type's word (static), "none" for TYPE_NONE; and back, TYPE_NONE when there is no such word.
- */
+/* Exact decimal numbers of up to 38 digits (decimal.h): every scale, the number of digits after the
+ * point, is a type of its own, so that whatever carries a type carries the scale. In files it is
+ * the number 64 + scale. How many digits a field takes (its precision) is the field's alone. */
+enum {
+    DECIMAL_DIGITS_MAX = 38, /* and so the largest scale */
+    DECIMAL_TYPE_BASE = 64,
+};
+
+static inline type_t type_decimal (unsigned scale)
+{
+    return (type_t)(DECIMAL_TYPE_BASE + scale);
+}
+
+static inline bool type_is_decimal (type_t type)
+{
+    return (unsigned)type - DECIMAL_TYPE_BASE <= DECIMAL_DIGITS_MAX;
+}
+
+/* Of a decimal. */
+static inline unsigned type_scale (type_t type)
+{
+    return (unsigned)type - DECIMAL_TYPE_BASE;
+}
+
+/* DECIMAL for every decimal, any other type itself: what a switch over types takes. */
+static inline type_t type_family (type_t type)
+{
+    return type_is_decimal (type) ? TYPE_DECIMAL : type;
+}
+
+/* The family's bit in a set of types. */
+static inline unsigned type_bit (type_t type)
+{
+    return 1u << type_family (type);
+}
+
+/* The type's word (static), "none" for TYPE_NONE, "decimal(38,2)" for a decimal of scale 2. */
 const char *type_word (type_t type);
+/* The type of a word, TYPE_NONE when there is none. A decimal may have any precision from its scale
+ * to 38. */
 type_t type_from_word (text_t word);
 
 /* Can a field, a key or an input of an aggregate be of this type? */
 static inline bool type_is_field (type_t type)
 {
-    return type != TYPE_NONE && type != TYPE_DURATION && type != TYPE_LIST && type != TYPE_MAP;
+    return (type >= TYPE_BOOL && type <= TYPE_TIMESTAMP) || type_is_decimal (type);
 }
+
+typedef __int128 int128_t;
+typedef unsigned __int128 uint128_t;
+/* A decimal's number of units of its last digit; at 8 bytes, so that values stay small. */
+typedef int128_t unscaled_t __attribute__ ((aligned (8)));
 
 typedef struct value_list value_list_t;
 typedef struct value_map value_map_t;
@@ -51,6 +94,7 @@ typedef struct value {
     union {
         int64_t i;
         double f;
+        unscaled_t d; /* decimals; below 10^38 */
         text_t s;
         const value_list_t *list;
         const value_map_t *map;
@@ -89,10 +133,27 @@ typedef struct column {
     union {
         int64_t *i; /* BOOL, INT64, TIMESTAMP, DURATION */
         double *f;
+        unscaled_t *d;
         text_t *s;
         void *data;
     };
 } column_t;
+
+/* Bytes of a cell in `data`. */
+static inline size_t type_size (type_t type)
+{
+    return type == TYPE_STRING || type_is_decimal (type) ? 16 : 8;
+}
+_Static_assert(sizeof (text_t) == 16 && sizeof (unscaled_t) == 16, "the wide cells");
+
+/* Copies a cell's content, not its validity, between columns of one type. */
+static inline void column_copy (column_t *to, size_t at, const column_t *from, size_t row)
+{
+    if (type_size (to->type) == 16)
+        memcpy ((uint8_t *)to->data + 16 * at, (const uint8_t *)from->data + 16 * row, 16);
+    else
+        to->i[at] = from->i[row]; /* a float's bits too */
+}
 
 /* A column of `rows` nulls in `arena`. */
 column_t column_new (arena_t *arena, type_t type, size_t rows);

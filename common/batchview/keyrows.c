@@ -43,7 +43,9 @@ static void lane_append (keyrows_t *self, column_t *to, const column_t *from, si
     size_t place = self->rows.rows;
     memcpy (to->valid + place, from->valid + at, count);
     if (to->type != TYPE_STRING) {
-        memcpy (to->i + place, from->i + at, count * sizeof *to->i);
+        size_t cell = type_size (to->type);
+        memcpy ((uint8_t *)to->data + place * cell, (const uint8_t *)from->data + at * cell,
+                count * cell);
         return;
     }
     for (size_t i = 0; i < count; i++)

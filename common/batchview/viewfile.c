@@ -168,6 +168,8 @@ static bool state_kind_known (uint8_t kind)
 
 static bool type_known (uint8_t type)
 {
+    if (type_is_decimal ((type_t)type))
+        return true;
     switch (type) {
     case TYPE_NONE:
 #define X(name, number, word) case number:

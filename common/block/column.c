@@ -1,6 +1,7 @@
 #include "block/column.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "block/ints.h"
 #include "block/texts.h"
 
@@ -186,6 +187,58 @@ static bool times_decode (reader_t *in, int64_t *values, size_t count, const scr
     return true;
 }
 
+/* ---- decimals ---- */
+
+/* What is not null as int64s in scratch->c when all are; else as high halves in scratch->b and low
+ * halves in scratch->c. */
+static size_t gather_decimals (const column_t *column, const uint8_t *valid, size_t from, size_t to,
+                               const scratch_t *scratch, bool *wide)
+{
+    size_t count = 0;
+    *wide = false;
+    for (size_t i = from; i < to; i++) {
+        if (valid != NULL && valid[i] == 0)
+            continue;
+        int128_t value = column->d[i];
+        *wide |= value != (int64_t)value;
+        scratch->b[count] = (int64_t)(value >> 64);
+        scratch->c[count++] = (int64_t)value;
+    }
+    return count;
+}
+
+static encoding_t decimals_encode (buf_t *out, const column_t *column, const uint8_t *valid,
+                                   size_t from, size_t to, const scratch_t *scratch)
+{
+    bool wide;
+    size_t count = gather_decimals (column, valid, from, to, scratch, &wide);
+    if (!wide)
+        return ints_encode (out, scratch->c, count, scratch);
+    ints_put (out, scratch->b, count);
+    ints_put (out, scratch->c, count);
+    return ENCODING_WIDE;
+}
+
+static bool decimals_decode (reader_t *in, encoding_t encoding, unscaled_t *values, size_t count,
+                             const scratch_t *scratch)
+{
+    if (encoding != ENCODING_WIDE) {
+        if (!ints_decode (in, encoding, scratch->c, count, scratch))
+            return false;
+        for (size_t i = 0; i < count; i++)
+            values[i] = scratch->c[i];
+        return true;
+    }
+    if (!ints_get (in, scratch->b, count) || !ints_get (in, scratch->c, count))
+        return false;
+    bool fits = true;
+    for (size_t i = 0; i < count; i++) {
+        values[i] = (int128_t)((uint128_t)(int128_t)scratch->b[i] << 64 | (uint64_t)scratch->c[i]);
+        fits &= decimal_fits (values[i]);
+    }
+    return fits;
+}
+
 /* ---- columns ---- */
 
 static size_t count_valid (const uint8_t *valid, size_t from, size_t to)
@@ -237,6 +290,8 @@ void column_encode (buf_t *out, const column_t *column, size_t from, size_t to,
     encoding_t encoding;
     if (column->type == TYPE_STRING) {
         encoding = strings_encode (out, column, valid, from, to, scratch);
+    } else if (type_is_decimal (column->type)) {
+        encoding = decimals_encode (out, column, valid, from, to, scratch);
     } else {
         size_t count = gather_numbers (column, valid, from, to, scratch);
         if (column->type == TYPE_BOOL)
@@ -259,6 +314,8 @@ static void spread (column_t *column, size_t rows, size_t count)
         count -= here;
         if (column->type == TYPE_STRING)
             column->s[i] = here ? column->s[count] : (text_t){ NULL, 0 };
+        else if (type_is_decimal (column->type))
+            column->d[i] = here ? column->d[count] : 0;
         else
             column->i[i] = here ? column->i[count] : 0; /* a float's 0 has the same bits */
     }
@@ -278,6 +335,8 @@ bool column_decode (reader_t *in, const column_entry_t *entry, size_t rows,
     bool good;
     if (column->type == TYPE_STRING)
         good = texts_decode (in, encoding, column->s, count, scratch);
+    else if (type_is_decimal (column->type))
+        good = decimals_decode (in, encoding, column->d, count, scratch);
     else if (column->type == TYPE_BOOL)
         good = bools_decode (in, encoding, column->i, count, scratch);
     else if (column->type == TYPE_FLOAT64)

@@ -24,7 +24,7 @@ static bool entry_is_sound (const layout_t *layout, size_t i)
     static const uint8_t system_types[SYSTEM_MAX] = { TYPE_TIMESTAMP, TYPE_TIMESTAMP, TYPE_INT64,
                                                       TYPE_INT64, TYPE_STRING };
     const column_entry_t *entry = &layout->entry[i];
-    if (entry->type < TYPE_BOOL || entry->type > TYPE_TIMESTAMP)
+    if (!type_is_field ((type_t)entry->type))
         return false;
     if ((entry->flags & ~(COLUMN_FLAG_NULLS | COLUMN_FLAG_LZ4)) != 0)
         return false;
@@ -175,7 +175,7 @@ static bool read_column (decoder_t *self, size_t entry_at, column_t *column)
 {
     const column_entry_t *entry = &self->layout->entry[entry_at];
     size_t rows = self->layout->header.rows;
-    size_t cell = entry->type == TYPE_STRING ? sizeof (text_t) : sizeof (int64_t);
+    size_t cell = type_size ((type_t)entry->type);
     column->type = (type_t)entry->type;
     column->valid = arena_alloc (self->arena, rows);
     column->data = arena_alloc (self->arena, rows * cell);

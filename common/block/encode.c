@@ -21,11 +21,6 @@ typedef struct encoder {
     column_entry_t entry[SYSTEM_MAX + BLOCK_COLUMNS_MAX];
 } encoder_t;
 
-static bool is_field_type (type_t type)
-{
-    return type >= TYPE_BOOL && type <= TYPE_TIMESTAMP;
-}
-
 static status_t check_limits (const batch_t *batch, size_t from, size_t to, error_t *error)
 {
     CHECK (from <= to && to <= batch->rows);
@@ -40,7 +35,7 @@ static status_t check_limits (const batch_t *batch, size_t from, size_t to, erro
         return error_set (error, STATUS_TOO_LARGE, "a block of %zu cells (at most %d)",
                           rows * batch->columns, BLOCK_CELLS_MAX);
     for (size_t i = 0; i < batch->columns; i++)
-        CHECK (is_field_type (batch->column[i].type));
+        CHECK (type_is_field (batch->column[i].type));
     for (size_t i = from; i < to; i++) {
         if (batch->event_time[i] < TIME_EVENT_MIN || batch->event_time[i] > TIME_EVENT_MAX)
             return error_set (error, STATUS_INVALID, "event time %lld is not in 1970 to 9999",

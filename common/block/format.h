@@ -33,6 +33,7 @@ typedef enum encoding {
     ENCODING_BITMAP = 6,
     ENCODING_SCALED = 7,
     ENCODING_FROM_TIME = 8,
+    ENCODING_WIDE = 9,
 } encoding_t;
 
 /* A line of the directory. */

@@ -307,6 +307,7 @@ bool ints_decode (reader_t *in, encoding_t encoding, int64_t *values, size_t cou
     case ENCODING_BITMAP:
     case ENCODING_SCALED:
     case ENCODING_FROM_TIME:
+    case ENCODING_WIDE:
         return false;
     }
     return false;

@@ -185,6 +185,7 @@ bool texts_decode (reader_t *in, encoding_t encoding, text_t *texts, size_t coun
     case ENCODING_BITMAP:
     case ENCODING_SCALED:
     case ENCODING_FROM_TIME:
+    case ENCODING_WIDE:
         return false;
     }
     return false;

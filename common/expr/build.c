@@ -2,6 +2,8 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/decimal.h"
+#include "expr/decimals.h"
 
 const char *const binary_text[BINARY_COUNT] = {
 #define X(name, text, precedence) text,
@@ -55,7 +57,18 @@ const char *build_type_name (type_t type)
 
 bool build_is_number (type_t type)
 {
-    return type == TYPE_INT64 || type == TYPE_FLOAT64;
+    return type == TYPE_INT64 || type == TYPE_FLOAT64 || type_is_decimal (type);
+}
+
+/* Of two numbers, the type that holds both: float64 beside any, of decimals that of more digits
+ * after the point. */
+static type_t wider (type_t a, type_t b)
+{
+    if (a == TYPE_FLOAT64 || b == TYPE_FLOAT64)
+        return TYPE_FLOAT64;
+    if (!type_is_decimal (a) || !type_is_decimal (b))
+        return type_is_decimal (a) ? a : b;
+    return type_scale (a) > type_scale (b) ? a : b;
 }
 
 bool build_agree (type_t *common, type_t type)
@@ -68,7 +81,7 @@ bool build_agree (type_t *common, type_t type)
     }
     bool numbers = build_is_number (*common) && build_is_number (type);
     if (numbers)
-        *common = TYPE_FLOAT64;
+        *common = wider (*common, type);
     return numbers;
 }
 
@@ -108,10 +121,11 @@ status_t build_node (builder_t *self, node_kind_t kind, type_t type, size_t coun
     return STATUS_OK;
 }
 
-status_t build_widen (builder_t *self, size_t depth)
+status_t build_widen (builder_t *self, size_t depth, type_t type)
 {
     const node_t *narrow = build_operand (self, depth);
-    if (narrow->type != TYPE_INT64)
+    type_t from = narrow->type;
+    if (from == type || !build_is_number (from) || !build_is_number (type))
         return STATUS_OK;
     /* build_node works on the top of the stack: bring the operand there and the node back. */
     uint16_t *place = &self->stack[self->stack_count - 1 - depth];
@@ -120,10 +134,10 @@ status_t build_widen (builder_t *self, size_t depth)
     *place = *top;
     *top = moved;
     node_t *node;
-    status_t status = build_node (self, NODE_WIDEN, TYPE_FLOAT64, 1, narrow->start, &node);
+    status_t status = build_node (self, NODE_WIDEN, type, 1, narrow->start, &node);
     if (status != STATUS_OK)
         return status;
-    node->kernel = eval_widen;
+    node->kernel = widen_find (from, type);
     moved = *top;
     *top = *place;
     *place = moved;
@@ -141,6 +155,41 @@ status_t build_literal (builder_t *self, const value_t *value, size_t at)
     if (type == TYPE_STRING)
         node->literal.s = arena_text (self->arena, value->s);
     return STATUS_OK;
+}
+
+status_t build_float (builder_t *self, double value, text_t written, size_t at)
+{
+    value_t literal = { .type = TYPE_FLOAT64, .f = value_float (value) };
+    status_t status = build_literal (self, &literal, at);
+    if (status == STATUS_OK)
+        build_operand (self, 0)->written = arena_text (self->arena, written);
+    return status;
+}
+
+void build_decimal_literal (builder_t *self, size_t depth)
+{
+    node_t *node = build_operand (self, depth);
+    type_t type;
+    unscaled_t value;
+    if (node->kind != NODE_LITERAL || node->type != TYPE_FLOAT64 ||
+        !decimal_parse_literal (node->written, &type, &value))
+        return;
+    /* without digits after the point it is printed as an integer */
+    if (type_scale (type) == 0 && value != (int64_t)value)
+        return;
+    bool negative = node->literal.f < 0;
+    node->type = type;
+    node->literal = (value_t){ .type = type, .d = negative ? -value : value };
+}
+
+/* Among the `count` topmost operands. */
+static void meet_decimals (builder_t *self, size_t count)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        any = any || type_is_decimal (build_operand (self, i)->type);
+    for (size_t i = 0; i < count && any; i++)
+        build_decimal_literal (self, i);
 }
 
 status_t build_field (builder_t *self, text_t name, type_t type, uint32_t column, size_t at)
@@ -183,7 +232,9 @@ status_t build_negate (builder_t *self, size_t start)
     node_t *node;
     status_t status = build_node (self, NODE_NEGATE, type, 1, start, &node);
     if (status == STATUS_OK)
-        node->kernel = type == TYPE_FLOAT64 ? eval_negate_float : eval_negate_int;
+        node->kernel = type == TYPE_FLOAT64     ? eval_negate_float
+                       : type_is_decimal (type) ? eval_negate_decimal
+                                                : eval_negate_int;
     return status;
 }
 
@@ -243,6 +294,7 @@ status_t build_comparable (builder_t *self, const char *what, type_t left, type_
 
 static status_t build_comparison (builder_t *self, binary_t binary, size_t at)
 {
+    meet_decimals (self, 2);
     status_t status = build_comparable (self, binary_text[binary], build_operand (self, 1)->type,
                                         build_operand (self, 0)->type, at);
     if (status != STATUS_OK)
@@ -275,10 +327,66 @@ static bool rule_is_of_strings (binary_t binary)
     return binary == BINARY_CONCAT || binary == BINARY_LIKE;
 }
 
+/* The type of a result of two decimals, NONE when it would have too many digits after the point. */
+static type_t decimal_result (binary_t binary, type_t left, type_t right)
+{
+    unsigned scale = type_scale (wider (left, right));
+    if (binary == BINARY_MULTIPLY)
+        scale = type_scale (left) + type_scale (right);
+    return scale <= DECIMAL_DIGITS_MAX ? type_decimal (scale) : TYPE_NONE;
+}
+
+/* Two numbers, or a number and a null, of which one is a decimal and none is a float64. */
+static status_t build_decimals (builder_t *self, binary_t binary, size_t at)
+{
+    static kernel_t *const kernels[BINARY_COUNT] = {
+        [BINARY_ADD] = eval_add_decimal,
+        [BINARY_SUBTRACT] = eval_subtract_decimal,
+        [BINARY_MULTIPLY] = eval_multiply_decimal,
+        [BINARY_REMAINDER] = eval_remainder_decimal,
+    };
+    status_t status = STATUS_OK;
+    type_t types[2];
+    for (size_t i = 0; i < 2 && status == STATUS_OK; i++) {
+        if (build_operand (self, i)->type == TYPE_INT64)
+            status = build_widen (self, i, type_decimal (0));
+        types[i] = build_operand (self, i)->type;
+    }
+    if (status != STATUS_OK)
+        return status;
+    for (size_t i = 0; i < 2; i++)
+        types[i] = types[i] == TYPE_NONE ? types[1 - i] : types[i];
+    bool is_null = build_operand (self, 0)->type == TYPE_NONE || //
+                   build_operand (self, 1)->type == TYPE_NONE;
+    type_t result = is_null ? types[0] : decimal_result (binary, types[1], types[0]);
+    CHECK (kernels[binary] != NULL);
+    if (result != TYPE_NONE)
+        return add_binary (self, binary, result, true, at, kernels[binary]);
+    self->at = at;
+    return error_set (self->error, STATUS_INVALID,
+                      "the product of %s and %s has over %d digits after the point; cast one of "
+                      "them to fewer",
+                      build_type_name (types[1]), build_type_name (types[0]), DECIMAL_DIGITS_MAX);
+}
+
+/* Is it arithmetic of numbers (or null) with a decimal among them? */
+static bool is_decimal_arithmetic (binary_t binary, type_t left, type_t right)
+{
+    return (type_is_decimal (left) || type_is_decimal (right)) &&
+           (build_is_number (left) || left == TYPE_NONE) &&
+           (build_is_number (right) || right == TYPE_NONE) && !rule_is_of_strings (binary);
+}
+
 static status_t build_arithmetic (builder_t *self, binary_t binary, size_t at)
 {
+    meet_decimals (self, 2);
     type_t left = build_operand (self, 1)->type;
     type_t right = build_operand (self, 0)->type;
+    if (is_decimal_arithmetic (binary, left, right)) {
+        if (left != TYPE_FLOAT64 && right != TYPE_FLOAT64 && binary != BINARY_DIVIDE)
+            return build_decimals (self, binary, at);
+        left = right = TYPE_FLOAT64;
+    }
     const struct rule *rule = find_rule (binary, left, right);
     if (rule == NULL) {
         self->at = at;
@@ -290,9 +398,9 @@ static status_t build_arithmetic (builder_t *self, binary_t binary, size_t at)
     }
     status_t status = STATUS_OK;
     if (rule->left == TYPE_FLOAT64)
-        status = build_widen (self, 1);
+        status = build_widen (self, 1, TYPE_FLOAT64);
     if (status == STATUS_OK && rule->right == TYPE_FLOAT64)
-        status = build_widen (self, 0);
+        status = build_widen (self, 0, TYPE_FLOAT64);
     if (status != STATUS_OK)
         return status;
     /* Of two nulls only what gives one type knows what it would have given. */
@@ -329,6 +437,7 @@ status_t build_is_null (builder_t *self, size_t at)
 
 status_t build_in (builder_t *self, size_t count, size_t at)
 {
+    meet_decimals (self, count + 1);
     type_t wanted = build_operand (self, count)->type;
     for (size_t i = 0; i < count; i++) {
         const node_t *element = build_operand (self, count - 1 - i);
@@ -347,6 +456,7 @@ status_t build_in (builder_t *self, size_t count, size_t at)
 
 status_t build_between (builder_t *self, size_t at)
 {
+    meet_decimals (self, 3);
     type_t type = build_operand (self, 2)->type;
     for (size_t depth = 2; depth-- > 0;) {
         const node_t *bound = build_operand (self, depth);
@@ -391,20 +501,43 @@ static const node_t *operand_of (builder_t *self, size_t count, size_t index)
     return build_operand (self, count - 1 - index);
 }
 
+/* Of a case's operands: is it the operand, a condition or a value, and no result? */
+static bool is_compared (bool operand, size_t count, size_t index)
+{
+    if (operand && index == 0)
+        return true;
+    bool is_else = index + 1 == count && (count - operand) % 2 != 0;
+    return (index - operand) % 2 == 0 && !is_else;
+}
+
+/* What is compared meets decimals among itself, and so do the results. */
+static void meet_in_case (builder_t *self, bool operand, size_t count, bool compared)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        if (is_compared (operand, count, i) == compared)
+            any = any || type_is_decimal (operand_of (self, count, i)->type);
+    for (size_t i = 0; i < count && any; i++)
+        if (is_compared (operand, count, i) == compared)
+            build_decimal_literal (self, count - 1 - i);
+}
+
 status_t build_case (builder_t *self, bool operand, size_t arms, bool has_else, size_t at)
 {
     size_t count = operand + 2 * arms + has_else;
+    meet_in_case (self, operand, count, true);
+    meet_in_case (self, operand, count, false);
     const node_t *compared = operand ? operand_of (self, count, 0) : NULL;
     type_t common = TYPE_NONE;
     status_t status = STATUS_OK;
     for (size_t i = operand; i < count && status == STATUS_OK; i++) {
         const node_t *node = operand_of (self, count, i);
-        bool is_when = (i - operand) % 2 == 0 && i < operand + 2 * arms;
+        bool is_when = is_compared (operand, count, i);
         status = is_when ? check_when (self, compared, node) : check_result (self, node, &common);
     }
-    for (size_t i = operand; i < count && status == STATUS_OK && common == TYPE_FLOAT64; i++) {
-        if ((i - operand) % 2 != 0 || i == operand + 2 * arms)
-            status = build_widen (self, count - 1 - i);
+    for (size_t i = operand; i < count && status == STATUS_OK; i++) {
+        if (!is_compared (operand, count, i))
+            status = build_widen (self, count - 1 - i, common);
     }
     if (status != STATUS_OK)
         return status;
@@ -418,8 +551,10 @@ status_t build_case (builder_t *self, bool operand, size_t arms, bool has_else, 
     return STATUS_OK;
 }
 
-status_t build_cast (builder_t *self, type_t type, size_t at)
+status_t build_cast (builder_t *self, type_t type, unsigned precision, size_t at)
 {
+    if (type_is_decimal (type))
+        build_decimal_literal (self, 0);
     const node_t *from = build_operand (self, 0);
     const char *hint;
     kernel_t *kernel = cast_find (from->type, type, &hint);
@@ -430,7 +565,9 @@ status_t build_cast (builder_t *self, type_t type, size_t at)
     }
     node_t *node;
     status_t status = build_node (self, NODE_CAST, type, 1, at, &node);
-    if (status == STATUS_OK)
-        node->kernel = kernel;
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    node->precision = (uint8_t)precision;
+    node->kernel = kernel;
+    return STATUS_OK;
 }

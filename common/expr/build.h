@@ -25,6 +25,9 @@ typedef struct builder {
 
 /* A string in `value` is copied. */
 MUST_CHECK status_t build_literal (builder_t *self, const value_t *value, size_t at);
+/* A number with a point or an exponent: a float64, or a decimal where it meets one. `written` is
+ * copied. */
+MUST_CHECK status_t build_float (builder_t *self, double value, text_t written, size_t at);
 /* `name` is copied. */
 MUST_CHECK status_t build_field (builder_t *self, text_t name, type_t type, uint32_t column,
                                  size_t at);
@@ -41,7 +44,7 @@ MUST_CHECK status_t build_between (builder_t *self, size_t at);
  * compare the operand with) and a result, and the result of `else` if there is one. */
 MUST_CHECK status_t build_case (builder_t *self, bool operand, size_t arms, bool has_else,
                                 size_t at);
-MUST_CHECK status_t build_cast (builder_t *self, type_t type, size_t at);
+MUST_CHECK status_t build_cast (builder_t *self, type_t type, unsigned precision, size_t at);
 MUST_CHECK status_t build_call (builder_t *self, const function_t *function, size_t count,
                                 size_t at);
 
@@ -50,7 +53,7 @@ MUST_CHECK status_t build_call (builder_t *self, const function_t *function, siz
 /* "null" for TYPE_NONE. */
 const char *build_type_name (type_t type);
 bool build_is_number (type_t type);
-/* The type that both have, float64 for int64 and float64; false when there is none. */
+/* The type that both have, for two numbers the one that holds both; false when there is none. */
 bool build_agree (type_t *common, type_t type);
 /* May the two types be compared? Fills the error, at `at`, when not. */
 MUST_CHECK status_t build_comparable (builder_t *self, const char *what, type_t left, type_t right,
@@ -61,7 +64,9 @@ node_t *build_operand (builder_t *self, size_t depth);
  * special to its kind. TOO_LARGE when there are too many. */
 MUST_CHECK status_t build_node (builder_t *self, node_kind_t kind, type_t type, size_t count,
                                 size_t at, node_t **node_p);
-/* Puts a NODE_WIDEN on the operand `depth` places down when it is an int64. */
-MUST_CHECK status_t build_widen (builder_t *self, size_t depth);
+/* Puts a NODE_WIDEN on the operand `depth` places down when it is a number of another type. */
+MUST_CHECK status_t build_widen (builder_t *self, size_t depth, type_t type);
+/* Makes the operand `depth` places down a decimal, if it is a literal float64 that can be one. */
+void build_decimal_literal (builder_t *self, size_t depth);
 
 #endif

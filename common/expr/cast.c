@@ -1,10 +1,11 @@
 /* cast(x as type): one kernel for each pair of types that there is a way between. What cannot be
  * said in the other type is null. */
 #include "base/arena.h"
+#include "base/decimal.h"
 #include "base/number.h"
 #include "base/timestamp.h"
 #include "base/value.h"
-#include "expr/tree.h"
+#include "expr/decimals.h"
 
 #include <math.h>
 #include <strings.h>
@@ -105,8 +106,8 @@ static void cast_string_to_time (const call_t *call, column_t *out)
     }
 }
 
-/* The longest: a year of six digits and more is printed as an integer. */
-enum { PRINTED_MAX = 32 };
+/* The longest is a decimal; a year of six digits and more is printed as an integer. */
+enum { PRINTED_MAX = 48 };
 
 typedef void print_t (buf_t *out, const vector_t *from, size_t at);
 
@@ -148,6 +149,16 @@ static void print_time (buf_t *out, const vector_t *from, size_t at)
     time_format (out, from->column.i[at]);
 }
 
+static void print_decimal (buf_t *out, const vector_t *from, size_t at)
+{
+    decimal_format (out, from->column.d[at], type_scale (from->column.type));
+}
+
+static void cast_decimal_to_string (const call_t *call, column_t *out)
+{
+    print_each (call, out, print_decimal);
+}
+
 static void cast_bool_to_string (const call_t *call, column_t *out)
 {
     print_each (call, out, print_bool);
@@ -168,6 +179,9 @@ static void cast_time_to_string (const call_t *call, column_t *out)
     print_each (call, out, print_time);
 }
 
+_Static_assert((int)DECIMAL_TEXT_MAX <= (int)PRINTED_MAX, "a decimal fits");
+
+/* By families: every decimal is TYPE_DECIMAL here. */
 static const struct {
     type_t from, to;
     kernel_t *kernel;
@@ -191,15 +205,25 @@ static const struct {
     { TYPE_STRING, TYPE_TIMESTAMP, cast_string_to_time },
     { TYPE_TIMESTAMP, TYPE_STRING, cast_time_to_string },
     { TYPE_TIMESTAMP, TYPE_TIMESTAMP, cast_same },
+    { TYPE_INT64, TYPE_DECIMAL, eval_int_to_decimal },
+    { TYPE_FLOAT64, TYPE_DECIMAL, eval_float_to_decimal },
+    { TYPE_STRING, TYPE_DECIMAL, eval_string_to_decimal },
+    { TYPE_DECIMAL, TYPE_DECIMAL, eval_rescale },
+    { TYPE_DECIMAL, TYPE_BOOL, eval_decimal_to_bool },
+    { TYPE_DECIMAL, TYPE_INT64, eval_decimal_to_int },
+    { TYPE_DECIMAL, TYPE_FLOAT64, eval_decimal_to_float },
+    { TYPE_DECIMAL, TYPE_STRING, cast_decimal_to_string },
 };
 
 static bool is_number (type_t type)
 {
-    return type == TYPE_INT64 || type == TYPE_FLOAT64;
+    return type == TYPE_INT64 || type == TYPE_FLOAT64 || type == TYPE_DECIMAL;
 }
 
 kernel_t *cast_find (type_t from, type_t to, const char **hint)
 {
+    from = type_family (from);
+    to = type_family (to);
     for (size_t i = 0; i < sizeof casts / sizeof *casts; i++) {
         if (casts[i].to == to && (casts[i].from == from || from == TYPE_NONE))
             return casts[i].kernel;

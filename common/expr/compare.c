@@ -1,5 +1,6 @@
 /* Comparison and three-valued logic. */
 #include "base/check.h"
+#include "base/decimal.h"
 #include "expr/tree.h"
 
 #include <math.h>
@@ -94,6 +95,41 @@ static void all_null (column_t *out, size_t rows)
     memset (out->i, 0, rows * sizeof *out->i);
 }
 
+/* A decimal beside a number of any type, by value. */
+static int order_decimal (const value_t *a, const value_t *b)
+{
+    if (!type_is_decimal (a->type))
+        return -order_decimal (b, a);
+    unsigned scale = type_scale (a->type);
+    if (b->type == TYPE_FLOAT64)
+        return decimal_compare_float (a->d, scale, b->f);
+    if (b->type == TYPE_INT64)
+        return decimal_compare (a->d, scale, b->i, 0);
+    return decimal_compare (a->d, scale, b->d, type_scale (b->type));
+}
+
+int compare_values (const value_t *a, const value_t *b)
+{
+    if (type_is_decimal (a->type) || type_is_decimal (b->type))
+        return order_decimal (a, b);
+    if (a->type == b->type)
+        return value_compare (a, b);
+    return a->type == TYPE_INT64 ? compare_int_float (a->i, b->f) : -compare_int_float (b->i, a->f);
+}
+
+static void compare_decimals (const vector_t *a, const vector_t *b, unsigned outcomes, size_t rows,
+                              column_t *out)
+{
+    for (size_t r = 0; r < rows; r++) {
+        value_t x = column_get (&a->column, r * a->step);
+        value_t y = column_get (&b->column, r * b->step);
+        bool valid = !x.null && !y.null;
+        int order = valid ? order_decimal (&x, &y) : 0;
+        out->valid[r] = valid;
+        out->i[r] = valid && (outcomes & 1u << ((order > 0) - (order < 0) + 1)) != 0;
+    }
+}
+
 void compare_vectors (const vector_t *a, const vector_t *b, unsigned outcomes, size_t rows,
                       column_t *out)
 {
@@ -101,6 +137,8 @@ void compare_vectors (const vector_t *a, const vector_t *b, unsigned outcomes, s
     type_t right = b->column.type;
     if (left == TYPE_NONE || right == TYPE_NONE) {
         all_null (out, rows);
+    } else if (type_is_decimal (left) || type_is_decimal (right)) {
+        compare_decimals (a, b, outcomes, rows, out);
     } else if (left == TYPE_STRING) {
         if (outcomes == EQUAL || outcomes == (LESS | GREATER))
             equal_strings (a, b, outcomes == EQUAL, rows, out);

@@ -16,17 +16,12 @@ typedef struct eval {
     column_t scratch;
 } eval_t;
 
-static size_t cell_size (type_t type)
-{
-    return type == TYPE_STRING ? sizeof (text_t) : sizeof (int64_t);
-}
-
 /* As column_new, and TYPE_NONE has cells too. */
 static column_t new_column (arena_t *arena, type_t type, size_t rows)
 {
     return (column_t){ .type = type,
                        .valid = arena_zero (arena, rows, 1),
-                       .data = arena_zero (arena, rows, cell_size (type)) };
+                       .data = arena_zero (arena, rows, type_size (type)) };
 }
 
 /* The column from row `start` on. */
@@ -34,14 +29,14 @@ static column_t column_from (const column_t *column, size_t start)
 {
     column_t from = *column;
     from.valid += start;
-    from.data = (char *)column->data + start * cell_size (column->type);
+    from.data = (char *)column->data + start * type_size (column->type);
     return from;
 }
 
 static void set_null (column_t *out, size_t rows)
 {
     memset (out->valid, 0, rows);
-    memset (out->data, 0, rows * cell_size (out->type));
+    memset (out->data, 0, rows * type_size (out->type));
 }
 
 static void and_valid (const vector_t *arg, column_t *out, size_t rows)
@@ -92,6 +87,8 @@ static void set_literal (const node_t *node, column_t *out)
         out->s[0] = node->literal.s;
     else if (node->type == TYPE_FLOAT64)
         out->f[0] = node->literal.f;
+    else if (type_is_decimal (node->type))
+        out->d[0] = node->literal.d;
     else
         out->i[0] = node->literal.i;
 }

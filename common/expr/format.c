@@ -1,6 +1,7 @@
 /* The canonical text: as few parentheses as precedence needs, so that it nests no deeper than what
  * was written. Walks the tree with a stack of its own, for a chain of operators is a deep tree. */
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/number.h"
 #include "base/timestamp.h"
 #include "expr/tree.h"
@@ -37,7 +38,7 @@ static void put_quoted (buf_t *out, text_t text)
 static void put_literal (buf_t *out, const node_t *node)
 {
     const value_t *value = &node->literal;
-    switch (node->type) {
+    switch (type_family (node->type)) {
     case TYPE_NONE:
         buf_put_string (out, "null");
         break;
@@ -49,6 +50,9 @@ static void put_literal (buf_t *out, const node_t *node)
         break;
     case TYPE_FLOAT64:
         number_format_float (out, value->f);
+        break;
+    case TYPE_DECIMAL:
+        decimal_format (out, value->d, type_scale (node->type));
         break;
     case TYPE_STRING:
         put_quoted (out, value->s);
@@ -65,6 +69,15 @@ static void put_literal (buf_t *out, const node_t *node)
     case TYPE_MAP:
         CHECK (node->type != TYPE_LIST && node->type != TYPE_MAP); /* have no literals */
     }
+}
+
+/* The end of a cast. */
+static void put_type (buf_t *out, const node_t *node)
+{
+    if (type_is_decimal (node->type))
+        buf_printf (out, " as decimal(%u,%u))", node->precision, type_scale (node->type));
+    else
+        buf_printf (out, " as %s)", type_word (node->type));
 }
 
 static bool is_predicate (const node_t *node)
@@ -202,7 +215,7 @@ static void put_piece (buf_t *out, const frame_t *frame, const names_t *names)
         if (first)
             buf_put_string (out, "cast(");
         else
-            buf_printf (out, " as %s)", type_word (node->type));
+            put_type (out, node);
         break;
     case NODE_CALL:
         if (first)

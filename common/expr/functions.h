@@ -3,9 +3,10 @@
  *
  * A signature is a letter for each argument, `>`, and a letter for the result:
  *   b bool, i int64, s string, t timestamp, d duration: that type;
- *   f float64, an int64 argument is widened;
- *   n int64 or float64; m those or duration; a any type. All arguments with the same one of these
- *   letters must agree (int64 widens to float64), and a result with it has the type agreed;
+ *   f float64, another number is widened;
+ *   n a number: int64, float64 or decimal; m those or duration; a any type; r a number, of which a
+ *   decimal is widened to float64. All arguments with one of these letters must agree (a number
+ *   widens to the type that holds both), and a result with it has the type agreed;
  *   h what has a key encoding (key.h), each argument its own type;
  *   o a number, duration or timestamp; e literals that can be compared with it, ascending;
  *   z a literal: the name of a time zone, opened while parsing; u a literal: a unit of UNIT_TABLE.
@@ -36,8 +37,8 @@
     X (exp, "x", "f>f", STRICT)                                                                    \
     X (expm1, "x", "f>f", STRICT)                                                                  \
     X (floor, "x", "n>n", STRICT)                                                                  \
-    X (from_unix, "seconds", "n>t", STRICT)                                                        \
-    X (from_unix_ms, "milliseconds", "n>t", STRICT)                                                \
+    X (from_unix, "seconds", "r>t", STRICT)                                                        \
+    X (from_unix_ms, "milliseconds", "r>t", STRICT)                                                \
     X (greatest, "a, b, ...", "a*>a", LENIENT)                                                     \
     X (hash, "x, ...", "h*>i", STRICT)                                                             \
     X (hash_bucket, "x, ..., n", "h*i>i", STRICT)                                                  \

@@ -29,7 +29,34 @@ static status_t unknown_function (parser_t *self, text_t name, size_t at)
 }
 
 /* A type of a cast, as written. */
-static status_t parse_type (parser_t *self, type_t *type)
+/* "(" digits "," digits ")" */
+static status_t parse_digits (parser_t *self, type_t *type, unsigned *precision)
+{
+    static const char what[] = "the digits of a decimal, as in decimal(12,2)";
+    int64_t numbers[2] = { 0 };
+    self->builder->at = self->token.at;
+    size_t at = self->token.at;
+    if (!parser_skip_symbol (self, "("))
+        return parser_expected (self, what);
+    for (size_t i = 0; i < 2; i++) {
+        if (self->token.kind != TOKEN_INTEGER)
+            return parser_expected (self, what);
+        numbers[i] = self->token.i;
+        parser_advance (self);
+        if (!parser_skip_symbol (self, i == 0 ? "," : ")"))
+            return parser_expected (self, i == 0 ? "','" : "')'");
+    }
+    self->builder->at = at;
+    if (numbers[0] < 1 || numbers[0] > DECIMAL_DIGITS_MAX || numbers[1] > numbers[0])
+        return error_set (self->error, STATUS_INVALID,
+                          "a decimal has 1 to %d digits, and not more than that after the point",
+                          DECIMAL_DIGITS_MAX);
+    *precision = (unsigned)numbers[0];
+    *type = type_decimal ((unsigned)numbers[1]);
+    return STATUS_OK;
+}
+
+static status_t parse_type (parser_t *self, type_t *type, unsigned *precision)
 {
     static const char *const others[][2] = {
         { "bigint", "int64" },       { "boolean", "bool" },   { "date", "timestamp" },
@@ -37,12 +64,17 @@ static status_t parse_type (parser_t *self, type_t *type)
         { "int", "int64" },          { "integer", "int64" },  { "long", "int64" },
         { "real", "float64" },       { "text", "string" },    { "varchar", "string" },
     };
-    static const char *const words[] = { "bool", "int64", "float64", "string", "timestamp" };
+    static const char *const words[] = { "bool",   "int64",     "float64",
+                                         "string", "timestamp", "decimal" };
     if (self->token.kind != TOKEN_NAME)
         return parser_expected (self, "a type");
     char *word = arena_string (self->builder->arena, self->token.text);
     for (char *c = word; *c != '\0'; c++)
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+    if (strcmp (word, "decimal") == 0 || strcmp (word, "numeric") == 0) {
+        parser_advance (self);
+        return parse_digits (self, type, precision);
+    }
     *type = type_from_word (text_of (word));
     self->builder->at = self->token.at;
     if (*type == TYPE_DURATION)
@@ -58,8 +90,8 @@ static status_t parse_type (parser_t *self, type_t *type)
                           word, nearest);
     if (*type == TYPE_NONE)
         return error_set (self->error, STATUS_INVALID,
-                          "unknown type '%.64s'; there are bool, int64, float64, string and "
-                          "timestamp",
+                          "unknown type '%.64s'; there are bool, int64, float64, decimal, string "
+                          "and timestamp",
                           word);
     parser_advance (self);
     return STATUS_OK;
@@ -69,14 +101,15 @@ static status_t parse_type (parser_t *self, type_t *type)
 static status_t parse_cast (parser_t *self, size_t at)
 {
     type_t type = TYPE_NONE;
+    unsigned precision = 0;
     status_t status = parse_nested (self);
     if (status == STATUS_OK && !parser_skip_word (self, "as"))
         return parser_expected (self, "'as' and a type");
     if (status == STATUS_OK)
-        status = parse_type (self, &type);
+        status = parse_type (self, &type, &precision);
     if (status != STATUS_OK)
         return status;
-    return parser_skip_symbol (self, ")") ? build_cast (self->builder, type, at)
+    return parser_skip_symbol (self, ")") ? build_cast (self->builder, type, precision, at)
                                           : parser_expected (self, "')'");
 }
 
@@ -238,9 +271,8 @@ status_t parse_primary (parser_t *self)
         value.i = token.i;
         break;
     case TOKEN_FLOAT:
-        value.type = TYPE_FLOAT64;
-        value.f = value_float (token.f);
-        break;
+        parser_advance (self);
+        return build_float (self->builder, token.f, token.text, token.at);
     case TOKEN_STRING:
         value.type = TYPE_STRING;
         value.s = token.text;

@@ -7,7 +7,7 @@
 
 #define INLINE static inline __attribute__ ((always_inline))
 
-/* Cells are 8 bytes, or a text. The null literal has no cells of the type of `out`. */
+/* Cells are 8 bytes, a text or a decimal. The null literal has no cells of the type of `out`. */
 INLINE void take_cell (const vector_t *from, size_t row, column_t *out)
 {
     size_t at = row * from->step;
@@ -15,15 +15,16 @@ INLINE void take_cell (const vector_t *from, size_t row, column_t *out)
     out->valid[row] = valid;
     if (out->type == TYPE_STRING)
         out->s[row] = valid ? from->column.s[at] : (text_t){ NULL, 0 };
+    else if (type_is_decimal (out->type))
+        out->d[row] = valid ? from->column.d[at] : 0;
     else
         out->i[row] = valid ? from->column.i[at] : 0;
 }
 
 static void set_nulls (column_t *out, size_t rows)
 {
-    size_t cell = out->type == TYPE_STRING ? sizeof (text_t) : sizeof (int64_t);
     memset (out->valid, 0, rows);
-    memset (out->data, 0, rows * cell);
+    memset (out->data, 0, rows * type_size (out->type));
 }
 
 static void take_all (const vector_t *from, column_t *out, size_t rows)
@@ -108,6 +109,8 @@ INLINE bool is_below (const column_t *a, size_t x, const column_t *b, size_t y, 
         return text_compare (a->s[x], b->s[y]) < 0;
     if (type == TYPE_FLOAT64)
         return order_float (a->f[x], b->f[y]) < 0;
+    if (type == TYPE_DECIMAL)
+        return a->d[x] < b->d[y];
     return a->i[x] < b->i[y];
 }
 
@@ -133,6 +136,8 @@ static void extreme (const call_t *call, column_t *out, bool least)
         extreme_of (call, out, least, TYPE_STRING);
     else if (out->type == TYPE_FLOAT64)
         extreme_of (call, out, least, TYPE_FLOAT64);
+    else if (type_is_decimal (out->type))
+        extreme_of (call, out, least, TYPE_DECIMAL);
     else
         extreme_of (call, out, least, TYPE_INT64);
 }
@@ -164,6 +169,8 @@ INLINE void clamp_of (const call_t *call, column_t *out, type_t type)
         out->valid[r] = 0;
         if (type == TYPE_STRING)
             out->s[r] = (text_t){ NULL, 0 };
+        else if (type == TYPE_DECIMAL)
+            out->d[r] = 0;
         else
             out->i[r] = 0;
     }
@@ -176,6 +183,8 @@ void call_clamp (const call_t *call, column_t *out)
         clamp_of (call, out, TYPE_STRING);
     else if (out->type == TYPE_FLOAT64)
         clamp_of (call, out, TYPE_FLOAT64);
+    else if (type_is_decimal (out->type))
+        clamp_of (call, out, TYPE_DECIMAL);
     else
         clamp_of (call, out, TYPE_INT64);
 }

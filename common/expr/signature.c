@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "expr/build.h"
+#include "expr/decimals.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,14 +66,15 @@ static const char *letter_words (char letter)
     case 'd':
         return "duration";
     case 'n':
-        return "int64 or float64";
+    case 'r':
+        return "int64, float64 or decimal";
     case 'm':
-        return "int64, float64 or duration";
+        return "int64, float64, decimal or duration";
     case 'o':
     case 'e':
-        return "int64, float64, timestamp or duration";
+        return "int64, float64, decimal, timestamp or duration";
     case 'h':
-        return "bool, int64, float64, string or timestamp";
+        return "bool, int64, float64, decimal, string or timestamp";
     default:
         CHECK (letter == 'a');
         return "";
@@ -84,14 +86,31 @@ static bool letter_takes (char letter, type_t type)
 {
     if (letter == 'a' || type == TYPE_NONE)
         return true;
-    if (letter == 'f' && type == TYPE_INT64)
+    if (letter == 'f' && build_is_number (type))
         return true;
-    return strstr (letter_words (letter), type_word (type)) != NULL;
+    return strstr (letter_words (letter), type_word (type_family (type))) != NULL;
 }
 
 static bool letter_varies (char letter)
 {
-    return letter == 'n' || letter == 'm' || letter == 'a';
+    return letter == 'n' || letter == 'r' || letter == 'm' || letter == 'a';
+}
+
+/* Are its arguments compared or combined, so that a literal among them may be a decimal? */
+static bool letter_meets (char letter)
+{
+    return letter_varies (letter) || letter == 'o' || letter == 'e';
+}
+
+static void meet_decimals (builder_t *self, const signature_t *signature, size_t count)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        if (letter_meets (letter_at (signature, i, count)))
+            any = any || type_is_decimal (build_operand (self, count - 1 - i)->type);
+    for (size_t i = 0; i < count && any; i++)
+        if (letter_meets (letter_at (signature, i, count)))
+            build_decimal_literal (self, count - 1 - i);
 }
 
 static status_t check_count (builder_t *self, const function_t *function,
@@ -170,15 +189,6 @@ static status_t find_unit (builder_t *self, const node_t *name, unit_t *unit)
                       nearest != NULL ? "'?" : "");
 }
 
-/* -1, 0 or 1 for two numbers, times or durations that can be compared. */
-static int compare_literals (const node_t *a, const node_t *b)
-{
-    const value_t *x = &a->literal, *y = &b->literal;
-    if (a->type == b->type)
-        return value_compare (x, y);
-    return a->type == TYPE_INT64 ? compare_int_float (x->i, y->f) : -compare_int_float (y->i, x->f);
-}
-
 /* An edge of bucketize; `before` is the argument before it, an edge too from the second one on. */
 static status_t check_edge (builder_t *self, const node_t *edge, const node_t *before, bool first)
 {
@@ -186,7 +196,7 @@ static status_t check_edge (builder_t *self, const node_t *edge, const node_t *b
         return error_set (self->error, STATUS_INVALID,
                           "the edges of bucketize are written out, as in bucketize(x, 0, 10)");
     status_t status = build_comparable (self, "bucketize", before->type, edge->type, edge->start);
-    if (status != STATUS_OK || first || compare_literals (before, edge) < 0)
+    if (status != STATUS_OK || first || compare_values (&before->literal, &edge->literal) < 0)
         return status;
     return error_set (self->error, STATUS_INVALID, "the edges of bucketize must ascend");
 }
@@ -246,13 +256,18 @@ status_t build_call (builder_t *self, const function_t *function, size_t count, 
     type_t common = TYPE_NONE;
     status_t status = check_count (self, function, &signature, count, at);
     if (status == STATUS_OK)
+        meet_decimals (self, &signature, count);
+    if (status == STATUS_OK)
         status = check_arguments (self, function, &signature, count, &common);
+    if (signature.letters[0] == 'r' && type_is_decimal (common))
+        common = TYPE_FLOAT64;
     if (status == STATUS_OK)
         status = check_literals (self, &signature, count, &zone, &unit);
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         char letter = letter_at (&signature, i, count);
-        if (letter_type (letter, common) == TYPE_FLOAT64)
-            status = build_widen (self, count - 1 - i);
+        type_t type = letter_type (letter, common);
+        if (letter == 'f' || letter_varies (letter))
+            status = build_widen (self, count - 1 - i, type);
     }
     if (status != STATUS_OK)
         return status;
@@ -261,7 +276,7 @@ status_t build_call (builder_t *self, const function_t *function, size_t count, 
     if (status != STATUS_OK)
         return status;
     node->strict = function->strict;
-    node->kernel = function->kernel;
+    node->kernel = type_is_decimal (common) ? decimal_kernel (function->kernel) : function->kernel;
     node->call.function = function;
     node->call.zone = zone;
     node->call.unit = unit;

@@ -53,7 +53,7 @@ extern const precedence_t binary_precedence[BINARY_COUNT];
 typedef enum node_kind {
     NODE_LITERAL,
     NODE_FIELD,
-    NODE_WIDEN, /* int64 to float64, put in by typing; has no text of its own */
+    NODE_WIDEN, /* a number to a wider type, put in by typing; has no text of its own */
     NODE_NEGATE,
     NODE_NOT,
     NODE_BINARY,
@@ -106,16 +106,20 @@ struct node {
     node_kind_t kind;
     binary_t binary; /* of a NODE_BINARY */
     type_t type;
-    bool constant;  /* no field below it */
-    bool strict;    /* null when an argument is */
-    bool operand;   /* of a NODE_CASE: it begins with what all arms are compared with */
-    uint16_t first; /* its arguments are expr->args[first, first + count) */
+    bool constant;     /* no field below it */
+    bool strict;       /* null when an argument is */
+    uint8_t precision; /* of a NODE_CAST to a decimal: how many digits it may have */
+    bool operand;      /* of a NODE_CASE: it begins with what all arms are compared with */
+    uint16_t first;    /* its arguments are expr->args[first, first + count) */
     uint16_t count;
     uint32_t at;    /* where errors about it point: the operator, or the first byte */
     uint32_t start; /* first byte */
     kernel_t *kernel;
     union {
-        value_t literal;
+        struct {
+            value_t literal;
+            text_t written; /* of a float64: it may turn out to be a decimal */
+        };
         struct {
             uint32_t column;
             text_t name;
@@ -181,9 +185,12 @@ FUNCTION_TABLE (X)
 /* Which outcomes of a comparison make it true: bit 0 less, bit 1 equal, bit 2 greater. */
 enum { LESS = 1, EQUAL = 2, GREATER = 4 };
 
-/* Compares two vectors (of one type, or an int64 and a float64) row by row; null with a null. */
+/* Compares two vectors (of one type, or two numbers) row by row; null with a null. */
 void compare_vectors (const vector_t *a, const vector_t *b, unsigned outcomes, size_t rows,
                       column_t *out);
+
+/* The order of two values of one type, or of two numbers, by exact value; neither is null. */
+int compare_values (const value_t *a, const value_t *b);
 
 /* a < b, a = b, a > b as -1, 0, 1 with no rounding; NaN is above all. */
 int compare_int_float (int64_t a, double b);

@@ -74,6 +74,7 @@ static void read_one (definition_reader_t *reader, const tree_node_t *node, stre
         return;
     }
     field->type = expr_type (field->computed);
+    field->precision = type_is_decimal (field->type) ? DECIMAL_DIGITS_MAX : 0;
     if (!type_is_field (field->type))
         tree_mistake (&reader->mistakes, node, "a field cannot be %s%s",
                       field->type == TYPE_NONE ? "null and nothing else" : type_word (field->type),

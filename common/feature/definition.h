@@ -33,6 +33,7 @@ typedef struct field {
     const char *name;
     const char *column; /* its name in the source; the same as name unless given */
     type_t type;
+    uint8_t precision; /* of a decimal: how many digits it takes */
     bool required;
     time_unit_t unit;        /* of integer timestamps */
     const char *zone_name;   /* NULL: UTC */
@@ -153,6 +154,9 @@ const char *definitions_nearest_stream (const definitions_t *self, text_t name);
 
 /* Index of a value that the view's requests bring along, or -1. */
 int view_request_field (const view_t *self, text_t name);
+
+/* Appends the field's type as it is written: "decimal(12,2)". */
+void field_type_format (const field_t *self, buf_t *out);
 
 /* Index of the stream's field, or -1. */
 int stream_field (const stream_t *self, text_t name);

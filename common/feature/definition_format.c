@@ -120,6 +120,21 @@ static void put_computed (const field_t *field, buf_t *out)
         put_entry (out, 8, "description", field->description);
 }
 
+void field_type_format (const field_t *self, buf_t *out)
+{
+    if (type_is_decimal (self->type))
+        buf_printf (out, "decimal(%u,%u)", self->precision, type_scale (self->type));
+    else
+        buf_put_string (out, type_word (self->type));
+}
+
+static void put_type (buf_t *out, int indent, const char *name, const field_t *field)
+{
+    buf_printf (out, "%*s%s: ", indent, "", name);
+    field_type_format (field, out);
+    buf_put_u8 (out, '\n');
+}
+
 static void put_field (const field_t *field, bool is_time, buf_t *out)
 {
     if (field->expr != NULL) {
@@ -131,11 +146,11 @@ static void put_field (const field_t *field, bool is_time, buf_t *out)
     bool column = strcmp (field->name, field->column) != 0;
     if (!required && !unit && !column && field->aliases_count == 0 && field->zone_name == NULL &&
         field->description == NULL) {
-        put_entry (out, 6, field->name, type_word (field->type));
+        put_type (out, 6, field->name, field);
         return;
     }
     buf_printf (out, "      %s:\n", field->name);
-    put_entry (out, 8, "type", type_word (field->type));
+    put_type (out, 8, "type", field);
     if (required)
         put_entry (out, 8, "required", "true");
     if (unit)

@@ -68,14 +68,16 @@ static void put_types (unsigned inputs, buf_t *out)
 
 static status_t check_input (feature_parser_t *parser, size_t at, unsigned inputs, type_t type)
 {
-    if (type != TYPE_NONE && (inputs & 1u << type))
+    if (type != TYPE_NONE && (inputs & type_bit (type)))
         return STATUS_OK;
     buf_t types;
     buf_init (&types, 256);
     put_types (without_rows (inputs), &types);
-    status_t status = FEATURE_FAIL (parser, at, STATUS_INVALID, "%s takes %s, and this is %s",
-                                    aggregate_info (parser->out->aggregate)->word,
-                                    buf_string (&types), feature_type_word (type));
+    bool by_cast = type_is_decimal (type) && (inputs & type_bit (TYPE_FLOAT64));
+    status_t status =
+        FEATURE_FAIL (parser, at, STATUS_INVALID, "%s takes %s, and this is %s%s",
+                      aggregate_info (parser->out->aggregate)->word, buf_string (&types),
+                      feature_type_word (type), by_cast ? "; cast(x as float64) rounds it" : "");
     buf_release (&types);
     return status;
 }

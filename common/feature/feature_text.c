@@ -1,6 +1,7 @@
 #include "feature/feature_parse.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/number.h"
 #include "base/timestamp.h"
 #include "feature/mistakes.h"
@@ -253,10 +254,57 @@ static status_t default_value (const expr_t *expr, type_t wanted, arena_t *arena
     return STATUS_OK;
 }
 
+static value_t evaluate_constant (buf_t *text, arena_t *arena)
+{
+    value_t value = { .null = true };
+    expr_t *expr = NULL;
+    size_t at;
+    error_t error;
+    if (expr_parse (text_of (buf_string (text)), NULL, &expr, &at, &error) == STATUS_OK) {
+        column_t column = expr_eval (expr, NULL, 1, arena);
+        value = column_get (&column, 0);
+    }
+    expr_destroy (&expr);
+    buf_clear (text);
+    return value;
+}
+
+/* The number that is written as a decimal: exactly, or refused. Its canonical text is that of the
+ * value, for a float64 would not have all digits. */
+static status_t decimal_default (text_t written, type_t wanted, arena_t *arena, value_t *value,
+                                 const char **canonical, error_t *error)
+{
+    unsigned scale = type_scale (wanted);
+    char bytes[DECIMAL_TEXT_MAX];
+    buf_t text;
+    buf_init (&text, 2 * EXPR_TEXT_MAX);
+    buf_printf (&text, "cast(" TEXT_FORMAT " as decimal(38,%u))", TEXT_ARGS (written), scale);
+    *value = evaluate_constant (&text, arena);
+    bool exact = !value->null && (scale > 0 || value->d == (int64_t)value->d);
+    if (exact) {
+        text_t digits = decimal_text (value->d, scale, bytes);
+        *canonical = arena_string (arena, digits);
+        buf_printf (&text, "(" TEXT_FORMAT ") = cast(" TEXT_FORMAT " as decimal(38,%u))",
+                    TEXT_ARGS (written), TEXT_ARGS (digits), scale);
+        value_t equal = evaluate_constant (&text, arena);
+        exact = !equal.null && equal.i != 0;
+    }
+    buf_release (&text);
+    if (exact)
+        return STATUS_OK;
+    return error_set (error, STATUS_INVALID, "this default has no exact value as %s",
+                      type_word (wanted));
+}
+
+static bool is_number (type_t type)
+{
+    return type == TYPE_INT64 || type == TYPE_FLOAT64 || type_is_decimal (type);
+}
+
 /* `at` is where the constant begins, to point there at what is wrong with its type. */
-static status_t take_default (const expr_t *expr, const result_type_t *type, size_t begin,
-                              arena_t *arena, value_t *value, const char **canonical, size_t *at,
-                              error_t *error)
+static status_t take_default (const expr_t *expr, text_t written, const result_type_t *type,
+                              size_t begin, arena_t *arena, value_t *value, const char **canonical,
+                              size_t *at, error_t *error)
 {
     *at = begin;
     if (type->type == TYPE_LIST || type->type == TYPE_MAP)
@@ -264,6 +312,8 @@ static status_t take_default (const expr_t *expr, const result_type_t *type, siz
                           "`default` stands for a single value that is null, and this feature is "
                           "a %s",
                           type_word (type->type));
+    if (type_is_decimal (type->type) && is_number (expr_type (expr)))
+        return decimal_default (written, type->type, arena, value, canonical, error);
     *canonical = expression_text (expr, arena);
     return default_value (expr, type->type, arena, value, error);
 }
@@ -274,7 +324,7 @@ status_t default_read (text_t text, const result_type_t *type, arena_t *arena, v
     expr_t *expr = NULL;
     status_t status = expr_parse (text, NULL, &expr, at, error);
     if (status == STATUS_OK)
-        status = take_default (expr, type, 0, arena, value, canonical, at, error);
+        status = take_default (expr, text, type, 0, arena, value, canonical, at, error);
     expr_destroy (&expr);
     return status;
 }
@@ -285,8 +335,9 @@ static status_t read_default (feature_parser_t *parser)
     size_t begin = feature_peek (parser).at;
     expr_t *expr = NULL;
     status_t status = expr_parse_prefix (&parser->lexer, NULL, &expr, parser->at, parser->error);
+    text_t written = { parser->lexer.source.data + begin, (uint32_t)(parser->lexer.at - begin) };
     if (status == STATUS_OK)
-        status = take_default (expr, &out->type, begin, parser->arena, &out->default_value,
+        status = take_default (expr, written, &out->type, begin, parser->arena, &out->default_value,
                                &out->default_text, parser->at, parser->error);
     expr_destroy (&expr);
     return status;

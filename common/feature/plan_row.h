@@ -32,6 +32,8 @@ static inline const value_t *slot_values (const plan_slot_t *slot, const project
         value->null = !lane->valid[row];
         if (value->type == TYPE_STRING)
             value->s = lane->s[row];
+        else if (type_is_decimal (value->type))
+            value->d = lane->d[row];
         else
             value->i = lane->i[row]; /* a float's bits too */
     }

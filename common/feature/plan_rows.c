@@ -29,14 +29,8 @@ static column_t gather (const column_t *from, const uint32_t *selected, size_t c
     column_t out = column_new (arena, from->type, count);
     for (size_t i = 0; i < count; i++)
         out.valid[i] = from->valid[selected[i]];
-    if (from->type == TYPE_STRING) {
-        for (size_t i = 0; i < count; i++)
-            out.s[i] = from->s[selected[i]];
-    } else {
-        /* a float's bits move as well as an integer's */
-        for (size_t i = 0; i < count; i++)
-            out.i[i] = from->i[selected[i]];
-    }
+    for (size_t i = 0; i < count; i++)
+        column_copy (&out, i, from, selected[i]);
     return out;
 }
 

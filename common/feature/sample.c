@@ -23,12 +23,15 @@ static void lane_fill (column_t *lane, const projection_t *rows, const sample_va
 {
     for (size_t i = 0; i < rows->rows; i++) {
         value_t value = { .type = lane->type };
-        switch (lane->type) {
+        switch (type_family (lane->type)) {
         case TYPE_BOOL:
             value.i = (int64_t)random_below (random, 2);
             break;
         case TYPE_FLOAT64: /* as amounts of money are */
             value.f = (double)random_below (random, 1000000) / 100;
+            break;
+        case TYPE_DECIMAL:
+            value.d = (int64_t)random_below (random, 1000000);
             break;
         case TYPE_STRING:
             value.s = word (random_below (random, values->distinct), values->string_bytes, arena);

@@ -2,6 +2,8 @@
 #include "feature/definition_read.h"
 #include "feature/stream_scope.h"
 
+#include "base/decimal.h"
+
 #include <stdio.h>
 
 /* What other systems call a type. */
@@ -22,21 +24,34 @@ static const char *type_synonym (text_t word)
     return NULL;
 }
 
-static bool read_type (definition_reader_t *reader, const tree_node_t *node, type_t *type)
+static bool read_decimal (definition_reader_t *reader, const tree_node_t *node, field_t *field)
 {
-    static const char *const words[] = { "bool", "int64", "float64", "string", "timestamp" };
+    unsigned precision;
+    if (decimal_type_parse (node->text, &field->type, &precision)) {
+        field->precision = (uint8_t)precision;
+        return true;
+    }
+    text_t shown = mistake_shown (node->text);
+    tree_mistake (&reader->mistakes, node,
+                  "'" TEXT_FORMAT "' is no decimal type: decimal(12,2) has 12 digits, 2 of them "
+                  "after the point; at most 38",
+                  TEXT_ARGS (shown));
+    return false;
+}
+
+static bool read_type (definition_reader_t *reader, const tree_node_t *node, field_t *field)
+{
+    static const char *const words[] = { "bool",   "int64",     "float64",
+                                         "string", "timestamp", "decimal(12,2)" };
     enum { WORDS = sizeof words / sizeof *words };
     if (!tree_check_text (&reader->mistakes, node, "a type"))
         return false;
     text_t text = node->text;
-    *type = type_from_word (text);
-    if (type_is_field (*type))
+    if (text.size >= 7 && memcmp (text.data, "decimal", 7) == 0)
+        return read_decimal (reader, node, field);
+    field->type = type_from_word (text);
+    if (type_is_field (field->type))
         return true;
-    if (text.size >= 7 && memcmp (text.data, "decimal", 7) == 0) {
-        tree_unsupported (&reader->mistakes, node,
-                          "the type decimal; use int64 of the smallest unit, or float64");
-        return false;
-    }
     text_t shown = mistake_shown (text);
     const char *synonym = type_synonym (text);
     char nearest[SUGGESTION_MAX];
@@ -45,7 +60,8 @@ static bool read_type (definition_reader_t *reader, const tree_node_t *node, typ
         (void)snprintf (nearest, sizeof nearest, "; did you mean '%s'?", synonym);
     tree_mistake (&reader->mistakes, node, "unknown type '" TEXT_FORMAT "'%s", TEXT_ARGS (shown),
                   nearest[0] != '\0' ? nearest
-                                     : "; types are bool, int64, float64, string, timestamp");
+                                     : "; types are bool, int64, float64, decimal(12,2), string, "
+                                       "timestamp");
     return false;
 }
 
@@ -171,7 +187,7 @@ static void read_long_field (definition_reader_t *reader, const tree_node_t *bod
     }
     if (node == NULL)
         tree_mistake (mistakes, body, "the field '%s' needs a `type`", field->name);
-    if (node == NULL || !read_type (reader, node, &field->type))
+    if (node == NULL || !read_type (reader, node, field))
         return;
     if ((node = tree_get (body, "required")) != NULL)
         (void)tree_read_bool (mistakes, node, "required", &field->required);
@@ -195,7 +211,7 @@ void field_read (definition_reader_t *reader, const tree_node_t *key, const tree
     if (key->value->kind == TREE_MAP)
         read_long_field (reader, key->value, keys, field);
     else
-        (void)read_type (reader, key->value, &field->type);
+        (void)read_type (reader, key->value, field);
 }
 
 /* The field whose source column has this name, among those before `end`. */

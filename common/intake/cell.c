@@ -1,6 +1,7 @@
 #include "intake/cell.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/number.h"
 
 #include <inttypes.h>
@@ -70,6 +71,20 @@ static bool float_value (const raw_t *raw, value_t *value)
     return good;
 }
 
+static decimal_fault_t decimal_value (const field_t *field, const raw_t *raw, value_t *value)
+{
+    unsigned scale = type_scale (field->type);
+    int128_t end = decimal_power (field->precision);
+    if (raw->kind == RAW_TEXT)
+        return decimal_parse (trimmed (raw), field->precision, scale, &value->d);
+    if (raw->kind == RAW_FLOAT && raw->s.size > 0)
+        return decimal_parse (raw->s, field->precision, scale, &value->d);
+    if (raw->kind != RAW_INT)
+        return DECIMAL_NO_NUMBER;
+    bool fits = decimal_rescale (raw->i, 0, scale, &value->d) && value->d < end && value->d > -end;
+    return fits ? DECIMAL_GOOD : DECIMAL_TOO_LONG;
+}
+
 static bool string_value (const raw_t *raw, value_t *value)
 {
     if (raw->kind != RAW_TEXT || raw->s.size > STRING_VALUE_MAX || !text_is_utf8 (raw->s))
@@ -91,13 +106,15 @@ bool cell_value (const field_t *field, const raw_t *raw, value_t *value)
     *value = (value_t){ .type = field->type, .null = raw->kind == RAW_NULL };
     if (value->null)
         return true;
-    switch (field->type) {
+    switch (type_family (field->type)) {
     case TYPE_BOOL:
         return bool_value (raw, value);
     case TYPE_INT64:
         return int_value (raw, value);
     case TYPE_FLOAT64:
         return float_value (raw, value);
+    case TYPE_DECIMAL:
+        return decimal_value (field, raw, value) == DECIMAL_GOOD;
     case TYPE_STRING:
         return string_value (raw, value);
     case TYPE_TIMESTAMP:
@@ -155,7 +172,10 @@ static void show_raw (buf_t *out, const raw_t *raw)
         buf_printf (out, "%" PRId64, raw->i);
         break;
     case RAW_FLOAT:
-        number_format_float (out, raw->f);
+        if (raw->s.size > 0)
+            cell_show (out, raw->s);
+        else
+            number_format_float (out, raw->f);
         break;
     case RAW_TEXT:
         buf_put_u8 (out, '\'');
@@ -184,9 +204,34 @@ static const char *timestamp_cause (const field_t *field, const raw_t *raw)
            "YYYY-MM-DD or an integer";
 }
 
-/* Where there is more to say than the type; else NULL. */
-static const char *known_cause (const field_t *field, const raw_t *raw)
+static const char *decimal_cause (const field_t *field, const raw_t *raw, arena_t *arena)
 {
+    value_t value;
+    unsigned precision = field->precision;
+    unsigned scale = type_scale (field->type);
+    if (raw->kind == RAW_FLOAT && raw->s.size == 0)
+        return "is a float64, which is not exact: a decimal is sent as text or as an integer";
+    switch (decimal_value (field, raw, &value)) {
+    case DECIMAL_TOO_FINE:
+        return cell_format (arena,
+                            "has more than the %u digits after the point of a decimal(%u,%u)",
+                            scale, precision, scale);
+    case DECIMAL_TOO_LONG:
+        return cell_format (arena,
+                            "has more than the %u digits before the point of a decimal(%u,%u)",
+                            precision - scale, precision, scale);
+    case DECIMAL_NO_NUMBER:
+    case DECIMAL_GOOD:
+        break;
+    }
+    return cell_format (arena, "is not a decimal(%u,%u)", precision, scale);
+}
+
+/* Where there is more to say than the type; else NULL. */
+static const char *known_cause (const field_t *field, const raw_t *raw, arena_t *arena)
+{
+    if (type_is_decimal (field->type))
+        return decimal_cause (field, raw, arena);
     if (field->type == TYPE_TIMESTAMP)
         return timestamp_cause (field, raw);
     if (field->type == TYPE_STRING && raw->kind == RAW_TEXT)
@@ -202,7 +247,7 @@ const char *cell_reason (const field_t *field, const raw_t *raw, arena_t *arena)
     buf_t shown;
     buf_init (&shown, REASON_MAX);
     show_raw (&shown, raw);
-    const char *cause = known_cause (field, raw);
+    const char *cause = known_cause (field, raw, arena);
     const char *reason;
     if (cause != NULL)
         reason = cell_format (arena, "column %s: %s %s", field->column, buf_string (&shown), cause);

@@ -1,6 +1,17 @@
 #include "intake/intake.h"
 
-static raw_t raw_of (const wire_value_t *value)
+#include "base/decimal.h"
+
+/* No int64; near enough for a float64, and as text exact for a decimal. */
+static raw_t raw_of_large (uint64_t number, arena_t *arena)
+{
+    char bytes[DECIMAL_TEXT_MAX];
+    return (raw_t){ .kind = RAW_FLOAT,
+                    .f = (double)number,
+                    .s = arena_text (arena, decimal_text (number, 0, bytes)) };
+}
+
+static raw_t raw_of (const wire_value_t *value, arena_t *arena)
 {
     switch (value->type) {
     case MSGPACK_OBJECT_NIL:
@@ -8,8 +19,8 @@ static raw_t raw_of (const wire_value_t *value)
     case MSGPACK_OBJECT_BOOLEAN:
         return (raw_t){ .kind = RAW_BOOL, .i = value->via.boolean };
     case MSGPACK_OBJECT_POSITIVE_INTEGER:
-        if (value->via.u64 > INT64_MAX) /* no integer of ours; near enough for a float64 */
-            return (raw_t){ .kind = RAW_FLOAT, .f = (double)value->via.u64 };
+        if (value->via.u64 > INT64_MAX)
+            return raw_of_large (value->via.u64, arena);
         return (raw_t){ .kind = RAW_INT, .i = (int64_t)value->via.u64 };
     case MSGPACK_OBJECT_NEGATIVE_INTEGER:
         return (raw_t){ .kind = RAW_INT, .i = value->via.i64 };
@@ -55,7 +66,7 @@ status_t intake_from_wire (wire_list_t columns, wire_list_t rows, arena_t *arena
             return error_set (error, STATUS_INVALID, "row %u has %u values; there are %u columns",
                               r, cells.count, columns.count);
         for (uint32_t c = 0; c < cells.count; c++)
-            table->cells[(size_t)r * columns.count + c] = raw_of (&cells.items[c]);
+            table->cells[(size_t)r * columns.count + c] = raw_of (&cells.items[c], arena);
     }
     return STATUS_OK;
 }

@@ -26,8 +26,9 @@ typedef struct raw {
     union {
         int64_t i;
         double f;
-        text_t s;
     };
+    text_t s; /* RAW_TEXT: the text. RAW_FLOAT: the number as it was written, empty when it came as
+                 the 8 bytes of a float64 */
 } raw_t;
 
 typedef struct raw_table {

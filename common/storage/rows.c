@@ -38,10 +38,7 @@ batch_t rows_slice (const batch_t *batch, size_t from, size_t to, arena_t *arena
         if (column.type != TYPE_NONE) {
             if (column.valid != NULL)
                 column.valid += from;
-            if (column.type == TYPE_STRING)
-                column.s += from;
-            else
-                column.i += from; /* a float is as wide */
+            column.data = (uint8_t *)column.data + from * type_size (column.type);
         }
         slice.column[i] = column;
     }
@@ -55,16 +52,12 @@ static column_t pick_column (const batch_t *batches, size_t which, const rows_pl
     if (out.type == TYPE_NONE)
         return out;
     out.valid = arena_alloc (arena, count);
-    size_t cell = out.type == TYPE_STRING ? sizeof (text_t) : sizeof (int64_t);
-    out.data = arena_alloc (arena, count * cell);
+    out.data = arena_alloc (arena, count * type_size (out.type));
     for (size_t i = 0; i < count; i++) {
         const column_t *from = &batches[places[i].batch].column[which];
         size_t row = places[i].row;
         out.valid[i] = from->valid == NULL || from->valid[row] != 0;
-        if (out.type == TYPE_STRING)
-            out.s[i] = from->s[row];
-        else
-            out.i[i] = from->i[row];
+        column_copy (&out, i, from, row);
     }
     return out;
 }
@@ -134,7 +127,7 @@ batch_t rows_copy (const batch_t *batch, arena_t *arena)
         if (column->type == TYPE_STRING)
             column->s = copy_texts (column->s, rows, arena);
         else if (column->type != TYPE_NONE)
-            column->i = copy_array (column->i, rows, sizeof *column->i, arena);
+            column->data = copy_array (column->data, rows, type_size (column->type), arena);
     }
     return out;
 }

@@ -78,7 +78,7 @@ static status_t parse_header (run_t *self, size_t size, error_t *error)
         return corrupt (self, error, "the header's checksum is wrong");
     self->header_size += RUN_CHECKSUM_SIZE;
     for (size_t i = 0; i < schema->columns; i++) {
-        if (types[i] < TYPE_BOOL || types[i] > TYPE_TIMESTAMP)
+        if (!type_is_field ((type_t)types[i]))
             return corrupt (self, error, "a column's type is not one of a field");
         self->types[i] = (type_t)types[i];
     }

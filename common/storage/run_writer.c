@@ -296,7 +296,7 @@ static void keep_texts (run_writer_t *self, const picked_t *picked, const text_t
 static void keep_column (run_writer_t *self, const picked_t *picked, size_t which)
 {
     const column_t *from = &picked->batch->column[which];
-    const column_t *to = &self->pending.column[which];
+    column_t *to = &self->pending.column[which];
     size_t at = self->pending.rows;
     for (size_t i = 0; i < picked->count; i++)
         to->valid[at + i] = from->valid == NULL || from->valid[picked_row (picked, i)] != 0;
@@ -304,7 +304,7 @@ static void keep_column (run_writer_t *self, const picked_t *picked, size_t whic
         keep_texts (self, picked, from->s, to->valid + at, to->s + at);
     else
         for (size_t i = 0; i < picked->count; i++)
-            to->i[at + i] = from->i[picked_row (picked, i)];
+            column_copy (to, at + i, from, picked_row (picked, i));
 }
 
 /* Column by column: rows that are picked lie far apart, and so many are fetched at a time. */

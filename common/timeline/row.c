@@ -14,17 +14,24 @@ void row_layout_init (row_layout_t *self, const plan_t *plan)
 {
     *self = (row_layout_t){ .plan = plan };
     self->lane_types = mem_zero (plan->lanes_count + 1, sizeof *self->lane_types);
-    for (size_t i = 0; i < plan->lanes_count; i++)
+    self->lane_at = mem_zero (plan->lanes_count + 1, sizeof *self->lane_at);
+    size_t inputs = 0;
+    for (size_t i = 0; i < plan->lanes_count; i++) {
         self->lane_types[i] = expr_type (plan->lanes[i]);
+        self->lane_at[i] = (uint16_t)inputs;
+        inputs += type_is_decimal (self->lane_types[i]) ? 16 : 8;
+    }
     size_t bits = plan->lanes_count + plan->filters_count;
     self->values = (offsetof (row_t, bits) + (bits + 7) / 8 + 7) / 8 * 8;
-    self->size = self->values + 8 * plan->lanes_count;
+    self->size = self->values + inputs;
 }
 
 void row_layout_release (row_layout_t *self)
 {
     mem_free (self->lane_types);
     self->lane_types = NULL;
+    mem_free (self->lane_at);
+    self->lane_at = NULL;
 }
 
 static void bit_set (row_t *row, size_t bit)
@@ -59,16 +66,21 @@ void row_pack (const row_layout_t *self, row_t *to, const projection_t *rows, si
     to->time = rows->time[at];
     to->offset = rows->offset[at];
     to->row = rows->row[at];
-    uint64_t *values = (uint64_t *)(void *)((uint8_t *)to + self->values);
+    uint8_t *inputs = (uint8_t *)to + self->values;
     for (size_t i = 0; i < plan->lanes_count; i++) {
         const column_t *lane = &rows->lane[i];
         if (!lane->valid[at])
             continue;
         bit_set (to, i);
-        if (self->lane_types[i] == TYPE_STRING)
-            values[i] = string_copy (lane->s[at], arena);
-        else
-            memcpy (&values[i], (const uint8_t *)lane->data + 8 * at, 8);
+        uint8_t *input = inputs + self->lane_at[i];
+        if (self->lane_types[i] == TYPE_STRING) {
+            uint64_t address = string_copy (lane->s[at], arena);
+            memcpy (input, &address, sizeof address);
+        } else if (type_is_decimal (self->lane_types[i])) {
+            memcpy (input, &lane->d[at], sizeof lane->d[at]);
+        } else {
+            memcpy (input, &lane->i[at], sizeof lane->i[at]);
+        }
     }
     for (size_t i = 0; i < plan->filters_count; i++)
         if (rows->filter[i][at])
@@ -80,8 +92,12 @@ static bool row_value (const row_layout_t *self, const row_t *row, size_t lane, 
 {
     value->type = self->lane_types[lane];
     value->null = !bit_get (row, lane);
-    const uint8_t *input = (const uint8_t *)row + self->values + 8 * lane;
-    memcpy (&value->i, input, 8);
+    const uint8_t *input = (const uint8_t *)row + self->values + self->lane_at[lane];
+    if (type_is_decimal (value->type)) {
+        memcpy (&value->d, input, sizeof value->d);
+        return !value->null;
+    }
+    memcpy (&value->i, input, sizeof value->i);
     if (value->type == TYPE_STRING) {
         const row_string_t *copy = (const row_string_t *)(uintptr_t)value->i;
         value->s = value->null ? (text_t){ NULL, 0 } : (text_t){ copy->data, copy->size };

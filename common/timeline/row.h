@@ -1,8 +1,8 @@
 /* row.h - one event of a key as a timeline keeps it: what the plan's slots need, and no more.
  *
  * A row is fixed-width within one plan: time, position, a presence bit per lane (the input is not
- * null) and per filter (it is true), and 8 bytes per lane: the number itself, or for a string the
- * address of its copy (a size and the bytes). */
+ * null) and per filter (it is true), and for each lane 8 bytes, or 16 for a decimal: the number
+ * itself, or for a string the address of its copy (a size and the bytes). */
 #ifndef WEIR_TIMELINE_ROW_H
 #define WEIR_TIMELINE_ROW_H
 
@@ -18,6 +18,7 @@ typedef struct row {
 typedef struct row_layout {
     const plan_t *plan;
     type_t *lane_types; /* lanes_count */
+    uint16_t *lane_at;  /* of each: byte offset among the inputs */
     size_t values;      /* byte offset of the inputs */
     size_t size;        /* bytes of a row, a multiple of 8 */
 } row_layout_t;

@@ -1,6 +1,7 @@
 #include "wire/wire.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/mem.h"
 
 #include <msgpack/pack.h>
@@ -284,13 +285,20 @@ static void put_map (wire_writer_t *self, const value_map_t *map)
     wire_close (self);
 }
 
+/* No float is exact enough, and no integer of msgpack's wide enough. */
+static void put_decimal (wire_writer_t *self, const value_t *value)
+{
+    char bytes[DECIMAL_TEXT_MAX];
+    wire_put_text (self, decimal_text (value->d, type_scale (value->type), bytes));
+}
+
 void wire_put_value (wire_writer_t *self, const value_t *value)
 {
     if (value->null) {
         wire_put_nil (self);
         return;
     }
-    switch (value->type) {
+    switch (type_family (value->type)) {
     case TYPE_BOOL:
         wire_put_bool (self, value->i != 0);
         break;
@@ -299,6 +307,9 @@ void wire_put_value (wire_writer_t *self, const value_t *value)
         break;
     case TYPE_STRING:
         wire_put_text (self, value->s);
+        break;
+    case TYPE_DECIMAL:
+        put_decimal (self, value);
         break;
     case TYPE_INT64:
     case TYPE_TIMESTAMP:

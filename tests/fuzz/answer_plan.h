@@ -9,7 +9,8 @@
 static inline const definitions_t *answer_definitions_once (void)
 {
     static const char text[] = "streams:\n  s:\n    key: []\n    time: t\n"
-                               "    fields: {a: float64, b: int64, c: string, t: timestamp}\n"
+                               "    fields: {a: float64, b: int64, c: string, t: timestamp, "
+                               "m: 'decimal(30,2)'}\n"
                                "views:\n  v:\n    from: s\n    features:\n"
                                "      f0: count() over 1h, 7d\n"
                                "      f1: sum(a)\n"
@@ -21,7 +22,10 @@ static inline const definitions_t *answer_definitions_once (void)
                                "      f7: first(c)\n"
                                "      f8: last(b)\n"
                                "      f9: approx_count_distinct(c)\n"
-                               "      f10: mean(a)\n";
+                               "      f10: mean(a)\n"
+                               "      f11: sum(m)\n"
+                               "      f12: stddev(m)\n"
+                               "      f13: last(m)\n";
     static definitions_t *definitions = NULL;
     if (definitions != NULL)
         return definitions;

@@ -4,6 +4,7 @@
 #include "tests/fuzz/expr_text.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/mem.h"
 #include "expr/expr.h"
 
@@ -11,11 +12,16 @@
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
-enum { ROWS = 6, COLUMNS = 6, STRING_MAX = 16384 };
+enum { ROWS = 6, COLUMNS = 7, STRING_MAX = 16384 };
 
-static const char *const names[COLUMNS] = { "b", "i", "f", "s", "t", "d" };
-static const type_t types[COLUMNS] = { TYPE_BOOL,   TYPE_INT64,     TYPE_FLOAT64,
-                                       TYPE_STRING, TYPE_TIMESTAMP, TYPE_DURATION };
+static const char *const names[COLUMNS] = { "b", "i", "f", "s", "t", "d", "m" };
+static const type_t types[COLUMNS] = { TYPE_BOOL,
+                                       TYPE_INT64,
+                                       TYPE_FLOAT64,
+                                       TYPE_STRING,
+                                       TYPE_TIMESTAMP,
+                                       TYPE_DURATION,
+                                       (type_t)(DECIMAL_TYPE_BASE + 2) };
 
 static type_t lookup (const void *arg, text_t name, uint32_t *column)
 {
@@ -43,6 +49,8 @@ static void fill (column_t *columns, arena_t *arena)
                 value.s = text_of (strings[r]);
             else if (types[k] == TYPE_FLOAT64)
                 value.f = floats[r];
+            else if (type_is_decimal (types[k]))
+                value.d = (int128_t)integers[r] * (r % 2 ? INT64_C (1000000000000000000) : 1);
             else
                 value.i = types[k] == TYPE_BOOL ? (int64_t)(r % 2) : integers[r];
             column_set (&columns[k], r, &value);
@@ -56,7 +64,11 @@ static void check_cell (const column_t *column, size_t row)
     value_t value = column_get (column, row);
     CHECK (column->valid[row] <= 1);
     if (value.null)
-        CHECK (column->type == TYPE_STRING ? column->s[row].size == 0 : column->i[row] == 0);
+        CHECK (column->type == TYPE_STRING      ? column->s[row].size == 0
+               : type_is_decimal (column->type) ? column->d[row] == 0
+                                                : column->i[row] == 0);
+    else if (type_is_decimal (column->type))
+        CHECK (decimal_fits (value.d));
     else if (column->type == TYPE_BOOL)
         CHECK (value.i == 0 || value.i == 1);
     else if (column->type == TYPE_STRING)

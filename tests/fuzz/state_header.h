@@ -9,6 +9,12 @@
 
 enum { STATE_HEADER = 1 + 1 + 1 + 2 + 8, STATE_HEADER_TYPES = 8 };
 
+/* The type of a number: that of the family of decimals is one of them. */
+static inline type_t state_header_type (unsigned number)
+{
+    return number == TYPE_DECIMAL ? type_decimal (2) : (type_t)number;
+}
+
 /* Is there an aggregate of such a state? Gives its parameter's kind. */
 static inline bool state_header_known (state_spec_t spec, parameter_kind_t *parameter)
 {
@@ -29,9 +35,9 @@ static inline bool state_header_read (const uint8_t *data, state_spec_t *spec)
     reader_t reader = reader_of (data, STATE_HEADER);
     *spec = (state_spec_t){ .kind = (state_kind_t)reader_u8 (&reader) };
     uint8_t types = reader_u8 (&reader);
-    spec->input = (type_t)(types % STATE_HEADER_TYPES);
-    spec->second = (type_t)(types / STATE_HEADER_TYPES % STATE_HEADER_TYPES);
-    spec->by = (type_t)(reader_u8 (&reader) % STATE_HEADER_TYPES);
+    spec->input = state_header_type (types % STATE_HEADER_TYPES);
+    spec->second = state_header_type (types / STATE_HEADER_TYPES % STATE_HEADER_TYPES);
+    spec->by = state_header_type (reader_u8 (&reader) % STATE_HEADER_TYPES);
     spec->rows = reader_u16 (&reader);
     spec->param = reader_i64 (&reader);
     if (!state_header_known (*spec, &parameter))
@@ -46,8 +52,9 @@ static inline bool state_header_read (const uint8_t *data, state_spec_t *spec)
 static inline void state_header_write (state_spec_t spec, buf_t *out)
 {
     buf_put_u8 (out, (uint8_t)spec.kind);
-    buf_put_u8 (out, (uint8_t)(spec.input + STATE_HEADER_TYPES * spec.second));
-    buf_put_u8 (out, (uint8_t)spec.by);
+    buf_put_u8 (
+        out, (uint8_t)(type_family (spec.input) + STATE_HEADER_TYPES * type_family (spec.second)));
+    buf_put_u8 (out, (uint8_t)type_family (spec.by));
     buf_put_u16 (out, spec.rows);
     buf_put_i64 (out, spec.param);
 }

@@ -12,13 +12,14 @@ typedef struct fuzz_count {
     uint64_t bad;
 } fuzz_count_t;
 
-static inline stream_t fuzz_stream (field_t fields[3])
+static inline stream_t fuzz_stream (field_t fields[4])
 {
     fields[0] = (field_t){ .name = "a", .column = "a", .type = TYPE_STRING };
     fields[1] = (field_t){ .name = "b", .column = "b", .type = TYPE_FLOAT64 };
     fields[2] = (field_t){ .name = "t", .column = "t", .type = TYPE_TIMESTAMP, .unit = UNIT_MS };
+    fields[3] = (field_t){ .name = "d", .column = "d", .type = type_decimal (4), .precision = 30 };
     return (
-        stream_t){ .name = "s", .fields = fields, .fields_count = 3, .key_count = 1, .time = 2 };
+        stream_t){ .name = "s", .fields = fields, .fields_count = 4, .key_count = 1, .time = 2 };
 }
 
 static inline void fuzz_table (const stream_t *stream, const raw_table_t *table,
@@ -59,7 +60,7 @@ static inline bool fuzz_feed (text_reader_t *reader, const stream_t *stream, con
 static inline fuzz_count_t fuzz_read (text_format_t format, const uint8_t *data, size_t size,
                                       size_t chunk, size_t rows_max)
 {
-    field_t fields[3];
+    field_t fields[4];
     stream_t stream = fuzz_stream (fields);
     fuzz_count_t count = { .bad = 0 };
     text_reader_t *reader = text_reader_new (format, rows_max);

@@ -78,6 +78,24 @@ static status_t int_range (const found_t *found, value_t *out)
     return STATUS_OK;
 }
 
+static status_t decimal_range (const found_t *found, value_t *out)
+{
+    const value_t *least = found_value (found, 0), *greatest = least;
+    for (size_t i = 0; i < found->count; i++) {
+        const value_t *value = found_value (found, i);
+        least = value->d < least->d ? value : least;
+        greatest = value->d > greatest->d ? value : greatest;
+    }
+    unsigned __int128 distance = (unsigned __int128)greatest->d - (unsigned __int128)least->d;
+    unsigned __int128 limit = 1;
+    for (int digit = 0; digit < 38; digit++)
+        limit *= 10;
+    if (distance >= limit)
+        return STATUS_RANGE;
+    *out = (value_t){ .type = least->type, .d = (__int128)distance };
+    return STATUS_OK;
+}
+
 static status_t float_range (const found_t *found, value_t *out)
 {
     double least = INFINITY, greatest = -INFINITY;
@@ -108,6 +126,8 @@ status_t found_ends (const found_t *found, value_t *out)
         return STATUS_INVALID;
     if (found->count == 0)
         return STATUS_OK;
+    if (range && type_is_decimal (found_value (found, 0)->type))
+        return decimal_range (found, out);
     if (range)
         return found_value (found, 0)->type == TYPE_INT64 ? int_range (found, out)
                                                           : float_range (found, out);

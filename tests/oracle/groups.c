@@ -28,8 +28,12 @@ size_t oracle_size (const value_t *value)
     if (value->type == TYPE_FLOAT64 || value->type == TYPE_BOOL)
         return value->type == TYPE_BOOL ? 1 : 8;
     bool is_string = value->type == TYPE_STRING;
-    __int128 number = is_string ? (__int128)value->s.size : 2 * (__int128)value->i;
-    number = number < 0 ? -number - 1 : number;
+    __int128 whole = type_is_decimal (value->type) ? value->d : value->i;
+    unsigned __int128 number = 2 * (unsigned __int128)whole;
+    if (is_string)
+        number = value->s.size;
+    else if (whole < 0)
+        number = ~number; /* 2 |whole| - 1 */
     size_t size = is_string ? value->s.size : 0;
     do
         size++;

@@ -3,6 +3,7 @@
 #include "tests/oracle/question.h"
 
 #include "base/arena.h"
+#include "base/decimal.h"
 #include "base/key.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -145,7 +146,12 @@ static void put_value (buf_t *out, const value_t *value)
         return;
     }
     bool quoted = false;
-    switch (value->type) {
+    switch (type_family (value->type)) {
+    case TYPE_DECIMAL:
+        buf_put_u8 (out, '"');
+        decimal_format (out, value->d, type_scale (value->type));
+        buf_put_u8 (out, '"');
+        break;
     case TYPE_BOOL:
         buf_put_string (out, value->i ? "true" : "false");
         break;

@@ -26,6 +26,8 @@ static int compare_values (const value_t *a, const value_t *b)
             return isnan (a->f) - isnan (b->f);
         return (a->f > b->f) - (a->f < b->f);
     }
+    if (type_is_decimal (a->type))
+        return (a->d > b->d) - (a->d < b->d);
     return (a->i > b->i) - (a->i < b->i);
 }
 
@@ -175,6 +177,8 @@ int oracle_compare_places (const oracle_event_t *a, const oracle_event_t *b)
 
 typedef struct tally {
     exact_t exact; /* of the finite */
+    mpz_t sum;     /* of decimals: in units of the last digit … */
+    mpz_t squares; /* … and in those of its square */
     uint64_t nans;
     uint64_t infinities;
     uint64_t minus_infinities;
@@ -182,11 +186,32 @@ typedef struct tally {
     type_t type;
 } tally_t;
 
+static void set_unscaled (mpz_t out, __int128 value)
+{
+    unsigned __int128 magnitude =
+        value < 0 ? 0 - (unsigned __int128)value : (unsigned __int128)value;
+    mpz_import (out, 1, -1, sizeof magnitude, 0, 0, &magnitude);
+    if (value < 0)
+        mpz_neg (out, out);
+}
+
+static void add_decimal (tally_t *self, __int128 unscaled)
+{
+    mpz_t value;
+    mpz_init (value);
+    set_unscaled (value, unscaled);
+    mpz_add (self->sum, self->sum, value);
+    mpz_addmul (self->squares, value, value);
+    mpz_clear (value);
+}
+
 static void tally_add (tally_t *self, const value_t *value)
 {
     self->type = value->type;
     self->rows++;
-    if (value->type != TYPE_FLOAT64)
+    if (type_is_decimal (value->type))
+        add_decimal (self, value->d);
+    else if (value->type != TYPE_FLOAT64)
         exact_add_int (&self->exact, value->i);
     else if (isnan (value->f))
         self->nans++;
@@ -228,6 +253,32 @@ static status_t int_sum (const tally_t *tally, value_t *out)
     return fits ? STATUS_OK : STATUS_RANGE;
 }
 
+static status_t decimal_sum (const tally_t *tally, value_t *out)
+{
+    mpz_t limit;
+    mpz_init (limit);
+    mpz_ui_pow_ui (limit, 10, 38);
+    bool fits = mpz_cmpabs (tally->sum, limit) < 0;
+    mpz_clear (limit);
+    if (!fits)
+        return STATUS_RANGE;
+    unsigned __int128 magnitude = 0;
+    mpz_export (&magnitude, NULL, -1, sizeof magnitude, 0, 0, tally->sum);
+    *out = (value_t){ .type = tally->type };
+    out->d = mpz_sgn (tally->sum) < 0 ? -(__int128)magnitude : (__int128)magnitude;
+    return STATUS_OK;
+}
+
+/* Times the unit of the last digit's inverse, 10^scale, to a power. */
+static void multiply_by_unit (const tally_t *tally, unsigned power, mpz_t divisor)
+{
+    mpz_t unit;
+    mpz_init (unit);
+    mpz_ui_pow_ui (unit, 10, power * type_scale (tally->type));
+    mpz_mul (divisor, divisor, unit);
+    mpz_clear (unit);
+}
+
 static status_t sum_or_mean (const tally_t *tally, bool mean, value_t *out)
 {
     if (!all_finite (tally)) {
@@ -236,11 +287,19 @@ static status_t sum_or_mean (const tally_t *tally, bool mean, value_t *out)
     }
     if (!mean && tally->type == TYPE_INT64)
         return int_sum (tally, out);
+    bool decimals = type_is_decimal (tally->type);
+    if (!mean && decimals)
+        return decimal_sum (tally, out);
     mpz_t sum, divisor;
     mpz_inits (sum, divisor, NULL);
-    exact_sum (&tally->exact, sum);
-    mpz_set_ui (divisor, mean ? tally->exact.rows : 1);
-    mpz_mul_2exp (divisor, divisor, EXACT_SUM_SCALE);
+    mpz_set_ui (divisor, mean ? tally->rows : 1);
+    if (decimals) {
+        mpz_set (sum, tally->sum);
+        multiply_by_unit (tally, 1, divisor);
+    } else {
+        exact_sum (&tally->exact, sum);
+        mpz_mul_2exp (divisor, divisor, EXACT_SUM_SCALE);
+    }
     double value;
     bool fits = exact_round (sum, divisor, &value);
     mpz_clears (sum, divisor, NULL);
@@ -258,15 +317,24 @@ static status_t spread (const tally_t *tally, bool population, bool root, value_
     }
     mpz_t sum, squares, divisor;
     mpz_inits (sum, squares, divisor, NULL);
-    uint64_t n = tally->exact.rows;
-    exact_sum (&tally->exact, sum);
-    exact_squares (&tally->exact, squares);
+    uint64_t n = tally->rows;
+    bool decimals = type_is_decimal (tally->type);
+    if (decimals) {
+        mpz_set (sum, tally->sum);
+        mpz_set (squares, tally->squares);
+    } else {
+        exact_sum (&tally->exact, sum);
+        exact_squares (&tally->exact, squares);
+    }
     mpz_mul (sum, sum, sum);
     mpz_mul_ui (squares, squares, n);
     mpz_sub (squares, squares, sum);
     mpz_set_ui (divisor, n);
     mpz_mul_ui (divisor, divisor, population ? n : n - 1);
-    mpz_mul_2exp (divisor, divisor, EXACT_SQUARES_SCALE);
+    if (decimals)
+        multiply_by_unit (tally, 2, divisor);
+    else
+        mpz_mul_2exp (divisor, divisor, EXACT_SQUARES_SCALE);
     double value;
     bool fits =
         root ? exact_round_root (squares, divisor, &value) : exact_round (squares, divisor, &value);
@@ -300,6 +368,7 @@ static status_t number_of (const matching_t *matching, value_t *out)
     bool deviation_pop = strcmp (word, "stddev_pop") == 0;
     bool sample = deviation || strcmp (word, "variance") == 0;
     tally_t *tally = mem_zero (1, sizeof *tally);
+    mpz_inits (tally->sum, tally->squares, NULL);
     for (size_t i = 0; i < matching->count; i++)
         if (counts (matching->feature, &matching->events[i], matching->as_of))
             tally_add (tally, &matching->events[i].values[matching->feature->field]);
@@ -309,6 +378,7 @@ static status_t number_of (const matching_t *matching, value_t *out)
     if (tally->rows >= (sample ? 2 : 1))
         status = of_sum || mean ? sum_or_mean (tally, mean, out)
                                 : spread (tally, !sample, deviation || deviation_pop, out);
+    mpz_clears (tally->sum, tally->squares, NULL);
     mem_free (tally);
     return status;
 }

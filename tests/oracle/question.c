@@ -1,5 +1,6 @@
 #include "tests/oracle/question.h"
 
+#include "base/decimal.h"
 #include "base/number.h"
 
 #include <string.h>
@@ -45,11 +46,15 @@ status_t question_fields (question_t *self, text_t text, error_t *error)
 {
     while (text.size > 0) {
         text_t word = take_until (&text, ",");
+        if (memchr (word.data, '(', word.size) != NULL) { /* decimal(12,2) */
+            text_t rest = take_until (&text, ",");
+            word.size = (uint32_t)(rest.data + rest.size - word.data);
+        }
         text_t name = take_until (&word, ":");
         text_t type = take_until (&word, ".");
         question_field_t *field = &self->fields[self->fields_count++];
         *field = (question_field_t){ name, type_from_word (type), UNIT_MS };
-        if (field->type == TYPE_NONE || field->type == TYPE_DURATION ||
+        if (!type_is_field (field->type) ||
             (word.size > 0 && !time_unit_from_word (word, &field->unit)))
             return error_set (error, STATUS_INVALID, "field '" TEXT_FORMAT "' has no type",
                               TEXT_ARGS (name));
@@ -90,7 +95,11 @@ status_t question_value (const question_field_t *field, text_t text, bool quoted
     }
     bool good = true;
     double number = 0;
-    switch (field->type) {
+    switch (type_family (field->type)) {
+    case TYPE_DECIMAL:
+        good = decimal_parse (text, DECIMAL_DIGITS_MAX, type_scale (field->type), &value->d) ==
+               DECIMAL_GOOD;
+        break;
     case TYPE_STRING:
         value->s = text;
         break;

@@ -2,6 +2,7 @@
  * loads of its dataset give. */
 #include "tests/sim/shadow.h"
 
+#include "base/decimal.h"
 #include "base/key.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -82,6 +83,8 @@ static void print_value (const value_t *value, buf_t *out)
         buf_put_string (out, "null");
     else if (value->type == TYPE_FLOAT64)
         number_format_float (out, value->f);
+    else if (type_is_decimal (value->type))
+        decimal_format (out, value->d, type_scale (value->type));
     else if (value->type == TYPE_STRING)
         buf_printf (out, "'" TEXT_FORMAT "'", TEXT_ARGS (value->s));
     else if (value->type == TYPE_LIST)
@@ -100,7 +103,11 @@ static value_t value_of (const wire_value_t *given, type_t type)
         value.null = true;
         break;
     case MSGPACK_OBJECT_STR:
-        value.s = wire_item_text (given);
+        if (!type_is_decimal (type))
+            value.s = wire_item_text (given);
+        else if (decimal_parse (wire_item_text (given), DECIMAL_DIGITS_MAX, type_scale (type),
+                                &value.d) != DECIMAL_GOOD)
+            value.type = TYPE_NONE; /* agrees with nothing */
         break;
     case MSGPACK_OBJECT_FLOAT32:
     case MSGPACK_OBJECT_FLOAT64:
@@ -150,7 +157,9 @@ static value_t typed_value (const wire_value_t *given, text_t type, arena_t *are
     }
     if (!is_of (type, "map<", &item))
         return value_of (given, type_from_word (type));
-    const char *comma = memchr (item.data, ',', item.size);
+    bool decimals = item.size > 8 && memcmp (item.data, "decimal(", 8) == 0;
+    const char *from = decimals ? memchr (item.data, ')', item.size) : item.data; /* past its own */
+    const char *comma = from ? memchr (from, ',', item.size - (uint32_t)(from - item.data)) : NULL;
     if (comma == NULL)
         return (value_t){ .type = TYPE_MAP, .null = true };
     text_t key = { item.data, (uint32_t)(comma - item.data) };

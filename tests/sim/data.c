@@ -1,6 +1,7 @@
 #include "tests/sim/data.h"
 
 #include "base/check.h"
+#include "base/decimal.h"
 #include "base/key.h"
 #include "base/mem.h"
 #include "base/number.h"
@@ -9,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { USERS = 8, TICK_NUMBERS = 3, TICK_WORDS = 3, LINES_MAX = 32, TEXT_SIZE_MAX = 64 << 10 };
+enum { USERS = 8, TICK_NUMBERS = 3, TICK_WORDS = 3, LINES_MAX = 40, TEXT_SIZE_MAX = 64 << 10 };
 
 static const char tick_text[] = "  tick:\n"
                                 "    key: [a, b]\n"
@@ -23,7 +24,7 @@ static const char tick_text[] = "  tick:\n"
 
 #define CHANNEL_TEXT "      channel: string\n"
 
-enum { PAY_N = 2, PAY_TAG = 3, PAY_CHANNEL = 6 }; /* places of a row's values */
+enum { PAY_N = 2, PAY_TAG = 3, PAY_CHANNEL = 7 }; /* places of a row's values */
 
 static void put_streams (unsigned steps, bool channel_last, buf_t *out)
 {
@@ -34,18 +35,21 @@ static void put_streams (unsigned steps, bool channel_last, buf_t *out)
     buf_put_string (out, steps & STEP_WIDEN ? "      n: float64\n" : "      n: int64\n");
     buf_put_string (out, steps & STEP_RENAME ? "      label: {type: string, alias: tag}\n"
                                              : "      tag: string\n");
-    buf_put_string (out, "      flag: bool\n      ts: {type: timestamp, unit: us}\n");
+    buf_put_string (out, "      flag: bool\n      paid: decimal(30,4)\n"
+                         "      ts: {type: timestamp, unit: us}\n");
     buf_put_string (out, channel && channel_last ? CHANNEL_TEXT : "");
     buf_put_string (out, tick_text);
 }
 
 /* The same streams as the oracle's programs write them. */
 static const char *const stream_fields[DATA_STREAMS] = {
-    "user:string,amount:float64,n:int64,tag:string,flag:bool,ts:timestamp.us,channel:string",
+    "user:string,amount:float64,n:int64,tag:string,flag:bool,paid:decimal(30,4),"
+    "ts:timestamp.us,channel:string",
     "a:int64,b:string,v:float64,at:timestamp",
 };
 static const char widened_fields[] =
-    "user:string,amount:float64,n:float64,tag:string,flag:bool,ts:timestamp.us,channel:string";
+    "user:string,amount:float64,n:float64,tag:string,flag:bool,paid:decimal(30,4),"
+    "ts:timestamp.us,channel:string";
 
 typedef struct view_text {
     const char *name;
@@ -109,7 +113,14 @@ static const view_text_t views[DATA_VIEWS] = {
                     "newest: last_k(amount, 3) over 1m, lifetime",
                     "visits: session_count(2s) over 1h, lifetime",
                     "flags: histogram(flag) over 1d",
-                    "kinds: count_distinct(amount) over 1h" },
+                    "kinds: count_distinct(amount) over 1h",
+                    "paid: sum(paid) over 1m, 1h, lifetime",
+                    "price: mean(paid) where paid > 1.5 over 1h, lifetime",
+                    "dear: max(paid) over 1m, 1d",
+                    "swing: stddev(paid) over 1h",
+                    "spread: range(paid) over 1h",
+                    "prices: sum(n) by paid over 1m",
+                    "dearest: max_k(paid, 3) over 1h" },
       .later = { "channel: last(channel) over 1m, lifetime",
                  "channels: approx_count_distinct(channel) over 1d",
                  "unknown: count() where channel is null over 1h, lifetime" },
@@ -395,7 +406,7 @@ static value_t some_value (sim_t *sim, type_t type, arena_t *arena)
         value.null = true;
         return value;
     }
-    switch (type) {
+    switch (type_family (type)) {
     case TYPE_FLOAT64:
         value.f = value_float (some_float (sim));
         break;
@@ -406,6 +417,11 @@ static value_t some_value (sim_t *sim, type_t type, arena_t *arena)
         break;
     case TYPE_BOOL:
         value.i = sim_chance (sim, 0.5);
+        break;
+    case TYPE_DECIMAL:
+        value.d = (int64_t)sim_chosen (sim, 0, 200000) - 50000;
+        if (sim_chance (sim, 0.05))
+            value.d *= INT64_C (1000000000000000000);
         break;
     default:
         if (sim_chance (sim, 0.1))
@@ -550,6 +566,8 @@ void data_write_csv (const sim_data_t *self, size_t stream, unsigned used, const
             number_format_float (out, value->f);
         else if (value->type == TYPE_BOOL)
             buf_put_string (out, value->i ? "true" : "false");
+        else if (type_is_decimal (value->type))
+            decimal_format (out, value->d, type_scale (value->type));
         else
             buf_printf (out, "%lld",
                         (long long)(value->type == TYPE_TIMESTAMP && stream == 1

@@ -10,7 +10,7 @@ enum {
     DATA_STREAMS = 2,
     DATA_VIEWS = 4,
     DATA_LATE_VIEW = 3, /* the one of STEP_VIEW */
-    DATA_FIELDS_MAX = 7,
+    DATA_FIELDS_MAX = 8,
 };
 
 /* What later applies change, in any order: bits of a set. */

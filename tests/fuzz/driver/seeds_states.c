@@ -22,6 +22,8 @@ static value_t some_value (random_t *random, type_t type)
         value.s = text_of (words[random_below (random, 5)]);
     else if (type == TYPE_FLOAT64)
         value.f = value_float (floats[random_below (random, 8)]);
+    else if (type_is_decimal (type))
+        value.d = (int128_t)random_next (random) << random_below (random, 60);
     else if (type == TYPE_BOOL)
         value.i = (int64_t)random_below (random, 2);
     else
@@ -86,10 +88,10 @@ static void partials (random_t *random)
     };
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         for (unsigned types = 0; types < STATE_HEADER_TYPES * STATE_HEADER_TYPES; types++)
-            write_partials (random,
-                            (state_spec_t){ .kind = kinds[k],
-                                            .input = (type_t)(types % STATE_HEADER_TYPES),
-                                            .second = (type_t)(types / STATE_HEADER_TYPES) });
+            write_partials (
+                random, (state_spec_t){ .kind = kinds[k],
+                                        .input = state_header_type (types % STATE_HEADER_TYPES),
+                                        .second = state_header_type (types / STATE_HEADER_TYPES) });
     /* a sketch that is dense, one with many buckets, and what is at its cap */
     static const state_spec_t large[] = {
         { .kind = STATE_DISTINCT_HLL, .input = TYPE_INT64 },

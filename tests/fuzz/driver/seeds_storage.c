@@ -11,10 +11,12 @@
 #include "tests/sim/disk/disk.h"
 #include "tests/unit/block/random_batch.h"
 
-enum { COLUMNS = 5 };
+enum { COLUMNS = 6 };
 
-static const type_t types[COLUMNS] = { TYPE_BOOL, TYPE_INT64, TYPE_FLOAT64, TYPE_STRING,
-                                       TYPE_TIMESTAMP };
+static const type_t types[COLUMNS] = {
+    TYPE_BOOL,   TYPE_INT64,     TYPE_FLOAT64,
+    TYPE_STRING, TYPE_TIMESTAMP, (type_t)(DECIMAL_TYPE_BASE + 2)
+};
 
 static void must (status_t status, const error_t *error)
 {

@@ -34,7 +34,7 @@ static const char *const definition_files[] = {
     "streams:\n  ticks: {key: [], time: t, unknown: ignore, fields: {t: timestamp, p: float64}}\n",
     "streams:\n  legs:\n    key: [origin, destination]\n    time: t\n"
     "    fields:\n      origin: {type: string, column: ORIGIN}\n      destination: string\n"
-    "      late: bool\n      t: {type: timestamp, unit: s}\n",
+    "      late: bool\n      fare: decimal(12,2)\n      t: {type: timestamp, unit: s}\n",
     "# nothing\n{}\n",
     "streams:\n  s:\n    key: k\n    time: t\n    fields: {k: string, a: float64, b: int64, t: "
     "timestamp}\nviews:\n  v:\n    from: s\n    request:\n      r: float64\n      at: {type: "
@@ -117,6 +117,10 @@ static const char *const expressions[] = {
     "split_part(replace(trim(s, ' x'), 'a', 'bb'), 'b', -1)",
     "greatest(least(i, 3, null), nullif(i, 7), mod(i, 5))",
     "from_unix(cast(s as float64)) - cast('2026-03-29' as timestamp)",
+    "m > 10.50 or m <= i or m <> f",
+    "m + 0.005 - m * 2 / m",
+    "round(m, 1) % 7",
+    "coalesce(m, null) in (1, 2.5)",
 };
 
 /* Choices: a first byte of 0x80, and others enough to make something of any depth. */
@@ -137,6 +141,7 @@ static void write_choices (void)
 
 static const char *const csv[] = {
     "a,b,t\nx,1.5,1700000000000\n\"quo\"\"ted, one\",-2e10,2023-11-14T22:13:20Z\n",
+    "d,a,t\n10.50,x,0\n-1e2,x,0\n0.00001,x,0\n123456789012345678901234567890,x,0\n",
     "t,a,b\r\n2023-11-14,,\r\n1700000000000,\"\",NaN\r\n",
     "a,b,t\n\"two\nlines\",0.1,\"2023-11-14 22:13:20.5\"\n,,\nx,y,z\nx,1,2,3\n\"open",
     "b\n1\n2\n",
@@ -148,6 +153,8 @@ static const char *const ndjson[] = {
     "{\"a\":\"x\",\"b\":1.5,\"t\":1700000000000}\n{\"t\":\"2023-11-14T22:13:20Z\",\"b\":null}\n",
     "{\"a\":\"\\u00e9\\n\\\\\",\"b\":-1e-5,\"t\":0,\"other\":[1,{\"x\":true}]}\n\n{}\n[1]\n{\"a\":"
     "\n",
+    "{\"a\":\"x\",\"t\":0,\"d\":10.50}\n{\"a\":\"x\",\"t\":0,\"d\":\"-0.0001\"}\n"
+    "{\"a\":\"x\",\"t\":0,\"d\": 12345678901234567890123.4 , \"e\":[1,\"]\",{}]}\n",
     "{\"a\":\"x\",\"a\":\"y\",\"b\":true,\"t\":9999999999999999999}\r\n",
 };
 

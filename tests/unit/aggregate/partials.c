@@ -159,6 +159,33 @@ Test (partials, of_integers_have_the_documented_bytes)
     }
 }
 
+Test (partials, of_decimals_have_the_documented_bytes)
+{
+    static const struct {
+        state_kind_t kind;
+        const char *bytes;
+        size_t size;
+    } cases[] = { { STATE_SUM, "\x02\x05\x24\x01", 4 },                     /* -292 is -0x124 */
+                  { STATE_MOMENTS, "\x02\x05\x24\x01\x06\xd0\x5f\x01", 8 }, /* 90064 */
+                  { STATE_MAX, "\x10", 1 },
+                  { STATE_LAST, "\x00\x01\x00\xd7\x04", 5 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        state_spec_t spec = { .kind = cases[i].kind, .input = type_decimal (2) };
+        void *acc = accumulator_new (spec);
+        for (uint64_t j = 0; j < 2; j++) {
+            value_t value = { .type = spec.input, .d = j == 0 ? 8 : -300 };
+            state_add (spec, acc, &value, &(row_place_t){ .offset = j });
+        }
+        buf_t out;
+        buf_init (&out, AGGREGATE_PARTIAL_MAX);
+        text_t partial = accumulator_partial (spec, acc, &out);
+        text_t expected = { cases[i].bytes, (uint32_t)cases[i].size };
+        cr_expect (text_equal (partial, expected), "case %zu", i);
+        buf_release (&out);
+        accumulator_destroy (spec, &acc);
+    }
+}
+
 Test (partials, of_sketches_have_the_documented_bytes)
 {
     state_spec_t spec = { .kind = STATE_DISTINCT_HLL, .input = TYPE_BOOL };
@@ -175,6 +202,8 @@ Test (partials, of_sketches_have_the_documented_bytes)
     buf_release (&out);
     accumulator_destroy (spec, &acc);
 }
+
+#define DECIMAL_2 (type_t) (DECIMAL_TYPE_BASE + 2)
 
 Test (partials, that_no_rows_make_are_refused)
 {
@@ -194,7 +223,19 @@ Test (partials, that_no_rows_make_are_refused)
         { { .kind = STATE_SUM, .input = TYPE_INT64 }, "\x00\x00", 2 },
         { { .kind = STATE_SUM, .input = TYPE_INT64 },
           "\x01\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02",
-          11 },                                                          /* 2^63 */
+          11 },                                                               /* 2^63 */
+        { { .kind = STATE_SUM, .input = DECIMAL_2 }, "\x00\x00", 2 },         /* no rows */
+        { { .kind = STATE_SUM, .input = DECIMAL_2 }, "\x01\x01", 2 },         /* minus zero */
+        { { .kind = STATE_SUM, .input = DECIMAL_2 }, "\x01\x04\x01\x00", 4 }, /* a zero too many */
+        { { .kind = STATE_SUM, .input = DECIMAL_2 }, "\x01\x02\x01\x00", 4 }, /* a byte too many */
+        { { .kind = STATE_SUM, .input = DECIMAL_2 }, "\x01\x04\x01", 3 },     /* one too few */
+        { { .kind = STATE_SUM, .input = DECIMAL_2 },                          /* one row of 10^38 */
+          "\x01\x20\x00\x00\x00\x00\x40\x22\x8a\x09\x7a\xc4\x86\x5a\xa8\x4c\x3b\x4b",
+          18 },
+        { { .kind = STATE_MOMENTS, .input = DECIMAL_2 }, "\x01\x02\x02\x03\x04", 5 }, /* negative */
+        { { .kind = STATE_MAX, .input = DECIMAL_2 },                                  /* 10^38 */
+          "\x80\x80\x80\x80\x80\x90\x91\x8a\x93\xe8\xa3\xec\xd0\x96\xd4\xcc\xf6\xac\x02",
+          19 },
         { { .kind = STATE_SUM, .input = TYPE_FLOAT64 }, "\x02\x01", 2 }, /* minus zero */
         { { .kind = STATE_SUM, .input = TYPE_FLOAT64 },
           "\x02\x04\x00\x00\x01",

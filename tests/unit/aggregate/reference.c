@@ -1,5 +1,6 @@
 #include "reference.h"
 
+#include "base/decimal.h"
 #include "base/key.h"
 #include "base/mem.h"
 
@@ -56,10 +57,42 @@ bool reference_round_root (const mpq_t number, double *out)
     return fits;
 }
 
+static void set_decimal (mpq_t number, const value_t *value)
+{
+    char bytes[DECIMAL_TEXT_MAX + 1] = "";
+    text_t text = decimal_text (value->d, 0, bytes);
+    memmove (bytes, text.data, text.size);
+    bytes[text.size] = '\0';
+    mpz_set_str (mpq_numref (number), bytes, 10);
+    mpz_ui_pow_ui (mpq_denref (number), 10, type_scale (value->type));
+    mpq_canonicalize (number);
+}
+
+/* The number in units of the last digit, when it has at most 38 digits. */
+static answer_t decimal_answer (mpq_t sum, type_t type)
+{
+    answer_t answer = { .value = { .type = type } };
+    mpz_t unscaled, limit;
+    mpz_inits (unscaled, limit, NULL);
+    mpz_ui_pow_ui (unscaled, 10, type_scale (type));
+    mpz_mul (unscaled, unscaled, mpq_numref (sum));
+    mpz_divexact (unscaled, unscaled, mpq_denref (sum));
+    mpz_ui_pow_ui (limit, 10, 38);
+    answer.range = mpz_cmpabs (unscaled, limit) >= 0;
+    char text[128];
+    if (!answer.range)
+        answer.range = decimal_parse (text_of (mpz_get_str (text, 10, unscaled)), 38, 0,
+                                      &answer.value.d) != DECIMAL_GOOD;
+    mpz_clears (unscaled, limit, NULL);
+    return answer;
+}
+
 void reference_set (mpq_t number, const value_t *value)
 {
     if (value->type == TYPE_FLOAT64)
         mpq_set_d (number, value->f);
+    else if (type_is_decimal (value->type))
+        set_decimal (number, value);
     else
         mpq_set_si (number, value->i, 1);
 }
@@ -113,6 +146,8 @@ static answer_t sum_answer (aggregate_t aggregate, type_t input, mpq_t sum, size
         answer.value.i = answer.range ? 0 : mpz_get_si (mpq_numref (sum));
         return answer;
     }
+    if (aggregate == AGGREGATE_SUM && type_is_decimal (input))
+        return decimal_answer (sum, input);
     if (aggregate == AGGREGATE_MEAN) {
         mpq_t rows;
         mpq_init (rows);
@@ -189,6 +224,8 @@ bool reference_is_less (const value_t *a, const value_t *b)
 {
     if (a->type == TYPE_FLOAT64)
         return isnan (b->f) ? !isnan (a->f) : a->f < b->f;
+    if (type_is_decimal (a->type))
+        return a->d < b->d;
     if (a->type != TYPE_STRING)
         return a->i < b->i;
     uint32_t common = a->s.size < b->s.size ? a->s.size : b->s.size;

@@ -1,5 +1,6 @@
 #include "rows.h"
 
+#include "base/decimal.h"
 #include "base/mem.h"
 #include "base/timestamp.h"
 
@@ -79,6 +80,26 @@ static text_t random_text (random_t *random, arena_t *arena, profile_t profile)
     return (text_t){ data, (uint32_t)size };
 }
 
+/* Up to 38 digits. */
+static int128_t random_unscaled (random_t *random, profile_t profile)
+{
+    int128_t most = decimal_power (DECIMAL_DIGITS_MAX) - 1;
+    switch (profile) {
+    case PROFILE_HUGE:
+        return random_chance (random, 0.5) ? most - (int128_t)random_below (random, 2)
+                                           : -most + (int128_t)random_below (random, 2);
+    case PROFILE_CANCELLATION:
+        return random_chance (random, 0.5) ? most : -most;
+    case PROFILE_ANY:
+    case PROFILE_NOT_FINITE: {
+        int128_t value = (int128_t)((uint128_t)random_next (random) << 64 | random_next (random));
+        return value % decimal_power ((unsigned)random_below (random, DECIMAL_DIGITS_MAX + 1));
+    }
+    default:
+        return random_int (random, profile);
+    }
+}
+
 static value_t random_value (random_t *random, arena_t *arena, type_t type, profile_t profile,
                              size_t row)
 {
@@ -87,6 +108,8 @@ static value_t random_value (random_t *random, arena_t *arena, type_t type, prof
         value.s = random_text (random, arena, profile);
     else if (type == TYPE_FLOAT64)
         value.f = value_float (random_float (random, profile, row));
+    else if (type_is_decimal (type))
+        value.d = random_unscaled (random, profile);
     else if (type == TYPE_BOOL)
         value.i = (int64_t)random_below (random, 2);
     else
@@ -215,6 +238,21 @@ static void specs_add (state_spec_t spec)
     }
 }
 
+/* Each type once: those of the table, for decimals three, and nothing more. */
+static type_t type_of (unsigned number)
+{
+    switch (number) {
+    case TYPE_DECIMAL:
+        return type_decimal (2);
+    case TYPES - 2:
+        return type_decimal (0);
+    case TYPES - 1:
+        return type_decimal (DECIMAL_DIGITS_MAX);
+    default:
+        return (type_t)number;
+    }
+}
+
 static void specs_make (void)
 {
     static const state_kind_t kinds[] = {
@@ -226,7 +264,7 @@ static void specs_make (void)
         for (unsigned input = 0; input < TYPES; input++)
             for (unsigned second = 0; second < TYPES; second++)
                 specs_add ((state_spec_t){
-                    .kind = kinds[k], .input = (type_t)input, .second = (type_t)second });
+                    .kind = kinds[k], .input = type_of (input), .second = type_of (second) });
 }
 
 bool spec_next (state_spec_t *spec)

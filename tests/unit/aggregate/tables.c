@@ -76,8 +76,10 @@ static const char *state_name (state_kind_t kind)
 
 static void put_types (unsigned types, buf_t *out)
 {
-    if (types == AGGREGATE_ORDERED || types == AGGREGATE_NUMBERS) {
-        buf_put_string (out, types == AGGREGATE_ORDERED ? "any" : "numbers");
+    if (types == AGGREGATE_ORDERED || types == AGGREGATE_AMOUNTS || types == AGGREGATE_NUMBERS) {
+        buf_put_string (out, types == AGGREGATE_ORDERED   ? "any"
+                             : types == AGGREGATE_AMOUNTS ? "amounts"
+                                                          : "numbers");
         return;
     }
     const char *between = "";

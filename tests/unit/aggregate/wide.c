@@ -239,6 +239,8 @@ bool wide_is_less (const value_t *a, const value_t *b)
 {
     if (a->type == TYPE_FLOAT64)
         return __builtin_isnan (b->f) ? !__builtin_isnan (a->f) : a->f < b->f;
+    if (type_is_decimal (a->type))
+        return a->d < b->d;
     if (a->type != TYPE_STRING)
         return a->i < b->i;
     uint32_t common = a->s.size < b->s.size ? a->s.size : b->s.size;

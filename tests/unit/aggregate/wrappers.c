@@ -55,9 +55,20 @@ static int newest_first (const void *left, const void *right)
     return (a->place.row < b->place.row) - (a->place.row > b->place.row);
 }
 
+static size_t decimal_bytes (int128_t number)
+{
+    size_t size = 1;
+    uint128_t zigzag = (uint128_t)(number < 0 ? -number - 1 : number) * 2 + (number < 0);
+    for (; zigzag >= 0x80; zigzag >>= 7)
+        size++;
+    return size;
+}
+
 /* Bytes of a key in a partial: its varint, and for a string what follows it. */
 static size_t key_bytes (const value_t *key)
 {
+    if (type_is_decimal (key->type))
+        return decimal_bytes (key->d);
     uint64_t number =
         key->type == TYPE_STRING ? key->s.size : (uint64_t)key->i << 1 ^ (uint64_t)(key->i >> 63);
     size_t size = 1;
@@ -213,6 +224,7 @@ static void check_wrapped (type_t by, uint16_t newest)
 
 Test (by, of_every_kind_and_key_is_the_reference_whatever_the_order)
 {
+    check_wrapped (type_decimal (2), 0);
     for (type_t by = TYPE_BOOL; by <= TYPE_TIMESTAMP; by++)
         check_wrapped (by, 0);
 }

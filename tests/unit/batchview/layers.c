@@ -4,6 +4,7 @@
  * several windows and delays, of all rows or the newest. Its events are dealt at random to batch
  * view files, epochs of a timeline and loose rows; what these merge to, in any order and by way of
  * partials or not, must be what adding the window's rows one by one to one fresh state gives. */
+#include "base/decimal.h"
 #include "batchview/batchview.h"
 #include "tests/oracle/oracle.h"
 #include "tests/unit/batchview/built.h"
@@ -33,7 +34,7 @@ static value_t value_random (random_t *random, arena_t *arena, type_t type, int6
                                    5e-324, INFINITY, -INFINITY, NAN,   1.0 };
     value_t value = { .type = type, .null = random_chance (random, 0.15) };
     char name[16];
-    switch (type) {
+    switch (type_family (type)) {
     case TYPE_BOOL:
         value.i = (int64_t)random_below (random, 2);
         break;
@@ -46,6 +47,11 @@ static value_t value_random (random_t *random, arena_t *arena, type_t type, int6
         (void)snprintf (name, sizeof name, "n%u", (unsigned)random_below (random, 60));
         value.s = random_chance (random, 0.7) ? text_of (words[random_below (random, 5)])
                                               : arena_text (arena, text_of (name));
+        break;
+    case TYPE_DECIMAL:
+        value.d = random_chance (random, 0.1)
+                      ? (random_chance (random, 0.5) ? 1 : -1) * (decimal_power (38) - 1)
+                      : (int64_t)random_below (random, 2000) - 700;
         break;
     case TYPE_TIMESTAMP:
         value.i = time - (int64_t)random_below (random, 3) * TIME_MINUTE;
@@ -426,7 +432,8 @@ static size_t wrapped; /* questions with `by` */
 /* With and without `where`, with and without `by`. */
 static void check_inputs (aggregate_t aggregate, type_t input, type_t second, uint64_t *seed)
 {
-    static const type_t keys[] = { TYPE_NONE, TYPE_STRING, TYPE_INT64, TYPE_BOOL };
+    static const type_t keys[] = { TYPE_NONE, TYPE_STRING, TYPE_INT64, TYPE_BOOL,
+                                   (type_t)(DECIMAL_TYPE_BASE + 2) };
     for (size_t by = 0; by < sizeof keys / sizeof *keys; by++) {
         for (int filtered = 0; filtered < 2; filtered++) {
             question_t question = { aggregate, input, second, keys[by], filtered != 0, false };
@@ -445,12 +452,12 @@ static void check_aggregate (aggregate_t aggregate, uint64_t *seed)
     if (aggregate_takes (aggregate, TYPE_NONE, TYPE_NONE))
         check_inputs (aggregate, TYPE_NONE, TYPE_NONE, seed);
     for (size_t i = 0; i < TYPES_COUNT; i++) {
-        if ((info->inputs >> TYPES[i] & 1) == 0)
+        if ((info->inputs & type_bit (TYPES[i])) == 0)
             continue;
         if (info->second == 0)
             check_inputs (aggregate, TYPES[i], TYPE_NONE, seed);
         for (size_t j = 0; j < TYPES_COUNT; j++)
-            if ((info->second >> TYPES[j] & 1) != 0)
+            if ((info->second & type_bit (TYPES[j])) != 0)
                 check_inputs (aggregate, TYPES[i], TYPES[j], seed);
     }
 }

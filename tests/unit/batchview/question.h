@@ -10,7 +10,8 @@
 #include <stdio.h>
 
 static const type_t TYPES[] = {
-#define X(name, number, word) TYPE_##name,
+#define X(name, number, word)                                                                      \
+    TYPE_##name == TYPE_DECIMAL ? (type_t)(DECIMAL_TYPE_BASE + 2) : TYPE_##name,
     TYPE_TABLE (X)
 #undef X
 };
@@ -29,7 +30,7 @@ static inline void stream_init (void)
                            "      k: string\n      ts: {type: timestamp, unit: us}\n");
     for (size_t i = 0; i < TYPES_COUNT; i++)
         for (int which = 0; which < 2 && type_is_field (TYPES[i]); which++)
-            buf_printf (&yaml, "      %c_%s: %s\n", 'a' + which, type_word (TYPES[i]),
+            buf_printf (&yaml, "      %c_%s: %s\n", 'a' + which, type_word (type_family (TYPES[i])),
                         type_word (TYPES[i]));
     buf_put_string (&yaml, "views:\n  v:\n    from: s\n    key: k\n    horizon: 40m\n"
                            "    features: {n: count()}\n");

@@ -3,6 +3,7 @@
 #ifndef WEIR_TESTS_RANDOM_BATCH_H
 #define WEIR_TESTS_RANDOM_BATCH_H
 
+#include "base/decimal.h"
 #include "base/key.h"
 #include "base/random.h"
 #include "base/timestamp.h"
@@ -41,6 +42,15 @@ static inline double random_float (random_t *random)
     return random_unit (random) * 1e6 - 5e5;
 }
 
+/* Narrower than an int64, or of up to 38 digits. */
+static inline int128_t random_unscaled (random_t *random)
+{
+    int128_t value = random_int (random) >> random_below (random, 64);
+    while (random_chance (random, 0.3) && value < decimal_power (20) && value > -decimal_power (20))
+        value = value * decimal_power (18) + (int128_t)random_below (random, 1000);
+    return value;
+}
+
 static inline value_t random_value (random_t *random, type_t type, arena_t *arena)
 {
     value_t value = { .type = type };
@@ -48,6 +58,8 @@ static inline value_t random_value (random_t *random, type_t type, arena_t *aren
         value.s = random_text (random, arena);
     else if (type == TYPE_FLOAT64)
         value.f = random_float (random);
+    else if (type_is_decimal (type))
+        value.d = random_unscaled (random);
     else if (type == TYPE_BOOL)
         value.i = random_chance (random, 0.5);
     else
@@ -73,6 +85,8 @@ static inline void random_column (random_t *random, column_t *column, size_t row
             value = pool[random_below (random, POOL)];
         else if (way == 3 && random_chance (random, 0.05))
             value = pool[random_below (random, POOL)];
+        else if (way == 4 && type_is_decimal (column->type))
+            value.d = (int128_t)i * step * 100;
         else if (way == 4 && (column->type == TYPE_INT64 || column->type == TYPE_TIMESTAMP))
             value.i = (int64_t)i * step * 1000 + (int64_t)random_below (random, 3) * 1000;
         value_t cell = value;
@@ -108,7 +122,9 @@ static inline size_t random_types (random_t *random, type_t *types, size_t max)
 {
     size_t columns = random_below (random, max + 1);
     for (size_t i = 0; i < columns; i++)
-        types[i] = (type_t)(TYPE_BOOL + random_below (random, 5));
+        types[i] = random_chance (random, 0.2)
+                       ? type_decimal ((unsigned)random_below (random, DECIMAL_DIGITS_MAX + 1))
+                       : (type_t)(TYPE_BOOL + random_below (random, 5));
     return columns;
 }
 

@@ -10,24 +10,27 @@
 
 static void put_head (wire_writer_t *writer)
 {
-    static const char *const names[] = { "spend", "n", "seen", "who", "odd", "none", "whole" };
+    static const char *const names[] = {
+        "spend", "n", "seen", "who", "odd", "none", "whole", "paid"
+    };
     static const char *const types[] = { "float64", "int64",   "timestamp", "string",
-                                         "float64", "float64", "float64" };
+                                         "float64", "float64", "float64",   "decimal(38,2)" };
     wire_begin (writer, MESSAGE_GET_OK, 1);
     wire_field_string (writer, "view", "user_spend");
     wire_field_string (writer, "version", "v2");
     wire_field_list (writer, "features");
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 8; i++)
         wire_put_string (writer, names[i]);
     wire_close (writer);
     wire_field_list (writer, "types");
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 8; i++)
         wire_put_string (writer, types[i]);
     wire_close (writer);
 }
 
 static void put_values (wire_writer_t *writer)
 {
+    value_t paid = { .type = type_decimal (2), .d = -105 };
     wire_field_list (writer, "values");
     wire_put_float (writer, 12.5);
     wire_put_int (writer, -3);
@@ -36,6 +39,7 @@ static void put_values (wire_writer_t *writer)
     wire_put_float (writer, -INFINITY);
     wire_put_nil (writer);
     wire_put_float (writer, 3.0);
+    wire_put_value (writer, &paid);
     wire_close (writer);
 }
 
@@ -68,7 +72,8 @@ static void put_result (wire_writer_t *writer, bool complete)
 
 #define FEATURES                                                                                   \
     "\"features\":{\"spend\":12.5,\"n\":-3,\"seen\":\"2026-01-02T03:04:05.000000Z\","              \
-    "\"who\":\"a \\\"b\\\"\\n\",\"odd\":\"-Infinity\",\"none\":null,\"whole\":3.0}"
+    "\"who\":\"a "                                                                                 \
+    "\\\"b\\\"\\n\",\"odd\":\"-Infinity\",\"none\":null,\"whole\":3.0,\"paid\":\"-1.05\"}"
 #define HEAD "{\"key\":{\"user_id\":\"u1\"}," FEATURES ",\"as_of\":\"2026-01-02T03:04:05.000001Z\","
 #define TAIL                                                                                       \
     ",\"positions\":{\"payments/user_id/"                                                          \

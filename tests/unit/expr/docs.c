@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#define TYPE_MONEY (type_t) (DECIMAL_TYPE_BASE + 2)
+
 /* The row that the page speaks of. */
 #define SAMPLE_TABLE(X)                                                                            \
     X (amount, FLOAT64)                                                                            \
+    X (price, MONEY)                                                                               \
     X (n, INT64)                                                                                   \
     X (status, STRING)                                                                             \
     X (merchant, STRING)                                                                           \
@@ -68,6 +71,7 @@ static void fill_sample (column_t *columns, arena_t *arena)
     for (size_t k = 0; k < SAMPLE_COUNT; k++)
         columns[k] = column_new (arena, sample_types[k], 2);
     column_set (&columns[SAMPLE_amount], 0, &(value_t){ .type = TYPE_FLOAT64, .f = 2.5 });
+    column_set (&columns[SAMPLE_price], 0, &(value_t){ .type = TYPE_MONEY, .d = 1050 });
     column_set (&columns[SAMPLE_n], 0, &(value_t){ .type = TYPE_INT64, .i = 7 });
     column_set (&columns[SAMPLE_status], 0,
                 &(value_t){ .type = TYPE_STRING, .s = text_of ("declined") });

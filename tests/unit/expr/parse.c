@@ -128,7 +128,7 @@ Test (parse, a_type_error_says_both_types_and_points_at_the_operator)
     MISTAKE ("flag and not i", 9, "'not' takes bool, not int64");
     MISTAKE ("-s", 0, "'-' cannot take string");
     MISTAKE ("sqrt(s)", 5, "sqrt takes float64, not string");
-    MISTAKE ("abs(flag)", 4, "abs takes int64, float64 or duration, not bool");
+    MISTAKE ("abs(flag)", 4, "abs takes int64, float64, decimal or duration, not bool");
     MISTAKE ("coalesce(i, f, s)", 15, "float64 and string");
     MISTAKE ("coalesce()", 0, "at least 1 argument, not 0");
     MISTAKE ("starts_with(s)", 0, "starts_with takes 2 arguments, not 1");

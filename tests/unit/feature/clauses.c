@@ -63,6 +63,9 @@ Test (clauses, have_one_canonical_text_which_reads_back)
         { "rate(a) over 1h", "rate(a) over 1h" },
         { "rate() over 1h", "rate() over 1h" },
         { "mean(b) over lifetime default 3", "mean(b) over lifetime default 3" },
+        { "last(cast(a as decimal(38,20))) default 123456789012345678.1",
+          "last(cast(a as decimal(38,20))) default 123456789012345678.10000000000000000000" },
+        { "last(cast(a as decimal(9,0))) default -7", "last(cast(a as decimal(9,0))) default -7" },
     };
     definitions_t *definitions = read_text ("");
     stream_scope_t scope;
@@ -117,6 +120,9 @@ Test (clauses, are_read_into_the_feature)
     (void)canonical ("mean(b) default 2", &scope.scope, arena, &feature);
     cr_expect_eq (feature.default_value.type, TYPE_FLOAT64, "an integer is widened");
     cr_expect_eq (feature.default_value.f, 2.0);
+    (void)canonical ("sum(cast(a as decimal(9,2))) default - 0.5", &scope.scope, arena, &feature);
+    cr_expect_eq (feature.default_value.type, type_decimal (2));
+    cr_expect (feature.default_value.d == -50);
     arena_destroy (&arena);
     definitions_destroy (&definitions);
 }

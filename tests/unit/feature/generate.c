@@ -8,16 +8,24 @@ static void put_number (random_t *random, buf_t *out)
 {
     static const char *const numbers[] = { "a",     "b",         "a + b",     "- a",
                                            "b % 7", "(a * 2.5)", "b - 3 * b", "a / b",
-                                           "b + 1", "(b)",       "a+b" };
+                                           "b + 1", "(b)",       "a+b",       "m" };
     buf_put_string (out, PICK (random, numbers));
 }
 
 static void put_condition (random_t *random, buf_t *out)
 {
-    static const char *const conditions[] = {
-        "a > 0.5",      "c = 'x'",       "d",      "b in (1, 2)",           "c is null", "not d",
-        "c <> 'it''s'", "c is not null", "a >= b", "c is distinct from 'y'"
-    };
+    static const char *const conditions[] = { "a > 0.5",
+                                              "c = 'x'",
+                                              "d",
+                                              "b in (1, 2)",
+                                              "c is null",
+                                              "not d",
+                                              "c <> 'it''s'",
+                                              "c is not null",
+                                              "a >= b",
+                                              "c is distinct from 'y'",
+                                              "m < b",
+                                              "a <> m" };
     static const char *const joints[] = { " and ", " or ", " AND not " };
     buf_put_string (out, PICK (random, conditions));
     while (random_chance (random, 0.3)) {
@@ -33,7 +41,7 @@ static bool put_aggregate (random_t *random, buf_t *out)
                                               "stddev", "stddev_pop", "min",      "max" };
     static const char *const of_all[] = { "count", "min",  "max",
                                           "first", "last", "approx_count_distinct" };
-    static const char *const fields[] = { "a", "b", "c", "d", "u", "k" };
+    static const char *const fields[] = { "a", "b", "c", "d", "m", "u", "k" };
     static const char *const others[] = { "covariance(a, b + 1)",  "approx_quantile(a, 0.9)",
                                           "decayed_sum(b, 2h)",    "decayed_count(30m)",
                                           "correlation(b, b % 3)", "interarrival_mean()" };
@@ -124,10 +132,10 @@ static void put_derived (random_t *random, buf_t *out)
 void generate_definitions (random_t *random, bool keyed, buf_t *out)
 {
     buf_printf (out, "streams:\n  s:\n    key: %s\n    time: t\n    fields:\n", keyed ? "k" : "[]");
-    buf_put_string (out,
-                    "      k: string\n      a: float64\n      b: int64\n"
-                    "      c: {type: string, alias: [former, 'x: #1']}\n"
-                    "      d: bool\n      t: timestamp\n      u: {type: timestamp, unit: s}\n");
+    buf_put_string (out, "      k: string\n      a: float64\n      b: int64\n"
+                         "      c: {type: string, alias: [former, 'x: #1']}\n"
+                         "      d: bool\n      m: decimal(12,2)\n      t: timestamp\n"
+                         "      u: {type: timestamp, unit: s}\n");
     buf_put_string (out, "views:\n  v:\n    from: s\n");
     if (random_chance (random, 0.5)) {
         buf_put_string (out, "    where: ");
@@ -148,6 +156,8 @@ static value_t random_value (random_t *random, type_t type, int64_t time)
     value_t value = { .type = type };
     if (type == TYPE_FLOAT64)
         value.f = value_float ((random_unit (random) - 0.3) * 4);
+    else if (type_is_decimal (type))
+        value.d = (int64_t)random_below (random, 500) - 100;
     else if (type == TYPE_STRING)
         value.s = text_of (PICK (random, words));
     else if (type == TYPE_TIMESTAMP)

@@ -72,6 +72,9 @@ Test (mistakes, in_yaml_are_told_with_place_and_hint)
         { VIEW "    from: payments\n    features: {spend: sum(amount) over 1h, 7d}\n",
           "f.yaml:14:44: '7d' has no value; inside { } and [ ] a comma ends a text: write one "
           "entry per line (block style), or put the text in quotes" },
+        { "streams:\n  s:\n    fields:\n      a: {type: decimal(12,2)}\n",
+          "f.yaml:4:28: '2)' has no value; inside { } and [ ] a comma ends a text: write one entry "
+          "per line (block style), or put the text in quotes" },
         { VIEW "    from: payments\n    features: {p: sum(amount) where n in (1, 2) over 1h}\n",
           "f.yaml:14:46: '2) over 1h' has no value; inside { } and [ ] a comma ends a text: write "
           "one entry per line (block style), or put the text in quotes" },
@@ -125,10 +128,12 @@ Test (mistakes, in_streams_are_told_with_place_and_suggestion)
         { "streams:\n  s:\n    fields:\n      a: integer\n",
           "f.yaml:4:10: unknown type 'integer'; did you mean 'int64'?" },
         { "streams:\n  s:\n    fields:\n      a: duration\n",
-          "f.yaml:4:10: unknown type 'duration'; types are bool, int64, float64, string, "
-          "timestamp" },
+          "f.yaml:4:10: unknown type 'duration'; types are bool, int64, float64, decimal(12,2), "
+          "string, timestamp" },
         { "streams:\n  s:\n    fields:\n      a: blob\n",
-          "f.yaml:4:10: unknown type 'blob'; types are bool, int64, float64, string, timestamp" },
+          "f.yaml:4:10: unknown type 'blob'; types are bool, int64, float64, decimal(12,2), "
+          "string, "
+          "timestamp" },
         { "streams:\n  s:\n    fields:\n      time: timestamp\n",
           "f.yaml:4:7: 'time' is a reserved word; name the field otherwise, with `column: time`" },
         { "streams:\n  s:\n    fields:\n      a: {required: true}\n",
@@ -231,6 +236,16 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
           "f.yaml:15:13: expected '(' after 'sum', found the end" },
         { VIEW "    from: payments\n    features:\n      x: last\303\251(n)\n",
           "f.yaml:15:14: expected '(' after 'last', found '\303\251'" },
+        { "streams:\n  s:\n    fields:\n      a: decimal\n      b: decimal(39,2)\n"
+          "      c: decimal(2,3)\n      d: decimal(12;2)\n",
+          "f.yaml:4:10: 'decimal' is no decimal type: decimal(12,2) has 12 digits, 2 of them after "
+          "the point; at most 38\n"
+          "f.yaml:5:10: 'decimal(39,2)' is no decimal type: decimal(12,2) has 12 digits, 2 of them "
+          "after the point; at most 38\n"
+          "f.yaml:6:10: 'decimal(2,3)' is no decimal type: decimal(12,2) has 12 digits, 2 of them "
+          "after the point; at most 38\n"
+          "f.yaml:7:10: 'decimal(12;2)' is no decimal type: decimal(12,2) has 12 digits, 2 of them "
+          "after the point; at most 38" },
         { VIEW "    from: payments\n    features:\n      x: sum()\n",
           "f.yaml:15:14: sum needs an expression: sum(amount), for example" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount, n)\n",
@@ -238,9 +253,18 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
         { VIEW "    from: payments\n    features:\n      x: sum(amount\n",
           "f.yaml:15:20: expected ')' after the arguments of sum(…), found the end" },
         { VIEW "    from: payments\n    features:\n      x: sum(user_id)\n",
-          "f.yaml:15:14: sum takes int64 or float64, and this is string" },
+          "f.yaml:15:14: sum takes int64, float64 or decimal, and this is string" },
+        { VIEW "    from: payments\n    features:\n      x: skew(cast(n as decimal(9,2)))\n",
+          "f.yaml:15:15: skew takes int64 or float64, and this is decimal(38,2); cast(x as "
+          "float64) "
+          "rounds it" },
+        { VIEW "    from: payments\n    features:\n      x: min(cast(n as decimal(9,2))) default "
+               "0.005\n",
+          "f.yaml:15:47: this default has no exact value as decimal(38,2)" },
         { VIEW "    from: payments\n    features:\n      x: last(null)\n",
-          "f.yaml:15:15: last takes bool, int64, float64, string or timestamp, and this is null" },
+          "f.yaml:15:15: last takes bool, int64, float64, string, timestamp or decimal, and this "
+          "is "
+          "null" },
         { VIEW "    from: payments\n    features:\n      x: sum(amont) over 7d\n",
           "f.yaml:15:14: unknown field 'amont'; did you mean 'amount'?" },
         { VIEW "    from: payments\n    features:\n      x: sum(amount) where n over 7d\n",
@@ -493,9 +517,6 @@ Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
           "t: timestamp\n",
           "f.yaml:3:5: this version does not support `id` in a stream\n"
           "f.yaml:4:5: this version does not support `dedupe` in a stream" },
-        { "streams:\n  s:\n    fields:\n      a: decimal(10,2)\n",
-          "f.yaml:4:10: this version does not support the type decimal; use int64 of the smallest "
-          "unit, or float64" },
         { VIEW "    from: [payments, refunds]\n    features:\n      x: count()\n",
           "f.yaml:13:11: this version does not support views from several streams; write `from: "
           "stream`" },

@@ -119,6 +119,33 @@ static const change_t changes[] = {
       "which are two fields", NULL },
 };
 
+/* The digits of a decimal are how new events are read, its scale is what stored ones mean. */
+Test (schemas, let_a_decimal_have_other_digits_but_no_other_scale)
+{
+    static const struct {
+        const char *type;
+        const char *refusal;
+    } next[] = { { "decimal(12,2)", NULL },
+                 { "decimal(20,2)", NULL },
+                 { "decimal(9,2)", NULL },
+                 { "decimal(12,3)", "'m' cannot change from decimal(38,2) to decimal(38,3)" },
+                 { "float64", "'m' cannot change from decimal(38,2) to float64" } };
+    for (size_t i = 0; i < sizeof next / sizeof *next; i++) {
+        history_t history;
+        history_init (&history, KEYED (BASE "      m: decimal(12,2)\n"));
+        char *text = mem_format (KEYED (BASE "      m: %s\n"), next[i].type);
+        history_next (&history, text);
+        const char *refusal = history.evolution.refusal;
+        if (next[i].refusal != NULL)
+            cr_expect (refusal && strstr (refusal, next[i].refusal), "%s: %s", next[i].type,
+                       refusal ? refusal : "allowed");
+        else
+            cr_expect_null (refusal, "%s: %s", next[i].type, refusal);
+        mem_free (text);
+        history_release (&history);
+    }
+}
+
 Test (schemas, allow_what_stored_rows_can_be_read_under_and_refuse_the_rest)
 {
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {

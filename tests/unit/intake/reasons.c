@@ -36,6 +36,24 @@ Test (reasons, name_row_column_value_and_what_was_expected)
                    "column n: a list, an object or bytes is not an int64");
 }
 
+Test (reasons, say_what_a_decimal_lacks)
+{
+#define PRICED "user_id,n,price,ts\n"
+    expect_reason (FORMAT_CSV, PRICED "u,1,1.00001,1\n",
+                   "column price: '1.00001' has more than the 4 digits after the point of a "
+                   "decimal(30,4)");
+    expect_reason (FORMAT_CSV, PRICED "u,1,1e26,1\n",
+                   "column price: '1e26' has more than the 26 digits before the point of a "
+                   "decimal(30,4)");
+    expect_reason (FORMAT_CSV, PRICED "u,1,12$,1\n", "column price: '12$' is not a decimal(30,4)");
+    expect_reason (FORMAT_NDJSON, "{\"user_id\":\"u\",\"n\":1,\"ts\":1,\"price\": 0.00005 }\n",
+                   "column price: 0.00005 has more than the 4 digits");
+    expect_reason (FORMAT_NDJSON, "{\"user_id\":\"u\",\"n\":1,\"ts\":1,\"price\":true}\n",
+                   "column price: true is not a decimal(30,4)");
+    expect_reason (FORMAT_NDJSON, "{\"user_id\":\"u\",\"n\":1,\"ts\":1,\"price\":{\"a\":1.5}}\n",
+                   "column price: a list, an object or bytes is not a decimal(30,4)");
+}
+
 Test (reasons, name_what_is_missing)
 {
     expect_reason (FORMAT_CSV, HEADER ",1,2,,,,1\n", "column user_id: null, but the field is req");
@@ -74,7 +92,8 @@ Test (reasons, say_where_a_text_is_not_json)
     expect_reason (FORMAT_NDJSON, "{\"ts\": 1,}\n", "row 1, byte 10: not JSON:");
     expect_reason (FORMAT_NDJSON, "[1]\n", "row 1 is not a JSON object");
     expect_reason (FORMAT_NDJSON, "{\"n\":1,\"n\":2}\n", "duplicate object key");
-    expect_reason (FORMAT_NDJSON, "{\"n\":9223372036854775808}\n", "too big integer");
+    expect_reason (FORMAT_NDJSON, "{\"user_id\":\"u\",\"ts\":1,\"n\":9223372036854775808}\n",
+                   "row 1, column n: 9223372036854775808 is not an int64");
 }
 
 Test (reasons, hold_event_times_to_the_clock_and_the_calendar)

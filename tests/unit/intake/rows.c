@@ -1,5 +1,6 @@
 #include "tests/unit/intake/rows.h"
 
+#include "base/decimal.h"
 #include "base/number.h"
 
 #include <criterion/criterion.h>
@@ -18,6 +19,7 @@ static const char every_type[] = "streams:\n"
                                  "      amount: {type: float64, column: the amount}\n"
                                  "      good: bool\n"
                                  "      note: string\n"
+                                 "      price: decimal(30,4)\n"
                                  "      seen: {type: timestamp, unit: us}\n"
                                  "      ts: {type: timestamp, unit: us}\n";
 
@@ -68,6 +70,15 @@ static double random_float (rows_t *self)
     return value_float (random_chance (&self->random, 0.5) ? value : (double)(int8_t)bits);
 }
 
+/* Up to 30 digits. */
+static int128_t random_unscaled (rows_t *self)
+{
+    int128_t value = 0;
+    for (uint64_t digits = random_below (&self->random, 31); digits > 0; digits--)
+        value = 10 * value + (int128_t)random_below (&self->random, 10);
+    return random_chance (&self->random, 0.5) ? value : -value;
+}
+
 static value_t random_value (rows_t *self, size_t field)
 {
     type_t type = self->stream->fields[field].type;
@@ -81,6 +92,8 @@ static value_t random_value (rows_t *self, size_t field)
         value.s = random_text (self);
     else if (type == TYPE_FLOAT64)
         value.f = random_float (self);
+    else if (type_is_decimal (type))
+        value.d = random_unscaled (self);
     else if (type == TYPE_BOOL)
         value.i = (int64_t)random_below (&self->random, 2);
     else if (type == TYPE_INT64)
@@ -120,6 +133,22 @@ static bool is_plain (text_t text)
     return text.size > 0;
 }
 
+/* In one of the ways that a number may be written in text, JSON's included. */
+static void put_decimal (rows_t *self, const value_t *value, buf_t *out)
+{
+    unsigned scale = type_scale (value->type);
+    if (value->d % decimal_power (scale) == 0 && random_chance (&self->random, 0.5)) {
+        decimal_format (out, value->d / decimal_power (scale), 0);
+    } else if (random_chance (&self->random, 0.3)) {
+        decimal_format (out, value->d, 0);
+        buf_printf (out, "e-%u", scale);
+    } else {
+        decimal_format (out, value->d, scale);
+        if (random_chance (&self->random, 0.3))
+            buf_put_string (out, "000");
+    }
+}
+
 static void put_csv_value (rows_t *self, const value_t *value, buf_t *out)
 {
     if (value->null)
@@ -131,6 +160,8 @@ static void put_csv_value (rows_t *self, const value_t *value, buf_t *out)
             put_quoted (out, value->s);
     } else if (value->type == TYPE_FLOAT64) {
         number_format_float (out, value->f);
+    } else if (type_is_decimal (value->type)) {
+        put_decimal (self, value, out);
     } else if (value->type == TYPE_BOOL) {
         buf_put_string (out, value->i ? "true" : "false");
     } else if (value->type == TYPE_TIMESTAMP && random_chance (&self->random, 0.5)) {
@@ -164,6 +195,11 @@ static void put_json_value (rows_t *self, const value_t *value, buf_t *out)
         buf_put_string (out, finite ? "" : "\"");
         number_format_float (out, value->f);
         buf_put_string (out, finite ? "" : "\"");
+    } else if (type_is_decimal (value->type)) {
+        bool quoted = random_chance (&self->random, 0.3);
+        buf_put_string (out, quoted ? "\"" : "");
+        put_decimal (self, value, out);
+        buf_put_string (out, quoted ? "\"" : random_chance (&self->random, 0.2) ? " " : "");
     } else if (value->type == TYPE_TIMESTAMP && random_chance (&self->random, 0.5)) {
         buf_put_u8 (out, '"');
         time_format (out, value->i);

@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "intake/intake.h"
 
-enum { ROWS_FIELDS = 7 };
+enum { ROWS_FIELDS = 8 };
 
 typedef struct rows {
     definitions_t *definitions;

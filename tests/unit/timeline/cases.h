@@ -36,7 +36,7 @@ typedef struct test_case {
     projection_t rows;
 } test_case_t;
 
-enum { CASE_KEY, CASE_FLOAT, CASE_INT, CASE_STRING, CASE_TIME, CASE_FIELDS };
+enum { CASE_KEY, CASE_FLOAT, CASE_INT, CASE_STRING, CASE_DECIMAL, CASE_TIME, CASE_FIELDS };
 
 static inline const char *case_pick (random_t *random, const char *const *words, size_t count)
 {
@@ -65,9 +65,18 @@ static inline void case_feature (random_t *random, buf_t *yaml, unsigned number)
                                               "first(b)",
                                               "max(ts)",
                                               "approx_count_distinct(c)",
-                                              "approx_count_distinct(b)" };
-    static const char *const filters[] = { "", "", " where a > 0", " where c = 'x'",
-                                           " where b is not null" };
+                                              "approx_count_distinct(b)",
+                                              "count(d)",
+                                              "min(d)",
+                                              "max(d)",
+                                              "last(d)",
+                                              "sum(d)",
+                                              "mean(d)",
+                                              "variance_pop(d)",
+                                              "approx_count_distinct(d)" };
+    static const char *const filters[] = {
+        "", "", " where a > 0", " where c = 'x'", " where b is not null", " where d > b"
+    };
     static const char *const windows[] = { "1s", "90s", "7m", "1h", "2h", "5h", "1d", "lifetime" };
     buf_printf (yaml, "      f%u: %s%s", number,
                 case_pick (random, aggregates, sizeof aggregates / sizeof *aggregates),
@@ -103,6 +112,7 @@ static inline void case_plan (test_case_t *self, const char *features, int64_t d
     buf_init (&yaml, DEFINITION_FILE_MAX);
     buf_printf (&yaml, "streams:\n  s:\n    key: k\n    time: ts\n    fields:\n"
                        "      k: string\n      a: float64\n      b: int64\n      c: string\n"
+                       "      d: decimal(30,4)\n"
                        "      ts: {type: timestamp, unit: us}\n"
                        "views:\n  v:\n    from: s\n    key: k\n");
     if (features == NULL && random_chance (&self->random, 0.3))
@@ -175,6 +185,7 @@ static inline void case_fill (test_case_t *self, size_t row, unsigned keys, int6
     value_t a = { .type = TYPE_FLOAT64, .f = case_float (random) };
     value_t b = { .type = TYPE_INT64, .i = (int64_t)random_below (random, 9) - 2 };
     value_t c = { .type = TYPE_STRING };
+    value_t d = { .type = type_decimal (4), .d = (int64_t)(row * 7919 % 100000) - 30000 };
     value_t ts = { .type = TYPE_TIMESTAMP, .i = time };
     char name[16];
     (void)snprintf (name, sizeof name, "n%u", (unsigned)random_below (random, 500));
@@ -187,6 +198,10 @@ static inline void case_fill (test_case_t *self, size_t row, unsigned keys, int6
         column_set (&batch->column[CASE_INT], row, &b);
     if (!random_chance (random, 0.1))
         column_set (&batch->column[CASE_STRING], row, &c);
+    if (row % 11 == 5)
+        d.d *= INT64_C (1000000000000000000);
+    if (row % 10 != 3)
+        column_set (&batch->column[CASE_DECIMAL], row, &d);
     column_set (&batch->column[CASE_TIME], row, &ts);
     batch->event_time[row] = time;
     batch->ingest_time[row] = time;
