@@ -205,7 +205,7 @@ status_t time_parse_argument (text_t text, int64_t now, int64_t *time, error_t *
 void time_format (buf_t *out, int64_t time)
 {
     int64_t days = floor_divide (time, TIME_DAY);
-    int64_t clock = time - days * TIME_DAY;
+    int64_t clock = (time % TIME_DAY + TIME_DAY) % TIME_DAY; /* days * TIME_DAY may overflow */
     civil_t date = civil_of_days (days);
     if (date.year < 0 || date.year > 9999) {
         buf_printf (out, "%lld", (long long)time);

@@ -246,3 +246,15 @@ Test (timestamp, what_is_not_a_duration_is_refused)
     cr_assert_eq (duration_parse (text_of ("99999999999999999999us"), &duration, &error),
                   STATUS_RANGE);
 }
+
+Test (timestamp, the_ends_of_int64_print_as_microseconds)
+{
+    buf_t out;
+    buf_init (&out, 64);
+    time_format (&out, INT64_MIN);
+    cr_expect_str_eq (buf_string (&out), "-9223372036854775808");
+    buf_clear (&out);
+    time_format (&out, INT64_MAX);
+    cr_expect_str_eq (buf_string (&out), "9223372036854775807");
+    buf_release (&out);
+}
