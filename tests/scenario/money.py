@@ -28,6 +28,7 @@ streams:
 views:
   spend:
     from: payments
+    request: {price: "decimal(9,2)"}
     features:
       n: count() where amount > 10.10
       total: sum(amount) over 1d, lifetime
@@ -43,6 +44,7 @@ views:
     derived:
       share: total_1d / total_lifetime
       rest: total_lifetime - net
+      left: least - price
       rounded: cast(total_lifetime as decimal(12,0))
   seen:
     from: prices
@@ -92,7 +94,7 @@ expect_equal(answer, {
     "average": float(total / len(rows)), "spread": cents(max(amounts) - min(amounts)),
     "least": "-3.00", "first": "10.10", "largest": ["9999999999.99", "10.50"],
     "share": float(day) / float(total), "rest": cents(fee, 6),
-    "rounded": cents(total, 0)}, "u1")
+    "left": None, "rounded": cents(total, 0)}, "u1")
 expect_equal(by_amount, {"-3.00": 1, "0.20": 1, "10.10": 2, "10.50": 1, "9999999999.99": 1}, "by")
 expect_equal(get("spend", "user_id=nobody")["features"]["net"], "0.000000", "a default")
 
@@ -124,7 +126,10 @@ expect("is a float64, which is not exact" in reply["refused"][0]["reason"], repl
 reply = cluster.serving().ask("get", {"view": "seen", "keys": [{"price": 7}, {"price": "7.000"}]})
 expect_equal([result["values"] for result in reply["results"]], [[2], [2]])
 reply = cluster.serving().ask("get", {"view": "spend", "keys": [{"user_id": "u1"}],
-                                      "features": ["total_lifetime", "by_amount", "largest"]})
-expect_equal(reply["types"], ["decimal(38,2)", "map<decimal(38,2),int64>", "list<decimal(38,2)>"])
+                                      "features": ["total_lifetime", "by_amount", "largest", "left"],
+                                      "request": [{"price": "0.5"}]})
+expect_equal(reply["types"], ["decimal(38,2)", "map<decimal(38,2),int64>", "list<decimal(38,2)>",
+                              "decimal(38,2)"])
+expect_equal(reply["results"][0]["values"][3], "-3.50")
 expect_equal(reply["results"][0]["values"][0], cents(total))
 cluster.stop()
