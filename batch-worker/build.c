@@ -14,8 +14,7 @@ enum { DECODE_CHUNK = 1 << 20 };
 const char *build_run_path (build_t *self)
 {
     task_t *task = self->task;
-    const char *dir =
-        logged_dir (task->arena, "history", self->stream->log_name, self->order->partition);
+    const char *dir = logged_dir (task->arena, "history", self->log.name, self->order->partition);
     return task_format (task, "%s/%" PRIu64 "-%" PRIu64 "-%u.run", dir, task->id, task->attempt,
                         self->runs_written++);
 }
@@ -72,12 +71,10 @@ static status_t write_gathered (compaction_t *self, error_t *error)
 static status_t gather_record (compaction_t *self, const log_record_t *record, error_t *error)
 {
     const build_order_t *order = self->build->order;
-    events_payload_t payload;
     batch_t batch;
-    status_t status =
-        logged_events (self->build->stream, record, self->arena, &payload, &batch, error);
+    status_t status = logged_batch (&self->build->log, record, self->arena, &batch, error);
     if (status != STATUS_OK)
-        return error_prefix (error, "log %s/%u, offset %" PRIu64, self->build->stream->log_name,
+        return error_prefix (error, "log %s/%u, offset %" PRIu64, self->build->log.name,
                              order->partition, record->offset);
     /* offsets in a record go up by one */
     size_t from = 0, to = batch.rows;
@@ -116,13 +113,13 @@ status_t build_compact (build_t *self, error_t *error)
         return STATUS_OK;
     task_t *task = self->task;
     log_identity_t identity =
-        logged_identity (self->stream, task->setting.cluster_id, order->partition);
-    const char *dir = logged_dir (task->arena, "log", self->stream->log_name, order->partition);
+        logged_identity (&self->log, task->setting.cluster_id, order->partition);
+    const char *dir = logged_dir (task->arena, "log", self->log.name, order->partition);
     log_reader_t *reader;
     status_t status =
         log_reader_open (self->fs, dir, &identity, order->from, order->cut, &reader, error);
     if (status != STATUS_OK)
-        return error_prefix (error, "log %s/%u", self->stream->log_name, order->partition);
+        return error_prefix (error, "log %s/%u", self->log.name, order->partition);
     compaction_t compaction = { .build = self, .arena = arena_new (DECODE_CHUNK) };
     sorter_init (&compaction.sorter, self->schema.types, self->schema.columns);
     status = gather_log (&compaction, reader, error);
@@ -157,13 +154,12 @@ static void set_total (build_t *self)
 static status_t prepare (build_t *self, error_t *error)
 {
     task_t *task = self->task;
-    self->stream = model_log (task->model, self->order->log);
-    if (self->stream == NULL)
+    if (!model_log (task->model, self->order->log, &self->log))
         return error_set (error, STATUS_NOT_FOUND, "there is no log '" TEXT_FORMAT "'",
                           TEXT_ARGS (self->order->log));
-    self->columns = stream_columns (self->stream, task->arena);
-    self->schema = (run_schema_t){ .log = text_of (self->stream->log_name),
-                                   .fingerprint = self->stream->fingerprint,
+    self->columns = stream_columns (self->log.stream, task->arena);
+    self->schema = (run_schema_t){ .log = text_of (self->log.name),
+                                   .fingerprint = self->log.fingerprint,
                                    .partition = self->order->partition,
                                    .partitions = task->setting.partitions,
                                    .types = self->columns.types,
@@ -171,9 +167,9 @@ static status_t prepare (build_t *self, error_t *error)
                                    .columns = self->columns.count };
     take_runs (self);
     set_total (self);
-    return fs_make_dir (
-        self->fs,
-        logged_dir (task->arena, "history", self->stream->log_name, self->order->partition), error);
+    return fs_make_dir (self->fs,
+                        logged_dir (task->arena, "history", self->log.name, self->order->partition),
+                        error);
 }
 
 status_t task_build (task_t *task, error_t *error)

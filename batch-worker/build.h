@@ -16,7 +16,7 @@ typedef struct build {
     task_t *task;
     const build_order_t *order;
     fs_t *fs;
-    const stream_t *stream;
+    keyed_log_t log;
     columns_t columns;   /* of the stream: as which all rows are read and written */
     run_schema_t schema; /* of what is written */
     uint32_t runs_written;

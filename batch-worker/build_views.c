@@ -111,7 +111,7 @@ static status_t open_views (views_t *self, error_t *error)
 {
     const build_t *build = self->build;
     const model_t *model = build->task->model;
-    const char *log_name = build->stream->log_name;
+    const char *log_name = build->log.name;
     const char *dir = logged_dir (build->task->arena, "views", log_name, build->order->partition);
     status_t status = fs_make_dir (build->fs, dir, error);
     for (size_t i = 0; status == STATUS_OK && i < model->plans_count; i++)
@@ -143,9 +143,9 @@ static status_t finish_views (views_t *self, error_t *error)
         if (status != STATUS_OK)
             return status;
     }
-    return fs_sync_dir (
-        build->fs,
-        logged_dir (task->arena, "views", build->stream->log_name, build->order->partition), error);
+    return fs_sync_dir (build->fs,
+                        logged_dir (task->arena, "views", build->log.name, build->order->partition),
+                        error);
 }
 
 /* ---- rows ---- */

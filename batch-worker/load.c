@@ -5,14 +5,19 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "intake/logged.h"
+#include "storage/rows.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
 
 enum {
     CHUNK_SIZE = 1 << 20,     /* bytes read at once */
     TABLE_ROWS = 4096,        /* rows converted at once */
     TEXT_CHUNK = 1 << 20,     /* bytes of an arena's chunk */
     REJECTS_BUFFER = 1 << 18, /* bytes of rejects written at once */
+    HASH_DIGITS = 32,         /* hex, of an XXH3-128 */
 };
 
 /* Rows that were refused, as they were, for the user to mend and load again. */
@@ -23,32 +28,40 @@ typedef struct rejects {
     buf_t buffer;
 } rejects_t;
 
+/* One of the stream's keyed logs. */
+typedef struct load_log {
+    keyed_log_t keyed;
+    const char *name;  /* in the order */
+    sorter_t *sorters; /* per partition */
+    uint32_t *spills;  /* runs per partition so far */
+} load_log_t;
+
 typedef struct load {
     task_t *task;
     fs_t *fs;
     const stream_t *stream;
     file_t *file;
     text_reader_t *reader;
-    arena_t *scratch;  /* of one table */
-    arena_t *strings;  /* of the rows that are gathered */
-    sorter_t *sorters; /* per partition */
-    uint64_t gathered; /* rows */
-    uint32_t *spills;  /* runs per partition so far */
+    arena_t *scratch; /* of one table */
+    arena_t *strings; /* of the rows that are gathered */
+    load_log_t *logs;
+    size_t logs_count;
+    uint64_t gathered; /* rows, in every log that has them */
     rejects_t rejects;
 } load_t;
 
 /* ---- runs ---- */
 
-static status_t write_partition (load_t *self, uint32_t partition, error_t *error)
+static status_t write_partition (load_t *self, load_log_t *log, uint32_t partition, error_t *error)
 {
     task_t *task = self->task;
-    sorter_t *sorter = &self->sorters[partition];
-    char *dir = logged_dir (task->arena, "history", self->stream->log_name, partition);
+    sorter_t *sorter = &log->sorters[partition];
+    char *dir = logged_dir (task->arena, "history", log->name, partition);
     const char *path = task_format (task, "%s/%" PRIu64 "-%" PRIu64 "-load-%u.run", dir, task->id,
-                                    task->attempt, self->spills[partition]++);
+                                    task->attempt, log->spills[partition]++);
     columns_t columns = stream_columns (self->stream, self->scratch);
-    run_schema_t schema = { .log = text_of (self->stream->log_name),
-                            .fingerprint = self->stream->fingerprint,
+    run_schema_t schema = { .log = text_of (log->name),
+                            .fingerprint = log->keyed.fingerprint,
                             .partition = partition,
                             .partitions = task->setting.partitions,
                             .types = columns.types,
@@ -66,19 +79,30 @@ static status_t write_partition (load_t *self, uint32_t partition, error_t *erro
                        .size = info.size,
                        .rows = info.rows,
                        .offset = RUN_OFFSET_AS_WRITTEN,
-                       .partition = partition };
+                       .partition = partition,
+                       .log = log->name };
     task_runs_add (&task->runs, &run);
+    return STATUS_OK;
+}
+
+static status_t spill_log (load_t *self, load_log_t *log, error_t *error)
+{
+    for (uint32_t p = 0; p < self->task->setting.partitions; p++) {
+        if (log->sorters[p].rows.rows == 0)
+            continue;
+        status_t status = task_go_on (self->task, error);
+        if (status == STATUS_OK)
+            status = write_partition (self, log, p, error);
+        if (status != STATUS_OK)
+            return status;
+    }
     return STATUS_OK;
 }
 
 static status_t spill (load_t *self, error_t *error)
 {
-    for (uint32_t p = 0; p < self->task->setting.partitions; p++) {
-        if (self->sorters[p].rows.rows == 0)
-            continue;
-        status_t status = task_go_on (self->task, error);
-        if (status == STATUS_OK)
-            status = write_partition (self, p, error);
+    for (size_t l = 0; l < self->logs_count; l++) {
+        status_t status = spill_log (self, &self->logs[l], error);
         if (status != STATUS_OK)
             return status;
     }
@@ -199,16 +223,30 @@ static status_t number_rows (const intake_result_t *result, uint64_t first_row, 
     return STATUS_OK;
 }
 
-static status_t gather (load_t *self, batch_t *batch, error_t *error)
+/* Rows that belong to no entity of another key are in that key's log not at all. */
+static void gather_log (load_t *self, load_log_t *log, const batch_t *rows)
 {
     uint32_t partitions = self->task->setting.partitions;
+    batch_t batch = *rows;
+    if (!log->keyed.primary)
+        batch_set_keys (&log->keyed, &batch, self->strings);
+    for (size_t r = 0; r < batch.rows; r++) {
+        if (!log->keyed.primary && log->keyed.key_count > 0 && batch.key[r].size == 0)
+            continue;
+        uint32_t partition = key_partition (key_hash (batch.key[r]), partitions);
+        sorter_add (&log->sorters[partition], &batch, r);
+        self->gathered++;
+    }
+}
+
+static status_t gather (load_t *self, batch_t *batch, error_t *error)
+{
     keep_strings (self, batch);
-    for (size_t r = 0; r < batch->rows; r++)
-        sorter_add (&self->sorters[key_partition (key_hash (batch->key[r]), partitions)], batch, r);
-    self->gathered += batch->rows;
+    for (size_t l = 0; l < self->logs_count; l++)
+        gather_log (self, &self->logs[l], batch);
     self->task->rows += batch->rows;
     uint64_t bytes =
-        self->gathered * sorter_row_bytes (&self->sorters[0]) + arena_held (self->strings);
+        self->gathered * sorter_row_bytes (&self->logs[0].sorters[0]) + arena_held (self->strings);
     return bytes < self->task->setting.memory_limit / 2 ? STATUS_OK : spill (self, error);
 }
 
@@ -260,6 +298,118 @@ static status_t take_tables (load_t *self, bool *any, error_t *error)
     return STATUS_OK;
 }
 
+/* ---- history: the rows of the stream's own log, for a key that is new to it ---- */
+
+/* Rows of a load share an offset: room is left for them, so that all keep their order. */
+static status_t number_of (const history_part_t *part, uint64_t offset, uint32_t row,
+                           uint32_t *number, error_t *error)
+{
+    uint64_t sum = part->first + offset + row;
+    for (size_t i = 0; i < part->loads_count; i++)
+        sum += part->loads[i].offset < offset ? part->loads[i].rows : 0;
+    if (sum > UINT32_MAX)
+        return error_set (error, STATUS_TOO_LARGE,
+                          "the stream has more events than a new key can be given (%" PRIu32 ")",
+                          UINT32_MAX);
+    *number = (uint32_t)sum;
+    return STATUS_OK;
+}
+
+static int compare_offset (const void *key, const void *item)
+{
+    const uint64_t *a = key;
+    const uint64_t *b = item;
+    return (*a > *b) - (*a < *b);
+}
+
+static bool leaves_out (const history_part_t *part, uint64_t offset)
+{
+    return part->excluded_count > 0 && bsearch (&offset, part->excluded, part->excluded_count,
+                                                sizeof offset, compare_offset) != NULL;
+}
+
+/* The rows that count, copied and numbered; batch->rows becomes how many they are. */
+static status_t take_history (load_t *self, const history_part_t *part, const batch_t *read,
+                              batch_t *batch, error_t *error)
+{
+    rows_place_t *places = arena_alloc (self->scratch, read->rows * sizeof *places);
+    size_t count = 0;
+    for (size_t r = 0; r < read->rows; r++)
+        if (!leaves_out (part, read->offset[r]))
+            places[count++] = (rows_place_t){ .row = (uint32_t)r };
+    batch_t kept = rows_pick (read, places, count, self->scratch);
+    *batch = rows_copy (&kept, self->strings);
+    for (size_t r = 0; r < count; r++) {
+        status_t status = number_of (part, batch->offset[r], batch->row[r], &batch->row[r], error);
+        if (status != STATUS_OK)
+            return status;
+        batch->offset[r] = 0;
+    }
+    return STATUS_OK;
+}
+
+static status_t gather_run (load_t *self, const history_part_t *part, const run_t *run,
+                            error_t *error)
+{
+    arena_t *arena = arena_new (TEXT_CHUNK);
+    columns_t columns = stream_columns (self->stream, arena);
+    run_cursor_t *cursor = NULL;
+    status_t status = run_cursor_new_as (run, &columns, NULL, &cursor, error);
+    while (status == STATUS_OK) {
+        batch_t read;
+        batch_t batch;
+        arena_reset (self->scratch);
+        status = run_cursor_next (cursor, &read, error);
+        if (status == STATUS_OK)
+            status = take_history (self, part, &read, &batch, error);
+        if (status == STATUS_OK)
+            status = gather (self, &batch, error);
+        if (status == STATUS_OK)
+            status = task_go_on (self->task, error);
+        if (status == STATUS_OK)
+            task_progress (self->task, read.rows);
+    }
+    run_cursor_destroy (&cursor);
+    arena_destroy (&arena);
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+static status_t read_run (load_t *self, const history_part_t *part, const task_run_t *item,
+                          error_t *error)
+{
+    run_options_t options = { .offset_override = item->offset };
+    run_t *run = NULL;
+    status_t status = run_open (self->fs, item->path, &options, &run, error);
+    if (status != STATUS_OK)
+        return status;
+    const run_schema_t *found = &run_info (run)->schema;
+    if (!text_is (found->log, self->stream->log_name) || found->partition != part->partition)
+        status = error_set (error, STATUS_CORRUPT, "it is of " TEXT_FORMAT ", partition %u",
+                            TEXT_ARGS (found->log), found->partition);
+    else
+        status = gather_run (self, part, run, error);
+    run_destroy (&run);
+    return status == STATUS_OK ? status : error_prefix (error, "run %s", item->path);
+}
+
+static status_t read_history (load_t *self, error_t *error)
+{
+    const load_order_t *order = &self->task->load;
+    uint64_t total = 0;
+    for (size_t i = 0; i < order->history_count; i++)
+        for (size_t r = 0; r < order->history[i].runs.count; r++)
+            total += order->history[i].runs.items[r].rows;
+    atomic_store (&self->task->total, total);
+    for (size_t i = 0; i < order->history_count; i++)
+        for (size_t r = 0; r < order->history[i].runs.count; r++) {
+            const history_part_t *part = &order->history[i];
+            status_t status = read_run (self, part, &part->runs.items[r], error);
+            if (status != STATUS_OK)
+                return status;
+        }
+    return spill (self, error);
+}
+
 /* ---- the file ---- */
 
 /* Feeds bytes, or the end; *more: call it again at the end of the file. */
@@ -307,20 +457,44 @@ static status_t check_header (load_t *self, error_t *error)
     return map_header (self, columns, count, map, error);
 }
 
+/* A load's id begins with the hash of its content: a disk may give other bytes than were stored. */
+static status_t check_content (load_t *self, const XXH3_state_t *hash, error_t *error)
+{
+    const load_order_t *order = &self->task->load;
+    char hex[HASH_DIGITS + 1];
+    XXH128_hash_t found = XXH3_128bits_digest (hash);
+    (void)snprintf (hex, sizeof hex, "%016" PRIx64 "%016" PRIx64, found.high64, found.low64);
+    if (strlen (order->id) < HASH_DIGITS || strncmp (order->id, hex, HASH_DIGITS) == 0)
+        return STATUS_OK;
+    return error_set (error, STATUS_IO, "%s was read as other bytes than those that were given",
+                      order->path);
+}
+
 static status_t read_file (load_t *self, error_t *error)
 {
     char *chunk = mem_alloc (CHUNK_SIZE);
+    XXH3_state_t *hash = XXH3_createState ();
     uint64_t at = 0;
     size_t got = CHUNK_SIZE;
     status_t status = STATUS_OK;
+    CHECK (hash != NULL);
+    XXH3_128bits_reset (hash);
     while (status == STATUS_OK && got > 0) {
         status = fs_read (self->fs, self->file, at, chunk, CHUNK_SIZE, &got, error);
         at += got;
+        if (status == STATUS_OK)
+            XXH3_128bits_update (hash, chunk, got);
         if (status == STATUS_OK)
             status = feed_chunk (self, chunk, got, error);
         task_progress (self->task, got);
     }
     mem_free (chunk);
+    error_t other; /* than what is wrong with the bytes, if they are not those that were given */
+    if (got == 0 && check_content (self, hash, &other) != STATUS_OK) {
+        *error = other;
+        status = other.status;
+    }
+    XXH3_freeState (hash);
     if (status == STATUS_OK)
         status = check_header (self, error);
     if (status == STATUS_OK)
@@ -328,14 +502,20 @@ static status_t read_file (load_t *self, error_t *error)
     return status == STATUS_OK ? rejects_close (self, error) : status;
 }
 
-static status_t open_file (load_t *self, error_t *error)
+static status_t find_stream (load_t *self, error_t *error)
 {
     task_t *task = self->task;
-    uint64_t size;
     self->stream = definitions_stream (task->model->definitions, task->load.stream);
     if (self->stream == NULL)
         return error_set (error, STATUS_NOT_FOUND, "there is no stream '" TEXT_FORMAT "'",
                           TEXT_ARGS (task->load.stream));
+    return STATUS_OK;
+}
+
+static status_t open_file (load_t *self, error_t *error)
+{
+    task_t *task = self->task;
+    uint64_t size;
     status_t status = fs_open (self->fs, task->load.path, FS_READ, &self->file, error);
     if (status == STATUS_OK)
         status = fs_size (self->fs, self->file, &size, error);
@@ -344,24 +524,49 @@ static status_t open_file (load_t *self, error_t *error)
     return status;
 }
 
-static void prepare (load_t *self)
+static status_t prepare_log (load_t *self, load_log_t *log, const char *name, error_t *error)
 {
     uint32_t partitions = self->task->setting.partitions;
-    const type_t *types = stream_columns (self->stream, self->strings).types;
-    self->sorters = mem_zero (partitions, sizeof *self->sorters);
-    self->spills = mem_zero (partitions, sizeof *self->spills);
+    if (!model_log (self->task->model, text_of (name), &log->keyed) ||
+        log->keyed.stream != self->stream)
+        return error_set (error, STATUS_NOT_FOUND, "there is no log '%s' of stream %s", name,
+                          self->stream->name);
+    const type_t *types = stream_columns (self->stream, self->task->arena).types;
+    log->name = name;
+    log->sorters = mem_zero (partitions, sizeof *log->sorters);
+    log->spills = mem_zero (partitions, sizeof *log->spills);
     for (uint32_t p = 0; p < partitions; p++)
-        sorter_init (&self->sorters[p], types, self->stream->fields_count);
-    self->reader = text_reader_new (self->task->load.format, TABLE_ROWS);
+        sorter_init (&log->sorters[p], types, self->stream->fields_count);
+    return STATUS_OK;
+}
+
+static status_t prepare (load_t *self, error_t *error)
+{
+    const load_order_t *order = &self->task->load;
+    self->reader = text_reader_new (order->from_history ? FORMAT_CSV : order->format, TABLE_ROWS);
     buf_init (&self->rejects.buffer, REJECTS_BUFFER + 2 * TEXT_LINE_MAX);
+    if (order->logs_count == 0)
+        return error_set (error, STATUS_INVALID, "a load into no log");
+    self->logs = mem_zero (order->logs_count, sizeof *self->logs);
+    status_t status = STATUS_OK;
+    while (status == STATUS_OK && self->logs_count < order->logs_count) {
+        load_log_t *log = &self->logs[self->logs_count];
+        status = prepare_log (self, log, order->logs[self->logs_count], error);
+        if (status == STATUS_OK)
+            self->logs_count++;
+    }
+    return status;
 }
 
 static void release (load_t *self)
 {
-    for (uint32_t p = 0; self->sorters != NULL && p < self->task->setting.partitions; p++)
-        sorter_release (&self->sorters[p]);
-    mem_free (self->sorters);
-    mem_free (self->spills);
+    for (size_t l = 0; l < self->logs_count; l++) {
+        for (uint32_t p = 0; p < self->task->setting.partitions; p++)
+            sorter_release (&self->logs[l].sorters[p]);
+        mem_free (self->logs[l].sorters);
+        mem_free (self->logs[l].spills);
+    }
+    mem_free (self->logs);
     text_reader_destroy (&self->reader);
     buf_release (&self->rejects.buffer);
     fs_close (self->fs, &self->rejects.file);
@@ -376,11 +581,13 @@ status_t task_load (task_t *task, error_t *error)
                     .fs = task->setting.fs,
                     .scratch = arena_new (TEXT_CHUNK),
                     .strings = arena_new (TEXT_CHUNK) };
-    status_t status = open_file (&self, error);
-    if (status == STATUS_OK) {
-        prepare (&self);
-        status = read_file (&self, error);
-    }
+    status_t status = find_stream (&self, error);
+    if (status == STATUS_OK && !task->load.from_history)
+        status = open_file (&self, error);
+    if (status == STATUS_OK)
+        status = prepare (&self, error);
+    if (status == STATUS_OK)
+        status = task->load.from_history ? read_history (&self, error) : read_file (&self, error);
     release (&self);
     return status;
 }

@@ -46,7 +46,7 @@ bool task_path_is_plain (text_t path)
     return true;
 }
 
-static status_t read_runs (task_t *self, wire_list_t list, error_t *error)
+static status_t read_runs (task_t *self, wire_list_t list, task_runs_t *runs, error_t *error)
 {
     for (uint32_t i = 0; i < list.count; i++) {
         const wire_value_t *item = &list.items[i];
@@ -60,7 +60,7 @@ static status_t read_runs (task_t *self, wire_list_t list, error_t *error)
             .rows = wire_uint (item, "rows", 0),
             .offset = wire_uint (item, "offset", RUN_OFFSET_AS_WRITTEN),
         };
-        task_runs_add (&self->build.runs, &run);
+        task_runs_add (runs, &run);
     }
     return STATUS_OK;
 }
@@ -72,6 +72,52 @@ static int compare_offsets (const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
+static uint64_t *read_excluded (task_t *self, const wire_value_t *part, size_t *count)
+{
+    wire_list_t list = wire_list (part, "excluded");
+    uint64_t *excluded = arena_zero (self->arena, list.count, sizeof *excluded);
+    *count = list.count;
+    for (uint32_t i = 0; i < list.count; i++)
+        excluded[i] = wire_item_uint (&list.items[i]);
+    if (list.count > 1)
+        qsort (excluded, list.count, sizeof *excluded, compare_offsets);
+    return excluded;
+}
+
+static status_t read_history_part (task_t *self, const wire_value_t *part, history_part_t *history,
+                                   error_t *error)
+{
+    uint64_t partition = wire_uint (part, "partition", UINT64_MAX);
+    wire_list_t loads = wire_list (part, "loads");
+    if (partition >= self->setting.partitions)
+        return error_set (error, STATUS_INVALID, "partition %" PRIu64 " of %u", partition,
+                          self->setting.partitions);
+    history->partition = (uint32_t)partition;
+    history->first = wire_uint (part, "first", 0);
+    history->excluded = read_excluded (self, part, &history->excluded_count);
+    history->loads = arena_zero (self->arena, loads.count, sizeof *history->loads);
+    history->loads_count = loads.count;
+    for (uint32_t i = 0; i < loads.count; i++)
+        history->loads[i] =
+            (struct history_load){ .offset = wire_uint (&loads.items[i], "offset", 0),
+                                   .rows = wire_uint (&loads.items[i], "rows", 0) };
+    return read_runs (self, wire_list (part, "runs"), &history->runs, error);
+}
+
+static status_t read_history (task_t *self, wire_list_t parts, error_t *error)
+{
+    load_order_t *load = &self->load;
+    load->from_history = true;
+    load->history = arena_zero (self->arena, parts.count, sizeof *load->history);
+    load->history_count = parts.count;
+    for (uint32_t i = 0; i < parts.count; i++) {
+        status_t status = read_history_part (self, &parts.items[i], &load->history[i], error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
 static status_t read_build (task_t *self, const wire_value_t *order, error_t *error)
 {
     build_order_t *build = &self->build;
@@ -80,22 +126,18 @@ static status_t read_build (task_t *self, const wire_value_t *order, error_t *er
     build->from = wire_uint (order, "from", 0);
     build->cut = wire_uint (order, "cut", 0);
     build->clock = wire_int (order, "clock", 0);
-    wire_list_t excluded = wire_list (order, "excluded");
-    build->excluded = arena_zero (self->arena, excluded.count, sizeof *build->excluded);
-    build->excluded_count = excluded.count;
-    for (uint32_t i = 0; i < excluded.count; i++)
-        build->excluded[i] = wire_item_uint (&excluded.items[i]);
-    qsort (build->excluded, build->excluded_count, sizeof *build->excluded, compare_offsets);
+    build->excluded = read_excluded (self, order, &build->excluded_count);
     if (wire_uint (order, "partition", UINT64_MAX) >= self->setting.partitions)
         return error_set (error, STATUS_INVALID, "partition %" PRIu64 " of %u",
                           wire_uint (order, "partition", 0), self->setting.partitions);
     if (build->from > build->cut)
         return error_set (error, STATUS_INVALID, "a build from %" PRIu64 " up to %" PRIu64,
                           build->from, build->cut);
-    return read_runs (self, wire_list (order, "runs"), error);
+    return read_runs (self, wire_list (order, "runs"), &build->runs, error);
 }
 
-static status_t read_load (task_t *self, const wire_value_t *order, error_t *error)
+static status_t read_load (task_t *self, const wire_value_t *order, wire_list_t history,
+                           error_t *error)
 {
     load_order_t *load = &self->load;
     text_t path = wire_text (order, "path");
@@ -108,6 +150,13 @@ static status_t read_load (task_t *self, const wire_value_t *order, error_t *err
     load->clock = wire_int (order, "clock", 0);
     load->ingest_time = arena_text (self->arena, wire_text (order, "ingest_time"));
     load->format = text_is (format, "csv") ? FORMAT_CSV : FORMAT_NDJSON;
+    wire_list_t logs = wire_list (order, "logs");
+    load->logs = arena_zero (self->arena, logs.count, sizeof (char *));
+    load->logs_count = logs.count;
+    for (uint32_t i = 0; i < logs.count; i++)
+        load->logs[i] = arena_string (self->arena, wire_item_text (&logs.items[i]));
+    if (text_is (format, "history"))
+        return read_history (self, history, error);
     if (load->format == FORMAT_NDJSON && !text_is (format, "ndjson"))
         return error_set (error, STATUS_INVALID,
                           "the format '" TEXT_FORMAT "' is neither csv nor ndjson",
@@ -130,7 +179,7 @@ static status_t read_order (task_t *self, const wire_value_t *order, error_t *er
     }
     if (text_is (kind, "load") && wire_has (order, "load")) {
         self->kind = TASK_LOAD;
-        return read_load (self, wire_map (order, "load"), error);
+        return read_load (self, wire_map (order, "load"), wire_list (order, "history"), error);
     }
     return error_set (error, STATUS_INVALID, "a task of kind '" TEXT_FORMAT "' without its order",
                       TEXT_ARGS (kind));
@@ -192,6 +241,8 @@ void task_destroy (task_t **self_p)
         return;
     CHECK_OBJECT (self, TASK_MAGIC);
     task_runs_release (&self->build.runs);
+    for (size_t i = 0; i < self->load.history_count; i++)
+        task_runs_release (&self->load.history[i].runs);
     task_runs_release (&self->runs);
     mem_free (self->written);
     model_unref (&self->model);
@@ -282,27 +333,36 @@ static void put_built (const task_t *self, wire_writer_t *writer)
     wire_close (writer);
 }
 
+/* The runs of one log in one partition, if there are any. */
+static void put_loaded_part (const task_t *self, wire_writer_t *writer, const char *log,
+                             uint32_t partition)
+{
+    bool open = false;
+    for (size_t i = 0; i < self->runs.count; i++) {
+        const task_run_t *run = &self->runs.items[i];
+        if (run->partition != partition || strcmp (run->log, log) != 0)
+            continue;
+        if (!open) {
+            wire_open_map (writer);
+            wire_field_string (writer, "log", log);
+            wire_field_uint (writer, "partition", partition);
+            wire_field_list (writer, "runs");
+            open = true;
+        }
+        put_run (writer, run);
+    }
+    if (open) {
+        wire_close (writer);
+        wire_close (writer);
+    }
+}
+
 static void put_loaded (const task_t *self, wire_writer_t *writer)
 {
     wire_field_list (writer, "loaded");
-    for (uint32_t p = 0; p < self->setting.partitions; p++) {
-        bool open = false;
-        for (size_t i = 0; i < self->runs.count; i++) {
-            if (self->runs.items[i].partition != p)
-                continue;
-            if (!open) {
-                wire_open_map (writer);
-                wire_field_uint (writer, "partition", p);
-                wire_field_list (writer, "runs");
-                open = true;
-            }
-            put_run (writer, &self->runs.items[i]);
-        }
-        if (open) {
-            wire_close (writer);
-            wire_close (writer);
-        }
-    }
+    for (size_t l = 0; l < self->load.logs_count; l++)
+        for (uint32_t p = 0; p < self->setting.partitions; p++)
+            put_loaded_part (self, writer, self->load.logs[l], p);
     wire_close (writer);
 }
 

@@ -26,7 +26,8 @@ typedef struct task_run {
     uint64_t size;
     uint64_t rows;
     uint64_t offset;    /* of all rows; RUN_OFFSET_AS_WRITTEN when they have their own */
-    uint32_t partition; /* of a load's output */
+    uint32_t partition; /* of a load's output … */
+    const char *log;    /* … in this log; NULL in a build, which is of one */
 } task_run_t;
 
 typedef struct task_runs {
@@ -55,6 +56,20 @@ typedef struct build_order {
     size_t excluded_count;
 } build_order_t;
 
+/* A part of the dataset that a key which is new to a stream is given. */
+typedef struct history_part {
+    uint32_t partition;
+    uint64_t first; /* number of its first row */
+    task_runs_t runs;
+    uint64_t *excluded; /* ascending */
+    size_t excluded_count;
+    struct history_load {
+        uint64_t offset;
+        uint64_t rows;
+    } * loads;
+    size_t loads_count;
+} history_part_t;
+
 typedef struct load_order {
     text_t stream;
     const char *path;
@@ -63,6 +78,11 @@ typedef struct load_order {
     bool skip;
     int64_t clock; /* µs */
     text_t ingest_time;
+    const char **logs; /* that runs are written for */
+    size_t logs_count;
+    bool from_history; /* there is no file: the rows are … */
+    history_part_t *history;
+    size_t history_count;
 } load_order_t;
 
 typedef enum task_kind { TASK_BUILD, TASK_LOAD } task_kind_t;

@@ -11,8 +11,9 @@
 static bool is_below (const coordinator_core_t *self, const load_t *load,
                       const recompute_t *recompute)
 {
+    const load_log_t *log = load_log (load, recompute->log);
     for (uint32_t p = 0; p < self->options.partitions; p++)
-        if (!load->places[p].known || load->places[p].offset >= recompute->cuts[p].offset)
+        if (!log->places[p].known || log->places[p].offset >= recompute->cuts[p].offset)
             return false;
     return true;
 }
@@ -38,15 +39,17 @@ static void choose_loads (coordinator_core_t *self, recompute_t *recompute, cons
     recompute->unloaded = arena_zero (recompute->arena, most, sizeof (char *));
     for (size_t i = 0; i < self->loads_count; i++) {
         load_t *load = self->loads[i];
-        if (strcmp (load->row.log, log->name) != 0)
+        if (!load_log (load, log->name))
             continue;
-        if (load->state == LOAD_WAITING && is_below (self, load, recompute)) {
+        bool there = log_has_load (log, load->row.id);
+        if (load->state == LOAD_WAITING && !there && is_below (self, load, recompute)) {
             add_id (&recompute->loads, &recompute->loads_count, load->row.id, recompute->arena);
-            load->recompute = recompute->id;
-        } else if (load->state == LOAD_UNLOADING) {
+            load->recompute = log->primary ? recompute->id : load->recompute;
+        } else if (load->state == LOAD_UNLOADING &&
+                   (there || load_settled (self, load, log->name, true))) {
             add_id (&recompute->unloaded, &recompute->unloaded_count, load->row.id,
                     recompute->arena);
-            load->recompute = recompute->id;
+            load->recompute = log->primary ? recompute->id : load->recompute;
         }
     }
 }
@@ -77,8 +80,9 @@ static void exclude (coordinator_core_t *self, recompute_t *recompute, catalog_p
         add_excluded (part, present->excluded[i]);
     for (size_t i = 0; i < recompute->unloaded_count; i++) {
         const load_t *load = load_find (self, text_of (recompute->unloaded[i]));
-        if (load && load->places[part->partition].known)
-            add_excluded (part, load->places[part->partition].offset);
+        const load_log_t *log = load ? load_log (load, recompute->log) : NULL;
+        if (log && log->places[part->partition].known)
+            add_excluded (part, log->places[part->partition].offset);
     }
     if (part->excluded_count > 1)
         qsort (part->excluded, part->excluded_count, sizeof (uint64_t), compare_numbers);
@@ -99,6 +103,18 @@ static catalog_run_t copy_run (const catalog_run_t *run, arena_t *arena)
     return copy;
 }
 
+/* Those of a load that comes in, at its place. */
+static void add_load_inputs (recompute_t *recompute, build_t *build, const load_t *load)
+{
+    uint32_t partition = build->part.partition;
+    const load_log_t *log = load_log (load, recompute->log);
+    for (size_t r = 0; r < log->parts[partition].runs_count; r++) {
+        catalog_run_t *run = &build->inputs[build->inputs_count++];
+        *run = copy_run (&log->parts[partition].runs[r], recompute->arena);
+        run->offset = log->places[partition].offset;
+    }
+}
+
 /* The runs that there are, without those that hold only what is left out, and those of the new
  * loads at their places. */
 static void add_inputs (coordinator_core_t *self, recompute_t *recompute, build_t *build,
@@ -106,20 +122,16 @@ static void add_inputs (coordinator_core_t *self, recompute_t *recompute, build_
 {
     uint32_t partition = build->part.partition;
     size_t most = present ? present->runs_count : 0;
-    for (size_t i = 0; i < recompute->loads_count; i++)
-        most += load_find (self, text_of (recompute->loads[i]))->parts[partition].runs_count;
+    for (size_t i = 0; i < recompute->loads_count; i++) {
+        const load_t *load = load_find (self, text_of (recompute->loads[i]));
+        most += load_log (load, recompute->log)->parts[partition].runs_count;
+    }
     build->inputs = arena_zero (recompute->arena, most, sizeof *build->inputs);
     for (size_t i = 0; present && i < present->runs_count; i++)
         if (!is_excluded (&build->part, present->runs[i].offset))
             build->inputs[build->inputs_count++] = copy_run (&present->runs[i], recompute->arena);
-    for (size_t i = 0; i < recompute->loads_count; i++) {
-        const load_t *load = load_find (self, text_of (recompute->loads[i]));
-        for (size_t r = 0; r < load->parts[partition].runs_count; r++) {
-            catalog_run_t *run = &build->inputs[build->inputs_count++];
-            *run = copy_run (&load->parts[partition].runs[r], recompute->arena);
-            run->offset = load->places[partition].offset;
-        }
-    }
+    for (size_t i = 0; i < recompute->loads_count; i++)
+        add_load_inputs (recompute, build, load_find (self, text_of (recompute->loads[i])));
 }
 
 static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const log_t *log,
@@ -275,6 +287,20 @@ static catalog_manifest_t next_manifest (coordinator_core_t *self, recompute_t *
     return next;
 }
 
+/* Of the loads that come in or go out, those for which this was the last log to be recomputed. */
+static const char **settled_loads (const coordinator_core_t *self, const recompute_t *recompute,
+                                   const char *const *ids, size_t count, bool out, size_t *settled)
+{
+    const char **list = arena_zero (recompute->arena, count, sizeof (char *));
+    *settled = 0;
+    for (size_t i = 0; i < count; i++) {
+        const load_t *load = load_find (self, text_of (ids[i]));
+        if (load && load_settled (self, load, recompute->log, out))
+            list[(*settled)++] = ids[i];
+    }
+    return list;
+}
+
 static void set_loads (coordinator_core_t *self, const char *const *ids, size_t count,
                        load_state_t state)
 {
@@ -288,8 +314,6 @@ static void set_loads (coordinator_core_t *self, const char *const *ids, size_t 
 static void published (coordinator_core_t *self, recompute_t *recompute, log_t *log,
                        const catalog_manifest_t *next)
 {
-    set_loads (self, recompute->loads, recompute->loads_count, LOAD_VISIBLE);
-    set_loads (self, recompute->unloaded, recompute->unloaded_count, LOAD_UNLOADED);
     recompute->done = recompute->total = 0;
     for (uint32_t p = 0; p < self->options.partitions; p++)
         recompute->total += recompute->builds[p].events;
@@ -314,14 +338,21 @@ void build_publish (coordinator_core_t *self, recompute_t *recompute)
     catalog_manifest_t next = next_manifest (self, recompute, log);
     error_t error;
     int64_t time = self->env->clock_us (self->env);
-    status_t status = catalog_publish (self->catalog, &next, recompute->id, recompute->loads,
-                                       recompute->loads_count, recompute->unloaded,
-                                       recompute->unloaded_count, time, &error);
+    size_t in_count;
+    size_t out_count;
+    const char **in =
+        settled_loads (self, recompute, recompute->loads, recompute->loads_count, false, &in_count);
+    const char **out = settled_loads (self, recompute, recompute->unloaded,
+                                      recompute->unloaded_count, true, &out_count);
+    status_t status = catalog_publish (self->catalog, &next, recompute->id, in, in_count, out,
+                                       out_count, time, &error);
     if (status != STATUS_OK) {
         recompute->retry_at = core_now (self) + TIME_SECOND;
         (void)core_failed (self, &error);
         return;
     }
     recompute->finished = time;
+    set_loads (self, in, in_count, LOAD_VISIBLE);
+    set_loads (self, out, out_count, LOAD_UNLOADED);
     published (self, recompute, log, &next);
 }

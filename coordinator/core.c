@@ -96,6 +96,8 @@ static void settle (coordinator_core_t *self)
     if (!self->doubtful)
         partitions_settle (self);
     if (!self->doubtful)
+        keys_settle (self);
+    if (!self->doubtful)
         loads_settle (self);
     if (!self->doubtful)
         schedule_settle (self);

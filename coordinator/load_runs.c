@@ -3,26 +3,38 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-/* [[[path, size, rows], …] of partition 0, …] */
-const char *load_runs_text (const load_t *load, uint32_t partitions)
+/* ---- written ---- */
+
+static json_t *runs_of_log (const load_log_t *log, uint32_t partitions)
 {
     json_t *all = json_array ();
     for (uint32_t p = 0; p < partitions; p++) {
         json_t *runs = json_array ();
-        for (size_t i = 0; i < load->parts[p].runs_count; i++) {
-            const catalog_run_t *run = &load->parts[p].runs[i];
+        for (size_t i = 0; i < log->parts[p].runs_count; i++) {
+            const catalog_run_t *run = &log->parts[p].runs[i];
             json_array_append_new (runs, json_pack ("[s, I, I]", run->path, (json_int_t)run->size,
                                                     (json_int_t)run->rows));
         }
         json_array_append_new (all, runs);
     }
-    char *text = json_dumps (all, JSON_COMPACT);
+    return all;
+}
+
+/* {log: [[[path, size, rows], …] of partition 0, …], …} */
+const char *load_runs_text (const load_t *load, uint32_t partitions)
+{
+    json_t *logs = json_object ();
+    for (size_t l = 0; l < load->logs_count; l++)
+        json_object_set_new (logs, load->logs[l].name, runs_of_log (&load->logs[l], partitions));
+    char *text = json_dumps (logs, JSON_COMPACT);
     CHECK (text != NULL);
     const char *copy = arena_string (load->arena, text_of (text));
     mem_free (text);
-    json_decref (all);
+    json_decref (logs);
     return copy;
 }
+
+/* ---- and read ---- */
 
 static bool read_part (load_t *load, json_t *runs, load_part_t *part)
 {
@@ -42,15 +54,38 @@ static bool read_part (load_t *load, json_t *runs, load_part_t *part)
     return true;
 }
 
+static bool read_log (load_t *load, const char *name, json_t *parts, uint32_t partitions)
+{
+    if (load->logs_count == KEYED_LOGS_MAX || json_array_size (parts) != partitions)
+        return false;
+    load_log_t *log = load_add_log (load, name, partitions);
+    for (uint32_t p = 0; p < partitions; p++)
+        if (!read_part (load, json_array_get (parts, p), &log->parts[p]))
+            return false;
+    return true;
+}
+
+static bool read_logs (load_t *load, json_t *logs, uint32_t partitions)
+{
+    if (json_is_array (logs)) /* of when streams had one key */
+        return read_log (load, load->row.log, logs, partitions);
+    bool good = json_is_object (logs);
+    const char *name;
+    json_t *parts;
+    json_object_foreach (logs, name, parts)
+    {
+        good = good && read_log (load, name, parts, partitions);
+    }
+    return good;
+}
+
 status_t load_runs_read (load_t *load, uint32_t partitions, error_t *error)
 {
     if (load->row.runs[0] == '\0')
         return STATUS_OK;
-    json_t *all = json_loads (load->row.runs, 0, NULL);
-    bool good = json_array_size (all) == partitions;
-    for (uint32_t p = 0; good && p < partitions; p++)
-        good = read_part (load, json_array_get (all, p), &load->parts[p]);
-    json_decref (all);
+    json_t *logs = json_loads (load->row.runs, 0, NULL);
+    bool good = read_logs (load, logs, partitions);
+    json_decref (logs);
     if (good)
         return STATUS_OK;
     return error_set (error, STATUS_CORRUPT, "the catalog's runs of load %s", load->row.id);

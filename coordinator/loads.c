@@ -41,17 +41,44 @@ void load_destroy (load_t **self_p)
     if (!self)
         return;
     arena_destroy (&self->arena);
-    mem_free (self->places);
     mem_free (self);
 }
 
-load_t *load_new (coordinator_core_t *self)
+load_t *load_new (void)
 {
     load_t *load = mem_zero (1, sizeof *load);
     load->arena = arena_new (4096);
-    load->places = mem_zero (self->options.partitions, sizeof *load->places);
-    load->parts = arena_zero (load->arena, self->options.partitions, sizeof *load->parts);
+    load->logs = arena_zero (load->arena, KEYED_LOGS_MAX, sizeof *load->logs);
     return load;
+}
+
+load_log_t *load_log (const load_t *self, const char *log)
+{
+    for (size_t i = 0; i < self->logs_count; i++)
+        if (strcmp (self->logs[i].name, log) == 0)
+            return &self->logs[i];
+    return NULL;
+}
+
+load_log_t *load_add_log (load_t *self, const char *log, uint32_t partitions)
+{
+    CHECK (self->logs_count < KEYED_LOGS_MAX);
+    load_log_t *added = &self->logs[self->logs_count++];
+    added->name = arena_string (self->arena, text_of (log));
+    added->places = arena_zero (self->arena, partitions, sizeof *added->places);
+    added->parts = arena_zero (self->arena, partitions, sizeof *added->parts);
+    return added;
+}
+
+bool load_settled (const coordinator_core_t *self, const load_t *load, const char *except, bool out)
+{
+    for (size_t i = 0; i < load->logs_count; i++) {
+        const log_t *log = log_named (self, text_of (load->logs[i].name));
+        if (log && !log->dropped && strcmp (log->name, except) != 0 &&
+            log_has_load (log, load->row.id) == out)
+            return false;
+    }
+    return true;
 }
 
 /* Durably another state, first in the catalog. On failure nothing has changed here. */
@@ -184,8 +211,7 @@ static void fill_row (coordinator_core_t *self, load_t *load, const wire_value_t
     };
 }
 
-/* In the place of a failed one of the same id, or at the end. */
-static void add_load (coordinator_core_t *self, load_t *load)
+void load_add (coordinator_core_t *self, load_t *load)
 {
     load_t *failed = load_find (self, text_of (load->row.id));
     size_t at = 0;
@@ -212,7 +238,7 @@ static status_t make_load (coordinator_core_t *self, const wire_value_t *body, c
         status = core_writable (self, error);
     if (status != STATUS_OK)
         return status;
-    load_t *load = load_new (self);
+    load_t *load = load_new ();
     fill_row (self, load, body, stream, id);
     status = file_size (self, load->row.path, &load->row.bytes_total, error);
     if (status == STATUS_OK)
@@ -220,7 +246,7 @@ static status_t make_load (coordinator_core_t *self, const wire_value_t *body, c
     else
         (void)error_prefix (error, "the copy of %s", load->row.name);
     if (status == STATUS_OK)
-        add_load (self, load);
+        load_add (self, load);
     else
         load_destroy (&load);
     return status;
@@ -241,6 +267,22 @@ void load_asked (coordinator_core_t *self, const peer_t *from, const message_t *
 
 /* ---- undoing ---- */
 
+/* What a key that is newer than the load has of it cannot be told apart from the rest there. */
+static status_t check_keys (const coordinator_core_t *self, const load_t *load, error_t *error)
+{
+    for (size_t i = 0; i < self->logs_count && load->logs_count > 0; i++) {
+        const log_t *log = self->logs[i];
+        if (!log->dropped && strcmp (log->stream, load->row.stream) == 0 &&
+            !load_log (load, log->name))
+            return error_set (
+                error, STATUS_INVALID,
+                "load %s is older than the key of %s, which was made from the history "
+                "with the load in it; it cannot be undone any more",
+                load->row.id, log->name);
+    }
+    return STATUS_OK;
+}
+
 static status_t unload (coordinator_core_t *self, text_t id, uint64_t *recompute, error_t *error)
 {
     load_t *load = load_find (self, id);
@@ -250,6 +292,11 @@ static status_t unload (coordinator_core_t *self, text_t id, uint64_t *recompute
     log_t *log = log_named (self, text_of (load->row.log));
     if (!log || log->dropped)
         return error_set (error, STATUS_INVALID, "the stream of load %s was deleted", load->row.id);
+    if (load_is_history (load))
+        return error_set (
+            error, STATUS_INVALID,
+            "load %s is the history of the stream by another key; it cannot be undone",
+            load->row.id);
     if (load->state < LOAD_VISIBLE)
         return error_set (error, STATUS_BUSY,
                           "load %s is still %s; it can be undone when it is visible", load->row.id,
@@ -257,13 +304,14 @@ static status_t unload (coordinator_core_t *self, text_t id, uint64_t *recompute
     if (load->state == LOAD_FAILED || load->state == LOAD_UNLOADED)
         return error_set (error, STATUS_INVALID, "load %s is %s: there is nothing to undo",
                           load->row.id, load->row.state);
-    status_t status = STATUS_OK;
-    if (load->state == LOAD_VISIBLE)
+    status_t status = check_keys (self, load, error);
+    if (status == STATUS_OK && load->state == LOAD_VISIBLE)
         status = set_state (self, load, LOAD_UNLOADING, error);
     if (status == STATUS_OK)
         status = recompute_request (self, log, "unload", recompute, error);
     if (status == STATUS_OK)
         load->recompute = *recompute;
+    /* the schedule sees to its other logs */
     return status;
 }
 
@@ -295,7 +343,8 @@ bool load_fail (coordinator_core_t *self, load_t *load, const char *reason)
              load->row.error);
     if (load->task)
         task_remove (self, &load->task);
-    sweep_leftover (self, load->row.path);
+    if (!load_is_history (load))
+        sweep_leftover (self, load->row.path);
     return true;
 }
 
@@ -304,15 +353,18 @@ static status_t take_part (coordinator_core_t *self, load_t *load, const wire_va
 {
     uint64_t partition = wire_uint (loaded, "partition", UINT64_MAX);
     wire_list_t runs = wire_list (loaded, "runs");
-    if (partition >= self->options.partitions)
-        return error_set (error, STATUS_INVALID, "partition %" PRIu64, partition);
-    load_part_t *part = &load->parts[partition];
+    char name[KEYED_LOG_NAME_MAX + 1];
+    wire_copy (loaded, "log", name, sizeof name);
+    load_log_t *log = load_log (load, name);
+    if (!log || partition >= self->options.partitions)
+        return error_set (error, STATUS_INVALID, "partition %" PRIu64 " of %s", partition, name);
+    load_part_t *part = &log->parts[partition];
     part->runs = arena_zero (load->arena, runs.count, sizeof *part->runs);
     part->runs_count = runs.count;
     for (uint32_t i = 0; i < runs.count; i++) {
         const wire_value_t *run = &runs.items[i];
         text_t path = wire_text (run, "path");
-        if (!task_path_good (path, "history", load->row.log, (uint32_t)partition))
+        if (!task_path_good (path, "history", log->name, (uint32_t)partition))
             return error_set (error, STATUS_INVALID, "a run at \"" TEXT_FORMAT "\"",
                               TEXT_ARGS (path));
         part->runs[i] = (catalog_run_t){ .path = arena_string (load->arena, path),
@@ -327,6 +379,8 @@ static status_t take_parts (coordinator_core_t *self, load_t *load, const wire_v
                             error_t *error)
 {
     wire_list_t loaded = wire_list (outputs, "loaded");
+    for (size_t l = 0; l < load->logs_count; l++)
+        memset (load->logs[l].parts, 0, self->options.partitions * sizeof *load->logs[l].parts);
     for (uint32_t i = 0; i < loaded.count; i++) {
         status_t status = take_part (self, load, &loaded.items[i], error);
         if (status != STATUS_OK)
@@ -337,9 +391,10 @@ static status_t take_parts (coordinator_core_t *self, load_t *load, const wire_v
 
 static bool has_runs (const coordinator_core_t *self, const load_t *load)
 {
-    for (uint32_t p = 0; p < self->options.partitions; p++)
-        if (load->parts[p].runs_count > 0)
-            return true;
+    for (size_t l = 0; l < load->logs_count; l++)
+        for (uint32_t p = 0; p < self->options.partitions; p++)
+            if (load->logs[l].parts[p].runs_count > 0)
+                return true;
     return false;
 }
 
@@ -348,7 +403,6 @@ status_t load_parsed (coordinator_core_t *self, task_t *task, const wire_value_t
 {
     load_t *load = task->load;
     CHECK (load->task == task && load->state == LOAD_PARSING);
-    memset (load->parts, 0, self->options.partitions * sizeof *load->parts);
     if (take_parts (self, load, outputs, error) != STATUS_OK) {
         (void)load_fail (self, load, error->text);
         return STATUS_OK;
@@ -366,7 +420,8 @@ status_t load_parsed (coordinator_core_t *self, task_t *task, const wire_value_t
     }
     load->bytes_done = load->row.bytes_total;
     task_remove (self, &load->task);
-    sweep_leftover (self, load->row.path);
+    if (!load_is_history (load))
+        sweep_leftover (self, load->row.path);
     nodes_poke (self, ROLE_SPEED);
     return STATUS_OK;
 }
@@ -375,9 +430,10 @@ status_t load_parsed (coordinator_core_t *self, task_t *task, const wire_value_t
 
 static bool all_placed (const coordinator_core_t *self, const load_t *load)
 {
-    for (uint32_t p = 0; p < self->options.partitions; p++)
-        if (!load->places[p].known)
-            return false;
+    for (size_t l = 0; l < load->logs_count; l++)
+        for (uint32_t p = 0; p < self->options.partitions; p++)
+            if (!load->logs[l].places[p].known)
+                return false;
     return true;
 }
 
@@ -387,10 +443,27 @@ static void wait_for_recompute (coordinator_core_t *self, load_t *load, log_t *l
     if (set_state (self, load, LOAD_WAITING, &error) != STATUS_OK)
         return;
     char *reason = mem_format ("load %s", load->row.id);
-    /* when this fails, the schedule asks for one */
+    /* when this fails, the schedule asks for one, as it does for the other logs */
     if (recompute_request (self, log, reason, &load->recompute, &error) != STATUS_OK)
         load->recompute = 0;
     mem_free (reason);
+}
+
+/* Runs are written for every key that the stream has now. */
+static void start_parsing (coordinator_core_t *self, load_t *load)
+{
+    if (!stream_has_begun (self, load->row.stream))
+        return;
+    load->task = task_new (self);
+    if (!load->task)
+        return;
+    load->task->load = load;
+    load->logs_count = 0;
+    for (size_t i = 0; i < self->logs_count; i++)
+        if (load_is_history (load)
+                ? strcmp (self->logs[i]->name, load->row.log) == 0
+                : !self->logs[i]->dropped && strcmp (self->logs[i]->stream, load->row.stream) == 0)
+            (void)load_add_log (load, self->logs[i]->name, self->options.partitions);
 }
 
 static void go_on (coordinator_core_t *self, load_t *load)
@@ -403,11 +476,8 @@ static void go_on (coordinator_core_t *self, load_t *load)
     }
     if (load->state == LOAD_QUEUED && set_state (self, load, LOAD_PARSING, &error) != STATUS_OK)
         return;
-    if (load->state == LOAD_PARSING && !load->task) {
-        load->task = task_new (self);
-        if (load->task)
-            load->task->load = load;
-    }
+    if (load->state == LOAD_PARSING && !load->task)
+        start_parsing (self, load);
     if (load->state == LOAD_COMMITTING && all_placed (self, load))
         wait_for_recompute (self, load, log);
 }

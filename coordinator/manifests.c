@@ -41,6 +41,8 @@ void log_destroy (log_t **self_p)
     arena_destroy (&log->arena);
     mem_free (log->name);
     mem_free (log->stream);
+    mem_free (log->forwarded);
+    mem_free (log->marks);
     mem_free (log);
 }
 
@@ -63,12 +65,24 @@ static status_t read_kept (coordinator_core_t *self, log_t *log, error_t *error)
     return status;
 }
 
-static status_t log_read (coordinator_core_t *self, const stream_t *stream, log_t **out,
+bool log_has_load (const log_t *self, const char *id)
+{
+    for (size_t i = 0; i < self->manifest.loads_count; i++)
+        if (strcmp (self->manifest.loads[i], id) == 0)
+            return true;
+    return false;
+}
+
+static status_t log_read (coordinator_core_t *self, const keyed_log_t *keyed, log_t **out,
                           error_t *error)
 {
     log_t *log = mem_zero (1, sizeof *log);
-    log->name = mem_string (stream->log_name);
-    log->stream = mem_string (stream->name);
+    log->name = mem_string (keyed->name);
+    log->stream = mem_string (keyed->stream->name);
+    log->primary = keyed->primary;
+    log->begun = keyed->primary;
+    log->forwarded = mem_zero (self->options.partitions, sizeof *log->forwarded);
+    log->marks = mem_zero (self->options.partitions, sizeof *log->marks);
     log->arena = arena_new (1 << 14);
     log->started = core_now (self);
     log->sweep = true;
@@ -87,24 +101,43 @@ static status_t log_read (coordinator_core_t *self, const stream_t *stream, log_
     return status;
 }
 
+static status_t want_log (coordinator_core_t *self, const keyed_log_t *keyed, error_t *error)
+{
+    log_t *log = log_named (self, text_of (keyed->name));
+    if (!log) {
+        status_t status = log_read (self, keyed, &log, error);
+        if (status != STATUS_OK)
+            return status;
+        self->logs = mem_resize (self->logs, self->logs_count + 1, sizeof (log_t *));
+        self->logs[self->logs_count++] = log;
+    }
+    log->dropped = false;
+    log->primary = keyed->primary;
+    core_set (&log->stream, keyed->stream->name);
+    return STATUS_OK;
+}
+
+/* Those of streams, of views, and those that are kept up though no view is over them. */
 status_t logs_refresh (coordinator_core_t *self, error_t *error)
 {
+    const definitions_t *all = self->definitions;
+    size_t most = all->streams_count + all->views_count + self->objects_count;
+    keyed_log_t *wanted = mem_zero (most, sizeof *wanted);
+    size_t count = 0;
+    for (size_t i = 0; i < all->streams_count; i++)
+        count += keyed_log_find (all, text_of (all->streams[i].log_name), &wanted[count]);
+    for (size_t i = 0; i < all->views_count; i++)
+        count += keyed_log_find (all, text_of (all->views[i].log_name), &wanted[count]);
+    for (size_t i = 0; i < self->objects_count; i++)
+        if (strcmp (self->objects[i].kind, KIND_KEY) == 0)
+            count += keyed_log_find (all, text_of (self->objects[i].name), &wanted[count]);
     for (size_t i = 0; i < self->logs_count; i++)
         self->logs[i]->dropped = true;
-    for (size_t i = 0; i < self->definitions->streams_count; i++) {
-        const stream_t *stream = &self->definitions->streams[i];
-        log_t *log = log_named (self, text_of (stream->log_name));
-        if (!log) {
-            status_t status = log_read (self, stream, &log, error);
-            if (status != STATUS_OK)
-                return status;
-            self->logs = mem_resize (self->logs, self->logs_count + 1, sizeof (log_t *));
-            self->logs[self->logs_count++] = log;
-        }
-        log->dropped = false;
-        core_set (&log->stream, stream->name);
-    }
-    return STATUS_OK;
+    status_t status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < count; i++)
+        status = want_log (self, &wanted[i], error);
+    mem_free (wanted);
+    return status;
 }
 
 void log_take_manifest (coordinator_core_t *self, log_t *log, arena_t **arena,

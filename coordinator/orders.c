@@ -17,8 +17,8 @@ static void write_controls (coordinator_core_t *self, const log_t *log, uint32_t
     wire_field_list (self->writer, "controls");
     for (size_t i = 0; i < self->loads_count; i++) {
         const load_t *load = self->loads[i];
-        if (load->state != LOAD_COMMITTING || load->places[partition].known ||
-            strcmp (load->row.log, log->name) != 0)
+        const load_log_t *of_log = load_log (load, log->name);
+        if (load->state != LOAD_COMMITTING || !of_log || of_log->places[partition].known)
             continue;
         char *id = mem_format ("load-%s", load->row.id);
         write_control (self, "load", id);
@@ -33,6 +33,19 @@ static void write_controls (coordinator_core_t *self, const log_t *log, uint32_t
     wire_close (self->writer);
 }
 
+static void write_marks (coordinator_core_t *self, const log_t *log)
+{
+    bool any = false;
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        any = any || log->marks[p] > 0;
+    if (!any)
+        return;
+    wire_field_list (self->writer, "marks");
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        wire_put_uint (self->writer, log->marks[p]);
+    wire_close (self->writer);
+}
+
 static void write_partition (coordinator_core_t *self, partition_t *partition)
 {
     wire_writer_t *writer = self->writer;
@@ -42,12 +55,13 @@ static void write_partition (coordinator_core_t *self, partition_t *partition)
     wire_field_list (writer, "logs");
     for (size_t i = 0; i < self->logs_count; i++) {
         const log_t *log = self->logs[i];
-        if (log->dropped)
+        if (log->dropped || !log->begun)
             continue;
         wire_open_map (writer);
         wire_field_string (writer, "log", log->name);
         wire_field_uint (writer, "base", log_base (log, partition->number));
         write_controls (self, log, partition->number);
+        write_marks (self, log);
         wire_close (writer);
     }
     wire_close (writer);
@@ -78,6 +92,14 @@ static void write_run (wire_writer_t *writer, const catalog_run_t *run)
     wire_close (writer);
 }
 
+void orders_write_runs (coordinator_core_t *self, const catalog_run_t *runs, size_t count)
+{
+    wire_field_list (self->writer, "runs");
+    for (size_t i = 0; i < count; i++)
+        write_run (self->writer, &runs[i]);
+    wire_close (self->writer);
+}
+
 static void write_build (wire_writer_t *writer, const recompute_t *recompute, uint32_t partition)
 {
     const build_t *build = &recompute->builds[partition];
@@ -98,8 +120,10 @@ static void write_build (wire_writer_t *writer, const recompute_t *recompute, ui
     wire_close (writer);
 }
 
-static void write_load (wire_writer_t *writer, const catalog_load_t *load)
+static void write_load (coordinator_core_t *self, const load_t *task)
 {
+    wire_writer_t *writer = self->writer;
+    const catalog_load_t *load = &task->row;
     wire_field_map (writer, "load");
     wire_field_string (writer, "stream", load->stream);
     wire_field_string (writer, "path", load->path);
@@ -109,7 +133,13 @@ static void write_load (wire_writer_t *writer, const catalog_load_t *load)
     wire_field_int (writer, "clock", load->created);
     if (load->ingest_time[0] != '\0')
         wire_field_string (writer, "ingest_time", load->ingest_time);
+    wire_field_list (writer, "logs");
+    for (size_t i = 0; i < task->logs_count; i++)
+        wire_put_string (writer, task->logs[i].name);
     wire_close (writer);
+    wire_close (writer);
+    if (load_is_history (task))
+        keys_write_history (self, task);
 }
 
 static void write_tasks (coordinator_core_t *self, const node_t *node)
@@ -126,7 +156,7 @@ static void write_tasks (coordinator_core_t *self, const node_t *node)
         wire_field_string (writer, "kind", task->load ? "load" : "build");
         wire_field_uint (writer, "definitions", task->definitions);
         if (task->load)
-            write_load (writer, &task->load->row);
+            write_load (self, task->load);
         else
             write_build (writer, task->recompute, task->partition);
         wire_close (writer);
@@ -138,11 +168,13 @@ static void write_datasets (coordinator_core_t *self, const node_t *node)
 {
     wire_field_list (self->writer, "datasets");
     for (size_t i = 0; node->role == ROLE_SERVING && i < self->logs_count; i++) {
-        if (self->logs[i]->dropped)
+        if (self->logs[i]->dropped || !self->logs[i]->begun)
             continue;
         wire_open_map (self->writer);
         wire_field_string (self->writer, "log", self->logs[i]->name);
         wire_field_uint (self->writer, "manifest", self->logs[i]->manifest.number);
+        if (!log_is_filled (self, self->logs[i]))
+            wire_field_bool (self->writer, "filling", true);
         wire_close (self->writer);
     }
     wire_close (self->writer);

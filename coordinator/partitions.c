@@ -103,9 +103,8 @@ static placed_t *place_wanted (coordinator_core_t *self, const char *log, uint32
     if (id.size <= 5 || memcmp (id.data, "load-", 5) != 0)
         return NULL;
     load_t *load = load_find (self, (text_t){ id.data + 5, id.size - 5 });
-    if (!load || load->state != LOAD_COMMITTING || strcmp (load->row.log, log) != 0)
-        return NULL;
-    return &load->places[partition];
+    load_log_t *of_log = load && load->state == LOAD_COMMITTING ? load_log (load, log) : NULL;
+    return of_log ? &of_log->places[partition] : NULL;
 }
 
 typedef struct confirmed {
@@ -131,8 +130,31 @@ static void find_confirmed (coordinator_core_t *self, const held_log_t *log, uin
     }
 }
 
+/* Re-keyed logs that hold everything which was in the partition when forwarding to them began. */
+static void find_forwarded (coordinator_core_t *self, uint32_t partition, wire_list_t logs,
+                            confirmed_t *out)
+{
+    for (uint32_t i = 0; i < logs.count; i++) {
+        const log_t *log = log_named (self, wire_item_text (&logs.items[i]));
+        if (!log || log->forwarded[partition])
+            continue;
+        out->rows = mem_resize (out->rows, out->count + 1, sizeof *out->rows);
+        out->rows[out->count++] = (catalog_control_t){
+            .log = log->name, .partition = partition, .id = core_text (text_of (CONTROL_FORWARDED))
+        };
+    }
+}
+
 static void place_confirmed (coordinator_core_t *self, const catalog_control_t *row)
 {
+    if (strcmp (row->id, CONTROL_FORWARDED) == 0) {
+        log_t *log = log_named (self, text_of (row->log));
+        CHECK (log != NULL);
+        log->forwarded[row->partition] = true;
+        if (log_is_filled (self, log))
+            nodes_poke (self, ROLE_SERVING);
+        return;
+    }
     placed_t *place = place_wanted (self, row->log, row->partition, text_of (row->id));
     if (place)
         *place = (placed_t){ .known = true, .offset = row->offset, .clock = row->clock };
@@ -168,6 +190,8 @@ static void take_held (coordinator_core_t *self, node_t *node, partition_t *part
         read_log (&partition->logs[i], &logs.items[i]);
         find_confirmed (self, &partition->logs[i], partition->number,
                         wire_list (&logs.items[i], "controls"), confirmed);
+        find_forwarded (self, partition->number, wire_list (&logs.items[i], "forwarded"),
+                        confirmed);
     }
 }
 

@@ -162,7 +162,7 @@ void recompute_asked (coordinator_core_t *self, const peer_t *from, const messag
     status_t status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < self->logs_count; i++) {
         log_t *log = self->logs[i];
-        if (log->dropped || (!all && !text_is (stream, log->stream)))
+        if (log->dropped || !log->begun || (!all && !text_is (stream, log->stream)))
             continue;
         status = recompute_request (self, log, "asked for", &ids[count], &error);
         count++;
@@ -272,7 +272,7 @@ static void go_on (coordinator_core_t *self, recompute_t *recompute)
     if (recompute->state == RECOMPUTE_CUTTING && all_cut (self, recompute))
         build_begin (self, recompute);
     if (recompute->state == RECOMPUTE_BUILDING && all_built (self, recompute) &&
-        core_now (self) >= recompute->retry_at)
+        core_now (self) >= recompute->retry_at && !keys_need_dataset (self, log))
         build_publish (self, recompute);
 }
 

@@ -110,7 +110,7 @@ static status_t restore_loads (coordinator_core_t *self, arena_t *arena, error_t
         return status;
     self->loads = mem_zero (count, sizeof (load_t *));
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        load_t *load = load_new (self);
+        load_t *load = load_new ();
         self->loads[self->loads_count++] = load;
         load->row = rows[i]; /* its texts are in the arena of all, and copied next */
 #define COPY(field) load->row.field = arena_string (load->arena, text_of (rows[i].field))
@@ -137,9 +137,20 @@ static status_t restore_loads (coordinator_core_t *self, arena_t *arena, error_t
 static void restore_control (coordinator_core_t *self, const catalog_control_t *row)
 {
     placed_t *places = NULL;
-    if (strncmp (row->id, "load-", 5) == 0) {
+    if (strcmp (row->id, CONTROL_FORWARDED) == 0) {
+        log_t *log = log_named (self, text_of (row->log));
+        if (log && row->partition < self->options.partitions)
+            log->forwarded[row->partition] = true;
+    } else if (strcmp (row->id, CONTROL_BEGIN) == 0) {
+        log_t *log = log_named (self, text_of (row->log));
+        if (log && row->partition < self->options.partitions) {
+            log->marks[row->partition] = row->offset;
+            log->begun = true;
+        }
+    } else if (strncmp (row->id, "load-", 5) == 0) {
         load_t *load = load_find (self, text_of (row->id + 5));
-        places = load && strcmp (load->row.log, row->log) == 0 ? load->places : NULL;
+        load_log_t *log = load ? load_log (load, row->log) : NULL;
+        places = log ? log->places : NULL;
     } else if (strncmp (row->id, "cut-", 4) == 0) {
         recompute_t *recompute = recompute_find (self, strtoull (row->id + 4, NULL, 10));
         bool of_log = recompute && strcmp (recompute->log, row->log) == 0;

@@ -56,7 +56,7 @@ static const char *view_without_file (const coordinator_core_t *self, const log_
         return NULL;
     for (size_t v = 0; v < self->definitions->views_count; v++) {
         const view_t *view = &self->definitions->views[v];
-        if (strcmp (view->stream->log_name, log->name) != 0)
+        if (strcmp (view->log_name, log->name) != 0)
             continue;
         for (size_t p = 0; p < log->manifest.parts_count; p++)
             if (!has_file (&log->manifest.parts[p], view, self->plans[v]))
@@ -85,8 +85,10 @@ static const load_t *waiting_load (const coordinator_core_t *self, const log_t *
 {
     for (size_t i = 0; i < self->loads_count; i++) {
         const load_t *load = self->loads[i];
-        if ((load->state == LOAD_WAITING || load->state == LOAD_UNLOADING) &&
-            strcmp (load->row.log, log->name) == 0)
+        bool there = log_has_load (log, load->row.id);
+        bool out =
+            load->state == LOAD_UNLOADING && (there || load_settled (self, load, log->name, true));
+        if (load_log (load, log->name) && (out || (load->state == LOAD_WAITING && !there)))
             return load;
     }
     return NULL;
@@ -105,7 +107,7 @@ static bool is_scheduled (const coordinator_core_t *self, const log_t *log)
 static char *reason_for (const coordinator_core_t *self, const log_t *log)
 {
     int64_t now = core_now (self);
-    if (log->dropped || now < log->retry_at || is_scheduled (self, log))
+    if (log->dropped || !log->begun || now < log->retry_at || is_scheduled (self, log))
         return NULL;
     const load_t *load = waiting_load (self, log);
     if (load)

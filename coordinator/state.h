@@ -11,7 +11,7 @@
 #include "base/timestamp.h"
 #include "catalog/catalog.h"
 #include "coordinator/core.h"
-#include "feature/definition.h"
+#include "feature/keyed_log.h"
 #include "wire/wire.h"
 
 #include <inttypes.h>
@@ -116,7 +116,12 @@ typedef struct kept {
 
 typedef struct log {
     char *name;
-    char *stream;   /* the stream that it is of */
+    char *stream;    /* the stream that it is of */
+    bool primary;    /* it is that of the stream's own key */
+    bool begun;      /* it is known where forwarding to it begins (keys.c) */
+    uint64_t *marks; /* there, per partition of the primary */
+    /* of a re-keyed one, per partition of the primary: all that was there has come */
+    bool *forwarded;
     bool dropped;   /* the stream was deleted; its data stay */
     arena_t *arena; /* of the manifest */
     catalog_manifest_t manifest;
@@ -197,13 +202,20 @@ typedef struct load_part {
     size_t runs_count;
 } load_part_t;
 
-typedef struct load {
-    arena_t *arena; /* of the row and the parts */
-    catalog_load_t row;
-    load_state_t state;
+/* A load in one of the stream's keyed logs. */
+typedef struct load_log {
+    const char *name;
     placed_t *places;   /* per partition */
     load_part_t *parts; /* per partition */
-    task_t *task;       /* NULL when none is under way */
+} load_log_t;
+
+typedef struct load {
+    arena_t *arena; /* of all but the task */
+    catalog_load_t row;
+    load_state_t state;
+    load_log_t *logs; /* none before it is parsed */
+    size_t logs_count;
+    task_t *task; /* NULL when none is under way */
     uint64_t bytes_done;
     uint64_t recompute; /* that it waits for; 0 */
 } load_t;
@@ -301,7 +313,24 @@ void nodes_send_pokes (coordinator_core_t *self);
 void node_destroy (node_t **self_p);
 const char *role_word (role_t role);
 
+/* ---- keys.c ---- */
+/* Lets logs of new keys begin. */
+void keys_settle (coordinator_core_t *self);
+/* Is there everything in it that was in the stream before it was made? */
+bool log_is_filled (const coordinator_core_t *self, const log_t *log);
+/* Have all logs of the stream begun? Before, no rows are loaded into it. */
+bool stream_has_begun (const coordinator_core_t *self, const char *stream);
+/* Are rows of the log's current dataset being written for a new key? Then it stays the current one.
+ */
+bool keys_need_dataset (const coordinator_core_t *self, const log_t *log);
+/* Is it no file, but a stream's history for a new key? */
+bool load_is_history (const load_t *self);
+/* The field `history` of its task. */
+void keys_write_history (coordinator_core_t *self, const load_t *load);
+
 /* ---- orders.c ---- */
+/* A field `runs`. */
+void orders_write_runs (coordinator_core_t *self, const catalog_run_t *runs, size_t count);
 void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id);
 
 /* ---- partitions.c ---- */
@@ -342,6 +371,15 @@ typedef struct changes {
     catalog_object_t *objects;
     size_t objects_count;
 } changes_t;
+
+/* A log that is not that of its stream's own key has an object of this kind in the catalog from
+ * when a view first has the key: it is kept up as long as there is the stream. */
+#define KIND_KEY "key"
+/* In the catalog's control records: the partition of the primary log has forwarded to the log all
+ * that it held when that began. */
+#define CONTROL_FORWARDED "forwarded"
+/* And: forwarding to the log begins at this offset of the partition of the primary log. */
+#define CONTROL_BEGIN "begin"
 
 /* INVALID with the reason when something may not be changed so. `next` is given the numbers of its
  * fields. */
@@ -404,7 +442,16 @@ MUST_CHECK status_t load_parsed (coordinator_core_t *self, task_t *task,
 /* False when the catalog failed. */
 bool load_fail (coordinator_core_t *self, load_t *load, const char *reason);
 void loads_settle (coordinator_core_t *self);
-load_t *load_new (coordinator_core_t *self); /* in no list yet */
+load_t *load_new (void); /* in no list yet */
+/* In the place of a failed one of the same id, or at the end. Takes the load. */
+void load_add (coordinator_core_t *self, load_t *load);
+/* What it has in a log, or NULL. */
+load_log_t *load_log (const load_t *self, const char *log);
+/* Adds a log to it, without anything in it. */
+load_log_t *load_add_log (load_t *self, const char *log, uint32_t partitions);
+/* Do the datasets of all its logs but `except` include it (or, with `out`, leave it out)? */
+bool load_settled (const coordinator_core_t *self, const load_t *load, const char *except,
+                   bool out);
 void load_destroy (load_t **self_p);
 const char *load_word (load_state_t state);
 bool load_state_of (const char *word, load_state_t *state);
@@ -417,7 +464,9 @@ MUST_CHECK status_t load_runs_read (load_t *load, uint32_t partitions, error_t *
 
 /* ---- manifests.c ---- */
 log_t *log_named (const coordinator_core_t *self, text_t name);
-/* A log for every stream; logs of deleted streams are marked. */
+/* Does its current dataset include the load? */
+bool log_has_load (const log_t *self, const char *id);
+/* A log for every key of every stream; logs of deleted streams are marked. */
 MUST_CHECK status_t logs_refresh (coordinator_core_t *self, error_t *error);
 void log_destroy (log_t **self_p);
 /* The new current manifest; `arena` holds it, and the log takes it. */

@@ -188,6 +188,7 @@ static void write_log (coordinator_core_t *self, const log_t *log)
     wire_field_string (writer, "stream", log->stream);
     wire_field_uint (writer, "manifest", log->manifest.number);
     wire_field_string (writer, "dataset", log->manifest.dataset);
+    wire_field_bool (writer, "filling", !log_is_filled (self, log));
     wire_field_uint (writer, "events", events);
     wire_field_uint (writer, "memory", memory);
     wire_field_list (writer, "partitions");

@@ -85,9 +85,9 @@ static void keep (sweep_t *self, const char *path)
     self->kept[self->kept_count++] = arena_string (self->arena, text_of (path));
 }
 
-static void keep_load (sweep_t *self, const load_t *load, uint32_t partitions)
+static void keep_load (sweep_t *self, const load_log_t *load, uint32_t partitions)
 {
-    for (uint32_t p = 0; load->parts && p < partitions; p++)
+    for (uint32_t p = 0; p < partitions; p++)
         for (size_t i = 0; i < load->parts[p].runs_count; i++)
             keep (self, load->parts[p].runs[i].path);
 }
@@ -116,9 +116,9 @@ static status_t keep_log (coordinator_core_t *self, sweep_t *sweep, const log_t 
         keep (sweep, paths[i]);
     for (size_t i = 0; i < self->loads_count; i++) {
         const load_t *load = self->loads[i];
-        if ((load->state == LOAD_COMMITTING || load->state == LOAD_WAITING) &&
-            strcmp (load->row.log, log->name) == 0)
-            keep_load (sweep, load, self->options.partitions);
+        const load_log_t *of_log = load_log (load, log->name);
+        if ((load->state == LOAD_COMMITTING || load->state == LOAD_WAITING) && of_log)
+            keep_load (sweep, of_log, self->options.partitions);
     }
     const recompute_t *recompute = recompute_running (self, log->name);
     if (recompute)

@@ -194,8 +194,13 @@ static bool may_pass (status_t status)
 
 static void task_failed (coordinator_core_t *self, task_t *task, status_t status, text_t reason)
 {
-    if (may_pass (status) && task->failures < TASK_FAILURES_MAX) {
-        int64_t wait = RETRY_FIRST << task->failures;
+    /* without its history, a key's log would be of no use for ever */
+    bool history = task->load && load_is_history (task->load);
+    if (history || (may_pass (status) && task->failures < TASK_FAILURES_MAX)) {
+        int64_t wait = RETRY_FIRST << (task->failures < 10 ? task->failures : 10);
+        if (history)
+            env_log (self->env, LOG_ERROR, "%s for %s, trying again: " TEXT_FORMAT,
+                     task->load->row.name, task->load->row.log, TEXT_ARGS (reason));
         task->retry_at = core_now (self) + (status == STATUS_CANCELLED ? 0 : wait);
         task->failures += status != STATUS_CANCELLED;
         take_back (task);

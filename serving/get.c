@@ -91,14 +91,19 @@ static status_t resolve_features (query_t *query, wire_list_t names, error_t *er
 
 /* ---- keys ---- */
 
-static status_t no_such_field (const stream_t *stream, text_t name, error_t *error)
+static const field_t *key_field (const view_t *view, size_t k)
+{
+    return &view->stream->fields[view->key[k]];
+}
+
+static status_t no_such_field (const view_t *view, text_t name, error_t *error)
 {
     const char *fields[KEY_FIELDS_MAX];
-    for (size_t i = 0; i < stream->key_count; i++)
-        fields[i] = stream->fields[stream->key[i]].name;
+    for (size_t i = 0; i < view->key_count; i++)
+        fields[i] = key_field (view, i)->name;
     char *copy = mem_string_n (name.data, name.size);
-    const char *nearest = text_nearest (copy, fields, stream->key_count);
-    if (!nearest && stream->key_count == 1)
+    const char *nearest = text_nearest (copy, fields, view->key_count);
+    if (!nearest && view->key_count == 1)
         nearest = fields[0];
     status_t status =
         error_set (error, STATUS_NOT_FOUND, "'%s' is not a field of the view's key%s%s%s", copy,
@@ -109,29 +114,29 @@ static status_t no_such_field (const stream_t *stream, text_t name, error_t *err
 
 static status_t read_key (query_t *query, const wire_value_t *map, query_key_t *key, error_t *error)
 {
-    const stream_t *stream = query->view->stream;
-    key->fields = arena_zero (query->arena, stream->key_count, sizeof *key->fields);
+    const view_t *view = query->view;
+    key->fields = arena_zero (query->arena, view->key_count, sizeof *key->fields);
     buf_t bytes;
     buf_init (&bytes, KEY_SIZE_MAX);
     status_t status = STATUS_OK;
     for (uint32_t i = 0; i < map->via.map.size && status == STATUS_OK; i++) {
         text_t name = wire_item_text (&map->via.map.ptr[i].key);
         size_t k = 0;
-        while (k < stream->key_count && !text_is (name, stream->fields[stream->key[k]].name))
+        while (k < view->key_count && !text_is (name, key_field (view, k)->name))
             k++;
-        if (k == stream->key_count)
-            status = no_such_field (stream, name, error);
+        if (k == view->key_count)
+            status = no_such_field (view, name, error);
         else
-            status = given_value (&stream->fields[stream->key[k]], "key field",
-                                  &map->via.map.ptr[i].val, query->arena, &key->fields[k], error);
+            status = given_value (key_field (view, k), "key field", &map->via.map.ptr[i].val,
+                                  query->arena, &key->fields[k], error);
     }
-    for (size_t k = 0; k < stream->key_count && status == STATUS_OK; k++) {
+    for (size_t k = 0; k < view->key_count && status == STATUS_OK; k++) {
         if (key->fields[k].type == TYPE_NONE)
             status = error_set (error, STATUS_INVALID, "the key lacks field '%s'",
-                                stream->fields[stream->key[k]].name);
+                                key_field (view, k)->name);
         else if (key->fields[k].null)
             status = error_set (error, STATUS_INVALID, "key field '%s' is null",
-                                stream->fields[stream->key[k]].name);
+                                key_field (view, k)->name);
         else
             key_put (&bytes, &key->fields[k]);
     }
@@ -297,7 +302,7 @@ void get_begin (serving_core_t *self, const peer_t *from, const message_t *messa
 
 static bool part_complete (const query_part_t *part)
 {
-    return part->state == PART_DONE && !part->slow && !part->slow_failed;
+    return part->state == PART_DONE && !part->slow && !part->slow_failed && !part->filling;
 }
 
 /* `at` is the key's place among those whose outcomes these are. */
@@ -329,6 +334,8 @@ static const char *why_incomplete (const query_part_t *part)
 {
     if (part->state == PART_DONE && part->slow)
         return "history was not read before the deadline";
+    if (part->state == PART_DONE && !part->slow_failed)
+        return "the view's key is new: events of before are on their way to it";
     return part->reason[0] ? part->reason : "its owner did not answer before the deadline";
 }
 
@@ -347,13 +354,13 @@ static void write_result (serving_core_t *self, const query_t *query, const quer
 {
     wire_writer_t *writer = self->writer;
     const query_part_t *part = &query->parts[key->part];
-    const stream_t *stream = query->view->stream;
-    char log[NAME_MAX_SIZE * (KEY_FIELDS_MAX + 1) + 64];
+    const view_t *view = query->view;
+    char log[KEYED_LOG_NAME_MAX + 32];
     snprintf (log, sizeof log, "%s/%u", query->plan->log_name, part->partition);
     wire_open_map (writer);
     wire_field_map (writer, "key");
-    for (size_t i = 0; i < stream->key_count; i++) {
-        wire_key (writer, stream->fields[stream->key[i]].name);
+    for (size_t i = 0; i < view->key_count; i++) {
+        wire_key (writer, key_field (view, i)->name);
         wire_put_value (writer, &key->fields[i]);
     }
     wire_close (writer);

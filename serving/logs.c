@@ -40,6 +40,12 @@ dataset_t *logs_dataset (serving_core_t *self, const char *log_name)
     return get_log (self, text_of (log_name))->dataset;
 }
 
+bool logs_filling (serving_core_t *self, const view_t *view)
+{
+    return strcmp (view->log_name, view->stream->log_name) != 0 &&
+           !get_log (self, text_of (view->log_name))->filled;
+}
+
 void logs_take_orders (serving_core_t *self, const wire_value_t *orders)
 {
     wire_list_t datasets = wire_list (orders, "datasets");
@@ -48,6 +54,7 @@ void logs_take_orders (serving_core_t *self, const wire_value_t *orders)
         uint64_t wanted = wire_uint (&datasets.items[i], "manifest", 0);
         if (wanted > log->wanted)
             log->wanted = wanted;
+        log->filled = log->filled || !wire_bool (&datasets.items[i], "filling", false);
     }
 }
 

@@ -22,6 +22,7 @@ typedef struct served_log {
     uint64_t fetch_id;   /* of the `dataset` question under way, 0 none */
     int64_t fetch_again; /* boot µs */
     bool opening;        /* a job is opening the next one */
+    bool filled;         /* orders said so once: it stays so */
     struct served_log *next;
 } served_log_t;
 
@@ -66,6 +67,8 @@ void serving_send_error (serving_core_t *self, const peer_t *to, uint64_t id, co
 /* ---- logs.c ---- */
 /* The log's dataset in use (an empty one if the log is new); borrowed. */
 dataset_t *logs_dataset (serving_core_t *self, const char *log_name);
+/* May events be missing in the log of a view, which came before there was a view with its key? */
+bool logs_filling (serving_core_t *self, const view_t *view);
 void logs_take_orders (serving_core_t *self, const wire_value_t *orders);
 void logs_fill_beat (serving_core_t *self, wire_writer_t *beat);
 bool logs_receive (serving_core_t *self, const message_t *message);

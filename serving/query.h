@@ -44,6 +44,7 @@ typedef struct query_part {
     bool slow;       /* a history job is under way or waits */
     bool slow_failed;
     bool begun;                    /* it has a batch part */
+    bool filling;                  /* the log lacked events of the stream when it was begun */
     dataset_t *dataset;            /* that its batch part is from */
     uint64_t position;             /* of the owner's answer */
     char reason[QUERY_REASON_MAX]; /* of the latest failure */

@@ -106,6 +106,8 @@ static void dispatch_reply (speed_core_t *self, const message_t *message)
 {
     if (routes_receive (self->routes, message))
         return;
+    if (forwarding_answered (self, message))
+        return;
     if (message->kind == MESSAGE_APPEND_OK || message->kind == MESSAGE_ERROR)
         ingest_append_answered (self, message);
 }
@@ -129,6 +131,9 @@ static void dispatch (speed_core_t *self, const peer_t *from, const message_t *m
         break;
     case MESSAGE_APPEND:
         ingest_append (self, from, message);
+        break;
+    case MESSAGE_FORWARD:
+        forwarding_take (self, from, message);
         break;
     case MESSAGE_QUERY:
         query_answer (self, from, message);
@@ -183,14 +188,33 @@ void speed_core_job_done (speed_core_t *self, job_t *job)
     job->discard (job); /* of a shard that is gone */
 }
 
+/* What one shard asks of another goes with the flush that the other begins next. */
+static int64_t tick_shards (speed_core_t *self)
+{
+    int64_t next = INT64_MAX;
+    size_t caught_up = 0;
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++) {
+            int64_t due = shard_ask (self->partitions[p]->shards[i]);
+            next = due < next ? due : next;
+            caught_up += shard_caught_up (self->partitions[p]->shards[i]);
+        }
+    if (caught_up != self->caught_up)
+        member_beat_soon (self->member); /* until it is told, answers are not complete */
+    self->caught_up = caught_up;
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++)
+            shard_tick (self->partitions[p]->shards[i]);
+    return next;
+}
+
 int64_t speed_core_tick (speed_core_t *self)
 {
     CHECK_OBJECT (self, SPEED_MAGIC);
     int64_t now = self->env->boot_us (self->env);
-    for (uint32_t p = 0; p < self->options.partitions; p++)
-        for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++)
-            shard_tick (self->partitions[p]->shards[i]);
+    int64_t due = tick_shards (self);
     int64_t next = ingest_expire (self, now);
+    next = due < next ? due : next;
     int64_t routes = routes_tick (self->routes);
     int64_t beat = member_tick (self->member);
     next = routes < next ? routes : next;

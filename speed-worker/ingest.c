@@ -69,6 +69,10 @@ void ingest_tell (void *core, const waiter_t *waiter, const char *log_name, uint
     speed_core_t *self = core;
     CHECK_OBJECT (self, SPEED_MAGIC);
     (void)log_name;
+    if (waiter->forward) {
+        forwarding_tell (self, waiter, status, reason, position);
+        return;
+    }
     if (status == STATUS_BUSY)
         self->metrics.busy++;
     if (status == STATUS_OK) {
@@ -178,17 +182,30 @@ static status_t parse (speed_core_t *self, const message_t *message, incoming_t 
     return STATUS_OK;
 }
 
-size_t worker_memory (speed_core_t *self)
+static void look_at_memory (speed_core_t *self)
 {
     int64_t now = self->env->boot_us (self->env);
-    if (now - self->memory_looked >= MEMORY_LOOK) {
-        self->memory_looked = now;
-        self->memory = 0;
-        for (uint32_t p = 0; p < self->options.partitions; p++)
-            for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++)
-                self->memory += shard_memory (self->partitions[p]->shards[i]);
-    }
+    if (now - self->memory_looked < MEMORY_LOOK)
+        return;
+    self->memory_looked = now;
+    self->memory = self->views_memory = 0;
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++) {
+            self->memory += shard_memory (self->partitions[p]->shards[i]);
+            self->views_memory += shard_views_memory (self->partitions[p]->shards[i]);
+        }
+}
+
+size_t worker_memory (speed_core_t *self)
+{
+    look_at_memory (self);
     return self->memory;
+}
+
+bool worker_views_full (speed_core_t *self)
+{
+    look_at_memory (self);
+    return self->views_memory / 5 >= self->options.memory_limit / 4;
 }
 
 static status_t admit (speed_core_t *self, error_t *error)

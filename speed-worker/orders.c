@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { LANES_MAX = (1 << 29) - 1 };
+
 void partition_destroy (partition_t **self_p)
 {
     partition_t *self = *self_p;
@@ -39,17 +41,20 @@ shard_t *worker_shard (speed_core_t *self, const char *log_name, uint32_t partit
     return find_shard (self->partitions[partition], text_of (log_name));
 }
 
-static void open_shard (speed_core_t *self, partition_t *partition, text_t log_name, uint64_t base)
+/* `number`: of the log among those in the orders. */
+static void open_shard (speed_core_t *self, partition_t *partition, text_t log_name, uint64_t base,
+                        uint32_t number)
 {
     model_t *model = member_model (self->member);
-    const stream_t *stream = model_log (model, log_name);
+    keyed_log_t log;
     /* earlier owners may have written under definitions that are as new as the orders */
-    if (!stream || !member_model_current (self->member))
+    if (!model_log (model, log_name, &log) || !member_model_current (self->member))
         return; /* they are on their way */
     shard_options_t options = {
         .env = self->env,
         .cluster_id = self->options.cluster_id,
         .partition = partition->number,
+        .partitions = self->options.partitions,
         .epoch = partition->epoch,
         .base = base,
         .segment_size = self->options.segment_size,
@@ -57,13 +62,13 @@ static void open_shard (speed_core_t *self, partition_t *partition, text_t log_n
         .tell = ingest_tell,
         .leased = ingest_leased,
         .current = ingest_current,
+        .forward = forwarding_send,
         .arg = self,
     };
-    size_t index = (size_t)(stream - model->definitions->streams);
-    options.lane = (uint32_t)(index * self->options.partitions + partition->number);
+    options.lane = (number * self->options.partitions + partition->number) & LANES_MAX;
     partition->shards =
         mem_resize (partition->shards, partition->shards_count + 1, sizeof (shard_t *));
-    partition->shards[partition->shards_count++] = shard_new (&options, stream->log_name, model);
+    partition->shards[partition->shards_count++] = shard_new (&options, log.name, model);
 }
 
 static void order_controls (shard_t *shard, wire_list_t controls)
@@ -73,17 +78,52 @@ static void order_controls (shard_t *shard, wire_list_t controls)
                        text_is (wire_text (&controls.items[i], "kind"), "cut"));
 }
 
-static void take_log (speed_core_t *self, partition_t *partition, const wire_value_t *log)
+static void take_marks (shard_t *shard, wire_list_t marks, arena_t *arena)
+{
+    uint64_t *values = arena_zero (arena, marks.count, sizeof *values);
+    for (uint32_t i = 0; i < marks.count; i++)
+        values[i] = wire_item_uint (&marks.items[i]);
+    shard_set_marks (shard, values, marks.count);
+}
+
+static void take_log (speed_core_t *self, partition_t *partition, const wire_value_t *log,
+                      uint32_t number)
 {
     text_t name = wire_text (log, "log");
     uint64_t base = wire_uint (log, "base", 0);
     shard_t *shard = find_shard (partition, name);
     if (!shard) {
-        open_shard (self, partition, name, base);
+        open_shard (self, partition, name, base, number);
+        if ((shard = find_shard (partition, name)) != NULL)
+            take_marks (shard, wire_list (log, "marks"), self->scratch);
         return;
     }
     shard_set_base (shard, base);
     order_controls (shard, wire_list (log, "controls"));
+}
+
+/* Events of a stream's own log go to all its other logs. Before the base moves: what they lack is
+ * not trimmed. */
+static void take_forwards (speed_core_t *self, shard_t *shard, wire_list_t logs)
+{
+    const model_t *model = member_model (self->member);
+    keyed_log_t own;
+    if (!model_log (model, text_of (shard_log_name (shard)), &own) || !own.primary)
+        return;
+    text_t *names = arena_zero (self->scratch, logs.count, sizeof *names);
+    size_t count = 0;
+    bool more = false;
+    for (uint32_t i = 0; i < logs.count; i++) {
+        text_t name = wire_text (&logs.items[i], "log");
+        keyed_log_t other;
+        if (!keyed_log_is_of (name, own.stream->name) || text_is (name, own.name))
+            continue;
+        if (count < KEYED_LOGS_MAX && model_log (model, name, &other))
+            names[count++] = name;
+        else
+            more = true;
+    }
+    shard_set_forwards (shard, names, count, more);
 }
 
 /* Logs that the orders do not list any more were deleted. */
@@ -125,8 +165,12 @@ static void take_partition (speed_core_t *self, const wire_value_t *order)
     wire_list_t logs = wire_list (order, "logs");
     (*partition)->ordered = logs.count;
     drop_unlisted_shards (*partition, logs);
+    for (size_t i = 0; i < (*partition)->shards_count; i++)
+        take_forwards (self, (*partition)->shards[i], logs);
     for (uint32_t i = 0; i < logs.count; i++)
-        take_log (self, *partition, &logs.items[i]);
+        take_log (self, *partition, &logs.items[i], i);
+    for (size_t i = 0; i < (*partition)->shards_count; i++)
+        take_forwards (self, (*partition)->shards[i], logs);
 }
 
 static bool ordered (wire_list_t orders, uint32_t partition)
@@ -158,8 +202,9 @@ void orders_model (void *core, model_t *model)
     CHECK_OBJECT (self, SPEED_MAGIC);
     for (uint32_t p = 0; p < self->options.partitions; p++) {
         partition_t *partition = self->partitions[p];
+        keyed_log_t log;
         for (size_t i = 0; partition && i < partition->shards_count; i++)
-            if (model_log (model, text_of (shard_log_name (partition->shards[i]))))
+            if (model_log (model, text_of (shard_log_name (partition->shards[i])), &log))
                 shard_set_model (partition->shards[i], model);
     }
 }

@@ -67,7 +67,10 @@ realtime_t *realtime_new (const model_t *model, const char *log_name, uint64_t b
     self->scratch = arena_new (SCRATCH_CHUNK);
     self->own = arena_new (COLUMNS_CHUNK);
     self->mapped = arena_new (COLUMNS_CHUNK);
-    self->columns = stream_columns (model_log (model, text_of (log_name)), self->own);
+    keyed_log_t log;
+    bool found = model_log (model, text_of (log_name), &log);
+    CHECK (found);
+    self->columns = stream_columns (log.stream, self->own);
     epoch_start (self, base);
     return self;
 }

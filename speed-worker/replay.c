@@ -44,17 +44,38 @@ void controls_release (controls_t *self)
     *self = (controls_t){ 0 };
 }
 
-static status_t replay_events (replay_t *self, const stream_t *stream, const log_record_t *record,
+static status_t replay_events (replay_t *self, const keyed_log_t *log, const log_record_t *record,
                                arena_t *arena)
 {
     events_payload_t payload;
     batch_t batch;
-    status_t status = logged_events (stream, record, arena, &payload, &batch, &self->error);
+    status_t status = logged_events (log, record, arena, &payload, &batch, &self->error);
     if (status != STATUS_OK)
         return status;
     if (self->dedupe)
         dedupe_replay (self->dedupe, record, &payload);
-    realtime_add (self->realtime, stream, &batch);
+    realtime_add (self->realtime, log->stream, &batch);
+    return STATUS_OK;
+}
+
+static status_t replay_forwarded (replay_t *self, const keyed_log_t *log,
+                                  const log_record_t *record, arena_t *arena)
+{
+    forwarded_payload_t payload;
+    batch_t batch;
+    status_t status = logged_forwarded (log, record, arena, &payload, &batch, &self->error);
+    if (status != STATUS_OK)
+        return status;
+    if (payload.source >= self->partitions)
+        return error_set (&self->error, STATUS_CORRUPT, "events of partition %u of %u",
+                          payload.source, self->partitions);
+    if (self->marks && payload.from < self->marks[payload.source])
+        return error_set (&self->error, STATUS_CORRUPT,
+                          "events of partition %u from %" PRIu64 " on, after those below %" PRIu64,
+                          payload.source, payload.from, self->marks[payload.source]);
+    if (self->marks)
+        self->marks[payload.source] = payload.to;
+    realtime_add (self->realtime, log->stream, &batch);
     return STATUS_OK;
 }
 
@@ -69,17 +90,20 @@ static status_t replay_control (replay_t *self, const log_record_t *record)
     if (record->kind != LOG_KIND_CUT)
         return STATUS_OK;
     realtime_cut (self->realtime, record->offset);
-    if (!self->dedupe || record->offset != self->base)
+    if (record->offset != self->base)
         return STATUS_OK;
-    return dedupe_decode (payload.producers, self->dedupe, &self->error);
+    if (self->marks)
+        return marks_decode (payload.producers, self->marks, self->partitions, &self->error);
+    return self->dedupe ? dedupe_decode (payload.producers, self->dedupe, &self->error) : STATUS_OK;
 }
 
-static status_t replay_record (replay_t *self, const stream_t *stream, const log_record_t *record,
+static status_t replay_record (replay_t *self, const keyed_log_t *log, const log_record_t *record,
                                arena_t *arena)
 {
     switch (record->kind) {
     case LOG_KIND_EVENTS:
-        return replay_events (self, stream, record, arena);
+        return log->primary ? replay_events (self, log, record, arena)
+                            : replay_forwarded (self, log, record, arena);
     case LOG_KIND_CUT:
     case LOG_KIND_LOAD_COMMIT:
         return replay_control (self, record);
@@ -101,9 +125,9 @@ static status_t check_base (replay_t *self, const log_record_t *record)
                       log_kind_word (record->kind));
 }
 
-static status_t replay_log (replay_t *self, const stream_t *stream, const char *dir)
+static status_t replay_log (replay_t *self, const keyed_log_t *log, const char *dir)
 {
-    log_identity_t identity = logged_identity (stream, self->cluster_id, self->partition);
+    log_identity_t identity = logged_identity (log, self->cluster_id, self->partition);
     log_reader_t *reader;
     status_t status =
         log_reader_open (self->fs, dir, &identity, self->base, self->to, &reader, &self->error);
@@ -115,7 +139,7 @@ static status_t replay_log (replay_t *self, const stream_t *stream, const char *
         arena_reset (arena);
         status = check_base (self, &record);
         if (status == STATUS_OK)
-            status = replay_record (self, stream, &record, arena);
+            status = replay_record (self, log, &record, arena);
         if (status != STATUS_OK) {
             error_prefix (&self->error, "at offset %" PRIu64 " of %s", record.offset, dir);
             break;
@@ -126,16 +150,19 @@ static status_t replay_log (replay_t *self, const stream_t *stream, const char *
     return status == STATUS_END ? STATUS_OK : status;
 }
 
-static status_t replay_open (replay_t *self, const stream_t *stream, const char *dir)
+static status_t replay_open (replay_t *self, const keyed_log_t *log, const char *dir)
 {
-    log_identity_t identity = logged_identity (stream, self->cluster_id, self->partition);
+    log_identity_t identity = logged_identity (log, self->cluster_id, self->partition);
     log_limits_t limits = { .segment_size = self->segment_size };
     status_t status =
         log_open (self->fs, dir, &identity, self->epoch, &limits, &self->log, &self->error);
     if (status != STATUS_OK)
         return status;
     self->to = log_durable (self->log);
-    self->dedupe = dedupe_new ();
+    if (log->primary)
+        self->dedupe = dedupe_new ();
+    else
+        self->marks = mem_zero (self->partitions, sizeof *self->marks);
     if (self->to < self->base || log_start (self->log) > self->base)
         return error_set (&self->error, STATUS_CORRUPT,
                           "log %s holds offsets %" PRIu64 " to %" PRIu64 ", but those from %" PRIu64
@@ -147,14 +174,15 @@ static status_t replay_open (replay_t *self, const stream_t *stream, const char 
 static void replay_run (job_t *job)
 {
     replay_t *self = (replay_t *)job;
-    const stream_t *stream = model_log (self->model, text_of (self->log_name));
-    CHECK (stream != NULL);
+    keyed_log_t log;
+    bool found = model_log (self->model, text_of (self->log_name), &log);
+    CHECK (found);
     arena_t *arena = arena_new (1024);
     const char *dir = logged_dir (arena, "log", self->log_name, self->partition);
     self->realtime = realtime_new (self->model, self->log_name, self->base);
-    self->status = self->epoch ? replay_open (self, stream, dir) : STATUS_OK;
+    self->status = self->epoch ? replay_open (self, &log, dir) : STATUS_OK;
     if (self->status == STATUS_OK && self->to > self->base)
-        self->status = replay_log (self, stream, dir);
+        self->status = replay_log (self, &log, dir);
     arena_destroy (&arena);
 }
 
@@ -166,6 +194,7 @@ void replay_destroy (replay_t **self_p)
         return;
     realtime_destroy (&self->realtime);
     dedupe_destroy (&self->dedupe);
+    mem_free (self->marks);
     log_destroy (&self->log);
     controls_release (&self->controls);
     model_unref (&self->model);

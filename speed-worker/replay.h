@@ -35,6 +35,7 @@ typedef struct replay {
     const char *log_name;
     uint64_t cluster_id;
     uint32_t partition;
+    uint32_t partitions;
     uint64_t epoch; /* opens the log under it; 0: the log is open, only the views are made again */
     uint64_t segment_size;
     uint64_t base;  /* from there … */
@@ -44,7 +45,8 @@ typedef struct replay {
     status_t status;
     error_t error;
     log_t *log;
-    dedupe_t *dedupe;
+    dedupe_t *dedupe; /* when the log is opened: of a primary one … */
+    uint64_t *marks;  /* … and of a re-keyed one */
     realtime_t *realtime;
     controls_t controls;
 } replay_t;

@@ -30,11 +30,22 @@ size_t pending_size (const pending_t *self)
     return sizeof *self + (self->arena ? arena_held (self->arena) : 0);
 }
 
-void pending_destroy (pending_t **self_p)
+pending_t *pending_new (log_kind_t kind)
+{
+    pending_t *self = mem_zero (1, sizeof *self);
+    self->kind = kind;
+    self->count = 1;
+    self->holders = 1;
+    outcome_init (&self->outcome);
+    return self;
+}
+
+void pending_release (pending_t **self_p)
 {
     pending_t *self = *self_p;
     *self_p = NULL;
-    if (!self)
+    CHECK (self->holders > 0);
+    if (--self->holders > 0)
         return;
     arena_destroy (&self->arena);
     model_unref (&self->model);
@@ -50,6 +61,7 @@ static void start_replay (shard_t *self, uint64_t epoch)
     replay_t *replay = replay_new (self->options.env->fs, self->log_name, self->model);
     replay->cluster_id = self->options.cluster_id;
     replay->partition = self->options.partition;
+    replay->partitions = self->options.partitions;
     replay->epoch = epoch;
     replay->segment_size = self->options.segment_size;
     replay->base = self->base;
@@ -72,8 +84,13 @@ shard_t *shard_new (const shard_options_t *options, const char *log_name, model_
     buf_init (&self->payload, LOG_PAYLOAD_MAX);
     buf_init (&self->block, LOG_PAYLOAD_MAX);
     self->model = model_ref (model);
-    self->stream = model_log (model, text_of (log_name));
-    CHECK (self->stream != NULL);
+    self->unforwarded_last = &self->unforwarded;
+    bool found = model_log (model, text_of (log_name), &self->keyed);
+    CHECK (found);
+    if (!self->keyed.primary) {
+        self->marks = mem_zero (options->partitions, sizeof *self->marks);
+        self->appended_marks = mem_zero (options->partitions, sizeof *self->appended_marks);
+    }
     start_replay (self, options->epoch);
     return self;
 }
@@ -90,7 +107,7 @@ static void drop_pending (shard_t *self, const char *reason)
     while ((pending = pending_pop (&self->pending)) != NULL) {
         for (size_t i = 0; i < pending->waiters_count; i++)
             shard_tell_error (self, &pending->waiters[i], STATUS_UNAVAILABLE, reason);
-        pending_destroy (&pending);
+        pending_release (&pending);
     }
     self->pending_bytes = 0;
 }
@@ -99,7 +116,7 @@ static void drop_kept (shard_t *self)
 {
     pending_t *pending;
     while ((pending = pending_pop (&self->kept)) != NULL)
-        pending_destroy (&pending);
+        pending_release (&pending);
     self->kept_bytes = 0;
 }
 
@@ -111,6 +128,7 @@ void shard_destroy (shard_t **self_p)
         return;
     CHECK_OBJECT (self, SHARD_MAGIC);
     drop_pending (self, "the partition is given to another worker");
+    shard_forward_end (self, "the partition is given to another worker");
     drop_kept (self);
     realtime_destroy (&self->realtime);
     model_unref (&self->realtime_model);
@@ -118,6 +136,8 @@ void shard_destroy (shard_t **self_p)
     dedupe_destroy (&self->dedupe);
     log_destroy (&self->log);
     controls_release (&self->controls);
+    mem_free (self->marks);
+    mem_free (self->appended_marks);
     buf_release (&self->payload);
     buf_release (&self->block);
     mem_free (self->log_name);
@@ -134,6 +154,7 @@ void shard_fail (shard_t *self, const error_t *error)
     env_log (self->options.env, LOG_ERROR, "%s/%u: %s", self->log_name, self->options.partition,
              error->text);
     drop_pending (self, error->text);
+    shard_forward_end (self, error->text);
 }
 
 void shard_give_up (shard_t *self, const char *reason)
@@ -149,9 +170,12 @@ void shard_give_up (shard_t *self, const char *reason)
 /* A batch may have been checked under earlier or, while a rebuild waits, newer definitions. */
 static void add_to_views (shard_t *self, const pending_t *pending)
 {
-    if (pending->batch.rows > 0)
-        realtime_add (self->realtime, model_log (pending->model, text_of (self->log_name)),
-                      &pending->batch);
+    keyed_log_t log;
+    if (pending->batch.rows == 0)
+        return;
+    bool found = model_log (pending->model, text_of (self->log_name), &log);
+    CHECK (found);
+    realtime_add (self->realtime, log.stream, &pending->batch);
 }
 
 static void adopt_views (shard_t *self, replay_t *replay)
@@ -168,7 +192,7 @@ static void adopt_views (shard_t *self, replay_t *replay)
             add_to_views (self, pending);
         else
             realtime_cut (self->realtime, pending->offset);
-        pending_destroy (&pending);
+        pending_release (&pending);
     }
     self->kept_bytes = 0;
     realtime_trim (self->realtime, self->base);
@@ -183,9 +207,15 @@ static void opened (shard_t *self, replay_t *replay)
     replay->log = NULL;
     replay->dedupe = NULL;
     replay->controls = (controls_t){ 0 };
+    for (uint32_t p = 0; self->marks && p < self->options.partitions; p++) {
+        if (replay->marks[p] > self->marks[p])
+            self->marks[p] = replay->marks[p];
+        self->appended_marks[p] = self->marks[p];
+    }
     self->state = SHARD_SERVING;
     self->trim_due = true; /* of what earlier owners left, though the base may never rise */
     adopt_views (self, replay);
+    shard_forward_begin (self);
     env_log (self->options.env, LOG_INFO,
              "%s/%u: serving, epoch %" PRIu64 ", offsets %" PRIu64 " to %" PRIu64 ", %" PRIu64
              " events in real-time views",
@@ -216,13 +246,16 @@ static void replay_done (shard_t *self)
 /* Has a field been widened since that model? Its plans cannot read what is written now. */
 static bool cannot_read (const shard_t *self, const model_t *model)
 {
-    const stream_t *stream = model_log (model, text_of (self->log_name));
-    if (stream == self->stream)
+    keyed_log_t log;
+    if (!model_log (model, text_of (self->log_name), &log))
+        return true;
+    const stream_t *present = self->keyed.stream;
+    if (log.stream == present)
         return false;
-    for (size_t i = 0; i < self->stream->fields_count; i++)
-        for (size_t k = 0; k < stream->fields_count; k++)
-            if (stream->fields[k].id == self->stream->fields[i].id &&
-                stream->fields[k].type != self->stream->fields[i].type)
+    for (size_t i = 0; i < present->fields_count; i++)
+        for (size_t k = 0; k < log.stream->fields_count; k++)
+            if (log.stream->fields[k].id == present->fields[i].id &&
+                log.stream->fields[k].type != present->fields[i].type)
                 return true;
     return false;
 }
@@ -259,12 +292,12 @@ static bool views_outdated (const shard_t *self)
 void shard_set_model (shard_t *self, model_t *model)
 {
     CHECK_OBJECT (self, SHARD_MAGIC);
-    const stream_t *stream = model_log (model, text_of (self->log_name));
-    CHECK (stream != NULL);
+    bool found = model_log (model, text_of (self->log_name), &self->keyed);
+    CHECK (found);
     model_ref (model);
     model_unref (&self->model);
     self->model = model;
-    self->stream = stream;
+    shard_forward_set_model (self);
 }
 
 /* ---- flushing ---- */
@@ -279,28 +312,32 @@ static void apply (shard_t *self, pending_t *pending)
         realtime_cut (self->realtime, pending->offset);
     if (pending->kind != LOG_KIND_EVENTS)
         controls_add (&self->controls, text_of (pending->id), pending->offset, pending->clock);
+    if (self->marks && pending->kind == LOG_KIND_EVENTS)
+        self->marks[pending->source] = pending->mark;
     self->position = pending->offset + pending->count;
 }
 
-static void keep_or_destroy (shard_t *self, pending_t *pending)
+/* A rebuild under way needs what changes the views. */
+static void keep (shard_t *self, pending_t *pending)
 {
     bool views_change = pending->kind == LOG_KIND_CUT || pending->batch.rows > 0;
-    if (self->replay && views_change) {
-        self->kept_bytes += pending_size (pending);
-        pending_push (&self->kept, pending);
-    } else {
-        pending_destroy (&pending);
-    }
+    if (!self->replay || !views_change)
+        return;
+    pending->holders++;
+    self->kept_bytes += pending_size (pending);
+    pending_push (&self->kept, pending);
 }
 
-static void answer_waiters (shard_t *self, const pending_t *pending)
+void shard_answer_waiters (shard_t *self, const pending_t *pending)
 {
     bool leased = self->options.leased (self->options.arg);
+    bool re_keyed = self->marks && pending->kind == LOG_KIND_EVENTS;
+    uint64_t position = re_keyed ? self->marks[pending->source] : pending->offset + pending->count;
     for (size_t i = 0; i < pending->waiters_count; i++)
         if (leased)
             self->options.tell (self->options.arg, &pending->waiters[i], self->log_name,
                                 self->options.partition, STATUS_OK, NULL, &pending->outcome,
-                                pending->offset + pending->count);
+                                position);
         else
             shard_tell_error (self, &pending->waiters[i], STATUS_FENCED,
                               "the lease ran out before the acknowledgement");
@@ -318,8 +355,10 @@ static void flush_done (shard_t *self)
         pending_t *pending = pending_pop (&self->pending);
         self->pending_bytes -= pending_size (pending);
         apply (self, pending);
-        answer_waiters (self, pending);
-        keep_or_destroy (self, pending);
+        keep (self, pending);
+        if (!shard_forward (self, pending))
+            shard_answer_waiters (self, pending);
+        pending_release (&pending);
     }
 }
 
@@ -343,7 +382,7 @@ bool shard_job_done (shard_t *self, job_t *job)
     else if (self->trim && job == log_trim_job (self->trim))
         trim_done (self);
     else
-        return false;
+        return shard_forward_job_done (self, job);
     return true;
 }
 
@@ -365,13 +404,19 @@ void shard_tick (shard_t *self)
         start_replay (self, 0);
 }
 
-/* A rebuild reads from an older base: its files stay until it is done. */
+/* A rebuild reads from an older base: its files stay until it is done. So do events that logs of
+ * other keys do not have yet. */
 static void start_trim (shard_t *self)
 {
+    uint64_t low = shard_forward_low (self);
+    uint64_t below = low < self->base ? low : self->base;
+    if (below > self->trimmed)
+        self->trim_due = true;
     if (!self->trim_due || self->trim || self->replay)
         return;
     self->trim_due = false;
-    if ((self->trim = log_trim_begin (self->log, self->base)) != NULL)
+    self->trimmed = below;
+    if ((self->trim = log_trim_begin (self->log, below)) != NULL)
         submit (self, log_trim_job (self->trim));
 }
 
@@ -416,10 +461,14 @@ uint64_t shard_position (const shard_t *self)
     return self->position;
 }
 
+size_t shard_views_memory (const shard_t *self)
+{
+    return self->realtime ? realtime_memory (self->realtime) : 0;
+}
+
 size_t shard_memory (const shard_t *self)
 {
-    size_t views = self->realtime ? realtime_memory (self->realtime) : 0;
-    return views + self->kept_bytes + self->pending_bytes;
+    return shard_views_memory (self) + self->kept_bytes + self->pending_bytes + self->forward_bytes;
 }
 
 size_t shard_controls (const shard_t *self)
@@ -460,5 +509,12 @@ void shard_write_held (shard_t *self, wire_writer_t *beat)
     wire_field_uint (beat, "events", serving ? realtime_events (self->realtime) : 0);
     wire_field_uint (beat, "memory", shard_memory (self));
     wire_field_uint (beat, "keys", serving ? realtime_keys (self->realtime) : 0);
+    if (self->forwards_count > 0) {
+        wire_field_list (beat, "forwarded");
+        for (size_t i = 0; i < self->forwards_count; i++)
+            if (forward_caught_up (self->forwards[i]))
+                wire_put_string (beat, forward_log_name (self->forwards[i]));
+        wire_close (beat);
+    }
     wire_close (beat);
 }

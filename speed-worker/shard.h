@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "member/model.h"
+#include "speed-worker/forward.h"
 #include "speed-worker/outcome.h"
 #include "speed-worker/realtime.h"
 
@@ -20,25 +21,30 @@ typedef struct waiter {
     uint64_t request; /* one of ours (request.h), or 0 … */
     peer_t from;      /* … and then this peer's … */
     uint64_t id;      /* … message */
+    bool forward;     /* it is a forward.h's question, whose answer is the mark … */
+    bool here;        /* … and the source is this worker's, too */
 } waiter_t;
 
 typedef struct shard_options {
     env_t *env;
     uint64_t cluster_id;
     uint32_t partition;
+    uint32_t partitions;
     uint64_t epoch;
     uint64_t base;         /* timelines start there */
     uint64_t segment_size; /* 0: default */
     uint32_t lane;         /* of its jobs */
     int64_t max_ahead;     /* µs */
-    /* Tells a waiter: `outcome` when status is OK (position: one past the part's last event), else
-     * why. */
+    /* Tells a waiter: `outcome` when status is OK (position: one past the part's last event, or the
+     * mark), else why. */
     void (*tell) (void *arg, const waiter_t *waiter, const char *log_name, uint32_t partition,
                   status_t status, const char *reason, const outcome_t *outcome, uint64_t position);
     /* May a durable append be acknowledged at this instant? */
     bool (*leased) (void *arg);
     /* Are the definitions here those that the latest orders told of? */
     bool (*current) (void *arg);
+    /* forward.h's send. */
+    bool (*forward) (void *arg, const forward_message_t *message);
     void *arg;
 } shard_options_t;
 
@@ -56,6 +62,10 @@ bool shard_job_done (shard_t *self, job_t *job);
 
 /* Ownership of this shard ends, as if its own log had failed: another log of the partition did. */
 void shard_give_up (shard_t *self, const char *reason);
+
+/* Asks other keys' logs, which may be those of another shard, before shard_tick is called for any;
+ * returns the boot time at which it is to be called again. */
+int64_t shard_ask (shard_t *self);
 
 /* Flushes what is pending, and starts a rebuild that is due. */
 void shard_tick (shard_t *self);
@@ -81,6 +91,22 @@ typedef struct shard_append {
 } shard_append_t;
 void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *waiter);
 
+/* ---- other keys ---- */
+
+/* The re-keyed logs that this shard's events go to, as the latest orders have it. With `more`
+ * there are others that the definitions here do not know yet: nothing is trimmed meanwhile. */
+void shard_set_forwards (shard_t *self, const text_t *logs, size_t count, bool more);
+
+/* Appends to this re-keyed log what the source has for it. The waiter is told now or later, always
+ * once. `message` is borrowed for the call. */
+void shard_take_forwarded (shard_t *self, const forward_message_t *message, const waiter_t *waiter);
+
+/* Events of the log come from there on from each partition of the stream's own log. */
+void shard_set_marks (shard_t *self, const uint64_t *marks, uint32_t count);
+
+/* The answer to a question of this shard's; false when it is of another. */
+bool shard_forward_answered (shard_t *self, uint64_t id, bool good, uint64_t mark);
+
 /* NULL while opening or failed. */
 realtime_t *shard_realtime (shard_t *self);
 /* One past the last offset that is durable and in the views. */
@@ -89,10 +115,14 @@ uint64_t shard_position (const shard_t *self);
 /* Writes the log's entry in a HELD list. */
 void shard_write_held (shard_t *self, wire_writer_t *beat);
 
+/* Of the logs that it forwards to, how many hold all that was there when that began. */
+size_t shard_caught_up (const shard_t *self);
+
 /* How many control records it holds. */
 size_t shard_controls (const shard_t *self);
 
 size_t shard_memory (const shard_t *self);
+size_t shard_views_memory (const shard_t *self); /* of these, what a recompute sets free */
 uint64_t shard_events_appended (const shard_t *self);
 
 #endif

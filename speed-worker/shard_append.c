@@ -10,6 +10,9 @@
 
 static pending_t *pending_at (shard_t *self, uint64_t offset)
 {
+    for (pending_t *pending = self->unforwarded; pending; pending = pending->later)
+        if (pending->offset == offset)
+            return pending;
     for (pending_t *pending = self->pending.head; pending; pending = pending->next)
         if (pending->offset == offset)
             return pending;
@@ -30,6 +33,11 @@ static void repeat (shard_t *self, const dedupe_outcome_t *recorded, const waite
     }
     if (!self->options.leased (self->options.arg)) {
         shard_tell_error (self, waiter, STATUS_FENCED, "the lease ran out");
+        return;
+    }
+    if (shard_forward_lags (self, recorded->offset)) {
+        shard_tell_error (self, waiter, STATUS_BUSY,
+                          "the batch is on its way to the logs of other keys; send it again");
         return;
     }
     outcome_t outcome;
@@ -67,7 +75,8 @@ static void check_rows (shard_t *self, pending_t *pending, const shard_append_t 
     pending->model = model_ref (self->model);
     intake_rules_t rules = { .now = now, .max_ahead = self->options.max_ahead };
     intake_result_t result;
-    intake_convert (self->stream, append->table, append->columns, &rules, pending->arena, &result);
+    intake_convert (self->keyed.stream, append->table, append->columns, &rules, pending->arena,
+                    &result);
     pending->batch = result.batch;
     pending->outcome.accepted = (uint32_t)result.batch.rows;
     for (size_t i = 0; i < result.refused_count; i++)
@@ -100,7 +109,7 @@ static status_t encode_record (shard_t *self, const pending_t *pending,
     buf_clear (&self->block);
     buf_clear (&self->payload);
     if (payload.accepted > 0) {
-        put_ids (self->stream, &payload);
+        put_ids (self->keyed.stream, &payload);
         batch_t keyless = pending->batch;
         keyless.key = NULL; /* made again from the fields when it is read */
         status_t status = block_encode (&keyless, 0, keyless.rows, &self->block, error);
@@ -116,7 +125,7 @@ static status_t encode_record (shard_t *self, const pending_t *pending,
     return STATUS_OK;
 }
 
-static status_t write_record (shard_t *self, pending_t *pending, int64_t now, error_t *error)
+status_t shard_write_record (shard_t *self, pending_t *pending, int64_t now, error_t *error)
 {
     status_t status = log_append (self->log, pending->kind, self->payload.data, self->payload.size,
                                   pending->count, now, &pending->offset, error);
@@ -135,26 +144,29 @@ static void take_batch (shard_t *self, const shard_append_t *append, const waite
         shard_tell_error (self, waiter, STATUS_BUSY, "the disk is slow; try again later");
         return;
     }
-    pending_t *pending = mem_zero (1, sizeof *pending);
-    pending->kind = LOG_KIND_EVENTS;
+    if (self->forward_bytes > FORWARD_BYTES_MAX) {
+        shard_tell_error (self, waiter, STATUS_BUSY,
+                          "the logs of other keys lag behind; try again later");
+        return;
+    }
+    pending_t *pending = pending_new (LOG_KIND_EVENTS);
     pending->arena = arena_new (PENDING_CHUNK);
-    outcome_init (&pending->outcome);
     check_rows (self, pending, append, now);
     if (pending->outcome.refused_count > 0 && !self->options.current (self->options.arg)) {
         /* which may take what is refused here, and an outcome is for ever */
         shard_tell_error (self, waiter, STATUS_UNAVAILABLE,
                           "newer definitions are on their way; send the same batch again");
-        pending_destroy (&pending);
+        pending_release (&pending);
         return;
     }
     pending->count = pending->outcome.accepted > 0 ? pending->outcome.accepted : 1;
     error_t error;
     status_t status = encode_record (self, pending, append, &error);
     if (status == STATUS_OK)
-        status = write_record (self, pending, now, &error);
+        status = shard_write_record (self, pending, now, &error);
     if (status != STATUS_OK) {
         shard_tell_error (self, waiter, status, error.text);
-        pending_destroy (&pending);
+        pending_release (&pending);
         return;
     }
     own_strings (&pending->batch, pending->arena);
@@ -173,6 +185,7 @@ static void take_batch (shard_t *self, const shard_append_t *append, const waite
 void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *waiter)
 {
     CHECK_OBJECT (self, SHARD_MAGIC);
+    CHECK (self->keyed.primary);
     if (self->state != SHARD_SERVING) {
         shard_tell_error (self, waiter, STATUS_UNAVAILABLE,
                           self->state == SHARD_OPENING ? "the partition is being opened"
@@ -182,6 +195,11 @@ void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *
     if (!self->options.leased (self->options.arg)) {
         /* nor would the definitions here be those in force */
         shard_tell_error (self, waiter, STATUS_FENCED, "the lease ran out");
+        return;
+    }
+    if (self->forwards_unknown) {
+        shard_tell_error (self, waiter, STATUS_UNAVAILABLE,
+                          "newer definitions are on their way here; send the same batch again");
         return;
     }
     if (shard_views_misread (self)) {
@@ -230,23 +248,24 @@ void shard_control (shard_t *self, text_t id, bool cut)
     buf_clear (&self->block);
     buf_clear (&self->payload);
     if (cut) {
-        dedupe_expire (self->dedupe, now);
-        dedupe_encode (self->dedupe, &self->block);
+        if (self->dedupe) {
+            dedupe_expire (self->dedupe, now);
+            dedupe_encode (self->dedupe, &self->block);
+        } else {
+            marks_encode (self->appended_marks, self->options.partitions, &self->block);
+        }
         payload.producers =
             (text_t){ .data = (const char *)self->block.data, .size = (uint32_t)self->block.size };
     }
     control_payload_encode (&payload, &self->payload);
-    pending_t *pending = mem_zero (1, sizeof *pending);
-    pending->kind = cut ? LOG_KIND_CUT : LOG_KIND_LOAD_COMMIT;
-    pending->count = 1;
+    pending_t *pending = pending_new (cut ? LOG_KIND_CUT : LOG_KIND_LOAD_COMMIT);
     pending->clock = now;
     memcpy (pending->id, id.data, id.size);
-    outcome_init (&pending->outcome);
     error_t error;
-    if (self->payload.bad || write_record (self, pending, now, &error) != STATUS_OK) {
+    if (self->payload.bad || shard_write_record (self, pending, now, &error) != STATUS_OK) {
         env_log (self->options.env, LOG_WARNING, "%s/%u: control record not appended, trying again",
                  self->log_name, self->options.partition);
-        pending_destroy (&pending);
+        pending_release (&pending);
         return;
     }
     self->pending_bytes += pending_size (pending);

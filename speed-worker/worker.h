@@ -33,6 +33,7 @@ typedef struct partition {
     X (appends_repeated)                                                                           \
     X (rows_accepted)                                                                              \
     X (rows_refused)                                                                               \
+    X (forwards_taken)                                                                             \
     X (queries)                                                                                    \
     X (queries_refused)                                                                            \
     X (busy)
@@ -55,8 +56,10 @@ struct speed_core {
     request_table_t *requests;
     uint64_t next_id;      /* of our own requests to the coordinator */
     arena_t *scratch;      /* for one message */
-    size_t memory;         /* of all timelines, as of the last look */
+    size_t memory;         /* of all timelines and what waits, as of the last look … */
+    size_t views_memory;   /* … and of the timelines alone */
     int64_t memory_looked; /* boot µs */
+    size_t caught_up;      /* forwards that are, as of the last tick */
     speed_metrics_t metrics;
 };
 
@@ -80,7 +83,19 @@ bool ingest_leased (void *core);
 bool ingest_current (void *core);
 /* Bytes of all timelines, as of a moment ago. */
 size_t worker_memory (speed_core_t *self);
+/* Are they so far over the limit that events which are durable elsewhere already are not taken in
+ * either? Only timelines count, which a recompute makes smaller. */
+bool worker_views_full (speed_core_t *self);
 int64_t ingest_expire (speed_core_t *self, int64_t now);
+
+/* ---- forwarding.c ---- */
+bool forwarding_send (void *core, const forward_message_t *message);
+void forwarding_take (speed_core_t *self, const peer_t *from, const message_t *message);
+/* False: it is not the answer to a `forward`. */
+bool forwarding_answered (speed_core_t *self, const message_t *message);
+/* The mark, or why not, for whoever asked. */
+void forwarding_tell (speed_core_t *self, const waiter_t *waiter, status_t status,
+                      const char *reason, uint64_t mark);
 
 /* ---- query.c ---- */
 void query_answer (speed_core_t *self, const peer_t *from, const message_t *message);

@@ -85,7 +85,7 @@ static bool read_keys (call_t *call, const options_t *options, const view_t *vie
         return false;
     }
     double events;
-    if (events_of_cluster (call, view->stream->log_name, &events)) {
+    if (events_of_cluster (call, view->log_name, &events)) {
         keys->events = events;
         keys->events_of = "as in the cluster's real-time views";
     }

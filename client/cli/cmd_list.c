@@ -12,27 +12,28 @@
 
 /* ---- list ---- */
 
-static void put_names (buf_t *out, const char *name, const stream_t *stream)
+static void put_names (buf_t *out, const char *name, const stream_t *stream, const uint32_t *key,
+                       size_t key_count)
 {
     buf_put_string (out, "{\"name\":");
     number_format_json_string (out, text_of (name));
     buf_put_string (out, ",\"key\":[");
-    for (size_t i = 0; i < stream->key_count; i++) {
+    for (size_t i = 0; i < key_count; i++) {
         if (i > 0)
             buf_put_u8 (out, ',');
-        number_format_json_string (out, text_of (stream->fields[stream->key[i]].name));
+        number_format_json_string (out, text_of (stream->fields[key[i]].name));
     }
     buf_put_u8 (out, ']');
 }
 
-static void add_key (table_t *table, const stream_t *stream)
+static void add_key (table_t *table, const stream_t *stream, const uint32_t *key, size_t key_count)
 {
-    buf_t key;
-    buf_init (&key, 4096);
-    for (size_t i = 0; i < stream->key_count; i++)
-        buf_printf (&key, "%s%s", i > 0 ? ", " : "", stream->fields[stream->key[i]].name);
-    table_add (table, text_of (stream->key_count > 0 ? buf_string (&key) : "(global)"));
-    buf_release (&key);
+    buf_t names;
+    buf_init (&names, 4096);
+    for (size_t i = 0; i < key_count; i++)
+        buf_printf (&names, "%s%s", i > 0 ? ", " : "", stream->fields[key[i]].name);
+    table_add (table, text_of (key_count > 0 ? buf_string (&names) : "(global)"));
+    buf_release (&names);
 }
 
 static void list_streams (const definitions_t *definitions, bool json, buf_t *out)
@@ -42,12 +43,12 @@ static void list_streams (const definitions_t *definitions, bool json, buf_t *ou
     for (size_t i = 0; i < definitions->streams_count; i++) {
         const stream_t *stream = &definitions->streams[i];
         if (json) {
-            put_names (out, stream->name, stream);
+            put_names (out, stream->name, stream, stream->key, stream->key_count);
             buf_printf (out, ",\"time\":\"%s\",\"fields\":%zu}\n",
                         stream->fields[stream->time].name, stream->fields_count);
         } else {
             table_add (table, text_of (stream->name));
-            add_key (table, stream);
+            add_key (table, stream, stream->key, stream->key_count);
             table_add (table, text_of (stream->fields[stream->time].name));
             table_addf (table, "%zu", stream->fields_count);
         }
@@ -63,7 +64,7 @@ static void list_views (const definitions_t *definitions, bool json, buf_t *out)
     for (size_t i = 0; i < definitions->views_count; i++) {
         const view_t *view = &definitions->views[i];
         if (json) {
-            put_names (out, view->name, view->stream);
+            put_names (out, view->name, view->stream, view->key, view->key_count);
             buf_printf (out, ",\"version\":\"v%u\",\"from\":\"%s\",\"features\":%zu}\n",
                         view->version, view->stream->name,
                         view->features_count + view->derived_count);
@@ -71,7 +72,7 @@ static void list_views (const definitions_t *definitions, bool json, buf_t *out)
             table_add (table, text_of (view->name));
             table_addf (table, "v%u", view->version);
             table_add (table, text_of (view->stream->name));
-            add_key (table, view->stream);
+            add_key (table, view->stream, view->key, view->key_count);
             table_addf (table, "%zu", view->features_count + view->derived_count);
         }
     }
@@ -281,7 +282,7 @@ static void show_features (const view_t *view)
 static void show_view_json (const view_t *view, buf_t *out)
 {
     plan_t *plan = plan_new (view);
-    put_names (out, view->name, view->stream);
+    put_names (out, view->name, view->stream, view->key, view->key_count);
     buf_printf (out, ",\"kind\":\"view\",\"version\":\"v%u\",\"from\":\"%s\",\"features\":{",
                 view->version, view->stream->name);
     for (size_t i = 0; i < plan->features_count; i++)
@@ -299,7 +300,7 @@ static void show_view_json (const view_t *view, buf_t *out)
 
 static void show_stream_json (const stream_t *stream, buf_t *out)
 {
-    put_names (out, stream->name, stream);
+    put_names (out, stream->name, stream, stream->key, stream->key_count);
     buf_put_string (out, ",\"kind\":\"stream\",\"fields\":{");
     for (size_t i = 0; i < stream->fields_count; i++) {
         buf_printf (out, "%s\"%s\":\"", i > 0 ? "," : "", stream->fields[i].name);

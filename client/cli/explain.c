@@ -36,14 +36,14 @@ int64_t explain_reach (const view_t *view)
 }
 
 /* Bytes of an encoded key with strings of that size. */
-static size_t key_size (const stream_t *stream, size_t string_bytes)
+static size_t key_size (const view_t *view, size_t string_bytes)
 {
     char text[KEY_SIZE_MAX];
     buf_t key;
     buf_init (&key, KEY_SIZE_MAX);
     memset (text, 'x', sizeof text);
-    for (size_t i = 0; i < stream->key_count; i++) {
-        value_t value = { .type = stream->fields[stream->key[i]].type };
+    for (size_t i = 0; i < view->key_count; i++) {
+        value_t value = { .type = view->stream->fields[view->key[i]].type };
         if (value.type == TYPE_STRING)
             value.s = (text_t){ text, (uint32_t)(string_bytes < 512 ? string_bytes : 512) };
         key_put (&key, &value);
@@ -94,7 +94,7 @@ status_t explain_init (explain_t *self, const view_t *view, const explain_keys_t
     self->groups = batchview_groups (plan, self->group, self->group_of);
     const sample_values_t values = { .string_bytes = keys->string_bytes,
                                      .distinct = keys->distinct,
-                                     .key_bytes = key_size (view->stream, keys->string_bytes) };
+                                     .key_bytes = key_size (view, keys->string_bytes) };
     size_t events = keys->events < BATCHVIEW_ESTIMATE_ROWS_MAX ? (size_t)(keys->events + 0.5)
                                                                : BATCHVIEW_ESTIMATE_ROWS_MAX;
     measure_partials (self, events, &values);

@@ -6,10 +6,20 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+static bool is_true (const wire_value_t *map, const char *name)
+{
+    const wire_value_t *value = loose_any (map, name);
+    return value && value->type == MSGPACK_OBJECT_BOOLEAN && value->via.boolean;
+}
+
 static bool is_alive (const wire_value_t *node)
 {
-    const wire_value_t *alive = loose_any (node, "alive");
-    return alive && alive->type == MSGPACK_OBJECT_BOOLEAN && alive->via.boolean;
+    return is_true (node, "alive");
+}
+
+static bool is_filling (const wire_value_t *log)
+{
+    return is_true (log, "filling");
 }
 
 uint32_t count_alive (const wire_value_t *body)
@@ -58,7 +68,10 @@ void print_partitions (const wire_value_t *body)
             table_addf (table, "%" PRIu64, loose_uint (part, "end"));
             table_addf (table, "%" PRIu64, loose_uint (part, "events"));
             table_add (table, text_of (buf_string (&memory)));
-            table_add (table, loose_text (part, "reason"));
+            text_t reason = loose_text (part, "reason");
+            table_add (table, reason.size == 0 && is_filling (log)
+                                  ? text_of ("filling: events of before its key are on their way")
+                                  : reason);
             buf_release (&memory);
         }
     }

@@ -74,8 +74,8 @@ static void advise_keys (adviser_t *adviser)
     const view_t *view = adviser->view;
     for (size_t i = 0; i < view->features_count; i++) {
         const feature_t *feature = &view->features[i];
-        for (size_t k = 0; k < view->stream->key_count; k++) {
-            const char *key = view->stream->fields[view->stream->key[k]].name;
+        for (size_t k = 0; k < view->key_count; k++) {
+            const char *key = view->stream->fields[view->key[k]].name;
             if (feature->by != NULL && strcmp (feature->by, key) == 0)
                 ADVISE (adviser,
                         "%s is a map by %s, which is in the view's key: it has one entry at most; "

@@ -59,8 +59,7 @@ typedef struct stream {
     uint32_t time;                /* index of the event time's field */
     unknown_policy_t unknown;
     uint64_t fingerprint; /* of fields, key and time: equal means batches are laid out the same */
-    const char *log_name; /* "payments/user_id", "legs/origin,destination", "ticks/_": the keyed
-                             log, also its directory below log/, history/ and views/ */
+    const char *log_name; /* of its own key's log (keyed_log.h): "payments/user_id" */
     const char *text;     /* canonical YAML of this one definition, as the catalog keeps it */
 } stream_t;
 
@@ -107,8 +106,12 @@ typedef struct view {
     const char *name;
     uint32_t version; /* given by the catalog; 1 when read from files */
     const stream_t *stream;
-    const char *where; /* canonical expression text; NULL without */
-    int64_t horizon;   /* µs; default a day */
+    uint32_t
+        key[KEY_FIELDS_MAX]; /* indexes of the fields of its key: the stream's own or another */
+    size_t key_count;        /* 0: one global entity */
+    const char *log_name;    /* of the keyed log that it is over (keyed_log.h) */
+    const char *where;       /* canonical expression text; NULL without */
+    int64_t horizon;         /* µs; default a day */
     feature_t *features;
     size_t features_count;
     derived_t *derived; /* in the order of definition */

@@ -72,14 +72,14 @@ static void put_entry (buf_t *out, int indent, const char *name, const char *val
     buf_put_u8 (out, '\n');
 }
 
-static void put_key (const stream_t *stream, buf_t *out)
+static void put_key (const stream_t *stream, const uint32_t *key, size_t key_count, buf_t *out)
 {
     buf_put_string (out, "    key: ");
-    if (stream->key_count != 1)
+    if (key_count != 1)
         buf_put_u8 (out, '[');
-    for (size_t i = 0; i < stream->key_count; i++)
-        buf_printf (out, "%s%s", i > 0 ? ", " : "", stream->fields[stream->key[i]].name);
-    if (stream->key_count != 1)
+    for (size_t i = 0; i < key_count; i++)
+        buf_printf (out, "%s%s", i > 0 ? ", " : "", stream->fields[key[i]].name);
+    if (key_count != 1)
         buf_put_u8 (out, ']');
     buf_put_u8 (out, '\n');
 }
@@ -168,7 +168,7 @@ static void put_field (const field_t *field, bool is_time, buf_t *out)
 void stream_format (const stream_t *stream, buf_t *out)
 {
     buf_printf (out, "streams:\n  %s:\n", stream->name);
-    put_key (stream, out);
+    put_key (stream, stream->key, stream->key_count, out);
     put_entry (out, 4, "time", stream->fields[stream->time].name);
     if (stream->unknown == UNKNOWN_IGNORE)
         put_entry (out, 4, "unknown", "ignore");
@@ -236,7 +236,7 @@ void view_format (const view_t *view, const feature_group_t *const *groups, size
 {
     buf_printf (out, "views:\n  %s:\n", view->name);
     put_entry (out, 4, "from", view->stream->name);
-    put_key (view->stream, out);
+    put_key (view->stream, view->key, view->key_count, out);
     if (view->where != NULL)
         put_entry (out, 4, "where", view->where);
     if (view->horizon != TIME_DAY) {

@@ -9,7 +9,6 @@
 #define HORIZON_MOST (3650 * TIME_DAY)
 
 enum {
-    LOG_KEYS_MAX = 200,     /* bytes of a key's names together: they name a directory */
     COLUMN_NAME_MAX = 255,  /* bytes */
     DESCRIPTION_MAX = 4096, /* bytes */
     OWNER_MAX = 255,        /* bytes */
@@ -36,6 +35,13 @@ void field_read (definition_reader_t *reader, const tree_node_t *key, const tree
 /* The computed fields among the stream's, whose other fields have been read. `fields` are the nodes
  * of all. */
 void computed_read (definition_reader_t *reader, const tree_node_t *fields, stream_t *stream);
+/* The fields of a key of the stream, which has its fields already; mistakes are added. */
+void key_read (definition_reader_t *reader, const tree_node_t *node, const stream_t *stream,
+               uint32_t key[KEY_FIELDS_MAX], size_t *count);
+/* The name of the log of that key in the definitions' arena; NULL, with a mistake at `node`, when
+ * it is too long. */
+const char *key_log_name (definition_reader_t *reader, const tree_node_t *node,
+                          const stream_t *stream, const uint32_t *key, size_t count);
 
 /* A description that may be kept; NULL, with a mistake, when not. */
 const char *description_read (definition_reader_t *reader, const tree_node_t *node);

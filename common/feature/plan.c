@@ -284,9 +284,9 @@ static plan_t *plan_allocate (const view_t *view)
     plan->arena = arena;
     plan->view = arena_string (arena, text_of (view->name));
     plan->version = view->version;
-    plan->log_name = arena_string (arena, text_of (stream->log_name));
+    plan->log_name = arena_string (arena, text_of (view->log_name));
     plan->horizon = view->horizon;
-    plan->keyed = stream->key_count > 0;
+    plan->keyed = view->key_count > 0;
     plan->columns = stream->fields_count;
     plan->column_types = arena_zero (arena, stream->fields_count, sizeof *plan->column_types);
     plan->column_ids = arena_zero (arena, stream->fields_count, sizeof *plan->column_ids);

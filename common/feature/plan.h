@@ -75,7 +75,7 @@ typedef struct plan {
     size_t derived_count;
     type_t *request_types; /* of the values that a request brings along */
     size_t request_count;
-    bool keyed;     /* false: the stream is global, and the empty key is its entity */
+    bool keyed;     /* false: the view is global, and the empty key is its entity */
     arena_t *arena; /* owns it all */
 } plan_t;
 

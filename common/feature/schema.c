@@ -206,7 +206,7 @@ static void set_meaning (view_t *view)
         status_t status = expr_parse (text_of (view->where), &scope.scope, &where, &at, &error);
         CHECK (status == STATUS_OK); /* the view has been checked */
     }
-    view->meaning = view_meaning (view->stream, where);
+    view->meaning = view_meaning (view, where);
     expr_destroy (&where);
 }
 

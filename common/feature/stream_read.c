@@ -1,5 +1,6 @@
 #include "feature/definition_format.h"
 #include "feature/definition_read.h"
+#include "feature/keyed_log.h"
 #include "feature/stream_scope.h"
 
 #include "base/decimal.h"
@@ -312,46 +313,56 @@ static int read_field_name (definition_reader_t *reader, const tree_node_t *node
     return -1;
 }
 
-static void read_key_field (definition_reader_t *reader, const tree_node_t *node, stream_t *stream)
+void key_read (definition_reader_t *reader, const tree_node_t *node, const stream_t *stream,
+               uint32_t key[KEY_FIELDS_MAX], size_t *count)
 {
-    int index = read_field_name (reader, node, stream);
-    if (index < 0)
+    const tree_node_t *names[KEY_FIELDS_MAX];
+    size_t named;
+    *count = 0;
+    if (!tree_check_texts (&reader->mistakes, node, "the key's field, or a list of fields", names,
+                           KEY_FIELDS_MAX, &named))
         return;
-    if (stream->fields[index].expr != NULL) {
-        tree_mistake (&reader->mistakes, node,
-                      "'%s' is computed: a key is of fields that are sent, for they say where an "
-                      "event goes",
-                      stream->fields[index].name);
-        return;
-    }
-    for (size_t i = 0; i < stream->key_count; i++) {
-        if (stream->key[i] == (uint32_t)index) {
-            tree_mistake (&reader->mistakes, node, "'%s' is in the key twice",
+    for (size_t i = 0; i < named; i++) {
+        int index = read_field_name (reader, names[i], stream);
+        bool twice = false;
+        for (size_t k = 0; index >= 0 && k < *count && !twice; k++)
+            twice = key[k] == (uint32_t)index;
+        if (index >= 0 && stream->fields[index].expr != NULL)
+            tree_mistake (
+                &reader->mistakes, names[i],
+                "'%s' is computed: a key is of fields that are sent, for they say where an "
+                "event goes",
+                stream->fields[index].name);
+        else if (twice)
+            tree_mistake (&reader->mistakes, names[i], "'%s' is in the key twice",
                           stream->fields[index].name);
-            return;
-        }
+        else if (index >= 0)
+            key[(*count)++] = (uint32_t)index;
     }
-    stream->key[stream->key_count++] = (uint32_t)index;
+}
+
+const char *key_log_name (definition_reader_t *reader, const tree_node_t *node,
+                          const stream_t *stream, const uint32_t *key, size_t count)
+{
+    keyed_log_t log;
+    if (keyed_log_make (stream, key, count, &log))
+        return arena_string (reader->out->arena, text_of (log.name));
+    tree_mistake (&reader->mistakes, node,
+                  "the names of the key's fields are too long together (at most %d bytes)",
+                  LOG_KEY_NAMES_MAX);
+    return NULL;
 }
 
 static void read_key (definition_reader_t *reader, const tree_node_t *body, stream_t *stream)
 {
-    mistakes_t *mistakes = &reader->mistakes;
     const tree_node_t *node = tree_get (body, "key");
-    if (node == NULL) {
-        tree_mistake (mistakes, body,
+    if (node == NULL)
+        tree_mistake (&reader->mistakes, body,
                       "the stream '%s' needs a `key`: the field that names the entity, or [] for "
                       "one global entity",
                       stream->name);
-        return;
-    }
-    const tree_node_t *names[KEY_FIELDS_MAX];
-    size_t count;
-    if (!tree_check_texts (mistakes, node, "the key's field, or a list of fields", names,
-                           KEY_FIELDS_MAX, &count))
-        return;
-    for (size_t i = 0; i < count; i++)
-        read_key_field (reader, names[i], stream);
+    else
+        key_read (reader, node, stream, stream->key, &stream->key_count);
 }
 
 static void read_time (definition_reader_t *reader, const tree_node_t *body, stream_t *stream)
@@ -405,25 +416,9 @@ static void read_unknown (definition_reader_t *reader, const tree_node_t *node, 
 /* What follows from the parts: the log's name, the fingerprint, the canonical text. */
 static void finish_stream (definition_reader_t *reader, const tree_node_t *key, stream_t *stream)
 {
-    buf_t keys;
-    buf_init (&keys, LOG_KEYS_MAX);
-    for (size_t i = 0; i < stream->key_count; i++)
-        buf_printf (&keys, "%s%s", i > 0 ? "," : "", stream->fields[stream->key[i]].name);
-    if (stream->key_count == 0)
-        buf_put_string (&keys, "_");
-    if (keys.bad || keys.size == LOG_KEYS_MAX) {
-        tree_mistake (&reader->mistakes, key,
-                      "the names of the key's fields are too long together (at most %d bytes)",
-                      LOG_KEYS_MAX - 1);
-        buf_release (&keys);
+    stream->log_name = key_log_name (reader, key, stream, stream->key, stream->key_count);
+    if (stream->log_name == NULL)
         return;
-    }
-    buf_t name;
-    buf_init (&name, NAME_MAX_SIZE + LOG_KEYS_MAX + 2);
-    buf_printf (&name, "%s/%s", stream->name, buf_string (&keys));
-    stream->log_name = arena_string (reader->out->arena, text_of (buf_string (&name)));
-    buf_release (&name);
-    buf_release (&keys);
     stream->fingerprint = stream_fingerprint (stream);
     buf_t text;
     buf_init (&text, DEFINITION_FILE_MAX);

@@ -86,11 +86,12 @@ void stream_put_meaning (const stream_t *self, const expr_t *expr, buf_t *out)
     buf_put_u8 (out, 0);
 }
 
-static void put_key_and_time (const stream_t *stream, buf_t *out)
+static void put_key_and_time (const stream_t *stream, const uint32_t *key, size_t key_count,
+                              buf_t *out)
 {
-    buf_put_varint (out, stream->key_count);
-    for (size_t i = 0; i < stream->key_count; i++) {
-        const field_t *field = &stream->fields[stream->key[i]];
+    buf_put_varint (out, key_count);
+    for (size_t i = 0; i < key_count; i++) {
+        const field_t *field = &stream->fields[key[i]];
         put_field (field, field->origin, out);
     }
     put_field (&stream->fields[stream->time], stream->fields[stream->time].origin, out);
@@ -153,13 +154,14 @@ uint64_t stream_fingerprint (const stream_t *self)
     return hash_of (&buf);
 }
 
-uint64_t view_meaning (const stream_t *stream, const expr_t *where)
+uint64_t view_meaning (const view_t *view, const expr_t *where)
 {
+    const stream_t *stream = view->stream;
     buf_t buf;
     buf_init (&buf, MEANING_MAX);
     buf_put_string (&buf, "view");
     buf_put_text (&buf, text_of (stream->name));
-    put_key_and_time (stream, &buf);
+    put_key_and_time (stream, view->key, view->key_count, &buf);
     stream_put_meaning (stream, where, &buf);
     return hash_of (&buf);
 }

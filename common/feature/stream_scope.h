@@ -30,6 +30,6 @@ bool stream_same_meaning (const stream_t *a, const char *text_a, const stream_t 
 
 /* XXH3-64: of what the stored rows mean, of what the view's rows are. */
 uint64_t stream_fingerprint (const stream_t *self);
-uint64_t view_meaning (const stream_t *stream, const expr_t *where);
+uint64_t view_meaning (const view_t *view, const expr_t *where);
 
 #endif

@@ -1,5 +1,6 @@
 #include "feature/definition_format.h"
 #include "feature/definition_read.h"
+#include "feature/keyed_log.h"
 #include "feature/stream_scope.h"
 
 enum { NAME_SHOWN_MAX = 160 }; /* bytes of a name that is too long */
@@ -48,21 +49,49 @@ static const stream_t *read_from (view_reader_t *reader, const tree_node_t *body
     return NULL;
 }
 
-static void check_key (view_reader_t *reader, const tree_node_t *node)
+/* Every key costs a log that all events go through once more. */
+static void check_key_count (view_reader_t *reader, const tree_node_t *node)
 {
-    const stream_t *stream = reader->view->stream;
-    const tree_node_t *names[KEY_FIELDS_MAX];
-    size_t count;
-    if (!tree_check_texts (reader->mistakes, node, "the key's field, or a list of fields", names,
-                           KEY_FIELDS_MAX, &count))
+    const definitions_t *all = reader->shared->out;
+    const view_t *view = reader->view;
+    const view_t *keys[KEYED_LOGS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < all->views_count && count < KEYED_LOGS_MAX; i++) {
+        const view_t *other = &all->views[i];
+        if (other == view || other->stream != view->stream || other->log_name == NULL)
+            continue;
+        size_t k = 0;
+        while (k < count && strcmp (keys[k]->log_name, other->log_name) != 0)
+            k++;
+        if (k == count && strcmp (other->log_name, view->stream->log_name) != 0)
+            keys[count++] = other;
+    }
+    keyed_log_t log;
+    if (count < KEYED_LOGS_MAX - 1 ||
+        !keyed_log_make (view->stream, view->key, view->key_count, &log) || log.primary)
         return;
-    bool same = count == stream->key_count;
-    for (size_t i = 0; same && i < count; i++)
-        same = text_is (names[i]->text, stream->fields[stream->key[i]].name);
-    if (!same)
-        tree_unsupported (reader->mistakes, node,
-                          "a view with another key than its stream's; leave `key` out, or give "
-                          "the stream this key");
+    for (size_t k = 0; k < count; k++)
+        if (strcmp (keys[k]->log_name, log.name) == 0)
+            return;
+    tree_mistake (reader->mistakes, node, "views of '%s' have too many different keys (at most %d)",
+                  view->stream->name, KEYED_LOGS_MAX - 1);
+}
+
+/* Its own key, or the stream's. */
+static void read_key (view_reader_t *reader, const tree_node_t *body)
+{
+    view_t *view = reader->view;
+    const tree_node_t *node = tree_get (body, "key");
+    size_t before = reader->mistakes->total;
+    view->key_count = view->stream->key_count;
+    memcpy (view->key, view->stream->key, sizeof view->key);
+    if (node != NULL)
+        key_read (reader->shared, node, view->stream, view->key, &view->key_count);
+    if (reader->mistakes->total == before)
+        check_key_count (reader, node != NULL ? node : body);
+    if (reader->mistakes->total == before)
+        view->log_name = key_log_name (reader->shared, node != NULL ? node : body, view->stream,
+                                       view->key, view->key_count);
 }
 
 /* The view's filter; *expr is the caller's. */
@@ -257,7 +286,7 @@ static void finish_view (view_reader_t *reader, const tree_node_t *key, const ex
     feature_t *kept = arena_zero (reader->shared->out->arena, view->features_count, sizeof *kept);
     memcpy (kept, view->features, view->features_count * sizeof *kept);
     view->features = kept;
-    view->meaning = view_meaning (view->stream, where);
+    view->meaning = view_meaning (view, where);
     buf_t text;
     buf_init (&text, DEFINITION_FILE_MAX);
     view_format (view, reader->groups, reader->groups_count, &text);
@@ -286,8 +315,7 @@ bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *vie
     if (view->stream == NULL)
         return false;
     stream_scope_init (&reader.scope, view->stream);
-    if ((node = tree_get (body, "key")) != NULL)
-        check_key (&reader, node);
+    read_key (&reader, body);
     expr_t *where = NULL;
     if ((node = tree_get (body, "where")) != NULL)
         read_where (&reader, node, &where);

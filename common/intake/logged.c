@@ -21,17 +21,18 @@ columns_t stream_columns (const stream_t *stream, arena_t *arena)
     return put_columns (stream, types, ids);
 }
 
-/* The batch, which has the columns that it was written with, as one of the stream's. */
-static status_t read_as (const stream_t *stream, const events_payload_t *payload, arena_t *arena,
-                         batch_t *batch, error_t *error)
+/* The batch, whose columns are the fields of these numbers (NULL: 0, 1, …), as one of the stream's.
+ */
+static status_t read_as (const stream_t *stream, const uint16_t *written_ids, size_t ids_count,
+                         arena_t *arena, batch_t *batch, error_t *error)
 {
-    if (payload->has_ids && payload->ids_count != batch->columns)
+    if (written_ids && ids_count != batch->columns)
         return error_set (error, STATUS_CORRUPT, "a record has %zu columns, and numbers for %zu",
-                          batch->columns, payload->ids_count);
+                          batch->columns, ids_count);
     type_t written_types[BLOCK_COLUMNS_MAX];
     for (size_t i = 0; i < batch->columns; i++)
         written_types[i] = batch->column[i].type;
-    columns_t written = { written_types, payload->has_ids ? payload->ids : NULL, batch->columns };
+    columns_t written = { written_types, written_ids, batch->columns };
     type_t types[FIELDS_MAX];
     uint16_t ids[FIELDS_MAX];
     columns_t wanted = put_columns (stream, types, ids);
@@ -43,51 +44,106 @@ static status_t read_as (const stream_t *stream, const events_payload_t *payload
     return STATUS_OK;
 }
 
-void batch_set_keys (const stream_t *stream, batch_t *batch, arena_t *arena)
+status_t stream_batch_as (const stream_t *from, const stream_t *to, const batch_t *batch,
+                          arena_t *arena, batch_t *as, error_t *error)
+{
+    columns_t written = stream_columns (from, arena);
+    *as = *batch;
+    return read_as (to, written.ids, written.count, arena, as, error);
+}
+
+void batch_set_keys (const keyed_log_t *log, batch_t *batch, arena_t *arena)
 {
     batch->key = arena_zero (arena, batch->rows, sizeof *batch->key);
     buf_t bytes;
     buf_init (&bytes, KEY_SIZE_MAX);
     for (size_t i = 0; i < batch->rows; i++) {
         buf_clear (&bytes);
-        if (stream_key (stream, batch, i, &bytes))
+        if (keyed_log_key (log, batch, i, &bytes))
             batch->key[i] = arena_text (
                 arena, (text_t){ .data = (const char *)bytes.data, .size = (uint32_t)bytes.size });
     }
     buf_release (&bytes);
 }
 
-status_t logged_events (const stream_t *stream, const log_record_t *record, arena_t *arena,
-                        events_payload_t *payload, batch_t *batch, error_t *error)
+/* The events of a record in a log, `accepted` of them in `block`, decoded but for their columns. */
+static status_t read_block (const log_record_t *record, uint32_t accepted, text_t block,
+                            arena_t *arena, batch_t *batch, error_t *error)
 {
-    text_t bytes = { .data = (const char *)record->payload, .size = record->size };
-    status_t status = events_payload_decode (bytes, payload, error);
-    if (status != STATUS_OK)
-        return status;
-    if (payload->accepted == 0) {
-        *batch = batch_new (arena, stream_columns (stream, arena).types, stream->fields_count, 0);
-        return STATUS_OK;
-    }
-    status = block_decode (payload->block.data, payload->block.size, arena, NULL, batch, error);
-    if (status != STATUS_OK)
-        return status;
-    if (batch->rows != payload->accepted || batch->rows != record->count)
+    status_t status = block_decode (block.data, block.size, arena, NULL, batch, error);
+    if (status == STATUS_OK && (batch->rows != accepted || batch->rows != record->count))
         return error_set (error, STATUS_CORRUPT, "a record of %u offsets has %zu events",
                           record->count, batch->rows);
-    status = read_as (stream, payload, arena, batch, error);
-    if (status != STATUS_OK)
-        return status;
+    return status;
+}
+
+static void set_places (const keyed_log_t *log, const log_record_t *record, batch_t *batch,
+                        arena_t *arena)
+{
     for (size_t i = 0; i < batch->rows; i++) {
         batch->offset[i] = record->offset + i;
         batch->row[i] = 0;
     }
-    batch_set_keys (stream, batch, arena);
-    return STATUS_OK;
+    batch_set_keys (log, batch, arena);
 }
 
-log_identity_t logged_identity (const stream_t *stream, uint64_t cluster, uint32_t partition)
+static batch_t no_events (const stream_t *stream, arena_t *arena)
 {
-    return (log_identity_t){ .cluster = cluster, .name = stream->log_name, .partition = partition };
+    return batch_new (arena, stream_columns (stream, arena).types, stream->fields_count, 0);
+}
+
+static text_t payload_of (const log_record_t *record)
+{
+    return (text_t){ .data = (const char *)record->payload, .size = record->size };
+}
+
+status_t logged_events (const keyed_log_t *log, const log_record_t *record, arena_t *arena,
+                        events_payload_t *payload, batch_t *batch, error_t *error)
+{
+    status_t status = events_payload_decode (payload_of (record), payload, error);
+    if (status != STATUS_OK)
+        return status;
+    *batch = no_events (log->stream, arena);
+    if (payload->accepted == 0)
+        return STATUS_OK;
+    status = read_block (record, payload->accepted, payload->block, arena, batch, error);
+    if (status == STATUS_OK)
+        status = read_as (log->stream, payload->has_ids ? payload->ids : NULL, payload->ids_count,
+                          arena, batch, error);
+    if (status == STATUS_OK)
+        set_places (log, record, batch, arena);
+    return status;
+}
+
+status_t logged_forwarded (const keyed_log_t *log, const log_record_t *record, arena_t *arena,
+                           forwarded_payload_t *payload, batch_t *batch, error_t *error)
+{
+    status_t status = forwarded_payload_decode (payload_of (record), payload, error);
+    if (status != STATUS_OK)
+        return status;
+    *batch = no_events (log->stream, arena);
+    if (payload->accepted == 0)
+        return STATUS_OK;
+    status = read_block (record, payload->accepted, payload->block, arena, batch, error);
+    if (status == STATUS_OK)
+        status = read_as (log->stream, payload->ids, payload->ids_count, arena, batch, error);
+    if (status == STATUS_OK)
+        set_places (log, record, batch, arena);
+    return status;
+}
+
+status_t logged_batch (const keyed_log_t *log, const log_record_t *record, arena_t *arena,
+                       batch_t *batch, error_t *error)
+{
+    events_payload_t events;
+    forwarded_payload_t forwarded;
+    return log->primary ? logged_events (log, record, arena, &events, batch, error)
+                        : logged_forwarded (log, record, arena, &forwarded, batch, error);
+}
+
+log_identity_t logged_identity (const keyed_log_t *log, uint64_t cluster, uint32_t partition)
+{
+    return (log_identity_t){ .cluster = cluster, .name = log->name, .partition = partition };
 }
 
 char *logged_dir (arena_t *arena, const char *root, const char *log_name, uint32_t partition)

@@ -127,10 +127,7 @@ const plan_t *model_plan (const model_t *self, text_t view)
     return NULL;
 }
 
-const stream_t *model_log (const model_t *self, text_t log_name)
+bool model_log (const model_t *self, text_t log_name, keyed_log_t *log)
 {
-    for (size_t i = 0; i < self->definitions->streams_count; i++)
-        if (text_is (log_name, self->definitions->streams[i].log_name))
-            return &self->definitions->streams[i];
-    return NULL;
+    return keyed_log_find (self->definitions, log_name, log);
 }

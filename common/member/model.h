@@ -3,6 +3,7 @@
 #define WEIR_MEMBER_MODEL_H
 
 #include "feature/definition.h"
+#include "feature/keyed_log.h"
 #include "feature/plan.h"
 #include "wire/wire.h"
 
@@ -28,7 +29,7 @@ void model_unref (model_t **self_p); /* nulls */
 
 /* The plan of a view, or NULL. */
 const plan_t *model_plan (const model_t *self, text_t view);
-/* The stream with that log name, or NULL. */
-const stream_t *model_log (const model_t *self, text_t log_name);
+/* The keyed log of that name, borrowing from the model; false when no stream here has one. */
+bool model_log (const model_t *self, text_t log_name, keyed_log_t *log);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Reads a version of at most `most`, the newest that there is of this kind. */
@@ -26,49 +27,53 @@ static status_t read_end (const reader_t *reader, const char *what, error_t *err
 }
 
 /* Numbers of fields mostly go up by one: stretches of {first, how many}, after their number. */
-static size_t stretch_from (const events_payload_t *payload, size_t at)
+/* Columns from `at` on that are fields of rising numbers. */
+static size_t stretch_from (const uint16_t *ids, size_t count, size_t at)
 {
     size_t end = at + 1;
-    while (end < payload->ids_count && payload->ids[end] == payload->ids[end - 1] + 1)
+    while (end < count && ids[end] == ids[end - 1] + 1)
         end++;
     return end - at;
 }
 
-static void put_ids (const events_payload_t *payload, buf_t *out)
+static void put_ids (const uint16_t *ids, size_t count, buf_t *out)
 {
     size_t stretches = 0;
-    for (size_t at = 0; at < payload->ids_count; at += stretch_from (payload, at))
+    for (size_t at = 0; at < count; at += stretch_from (ids, count, at))
         stretches++;
     buf_put_varint (out, stretches);
-    for (size_t at = 0; at < payload->ids_count; at += stretch_from (payload, at)) {
-        buf_put_varint (out, payload->ids[at]);
-        buf_put_varint (out, stretch_from (payload, at));
+    for (size_t at = 0; at < count; at += stretch_from (ids, count, at)) {
+        buf_put_varint (out, ids[at]);
+        buf_put_varint (out, stretch_from (ids, count, at));
     }
 }
 
-static bool has_id (const events_payload_t *payload, uint64_t id)
+static bool has_id (const uint16_t *ids, size_t count, uint64_t id)
 {
-    for (size_t i = 0; i < payload->ids_count; i++)
-        if (payload->ids[i] == id)
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] == id)
             return true;
     return false;
 }
 
-static void read_ids (reader_t *reader, events_payload_t *payload)
+/* Into `ids`, of BLOCK_COLUMNS_MAX; returns how many. */
+static size_t read_ids (reader_t *reader, uint16_t *ids)
 {
+    size_t total = 0;
     uint64_t stretches = reader_varint (reader);
     for (uint64_t s = 0; s < stretches && !reader->bad; s++) {
         uint64_t first = reader_varint (reader);
         uint64_t count = reader_varint (reader);
-        if (count == 0 || count > BLOCK_COLUMNS_MAX - payload->ids_count || first > UINT16_MAX ||
+        if (count == 0 || count > BLOCK_COLUMNS_MAX - total || first > UINT16_MAX ||
             first + count > UINT16_MAX)
             reader->bad = true;
         for (uint64_t i = 0; i < count && !reader->bad; i++) {
-            if (has_id (payload, first + i))
+            if (has_id (ids, total, first + i))
                 reader->bad = true;
-            payload->ids[payload->ids_count++] = (uint16_t)(first + i);
+            ids[total++] = (uint16_t)(first + i);
         }
     }
+    return total;
 }
 
 void events_payload_encode (const events_payload_t *payload, buf_t *out)
@@ -86,7 +91,7 @@ void events_payload_encode (const events_payload_t *payload, buf_t *out)
         buf_put_text (out, payload->refused[i].reason);
     }
     if (payload->has_ids)
-        put_ids (payload, out);
+        put_ids (payload->ids, payload->ids_count, out);
     buf_put_text (out, payload->block);
 }
 
@@ -122,13 +127,73 @@ status_t events_payload_decode (text_t bytes, events_payload_t *payload, error_t
     payload->has_ids = version == PAYLOAD_VERSION_IDS;
     payload->ids_count = 0;
     if (payload->has_ids)
-        read_ids (&reader, payload);
+        payload->ids_count = read_ids (&reader, payload->ids);
     payload->block = reader_text (&reader);
     if ((payload->accepted == 0) != (payload->block.size == 0))
         return error_set (error, STATUS_CORRUPT,
                           "an events payload has %u events in a block of %u bytes",
                           payload->accepted, payload->block.size);
     return read_end (&reader, "an events", error);
+}
+
+void forwarded_payload_encode (const forwarded_payload_t *payload, buf_t *out)
+{
+    CHECK (payload->from < payload->to);
+    CHECK (payload->accepted <= payload->to - payload->from);
+    buf_put_u8 (out, PAYLOAD_FORWARDED);
+    buf_put_varint (out, payload->source);
+    buf_put_varint (out, payload->from);
+    buf_put_varint (out, payload->to);
+    buf_put_varint (out, payload->accepted);
+    put_ids (payload->ids, payload->ids_count, out);
+    buf_put_text (out, payload->block);
+}
+
+status_t forwarded_payload_decode (text_t bytes, forwarded_payload_t *payload, error_t *error)
+{
+    reader_t reader = reader_of (bytes.data, bytes.size);
+    uint8_t version;
+    status_t status = read_head (&reader, "a forwarded events", PAYLOAD_FORWARDED, &version, error);
+    if (status != STATUS_OK)
+        return status;
+    payload->source = read_count (&reader);
+    payload->from = reader_varint (&reader);
+    payload->to = reader_varint (&reader);
+    payload->accepted = read_count (&reader);
+    payload->ids_count = read_ids (&reader, payload->ids);
+    payload->block = reader_text (&reader);
+    bool good = version == PAYLOAD_FORWARDED && payload->from < payload->to &&
+                payload->accepted <= payload->to - payload->from &&
+                (payload->accepted == 0) == (payload->block.size == 0);
+    if (!good)
+        return error_set (error, STATUS_CORRUPT,
+                          "a forwarded events payload has %u events in a block of %u bytes",
+                          payload->accepted, payload->block.size);
+    return read_end (&reader, "a forwarded events", error);
+}
+
+void marks_encode (const uint64_t *marks, uint32_t partitions, buf_t *out)
+{
+    buf_put_u8 (out, PAYLOAD_VERSION);
+    buf_put_varint (out, partitions);
+    for (uint32_t p = 0; p < partitions; p++)
+        buf_put_varint (out, marks[p]);
+}
+
+status_t marks_decode (text_t bytes, uint64_t *marks, uint32_t partitions, error_t *error)
+{
+    reader_t reader = reader_of (bytes.data, bytes.size);
+    uint8_t version;
+    status_t status = read_head (&reader, "a marks", PAYLOAD_VERSION, &version, error);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t count = reader_varint (&reader);
+    if (!reader.bad && count != partitions)
+        return error_set (error, STATUS_CORRUPT, "the marks are of %" PRIu64 " partitions, not %u",
+                          count, partitions);
+    for (uint32_t p = 0; p < partitions; p++)
+        marks[p] = reader_varint (&reader);
+    return read_end (&reader, "a marks", error);
 }
 
 void control_payload_encode (const control_payload_t *payload, buf_t *out)

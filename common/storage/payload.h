@@ -12,6 +12,7 @@
 enum {
     PAYLOAD_VERSION = 1,
     PAYLOAD_VERSION_IDS = 2, /* of an EVENTS record whose columns are not fields 0, 1, 2, … */
+    PAYLOAD_FORWARDED = 3,   /* that of an EVENTS record in a re-keyed log */
     PRODUCER_SIZE = 16,      /* bytes of a producer id */
     PAYLOAD_REFUSED_MAX = 100,
     CONTROL_ID_MAX = 63, /* bytes of "cut-7" or "load-<hash>.2" */
@@ -39,12 +40,34 @@ typedef struct events_payload {
 void events_payload_encode (const events_payload_t *payload, buf_t *out);
 MUST_CHECK status_t events_payload_decode (text_t bytes, events_payload_t *payload, error_t *error);
 
+/* An EVENTS record of a re-keyed log: what one partition of the primary log has for this one at
+ * offsets [from, to). */
+typedef struct forwarded_payload {
+    uint32_t source; /* the partition */
+    uint64_t from;
+    uint64_t to;
+    uint32_t accepted; /* events in the block */
+    text_t block;      /* without keys, with positions in the source; empty without events */
+    uint16_t ids[BLOCK_COLUMNS_MAX]; /* the numbers of its columns' fields */
+    size_t ids_count;
+} forwarded_payload_t;
+
+void forwarded_payload_encode (const forwarded_payload_t *payload, buf_t *out);
+MUST_CHECK status_t forwarded_payload_decode (text_t bytes, forwarded_payload_t *payload,
+                                              error_t *error);
+
+/* The marks of a re-keyed log: below marks[p], it holds everything of partition p of the primary
+ * log. They stand in every cut record of it, in the place of producers. */
+void marks_encode (const uint64_t *marks, uint32_t partitions, buf_t *out);
+MUST_CHECK status_t marks_decode (text_t bytes, uint64_t *marks, uint32_t partitions,
+                                  error_t *error);
+
 /* A CUT or LOAD_COMMIT record. */
 typedef struct control_payload {
     text_t id;
-    int64_t clock; /* µs: the owner's clock when it was appended */
-    text_t
-        producers; /* CUT: the producer table (dedupe_encode) of everything below it; else empty */
+    int64_t clock;    /* µs: the owner's clock when it was appended */
+    text_t producers; /* CUT: the producer table (dedupe_encode) of everything below it, or the
+                         marks of a re-keyed log; else empty */
 } control_payload_t;
 
 void control_payload_encode (const control_payload_t *payload, buf_t *out);

@@ -96,6 +96,10 @@ SHAPE (shape_APPEND_OK, NULL, UINT ("accepted"), UINT ("refused_count"),
               .record = &shape_refused),
        UINT ("position"));
 
+SHAPE (shape_FORWARD, NULL, NAME ("log"), UINT ("partition"), UINT ("source"), UINT ("from"),
+       UINT ("to"), FIELD ("block", BIN, 0), UINT ("definitions"));
+SHAPE (shape_FORWARD_OK, NULL, UINT ("mark"));
+
 /* ---- serving to speed workers ---- */
 
 SHAPE (shape_query_part, NULL, UINT ("partition"), UINT ("cut"),
@@ -153,7 +157,7 @@ SHAPE (shape_run, "RUN", PATH ("path"), UINT ("size"), UINT ("rows"), UINT_OR_NO
 SHAPE (shape_held_control, NULL, NAME ("id"), UINT ("offset"), INT ("clock"));
 SHAPE (shape_held_log, NULL, NAME ("log"), UINT ("start"), UINT ("end"), UINTS ("cuts"),
        RECORDS ("controls", shape_held_control), UINT ("events"), UINT ("memory"),
-       UINT_OR_NOT ("keys"));
+       UINT_OR_NOT ("keys"), NAMES_OR_NOT ("forwarded"));
 SHAPE (shape_held, "HELD", UINT ("partition"), UINT ("epoch"), NAME ("state"),
        PROBLEM_OR_NOT ("reason"), RECORDS ("logs", shape_held_log));
 SHAPE (shape_task_progress, NULL, UINT ("task"), UINT ("attempt"), UINT ("done"), UINT ("total"));
@@ -165,18 +169,23 @@ SHAPE (shape_BEAT, "BEAT", NAME ("node"), NAME ("kind"), UINT ("incarnation"), N
 
 SHAPE (shape_order_control, NULL, NAME ("id"), NAME ("kind"));
 SHAPE (shape_order_log, NULL, NAME ("log"), UINT ("base"),
-       RECORDS ("controls", shape_order_control));
+       RECORDS ("controls", shape_order_control), UINTS_OR_NOT ("marks"));
 SHAPE (shape_order_partition, NULL, UINT ("partition"), UINT ("epoch"),
        RECORDS ("logs", shape_order_log));
 SHAPE (shape_build, "BUILD", NAME ("log"), UINT ("partition"), UINT ("from"), UINT ("cut"),
        INT ("clock"), RECORDS ("runs", shape_run), UINTS ("excluded"));
+SHAPE (shape_history_load, NULL, UINT ("offset"), UINT ("rows"));
+SHAPE (shape_history, "HISTORY", UINT ("partition"), UINT ("first"), RECORDS ("runs", shape_run),
+       UINTS ("excluded"), RECORDS ("loads", shape_history_load));
 SHAPE (shape_load_task, "LOAD_TASK", NAME ("stream"), PATH ("path"), NAME ("id"), NAME ("format"),
-       BOOL ("skip"), INT ("clock"), NAME_OR_NOT ("ingest_time"));
+       BOOL ("skip"), INT ("clock"), NAME_OR_NOT ("ingest_time"), NAMES ("logs"));
 SHAPE (shape_task, "TASK", UINT ("task"), UINT ("attempt"), NAME ("kind"), UINT ("definitions"),
-       RECORD_OR_NOT ("build", shape_build), RECORD_OR_NOT ("load", shape_load_task));
+       RECORD_OR_NOT ("build", shape_build), RECORD_OR_NOT ("load", shape_load_task),
+       RECORDS_OR_NOT ("history", shape_history));
+SHAPE (shape_dataset_wanted, NULL, NAME ("log"), UINT ("manifest"), BOOL_OR_NOT ("filling"));
 SHAPE (shape_BEAT_OK, "ORDERS", UINT ("lease_us"), UINT ("definitions"), UINT ("routes"),
        RECORDS_OR_NOT ("partitions", shape_order_partition), RECORDS_OR_NOT ("tasks", shape_task),
-       RECORDS ("datasets", shape_dataset_held));
+       RECORDS ("datasets", shape_dataset_wanted));
 
 SHAPE (shape_dataset_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"));
 SHAPE (shape_dataset_part, "DATASET_PART", UINT ("partition"), UINT ("cut"), INT ("clock"),
@@ -187,7 +196,7 @@ SHAPE (shape_DATASET_OK, NULL, NAME ("log"), UINT ("manifest"), NAME ("id"),
 
 SHAPE (shape_built_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"),
        UINT ("size"));
-SHAPE (shape_loaded, NULL, UINT ("partition"), RECORDS ("runs", shape_run));
+SHAPE (shape_loaded, NULL, NAME ("log"), UINT ("partition"), RECORDS ("runs", shape_run));
 SHAPE (shape_outputs, "OUTPUTS", RECORDS_OR_NOT ("runs", shape_run),
        RECORDS_OR_NOT ("views", shape_built_view), RECORDS_OR_NOT ("loaded", shape_loaded),
        UINT_OR_NOT ("rows"), UINT_OR_NOT ("refused"), PATH_OR_NOT ("rejects"));

@@ -34,6 +34,7 @@ enum {
     X (GET, "get")                                                                                 \
     X (SEND, "send")                                                                               \
     X (APPEND, "append")                                                                           \
+    X (FORWARD, "forward")                                                                         \
     X (QUERY, "query")                                                                             \
     X (APPLY, "apply")                                                                             \
     X (DEFINITIONS, "definitions")                                                                 \

@@ -38,6 +38,7 @@ typedef struct bench {
     fs_ops_t ops; /* those of the disk, but for syncs */
     model_t *model;
     const stream_t *stream;
+    keyed_log_t keyed;
     random_t random;
     wire_writer_t *writer;
     wire_decoder_t *decoder;
@@ -100,7 +101,9 @@ static void make_model (bench_t *self)
     }
     wire_close (self->writer);
     must (self, model_from_message (sent (self), &self->model, &self->error), "definitions");
-    self->stream = model_log (self->model, text_of (self->model->plans[0]->log_name));
+    if (!model_log (self->model, text_of (self->model->plans[0]->log_name), &self->keyed))
+        abort ();
+    self->stream = self->keyed.stream;
 }
 
 static void bench_init (bench_t *self, int argc, char **argv)
@@ -181,7 +184,7 @@ static void flush (bench_t *self, log_t *log)
 
 static void make_log (bench_t *self, const char *dir)
 {
-    log_identity_t identity = logged_identity (self->stream, 1, 0);
+    log_identity_t identity = logged_identity (&self->keyed, 1, 0);
     log_t *log;
     arena_t *arena = arena_new (1 << 20);
     must (self, log_open (self->fs, dir, &identity, 1, NULL, &log, &self->error), "log");

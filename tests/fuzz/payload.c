@@ -1,6 +1,6 @@
 /* What stands inside the log's records, as a replay reads it. The first byte chooses: the payload
- * of events, that of a control, or a whole record of events of a stream, once as it is and once
- * with the checksum of its block made right. */
+ * of events, of events forwarded to another key's log, of a control, marks, or a whole record of
+ * events of a stream, once as it is and once with the checksum of its block made right. */
 #include "base/check.h"
 #include "base/mem.h"
 #include "block/block.h"
@@ -50,9 +50,45 @@ static void read_control (text_t bytes)
     buf_release (&out);
 }
 
+static void read_forwarded (text_t bytes)
+{
+    forwarded_payload_t payload;
+    forwarded_payload_t again;
+    error_t error;
+    if (forwarded_payload_decode (bytes, &payload, &error) != STATUS_OK)
+        return;
+    CHECK (payload.from < payload.to);
+    buf_t out;
+    buf_init (&out, LOG_PAYLOAD_MAX);
+    forwarded_payload_encode (&payload, &out);
+    text_t written = { (const char *)out.data, (uint32_t)out.size };
+    CHECK (forwarded_payload_decode (written, &again, &error) == STATUS_OK);
+    CHECK (again.source == payload.source && again.from == payload.from && again.to == payload.to);
+    CHECK (text_equal (again.block, payload.block));
+    buf_release (&out);
+}
+
+static void read_marks (text_t bytes)
+{
+    uint64_t marks[4];
+    uint64_t again[4];
+    error_t error;
+    if (marks_decode (bytes, marks, 4, &error) != STATUS_OK)
+        return;
+    buf_t out;
+    buf_init (&out, 256);
+    marks_encode (marks, 4, &out);
+    text_t written = { (const char *)out.data, (uint32_t)out.size };
+    CHECK (marks_decode (written, again, 4, &error) == STATUS_OK);
+    CHECK (memcmp (marks, again, sizeof marks) == 0);
+    buf_release (&out);
+}
+
 static void read_record (const uint8_t *bytes, size_t size)
 {
-    const stream_t *stream = &answer_definitions_once ()->streams[0];
+    const definitions_t *definitions = answer_definitions_once ();
+    keyed_log_t log;
+    CHECK (keyed_log_find (definitions, text_of (definitions->streams[0].log_name), &log));
     events_payload_t payload;
     batch_t batch;
     error_t error;
@@ -63,7 +99,7 @@ static void read_record (const uint8_t *bytes, size_t size)
     text_t text = { (const char *)bytes, (uint32_t)size };
     if (events_payload_decode (text, &payload, &error) == STATUS_OK && payload.accepted > 0)
         record.count = payload.accepted;
-    if (logged_events (stream, &record, arena, &payload, &batch, &error) == STATUS_OK) {
+    if (logged_events (&log, &record, arena, &payload, &batch, &error) == STATUS_OK) {
         CHECK (batch.rows == payload.accepted);
         for (size_t i = 0; i < batch.rows; i++)
             CHECK (batch.offset[i] == 9 + i);
@@ -91,10 +127,14 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     text_t rest = { (const char *)data + 1, (uint32_t)size - 1 };
-    if (data[0] % 3 == 0)
+    if (data[0] % 5 == 0)
         read_events (rest);
-    else if (data[0] % 3 == 1)
+    else if (data[0] % 5 == 1)
         read_control (rest);
+    else if (data[0] % 5 == 3)
+        read_forwarded (rest);
+    else if (data[0] % 5 == 4)
+        read_marks (rest);
     else {
         uint8_t *copy = mem_alloc (rest.size);
         memcpy (copy, rest.data, rest.size);

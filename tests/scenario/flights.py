@@ -51,7 +51,7 @@ def write(name, header, lines):
         file.writelines(lines)
 
 
-def one(name, lines, header, partitions, streams):
+def one(name, lines, header, partitions):
     """Runs a cluster over the lines in the order given."""
     dice, started = random.Random(name), time.monotonic()
     live_count = min(100_000, len(lines) // 3)
@@ -62,15 +62,13 @@ def one(name, lines, header, partitions, streams):
     live, end = min(live_times), max(live_times)
     spans = [(begin, live), (live, end), (end, end + 40 * DAY)]
     cluster = Cluster(definitions("flights"), partitions=partitions, directory=name).start()
-    for stream in streams:
-        cluster.done("load", stream, Path("history.csv").absolute(), timeout=600)
+    cluster.done("load", "flights", Path("history.csv").absolute(), timeout=600)
     cluster.done("recompute", "--wait", timeout=600)
-    for stream in streams:
-        cluster.done("send", stream, "--in-order", Path("live.csv").absolute(), timeout=600)
+    cluster.done("send", "flights", "--in-order", Path("live.csv").absolute(), timeout=600)
     rows = [l.rstrip("\n").split(",") for l in lines]
     airports = sorted({r[3] for r in rows})
     asked = {}
-    for view in [DELAY, TRAFFIC] + [ROUTES] * ("routes" in streams):
+    for view in [DELAY, TRAFFIC, ROUTES]:
         questions = []
         for i in range(QUERIES if view is not ROUTES else QUERIES // 4):
             key = dice.choice(rows)[3:5] if view is ROUTES else [dice.choice(airports)]
@@ -95,7 +93,7 @@ def shuffled(lines):
 with gzip.open(SOURCE, "rt") as file:
     header = file.readline()
     lines = [line for line, _ in zip(file, range(ROWS))]
-one("four", lines, header, 4, ["flights", "routes"])
-one("single", lines, header, 1, ["flights"])
-one("many", lines, header, 64, ["flights"])
-one("shuffled", shuffled(lines), header, 4, ["flights"])
+one("four", lines, header, 4)
+one("single", lines, header, 1)
+one("many", lines, header, 64)
+one("shuffled", shuffled(lines), header, 4)

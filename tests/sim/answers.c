@@ -41,21 +41,33 @@ static void widen (sim_check_t *self, size_t stream, event_list_t *list)
 }
 
 /* The events of a key that the answer stands on. */
-static void gather (const shadow_t *shadow, const sim_dataset_t *dataset, text_t key,
-                    uint64_t position, event_list_t *list)
+static void gather (sim_check_t *self, const shadow_t *shadow, const sim_dataset_t *dataset,
+                    text_t key, uint64_t position, event_list_t *list)
 {
+    size_t count = 0;
+    history_row_t *history =
+        dataset && dataset->history ? history_rows (self, shadow, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        if (text_equal (history[i].key, key))
+            list_add (list, (oracle_event_t){ .key = key,
+                                              .time = history[i].time,
+                                              .offset = shadow->history,
+                                              .row = history[i].number,
+                                              .values = history[i].values });
+    mem_free (history);
     for (size_t i = 0; i < shadow->events_count; i++)
         if (shadow->events[i].offset < position && text_equal (shadow->events[i].key, key))
             list_add (list, shadow->events[i]);
     for (size_t l = 0; dataset && l < dataset->loads_count; l++) {
         const sim_load_t *load = dataset->loads[l];
         for (size_t i = 0; i < load->count; i++)
-            if (text_equal (load->rows[i].key, key))
-                list_add (list, (oracle_event_t){ .key = key,
-                                                  .time = load->rows[i].time,
-                                                  .offset = load->offset[shadow->partition],
-                                                  .row = (uint32_t)i,
-                                                  .values = load->rows[i].values });
+            if (load->rows[i].in[shadow->log] && text_equal (load->rows[i].key[shadow->log], key))
+                list_add (list,
+                          (oracle_event_t){ .key = key,
+                                            .time = load->rows[i].time,
+                                            .offset = load->offset[shadow->log][shadow->partition],
+                                            .row = (uint32_t)i,
+                                            .values = load->rows[i].values });
     }
 }
 
@@ -241,13 +253,13 @@ static void differs (sim_check_t *self, const result_t *result, text_t feature, 
     else
         buf_put_string (&text, "out of range");
     value_t fields[KEY_FIELDS_MAX];
-    const stream_t *stream = self->data->stream[result->shadow->stream];
+    const keyed_log_t *log = &self->data->log[result->shadow->log];
     type_t types[KEY_FIELDS_MAX];
-    for (size_t i = 0; i < stream->key_count; i++)
-        types[i] = stream->fields[stream->key[i]].type;
+    for (size_t i = 0; i < log->key_count; i++)
+        types[i] = log->stream->fields[log->key[i]].type;
     buf_put_string (&text, ", for");
-    if (key_get (result->key, types, stream->key_count, self->scratch, fields))
-        for (size_t i = 0; i < stream->key_count; i++) {
+    if (key_get (result->key, types, log->key_count, self->scratch, fields))
+        for (size_t i = 0; i < log->key_count; i++) {
             buf_put_u8 (&text, ' ');
             print_value (&fields[i], &text);
         }
@@ -312,10 +324,14 @@ static void compare (sim_check_t *self, const result_t *result, const event_list
 static void check_loads (sim_check_t *self, const result_t *result)
 {
     for (const sim_load_t *load = self->loads; load; load = load->next) {
-        if (load->stream != result->shadow->stream)
+        size_t log = result->shadow->log;
+        if (load->stream != self->data->log_stream[log])
             continue;
-        bool has = result->dataset && dataset_has (result->dataset, load);
-        bool none = load->count == 0;
+        bool has = result->dataset && (dataset_has (result->dataset, load) ||
+                                       (result->dataset->history && history_has (self, log, load)));
+        bool none = true;
+        for (size_t i = 0; i < load->count && none; i++)
+            none = !load->rows[i].in[log];
         if (load->visible && !load->unloaded && !has && !none)
             sim_fail (self->sim, "load %s is visible, but not in the answer's dataset", load->id);
         if ((load->failed || load->unloaded) && has)
@@ -324,13 +340,13 @@ static void check_loads (sim_check_t *self, const result_t *result)
     }
 }
 
-static bool read_key (sim_check_t *self, size_t stream, const wire_value_t *map, text_t *key)
+static bool read_key (sim_check_t *self, size_t log, const wire_value_t *map, text_t *key)
 {
-    const stream_t *definition = self->data->stream[stream];
+    const keyed_log_t *definition = &self->data->log[log];
     buf_t bytes;
     buf_init (&bytes, KEY_SIZE_MAX);
     for (size_t k = 0; k < definition->key_count; k++) {
-        const field_t *field = &definition->fields[definition->key[k]];
+        const field_t *field = &definition->stream->fields[definition->key[k]];
         for (uint32_t i = 0; i < map->via.map.size; i++)
             if (text_is (wire_item_text (&map->via.map.ptr[i].key), field->name)) {
                 value_t value = value_of (&map->via.map.ptr[i].val, field->type);
@@ -339,7 +355,7 @@ static bool read_key (sim_check_t *self, size_t stream, const wire_value_t *map,
     }
     *key = arena_text (self->scratch, (text_t){ (char *)bytes.data, (uint32_t)bytes.size });
     buf_release (&bytes);
-    return key->size > 0;
+    return key->size > 0 || definition->key_count == 0;
 }
 
 static bool read_position (sim_check_t *self, result_t *result)
@@ -359,7 +375,7 @@ static bool read_position (sim_check_t *self, result_t *result)
 static bool read_dataset (sim_check_t *self, result_t *result)
 {
     text_t id = wire_text (result->map, "dataset");
-    result->dataset = dataset_find (self, result->shadow->stream, id);
+    result->dataset = dataset_find (self, result->shadow->log, id);
     /* d0 is that of before the first publish */
     if (!result->dataset && !text_is (id, "d0"))
         sim_fail (self->sim,
@@ -368,17 +384,60 @@ static bool read_dataset (sim_check_t *self, result_t *result)
     return !sim_failed (self->sim);
 }
 
+/* Did an event of the stream's own log come to the key's log below the answer's position, or with
+ * the history? */
+static bool has_come (const result_t *result, uint32_t source, uint64_t offset)
+{
+    const shadow_t *shadow = result->shadow;
+    if (offset < shadow->begin[source])
+        return result->dataset && result->dataset->history;
+    for (size_t i = 0; i < shadow->events_count; i++)
+        if (shadow->origins[i].source == source && shadow->origins[i].offset == offset)
+            return shadow->events[i].offset < result->position;
+    return false;
+}
+
+static bool has_key (const sim_check_t *self, const result_t *result, const oracle_event_t *event)
+{
+    buf_t key;
+    buf_init (&key, KEY_SIZE_MAX);
+    bool same = shadow_key (self, result->shadow->log, event->values, &key) &&
+                text_equal (result->key, (text_t){ (const char *)key.data, (uint32_t)key.size });
+    buf_release (&key);
+    return same;
+}
+
+/* Every event of the key that was acknowledged before the answer was asked for is in it. */
+static void check_acknowledged (sim_check_t *self, const result_t *result, const sim_floor_t *floor)
+{
+    size_t own = self->data->log_stream[result->shadow->log];
+    for (uint32_t p = 0; p < SIM_PARTITIONS; p++) {
+        const shadow_t *source = &self->shadows[own][p];
+        for (size_t i = 0; i < source->events_count && !sim_failed (self->sim); i++) {
+            const sim_batch_t *batch = source->origins[i].batch;
+            if (batch->acked && batch->ack <= floor->acks &&
+                has_key (self, result, &source->events[i]) &&
+                !has_come (result, p, source->events[i].offset))
+                sim_fail (self->sim,
+                          "a complete answer at %" PRIu64 " of %s lacks what stands at %" PRIu64
+                          " of %s and was acknowledged before it was asked",
+                          result->position, result->shadow->dir, source->events[i].offset,
+                          source->dir);
+        }
+    }
+}
+
 static void check_result (sim_check_t *self, result_t *result, const sim_floor_t *floor,
                           bool settled)
 {
-    size_t stream = self->data->view_stream[result->view];
+    size_t log = self->data->view_log[result->view];
     arena_reset (self->scratch);
-    if (!read_key (self, stream, wire_map (result->map, "key"), &result->key)) {
+    if (!read_key (self, log, wire_map (result->map, "key"), &result->key)) {
         sim_fail (self->sim, "an answer without its key");
         return;
     }
     uint32_t partition = key_partition (key_hash (result->key), SIM_PARTITIONS);
-    shadow_t *shadow = &self->shadows[stream][partition];
+    shadow_t *shadow = &self->shadows[log][partition];
     result->shadow = shadow;
     result->as_of = wire_int (result->map, "as_of", 0);
     if (!read_position (self, result) || !read_dataset (self, result))
@@ -395,10 +454,12 @@ static void check_result (sim_check_t *self, result_t *result, const sim_floor_t
     shadow_sync (self, shadow, result->position);
     result->key = key;
     event_list_t events = { 0 };
-    gather (shadow, result->dataset, key, result->position, &events);
+    gather (self, shadow, result->dataset, key, result->position, &events);
+    if (!self->data->log[log].primary)
+        check_acknowledged (self, result, floor);
     result->widened = is_of_widened (self->data->view[result->view], result->body, &events);
     if (result->widened)
-        widen (self, stream, &events);
+        widen (self, self->data->log_stream[log], &events);
     compare (self, result, &events);
     if (settled)
         check_loads (self, result);

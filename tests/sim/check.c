@@ -20,13 +20,13 @@ sim_check_t *check_new (sim_t *sim)
     self->decoder = wire_decoder_new ();
     self->fs = sim_disk_mount (sim_disk (sim));
     self->data = data_new ();
-    for (size_t s = 0; s < DATA_STREAMS; s++)
+    for (size_t l = 0; l < DATA_LOGS; l++)
         for (uint32_t p = 0; p < SIM_PARTITIONS; p++) {
-            shadow_t *shadow = &self->shadows[s][p];
-            shadow->stream = s;
+            shadow_t *shadow = &self->shadows[l][p];
+            shadow->log = l;
+            shadow->history = UINT64_MAX;
             shadow->partition = p;
-            snprintf (shadow->dir, sizeof shadow->dir, "log/%s/%u", self->data->stream[s]->log_name,
-                      p);
+            snprintf (shadow->dir, sizeof shadow->dir, "log/%.40s/%u", self->data->log[l].name, p);
         }
     return self;
 }
@@ -37,12 +37,15 @@ void check_destroy (sim_check_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    for (size_t s = 0; s < DATA_STREAMS; s++)
+    for (size_t s = 0; s < DATA_LOGS; s++)
         for (uint32_t p = 0; p < SIM_PARTITIONS; p++) {
+            mem_free (self->shadows[s][p].origins);
             mem_free (self->shadows[s][p].records);
             mem_free (self->shadows[s][p].events);
             mem_free (self->shadows[s][p].controls);
         }
+    for (size_t l = 0; l < DATA_LOGS; l++)
+        mem_free (self->history_loads[l]);
     for (sim_dataset_t *dataset = self->datasets; dataset; dataset = dataset->next)
         mem_free (dataset->loads);
     data_destroy (&self->data);
@@ -69,12 +72,14 @@ arena_t *check_arena (sim_check_t *self)
 
 void check_calm (sim_check_t *self)
 {
-    sim_disk_calm (self->sim, true);
+    if (self->calm++ == 0)
+        sim_disk_calm (self->sim, true);
 }
 
 void check_calm_over (sim_check_t *self)
 {
-    sim_disk_calm (self->sim, false);
+    if (--self->calm == 0)
+        sim_disk_calm (self->sim, false);
 }
 
 /* ---- what nodes tell each other ---- */
@@ -100,14 +105,30 @@ static void take_orders (sim_check_t *self, const sim_node_t *to, const wire_val
         take_epoch (self, to, partition, wire_uint (&partitions.items[i], "epoch", 0));
         wire_list_t logs = wire_list (&partitions.items[i], "logs");
         for (uint32_t l = 0; l < logs.count; l++) {
-            int stream = shadow_stream (self, wire_text (&logs.items[l], "log"));
+            int log = shadow_log (self, wire_text (&logs.items[l], "log"));
             uint64_t base = wire_uint (&logs.items[l], "base", 0);
-            if (stream < 0 || partition >= SIM_PARTITIONS)
+            if (log < 0 || partition >= SIM_PARTITIONS)
                 continue;
-            shadow_t *shadow = &self->shadows[stream][partition];
+            shadow_t *shadow = &self->shadows[log][partition];
             if (base > shadow->base)
                 shadow->base = base;
+            wire_list_t marks = wire_list (&logs.items[l], "marks");
+            for (uint32_t s = 0; s < marks.count && s < SIM_PARTITIONS; s++) {
+                shadow->begin[s] = wire_item_uint (&marks.items[s]);
+                if (shadow->marks[s] < shadow->begin[s])
+                    shadow->marks[s] = shadow->begin[s];
+            }
         }
+    }
+}
+
+static void take_tasks (sim_check_t *self, const wire_value_t *body)
+{
+    wire_list_t tasks = wire_list (body, "tasks");
+    for (uint32_t i = 0; i < tasks.count; i++) {
+        const wire_value_t *load = wire_map (&tasks.items[i], "load");
+        if (load && wire_has (&tasks.items[i], "history"))
+            history_take (self, load, wire_list (&tasks.items[i], "history"));
     }
 }
 
@@ -143,6 +164,8 @@ void check_sent (sim_check_t *self, const sim_node_t *from, const sim_node_t *to
     }
     if (message.kind == MESSAGE_BEAT_OK && to->role == ROLE_SPEED)
         take_orders (self, to, message.body);
+    else if (message.kind == MESSAGE_BEAT_OK && to->role == ROLE_BATCH)
+        take_tasks (self, message.body);
     else if (message.kind == MESSAGE_QUERY_OK)
         take_query_answer (self, from, message.body);
     else if (message.kind == MESSAGE_DATASET_OK)
@@ -189,8 +212,9 @@ void check_add_batch (sim_check_t *self, sim_batch_t *batch)
 
 void check_add_load (sim_check_t *self, sim_load_t *load)
 {
-    for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
-        load->offset[p] = UINT64_MAX;
+    for (size_t l = 0; l < DATA_LOGS; l++)
+        for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
+            load->offset[l][p] = UINT64_MAX;
     load->next = self->loads;
     self->loads = load;
 }
@@ -238,6 +262,8 @@ void check_acked (sim_check_t *self, sim_batch_t *batch, const wire_value_t *bod
                   " accepted, %" PRIu64 " refused, then %" PRIu64 " and %" PRIu64,
                   batch->sequence, self->data->stream[batch->stream]->name, batch->outcome.accepted,
                   batch->outcome.refused_count, outcome.accepted, outcome.refused_count);
+    if (!batch->acked)
+        batch->ack = ++self->acks;
     batch->acked = true;
     batch->outcome = outcome;
     take_positions (self, batch, body);
@@ -252,17 +278,18 @@ void check_acked (sim_check_t *self, sim_batch_t *batch, const wire_value_t *bod
                   outcome.refused_count, batch->accepted_in_log, batch->refused_in_log);
 }
 
-void check_floor (const sim_check_t *self, size_t stream, sim_floor_t *floor)
+void check_floor (const sim_check_t *self, size_t log, sim_floor_t *floor)
 {
     for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
-        floor->position[p] = self->shadows[stream][p].acked;
+        floor->position[p] = self->shadows[log][p].acked;
+    floor->acks = self->acks;
 }
 
 /* ---- the end ---- */
 
 void check_logs (sim_check_t *self)
 {
-    for (size_t s = 0; s < DATA_STREAMS; s++)
+    for (size_t s = 0; s < DATA_LOGS; s++)
         for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
             shadow_reread (self, &self->shadows[s][p]);
 }

@@ -48,6 +48,7 @@ typedef struct sim_batch {
     sim_row_t *rows;
     size_t count;
     bool acked;
+    uint64_t ack;             /* its number among acknowledgements, from 1 */
     sim_outcome_t outcome;    /* if acked */
     uint32_t in_log;          /* bit per partition: seen there */
     uint64_t accepted_in_log; /* rows */
@@ -65,10 +66,11 @@ typedef struct sim_load {
     size_t stream;
     sim_row_t *rows;
     size_t count;
-    bool failed;                     /* it said so */
-    bool visible;                    /* it said so */
-    bool unloaded;                   /* `unload` was acknowledged */
-    uint64_t offset[SIM_PARTITIONS]; /* of its commit; UINT64_MAX not seen */
+    bool failed;   /* it said so */
+    bool visible;  /* it said so */
+    bool unloaded; /* `unload` was acknowledged */
+    /* of its commit, in the logs of its stream; UINT64_MAX not seen */
+    uint64_t offset[DATA_LOGS][SIM_PARTITIONS];
     struct sim_load *next;
 } sim_load_t;
 
@@ -76,9 +78,10 @@ void check_add_load (sim_check_t *self, sim_load_t *load);
 
 /* What a query must at least see. */
 typedef struct sim_floor {
-    uint64_t position[SIM_PARTITIONS];
+    uint64_t position[SIM_PARTITIONS]; /* of a stream's own log */
+    uint64_t acks;                     /* the first so many batches that were acknowledged */
 } sim_floor_t;
-void check_floor (const sim_check_t *self, size_t stream, sim_floor_t *floor);
+void check_floor (const sim_check_t *self, size_t log, sim_floor_t *floor);
 
 /* A `get.ok` came; *complete says whether all of it was. With `settled`, all that is visible must
  * be in it, and all features of the steps that have been allowed. */

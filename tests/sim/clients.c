@@ -117,7 +117,7 @@ static void begin_work (sim_clients_t *self)
     loader_start (self->loader);
     const sim_knobs_t *knobs = sim_knobs (self->sim);
     if (knobs->second_apply)
-        self->to_come |= STEP_VIEW;
+        self->to_come |= sim_chance (self->sim, 0.5) ? STEP_VIEW : STEP_VIEW | STEP_KEY;
     if (knobs->evolves)
         self->to_come |= (unsigned)sim_chosen (self->sim, 1, STEPS_ALL) & ~(unsigned)STEP_VIEW;
     sim_at (self->sim,
@@ -293,8 +293,7 @@ static void step (sim_clients_t *self)
     case PHASE_SETTLE:
         if (in_phase < 3 * knobs->lease)
             break;
-        if (self->applied & STEP_VIEW)
-            querier_late_view (self->querier);
+        querier_steps (self->querier, self->applied);
         querier_ask_all (self->querier);
         enter (self, PHASE_ASK);
         break;

@@ -48,7 +48,7 @@ typedef struct sim_querier sim_querier_t;
 sim_querier_t *querier_new (sim_t *sim);
 void querier_destroy (sim_querier_t **self_p);
 void querier_start (sim_querier_t *self);
-void querier_late_view (sim_querier_t *self); /* it is there now */
+void querier_steps (sim_querier_t *self, unsigned steps); /* taken by now */
 /* Asks for all keys of all views at every serving node, until all answers were complete. */
 void querier_ask_all (sim_querier_t *self);
 bool querier_is_done (const sim_querier_t *self);

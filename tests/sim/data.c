@@ -10,7 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { USERS = 8, TICK_NUMBERS = 3, TICK_WORDS = 3, LINES_MAX = 40, TEXT_SIZE_MAX = 64 << 10 };
+enum {
+    USERS = 8,
+    SHOPS = 6, /* and one without a name */
+    TICK_NUMBERS = 3,
+    TICK_WORDS = 3,
+    LINES_MAX = 40,
+    TEXT_SIZE_MAX = 64 << 10
+};
 
 static const char tick_text[] = "  tick:\n"
                                 "    key: [a, b]\n"
@@ -24,7 +31,13 @@ static const char tick_text[] = "  tick:\n"
 
 #define CHANNEL_TEXT "      channel: string\n"
 
-enum { PAY_N = 2, PAY_TAG = 3, PAY_CHANNEL = 7 }; /* places of a row's values */
+enum {
+    PAY_N = 2,
+    PAY_TAG = 3,
+    PAY_FLAG = 4,
+    PAY_SHOP = 6,
+    PAY_CHANNEL = 8
+}; /* places of a row's values */
 
 static void put_streams (unsigned steps, bool channel_last, buf_t *out)
 {
@@ -35,7 +48,7 @@ static void put_streams (unsigned steps, bool channel_last, buf_t *out)
     buf_put_string (out, steps & STEP_WIDEN ? "      n: float64\n" : "      n: int64\n");
     buf_put_string (out, steps & STEP_RENAME ? "      label: {type: string, alias: tag}\n"
                                              : "      tag: string\n");
-    buf_put_string (out, "      flag: bool\n      paid: decimal(30,4)\n"
+    buf_put_string (out, "      flag: bool\n      paid: decimal(30,4)\n      shop: string\n"
                          "      ts: {type: timestamp, unit: us}\n");
     buf_put_string (out, channel && channel_last ? CHANNEL_TEXT : "");
     buf_put_string (out, tick_text);
@@ -43,28 +56,37 @@ static void put_streams (unsigned steps, bool channel_last, buf_t *out)
 
 /* The same streams as the oracle's programs write them. */
 static const char *const stream_fields[DATA_STREAMS] = {
-    "user:string,amount:float64,n:int64,tag:string,flag:bool,paid:decimal(30,4),"
+    "user:string,amount:float64,n:int64,tag:string,flag:bool,paid:decimal(30,4),shop:string,"
     "ts:timestamp.us,channel:string",
     "a:int64,b:string,v:float64,at:timestamp",
 };
 static const char widened_fields[] =
-    "user:string,amount:float64,n:float64,tag:string,flag:bool,paid:decimal(30,4),"
+    "user:string,amount:float64,n:float64,tag:string,flag:bool,paid:decimal(30,4),shop:string,"
     "ts:timestamp.us,channel:string";
+
+static const struct {
+    const char *name;
+    size_t stream;
+} logs[DATA_LOGS] = {
+    { "pay/user", 0 },      { "tick/a,b", 1 }, { "pay/shop", 0 },
+    { "pay/shop,user", 0 }, { "tick/_", 1 },   { "pay/flag", 0 },
+};
 
 typedef struct view_text {
     const char *name;
-    size_t stream;
+    size_t log;
     const char *key;
     const char *where; /* NULL: none */
     const char *horizon;
     const char *features[LINES_MAX]; /* "name: agg(field) [where ...] over window, ..." */
     const char *later[LINES_MAX];    /* those of step `later_step` */
     unsigned later_step;
+    unsigned step; /* in which the view itself comes; 0: it is there from the start */
 } view_text_t;
 
 static const view_text_t views[DATA_VIEWS] = {
     { .name = "spend",
-      .stream = 0,
+      .log = 0,
       .key = "user",
       .where = "tag is distinct from 'void'",
       .horizon = "2m",
@@ -80,7 +102,7 @@ static const view_text_t views[DATA_VIEWS] = {
       .later = { "low: min(amount) over 1m, 1d, lifetime" },
       .later_step = STEP_FEATURE },
     { .name = "counts",
-      .stream = 0,
+      .log = 0,
       .key = "user",
       .horizon = "1d",
       .features = { "total: sum(n) over 10s, 1d, lifetime",
@@ -126,7 +148,7 @@ static const view_text_t views[DATA_VIEWS] = {
                  "unknown: count() where channel is null over 1h, lifetime" },
       .later_step = STEP_FIELD },
     { .name = "ticks",
-      .stream = 1,
+      .log = 1,
       .key = "[a, b]",
       .horizon = "1m",
       .features = { "n: count(v) over 10s, 1m, lifetime", "v: sum(v) over 30s, 1d",
@@ -134,13 +156,42 @@ static const view_text_t views[DATA_VIEWS] = {
                     "past: approx_count_distinct(v) over 10s, 1m delay 1m",
                     "by_v: count() by v over 1m, lifetime", "few: sum(v) by v over 7 rows",
                     "high: max_k(v, 2) over 30s" } },
+    { .name = "by_shop",
+      .log = 2,
+      .key = "shop",
+      .where = "amount is not null",
+      .horizon = "2m",
+      .features = { "n: count() over 5s, 1m, lifetime", "total: sum(amount) over 1m, 1h, lifetime",
+                    "late: last(user) over 1h, lifetime",
+                    "users: approx_count_distinct(user) over 1m, lifetime" } },
+    { .name = "pairs",
+      .log = 3,
+      .key = "[shop, user]",
+      .horizon = "1h",
+      .features = { "n: count() over 10s, 1h, lifetime", "total: sum(n) over 1m, lifetime",
+                    "one: first(amount) over 1d" } },
+    { .name = "all_ticks",
+      .log = 4,
+      .key = "[]",
+      .horizon = "5m",
+      .features = { "n: count() over 5s, 1m, lifetime", "v: sum(v) over 1m, lifetime",
+                    "most: max(a) over 1h, lifetime" } },
     { .name = "afterwards",
-      .stream = 0,
+      .log = 0,
       .key = "user",
       .where = "n is not null",
       .horizon = "5m",
       .features = { "n: count() over 1m, lifetime", "total: sum(amount) where n > 2 over 1h",
-                    "tag: max(tag) over 1d" } },
+                    "tag: max(tag) over 1d" },
+      .step = STEP_VIEW },
+    { .name = "by_flag",
+      .log = 5,
+      .key = "flag",
+      .where = "amount is not null",
+      .horizon = "3m",
+      .features = { "n: count() over 10s, 1h, lifetime", "total: sum(amount) over 1m, lifetime",
+                    "late: last(user) over 1m, lifetime", "one: first(shop) over 1d, lifetime" },
+      .step = STEP_KEY },
 };
 
 /* The text with what the field `tag` is called now. */
@@ -169,15 +220,20 @@ static void put_features (const char *const *lines, unsigned steps, buf_t *out)
     }
 }
 
+bool data_has_view (size_t view, unsigned steps)
+{
+    return (steps & views[view].step) == views[view].step;
+}
+
 static void put_definitions (unsigned steps, bool channel_last, buf_t *out)
 {
     put_streams (steps, channel_last, out);
     for (size_t v = 0; v < DATA_VIEWS; v++) {
         const view_text_t *view = &views[v];
-        if (v == DATA_LATE_VIEW && !(steps & STEP_VIEW))
+        if (!data_has_view (v, steps))
             continue;
         buf_printf (out, "  %s:\n    from: %s\n    key: %s\n    horizon: %s\n", view->name,
-                    view->stream == 0 ? "pay" : "tick", view->key, view->horizon);
+                    logs[view->log].stream == 0 ? "pay" : "tick", view->key, view->horizon);
         if (view->where) {
             buf_put_string (out, "    where: ");
             put_named (view->where, steps, out);
@@ -264,8 +320,9 @@ static void ask_each_window (sim_data_t *self, question_t *question, const char 
 
 static question_t *question_of (sim_data_t *self, const view_text_t *view, bool widened)
 {
-    const char *fields =
-        widened && view->stream == 0 ? widened_fields : stream_fields[view->stream];
+    const char *fields = widened && logs[view->log].stream == 0
+                             ? widened_fields
+                             : stream_fields[logs[view->log].stream];
     error_t error;
     question_t *question = mem_zero (1, sizeof *question);
     status_t status = question_fields (question, text_of (fields), &error);
@@ -305,9 +362,15 @@ sim_data_t *data_new (void)
     buf_release (&text);
     self->stream[0] = definitions_stream (self->definitions, text_of ("pay"));
     self->stream[1] = definitions_stream (self->definitions, text_of ("tick"));
+    for (size_t l = 0; l < DATA_LOGS; l++) {
+        bool found = keyed_log_find (self->definitions, text_of (logs[l].name), &self->log[l]);
+        CHECK (found);
+        CHECK (self->log[l].primary == (l < DATA_STREAMS));
+        self->log_stream[l] = logs[l].stream;
+    }
     for (size_t v = 0; v < DATA_VIEWS; v++) {
         self->view_name[v] = views[v].name;
-        self->view_stream[v] = views[v].stream;
+        self->view_log[v] = views[v].log;
         self->view[v] = question_of (self, &views[v], false);
         self->widened[v] = question_of (self, &views[v], true);
         check_names (self, v);
@@ -340,43 +403,62 @@ static value_t text_value (arena_t *arena, const char *format, unsigned number)
     return value;
 }
 
-/* Fills row->key and row->partition. */
-static text_t encode_key (const stream_t *stream, const value_t *values, arena_t *arena)
+/* False, and empty, when a field of it is null. */
+static bool encode_key (const keyed_log_t *log, const value_t *values, arena_t *arena, text_t *out)
 {
     buf_t key;
     buf_init (&key, KEY_SIZE_MAX);
-    for (size_t i = 0; i < stream->key_count; i++) {
-        if (values[stream->key[i]].null) {
-            buf_clear (&key);
-            break;
-        }
-        key_put (&key, &values[stream->key[i]]);
+    bool whole = true;
+    for (size_t i = 0; i < log->key_count; i++) {
+        whole = whole && !values[log->key[i]].null;
+        if (whole)
+            key_put (&key, &values[log->key[i]]);
     }
-    text_t copy = arena_text (arena, (text_t){ (char *)key.data, (uint32_t)key.size });
+    if (!whole)
+        buf_clear (&key);
+    *out = arena_text (arena, (text_t){ (char *)key.data, (uint32_t)key.size });
     buf_release (&key);
-    return copy;
+    return whole;
 }
 
-bool data_key_at (const sim_data_t *self, size_t stream, size_t i, arena_t *arena, value_t *values,
+static size_t keys_count (size_t log)
+{
+    static const size_t counts[DATA_LOGS] = { USERS,     TICK_NUMBERS * TICK_WORDS,
+                                              SHOPS + 1, (SHOPS + 1) * 2,
+                                              1,         2 };
+    return counts[log];
+}
+
+static value_t shop_value (arena_t *arena, size_t i)
+{
+    if (i < SHOPS)
+        return text_value (arena, "s-%u", (unsigned)i);
+    return (value_t){ .type = TYPE_STRING, .s = text_of ("") };
+}
+
+bool data_key_at (const sim_data_t *self, size_t log, size_t i, arena_t *arena, value_t *values,
                   text_t *key)
 {
-    if (i >= (stream == 0 ? (size_t)USERS : (size_t)TICK_NUMBERS * TICK_WORDS))
+    if (i >= keys_count (log))
         return false;
-    if (stream == 0) {
-        values[0] = text_value (arena, "user-%u", (unsigned)i);
-    } else {
+    if (log == 1) {
         values[0] = (value_t){ .type = TYPE_INT64, .i = (int64_t)(i / TICK_WORDS) - 1 };
         values[1] = text_value (arena, "w%u", (unsigned)(i % TICK_WORDS));
+    } else if (log == 5) {
+        values[PAY_FLAG] = (value_t){ .type = TYPE_BOOL, .i = (int64_t)i };
+    } else if (log != 4) {
+        values[0] = text_value (arena, "user-%u", (unsigned)(log == 3 ? i / (SHOPS + 1) : i));
+        if (log != 0)
+            values[PAY_SHOP] = shop_value (arena, i % (SHOPS + 1));
     }
-    *key = encode_key (self->stream[stream], values, arena);
-    return true;
+    return encode_key (&self->log[log], values, arena, key);
 }
 
-void data_key (const sim_data_t *self, sim_t *sim, size_t stream, arena_t *arena, value_t *values,
+void data_key (const sim_data_t *self, sim_t *sim, size_t log, arena_t *arena, value_t *values,
                text_t *key)
 {
-    size_t i = sim_chosen (sim, 0, (stream == 0 ? USERS : TICK_NUMBERS * TICK_WORDS) - 1);
-    bool there = data_key_at (self, stream, i, arena, values, key);
+    size_t i = sim_chosen (sim, 0, keys_count (log) - 1);
+    bool there = data_key_at (self, log, i, arena, values, key);
     CHECK (there);
 }
 
@@ -486,9 +568,11 @@ void data_row (const sim_data_t *self, sim_t *sim, size_t stream, unsigned used,
         row->values[i] = some_value (sim, given_type (self, sim, stream, used, i), arena);
     if (stream == 0 && !(used & STEP_FIELD))
         row->values[PAY_CHANNEL] = (value_t){ .type = TYPE_STRING, .null = true };
+    if (stream == 0 && !row->values[PAY_SHOP].null)
+        row->values[PAY_SHOP] = shop_value (arena, sim_chosen (sim, 0, SHOPS));
     text_t key;
-    data_key (self, sim, stream, arena, row->values, &key);
-    if (stream == 1 && sim_chance (sim, 0.03)) /* accepted, and of no entity */
+    data_key (self, sim, stream, arena, row->values, &key); /* of the stream's own log */
+    if (stream == 1 && sim_chance (sim, 0.03))              /* accepted, and of no entity */
         row->values[1] = (value_t){ .type = TYPE_STRING, .null = true };
     if (row->class == ROW_NO_KEY && stream == 1)
         row->class = ROW_GOOD;
@@ -498,8 +582,13 @@ void data_row (const sim_data_t *self, sim_t *sim, size_t stream, unsigned used,
     if (stream == 1)
         row->time -= row->time % TIME_MS;
     row->values[definition->time] = (value_t){ .type = TYPE_TIMESTAMP, .i = row->time };
-    row->key = encode_key (definition, row->values, arena);
-    row->partition = key_partition (key_hash (row->key), SIM_PARTITIONS);
+    for (size_t l = 0; l < DATA_LOGS; l++) {
+        if (self->log_stream[l] != stream)
+            continue;
+        row->in[l] =
+            encode_key (&self->log[l], row->values, arena, &row->key[l]) || self->log[l].primary;
+        row->partition[l] = key_partition (key_hash (row->key[l]), SIM_PARTITIONS);
+    }
 }
 
 static size_t number_field (size_t stream)

@@ -2,15 +2,15 @@
 #ifndef WEIR_SIM_DATA_H
 #define WEIR_SIM_DATA_H
 
-#include "feature/definition.h"
+#include "feature/keyed_log.h"
 #include "tests/oracle/question.h"
 #include "tests/sim/sim.h"
 
 enum {
     DATA_STREAMS = 2,
-    DATA_VIEWS = 4,
-    DATA_LATE_VIEW = 3, /* the one of STEP_VIEW */
-    DATA_FIELDS_MAX = 8,
+    DATA_LOGS = 6, /* keyed logs: first those of the streams' own keys */
+    DATA_VIEWS = 8,
+    DATA_FIELDS_MAX = 9,
 };
 
 /* What later applies change, in any order: bits of a set. */
@@ -20,7 +20,8 @@ enum {
     STEP_WIDEN = 4,    /* its `n` is float64 */
     STEP_RENAME = 8,   /* its `tag` is called `label`, with the alias */
     STEP_FEATURE = 16, /* one more feature of `spend` */
-    STEPS_ALL = 31,
+    STEP_KEY = 32,     /* one more view, of a key that is new to its stream */
+    STEPS_ALL = 63,
 };
 
 typedef enum row_class {
@@ -36,9 +37,11 @@ typedef enum row_class {
 typedef struct sim_row {
     row_class_t class;
     value_t values[DATA_FIELDS_MAX];
-    text_t key; /* encoded; empty when a field of it is null */
-    uint32_t partition;
     int64_t time; /* µs */
+    /* in each log of its stream: */
+    bool in[DATA_LOGS];    /* of a re-keyed one: no field of the key is null */
+    text_t key[DATA_LOGS]; /* encoded; empty when a field of it is null */
+    uint32_t partition[DATA_LOGS];
 } sim_row_t;
 
 typedef struct sim_data {
@@ -46,7 +49,9 @@ typedef struct sim_data {
     /* after all steps, but with the new field last: a row's values are in this order */
     definitions_t *definitions;
     const stream_t *stream[DATA_STREAMS];
-    size_t view_stream[DATA_VIEWS];
+    keyed_log_t log[DATA_LOGS];
+    size_t log_stream[DATA_LOGS];
+    size_t view_log[DATA_VIEWS];
     const char *view_name[DATA_VIEWS];
     /* What the oracle is asked, of all features that there may be; `widened` of a float64 `n`. */
     question_t *view[DATA_VIEWS];
@@ -59,6 +64,8 @@ void data_destroy (sim_data_t **self_p);
 
 /* The YAML of an `apply`, after these steps. */
 void data_definitions (unsigned steps, buf_t *out);
+/* Is there the view then? */
+bool data_has_view (size_t view, unsigned steps);
 /* How many features the view has then. */
 size_t data_features (const sim_data_t *self, size_t view, unsigned steps);
 
@@ -73,12 +80,12 @@ void data_row (const sim_data_t *self, sim_t *sim, size_t stream, unsigned used,
 /* A value of a row as one of the field's type after all steps. */
 value_t data_widened (const sim_data_t *self, size_t stream, size_t field, const value_t *value);
 
-/* A key that may have events; in fields of the stream's key. */
-void data_key (const sim_data_t *self, sim_t *sim, size_t stream, arena_t *arena, value_t *values,
+/* A key of a log that may have events; in fields of the log's key. */
+void data_key (const sim_data_t *self, sim_t *sim, size_t log, arena_t *arena, value_t *values,
                text_t *key);
 
-/* The i-th of all keys that are used; false past the last. */
-bool data_key_at (const sim_data_t *self, size_t stream, size_t i, arena_t *arena, value_t *values,
+/* The i-th of the keys that are asked about; false past the last. */
+bool data_key_at (const sim_data_t *self, size_t log, size_t i, arena_t *arena, value_t *values,
                   text_t *key);
 
 /* The source's name for a field; NULL: it does not send it. */

@@ -100,19 +100,30 @@ static bool holds (const stored_list_t *list, uint64_t offset)
     return false;
 }
 
-static bool has_rows_in (const sim_load_t *load, uint32_t partition)
+static bool is_in (const sim_row_t *row, size_t log, uint32_t partition)
+{
+    return row->in[log] && row->partition[log] == partition;
+}
+
+static bool has_rows_in (const sim_load_t *load, size_t log, uint32_t partition)
 {
     for (size_t i = 0; i < load->count; i++)
-        if (load->rows[i].partition == partition)
+        if (is_in (&load->rows[i], log, partition))
             return true;
     return false;
 }
 
 /* What the partition must hold, in the order of positions. Rows of a load keep their order; what
  * numbers they have is the product's business. */
-static void expected_rows (const shadow_t *shadow, const sim_dataset_t *dataset,
+static void expected_rows (sim_check_t *self, const shadow_t *shadow, const sim_dataset_t *dataset,
                            stored_list_t *expected)
 {
+    size_t count = 0;
+    history_row_t *history = dataset->history ? history_rows (self, shadow, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        stored_add (expected, (stored_t){ shadow->history, history[i].number, history[i].time,
+                                          history[i].key });
+    mem_free (history);
     for (size_t i = 0; i < shadow->events_count; i++) {
         const oracle_event_t *event = &shadow->events[i];
         if (event->offset < dataset->cut[shadow->partition])
@@ -121,9 +132,10 @@ static void expected_rows (const shadow_t *shadow, const sim_dataset_t *dataset,
     for (size_t l = 0; l < dataset->loads_count; l++) {
         const sim_load_t *load = dataset->loads[l];
         for (size_t i = 0; i < load->count; i++)
-            if (load->rows[i].partition == shadow->partition)
-                stored_add (expected, (stored_t){ load->offset[shadow->partition], (uint32_t)i,
-                                                  load->rows[i].time, load->rows[i].key });
+            if (is_in (&load->rows[i], shadow->log, shadow->partition))
+                stored_add (expected,
+                            (stored_t){ load->offset[shadow->log][shadow->partition], (uint32_t)i,
+                                        load->rows[i].time, load->rows[i].key[shadow->log] });
     }
     if (expected->count > 0)
         qsort (expected->items, expected->count, sizeof *expected->items, compare_stored);
@@ -133,7 +145,7 @@ static void compare_rows (sim_check_t *self, const shadow_t *shadow, const sim_d
                           const stored_list_t *stored)
 {
     stored_list_t expected = { 0 };
-    expected_rows (shadow, dataset, &expected);
+    expected_rows (self, shadow, dataset, &expected);
     size_t both = stored->count < expected.count ? stored->count : expected.count;
     size_t i = 0;
     while (i < both && stored->items[i].offset == expected.items[i].offset &&
@@ -156,10 +168,12 @@ static void find_loads (sim_check_t *self, sim_dataset_t *dataset, const stored_
     for (sim_load_t *load = self->loads; load; load = load->next) {
         unsigned with = 0;
         unsigned without = 0;
-        for (uint32_t p = 0; p < SIM_PARTITIONS && load->stream == dataset->stream; p++) {
-            bool there = load->offset[p] != UINT64_MAX && holds (&stored[p], load->offset[p]);
+        const uint64_t *offset = load->offset[dataset->log];
+        bool same = load->stream == self->data->log_stream[dataset->log];
+        for (uint32_t p = 0; p < SIM_PARTITIONS && same; p++) {
+            bool there = offset[p] != UINT64_MAX && holds (&stored[p], offset[p]);
             with += there;
-            without += !there && has_rows_in (load, p);
+            without += !there && has_rows_in (load, dataset->log, p);
         }
         if (with && without)
             sim_fail (self->sim, "dataset %s holds load %s in %u partitions and lacks it in %u",
@@ -167,12 +181,22 @@ static void find_loads (sim_check_t *self, sim_dataset_t *dataset, const stored_
         if (!with)
             continue;
         for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
-            if (load->offset[p] == UINT64_MAX || load->offset[p] >= dataset->cut[p])
+            if (offset[p] == UINT64_MAX || offset[p] >= dataset->cut[p])
                 sim_fail (self->sim, "dataset %s holds load %s, which its cut does not pass",
                           dataset->id, load->id);
         dataset->loads =
             mem_resize (dataset->loads, dataset->loads_count + 1, sizeof *dataset->loads);
         dataset->loads[dataset->loads_count++] = load;
+    }
+}
+
+/* The history is in all partitions or in none, too. */
+static void find_history (sim_check_t *self, sim_dataset_t *dataset, const stored_list_t *stored)
+{
+    for (uint32_t p = 0; p < SIM_PARTITIONS; p++) {
+        const shadow_t *shadow = &self->shadows[dataset->log][p];
+        dataset->history = dataset->history ||
+                           (shadow->history != UINT64_MAX && holds (&stored[p], shadow->history));
     }
 }
 
@@ -187,7 +211,7 @@ static void take_parts (sim_check_t *self, sim_dataset_t *dataset, wire_list_t p
             break;
         }
         dataset->cut[p] = wire_uint (&parts.items[i], "cut", 0);
-        shadow_sync (self, &self->shadows[dataset->stream][p], dataset->cut[p]);
+        shadow_sync (self, &self->shadows[dataset->log][p], dataset->cut[p]);
     }
     arena_reset (self->scratch);
     for (uint32_t i = 0; i < parts.count && read && !sim_failed (self->sim); i++)
@@ -195,20 +219,22 @@ static void take_parts (sim_check_t *self, sim_dataset_t *dataset, wire_list_t p
             read_runs (self, &parts.items[i], &stored[wire_uint (&parts.items[i], "partition", 0)]);
     if (read && !sim_failed (self->sim))
         find_loads (self, dataset, stored);
+    if (read && !sim_failed (self->sim))
+        find_history (self, dataset, stored);
     for (uint32_t p = 0; p < SIM_PARTITIONS; p++) {
         if (read && !sim_failed (self->sim))
-            compare_rows (self, &self->shadows[dataset->stream][p], dataset, &stored[p]);
+            compare_rows (self, &self->shadows[dataset->log][p], dataset, &stored[p]);
         mem_free (stored[p].items);
     }
 }
 
 void dataset_take (sim_check_t *self, const wire_value_t *body)
 {
-    int stream = shadow_stream (self, wire_text (body, "log"));
-    if (stream < 0 || dataset_find (self, (size_t)stream, wire_text (body, "id")))
+    int log = shadow_log (self, wire_text (body, "log"));
+    if (log < 0 || dataset_find (self, (size_t)log, wire_text (body, "id")))
         return;
     sim_dataset_t *dataset = arena_zero (self->arena, 1, sizeof *dataset);
-    dataset->stream = (size_t)stream;
+    dataset->log = (size_t)log;
     wire_copy (body, "id", dataset->id, sizeof dataset->id);
     dataset->manifest = wire_uint (body, "manifest", 0);
     dataset->next = self->datasets;
@@ -219,13 +245,13 @@ void dataset_take (sim_check_t *self, const wire_value_t *body)
     else
         take_parts (self, dataset, parts);
     sim_log (self->sim, "dataset %s of %s, manifest %" PRIu64 ", %zu loads", dataset->id,
-             self->data->stream[stream]->log_name, dataset->manifest, dataset->loads_count);
+             self->data->log[log].name, dataset->manifest, dataset->loads_count);
 }
 
-const sim_dataset_t *dataset_find (const sim_check_t *self, size_t stream, text_t id)
+const sim_dataset_t *dataset_find (const sim_check_t *self, size_t log, text_t id)
 {
     for (const sim_dataset_t *dataset = self->datasets; dataset; dataset = dataset->next)
-        if (dataset->stream == stream && text_is (id, dataset->id))
+        if (dataset->log == log && text_is (id, dataset->id))
             return dataset;
     return NULL;
 }

@@ -56,12 +56,24 @@ static void look_later (sim_loader_t *self)
 
 static void ask_unload (sim_t *sim, void *arg);
 
+static bool is_too_late (const message_t *reply)
+{
+    char text[1024];
+    if (reply->kind != MESSAGE_ERROR)
+        return false;
+    wire_copy (reply->body, "text", text, sizeof text);
+    return strstr (text, "is older than the key of") != NULL;
+}
+
 static void unload_answered (void *arg, const message_t *reply)
 {
     sim_loader_t *self = arg;
     if (reply && reply->kind == MESSAGE_UNLOAD_OK)
         look_later (self);
-    else if (reply && client_status (reply) == STATUS_INVALID)
+    else if (reply && is_too_late (reply)) {
+        self->unload = false; /* a newer key has it in its history */
+        look_later (self);
+    } else if (reply && client_status (reply) == STATUS_INVALID)
         look_later (self); /* the first question did it, and only its answer was lost */
     else if (client_may_retry (self->sim, "an unload", reply))
         sim_at (self->sim, sim_now (self->sim) + 500 * TIME_MS, ask_unload, self);

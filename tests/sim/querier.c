@@ -18,7 +18,7 @@ struct sim_querier {
     sim_t *sim;
     sim_client_t *client;
     arena_t *scratch;
-    bool late_view;
+    unsigned steps; /* that have been taken */
     bool asked_all;
     int64_t since;    /* of the first question */
     unsigned waiting; /* questions of querier_ask_all without a complete answer */
@@ -40,12 +40,12 @@ static question_sent_t *new_question (sim_querier_t *self)
     return arena_zero (check_arena (sim_check (self->sim)), 1, sizeof (question_sent_t));
 }
 
-static void write_key (const stream_t *stream, const value_t *values, wire_writer_t *writer)
+static void write_key (const keyed_log_t *log, const value_t *values, wire_writer_t *writer)
 {
     wire_open_map (writer);
-    for (size_t i = 0; i < stream->key_count; i++) {
-        wire_key (writer, stream->fields[stream->key[i]].name);
-        wire_put_value (writer, &values[stream->key[i]]);
+    for (size_t i = 0; i < log->key_count; i++) {
+        wire_key (writer, log->stream->fields[log->key[i]].name);
+        wire_put_value (writer, &values[log->key[i]]);
     }
     wire_close (writer);
 }
@@ -103,7 +103,7 @@ static void write_features (sim_querier_t *self, size_t view, wire_writer_t *wri
 static void write_question (sim_querier_t *self, size_t view, bool hurried, wire_writer_t *writer)
 {
     const sim_data_t *data = check_data (sim_check (self->sim));
-    size_t stream = data->view_stream[view];
+    size_t log = data->view_log[view];
     arena_reset (self->scratch);
     wire_field_string (writer, "view", data->view_name[view]);
     wire_field_list (writer, "keys");
@@ -111,8 +111,8 @@ static void write_question (sim_querier_t *self, size_t view, bool hurried, wire
     for (size_t i = 0; i < keys; i++) {
         value_t values[DATA_FIELDS_MAX];
         text_t key;
-        data_key (data, self->sim, stream, self->scratch, values, &key);
-        write_key (data->stream[stream], values, writer);
+        data_key (data, self->sim, log, self->scratch, values, &key);
+        write_key (&data->log[log], values, writer);
     }
     wire_close (writer);
     if (sim_chance (self->sim, 0.3)) {
@@ -138,12 +138,14 @@ static void ask (sim_t *sim, void *arg)
     sim_querier_t *self = arg;
     if (sim_finished (sim) || self->asked_all)
         return;
-    size_t view = sim_chosen (sim, 0, self->late_view ? DATA_VIEWS - 1 : DATA_LATE_VIEW - 1);
+    size_t view;
+    do
+        view = sim_chosen (sim, 0, DATA_VIEWS - 1);
+    while (!data_has_view (view, self->steps));
     question_sent_t *question = new_question (self);
     question->querier = self;
     question->view = view;
-    check_floor (sim_check (sim), check_data (sim_check (sim))->view_stream[view],
-                 &question->floor);
+    check_floor (sim_check (sim), check_data (sim_check (sim))->view_log[view], &question->floor);
     question->hurried = sim_chance (sim, 0.5);
     write_question (self, view, question->hurried, client_begin (self->client, MESSAGE_GET));
     size_t node = sim_chosen (sim, 0, sim_count (sim, ROLE_SERVING) - 1);
@@ -177,8 +179,8 @@ static void ask_finally (question_sent_t *question)
 {
     sim_querier_t *self = question->querier;
     const sim_data_t *data = check_data (sim_check (self->sim));
-    size_t stream = data->view_stream[question->view];
-    check_floor (sim_check (self->sim), stream, &question->floor);
+    size_t log = data->view_log[question->view];
+    check_floor (sim_check (self->sim), log, &question->floor);
     wire_writer_t *writer = client_begin (self->client, MESSAGE_GET);
     wire_field_string (writer, "view", data->view_name[question->view]);
     wire_field_int (writer, "as_of", sim_wall (self->sim) + question->offset);
@@ -186,8 +188,8 @@ static void ask_finally (question_sent_t *question)
     arena_reset (self->scratch);
     value_t values[DATA_FIELDS_MAX];
     text_t key;
-    for (size_t i = 0; data_key_at (data, stream, i, self->scratch, values, &key); i++)
-        write_key (data->stream[stream], values, writer);
+    for (size_t i = 0; data_key_at (data, log, i, self->scratch, values, &key); i++)
+        write_key (&data->log[log], values, writer);
     wire_close (writer);
     client_ask (self->client, question->node, 4 * TIME_SECOND, answered_finally, question);
 }
@@ -203,10 +205,9 @@ void querier_ask_all (sim_querier_t *self)
     static const int64_t offsets[FINAL_TIMES] = { 0, -30 * TIME_MINUTE, 10 * TIME_MINUTE,
                                                   3 * TIME_DAY };
     self->asked_all = true;
-    size_t views = self->late_view ? DATA_VIEWS : DATA_LATE_VIEW;
     for (size_t n = 0; n < sim_count (self->sim, ROLE_SERVING); n++)
-        for (size_t view = 0; view < views; view++)
-            for (size_t t = 0; t < FINAL_TIMES; t++) {
+        for (size_t view = 0; view < DATA_VIEWS; view++)
+            for (size_t t = 0; t < FINAL_TIMES && data_has_view (view, self->steps); t++) {
                 question_sent_t *question = new_question (self);
                 *question = (question_sent_t){ .querier = self,
                                                .node = sim_node (self->sim, ROLE_SERVING, n),
@@ -249,7 +250,7 @@ void querier_start (sim_querier_t *self)
     ask (self->sim, self);
 }
 
-void querier_late_view (sim_querier_t *self)
+void querier_steps (sim_querier_t *self, unsigned steps)
 {
-    self->late_view = true;
+    self->steps = steps;
 }

@@ -28,28 +28,36 @@ static bool is_refused (const events_payload_t *payload, size_t row)
     return false;
 }
 
-static oracle_event_t *new_event (shadow_t *shadow)
+static void add_event (shadow_t *shadow, oracle_event_t event, shadow_origin_t origin)
 {
     if (shadow->events_count == shadow->events_capacity) {
         shadow->events_capacity = shadow->events_capacity * 2 + 64;
         shadow->events =
             mem_resize (shadow->events, shadow->events_capacity, sizeof *shadow->events);
+        shadow->origins =
+            mem_resize (shadow->origins, shadow->events_capacity, sizeof *shadow->origins);
     }
-    return &shadow->events[shadow->events_count++];
+    shadow->origins[shadow->events_count] = origin;
+    shadow->events[shadow->events_count++] = event;
 }
 
-static bool row_is_stored (const sim_data_t *data, size_t stream, const sim_row_t *row,
-                           const batch_t *events, size_t i)
+static bool values_are_stored (const sim_data_t *data, size_t log, const value_t *values,
+                               const batch_t *events, size_t i)
 {
-    if (events->event_time[i] != row->time || !text_equal (events->key[i], row->key))
-        return false;
-    for (size_t c = 0; c < data->stream[stream]->fields_count; c++) {
+    for (size_t c = 0; c < data->stream[data->log_stream[log]]->fields_count; c++) {
         value_t stored = column_get (&events->column[c], i);
-        value_t sent = data_widened (data, stream, c, &row->values[c]);
+        value_t sent = data_widened (data, data->log_stream[log], c, &values[c]);
         if (!oracle_agree (&stored, &sent))
             return false;
     }
     return true;
+}
+
+static bool row_is_stored (const sim_data_t *data, size_t log, const sim_row_t *row,
+                           const batch_t *events, size_t i)
+{
+    return events->event_time[i] == row->time && text_equal (events->key[i], row->key[log]) &&
+           values_are_stored (data, log, row->values, events, i);
 }
 
 /* The rows of the batch that belong here, in order, less the refused ones: exactly what is stored.
@@ -61,7 +69,7 @@ static void take_rows (sim_check_t *self, shadow_t *shadow, sim_batch_t *batch,
     size_t refused = 0;
     for (size_t i = 0; i < batch->count; i++) {
         sim_row_t *row = &batch->rows[i];
-        if (row->partition != shadow->partition)
+        if (row->partition[shadow->log] != shadow->partition)
             continue;
         bool out = is_refused (payload, i);
         if (out ? row->class == ROW_GOOD : row->class != ROW_GOOD)
@@ -71,15 +79,17 @@ static void take_rows (sim_check_t *self, shadow_t *shadow, sim_batch_t *batch,
         if (out)
             continue;
         if (stored >= events->rows ||
-            !row_is_stored (self->data, shadow->stream, row, events, stored)) {
+            !row_is_stored (self->data, shadow->log, row, events, stored)) {
             sim_fail (self->sim, "%s: row %zu of batch %" PRIu64 " is not stored as it was sent",
                       shadow->dir, i, batch->sequence);
             return;
         }
-        *new_event (shadow) = (oracle_event_t){ .key = row->key,
-                                                .time = row->time,
-                                                .offset = events->offset[stored],
-                                                .values = row->values };
+        add_event (shadow,
+                   (oracle_event_t){ .key = row->key[shadow->log],
+                                     .time = row->time,
+                                     .offset = events->offset[stored],
+                                     .values = row->values },
+                   (shadow_origin_t){ .batch = batch });
         stored++;
     }
     if (stored != events->rows || refused != payload->refused_count)
@@ -96,14 +106,14 @@ static void take_events (sim_check_t *self, shadow_t *shadow, const log_record_t
     batch_t events;
     error_t error;
     arena_reset (self->scratch);
-    if (logged_events (self->data->stream[shadow->stream], record, self->scratch, &payload, &events,
+    if (logged_events (&self->data->log[shadow->log], record, self->scratch, &payload, &events,
                        &error) != STATUS_OK) {
         sim_fail (self->sim, "%s: a record at %" PRIu64 " does not read: %s", shadow->dir,
                   record->offset, error.text);
         return;
     }
     sim_batch_t *batch = find_batch (self, &payload);
-    if (!batch || batch->stream != shadow->stream) {
+    if (!batch || batch->stream != self->data->log_stream[shadow->log]) {
         sim_fail (self->sim, "%s: a record at %" PRIu64 " that nobody sent", shadow->dir,
                   record->offset);
         return;
@@ -113,6 +123,66 @@ static void take_events (sim_check_t *self, shadow_t *shadow, const log_record_t
                   batch->sequence, record->offset);
     batch->in_log |= 1u << shadow->partition;
     take_rows (self, shadow, batch, &payload, &events);
+}
+
+/* ---- forwarded events against those of the stream's own log ---- */
+
+/* What the source has for this partition at [from, to), in order: exactly what came. */
+static void compare_forwarded (sim_check_t *self, shadow_t *shadow, const shadow_t *source,
+                               const forwarded_payload_t *payload, const batch_t *events)
+{
+    size_t stored = 0;
+    buf_t key;
+    buf_init (&key, KEY_SIZE_MAX);
+    for (size_t i = 0; i < source->events_count && !sim_failed (self->sim); i++) {
+        const oracle_event_t *event = &source->events[i];
+        if (event->offset < payload->from || event->offset >= payload->to)
+            continue;
+        bool in = shadow_key (self, shadow->log, event->values, &key);
+        text_t text = { (const char *)key.data, (uint32_t)key.size };
+        if (!in || key_partition (key_hash (text), SIM_PARTITIONS) != shadow->partition)
+            continue;
+        if (stored >= events->rows || events->event_time[stored] != event->time ||
+            !text_equal (events->key[stored], text) ||
+            !values_are_stored (self->data, shadow->log, event->values, events, stored)) {
+            sim_fail (self->sim, "%s: what stands at %" PRIu64 " of %s did not come as it is",
+                      shadow->dir, event->offset, source->dir);
+            break;
+        }
+        oracle_event_t copy = *event;
+        copy.key = arena_text (self->arena, text);
+        copy.offset = events->offset[stored];
+        add_event (shadow, copy,
+                   (shadow_origin_t){ source->origins[i].batch, payload->source, event->offset });
+        stored++;
+    }
+    if (stored != events->rows && !sim_failed (self->sim))
+        sim_fail (self->sim, "%s: %zu events came of %s at %" PRIu64 " to %" PRIu64 ", not %zu",
+                  shadow->dir, events->rows, source->dir, payload->from, payload->to, stored);
+    buf_release (&key);
+}
+
+static void take_forwarded (sim_check_t *self, shadow_t *shadow, const log_record_t *record)
+{
+    forwarded_payload_t payload;
+    batch_t events;
+    error_t error;
+    arena_t *arena = arena_new (1 << 14); /* the source is read meanwhile, with the scratch arena */
+    if (logged_forwarded (&self->data->log[shadow->log], record, arena, &payload, &events,
+                          &error) != STATUS_OK)
+        sim_fail (self->sim, "%s: a record at %" PRIu64 " does not read: %s", shadow->dir,
+                  record->offset, error.text);
+    else if (payload.source >= SIM_PARTITIONS || payload.from != shadow->marks[payload.source])
+        sim_fail (self->sim, "%s: events of partition %u come from %" PRIu64 " on, not %" PRIu64,
+                  shadow->dir, payload.source, payload.from,
+                  payload.source < SIM_PARTITIONS ? shadow->marks[payload.source] : 0);
+    if (!sim_failed (self->sim)) {
+        shadow_t *source = &self->shadows[self->data->log_stream[shadow->log]][payload.source];
+        shadow_sync (self, source, payload.to);
+        compare_forwarded (self, shadow, source, &payload, &events);
+        shadow->marks[payload.source] = payload.to;
+    }
+    arena_destroy (&arena);
 }
 
 /* ---- control records ---- */
@@ -136,9 +206,13 @@ static void take_control (sim_check_t *self, shadow_t *shadow, const log_record_
     id[payload.id.size] = '\0';
     if (record->kind != LOG_KIND_LOAD_COMMIT)
         return;
+    if (strncmp (id, "load-k", 6) == 0 && !self->data->log[shadow->log].primary) {
+        shadow->history = record->offset;
+        return;
+    }
     for (sim_load_t *load = self->loads; load; load = load->next)
         if (strncmp (id, "load-", 5) == 0 && strcmp (id + 5, load->id) == 0) {
-            load->offset[shadow->partition] = record->offset;
+            load->offset[shadow->log][shadow->partition] = record->offset;
             return;
         }
     sim_fail (self->sim, "%s: %s commits a load that nobody made", shadow->dir, id);
@@ -166,8 +240,10 @@ static void take_record (sim_check_t *self, shadow_t *shadow, const log_record_t
     shadow->records[shadow->records_count++] =
         (shadow_record_t){ record->offset, record_hash (record), record->count };
     shadow->end = record->offset + record->count;
-    if (record->kind == LOG_KIND_EVENTS)
+    if (record->kind == LOG_KIND_EVENTS && self->data->log[shadow->log].primary)
         take_events (self, shadow, record);
+    else if (record->kind == LOG_KIND_EVENTS)
+        take_forwarded (self, shadow, record);
     else
         take_control (self, shadow, record);
 }
@@ -198,7 +274,7 @@ static void read_log (sim_check_t *self, shadow_t *shadow, uint64_t from, uint64
     log_record_t record;
     error_t error;
     log_identity_t identity =
-        logged_identity (self->data->stream[shadow->stream], SIM_CLUSTER_ID, shadow->partition);
+        logged_identity (&self->data->log[shadow->log], SIM_CLUSTER_ID, shadow->partition);
     check_calm (self);
     status_t status = log_reader_open (self->fs, shadow->dir, &identity, from, to, &reader, &error);
     while (status == STATUS_OK && !sim_failed (self->sim)) {
@@ -230,9 +306,9 @@ void shadow_reread (sim_check_t *self, shadow_t *shadow)
 
 shadow_t *shadow_of (sim_check_t *self, const char *path)
 {
-    for (size_t s = 0; s < DATA_STREAMS; s++)
+    for (size_t l = 0; l < DATA_LOGS; l++)
         for (size_t p = 0; p < SIM_PARTITIONS; p++) {
-            shadow_t *shadow = &self->shadows[s][p];
+            shadow_t *shadow = &self->shadows[l][p];
             size_t size = strlen (shadow->dir);
             if (strncmp (path, shadow->dir, size) == 0 && path[size] == '/')
                 return shadow;
@@ -240,10 +316,10 @@ shadow_t *shadow_of (sim_check_t *self, const char *path)
     return NULL;
 }
 
-int shadow_stream (const sim_check_t *self, text_t log_name)
+int shadow_log (const sim_check_t *self, text_t log_name)
 {
-    for (int s = 0; s < DATA_STREAMS; s++)
-        if (text_is (log_name, self->data->stream[s]->log_name))
-            return s;
+    for (int l = 0; l < DATA_LOGS; l++)
+        if (text_is (log_name, self->data->log[l].name))
+            return l;
     return -1;
 }

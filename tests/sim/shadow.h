@@ -13,9 +13,16 @@ typedef struct shadow_record {
     uint32_t count;
 } shadow_record_t;
 
+/* Where an event of a log came from. */
+typedef struct shadow_origin {
+    const sim_batch_t *batch; /* that it was sent in */
+    uint32_t source;          /* of a re-keyed log: the partition of the stream's own … */
+    uint64_t offset;          /* … and the offset there */
+} shadow_origin_t;
+
 /* One partition of one log, as it must be for ever. */
 typedef struct shadow {
-    size_t stream;
+    size_t log;
     uint32_t partition;
     char dir[64];
     uint64_t end;   /* synced up to there */
@@ -27,17 +34,22 @@ typedef struct shadow {
     oracle_event_t *events; /* sent and accepted, by offset */
     size_t events_count;
     size_t events_capacity;
+    shadow_origin_t *origins;       /* of each event */
+    uint64_t marks[SIM_PARTITIONS]; /* of a re-keyed log: what it has of each source */
+    uint64_t begin[SIM_PARTITIONS]; /* of it: where it begins; what is below came as one load … */
+    uint64_t history;               /* … at this offset; UINT64_MAX: none */
     char (*controls)[CONTROL_ID_MAX + 1];
     size_t controls_count;
 } shadow_t;
 
 typedef struct sim_dataset {
-    size_t stream;
+    size_t log;
     char id[WIRE_NAME_MAX + 1];
     uint64_t manifest;
     uint64_t cut[SIM_PARTITIONS];
     sim_load_t **loads; /* included */
     size_t loads_count;
+    bool history; /* the load of what was there before the log is in it */
     struct sim_dataset *next;
 } sim_dataset_t;
 
@@ -62,7 +74,10 @@ struct sim_check {
     wire_decoder_t *decoder;
     fs_t *fs;
     sim_data_t *data;
-    shadow_t shadows[DATA_STREAMS][SIM_PARTITIONS];
+    shadow_t shadows[DATA_LOGS][SIM_PARTITIONS]; /* those of the streams' own keys first */
+    /* Loads of a stream's own log that are in the history of another. */
+    sim_load_t **history_loads[DATA_LOGS];
+    size_t history_loads_count[DATA_LOGS];
     sim_batch_t *batches; /* newest first */
     sim_load_t *loads;
     sim_dataset_t *datasets;
@@ -71,6 +86,8 @@ struct sim_check {
     char given[SIM_PARTITIONS][EPOCHS_MAX][16]; /* epoch -> node */
     uint64_t answers;
     uint64_t costly; /* values met that take the oracle long */
+    uint64_t acks;   /* batches acknowledged */
+    unsigned calm;   /* how many are reading, one for another */
 };
 
 /* Reads the log up to `to`, which somebody has called durable. */
@@ -78,14 +95,30 @@ void shadow_sync (sim_check_t *self, shadow_t *shadow, uint64_t to);
 /* Reads again all that is still there. */
 void shadow_reread (sim_check_t *self, shadow_t *shadow);
 
-shadow_t *shadow_of (sim_check_t *self, const char *path);    /* by a path in it; NULL */
-int shadow_stream (const sim_check_t *self, text_t log_name); /* -1 */
+shadow_t *shadow_of (sim_check_t *self, const char *path); /* by a path in it; NULL */
+int shadow_log (const sim_check_t *self, text_t log_name); /* -1 */
 
 /* A `dataset.ok`: its runs hold what they must. */
 void dataset_take (sim_check_t *self, const wire_value_t *body);
 /* NULL when nobody was ever told of it. */
-const sim_dataset_t *dataset_find (const sim_check_t *self, size_t stream, text_t id);
+const sim_dataset_t *dataset_find (const sim_check_t *self, size_t log, text_t id);
 bool dataset_has (const sim_dataset_t *self, const sim_load_t *load);
+
+/* What came to a log as its history. */
+typedef struct history_row {
+    uint32_t number; /* their order */
+    int64_t time;
+    text_t key; /* in the run's arena */
+    const value_t *values;
+} history_row_t;
+
+/* Rows of a re-keyed log's history in one partition; the caller frees. */
+history_row_t *history_rows (sim_check_t *self, const shadow_t *shadow, size_t *count);
+/* An order to a batch worker, which says what the history consists of. */
+void history_take (sim_check_t *self, const wire_value_t *load, wire_list_t parts);
+bool history_has (const sim_check_t *self, size_t log, const sim_load_t *load);
+/* The key of an event in a log; false when a field of it is null. */
+bool shadow_key (const sim_check_t *self, size_t log, const value_t *values, buf_t *out);
 
 /* Faults are off for whoever calls between the two. */
 void check_calm (sim_check_t *self);

@@ -158,6 +158,19 @@ static void payloads (random_t *random)
     event_payload (random, 0, 3);
     event_payload (random, 1, 0);
     event_payload (random, 30, 200);
+    forwarded_payload_t forwarded = { .source = 3, .from = 7, .to = 300 };
+    uint64_t marks[4] = { 0, 7, 1u << 20, UINT64_MAX };
+    for (uint8_t first = 3; first < 5; first++) {
+        buf_t out;
+        buf_init (&out, 256);
+        buf_put_u8 (&out, first);
+        if (first == 3)
+            forwarded_payload_encode (&forwarded, &out);
+        else
+            marks_encode (marks, 4, &out);
+        seed_write ("payload", out.data, out.size);
+        buf_release (&out);
+    }
     control_payload_t controls[] = { { .id = text_of ("cut-7"), .clock = TIME_DAY },
                                      { .id = text_of ("load-0123.2"), .producers = { "abc", 3 } } };
     for (size_t i = 0; i < 2; i++) {

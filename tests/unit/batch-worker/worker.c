@@ -96,6 +96,7 @@ void worker_init (worker_t *self, uint64_t seed, uint64_t memory_limit)
     error_t error;
     check (definitions_read (files, 1, &self->definitions, &error), &error);
     self->stream = definitions_stream (self->definitions, text_of ("pay"));
+    cr_assert (keyed_log_find (self->definitions, text_of (self->stream->log_name), &self->keyed));
     self->coordinator = peer_of_endpoint ("ipc://coordinator");
     self->writer = wire_writer_new ();
     self->decoder = wire_decoder_new ();
@@ -303,6 +304,11 @@ void put_load (worker_t *self, wire_writer_t *writer, const void *arg)
     wire_field_string (writer, "format", wish->format);
     wire_field_bool (writer, "skip", wish->skip);
     wire_field_int (writer, "clock", CLOCK);
+    wire_field_list (writer, "logs");
+    wire_put_string (writer, self->stream->log_name);
+    for (size_t i = 0; i < wish->other_logs_count; i++)
+        wire_put_string (writer, wish->other_logs[i]);
+    wire_close (writer);
     wire_close (writer);
     wire_close (writer);
 }
@@ -402,7 +408,7 @@ batch_t worker_batch (worker_t *self, const event_t *const *events, size_t count
         batch.offset[i] = event->offset;
         batch.row[i] = event->row;
     }
-    batch_set_keys (self->stream, &batch, self->arena);
+    batch_set_keys (&self->keyed, &batch, self->arena);
     return batch;
 }
 
@@ -444,7 +450,7 @@ static event_t *new_event (worker_t *self, int load)
 static uint64_t append (worker_t *self, uint32_t partition, log_kind_t kind, const buf_t *payload,
                         uint32_t count)
 {
-    log_identity_t identity = logged_identity (self->stream, NODE_CLUSTER_ID, partition);
+    log_identity_t identity = logged_identity (&self->keyed, NODE_CLUSTER_ID, partition);
     log_t *log;
     error_t error;
     uint64_t offset;

@@ -104,6 +104,7 @@ typedef struct worker {
     arena_t *arena;
     definitions_t *definitions;
     const stream_t *stream;
+    keyed_log_t keyed; /* of the stream's own key */
     batch_core_t *core;
     peer_t coordinator;
     job_t *jobs[JOBS_MAX]; /* submitted, not run */
@@ -146,6 +147,8 @@ typedef struct load_wish {
     const char *id;
     const char *format;
     bool skip;
+    const char *const *other_logs; /* besides that of the stream's own key */
+    size_t other_logs_count;
 } load_wish_t;
 
 typedef struct build_wish {

@@ -59,7 +59,17 @@ const char *actor_partition_state (const cluster_t *self, const played_partition
     return self->rig.boot < held->opened + OPENING ? "opening" : "serving";
 }
 
-static void write_held_log (cluster_t *self, const played_log_t *log)
+/* Of the payments' own log: all that the other logs lacked is with them. */
+static void write_forwarded (cluster_t *self, const played_log_t *logs)
+{
+    wire_field_list (self->writer, "forwarded");
+    for (size_t i = 0; i < LOGS_PLAYED; i++)
+        if (logs[i].name[0] != '\0' && strcmp (logs[i].name, PAYMENTS) != 0)
+            wire_put_string (self->writer, logs[i].name);
+    wire_close (self->writer);
+}
+
+static void write_held_log (cluster_t *self, const played_log_t *log, const played_log_t *logs)
 {
     wire_writer_t *writer = self->writer;
     wire_open_map (writer);
@@ -79,6 +89,8 @@ static void write_held_log (cluster_t *self, const played_log_t *log)
     wire_close (writer);
     wire_field_uint (writer, "events", log->end);
     wire_field_uint (writer, "memory", 10 * log->end);
+    if (logs && strcmp (log->name, PAYMENTS) == 0)
+        write_forwarded (self, logs);
     wire_close (writer);
 }
 
@@ -99,7 +111,7 @@ static void write_partitions (cluster_t *self, actor_t *actor)
         wire_field_list (writer, "logs");
         for (size_t i = 0; i < LOGS_PLAYED; i++)
             if (self->logs[p][i].name[0] != '\0' && !held->failed)
-                write_held_log (self, &self->logs[p][i]);
+                write_held_log (self, &self->logs[p][i], actor->keeps_back ? NULL : self->logs[p]);
         wire_close (writer);
         wire_close (writer);
     }
@@ -209,9 +221,14 @@ static void take_logs (cluster_t *self, actor_t *actor, uint32_t partition, wire
         wire_copy (&logs.items[i], "log", name, sizeof name);
         played_log_t *log = played_log (self, partition, name);
         uint64_t base = wire_uint (&logs.items[i], "base", 0);
+        if (log->epoch == 0) /* it is new */
+            log->epoch = held->epoch;
         cr_assert_geq (base, held->base[log - self->logs[partition]], "a base went back");
         held->base[log - self->logs[partition]] = base;
         wire_list_t controls = wire_list (&logs.items[i], "controls");
+        wire_list_t marks = wire_list (&logs.items[i], "marks");
+        for (uint32_t m = 0; m < marks.count && m < PARTITIONS; m++)
+            actor->marks[m] = wire_item_uint (&marks.items[m]);
         if (self->rig.boot < held->opened + OPENING || held->failed || log->epoch != held->epoch)
             continue;
         for (uint32_t c = 0; c < controls.count; c++) {
@@ -259,7 +276,14 @@ static void take_task (actor_t *actor, const wire_value_t *order)
         task = &actor->tasks[actor->tasks_count++];
         *task = (played_task_t){ .task = id, .attempt = attempt, .load = wire_has (order, "load") };
         if (task->load) {
+            wire_list_t logs = wire_list (wire_map (order, "load"), "logs");
             wire_copy (wire_map (order, "load"), "stream", task->log, sizeof task->log);
+            task->history = wire_list (order, "history").count;
+            for (uint32_t i = 0; i < logs.count && i < LOGS_PLAYED; i++) {
+                text_t name = wire_item_text (&logs.items[i]);
+                memcpy (task->logs[i], name.data, name.size);
+                task->logs_count++;
+            }
         } else {
             const wire_value_t *build = wire_map (order, "build");
             wire_copy (build, "log", task->log, sizeof task->log);
@@ -299,6 +323,7 @@ static void take_datasets (cluster_t *self, actor_t *actor, wire_list_t orders)
             actor->datasets_count++;
         }
         uint64_t manifest = wire_uint (&orders.items[i], "manifest", 0);
+        actor->filling[at] = wire_bool (&orders.items[i], "filling", false);
         if (actor->stays || actor->datasets[at] == manifest)
             continue;
         actor->datasets[at] = manifest;
@@ -387,14 +412,16 @@ static void write_built (cluster_t *self, const played_task_t *task)
 static void write_loaded (cluster_t *self, const played_task_t *task)
 {
     wire_field_list (self->writer, "loaded");
-    for (uint32_t p = 0; p < PARTITIONS; p++) {
-        wire_open_map (self->writer);
-        wire_field_uint (self->writer, "partition", p);
-        wire_field_list (self->writer, "runs");
-        write_run (self, PAYMENTS, p, task);
-        wire_close (self->writer);
-        wire_close (self->writer);
-    }
+    for (size_t l = 0; l < task->logs_count; l++)
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            wire_open_map (self->writer);
+            wire_field_string (self->writer, "log", task->logs[l]);
+            wire_field_uint (self->writer, "partition", p);
+            wire_field_list (self->writer, "runs");
+            write_run (self, task->logs[l], p, task);
+            wire_close (self->writer);
+            wire_close (self->writer);
+        }
     wire_close (self->writer);
 }
 

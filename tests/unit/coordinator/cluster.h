@@ -47,8 +47,11 @@ typedef struct played_task {
     uint64_t cut;
     size_t runs;
     size_t excluded;
-    bool listed; /* in the latest orders */
-    bool done;   /* task.done was sent */
+    char logs[LOGS_PLAYED][128]; /* of a load */
+    size_t logs_count;
+    size_t history; /* parts of it, of a load that is a history */
+    bool listed;    /* in the latest orders */
+    bool done;      /* task.done was sent */
 } played_task_t;
 
 typedef struct actor {
@@ -68,6 +71,8 @@ typedef struct actor {
     /* speed */
     played_partition_t partitions[PARTITIONS];
     bool fail_to_open;
+    bool keeps_back;            /* forwards nothing to logs of other keys */
+    uint64_t marks[PARTITIONS]; /* in the orders for the latest log that has any */
     uint64_t memory;
     uint64_t memory_limit;
     /* batch */
@@ -80,6 +85,7 @@ typedef struct actor {
     char dataset_log[LOGS_PLAYED][128];
     uint64_t datasets[LOGS_PLAYED];
     uint64_t wanted[LOGS_PLAYED];
+    bool filling[LOGS_PLAYED];
     size_t datasets_count;
     bool stays; /* takes no newer manifest */
 } actor_t;

@@ -520,9 +520,6 @@ Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
         { VIEW "    from: [payments, refunds]\n    features:\n      x: count()\n",
           "f.yaml:13:11: this version does not support views from several streams; write `from: "
           "stream`" },
-        { VIEW "    from: payments\n    key: n\n    features:\n      x: count()\n",
-          "f.yaml:14:10: this version does not support a view with another key than its stream's; "
-          "leave `key` out, or give the stream this key" },
     };
     CHECK_CASES (cases, STATUS_UNSUPPORTED);
 }

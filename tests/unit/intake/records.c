@@ -59,8 +59,9 @@ static status_t read_record (const definitions_t *definitions, arena_t *arena, b
                             .payload = payload.data,
                             .size = (uint32_t)payload.size };
     events_payload_t decoded;
-    status_t status =
-        logged_events (&definitions->streams[0], &record, arena, &decoded, batch, &error);
+    keyed_log_t log;
+    cr_assert (keyed_log_find (definitions, text_of (definitions->streams[0].log_name), &log));
+    status_t status = logged_events (&log, &record, arena, &decoded, batch, &error);
     buf_release (&payload);
     return status;
 }

@@ -373,8 +373,11 @@ Test (model, has_the_plans_and_versions_that_the_coordinator_gave)
     cr_assert_eq (plan->features_count, PAYMENTS_FEATURES);
     cr_assert_eq (model_plan (model, text_of ("visits"))->version, 1);
     cr_assert_null (model_plan (model, text_of ("spen")));
-    cr_assert_str_eq (model_log (model, text_of (PAYMENTS_LOG))->name, "payments");
-    cr_assert_null (model_log (model, text_of ("payments")));
+    keyed_log_t log;
+    cr_assert (model_log (model, text_of (PAYMENTS_LOG), &log));
+    cr_assert_str_eq (log.stream->name, "payments");
+    cr_assert (log.primary);
+    cr_assert_not (model_log (model, text_of ("payments"), &log));
     model_t *second = model_ref (model);
     model_unref (&model);
     cr_assert_null (model);

@@ -249,6 +249,12 @@ manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool 
 
 /* ---- the coordinator ---- */
 
+static const char by_items[] = "views:\n"
+                               "  by_items:\n"
+                               "    from: payments\n"
+                               "    key: items\n"
+                               "    features: {n: count()}\n";
+
 /* Gives the node what stands in the writer, as from `from`. */
 static void give (house_t *self, const peer_t *from)
 {
@@ -270,6 +276,14 @@ static void write_orders (house_t *self, uint64_t id)
     wire_field_string (writer, "log", PAYMENTS_LOG);
     wire_field_uint (writer, "manifest", self->ordered);
     wire_close (writer);
+    if (self->told) {
+        wire_open_map (writer);
+        wire_field_string (writer, "log", "payments/items");
+        wire_field_uint (writer, "manifest", 0);
+        if (self->filling)
+            wire_field_bool (writer, "filling", true);
+        wire_close (writer);
+    }
     wire_close (writer);
 }
 
@@ -366,7 +380,8 @@ static void coordinate (house_t *self, const message_t *message)
         break;
     case MESSAGE_DEFINITIONS:
         wire_begin (self->writer, MESSAGE_DEFINITIONS_OK, message->id);
-        payments_write_definitions (self->writer, self->definitions);
+        payments_write_definitions_and (self->writer, self->definitions,
+                                        self->other_key ? "by_items" : NULL, by_items);
         break;
     case MESSAGE_ROUTES:
         write_routes (self, message->id);

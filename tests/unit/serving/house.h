@@ -56,6 +56,9 @@ typedef struct house {
     uint64_t manifests;
     uint64_t ordered; /* the number in the orders */
     uint64_t definitions;
+    bool other_key; /* there is a view `by_items` of the payments by their items */
+    bool told;      /* orders speak of its log … */
+    bool filling;   /* … and say that it is filling */
     uint64_t owners_definitions;
     owners_t owners;
     uint64_t base[PARTITIONS]; /* below it the owners hold nothing */

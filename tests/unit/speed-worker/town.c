@@ -29,7 +29,7 @@ void worker_start (town_t *self, unsigned number)
     speed_options_t options = {
         .node = name,
         .cluster = "town",
-        .cluster_id = 77,
+        .cluster_id = TOWN_CLUSTER_ID,
         .partitions = PARTITIONS,
         .endpoint = worker->endpoint,
         .coordinator = peer_of_endpoint (COORDINATOR),
@@ -118,7 +118,17 @@ static void note_held_log (held_t *held, const wire_value_t *log)
     }
 }
 
-static void note_beat (worker_t *worker, const wire_value_t *beat)
+static void note_other_log (town_t *self, uint64_t partition, const wire_value_t *log)
+{
+    if (!self->other_log || !text_is (wire_text (log, "log"), self->other_log))
+        return;
+    self->other_end[partition] = wire_uint (log, "end", 0);
+    wire_list_t controls = wire_list (log, "controls");
+    if (controls.count > 0)
+        self->other_cut[partition] = wire_uint (&controls.items[controls.count - 1], "offset", 0);
+}
+
+static void note_beat (town_t *self, worker_t *worker, const wire_value_t *beat)
 {
     memset (worker->held, 0, sizeof worker->held);
     const wire_value_t *metrics = wire_map (beat, "metrics");
@@ -135,15 +145,30 @@ static void note_beat (worker_t *worker, const wire_value_t *beat)
         wire_list_t logs = wire_list (entry, "logs");
         if (logs.count > 0)
             note_held_log (held, &logs.items[0]);
+        for (uint32_t l = 1; l < logs.count; l++)
+            note_other_log (self, wire_uint (entry, "partition", 0), &logs.items[l]);
     }
 }
 
-static void write_other_log (town_t *self)
+static void write_controls (town_t *self)
+{
+    wire_writer_t *writer = self->writer;
+    for (size_t i = 0; i < self->controls; i++) {
+        wire_open_map (writer);
+        wire_field_string (writer, "id", self->control[i].id);
+        wire_field_string (writer, "kind", self->control[i].cut ? "cut" : "load");
+        wire_close (writer);
+    }
+}
+
+static void write_other_log (town_t *self, uint32_t p)
 {
     wire_open_map (self->writer);
     wire_field_string (self->writer, "log", self->other_log);
-    wire_field_uint (self->writer, "base", 0);
+    wire_field_uint (self->writer, "base", self->other_base[p]);
     wire_field_list (self->writer, "controls");
+    if (self->other_controls)
+        write_controls (self);
     wire_close (self->writer);
     wire_close (self->writer);
 }
@@ -159,16 +184,11 @@ static void write_order (town_t *self, uint32_t p)
     wire_field_string (writer, "log", PAYMENTS_LOG);
     wire_field_uint (writer, "base", self->base[p]);
     wire_field_list (writer, "controls");
-    for (size_t i = 0; i < self->controls; i++) {
-        wire_open_map (writer);
-        wire_field_string (writer, "id", self->control[i].id);
-        wire_field_string (writer, "kind", self->control[i].cut ? "cut" : "load");
-        wire_close (writer);
-    }
+    write_controls (self);
     wire_close (writer);
     wire_close (writer);
     if (self->other_log)
-        write_other_log (self);
+        write_other_log (self, p);
     wire_close (writer);
     wire_close (writer);
 }
@@ -226,7 +246,7 @@ static void coordinate (town_t *self, unsigned number, const message_t *message)
     peer_t coordinator = peer_of_endpoint (COORDINATOR);
     switch (message->kind) {
     case MESSAGE_BEAT:
-        note_beat (&self->worker[number], message->body);
+        note_beat (self, &self->worker[number], message->body);
         write_orders (self, (int)number, message->id);
         break;
     case MESSAGE_DEFINITIONS:
@@ -326,6 +346,16 @@ void town_run (town_t *self)
         any = false;
         for (unsigned i = 0; i < WORKERS; i++)
             any = step (self, i) || any;
+    }
+}
+
+void town_steps (town_t *self, uint64_t rounds)
+{
+    bool any = true;
+    for (uint64_t i = 0; i < rounds && any; i++) {
+        any = false;
+        for (unsigned w = 0; w < WORKERS; w++)
+            any = step (self, w) || any;
     }
 }
 

@@ -17,7 +17,8 @@
 
 enum { PARTITIONS = 4, WORKERS = 3, CONTROLS = 8, BATCH_MAX = 400 };
 
-#define TOWN_LEASE (6 * TIME_SECOND)
+#define TOWN_LEASE      (6 * TIME_SECOND)
+#define TOWN_CLUSTER_ID 77
 
 typedef struct reply {
     struct reply *next;
@@ -72,7 +73,11 @@ typedef struct town {
     bool hold_definitions; /* orders tell of them, and they are not given */
     void (*write_definitions) (wire_writer_t *writer, uint64_t version); /* payments' if NULL */
     const char *other_log; /* ordered beside that of the payments; NULL: none */
-    uint64_t routes;       /* version; raise it with the owners */
+    bool other_controls;   /* with the same controls */
+    uint64_t other_base[PARTITIONS];
+    uint64_t other_end[PARTITIONS]; /* as its owner said last */
+    uint64_t other_cut[PARTITIONS]; /* where it said that a cut is; UINT64_MAX */
+    uint64_t routes;                /* version; raise it with the owners */
     uint64_t memory_limit;
     uint64_t segment_size;
     wire_writer_t *writer;
@@ -98,6 +103,8 @@ void town_give (town_t *self, uint32_t partition, int worker);
 void town_give_all (town_t *self, int worker);
 
 void town_run (town_t *self);
+/* So many rounds of it at most, each of one message or job for every worker. */
+void town_steps (town_t *self, uint64_t rounds);
 /* Time passes for everybody, and what is due is done. */
 void town_pass (town_t *self, int64_t time_us);
 /* Does everything but wait for time: until each partition is as its owner says `state`. */
