@@ -308,6 +308,7 @@ static void set_loads (coordinator_core_t *self, const char *const *ids, size_t 
         load_t *load = load_find (self, text_of (ids[i]));
         load->state = state;
         load->row.state = load_word (state);
+        load_needs_manifests (self, load);
     }
 }
 
@@ -352,7 +353,7 @@ void build_publish (coordinator_core_t *self, recompute_t *recompute)
         return;
     }
     recompute->finished = time;
+    published (self, recompute, log, &next); /* the ids are in the arena that the log has now */
     set_loads (self, in, in_count, LOAD_VISIBLE);
     set_loads (self, out, out_count, LOAD_UNLOADED);
-    published (self, recompute, log, &next);
 }

@@ -224,7 +224,6 @@ status_t coordinator_core_new (env_t *env, const coordinator_options_t *options,
     self->env = env;
     copy_options (self, options);
     self->incarnation = env->random (env) >> 1;
-    self->started = env->boot_us (env);
     self->decoder = wire_decoder_new ();
     self->writer = wire_writer_new ();
     status_t status = catalog_open (env->fs, options->catalog_path, options->cluster,
@@ -234,6 +233,9 @@ status_t coordinator_core_new (env_t *env, const coordinator_options_t *options,
         self->routes_version = catalog_term (self->catalog) << 32;
         status = core_restore (self, error);
     }
+    if (status == STATUS_OK &&
+        self->version > 0) /* without definitions there was nothing to tell */
+        self->promised = core_now (self) + self->options.lease;
     if (status == STATUS_OK)
         *core = self;
     else

@@ -26,6 +26,37 @@ bool load_state_of (const char *word, load_state_t *state)
     return false;
 }
 
+void load_needs_manifests (const coordinator_core_t *self, load_t *load)
+{
+    for (size_t l = 0; l < load->logs_count; l++) {
+        const log_t *log = log_named (self, text_of (load->logs[l].name));
+        load->logs[l].manifest = log ? log->manifest.number : 0;
+    }
+}
+
+/* A manifest is published before serving nodes have it in use, and trimmed when all have. */
+static bool is_served (const coordinator_core_t *self, const load_log_t *log)
+{
+    for (size_t i = 0; i < self->recomputes_count; i++) {
+        const recompute_t *recompute = self->recomputes[i];
+        if (recompute->state == RECOMPUTE_PUBLISHED && recompute->manifest <= log->manifest &&
+            strcmp (recompute->log, log->name) == 0)
+            return false;
+    }
+    return true;
+}
+
+const char *load_told (const coordinator_core_t *self, const load_t *load)
+{
+    for (size_t l = 0; l < load->logs_count; l++) {
+        if (load->state == LOAD_VISIBLE && !is_served (self, &load->logs[l]))
+            return load_word (LOAD_WAITING);
+        if (load->state == LOAD_UNLOADED && !is_served (self, &load->logs[l]))
+            return load_word (LOAD_UNLOADING);
+    }
+    return load->row.state;
+}
+
 load_t *load_find (const coordinator_core_t *self, text_t id)
 {
     for (size_t i = self->loads_count; i-- > 0;)

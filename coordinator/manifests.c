@@ -160,6 +160,16 @@ uint64_t log_base (const log_t *self, uint32_t partition)
 
 /* ---- what may go ---- */
 
+/* What the node stands on: one that has not heard of the log yet would begin at manifest 0, unless
+ * it is to hear of it no more. */
+static uint64_t stands_on (const node_t *node, const log_t *log)
+{
+    for (size_t d = 0; d < node->datasets_count; d++)
+        if (strcmp (node->datasets[d].log, log->name) == 0)
+            return node->datasets[d].manifest;
+    return log->dropped ? UINT64_MAX : 0;
+}
+
 /* The least manifest that a live serving node stands on, or the current one. */
 static uint64_t least_served (const coordinator_core_t *self, const log_t *log)
 {
@@ -168,10 +178,8 @@ static uint64_t least_served (const coordinator_core_t *self, const log_t *log)
         const node_t *node = self->nodes[i];
         if (node->role != ROLE_SERVING || !node_alive (self, node))
             continue;
-        for (size_t d = 0; d < node->datasets_count; d++)
-            if (strcmp (node->datasets[d].log, log->name) == 0 &&
-                node->datasets[d].manifest < least)
-                least = node->datasets[d].manifest;
+        uint64_t manifest = stands_on (node, log);
+        least = manifest < least ? manifest : least;
     }
     return least;
 }
@@ -201,7 +209,9 @@ static void drop_unserved (coordinator_core_t *self, log_t *log)
 static void mark_trimmed (coordinator_core_t *self, recompute_t *recompute)
 {
     const log_t *log = log_named (self, text_of (recompute->log));
-    if (log && log->kept[0].number < recompute->manifest)
+    /* after a restart, manifest 0 is kept no more even if a node still stands on it */
+    if (log && (log->kept[0].number < recompute->manifest ||
+                least_served (self, log) < recompute->manifest))
         return;
     error_t error;
     char *cut = mem_format ("cut-%" PRIu64, recompute->id);
@@ -217,7 +227,7 @@ static void mark_trimmed (coordinator_core_t *self, recompute_t *recompute)
 void manifests_settle (coordinator_core_t *self)
 {
     /* Serving nodes that were promised something before a restart have not all beaten yet. */
-    if (core_now (self) < self->started + self->options.lease)
+    if (core_now (self) < self->promised)
         return;
     for (size_t i = 0; i < self->logs_count && !self->doubtful; i++)
         drop_unserved (self, self->logs[i]);

@@ -130,6 +130,8 @@ static status_t restore_loads (coordinator_core_t *self, arena_t *arena, error_t
                               rows[i].state);
         load->row.state = load_word (load->state);
         status = load_runs_read (load, self->options.partitions, error);
+        if (load->state == LOAD_VISIBLE || load->state == LOAD_UNLOADED)
+            load_needs_manifests (self, load); /* or earlier ones */
     }
     return status;
 }

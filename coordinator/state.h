@@ -205,6 +205,7 @@ typedef struct load_part {
 /* A load in one of the stream's keyed logs. */
 typedef struct load_log {
     const char *name;
+    uint64_t manifest;  /* with which it became visible, or was undone */
     placed_t *places;   /* per partition */
     load_part_t *parts; /* per partition */
 } load_log_t;
@@ -242,7 +243,7 @@ struct coordinator_core {
     env_t *env;
     coordinator_options_t options; /* strings owned */
     uint64_t incarnation;
-    int64_t started; /* boot µs */
+    int64_t promised; /* boot µs: until then, what was told before this start may stand */
     catalog_t *catalog;
     wire_decoder_t *decoder;
     wire_writer_t *writer;
@@ -454,6 +455,10 @@ bool load_settled (const coordinator_core_t *self, const load_t *load, const cha
                    bool out);
 void load_destroy (load_t **self_p);
 const char *load_word (load_state_t state);
+/* What users are told: visible, and undone, when every answer from then on is so. */
+const char *load_told (const coordinator_core_t *self, const load_t *load);
+/* The manifests of its logs are what its answers need to stand on. */
+void load_needs_manifests (const coordinator_core_t *self, load_t *load);
 bool load_state_of (const char *word, load_state_t *state);
 
 /* ---- load_runs.c ---- */

@@ -5,8 +5,9 @@
 
 /* ---- loads and recomputes ---- */
 
-static void write_load (wire_writer_t *writer, const load_t *load)
+static void write_load (const coordinator_core_t *self, const load_t *load)
 {
+    wire_writer_t *writer = self->writer;
     const catalog_load_t *row = &load->row;
     uint64_t done = load->state >= LOAD_COMMITTING ? row->bytes_total : 0;
     if (load->task)
@@ -15,7 +16,7 @@ static void write_load (wire_writer_t *writer, const load_t *load)
     wire_field_string (writer, "id", row->id);
     wire_field_string (writer, "stream", row->stream);
     wire_field_string (writer, "name", row->name);
-    wire_field_string (writer, "state", row->state);
+    wire_field_string (writer, "state", load_told (self, load));
     wire_field_uint (writer, "rows", row->rows);
     wire_field_uint (writer, "refused", row->refused);
     wire_field_uint (writer, "bytes_done", done < row->bytes_total ? done : row->bytes_total);
@@ -36,7 +37,7 @@ static void write_loads (coordinator_core_t *self, text_t id)
     wire_field_list (self->writer, "loads");
     for (size_t i = id.size ? 0 : first; i < self->loads_count; i++)
         if (id.size == 0 || text_is (id, self->loads[i]->row.id))
-            write_load (self->writer, self->loads[i]);
+            write_load (self, self->loads[i]);
     wire_close (self->writer);
 }
 

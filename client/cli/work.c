@@ -74,7 +74,8 @@ void print_recomputes (wire_list_t recomputes)
 /* ---- following ---- */
 
 typedef struct tally {
-    size_t ended; /* published or failed */
+    size_t ended;     /* queries stand on it, or it failed */
+    size_t published; /* no query has to stand on it yet */
     size_t failed;
     uint64_t done;
     uint64_t total;
@@ -88,7 +89,8 @@ static tally_t tally_of (wire_list_t recomputes)
         text_t state = wire_text (recompute, "state");
         bool failed = text_is (state, "failed");
         tally.failed += failed;
-        tally.ended += failed || text_is (state, "published") || text_is (state, "trimmed");
+        tally.ended += failed || text_is (state, "trimmed");
+        tally.published += text_is (state, "published");
         tally.done += wire_uint (recompute, "done", 0);
         tally.total += wire_uint (recompute, "total", 0);
     }
@@ -147,7 +149,11 @@ int follow_recomputes (call_t *call, const uint64_t *ids, size_t count, bool qui
                 return finish (call, &reply, &tally, now - start, quiet);
             if (interrupt_came ())
                 return interrupted (call, count);
-            progress ("recomputing: %" PRIu64 " of %" PRIu64 " events", tally.done, tally.total);
+            if (tally.ended + tally.published == count)
+                progress ("recomputed; serving nodes take it up");
+            else
+                progress ("recomputing: %" PRIu64 " of %" PRIu64 " events", tally.done,
+                          tally.total);
         } else if (interrupt_came ()) {
             return interrupted (call, count);
         } else if (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS) {

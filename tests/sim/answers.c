@@ -320,8 +320,8 @@ static void compare (sim_check_t *self, const result_t *result, const event_list
     }
 }
 
-/* Everything that users were told is visible is in it. */
-static void check_loads (sim_check_t *self, const result_t *result)
+/* What users had been told is visible when they asked is in it, and what is undone is not. */
+static void check_loads (sim_check_t *self, const result_t *result, int64_t asked)
 {
     for (const sim_load_t *load = self->loads; load; load = load->next) {
         size_t log = result->shadow->log;
@@ -332,9 +332,11 @@ static void check_loads (sim_check_t *self, const result_t *result)
         bool none = true;
         for (size_t i = 0; i < load->count && none; i++)
             none = !load->rows[i].in[log];
-        if (load->visible && !load->unloaded && !has && !none)
+        bool visible = load->visible && load->visible_at < asked && !load->undone;
+        bool unloaded = load->unloaded && load->unloaded_at < asked;
+        if (visible && !has && !none)
             sim_fail (self->sim, "load %s is visible, but not in the answer's dataset", load->id);
-        if ((load->failed || load->unloaded) && has)
+        if ((load->failed || unloaded) && has)
             sim_fail (self->sim, "load %s is %s, but in the answer's dataset", load->id,
                       load->failed ? "failed" : "unloaded");
     }
@@ -427,8 +429,7 @@ static void check_acknowledged (sim_check_t *self, const result_t *result, const
     }
 }
 
-static void check_result (sim_check_t *self, result_t *result, const sim_floor_t *floor,
-                          bool settled)
+static void check_result (sim_check_t *self, result_t *result, const sim_floor_t *floor)
 {
     size_t log = self->data->view_log[result->view];
     arena_reset (self->scratch);
@@ -461,8 +462,7 @@ static void check_result (sim_check_t *self, result_t *result, const sim_floor_t
     if (result->widened)
         widen (self, self->data->log_stream[log], &events);
     compare (self, result, &events);
-    if (settled)
-        check_loads (self, result);
+    check_loads (self, result, floor->asked);
     mem_free (events.items);
     mem_free ((char *)(uintptr_t)key.data);
     self->answers++;
@@ -480,7 +480,7 @@ void check_answer (sim_check_t *self, size_t view, const sim_floor_t *floor, boo
     for (uint32_t i = 0; i < results.count && !sim_failed (self->sim); i++) {
         result_t result = { .body = body, .map = &results.items[i], .view = view };
         if (wire_bool (result.map, "complete", false))
-            check_result (self, &result, floor, settled);
+            check_result (self, &result, floor);
         else
             *complete = false;
     }

@@ -283,6 +283,7 @@ void check_floor (const sim_check_t *self, size_t log, sim_floor_t *floor)
     for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
         floor->position[p] = self->shadows[log][p].acked;
     floor->acks = self->acks;
+    floor->asked = sim_now (self->sim);
 }
 
 /* ---- the end ---- */

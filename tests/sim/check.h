@@ -66,9 +66,12 @@ typedef struct sim_load {
     size_t stream;
     sim_row_t *rows;
     size_t count;
-    bool failed;   /* it said so */
-    bool visible;  /* it said so */
-    bool unloaded; /* `unload` was acknowledged */
+    bool failed;  /* it said so */
+    bool visible; /* it said so */
+    int64_t visible_at;
+    bool undone;   /* `unload` was asked for */
+    bool unloaded; /* it said so */
+    int64_t unloaded_at;
     /* of its commit, in the logs of its stream; UINT64_MAX not seen */
     uint64_t offset[DATA_LOGS][SIM_PARTITIONS];
     struct sim_load *next;
@@ -80,11 +83,12 @@ void check_add_load (sim_check_t *self, sim_load_t *load);
 typedef struct sim_floor {
     uint64_t position[SIM_PARTITIONS]; /* of a stream's own log */
     uint64_t acks;                     /* the first so many batches that were acknowledged */
+    int64_t asked;                     /* what was said of loads before */
 } sim_floor_t;
 void check_floor (const sim_check_t *self, size_t log, sim_floor_t *floor);
 
-/* A `get.ok` came; *complete says whether all of it was. With `settled`, all that is visible must
- * be in it, and all features of the steps that have been allowed. */
+/* A `get.ok` came; *complete says whether all of it was. With `settled`, it has all features
+ * of the steps that have been allowed. */
 void check_answer (sim_check_t *self, size_t view, const sim_floor_t *floor, bool settled,
                    const wire_value_t *body, bool *complete);
 

@@ -84,6 +84,7 @@ static void ask_unload (sim_t *sim, void *arg)
     sim_loader_t *self = arg;
     if (sim_finished (sim))
         return;
+    self->load->undone = true;
     wire_writer_t *writer = client_begin (self->client, MESSAGE_UNLOAD);
     wire_field_string (writer, "id", self->load->id);
     client_ask (self->client, coordinator (self), 2 * TIME_SECOND, unload_answered, self);
@@ -97,6 +98,7 @@ static void take_state (sim_loader_t *self, const wire_value_t *load)
     if (text_is (state, "visible") && !self->load->visible) {
         sim_log (self->sim, "load %s is visible", self->load->id);
         self->load->visible = true;
+        self->load->visible_at = sim_now (self->sim);
         if (self->unload) {
             ask_unload (self->sim, self);
             return;
@@ -105,6 +107,7 @@ static void take_state (sim_loader_t *self, const wire_value_t *load)
     if (text_is (state, "unloaded")) {
         sim_log (self->sim, "load %s is unloaded", self->load->id);
         self->load->unloaded = true;
+        self->load->unloaded_at = sim_now (self->sim);
     }
     if (text_is (state, "failed")) {
         self->load->failed = true;

@@ -88,6 +88,33 @@ Test (loads, become_visible_with_the_recompute_that_they_bring)
     cluster_release (&cluster);
 }
 
+Test (loads, are_told_visible_and_undone_when_every_serving_node_has_them_so)
+{
+    for (int restarts = 0; restarts < 2; restarts++) {
+        cluster_t cluster;
+        (void)start (&cluster, 1);
+        actor_t *serving = &cluster.actors[1];
+        serving->stays = true;
+        waited_for = cluster_load (&cluster, 'a');
+        cluster_run (&cluster, 5 * LEASE);
+        if (restarts)
+            cluster_restart (&cluster);
+        cluster_run (&cluster, 5 * LEASE);
+        cr_assert_eq (cluster_manifest (&cluster), 1);
+        cr_assert_str_eq (cluster_load_state (&cluster, waited_for), "waiting");
+        serving->stays = false;
+        cluster_until (&cluster, is_visible, TIME_SECOND, "the load");
+        serving->stays = true;
+        cr_assert_eq (unload (&cluster, waited_for).kind, MESSAGE_UNLOAD_OK);
+        cluster_run (&cluster, 5 * LEASE);
+        cr_assert_eq (cluster_manifest (&cluster), 2);
+        cr_assert_str_eq (cluster_load_state (&cluster, waited_for), "unloading");
+        serving->stays = false;
+        cluster_until (&cluster, is_unloaded, TIME_SECOND, "the unload");
+        cluster_release (&cluster);
+    }
+}
+
 Test (loads, the_runs_of_a_load_are_inputs_at_its_place)
 {
     cluster_t cluster;
