@@ -247,7 +247,7 @@ static bool read_chains (sessions_t *self, reader_t *reader, uint64_t count, int
         chain.first = i == 0 ? partial_read_zigzag (reader)
                              : read_later (reader, chain.last, (uint64_t)gap + 1);
         chain.last = read_later (reader, chain.first, 0);
-        if (reader->bad || chain.last - chain.first > CELLS_MAX * gap)
+        if (reader->bad || (uint64_t)chain.last - (uint64_t)chain.first > CELLS_MAX * (uint64_t)gap)
             return false;
         *cells += cells_of (chain, gap);
         if (*cells > CELLS_MAX)

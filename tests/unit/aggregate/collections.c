@@ -333,6 +333,11 @@ Test (collections, partials_that_no_rows_make_are_refused)
         { sessions, "\x01\x00\xd0\x86\x03", 5 }, /* 50000 µs are 10001 cells */
         { sessions, "\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12 },
         { sessions, "\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00\x00", 14 },
+        /* all times that there are */
+        { sessions,
+          "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+          "\x01",
+          21 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_expect (!wide_take_bytes (cases[i].spec, (const uint8_t *)cases[i].bytes, cases[i].size),
