@@ -34,18 +34,25 @@ static bool value_from_text (const field_t *field, text_t text, value_t *value)
     }
 }
 
+static bool decimal_from_int (const field_t *field, int64_t number, value_t *value)
+{
+    int128_t end = decimal_power (field->precision);
+    return decimal_rescale (number, 0, type_scale (field->type), &value->d) && value->d < end &&
+           value->d > -end;
+}
+
 static bool value_from_int (const field_t *field, int64_t number, value_t *value)
 {
     error_t ignored;
     switch (type_family (field->type)) {
     case TYPE_DECIMAL:
-        return decimal_rescale (number, 0, type_scale (field->type), &value->d);
+        return decimal_from_int (field, number, value);
     case TYPE_INT64:
         value->i = number;
         return true;
     case TYPE_FLOAT64:
         value->f = (double)number;
-        return (int64_t)value->f == number;
+        return value->f < 0x1p63 && (int64_t)value->f == number;
     case TYPE_TIMESTAMP:
         return time_from_integer (number, field->unit, &value->i, &ignored) == STATUS_OK;
     default:

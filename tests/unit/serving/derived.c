@@ -1,4 +1,5 @@
 /* Derived features and request values in a `get`, and maps in its answer. */
+#include "serving/given.h"
 #include "tests/unit/serving/house.h"
 
 static void start (house_t *house, uint64_t seed)
@@ -146,6 +147,30 @@ Test (refused, request_values_that_are_not_known_or_not_of_their_type)
     house_ask (&house);
     house_expect_error (&house, STATUS_INVALID, "2 keys, but the request values of 0");
     house_release (&house);
+}
+
+static status_t take_integer (type_t type, unsigned precision, int64_t number, value_t *value)
+{
+    error_t error;
+    field_t field = { .name = "extra", .type = type, .precision = (uint8_t)precision };
+    wire_value_t given = { .type = number < 0 ? MSGPACK_OBJECT_NEGATIVE_INTEGER
+                                              : MSGPACK_OBJECT_POSITIVE_INTEGER };
+    given.via.i64 = number;
+    return given_value (&field, "request value", &given, NULL, value, &error);
+}
+
+Test (refused, integers_that_a_field_cannot_hold)
+{
+    value_t value;
+    cr_expect_eq (take_integer (TYPE_FLOAT64, 0, INT64_MAX, &value), STATUS_INVALID);
+    cr_expect_eq (take_integer (TYPE_FLOAT64, 0, INT64_MAX - 1023, &value), STATUS_OK);
+    cr_expect_eq (value.f, 0x1.fffffffffffffp62);
+    cr_expect_eq (take_integer (TYPE_FLOAT64, 0, INT64_MIN, &value), STATUS_OK);
+    cr_expect_eq (take_integer (type_decimal (2), 5, -999, &value), STATUS_OK);
+    cr_expect (value.d == -99900);
+    cr_expect_eq (take_integer (type_decimal (2), 5, 1000, &value), STATUS_INVALID, "six digits");
+    cr_expect_eq (take_integer (type_decimal (2), 5, -1000, &value), STATUS_INVALID);
+    cr_expect_eq (take_integer (type_decimal (38), 38, 1, &value), STATUS_INVALID);
 }
 
 Test (answers, have_a_map_for_a_feature_by_key)
