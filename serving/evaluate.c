@@ -22,7 +22,7 @@ static uint64_t message_id (const query_t *query)
 static void finish_if_done (serving_core_t *self, query_t *query)
 {
     for (size_t i = 0; i < query->parts_count; i++)
-        if (query->parts[i].state != PART_DONE || query->parts[i].slow)
+        if (query->parts[i].state < PART_DONE || query->parts[i].slow)
             return;
     get_reply (self, query);
 }
@@ -173,6 +173,18 @@ static void again_later (serving_core_t *self, query_part_t *part, int64_t now, 
     member_beat_soon (self->member); /* whatever is new, the orders tell */
 }
 
+/* What the owner said instead of an answer. */
+static void take_refusal (serving_core_t *self, query_part_t *part, text_t status,
+                          const char *reason)
+{
+    if (!text_is (status, status_word (STATUS_TOO_LARGE))) {
+        again_later (self, part, self->env->boot_us (self->env), reason);
+        return;
+    }
+    part->state = PART_REFUSED;
+    snprintf (part->reason, sizeof part->reason, "%s", reason);
+}
+
 static void write_part (serving_core_t *self, const query_t *query, const query_part_t *part)
 {
     wire_writer_t *writer = self->writer;
@@ -298,12 +310,12 @@ static void take_part (serving_core_t *self, query_t *query, const wire_value_t 
     query_part_t *part = find_part (query, wire_uint (answered, "partition", UINT64_MAX));
     if (!part || round < part->since || part->state == PART_DONE)
         return; /* an answer that is late is as good as that which was waited for */
-    int64_t now = self->env->boot_us (self->env);
-    if (!text_is (wire_text (answered, "status"), status_word (STATUS_OK))) {
+    text_t word = wire_text (answered, "status");
+    if (!text_is (word, status_word (STATUS_OK))) {
         char reason[QUERY_REASON_MAX];
         wire_copy (answered, "reason", reason, sizeof reason);
         if (part->state == PART_ASKED && part->round == round)
-            again_later (self, part, now, reason);
+            take_refusal (self, part, word, reason);
         return;
     }
     text_t answers = wire_text (answered, "answers");
@@ -318,7 +330,7 @@ static void take_part (serving_core_t *self, query_t *query, const wire_value_t 
         env_log (self->env, LOG_ERROR, "the owner's answer is damaged: %s", error.text);
         /* some of it is merged; a round of its own keeps its history apart from the next one's */
         begin_part (self, query, part, part->dataset, ++query->round);
-        again_later (self, part, now, "the owner's answer was damaged");
+        again_later (self, part, self->env->boot_us (self->env), "the owner's answer was damaged");
         return;
     }
     part->position = wire_uint (answered, "position", 0);
@@ -331,11 +343,10 @@ static void take_error (serving_core_t *self, query_t *query, const wire_value_t
 {
     char reason[QUERY_REASON_MAX];
     wire_copy (body, "text", reason, sizeof reason);
-    int64_t now = self->env->boot_us (self->env);
     for (size_t i = 0; i < query->parts_count; i++) {
         query_part_t *part = &query->parts[i];
         if (part->state == PART_ASKED && part->round == round)
-            again_later (self, part, now, reason);
+            take_refusal (self, part, wire_text (body, "status"), reason);
     }
 }
 
@@ -346,8 +357,10 @@ bool evaluate_receive (serving_core_t *self, const message_t *message)
         return false;
     uint64_t mask = (1 << ROUND_BITS) - 1;
     uint64_t round = (query->round & ~mask) | (message->id & mask);
-    if (message->kind == MESSAGE_ERROR)
+    if (message->kind == MESSAGE_ERROR) {
         take_error (self, query, message->body, round);
+        finish_if_done (self, query);
+    }
     if (message->kind != MESSAGE_QUERY_OK)
         return message->kind == MESSAGE_ERROR;
     wire_list_t parts = wire_list (message->body, "parts");

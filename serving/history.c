@@ -69,7 +69,7 @@ static void history_run (job_t *job)
     answer_t *answer = answer_new (self->plan);
     arena_t *scratch = arena_new (BLOCK_CHUNK);
     self->status = STATUS_OK;
-    for (size_t k = 0; k < self->count && self->status == STATUS_OK; k++) {
+    for (size_t k = 0; k < self->count && self->status == STATUS_OK && !self->answers.bad; k++) {
         answer_reset (answer);
         for (size_t r = 0; r < part->runs_count && self->status == STATUS_OK; r++) {
             self->status =

@@ -25,9 +25,10 @@ typedef struct query_key {
 } query_key_t;
 
 typedef enum part_state {
-    PART_ASKED, /* the owner has been asked */
-    PART_AGAIN, /* ask again at `again` */
-    PART_DONE,  /* the owner's part is merged */
+    PART_ASKED,   /* the owner has been asked */
+    PART_AGAIN,   /* ask again at `again` */
+    PART_DONE,    /* the owner's part is merged */
+    PART_REFUSED, /* its owner's answer is too large for a message, and would be again */
 } part_state_t;
 
 /* The keys of one partition. */

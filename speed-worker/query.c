@@ -39,7 +39,7 @@ static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wi
         if (!as_of_in_range (wire_item_int (&as_of.items[i])))
             return error_set (error, STATUS_RANGE, "an as-of time is out of range");
     answer_t *answer = answer_new (realtime_plan (realtime, index));
-    for (uint32_t i = 0; i < keys.count; i++) {
+    for (uint32_t i = 0; i < keys.count && !out->bad; i++) {
         answer_reset (answer);
         realtime_merge (realtime, index, cut, wire_item_text (&keys.items[i]),
                         wire_item_int (&as_of.items[i]), answer);
