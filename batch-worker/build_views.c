@@ -13,7 +13,7 @@ enum { ROWS_CHUNK = 1 << 20, PROJECT_CHUNK = 1 << 20 };
 typedef struct view_output {
     const plan_t *plan;
     const char *path;
-    batchview_writer_t *writer;
+    batchview_writer_t *writer; /* NULL: it has no file */
 } view_output_t;
 
 typedef struct views {
@@ -120,13 +120,26 @@ static status_t open_views (views_t *self, error_t *error)
     return status;
 }
 
+/* A view of which some key is too large gets no file: its answers come from history, and the other
+ * views of the log are none the worse for it. */
+static status_t view_failed (views_t *self, view_output_t *output, status_t status, error_t *error)
+{
+    if (status != STATUS_TOO_LARGE)
+        return error_prefix (error, "batch view %s", output->path);
+    task_left_out (self->build->task, output->plan, error);
+    batchview_writer_destroy (&output->writer);
+    return STATUS_OK;
+}
+
 static status_t finish_view (views_t *self, view_output_t *output, error_t *error)
 {
     task_t *task = self->build->task;
     uint64_t size;
+    if (output->writer == NULL)
+        return STATUS_OK;
     status_t status = batchview_writer_finish (output->writer, &size, error);
     if (status != STATUS_OK)
-        return error_prefix (error, "batch view %s", output->path);
+        return view_failed (self, output, status, error);
     task_wrote (task, output->path);
     task->views[task->views_count++] =
         (task_view_t){ .plan = output->plan, .path = output->path, .size = size };
@@ -160,7 +173,7 @@ static status_t add_keys (view_output_t *output, const projection_t *rows, error
             to++;
         status_t status = batchview_writer_add (output->writer, rows, from, to, error);
         if (status != STATUS_OK)
-            return error_prefix (error, "batch view %s", output->path);
+            return status;
         from = to;
     }
     return STATUS_OK;
@@ -169,9 +182,14 @@ static status_t add_keys (view_output_t *output, const projection_t *rows, error
 static status_t add_rows (views_t *self, const batch_t *batch, error_t *error)
 {
     for (size_t i = 0; i < self->count; i++) {
+        view_output_t *output = &self->outputs[i];
+        if (output->writer == NULL)
+            continue;
         arena_reset (self->projected);
-        projection_t rows = plan_project (self->outputs[i].plan, batch, self->projected);
-        status_t status = add_keys (&self->outputs[i], &rows, error);
+        projection_t rows = plan_project (output->plan, batch, self->projected);
+        status_t status = add_keys (output, &rows, error);
+        if (status != STATUS_OK)
+            status = view_failed (self, output, status, error);
         if (status != STATUS_OK)
             return status;
     }

@@ -276,6 +276,8 @@ static void count_ended (batch_core_t *self, const task_t *task)
         self->tasks_done++;
         *(task->kind == TASK_BUILD ? &self->rows_built : &self->rows_loaded) += task->rows;
         self->rows_refused += task->refused;
+        for (size_t i = 0; i < task->left_out_count; i++)
+            env_log (self->env, LOG_ERROR, "task %" PRIu64 ": %s", task->id, task->left_out[i]);
         env_log (self->env, LOG_INFO, "task %" PRIu64 " is done: %" PRIu64 " rows", task->id,
                  task->rows);
     }

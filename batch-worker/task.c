@@ -286,6 +286,17 @@ void task_forget (task_t *self, const char *path)
     }
 }
 
+void task_left_out (task_t *self, const plan_t *plan, const error_t *reason)
+{
+    size_t most = self->model->plans_count;
+    if (self->left_out == NULL)
+        self->left_out = arena_zero (self->arena, most, sizeof *self->left_out);
+    CHECK (self->left_out_count < most);
+    self->left_out[self->left_out_count++] =
+        task_format (self, "view %s has no file of %s/%u, and is answered from history: %s",
+                     plan->view, plan->log_name, self->build.partition, reason->text);
+}
+
 const char *task_format (task_t *self, const char *format, ...)
 {
     va_list arguments, again;

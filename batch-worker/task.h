@@ -109,6 +109,8 @@ typedef struct task {
     task_runs_t runs; /* a build's whole new list; a load's, with partitions */
     task_view_t *views;
     size_t views_count;
+    const char **left_out; /* views that have no file, and why: room for all of the model's */
+    size_t left_out_count;
     uint64_t rows;
     uint64_t refused;
     const char *rejects; /* NULL: none */
@@ -136,6 +138,9 @@ void task_progress (task_t *self, uint64_t more);
  * removed. */
 void task_wrote (task_t *self, const char *path);
 void task_forget (task_t *self, const char *path);
+
+/* The view gets no file, for that reason. */
+void task_left_out (task_t *self, const plan_t *plan, const error_t *reason);
 
 /* A string in the arena. */
 const char *task_format (task_t *self, const char *format, ...) PRINTF_LIKE (2, 3);

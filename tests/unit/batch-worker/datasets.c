@@ -2,6 +2,7 @@
 #include "tests/unit/batch-worker/worker.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 enum { LARGE = 64 << 20, TINY = 1 };
@@ -211,6 +212,42 @@ Test (loads, name_row_and_column_of_what_is_wrong)
         (load_wish_t){ .task = 4, .attempt = 1, .path = "../secret", .id = "c", .format = "csv" };
     outputs = worker_load (&worker, &wish);
     cr_expect_str_eq (outputs.error, "'../secret' is not the path of a file");
+    worker_release (&worker);
+}
+
+/* A load of one user's events at more times after the build's clock than a view's file holds; those
+ * of amounts over 0, which view `large` has, are few. */
+Test (datasets, a_view_that_one_key_is_too_large_for_is_left_out_and_the_others_are_there)
+{
+    enum { EVENTS = 65536 + 40 };
+    worker_t worker;
+    dataset_t datasets[PARTITIONS] = { 0 };
+    uint64_t offsets[PARTITIONS];
+    buf_t text;
+    worker_init (&worker, 5, LARGE);
+    buf_init (&text, 1 << 24);
+    buf_put_string (&text, "user,amount,note,ts\n");
+    for (int64_t i = 0; i < EVENTS; i++)
+        buf_printf (&text, "u1,%d,,%" PRId64 "\n", i % 100 == 0 ? 1 : -1, CLOCK - i);
+    worker_write (&worker, "incoming/a.csv", text_of (buf_string (&text)));
+    buf_release (&text);
+    outputs_t loaded = load_file (&worker, "incoming/a.csv", "csv");
+    cr_assert_eq (loaded.rows, EVENTS);
+    commit_load (&worker, datasets, &loaded, 0, offsets);
+    uint32_t partition = loaded.runs[0].partition;
+    build_wish_t wish = { .task = worker.next_task++,
+                          .attempt = 1,
+                          .partition = partition,
+                          .cut = worker_control (&worker, partition, LOG_KIND_CUT, -1),
+                          .clock = CLOCK - TIME_DAY,
+                          .runs = datasets[partition].runs,
+                          .runs_count = datasets[partition].runs_count };
+    outputs_t outputs = worker_build (&worker, &wish);
+    cr_assert_str_eq (outputs.status, "ok", "%s", outputs.error);
+    cr_expect_eq (outputs.rows, EVENTS);
+    cr_assert_eq (outputs.views_count, 1);
+    cr_expect_str_eq (outputs.views[0].view, "large");
+    cr_expect_gt (worker_read (&worker, outputs.views[0].path).size, EVENTS / 100 * 8);
     worker_release (&worker);
 }
 
