@@ -197,14 +197,17 @@ static bool read_features (const call_t *call, wanted_t *wanted)
     if (colon)
         wanted->names[wanted->get.features_count++] = text_of (colon + 1);
     for (const char *at = wanted->features; at && *at;) {
-        size_t name = strcspn (at, ",");
+        at += strspn (at, " ");
+        size_t name = strcspn (at, ", ");
         if (wanted->get.features_count == FEATURES_ASKED_MAX) {
             (void)call_usage (call, "at most %d features", FEATURES_ASKED_MAX);
             return false;
         }
         if (name > 0)
             wanted->names[wanted->get.features_count++] = (text_t){ at, (uint32_t)name };
-        at += name + (at[name] == ',');
+        at += name;
+        at += strspn (at, " ");
+        at += *at == ',';
     }
     return true;
 }

@@ -7,9 +7,55 @@
 
 #include <inttypes.h>
 
-enum { VALUES_CHUNK = 16 << 10 };
+enum {
+    VALUES_CHUNK = 16 << 10,
+    COLLECTION_MAX = 120 /* bytes of a list or map in a table; JSON has all of it */
+};
 
-/* As in JSON, but strings, times and decimals without quotes, and null as a dash. */
+/* As JSON, with the last bracket replaced when some of it is left out. */
+static void put_some (const value_t *value, size_t shown, size_t count, buf_t *out)
+{
+    value_list_t list;
+    value_map_t map;
+    value_t some = *value;
+    if (value->type == TYPE_LIST) {
+        list = *value->list;
+        list.count = shown;
+        some.list = &list;
+    } else {
+        map = *value->map;
+        map.count = shown;
+        some.map = &map;
+    }
+    weir_value_json (&some, out);
+    if (shown == count || out->size == 0)
+        return;
+    out->size--;
+    buf_printf (out, ", ... %zu in all%s", count, value->type == TYPE_LIST ? "]" : "}");
+}
+
+/* The first items, as many as fit; at least one. */
+static void put_collection (const value_t *value, buf_t *out)
+{
+    size_t count = value->type == TYPE_LIST ? value->list->count : value->map->count;
+    size_t start = out->size;
+    size_t fit = count < COLLECTION_MAX ? count : COLLECTION_MAX; /* no item is shorter */
+    size_t least = 1;
+    while (least < fit) { /* the most of which as much fits */
+        size_t middle = least + (fit - least + 1) / 2;
+        put_some (value, middle, middle, out);
+        bool fits = out->size - start <= COLLECTION_MAX;
+        out->size = start;
+        if (fits)
+            least = middle;
+        else
+            fit = middle - 1;
+    }
+    put_some (value, least < count ? least : count, count, out);
+}
+
+/* As in JSON, but strings, times and decimals without quotes, null as a dash, and what is long
+ * shortened. */
 static void put_value (const value_t *value, buf_t *out)
 {
     if (value->null)
@@ -20,6 +66,8 @@ static void put_value (const value_t *value, buf_t *out)
         time_format (out, value->i);
     else if (type_is_decimal (value->type))
         decimal_format (out, value->d, type_scale (value->type));
+    else if (value->type == TYPE_LIST || value->type == TYPE_MAP)
+        put_collection (value, out);
     else
         weir_value_json (value, out);
 }
@@ -33,11 +81,11 @@ static void put_key_value (const wire_value_t *value, buf_t *out)
         weir_any_json (value, out);
 }
 
+/* Each field after a comma; a global view's key has none. */
 static void put_key (const wire_value_t *key, buf_t *out)
 {
     for (uint32_t i = 0; i < key->via.map.size; i++) {
-        if (i > 0)
-            buf_put_string (out, ", ");
+        buf_put_string (out, ", ");
         put_key_value (&key->via.map.ptr[i].key, out);
         buf_put_u8 (out, '=');
         put_key_value (&key->via.map.ptr[i].val, out);
@@ -93,7 +141,7 @@ void result_page (const wire_value_t *body, uint32_t result, buf_t *out)
     const wire_value_t *one = &wire_list (body, "results").items[result];
     buf_t text;
     buf_init (&text, 1 << 20);
-    buf_printf (out, TEXT_FORMAT " " TEXT_FORMAT ", ", TEXT_ARGS (wire_text (body, "view")),
+    buf_printf (out, TEXT_FORMAT " " TEXT_FORMAT, TEXT_ARGS (wire_text (body, "view")),
                 TEXT_ARGS (wire_text (body, "version")));
     put_key (wire_map (one, "key"), out);
     buf_put_string (out, ", as of ");

@@ -388,6 +388,8 @@ expect_equal(len(kept), 1000, "keys that are kept")
 expect(set(kept) < {t["id"] for t in ticks} and set(kept.values()) == {1}, kept)
 expect_equal(market["capped"], {"ids": {"keys": 1000, "total": 1200}})
 page = cluster.done("get", "market:ids", "--as-of", rfc3339(FIRST + HOUR)).out
+expect(page.startswith("market v1, as of "), page[:100])
+expect(', ... 1000 in all}\n' in page and max(map(len, page.splitlines())) < 200, page[:300])
 expect("capped: ids: there are more keys than the 1000 kept; all have 1200 rows" in page, page[-300:])
 
 # What is asked for wrongly.
