@@ -87,7 +87,7 @@ status_t state_spec_check (state_spec_t spec, error_t *error)
                           type_word (spec.by));
     if (spec.by != TYPE_NONE && state_keys_max (spec) < BY_KEYS_MIN)
         return error_set (error, STATUS_INVALID,
-                          "it cannot be asked for by key: its state can be %zu bytes for each key",
+                          "a state of up to %zu bytes for each key is too large for `by`",
                           state_partial_max (plain));
     return spec.rows > 0 ? check_rows (spec, error) : STATUS_OK;
 }

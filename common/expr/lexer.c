@@ -221,6 +221,8 @@ static token_t lex_symbol (lexer_t *lexer, size_t at)
             return bad (at, "equality is written '='");
         }
         break;
+    case '&':
+        return bad (at, "unexpected character; both at once is written 'and'");
     case '|':
         if (next != '|')
             return bad (at, "unexpected character; strings are joined by '||'");

@@ -20,6 +20,16 @@ static const char *aggregate_synonym (const char *word)
     return NULL;
 }
 
+static const char *in_lower_case (feature_parser_t *parser, text_t name)
+{
+    char word[NAME_MAX_SIZE];
+    for (uint32_t i = 0; i < name.size; i++) {
+        char c = name.data[i];
+        word[i] = (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    }
+    return arena_string (parser->arena, (text_t){ word, name.size });
+}
+
 static status_t fail_aggregate (feature_parser_t *parser, const token_t *token)
 {
     size_t count;
@@ -30,7 +40,7 @@ static status_t fail_aggregate (feature_parser_t *parser, const token_t *token)
     const char *word = arena_string (parser->arena, name);
     const char *meant = aggregate_synonym (word);
     if (meant == NULL)
-        meant = text_nearest (word, words, count);
+        meant = text_nearest (in_lower_case (parser, name), words, count);
     if (meant != NULL)
         return FEATURE_FAIL (parser, token->at, STATUS_INVALID,
                              "unknown aggregate '%s'; did you mean '%s'?", word, meant);
@@ -188,6 +198,20 @@ static bool skip_comma (feature_parser_t *parser)
     return true;
 }
 
+/* As in SQL: count(*), count(distinct x). */
+static status_t fail_count (feature_parser_t *parser, const token_t *token)
+{
+    const char *shown = feature_shown (parser, token);
+    if (feature_symbol_is (token, "*"))
+        return FEATURE_FAIL (parser, token->at, STATUS_INVALID,
+                             "expected a value, found %s; all events are counted by count()",
+                             shown);
+    return FEATURE_FAIL (parser, token->at, STATUS_INVALID,
+                         "expected a value, found %s; different values are counted by "
+                         "count_distinct(x) and approx_count_distinct(x)",
+                         shown);
+}
+
 /* The expressions; *comma tells whether one was read after them. */
 static status_t read_inputs (feature_parser_t *parser, bool *comma)
 {
@@ -206,6 +230,9 @@ static status_t read_inputs (feature_parser_t *parser, bool *comma)
                              info->parameter != PARAMETER_NONE ? ", " : "",
                              parameter_example (info->parameter));
     }
+    if (info->state == STATE_COUNT &&
+        (feature_symbol_is (&token, "*") || feature_word_is (&token, "distinct")))
+        return fail_count (parser, &token);
     status_t status = read_input (parser, info->inputs, &out->input, &out->input_type);
     if (status != STATUS_OK)
         return status;

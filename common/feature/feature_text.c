@@ -172,6 +172,13 @@ static status_t read_rows (feature_parser_t *parser, const token_t *number)
     return status == STATUS_OK ? add_window (parser, &window) : status;
 }
 
+static bool means_lifetime (feature_parser_t *parser, const token_t *token)
+{
+    static const char *const words[] = { "lifetime" };
+    return token->kind == TOKEN_NAME && token->text.size <= NAME_MAX_SIZE &&
+           text_nearest (arena_string (parser->arena, token->text), words, 1) != NULL;
+}
+
 static status_t read_window (feature_parser_t *parser)
 {
     token_t token = lexer_next (&parser->lexer);
@@ -191,8 +198,9 @@ static status_t read_window (feature_parser_t *parser)
     }
     if (token.kind != TOKEN_DURATION)
         return FEATURE_FAIL (parser, token.at, STATUS_INVALID,
-                             "expected a window, as in over 1h, 7d, 100 rows, lifetime; found %s",
-                             feature_shown (parser, &token));
+                             "expected a window, as in over 1h, 7d, 100 rows, lifetime; found %s%s",
+                             feature_shown (parser, &token),
+                             means_lifetime (parser, &token) ? "; did you mean lifetime?" : "");
     status_t status = check_duration (parser, &token);
     window.window = token.i;
     window.written = window.suffix =
@@ -381,6 +389,25 @@ static status_t fail_clause (feature_parser_t *parser, const token_t *token, con
                          clauses[clause].word, clauses[later].word);
 }
 
+/* The clause that was meant, one that may still come; NULL none. */
+static const char *meant_clause (feature_parser_t *parser, const token_t *token, size_t next)
+{
+    static const char *const elsewhere[][2] = {
+        { "group", "by" }, { "filter", "where" }, { "having", "where" }, { "window", "over" }
+    };
+    const char *words[CLAUSES];
+    size_t count = 0;
+    if (token->kind != TOKEN_NAME || token->text.size > NAME_MAX_SIZE)
+        return NULL;
+    const char *word = arena_string (parser->arena, token->text);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+        if (strcasecmp (word, elsewhere[i][0]) == 0)
+            word = elsewhere[i][1];
+    for (; next < CLAUSES; next++)
+        words[count++] = clauses[next].word;
+    return text_nearest (word, words, count);
+}
+
 /* Nothing may follow; says what could have. */
 static status_t read_end (feature_parser_t *parser, const bool *seen)
 {
@@ -400,15 +427,17 @@ static status_t read_end (feature_parser_t *parser, const bool *seen)
     size_t next = CLAUSES;
     while (next > 0 && !seen[next - 1])
         next--;
+    const char *meant = meant_clause (parser, &token, next);
     buf_t could;
     buf_init (&could, 256);
     if (next > 0 && strcmp (clauses[next - 1].word, "over") == 0)
         buf_put_string (&could, "',' and another window, ");
     for (; next < CLAUSES; next++)
         buf_printf (&could, "`%s`%s", clauses[next].word, next + 1 < CLAUSES ? ", " : " or ");
-    status_t status =
-        FEATURE_FAIL (parser, token.at, STATUS_INVALID, "expected %sthe end, found %s",
-                      buf_string (&could), feature_shown (parser, &token));
+    status_t status = FEATURE_FAIL (
+        parser, token.at, STATUS_INVALID, "expected %sthe end, found %s%s%s%s", buf_string (&could),
+        feature_shown (parser, &token), meant != NULL ? "; did you mean `" : "",
+        meant != NULL ? meant : "", meant != NULL ? "`?" : "");
     buf_release (&could);
     return status;
 }

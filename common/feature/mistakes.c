@@ -53,7 +53,7 @@ static void sort (mistakes_t *self)
 /* Whole lines, and how many are not told. */
 static void tell (const mistakes_t *self, buf_t *out, size_t max)
 {
-    enum { REST_MAX = 128 }; /* bytes of the last lines */
+    enum { REST_MAX = 256 }; /* bytes of the last lines */
     size_t told = 0;
     size_t start = out->size;
     for (; told < self->count; told++) {
@@ -62,7 +62,7 @@ static void tell (const mistakes_t *self, buf_t *out, size_t max)
         size_t before = out->size;
         buf_printf (out, "%s%s:%u:%u: %s", told == 0 ? "" : "\n", place->file, place->line,
                     place->column, mistake->text);
-        bool last = told + 1 == self->total && self->unchecked == 0;
+        bool last = told + 1 == self->total && self->unchecked + self->underived == 0;
         if (told > 0 && out->size - start + (last ? 0 : REST_MAX) > max) {
             out->size = before;
             break;
@@ -70,6 +70,10 @@ static void tell (const mistakes_t *self, buf_t *out, size_t max)
     }
     if (told < self->total)
         buf_printf (out, "\n(and %zu more)", self->total - told);
+    if (self->underived > 0)
+        buf_printf (out,
+                    "\n(derived features of %zu view%s were not checked because of mistakes above)",
+                    self->underived, self->underived > 1 ? "s" : "");
     if (self->unchecked > 0)
         buf_printf (out, "\n(features of %zu view%s were not checked because of mistakes above)",
                     self->unchecked, self->unchecked > 1 ? "s" : "");

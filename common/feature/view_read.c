@@ -325,7 +325,7 @@ bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *vie
         if (mistakes->total == before)
             view_read_derived (shared, node, view, reader.made_by);
         else
-            mistakes->unchecked++; /* they would be blamed for features that are not known */
+            mistakes->underived++; /* they would be blamed for features that are not known */
     }
     if (mistakes->total == before)
         finish_view (&reader, key, where);

@@ -101,6 +101,7 @@ static const char *const mistaken[] = {
     "\n" VIEW "      x: total(amount)\n",
     "\n" VIEW "      x: sum(amont)\n",
     "\n" VIEW "      x: sum(user_id)\n",
+    "\n" VIEW "      x: sum(amount) ovr 7d\n",
     "\n" VIEW "      x: sum(amount) over 7\n",
     "\n" VIEW "      x: sum(amount) over 7d by n\n",
     VIEW "      x_7d: count()\n      x: sum(amount) over 7d\n",

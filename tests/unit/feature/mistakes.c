@@ -401,8 +401,25 @@ Test (mistakes, in_clauses_say_where_they_belong_and_what_they_take)
                  "37: a window is from 1s to 3650d, or lifetime; found '10ms'"),
         FEATURE (
             "histogram(n) by user_id over 1h",
-            "26: histogram: it cannot be asked for by key: its state can be 1048576 bytes for each "
-            "key"),
+            "26: histogram: a state of up to 1048576 bytes for each key is too large for `by`"),
+        FEATURE ("COUNT() over 1h", "10: unknown aggregate 'COUNT'; did you mean 'count'?"),
+        FEATURE ("count(*) over 1h",
+                 "16: expected a value, found '*'; all events are counted by count()"),
+        FEATURE ("count(distinct user_id)",
+                 "16: expected a value, found 'distinct'; different values are counted by "
+                 "count_distinct(x) and approx_count_distinct(x)"),
+        FEATURE ("sum(amount) ovr 1h", "22: expected `where`, `by`, `over`, `delay`, `default` or "
+                                       "the end, found 'ovr'; did you mean `over`?"),
+        FEATURE ("sum(amount) group by user_id", "22: expected `where`, `by`, `over`, `delay`, "
+                                                 "`default` or the end, found 'group'; did you "
+                                                 "mean `by`?"),
+        FEATURE ("sum(amount) over 1h dely 7d",
+                 "30: expected ',' and another window, `delay`, `default` or the end, found "
+                 "'dely'; did you mean `delay`?"),
+        FEATURE ("sum(amount) over lifetme", "27: expected a window, as in over 1h, 7d, 100 rows, "
+                                             "lifetime; found 'lifetme'; did you mean lifetime?"),
+        FEATURE ("sum(amount) where ok && ok",
+                 "31: unexpected character; both at once is written 'and'"),
         FEATURE ("min(user_id) over 1h, 1000 rows",
                  "32: min: 1000 rows are too many with strings among their values: at most 254"),
         FEATURE ("sum(amount) over 7d delay", "35: `delay` takes a duration from 1s to 3650d, as "
@@ -503,7 +520,7 @@ Test (mistakes, in_derived_features_and_requests_are_told_with_place_and_suggest
                  "18:15: 'a' is a value of the request as well; rename one of them"),
         DERIVED ("    request: {a: integer}\n    derived: {b: zebra}",
                  "17:18: unknown type 'integer'; did you mean 'int64'?\n"
-                 "(features of 1 view were not checked because of mistakes above)"),
+                 "(derived features of 1 view were not checked because of mistakes above)"),
     };
     CHECK_CASES (cases, STATUS_INVALID);
 }
