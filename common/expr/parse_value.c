@@ -173,6 +173,10 @@ static status_t unknown_field (parser_t *self, text_t name, size_t at)
     self->builder->at = at;
     if (text_is (name, "now"))
         return error_set (self->error, STATUS_INVALID, "'now' has no meaning here");
+    if (scope == NULL)
+        return error_set (self->error, STATUS_INVALID,
+                          "'" TEXT_FORMAT "' is no constant, and no field can be read here",
+                          TEXT_ARGS (name));
     return error_set (self->error, STATUS_INVALID, "unknown field '" TEXT_FORMAT "'%s%s%s",
                       TEXT_ARGS (name), nearest != NULL ? "; did you mean '" : "",
                       nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "");

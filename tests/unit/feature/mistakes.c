@@ -429,7 +429,7 @@ Test (mistakes, in_clauses_say_where_they_belong_and_what_they_take)
         FEATURE ("sum(amount) over 7d delay 4000d", "36: `delay` takes a duration from 1s to "
                                                     "3650d, as in over 7d delay 7d; found '4000d'"),
         FEATURE ("sum(amount) over 7d default", "37: expected a value, found the end"),
-        FEATURE ("sum(amount) default n", "30: unknown field 'n'"),
+        FEATURE ("sum(amount) default n", "30: 'n' is no constant, and no field can be read here"),
         FEATURE ("sum(amount) default 'a'",
                  "30: the feature is float64, so its default must be, and this is string"),
         FEATURE ("sum(amount) default null",
@@ -446,7 +446,8 @@ Test (mistakes, in_clauses_say_where_they_belong_and_what_they_take)
                  "`derived`, as in share: spend_1h / spend_7d"),
         FEATURE ("{expr: count() default 0, default: 1}",
                  "45: the default is given twice: `expr` has one as well"),
-        FEATURE ("{expr: sum(n), default: x}", "34: unknown field 'x'"),
+        FEATURE ("{expr: sum(n), default: x}",
+                 "34: 'x' is no constant, and no field can be read here"),
         FEATURE ("{expr: sum(n), default: ''}", "34: expected a value, found nothing"),
         FEATURE ("{expr: count(), owner: ''}", "33: expected an owner, found nothing"),
         FEATURE ("{expr: count(), tags: {a: b}}",
@@ -495,7 +496,8 @@ Test (mistakes, in_derived_features_and_requests_are_told_with_place_and_suggest
         DERIVED ("    derived: {x: {expr: n_7d, over: 7d}}",
                  "17:31: unknown key 'over' in a derived feature; it takes expr, description, "
                  "owner, tags, default"),
-        DERIVED ("    derived: {x: {expr: n_7d, default: a}}", "17:40: unknown field 'a'"),
+        DERIVED ("    derived: {x: {expr: n_7d, default: a}}",
+                 "17:40: 'a' is no constant, and no field can be read here"),
         DERIVED ("    derived: {x: null}", "17:18: this is null, always"),
         DERIVED ("    derived: {x: now - now}",
                  "17:18: this is a duration, which no feature can be; divide it by one, as in (now "
