@@ -196,23 +196,6 @@ static bool by_merge_partial (state_spec_t spec, void *acc, text_t partial)
     return good && !edge_fits && reader_left (&reader) == 0;
 }
 
-/* The size of what was written from `start` on goes in front of it; one byte is left for it. */
-static void put_size_before (buf_t *out, size_t start)
-{
-    if (out->bad)
-        return;
-    size_t size = out->size - start - 1;
-    uint8_t varint[3] = { (uint8_t)(size & 0x7f), (uint8_t)(size >> 7 & 0x7f),
-                          (uint8_t)(size >> 14) };
-    size_t more = size < 0x80 ? 0 : size < 0x4000 ? 1 : 2; /* a partial is below 2^21 bytes */
-    for (size_t i = 0; i < more; i++)
-        varint[i] |= 0x80;
-    if (more > 0 && buf_extend (out, more) == NULL)
-        return;
-    memmove (out->data + start + 1 + more, out->data + start + 1, size);
-    memcpy (out->data + start, varint, 1 + more);
-}
-
 static void by_encode (state_spec_t spec, const void *acc, buf_t *out)
 {
     (void)spec;
@@ -225,10 +208,9 @@ static void by_encode (state_spec_t spec, const void *acc, buf_t *out)
     for (uint32_t i = 0; i < self->map.count; i++) {
         value_t key = key_map_key (&self->map, shape, i);
         held_value_put (&key, out);
-        size_t start = out->size;
-        buf_put_u8 (out, 0);
+        size_t part = buf_part_begin (out);
         state_encode (shape->inner, key_map_state (&self->map, shape, i), out);
-        put_size_before (out, start);
+        buf_part_end (out, part);
     }
 }
 

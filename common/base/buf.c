@@ -116,16 +116,41 @@ void buf_put_f64 (buf_t *buf, double value)
     put (buf, &value, sizeof value);
 }
 
-void buf_put_varint (buf_t *buf, uint64_t value)
+static size_t varint_bytes (uint64_t value, uint8_t bytes[10])
 {
-    uint8_t bytes[10];
     size_t size = 0;
     while (value >= 0x80) {
         bytes[size++] = (uint8_t)(value | 0x80);
         value >>= 7;
     }
     bytes[size++] = (uint8_t)value;
-    buf_put (buf, bytes, size);
+    return size;
+}
+
+void buf_put_varint (buf_t *buf, uint64_t value)
+{
+    uint8_t bytes[10];
+    buf_put (buf, bytes, varint_bytes (value, bytes));
+}
+
+size_t buf_part_begin (buf_t *buf)
+{
+    buf_put_u8 (buf, 0);
+    return buf->size;
+}
+
+void buf_part_end (buf_t *buf, size_t part)
+{
+    if (buf->bad)
+        return;
+    uint8_t bytes[10];
+    size_t size = buf->size - part;
+    size_t more = varint_bytes (size, bytes) - 1;
+    if (more > 0 && buf_extend (buf, more) == NULL)
+        return;
+    if (more > 0)
+        memmove (buf->data + part + more, buf->data + part, size);
+    memcpy (buf->data + part - 1, bytes, more + 1);
 }
 
 void buf_put_zigzag (buf_t *buf, int64_t value)

@@ -24,6 +24,12 @@ void buf_init (buf_t *buf, size_t max);
 void buf_release (buf_t *buf); /* idempotent */
 void buf_clear (buf_t *buf);   /* size 0, not bad; keeps the memory */
 
+/* Puts a part of a size that is not known yet, as buf_put_text would: begin leaves one byte for the
+ * size, which nearly always is enough, and returns where the part begins; end, given that, moves
+ * the part if it is not. */
+size_t buf_part_begin (buf_t *buf);
+void buf_part_end (buf_t *buf, size_t part);
+
 /* `size` more bytes to be filled by the caller, or NULL when they do not fit. */
 uint8_t *buf_extend (buf_t *buf, size_t size);
 void buf_put (buf_t *buf, const void *data, size_t size);

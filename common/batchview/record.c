@@ -262,25 +262,12 @@ static uint32_t sweep_partial (sweep_t *self)
         return self->kind == SWEEP_SUFFIX ? self->place : 0;
     self->changed = false;
     size_t start = record->size;
-    buf_put_u8 (record, 0);
+    size_t part = buf_part_begin (record);
     state_encode (self->builder->plan->slots[self->slot].spec, slot_acc (self->builder, self->slot),
                   record);
+    buf_part_end (record, part);
     if (record->bad)
         return 0;
-    size_t size = record->size - start - 1;
-    if (size < 0x80) {
-        record->data[start] = (uint8_t)size;
-    } else {
-        _Static_assert(AGGREGATE_PARTIAL_MAX < 1 << 21, "a size takes three bytes at most");
-        size_t more = size < 0x4000 ? 1 : 2;
-        if (buf_extend (record, more) == NULL)
-            return 0;
-        memmove (record->data + start + 1 + more, record->data + start + 1, size);
-        record->data[start] = (uint8_t)(size | 0x80);
-        record->data[start + 1] = (uint8_t)(size >> 7 | (more == 2 ? 0x80 : 0));
-        if (more == 2)
-            record->data[start + 2] = (uint8_t)(size >> 14);
-    }
     if (self->place != 0 && record->size - start == self->end - self->place &&
         memcmp (record->data + self->place, record->data + start, record->size - start) == 0) {
         record->size = start;

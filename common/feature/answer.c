@@ -83,33 +83,15 @@ void answer_add_row (answer_t *self, int64_t as_of, const projection_t *rows, si
     }
 }
 
-/* Puts the size of what was written from `start` on in front of it: one byte was left for it, which
- * nearly always is enough. */
-static void put_size_before (buf_t *out, size_t start)
-{
-    if (out->bad)
-        return;
-    uint64_t size = out->size - start - 1;
-    uint8_t varint[10];
-    size_t bytes = 0;
-    for (uint64_t rest = size; bytes == 0 || rest > 0; rest >>= 7)
-        varint[bytes++] = (uint8_t)((rest & 0x7f) | (rest > 0x7f ? 0x80 : 0));
-    if (bytes > 1 && buf_extend (out, bytes - 1) == NULL)
-        return;
-    memmove (out->data + start + bytes, out->data + start + 1, size);
-    memcpy (out->data + start, varint, bytes);
-}
-
 void answer_encode (const answer_t *self, buf_t *out)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
     for (size_t i = 0; i < plan->cells_count; i++) {
         const plan_cell_t *cell = &plan->cells[i];
-        size_t start = out->size;
-        buf_put_u8 (out, 0);
+        size_t part = buf_part_begin (out);
         state_encode (plan->slots[cell->slot].spec, self->cells + cell->place, out);
-        put_size_before (out, start);
+        buf_part_end (out, part);
     }
 }
 

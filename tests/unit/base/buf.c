@@ -52,6 +52,48 @@ Test (buf, what_is_written_is_read_back)
     buf_release (&buf);
 }
 
+/* Sizes on both sides of where a varint takes another byte, one part within another. */
+Test (buf, parts_are_as_texts_of_the_same_bytes)
+{
+    static const uint32_t sizes[] = { 0, 1, 127, 128, 16383, 16384, (1 << 21) - 1, 1 << 21 };
+    static char bytes[1 << 21];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 7 / 5);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        buf_t inner, expected, buf;
+        buf_init (&inner, SIZE_MAX);
+        buf_init (&expected, SIZE_MAX);
+        buf_init (&buf, SIZE_MAX);
+        buf_put_text (&inner, (text_t){ bytes, sizes[i] });
+        buf_put_u8 (&expected, 9);
+        buf_put_text (&expected, (text_t){ (const char *)inner.data, (uint32_t)inner.size });
+        buf_put_u8 (&buf, 9);
+        size_t outside = buf_part_begin (&buf), inside = buf_part_begin (&buf);
+        buf_put (&buf, bytes, sizes[i]);
+        buf_part_end (&buf, inside);
+        buf_part_end (&buf, outside);
+        cr_expect (buf.size == expected.size && memcmp (buf.data, expected.data, buf.size) == 0,
+                   "%u bytes", sizes[i]);
+        buf_release (&inner);
+        buf_release (&expected);
+        buf_release (&buf);
+    }
+}
+
+Test (buf, a_part_whose_size_does_not_fit_makes_it_bad)
+{
+    static const char bytes[128];
+    buf_t buf;
+    buf_init (&buf, 1 + sizeof bytes);
+    size_t part = buf_part_begin (&buf);
+    buf_put (&buf, bytes, sizeof bytes);
+    cr_assert_not (buf.bad);
+    buf_part_end (&buf, part);
+    cr_assert (buf.bad);
+    buf_part_end (&buf, part);
+    buf_release (&buf);
+}
+
 Test (buf, stays_bad_after_a_write_past_its_maximum)
 {
     buf_t buf;
