@@ -432,8 +432,11 @@ static void answer_part (house_t *self, const wire_value_t *body, const wire_val
         plan && plan->hash == wire_uint (body, "plan", 0) && holds_cut (self, partition, cut);
     wire_open_map (writer);
     wire_field_uint (writer, "partition", partition);
-    wire_field_string (writer, "status", good ? "ok" : "stale");
-    if (good) {
+    bool too_large = self->owners == OWNERS_TOO_LARGE;
+    wire_field_string (writer, "status", too_large ? "too-large" : good ? "ok" : "stale");
+    if (too_large) {
+        wire_field_string (writer, "reason", "they are over a limit");
+    } else if (good) {
         buf_t answers;
         buf_init (&answers, 1 << 20);
         wire_list_t keys = wire_list (part, "keys");

@@ -32,7 +32,8 @@ typedef enum owners {
     OWNERS_SILENT,
     OWNERS_DAMAGE,
     OWNERS_REFUSE,
-    OWNERS_LATE, /* their answers wait for house_answers */
+    OWNERS_TOO_LARGE, /* the answers of each part */
+    OWNERS_LATE,      /* their answers wait for house_answers */
 } owners_t;
 
 typedef struct reply {

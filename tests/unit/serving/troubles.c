@@ -257,6 +257,29 @@ Test (troubles, an_owner_that_refuses_the_question_is_quoted)
     house_release (&house);
 }
 
+/* What the file has is answered all the same, and another query is asked anew. */
+Test (troubles, answers_that_are_too_large_for_a_message_are_not_asked_for_again)
+{
+    house_t house;
+    house_init (&house, 36);
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    house.owners = OWNERS_TOO_LARGE;
+    uint64_t before = house.queries, incomplete = house_metric (&house, "incomplete");
+    ask_one (&house);
+    cr_assert (house_answered (&house));
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    cr_expect_str_eq (house_reason (&message), "they are over a limit");
+    cr_expect_eq (house.queries, before + 1);
+    cr_expect_eq (house_metric (&house, "incomplete"), incomplete + 1);
+    house.owners = OWNERS_ANSWER;
+    int64_t as_of = house.rig.clock;
+    ask_one (&house);
+    house_check (&house, &user, 1, &as_of);
+    house_release (&house);
+}
+
 /* ---- definitions ---- */
 
 Test (troubles, definitions_that_change_under_a_query_are_taken_for_the_whole_of_it)
