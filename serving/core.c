@@ -36,6 +36,8 @@ serving_core_t *serving_core_new (env_t *env, const serving_options_t *options)
     self->magic = SERVING_MAGIC;
     self->env = env;
     self->options = *options;
+    if (self->options.query_memory == 0)
+        self->options.query_memory = QUERY_MEMORY;
     member_options_t member = {
         .node = options->node,
         .kind = "serving",

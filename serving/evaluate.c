@@ -21,7 +21,7 @@ static uint64_t message_id (const query_t *query)
 
 static void finish_if_done (serving_core_t *self, query_t *query)
 {
-    for (size_t i = 0; i < query->parts_count; i++)
+    for (size_t i = 0; i < query->parts_count && !query->too_large; i++)
         if (query->parts[i].state < PART_DONE || query->parts[i].slow)
             return;
     get_reply (self, query);
@@ -106,15 +106,16 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
         file ? batchview_bind_cells (file, query->plan, cells_asked (query)) : NULL;
     history_key_t *slow = arena_alloc (query->arena, part->keys_count * sizeof *slow);
     size_t slow_count = 0;
-    for (uint32_t i = part->first; i != UINT32_MAX; i = query->keys[i].next) {
+    for (uint32_t i = part->first; i != UINT32_MAX && !query->too_large; i = query->keys[i].next) {
         query_key_t *key = &query->keys[i];
         answer_reset (key->answer);
         if (query->want_batch && data->runs_count > 0 && !from_file (self, file, binding, key))
             slow[slow_count++] =
                 (history_key_t){ .key = key->key, .as_of = key->as_of, .place = i };
+        query_measure (query, key, self->options.query_memory);
     }
     batchview_binding_destroy (&binding);
-    if (slow_count > 0)
+    if (slow_count > 0 && !query->too_large)
         queue_slow (self, query, part, slow, slow_count);
 }
 
@@ -141,8 +142,11 @@ static void slow_done (serving_core_t *self, history_job_t *job)
     query_t *query = query_find (self->queries, job->query);
     part->slow = false;
     reader_t reader = reader_of (job->answers.data, job->answers.size);
-    for (size_t i = 0; i < job->count && job->status == STATUS_OK; i++)
-        job->status = answer_merge (query->keys[job->keys[i].place].answer, &reader, &job->error);
+    for (size_t i = 0; i < job->count && job->status == STATUS_OK && !query->too_large; i++) {
+        query_key_t *key = &query->keys[job->keys[i].place];
+        job->status = answer_merge (key->answer, &reader, &job->error);
+        query_measure (query, key, self->options.query_memory);
+    }
     if (job->status != STATUS_OK) {
         part->slow_failed = true;
         snprintf (part->reason, sizeof part->reason, "history cannot be read: %.200s",
@@ -247,7 +251,7 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
             asking[i] = false;
         }
     }
-    for (size_t i = 0; i < query->parts_count; i++)
+    for (size_t i = 0; i < query->parts_count && !query->too_large; i++)
         if (asking[i])
             ask_owner (self, query, i, asking, now);
     start_slow (self);
@@ -274,7 +278,7 @@ static bool resolve_again (query_t *query, model_t *model)
     }
     for (size_t i = 0; i < query->keys_count; i++) {
         answer_destroy (&query->keys[i].answer);
-        query->keys[i].answer = answer_new (plan);
+        query->keys[i].answer = answer_new (plan); /* measured when its batch part is merged */
     }
     model_ref (model);
     model_unref (&query->model);
@@ -308,7 +312,7 @@ static void take_part (serving_core_t *self, query_t *query, const wire_value_t 
                        uint64_t round)
 {
     query_part_t *part = find_part (query, wire_uint (answered, "partition", UINT64_MAX));
-    if (!part || round < part->since || part->state == PART_DONE)
+    if (!part || round < part->since || part->state == PART_DONE || query->too_large)
         return; /* an answer that is late is as good as that which was waited for */
     text_t word = wire_text (answered, "status");
     if (!text_is (word, status_word (STATUS_OK))) {
@@ -322,8 +326,13 @@ static void take_part (serving_core_t *self, query_t *query, const wire_value_t 
     reader_t reader = reader_of (answers.data, answers.size);
     status_t status = STATUS_OK;
     error_t error;
-    for (uint32_t i = part->first; i != UINT32_MAX && status == STATUS_OK; i = query->keys[i].next)
+    for (uint32_t i = part->first; i != UINT32_MAX && status == STATUS_OK;
+         i = query->keys[i].next) {
         status = answer_merge (query->keys[i].answer, &reader, &error);
+        query_measure (query, &query->keys[i], self->options.query_memory);
+        if (query->too_large)
+            return;
+    }
     if (status == STATUS_OK && reader_left (&reader) > 0)
         status = error_set (&error, STATUS_CORRUPT, "more answers than keys");
     if (status != STATUS_OK) {

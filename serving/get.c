@@ -91,6 +91,14 @@ static status_t resolve_features (query_t *query, wire_list_t names, error_t *er
 
 /* ---- keys ---- */
 
+static status_t too_large (const serving_core_t *self, error_t *error)
+{
+    return error_set (error, STATUS_TOO_LARGE,
+                      "the states of these keys take over %zu KiB; ask for fewer keys or features "
+                      "at a time",
+                      self->options.query_memory >> 10);
+}
+
 static const field_t *key_field (const view_t *view, size_t k)
 {
     return &view->stream->fields[view->key[k]];
@@ -211,6 +219,9 @@ static status_t read_keys (serving_core_t *self, query_t *query, const wire_valu
             return keys.count > 1 ? error_prefix (error, "key %u", i + 1) : status;
         key->answer = answer_new (query->plan);
         query->keys_count++;
+        query_measure (query, key, self->options.query_memory);
+        if (query->too_large)
+            return too_large (self, error);
     }
     return status;
 }
@@ -380,6 +391,13 @@ static void write_result (serving_core_t *self, const query_t *query, const quer
 
 static bool refuse (serving_core_t *self, query_t *query)
 {
+    if (query->too_large) {
+        error_t error;
+        self->metrics.refused++;
+        (void)too_large (self, &error);
+        serving_send_error (self, &query->from, query->client_id, &error);
+        return true;
+    }
     for (size_t i = 0; i < query->parts_count; i++) {
         const query_part_t *part = &query->parts[i];
         if (part_complete (part))

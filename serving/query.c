@@ -75,6 +75,14 @@ void query_free (query_table_t *self, query_t *query)
     self->place[slot] = self->used;
 }
 
+void query_measure (query_t *query, query_key_t *key, size_t most)
+{
+    size_t before = key->memory;
+    key->memory = answer_memory (key->answer);
+    query->memory += key->memory - before;
+    query->too_large |= query->memory > most;
+}
+
 /* Backwards: the place of one that is freed meanwhile goes to one that was seen already. */
 void query_each (query_table_t *self, void (*each) (void *arg, query_t *query), void *arg)
 {

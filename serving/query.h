@@ -9,7 +9,8 @@
 #include "wire/wire.h"
 
 enum {
-    QUERIES_MAX = 1024, /* under way; over it clients are told `busy` */
+    QUERY_MEMORY = 1 << 30, /* bytes that a query's answers may hold, unless options say else */
+    QUERIES_MAX = 1024,     /* under way; over it clients are told `busy` */
     QUERY_REASON_MAX = 256,
 };
 
@@ -22,6 +23,7 @@ typedef struct query_key {
     uint32_t next;    /* the part's next key, UINT32_MAX none */
     value_t *request; /* the view's request_count values; NULL: all null */
     answer_t *answer;
+    size_t memory; /* bytes that it holds, when it was last looked at */
 } query_key_t;
 
 typedef enum part_state {
@@ -72,6 +74,8 @@ typedef struct query {
     outcome_task_t *task; /* those, with all that they need */
     query_key_t *keys;
     size_t keys_count;
+    size_t memory;  /* of all keys */
+    bool too_large; /* that is over the limit: it is refused, and nothing is merged any more */
     query_part_t *parts;
     size_t parts_count;
 } query_t;
@@ -84,6 +88,8 @@ void query_table_destroy (query_table_t **self_p);
 query_t *query_new (query_table_t *self);
 query_t *query_find (query_table_t *self, uint64_t id);
 void query_free (query_table_t *self, query_t *query);
+/* After something was merged into the key's answer: does it make the query too large? */
+void query_measure (query_t *query, query_key_t *key, size_t most);
 /* Calls `each` for all that are under way; it may free the one that it is given. */
 void query_each (query_table_t *self, void (*each) (void *arg, query_t *query), void *arg);
 size_t query_count (const query_table_t *self);

@@ -301,6 +301,9 @@ void state_encode (state_spec_t spec, const void *acc, buf_t *out);
 /* Is nothing in it? */
 bool state_is_empty (state_spec_t spec, const void *acc);
 
+/* Bytes that the accumulator holds on the heap, about: 0 for kinds of which that is little. */
+size_t state_memory (state_spec_t spec, const void *acc);
+
 /* What a result depends on beside the rows. */
 typedef struct final_context {
     int64_t as_of;     /* µs: the right end of the window */

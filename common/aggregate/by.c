@@ -220,6 +220,13 @@ static bool by_is_empty (state_spec_t spec, const void *acc)
     return ((const by_t *)acc)->rows == 0;
 }
 
+static size_t by_memory (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    const by_t *self = acc;
+    return key_map_memory (&self->map, &self->shape);
+}
+
 /* ---- the map ---- */
 
 static status_t by_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
@@ -263,5 +270,6 @@ const state_ops_t state_ops_by = {
     .merge_partial = by_merge_partial,
     .encode = by_encode,
     .is_empty = by_is_empty,
+    .memory = by_memory,
     .final = by_final,
 };

@@ -258,6 +258,13 @@ static bool decay_is_empty (state_spec_t spec, const void *acc)
     return ((const decay_t *)acc)->count == 0;
 }
 
+static size_t decay_memory (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    const decay_t *self = acc;
+    return self->capacity * sizeof *self->bucket;
+}
+
 /* The sums of all half-lives, each times 2^(its index - the newest). */
 static void add_up (const decay_t *self, bool of_weights, exact_number_t *out)
 {
@@ -347,5 +354,6 @@ const state_ops_t state_ops_DECAY = {
     .merge_partial = decay_merge_partial,
     .encode = decay_encode,
     .is_empty = decay_is_empty,
+    .memory = decay_memory,
     .final = decay_final,
 };

@@ -153,6 +153,13 @@ static bool distinct_is_empty (state_spec_t spec, const void *acc)
     return !self->too_many && self->map.count == 0;
 }
 
+static size_t distinct_memory (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    const distinct_t *self = acc;
+    return key_map_memory (&self->map, &self->shape);
+}
+
 static status_t distinct_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                                 const final_context_t *context, value_t *value, error_t *error)
 {
@@ -178,5 +185,6 @@ const state_ops_t state_ops_DISTINCT_SET = {
     .merge_partial = distinct_merge_partial,
     .encode = distinct_encode,
     .is_empty = distinct_is_empty,
+    .memory = distinct_memory,
     .final = distinct_final,
 };

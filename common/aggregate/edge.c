@@ -110,6 +110,11 @@ static bool edge_is_empty (state_spec_t spec, const void *acc)
     return !((const edge_t *)acc)->present;
 }
 
+static size_t edge_memory (state_spec_t spec, const void *acc)
+{
+    return held_value_memory (spec.input, &((const edge_t *)acc)->value);
+}
+
 static status_t edge_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                             const final_context_t *context, value_t *value, error_t *error)
 {
@@ -126,7 +131,7 @@ static status_t edge_final (state_spec_t spec, const void *acc, aggregate_t aggr
         .size = edge_size, .partial_max = edge_partial_max, .init = edge_init,                     \
         .release = edge_release, .reset = edge_reset, .add = edge_add, .merge = edge_merge,        \
         .merge_partial = edge_merge_partial, .encode = edge_encode, .is_empty = edge_is_empty,     \
-        .final = edge_final                                                                        \
+        .memory = edge_memory, .final = edge_final                                                 \
     }
 const state_ops_t state_ops_FIRST = EDGE_OPS;
 const state_ops_t state_ops_LAST = EDGE_OPS;

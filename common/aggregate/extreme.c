@@ -129,6 +129,11 @@ static bool extreme_is_empty (state_spec_t spec, const void *acc)
     return !((const extreme_t *)acc)->present;
 }
 
+static size_t extreme_memory (state_spec_t spec, const void *acc)
+{
+    return held_value_memory (spec.input, &((const extreme_t *)acc)->value);
+}
+
 static status_t extreme_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                                const final_context_t *context, value_t *value, error_t *error)
 {
@@ -146,7 +151,7 @@ static status_t extreme_final (state_spec_t spec, const void *acc, aggregate_t a
         .release = extreme_release, .reset = extreme_reset, .add = extreme_add,                    \
         .add_rows = extreme_add_rows, .merge = extreme_merge,                                      \
         .merge_partial = extreme_merge_partial, .encode = extreme_encode,                          \
-        .is_empty = extreme_is_empty, .final = extreme_final                                       \
+        .is_empty = extreme_is_empty, .memory = extreme_memory, .final = extreme_final             \
     }
 const state_ops_t state_ops_MIN = EXTREME_OPS;
 const state_ops_t state_ops_MAX = EXTREME_OPS;

@@ -46,6 +46,12 @@ uint64_t held_value_hash (const value_t *value);
 /* Keeps a copy of `value`, which is in that form. */
 void held_value_set (held_value_t *self, const value_t *value);
 
+/* Bytes on the heap. */
+static inline size_t held_value_memory (type_t type, const held_value_t *self)
+{
+    return type == TYPE_STRING ? self->s.capacity : 0;
+}
+
 /* The value, borrowing its bytes. */
 value_t held_value_get (type_t type, const held_value_t *self);
 

@@ -62,6 +62,11 @@ static bool histogram_is_empty (state_spec_t spec, const void *acc)
     return state_ops_by.is_empty (counts_of (spec), acc);
 }
 
+static size_t histogram_memory (state_spec_t spec, const void *acc)
+{
+    return state_ops_by.memory (counts_of (spec), acc);
+}
+
 /* ---- what is most frequent ---- */
 
 static int compare_frequency (const item_t *a, const item_t *b)
@@ -131,5 +136,6 @@ const state_ops_t state_ops_HISTOGRAM = {
     .merge_partial = histogram_merge_partial,
     .encode = histogram_encode,
     .is_empty = histogram_is_empty,
+    .memory = histogram_memory,
     .final = histogram_final,
 };

@@ -45,6 +45,16 @@ void kept_rows_release (kept_rows_t *self, const kept_shape_t *shape)
     *self = (kept_rows_t){ 0 };
 }
 
+size_t kept_rows_memory (const kept_rows_t *self, const kept_shape_t *shape)
+{
+    size_t stride = sizeof (slot_t) + shape->inputs * sizeof (held_value_t);
+    size_t bytes = self->capacity * (stride + sizeof *self->order);
+    for (unsigned k = 0; k < shape->inputs; k++)
+        for (uint16_t i = 0; shape->type[k] == TYPE_STRING && i < self->made; i++)
+            bytes += held_value_memory (shape->type[k], &slot_at (self, shape, i)->value[k]);
+    return bytes;
+}
+
 /* ---- order ---- */
 
 static int compare_nullable (const value_t *a, const value_t *b)

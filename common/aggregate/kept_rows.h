@@ -39,6 +39,9 @@ typedef struct kept_rows {
 
 void kept_rows_release (kept_rows_t *self, const kept_shape_t *shape);
 
+/* Bytes on the heap. */
+size_t kept_rows_memory (const kept_rows_t *self, const kept_shape_t *shape);
+
 typedef struct kept_row {
     row_place_t place; /* all 0 when rows are not placed */
     value_t value[STATE_INPUTS_MAX];

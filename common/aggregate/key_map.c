@@ -43,6 +43,19 @@ void key_map_release (key_map_t *self, const key_shape_t *shape)
     *self = (key_map_t){ 0 };
 }
 
+size_t key_map_memory (const key_map_t *self, const key_shape_t *shape)
+{
+    size_t bytes = (size_t)self->slots_capacity * shape->stride +
+                   ((size_t)self->index_capacity + self->spare_capacity) * sizeof *self->index;
+    bool states = shape->inner.kind != STATE_NONE;
+    for (uint32_t i = 0; (states || shape->key == TYPE_STRING) && i < self->made; i++) {
+        slot_t *slot = slot_at (self, shape, i);
+        bytes += held_value_memory (shape->key, &slot->key);
+        bytes += states ? state_memory (shape->inner, state_of (slot)) : 0;
+    }
+    return bytes;
+}
+
 /* ---- slots ---- */
 
 static uint32_t slot_take (key_map_t *self, const key_shape_t *shape)

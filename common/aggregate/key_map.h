@@ -45,6 +45,8 @@ typedef struct key_map {
 } key_map_t;
 
 void key_map_release (key_map_t *self, const key_shape_t *shape);
+/* Bytes on the heap, those of the states' own too. */
+size_t key_map_memory (const key_map_t *self, const key_shape_t *shape);
 /* Back to empty; keeps memory. */
 void key_map_reset (key_map_t *self, const key_shape_t *shape);
 

@@ -87,6 +87,13 @@ static bool list_is_empty (state_spec_t spec, const void *acc)
     return ((const list_k_t *)acc)->rows.count == 0;
 }
 
+static size_t list_memory (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    const list_k_t *self = acc;
+    return kept_rows_memory (&self->rows, &self->shape);
+}
+
 static status_t list_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                             const final_context_t *context, value_t *value, error_t *error)
 {
@@ -113,7 +120,7 @@ static status_t list_final (state_spec_t spec, const void *acc, aggregate_t aggr
         .size = list_size, .partial_max = list_partial_max, .init = list_init,                     \
         .release = list_release, .reset = list_reset, .add = list_add, .merge = list_merge,        \
         .merge_partial = list_merge_partial, .encode = list_encode, .is_empty = list_is_empty,     \
-        .final = list_final                                                                        \
+        .memory = list_memory, .final = list_final                                                 \
     }
 const state_ops_t state_ops_FIRST_K = LIST_K_OPS;
 const state_ops_t state_ops_LAST_K = LIST_K_OPS;

@@ -296,6 +296,13 @@ static bool quantiles_is_empty (state_spec_t spec, const void *acc)
     return ((const quantiles_t *)acc)->rows == 0;
 }
 
+static size_t quantiles_memory (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    const quantiles_t *self = acc;
+    return self->capacity * sizeof *self->entry;
+}
+
 /* The number that stands for the rows of a bucket: its end nearer to zero when all of them are
  * there, else its middle. */
 static double number_of (const entry_t *entry)
@@ -348,5 +355,6 @@ const state_ops_t state_ops_QUANTILES = {
     .merge_partial = quantiles_merge_partial,
     .encode = quantiles_encode,
     .is_empty = quantiles_is_empty,
+    .memory = quantiles_memory,
     .final = quantiles_final,
 };

@@ -115,6 +115,13 @@ static bool rows_is_empty (state_spec_t spec, const void *acc)
     return ((const rows_t *)acc)->rows.count == 0;
 }
 
+static size_t rows_memory (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    const rows_t *self = acc;
+    return kept_rows_memory (&self->rows, &self->shape);
+}
+
 /* Gives the rows to the inner state, those with a null to none. */
 static void fold (const rows_t *self, state_spec_t inner, void *state)
 {
@@ -156,5 +163,6 @@ const state_ops_t state_ops_rows = {
     .merge_partial = rows_merge_partial,
     .encode = rows_encode,
     .is_empty = rows_is_empty,
+    .memory = rows_memory,
     .final = rows_final,
 };

@@ -297,6 +297,13 @@ static bool sessions_is_empty (state_spec_t spec, const void *acc)
     return !self->too_many && self->count == 0;
 }
 
+static size_t sessions_memory (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    const sessions_t *self = acc;
+    return ((size_t)self->capacity + self->spare_capacity) * sizeof *self->chain;
+}
+
 /* ---- answers ---- */
 
 /* µs, of which `rows` are taken the mean, as seconds. */
@@ -351,5 +358,6 @@ const state_ops_t state_ops_SESSIONS = {
     .merge_partial = sessions_merge_partial,
     .encode = sessions_encode,
     .is_empty = sessions_is_empty,
+    .memory = sessions_memory,
     .final = sessions_final,
 };

@@ -175,6 +175,12 @@ bool state_is_empty (state_spec_t spec, const void *acc)
     return ops_of (spec)->is_empty (spec, acc);
 }
 
+size_t state_memory (state_spec_t spec, const void *acc)
+{
+    const state_ops_t *ops = ops_of (spec);
+    return ops->memory != NULL ? ops->memory (spec, acc) : 0;
+}
+
 status_t state_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                       const final_context_t *context, value_t *value, error_t *error)
 {

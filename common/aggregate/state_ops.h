@@ -26,6 +26,8 @@ typedef struct state_ops {
     /* Only called when the state is not empty. */
     void (*encode) (state_spec_t spec, const void *acc, buf_t *out);
     bool (*is_empty) (state_spec_t spec, const void *acc);
+    /* Bytes that it holds beside the accumulator; NULL: less than AGGREGATE_SMALL_MAX. */
+    size_t (*memory) (state_spec_t spec, const void *acc);
     status_t (*final) (state_spec_t spec, const void *acc, aggregate_t aggregate,
                        const final_context_t *context, value_t *value, error_t *error);
 } state_ops_t;

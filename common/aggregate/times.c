@@ -122,6 +122,13 @@ static bool times_is_empty (state_spec_t spec, const void *acc)
     return ((const times_t *)acc)->rows == 0;
 }
 
+static size_t times_memory (state_spec_t spec, const void *acc)
+{
+    (void)spec;
+    const times_t *self = acc;
+    return self->capacity * sizeof *self->time;
+}
+
 /* The sample's standard deviation of the gaps between neighbouring times. */
 static status_t times_final (state_spec_t spec, const void *acc, aggregate_t aggregate,
                              const final_context_t *context, value_t *value, error_t *error)
@@ -165,5 +172,6 @@ const state_ops_t state_ops_TIMES = {
     .merge_partial = times_merge_partial,
     .encode = times_encode,
     .is_empty = times_is_empty,
+    .memory = times_memory,
     .final = times_final,
 };

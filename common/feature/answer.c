@@ -10,6 +10,7 @@ struct answer {
     uint32_t magic;
     const plan_t *plan;
     uint8_t *cells; /* the plan's cells_size bytes; malloc aligns to 16 */
+    bool may_grow;  /* some cell's state can hold much beside them */
 };
 
 _Static_assert(_Alignof(max_align_t) >= 16, "accumulators are aligned to 16");
@@ -20,8 +21,11 @@ answer_t *answer_new (const plan_t *plan)
     self->magic = ANSWER_MAGIC;
     self->plan = plan;
     self->cells = mem_alloc (plan->cells_size);
-    for (size_t i = 0; i < plan->cells_count; i++)
-        state_init (plan->slots[plan->cells[i].slot].spec, self->cells + plan->cells[i].place);
+    for (size_t i = 0; i < plan->cells_count; i++) {
+        state_spec_t spec = plan->slots[plan->cells[i].slot].spec;
+        state_init (spec, self->cells + plan->cells[i].place);
+        self->may_grow |= state_is_large (spec) || spec.input == TYPE_STRING;
+    }
     return self;
 }
 
@@ -52,6 +56,17 @@ const plan_t *answer_plan (const answer_t *self)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     return self->plan;
+}
+
+size_t answer_memory (const answer_t *self)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    const plan_t *plan = self->plan;
+    size_t bytes = sizeof *self + plan->cells_size;
+    for (size_t i = 0; self->may_grow && i < plan->cells_count; i++)
+        bytes += state_memory (plan->slots[plan->cells[i].slot].spec,
+                               self->cells + plan->cells[i].place);
+    return bytes;
 }
 
 void *answer_cell (answer_t *self, uint32_t cell)

@@ -20,6 +20,9 @@ void answer_reset (answer_t *self);
 
 const plan_t *answer_plan (const answer_t *self);
 
+/* Bytes that it holds, about. */
+size_t answer_memory (const answer_t *self);
+
 /* The accumulator of a cell, for layers that merge partials themselves. */
 void *answer_cell (answer_t *self, uint32_t cell);
 

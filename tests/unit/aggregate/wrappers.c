@@ -333,6 +333,46 @@ Test (rows, of_one_place_are_told_apart_by_their_values)
     }
 }
 
+/* What is told of the memory of a state is about as much as it keeps, with or without wrappers. */
+Test (wrappers, memory_follows_what_is_kept)
+{
+    static const state_spec_t wraps[] = {
+        { .rows = 0 }, { .by = TYPE_INT64 }, { .by = TYPE_STRING }, { .rows = 200 }
+    };
+    enum { ROWS = 3000 };
+    size_t checked = 0;
+    random_t random;
+    random_seed (&random, 16);
+    buf_t out;
+    buf_init (&out, AGGREGATE_PARTIAL_MAX);
+    for (state_spec_t spec = { 0 }; spec_next (&spec);) {
+        for (size_t i = 0; i < sizeof wraps / sizeof *wraps; i++) {
+            error_t error;
+            state_spec_t wrapped = spec;
+            wrapped.by = wraps[i].by;
+            wrapped.rows = wraps[i].rows;
+            if (state_spec_check (wrapped, &error) != STATUS_OK)
+                continue;
+            arena_t *arena = arena_new (1 << 16);
+            wide_profile_t profile = { PROFILE_ANY, 500, 0 };
+            wide_t *rows = wide_random (&random, arena, wrapped, &profile, ROWS);
+            void *acc = accumulator_new (wrapped);
+            cr_assert_eq (state_memory (wrapped, acc), 0);
+            wide_add (wrapped, acc, rows, ROWS);
+            size_t kept = accumulator_partial (wrapped, acc, &out).size;
+            size_t memory = state_memory (wrapped, acc);
+            bool large = kept > 2 * AGGREGATE_SMALL_MAX && wrapped.kind != STATE_DISTINCT_HLL;
+            cr_assert (!large || (memory >= kept / 4 && memory <= 100 * kept),
+                       "%s: %zu bytes are kept in %zu", say (wrapped, &profile, 0), kept, memory);
+            checked += large;
+            accumulator_destroy (wrapped, &acc);
+            arena_destroy (&arena);
+        }
+    }
+    cr_assert_gt (checked, 50);
+    buf_release (&out);
+}
+
 Test (wrappers, damaged_partials_are_refused_or_are_canonical)
 {
     static const state_spec_t wraps[] = { { .by = TYPE_INT64 },

@@ -1,4 +1,5 @@
 /* Derived features and request values in a `get`, and maps in its answer. */
+#include "feature/answer.h"
 #include "serving/given.h"
 #include "tests/unit/serving/house.h"
 
@@ -171,6 +172,51 @@ Test (refused, integers_that_a_field_cannot_hold)
     cr_expect_eq (take_integer (type_decimal (2), 5, 1000, &value), STATUS_INVALID, "six digits");
     cr_expect_eq (take_integer (type_decimal (2), 5, -1000, &value), STATUS_INVALID);
     cr_expect_eq (take_integer (type_decimal (38), 38, 1, &value), STATUS_INVALID);
+}
+
+/* Bytes of the answers of so many keys that hold nothing yet. */
+static size_t empty_answers (size_t keys)
+{
+    model_t *model = payments_model (2);
+    answer_t *answer = answer_new (model_plan (model, text_of ("visits")));
+    size_t bytes = keys * answer_memory (answer);
+    answer_destroy (&answer);
+    model_unref (&model);
+    return bytes;
+}
+
+/* From files (definitions 2) or from history (0, which writes none), or only from the owners. */
+static void expect_limited (uint64_t seed, uint64_t written_for, bool owners)
+{
+    house_t house;
+    unsigned users[4] = { 0, 1, 2, 3 };
+    house_init_limited (&house, seed, empty_answers (4) + 500);
+    house.definitions = house.owners_definitions = 2;
+    house_pass (&house, TIME_SECOND);
+    house_add (&house, 400);
+    if (!owners)
+        house_publish (&house, written_for, false, false);
+    house_pass (&house, TIME_SECOND);
+    house_get (&house, "visits", users, 4);
+    house_ask (&house);
+    house_expect_error (&house, STATUS_TOO_LARGE, "ask for fewer keys or features at a time");
+    house_get (&house, "visits", users, 1);
+    house_ask (&house);
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    wire_list_t results = wire_list (message.body, "results");
+    cr_expect (wire_bool (&results.items[0], "complete", false));
+    unsigned many[4000] = { 0 };
+    house_get (&house, "visits", many, 4000);
+    house_ask (&house);
+    house_expect_error (&house, STATUS_TOO_LARGE, "the states of these keys take over");
+    house_release (&house);
+}
+
+Test (refused, queries_whose_states_are_over_the_limit_of_memory)
+{
+    expect_limited (66, 2, false);
+    expect_limited (67, 0, false);
+    expect_limited (68, 0, true);
 }
 
 Test (answers, have_a_map_for_a_feature_by_key)

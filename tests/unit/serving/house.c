@@ -11,7 +11,7 @@
 
 #define COORDINATOR "tcp://coordinator"
 
-void house_init (house_t *self, uint64_t seed)
+void house_init_limited (house_t *self, uint64_t seed, size_t query_memory)
 {
     *self = (house_t){ .definitions = 1, .owners_definitions = 1, .routes = 1, .next_id = 100 };
     self->reported = UINT64_MAX;
@@ -28,6 +28,7 @@ void house_init (house_t *self, uint64_t seed)
         .coordinator = peer_of_endpoint (COORDINATOR),
         .slow_max = SLOW_MAX,
         .default_deadline = HOUSE_DEADLINE,
+        .query_memory = query_memory,
     };
     self->core = serving_core_new (&self->rig.env, &options);
 }

@@ -75,7 +75,12 @@ typedef struct house {
     uint8_t *kept;
 } house_t;
 
-void house_init (house_t *self, uint64_t seed);
+/* With a limit on what a query's answers hold; 0: the usual one. */
+void house_init_limited (house_t *self, uint64_t seed, size_t query_memory);
+static inline void house_init (house_t *self, uint64_t seed)
+{
+    house_init_limited (self, seed, 0);
+}
 void house_release (house_t *self);
 
 /* Events at the owners, up to a week old. */
