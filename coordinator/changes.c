@@ -214,20 +214,34 @@ static bool same_default (const value_t *present, const value_t *next)
     return widened ? next->f == (double)present->i : same_value (present, next);
 }
 
-/* Do two features of the views compute the same? What fields are called now does not matter, and
- * their types only for `types`. */
-static bool same_feature (const view_t *present, const feature_t *a, const view_t *next,
-                          const feature_t *b, bool types)
+/* Do the texts of two features, over two definitions of a stream, mean the same? */
+static bool same_over (const stream_t *x, const feature_t *a, const stream_t *y, const feature_t *b,
+                       bool types)
 {
-    const stream_t *x = present->stream;
-    const stream_t *y = next->stream;
-    return a->aggregate == b->aggregate && a->window == b->window && a->rows == b->rows &&
-           a->delay == b->delay && same_value (&a->parameter, &b->parameter) &&
-           same_default (&a->default_value, &b->default_value) &&
-           stream_same_meaning (x, a->input, y, b->input, types) &&
+    return stream_same_meaning (x, a->input, y, b->input, types) &&
            stream_same_meaning (x, a->second, y, b->second, types) &&
            stream_same_meaning (x, a->filter, y, b->filter, types) &&
            stream_same_meaning (x, a->by, y, b->by, types);
+}
+
+/* Do two features of the views compute the same? What fields are called now does not matter, and
+ * their types only for `types`. That a view is of other streams is told apart from this. */
+static bool same_feature (const view_t *present, const feature_t *a, const view_t *next,
+                          const feature_t *b, bool types)
+{
+    bool same = a->aggregate == b->aggregate && a->window == b->window && a->rows == b->rows &&
+                a->delay == b->delay && same_value (&a->parameter, &b->parameter) &&
+                same_default (&a->default_value, &b->default_value);
+    bool any = false;
+    for (size_t i = 0; i < next->sources_count; i++) {
+        const stream_t *stream = next->sources[i].stream;
+        int before = view_source_of (present, stream->name);
+        if (before < 0)
+            continue;
+        any = true;
+        same = same && same_over (present->sources[before].stream, a, stream, b, types);
+    }
+    return any ? same : same && same_over (present->stream, a, next->stream, b, types);
 }
 
 static const feature_t *feature_named (const view_t *view, const char *name)
@@ -342,7 +356,7 @@ static size_t count_rebuilt (const coordinator_core_t *self, const definitions_t
     for (size_t v = 0; v < definitions->views_count; v++) {
         const view_t *next = &definitions->views[v];
         const view_t *present = definitions_view (self->definitions, text_of (next->name));
-        if (!present || strcmp (next->stream->name, stream) != 0)
+        if (!present || view_source_of (next, stream) < 0)
             continue;
         for (size_t i = 0; i < next->features_count; i++) {
             const feature_t *feature = &next->features[i];
@@ -393,11 +407,13 @@ static bool has_history (const coordinator_core_t *self, const stream_t *stream)
 
 /* A key that is new to a stream is given the stream's history (keys.c): all of it must be in the
  * dataset, or still in the log. */
-static status_t check_new_key (const coordinator_core_t *self, const view_t *view, error_t *error)
+static status_t check_new_key (const coordinator_core_t *self, const view_t *view,
+                               const view_source_t *source, error_t *error)
 {
-    const stream_t *stream = view->stream;
-    if (strcmp (view->log_name, stream->log_name) == 0 || is_kept_up (self, view->log_name) ||
-        stored (self, KIND_KEY, view->log_name) || !has_history (self, stream))
+    const stream_t *stream = source->stream;
+    const char *log_name = source->log_name;
+    if (strcmp (log_name, stream->log_name) == 0 || is_kept_up (self, log_name) ||
+        stored (self, KIND_KEY, log_name) || !has_history (self, stream))
         return STATUS_OK;
     if (!definitions_stream (self->definitions, text_of (stream->name)))
         return error_set (error, STATUS_INVALID,
@@ -510,23 +526,30 @@ static status_t check_key_count (const definitions_t *next, const changes_t *cha
     return STATUS_OK;
 }
 
+static void add_keys (const view_t *view, changes_t *changes)
+{
+    for (size_t i = 0; i < view->sources_count; i++) {
+        const view_source_t *source = &view->sources[i];
+        if (strcmp (source->log_name, source->stream->log_name) != 0 &&
+            !has_key (changes, source->log_name))
+            add_object (changes,
+                        (catalog_object_t){
+                            .kind = KIND_KEY, .name = source->log_name, .version = 1, .text = "" });
+    }
+}
+
 static status_t next_keys (coordinator_core_t *self, const definitions_t *next, changes_t *changes,
                            error_t *error)
 {
     status_t status = STATUS_OK;
-    for (size_t i = 0; i < next->views_count && status == STATUS_OK; i++)
-        status = check_new_key (self, &next->views[i], error);
+    for (size_t i = 0; i < next->views_count; i++)
+        for (size_t s = 0; s < next->views[i].sources_count && status == STATUS_OK; s++)
+            status = check_new_key (self, &next->views[i], &next->views[i].sources[s], error);
     for (size_t i = 0; i < self->objects_count && status == STATUS_OK; i++)
         if (strcmp (self->objects[i].kind, KIND_KEY) == 0)
             status = keep_key (self, next, &self->objects[i], changes, error);
-    for (size_t i = 0; i < next->views_count && status == STATUS_OK; i++) {
-        const view_t *view = &next->views[i];
-        if (strcmp (view->log_name, view->stream->log_name) != 0 &&
-            !has_key (changes, view->log_name))
-            add_object (changes,
-                        (catalog_object_t){
-                            .kind = KIND_KEY, .name = view->log_name, .version = 1, .text = "" });
-    }
+    for (size_t i = 0; i < next->views_count && status == STATUS_OK; i++)
+        add_keys (&next->views[i], changes);
     return status == STATUS_OK ? check_key_count (next, changes, error) : status;
 }
 
@@ -589,7 +612,8 @@ static void find_removed (coordinator_core_t *self, const definitions_t *next, c
 status_t changes_find (coordinator_core_t *self, definitions_t *next, arena_t *arena,
                        changes_t *changes, error_t *error)
 {
-    size_t most = 2 * next->streams_count + 2 * next->views_count + 3 * self->objects_count;
+    size_t most =
+        2 * next->streams_count + (1 + SOURCES_MAX) * next->views_count + 3 * self->objects_count;
     *changes = (changes_t){ .arena = arena,
                             .list = arena_zero (arena, most, sizeof (change_t)),
                             .objects = arena_zero (arena, most, sizeof (catalog_object_t)) };

@@ -33,14 +33,15 @@ static void set_versions (definitions_t *definitions, const catalog_object_t *ob
                 definitions->views[v].version = objects[i].version;
 }
 
-static uint64_t *hash_plans (const definitions_t *definitions)
+static uint64_t (*hash_plans (const definitions_t *definitions))[SOURCES_MAX]
 {
-    uint64_t *plans = mem_zero (definitions->views_count, sizeof *plans);
-    for (size_t v = 0; v < definitions->views_count; v++) {
-        plan_t *plan = plan_new (&definitions->views[v]);
-        plans[v] = plan->hash;
-        plan_destroy (&plan);
-    }
+    uint64_t (*plans)[SOURCES_MAX] = mem_zero (definitions->views_count, sizeof *plans);
+    for (size_t v = 0; v < definitions->views_count; v++)
+        for (size_t s = 0; s < definitions->views[v].sources_count; s++) {
+            plan_t *plan = plan_new_over (&definitions->views[v], s);
+            plans[v][s] = plan->hash;
+            plan_destroy (&plan);
+        }
     return plans;
 }
 
@@ -296,7 +297,7 @@ static status_t check_delete (coordinator_core_t *self, text_t name, bool *is_vi
                           nearest ? "?" : "");
     }
     for (size_t i = 0; i < self->definitions->views_count; i++)
-        if (strcmp (self->definitions->views[i].stream->name, stream->name) == 0)
+        if (view_source_of (&self->definitions->views[i], stream->name) >= 0)
             return error_set (error, STATUS_INVALID, "stream %s has views (%s); delete them first",
                               stream->name, self->definitions->views[i].name);
     return STATUS_OK;

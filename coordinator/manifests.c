@@ -121,13 +121,15 @@ static status_t want_log (coordinator_core_t *self, const keyed_log_t *keyed, er
 status_t logs_refresh (coordinator_core_t *self, error_t *error)
 {
     const definitions_t *all = self->definitions;
-    size_t most = all->streams_count + all->views_count + self->objects_count;
+    size_t most = all->streams_count + SOURCES_MAX * all->views_count + self->objects_count;
     keyed_log_t *wanted = mem_zero (most, sizeof *wanted);
     size_t count = 0;
     for (size_t i = 0; i < all->streams_count; i++)
         count += keyed_log_find (all, text_of (all->streams[i].log_name), &wanted[count]);
     for (size_t i = 0; i < all->views_count; i++)
-        count += keyed_log_find (all, text_of (all->views[i].log_name), &wanted[count]);
+        for (size_t s = 0; s < all->views[i].sources_count; s++)
+            count +=
+                keyed_log_find (all, text_of (all->views[i].sources[s].log_name), &wanted[count]);
     for (size_t i = 0; i < self->objects_count; i++)
         if (strcmp (self->objects[i].kind, KIND_KEY) == 0)
             count += keyed_log_find (all, text_of (self->objects[i].name), &wanted[count]);

@@ -56,10 +56,11 @@ static const char *view_without_file (const coordinator_core_t *self, const log_
         return NULL;
     for (size_t v = 0; v < self->definitions->views_count; v++) {
         const view_t *view = &self->definitions->views[v];
-        if (strcmp (view->log_name, log->name) != 0)
+        int source = view_source_of (view, log->stream);
+        if (source < 0 || strcmp (view->sources[source].log_name, log->name) != 0)
             continue;
         for (size_t p = 0; p < log->manifest.parts_count; p++)
-            if (!has_file (&log->manifest.parts[p], view, self->plans[v]))
+            if (!has_file (&log->manifest.parts[p], view, self->plans[v][source]))
                 return view->name;
     }
     return NULL;

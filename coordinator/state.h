@@ -258,8 +258,8 @@ struct coordinator_core {
     catalog_object_t *objects;
     size_t objects_count;
     uint64_t version;
-    definitions_t *definitions; /* with versions */
-    uint64_t *plans;            /* hash of each view's plan */
+    definitions_t *definitions;     /* with versions */
+    uint64_t (*plans)[SOURCES_MAX]; /* hashes of each view's plans, over each of its sources */
 
     node_t **nodes;
     size_t nodes_count;

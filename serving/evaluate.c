@@ -33,12 +33,8 @@ static void finish_if_done (serving_core_t *self, query_t *query)
 static query_part_t *part_waiting (serving_core_t *self, const history_job_t *job)
 {
     query_t *query = query_find (self->queries, job->query);
-    for (size_t i = 0; query && i < query->parts_count; i++) {
-        query_part_t *part = &query->parts[i];
-        if (part->partition == job->partition && part->since == job->since)
-            return part->slow ? part : NULL;
-    }
-    return NULL;
+    query_part_t *part = query ? &query->parts[job->part] : NULL;
+    return part && part->since == job->since && part->slow ? part : NULL;
 }
 
 static void start_slow (serving_core_t *self)
@@ -61,9 +57,10 @@ static void start_slow (serving_core_t *self)
 static void queue_slow (serving_core_t *self, query_t *query, query_part_t *part,
                         const history_key_t *keys, size_t count)
 {
-    history_job_t *job =
-        history_job_new (query->model, query->plan, part->dataset, part->partition, keys, count);
+    history_job_t *job = history_job_new (query->model, query->plans[part->source], part->dataset,
+                                          part->partition, keys, count);
     job->query = query->id;
+    job->part = (size_t)(part - query->parts);
     job->since = part->since;
     job->next = NULL;
     *self->slow_last = job;
@@ -73,19 +70,18 @@ static void queue_slow (serving_core_t *self, query_t *query, query_part_t *part
 }
 
 static bool from_file (serving_core_t *self, const batchview_t *file,
-                       const batchview_binding_t *binding, query_key_t *key)
+                       const batchview_binding_t *binding, const query_key_t *key, answer_t *answer)
 {
     if (!file)
         return false;
     bool exact = false;
     error_t error;
-    status_t status =
-        batchview_merge (file, binding, key->key, key->as_of, key->answer, &exact, &error);
+    status_t status = batchview_merge (file, binding, key->key, key->as_of, answer, &exact, &error);
     if (status == STATUS_OK)
         return exact;
     env_log (self->env, LOG_ERROR, "a batch view of %s, answered from history instead: %s",
              batchview_info (file)->view, error.text);
-    answer_reset (key->answer);
+    answer_reset (answer);
     return false;
 }
 
@@ -101,15 +97,18 @@ static const bool *cells_asked (const query_t *query)
 static void merge_batch (serving_core_t *self, query_t *query, query_part_t *part)
 {
     const dataset_part_t *data = &part->dataset->parts[part->partition];
-    const batchview_t *file = dataset_view (data, query->view_name, query->plan->version);
+    const plan_t *plan = query->plans[part->source];
+    const batchview_t *file = dataset_view (data, query->view_name, plan->version);
     batchview_binding_t *binding =
-        file ? batchview_bind_cells (file, query->plan, cells_asked (query)) : NULL;
+        file ? batchview_bind_cells (file, plan, cells_asked (query)) : NULL;
     history_key_t *slow = arena_alloc (query->arena, part->keys_count * sizeof *slow);
     size_t slow_count = 0;
     for (uint32_t i = part->first; i != UINT32_MAX && !query->too_large; i = query->keys[i].next) {
         query_key_t *key = &query->keys[i];
-        answer_reset (key->answer);
-        if (query->want_batch && data->runs_count > 0 && !from_file (self, file, binding, key))
+        answer_t *answer = key->answers[part->source];
+        answer_reset (answer);
+        if (query->want_batch && data->runs_count > 0 &&
+            !from_file (self, file, binding, key, answer))
             slow[slow_count++] =
                 (history_key_t){ .key = key->key, .as_of = key->as_of, .place = i };
         query_measure (query, key, self->options.query_memory);
@@ -128,7 +127,7 @@ static void begin_part (serving_core_t *self, query_t *query, query_part_t *part
     part->dataset = dataset;
     part->since = since;
     part->begun = true;
-    part->filling = logs_filling (self, query->view);
+    part->filling = logs_filling (self, &query->view->sources[part->source]);
     part->slow = false;
     part->slow_failed = false;
     merge_batch (self, query, part);
@@ -144,7 +143,7 @@ static void slow_done (serving_core_t *self, history_job_t *job)
     reader_t reader = reader_of (job->answers.data, job->answers.size);
     for (size_t i = 0; i < job->count && job->status == STATUS_OK && !query->too_large; i++) {
         query_key_t *key = &query->keys[job->keys[i].place];
-        job->status = answer_merge (key->answer, &reader, &job->error);
+        job->status = answer_merge (key->answers[part->source], &reader, &job->error);
         query_measure (query, key, self->options.query_memory);
     }
     if (job->status != STATUS_OK) {
@@ -206,18 +205,22 @@ static void write_part (serving_core_t *self, const query_t *query, const query_
     wire_close (writer);
 }
 
-/* One message to the owner of `parts[at]`, with every other part that is his and is to be asked. */
+/* One message to the owner of `parts[at]`, with every other part of that log that is his and is to
+ * be asked. */
 static void ask_owner (serving_core_t *self, query_t *query, size_t at, bool *asking, int64_t now)
 {
+    uint32_t source = query->parts[at].source;
     peer_t owner = *routes_owner (self->routes, query->parts[at].partition);
     wire_writer_t *writer = self->writer;
     wire_begin (writer, MESSAGE_QUERY, message_id (query));
     wire_field_text (writer, "view", query->view_name);
-    wire_field_uint (writer, "plan", query->plan->hash);
+    wire_field_string (writer, "log", query->plans[source]->log_name);
+    wire_field_uint (writer, "plan", query->plans[source]->hash);
     wire_field_list (writer, "parts");
     for (size_t i = at; i < query->parts_count; i++) {
         query_part_t *part = &query->parts[i];
-        if (!asking[i] || !peer_equal (&owner, routes_owner (self->routes, part->partition)))
+        if (!asking[i] || part->source != source ||
+            !peer_equal (&owner, routes_owner (self->routes, part->partition)))
             continue;
         asking[i] = false;
         part->state = PART_ASKED;
@@ -234,12 +237,12 @@ static void ask_owner (serving_core_t *self, query_t *query, size_t at, bool *as
 static void start_parts (serving_core_t *self, query_t *query, bool *asking)
 {
     int64_t now = self->env->boot_us (self->env);
-    dataset_t *dataset = logs_dataset (self, query->plan->log_name);
     query->round++;
     for (size_t i = 0; i < query->parts_count; i++) {
         query_part_t *part = &query->parts[i];
         if (!asking[i])
             continue;
+        dataset_t *dataset = logs_dataset (self, query->plans[part->source]->log_name);
         if (!part->begun || part->dataset != dataset)
             begin_part (self, query, part, dataset, query->round);
         if (!query->want_realtime) {
@@ -258,17 +261,27 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
     finish_if_done (self, query); /* asked for the batch part alone, it may be done already */
 }
 
+/* Is the view over the same logs as it was, with keys of the same types? */
+static bool same_sources (const view_t *a, const view_t *b)
+{
+    bool same = a->sources_count == b->sources_count;
+    for (size_t i = 0; same && i < a->sources_count; i++)
+        same = strcmp (a->sources[i].log_name, b->sources[i].log_name) == 0 &&
+               stream_same_key (a->sources[i].stream, b->sources[i].stream);
+    return same;
+}
+
 /* Features by name in the plan of another model. False when one is gone, or when it is not what was
  * asked for any more: another version than the one named, keys of other fields. */
 static bool resolve_again (query_t *query, model_t *model)
 {
-    const plan_t *plan = model_plan (model, query->view_name);
+    size_t plans_count;
+    plan_t *const *plans = model_plans (model, query->view_name, &plans_count);
+    const plan_t *plan = plans ? plans[0] : NULL;
     if (!plan || (query->version != 0 && query->version != plan->version))
         return false;
     const view_t *view = definitions_view (model->definitions, query->view_name);
-    if (strcmp (plan->log_name, query->plan->log_name) != 0 ||
-        !stream_same_key (view->stream, query->view->stream) ||
-        !given_same_request (view, query->view))
+    if (!same_sources (view, query->view) || !given_same_request (view, query->view))
         return false;
     for (size_t i = 0; i < query->features_count; i++) {
         int index = plan_feature_index (plan, query->feature_names[i]);
@@ -276,14 +289,14 @@ static bool resolve_again (query_t *query, model_t *model)
             return false;
         query->features[i] = (uint32_t)index;
     }
-    for (size_t i = 0; i < query->keys_count; i++) {
-        answer_destroy (&query->keys[i].answer);
-        query->keys[i].answer = answer_new (plan); /* measured when its batch part is merged */
-    }
+    CHECK (plans_count == query->plans_count);
+    query->plans = plans;
+    query->plan = plan;
+    for (size_t i = 0; i < query->keys_count; i++)
+        query_new_answers (query, &query->keys[i]); /* measured when their batch parts are merged */
     model_ref (model);
     model_unref (&query->model);
     query->model = model;
-    query->plan = plan;
     query->task = outcome_task_new (plan, query->features, query->features_count, query->arena);
     query->view = view;
     return true;
@@ -300,18 +313,23 @@ void evaluate_start (serving_core_t *self, query_t *query)
     start_parts (self, query, asking);
 }
 
-static query_part_t *find_part (query_t *query, uint64_t partition)
+/* An owner that does not say which log it answers for has been asked for the only one. */
+static query_part_t *find_part (query_t *query, text_t log, uint64_t partition)
 {
-    for (size_t i = 0; i < query->parts_count; i++)
-        if (query->parts[i].partition == partition)
-            return &query->parts[i];
+    for (size_t i = 0; i < query->parts_count; i++) {
+        query_part_t *part = &query->parts[i];
+        const char *log_name = query->plans[part->source]->log_name;
+        if (part->partition == partition &&
+            (log.size > 0 ? text_is (log, log_name) : query->plans_count == 1))
+            return part;
+    }
     return NULL;
 }
 
-static void take_part (serving_core_t *self, query_t *query, const wire_value_t *answered,
-                       uint64_t round)
+static void take_part (serving_core_t *self, query_t *query, text_t log,
+                       const wire_value_t *answered, uint64_t round)
 {
-    query_part_t *part = find_part (query, wire_uint (answered, "partition", UINT64_MAX));
+    query_part_t *part = find_part (query, log, wire_uint (answered, "partition", UINT64_MAX));
     if (!part || round < part->since || part->state == PART_DONE || query->too_large)
         return; /* an answer that is late is as good as that which was waited for */
     text_t word = wire_text (answered, "status");
@@ -328,7 +346,7 @@ static void take_part (serving_core_t *self, query_t *query, const wire_value_t 
     error_t error;
     for (uint32_t i = part->first; i != UINT32_MAX && status == STATUS_OK;
          i = query->keys[i].next) {
-        status = answer_merge (query->keys[i].answer, &reader, &error);
+        status = answer_merge (query->keys[i].answers[part->source], &reader, &error);
         query_measure (query, &query->keys[i], self->options.query_memory);
         if (query->too_large)
             return;
@@ -374,7 +392,7 @@ bool evaluate_receive (serving_core_t *self, const message_t *message)
         return message->kind == MESSAGE_ERROR;
     wire_list_t parts = wire_list (message->body, "parts");
     for (uint32_t i = 0; i < parts.count; i++)
-        take_part (self, query, &parts.items[i], round);
+        take_part (self, query, wire_text (message->body, "log"), &parts.items[i], round);
     start_slow (self);
     finish_if_done (self, query);
     return true;

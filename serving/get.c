@@ -40,8 +40,9 @@ static status_t resolve_view (serving_core_t *self, query_t *query, text_t refer
     if (status != STATUS_OK)
         return status;
     model_t *model = member_model (self->member);
-    const plan_t *plan = model_plan (model, name);
-    if (!plan) {
+    size_t plans_count;
+    plan_t *const *plans = model_plans (model, name, &plans_count);
+    if (!plans) {
         if (!member_model_current (self->member))
             return error_set (error, STATUS_UNAVAILABLE,
                               "view '" TEXT_FORMAT "' is not known here yet: newer definitions are "
@@ -52,12 +53,14 @@ static status_t resolve_view (serving_core_t *self, query_t *query, text_t refer
                           TEXT_ARGS (name), nearest ? "; did you mean '" : "",
                           nearest ? nearest : "", nearest ? "'?" : "");
     }
-    if (version != 0 && version != plan->version)
+    if (version != 0 && version != plans[0]->version)
         return error_set (error, STATUS_NOT_FOUND,
                           "view '" TEXT_FORMAT "' has version v%u, not v%u", TEXT_ARGS (name),
-                          plan->version, version);
+                          plans[0]->version, version);
     query->model = model_ref (model);
-    query->plan = plan;
+    query->plans = plans;
+    query->plans_count = plans_count;
+    query->plan = plans[0];
     query->version = version;
     query->view = definitions_view (model->definitions, name);
     query->view_name = arena_text (query->arena, name);
@@ -217,7 +220,8 @@ static status_t read_keys (serving_core_t *self, query_t *query, const wire_valu
                 given_request (query->view, &requests.items[i], query->arena, &key->request, error);
         if (status != STATUS_OK)
             return keys.count > 1 ? error_prefix (error, "key %u", i + 1) : status;
-        key->answer = answer_new (query->plan);
+        key->answers = arena_zero (query->arena, query->plans_count, sizeof (answer_t *));
+        query_new_answers (query, key);
         query->keys_count++;
         query_measure (query, key, self->options.query_memory);
         if (query->too_large)
@@ -226,7 +230,19 @@ static status_t read_keys (serving_core_t *self, query_t *query, const wire_valu
     return status;
 }
 
-/* Keys by partition, in the order in which each partition is met first. */
+/* A key is in the same partition of every log. */
+static void repeat_parts (query_t *query)
+{
+    size_t count = query->parts_count;
+    for (size_t s = 1; s < query->plans_count; s++)
+        for (size_t i = 0; i < count; i++) {
+            query_part_t *part = &query->parts[query->parts_count++];
+            *part = query->parts[i];
+            part->source = (uint32_t)s;
+        }
+}
+
+/* Keys by partition, in the order in which each partition is met first; for each source. */
 static void make_parts (serving_core_t *self, query_t *query)
 {
     uint32_t partitions = self->options.partitions;
@@ -234,7 +250,7 @@ static void make_parts (serving_core_t *self, query_t *query)
     uint32_t *last = arena_alloc (query->arena, query->keys_count * sizeof *last);
     memset (part_of, 0xff, partitions * sizeof *part_of);
     size_t most = query->keys_count < partitions ? query->keys_count : partitions;
-    query->parts = arena_zero (query->arena, most, sizeof *query->parts);
+    query->parts = arena_zero (query->arena, query->plans_count * most, sizeof *query->parts);
     for (uint32_t i = 0; i < query->keys_count; i++) {
         query_key_t *key = &query->keys[i];
         uint32_t partition = key_partition (key_hash (key->key), partitions);
@@ -249,6 +265,7 @@ static void make_parts (serving_core_t *self, query_t *query)
         last[key->part] = i;
         query->parts[key->part].keys_count++;
     }
+    repeat_parts (query);
 }
 
 static status_t read_layers (query_t *query, text_t part, error_t *error)
@@ -350,24 +367,69 @@ static const char *why_incomplete (const query_part_t *part)
     return part->reason[0] ? part->reason : "its owner did not answer before the deadline";
 }
 
-static void write_incomplete (serving_core_t *self, const query_part_t *part, const char *log)
+/* "payments/user_id/3" */
+typedef struct part_name {
+    char text[KEYED_LOG_NAME_MAX + 32];
+} part_name_t;
+
+static part_name_t name_of (const query_t *query, const query_part_t *part)
+{
+    part_name_t name;
+    snprintf (name.text, sizeof name.text, "%s/%u", query->plans[part->source]->log_name,
+              part->partition);
+    return name;
+}
+
+static bool key_complete (const query_t *query, const query_key_t *key)
+{
+    for (size_t s = 0; s < query->plans_count; s++)
+        if (!part_complete (query_part_of (query, key, s)))
+            return false;
+    return true;
+}
+
+static void write_incomplete (serving_core_t *self, const query_t *query, const query_key_t *key)
 {
     wire_field_list (self->writer, "incomplete");
-    wire_open_map (self->writer);
-    wire_field_string (self->writer, "log", log);
-    wire_field_string (self->writer, "reason", why_incomplete (part));
+    for (size_t s = 0; s < query->plans_count; s++) {
+        const query_part_t *part = query_part_of (query, key, s);
+        if (part_complete (part))
+            continue;
+        wire_open_map (self->writer);
+        wire_field_string (self->writer, "log", name_of (query, part).text);
+        wire_field_string (self->writer, "reason", why_incomplete (part));
+        wire_close (self->writer);
+    }
     wire_close (self->writer);
+}
+
+static void write_positions (serving_core_t *self, const query_t *query, const query_key_t *key)
+{
+    wire_field_map (self->writer, "positions");
+    for (size_t s = 0; s < query->plans_count; s++) {
+        const query_part_t *part = query_part_of (query, key, s);
+        wire_field_uint (self->writer, name_of (query, part).text,
+                         part->state == PART_DONE ? part->position
+                                                  : part->dataset->parts[part->partition].cut);
+    }
     wire_close (self->writer);
+}
+
+static void write_dataset (serving_core_t *self, const query_t *query, const query_key_t *key)
+{
+    char names[SOURCES_MAX * sizeof ((dataset_t *)NULL)->id];
+    size_t size = 0;
+    for (size_t s = 0; s < query->plans_count; s++)
+        size += (size_t)snprintf (names + size, sizeof names - size, "%s%s", s > 0 ? "," : "",
+                                  query_part_of (query, key, s)->dataset->id);
+    wire_field_string (self->writer, "dataset", names);
 }
 
 static void write_result (serving_core_t *self, const query_t *query, const query_key_t *key,
                           const outcome_t *outcomes, size_t at)
 {
     wire_writer_t *writer = self->writer;
-    const query_part_t *part = &query->parts[key->part];
     const view_t *view = query->view;
-    char log[KEYED_LOG_NAME_MAX + 32];
-    snprintf (log, sizeof log, "%s/%u", query->plan->log_name, part->partition);
     wire_open_map (writer);
     wire_field_map (writer, "key");
     for (size_t i = 0; i < view->key_count; i++) {
@@ -377,15 +439,11 @@ static void write_result (serving_core_t *self, const query_t *query, const quer
     wire_close (writer);
     write_values (self, query, outcomes, at);
     wire_field_int (writer, "as_of", key->as_of);
-    wire_field_bool (writer, "complete", part_complete (part));
-    wire_field_map (writer, "positions");
-    wire_field_uint (writer, log,
-                     part->state == PART_DONE ? part->position
-                                              : part->dataset->parts[part->partition].cut);
-    wire_close (writer);
-    wire_field_string (writer, "dataset", part->dataset->id);
-    if (!part_complete (part))
-        write_incomplete (self, part, log);
+    wire_field_bool (writer, "complete", key_complete (query, key));
+    write_positions (self, query, key);
+    write_dataset (self, query, key);
+    if (!key_complete (query, key))
+        write_incomplete (self, query, key);
     wire_close (writer);
 }
 
@@ -406,7 +464,7 @@ static bool refuse (serving_core_t *self, query_t *query)
         if (!query->refuse_incomplete)
             return false;
         error_t error;
-        error_set (&error, STATUS_UNAVAILABLE, "%s/%u: %s", query->plan->log_name, part->partition,
+        error_set (&error, STATUS_UNAVAILABLE, "%s: %s", name_of (query, part).text,
                    why_incomplete (part));
         serving_send_error (self, &query->from, query->client_id, &error);
         return true;
@@ -423,7 +481,7 @@ static void write_results (serving_core_t *self, const query_t *query)
         size_t count = query->keys_count - from < most ? query->keys_count - from : most;
         for (size_t i = 0; i < count; i++) {
             const query_key_t *key = &query->keys[from + i];
-            keys[i] = (outcome_key_t){ key->answer, key->as_of, key->request };
+            keys[i] = (outcome_key_t){ key->answers[0], key->as_of, key->request };
         }
         arena_reset (self->outcomes);
         const outcome_t *outcomes = outcome_compute (query->task, keys, count, self->outcomes);
@@ -453,12 +511,44 @@ static void write_reply (serving_core_t *self, const query_t *query)
     wire_close (writer);
 }
 
+/* Of a union: what the other sources hold of each key, merged into the first's. */
+static status_t join_sources (const query_t *query, error_t *error)
+{
+    if (query->plans_count == 1)
+        return STATUS_OK;
+    status_t status = STATUS_OK;
+    buf_t partials;
+    buf_init (&partials, ANSWER_ENCODED_MAX);
+    for (size_t i = 0; i < query->keys_count; i++)
+        for (size_t s = 1; s < query->plans_count && status == STATUS_OK; s++) {
+            buf_clear (&partials);
+            answer_encode (query->keys[i].answers[s], &partials);
+            reader_t reader = reader_of (partials.data, partials.size);
+            status = partials.bad
+                         ? error_set (error, STATUS_TOO_LARGE,
+                                      "the states of one key are over %d bytes", ANSWER_ENCODED_MAX)
+                         : answer_merge (query->keys[i].answers[0], &reader, error);
+        }
+    buf_release (&partials);
+    return status;
+}
+
+static bool refuse_unjoined (serving_core_t *self, query_t *query)
+{
+    error_t error;
+    if (join_sources (query, &error) == STATUS_OK)
+        return false;
+    self->metrics.refused++;
+    serving_send_error (self, &query->from, query->client_id, &error);
+    return true;
+}
+
 void get_reply (serving_core_t *self, query_t *query)
 {
     const void *data;
     size_t size;
     error_t error;
-    if (!refuse (self, query)) {
+    if (!refuse (self, query) && !refuse_unjoined (self, query)) {
         write_reply (self, query);
         if (wire_end (self->writer, &data, &size)) {
             self->env->send (self->env, &query->from, data, size);

@@ -19,7 +19,8 @@ typedef struct history_key {
 typedef struct history_job {
     job_t job;
     uint64_t query; /* whose it is … */
-    uint64_t since; /* … and its part's, when it began */
+    size_t part;    /* … which of its parts … */
+    uint64_t since; /* … and that part's, when it began */
     model_t *model;
     const plan_t *plan;
     dataset_t *dataset;

@@ -40,10 +40,10 @@ dataset_t *logs_dataset (serving_core_t *self, const char *log_name)
     return get_log (self, text_of (log_name))->dataset;
 }
 
-bool logs_filling (serving_core_t *self, const view_t *view)
+bool logs_filling (serving_core_t *self, const view_source_t *source)
 {
-    return strcmp (view->log_name, view->stream->log_name) != 0 &&
-           !get_log (self, text_of (view->log_name))->filled;
+    return strcmp (source->log_name, source->stream->log_name) != 0 &&
+           !get_log (self, text_of (source->log_name))->filled;
 }
 
 void logs_take_orders (serving_core_t *self, const wire_value_t *orders)

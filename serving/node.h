@@ -67,8 +67,9 @@ void serving_send_error (serving_core_t *self, const peer_t *to, uint64_t id, co
 /* ---- logs.c ---- */
 /* The log's dataset in use (an empty one if the log is new); borrowed. */
 dataset_t *logs_dataset (serving_core_t *self, const char *log_name);
-/* May events be missing in the log of a view, which came before there was a view with its key? */
-bool logs_filling (serving_core_t *self, const view_t *view);
+/* May events be missing in the log of a view's source, which came before there was a view with its
+ * key? */
+bool logs_filling (serving_core_t *self, const view_source_t *source);
 void logs_take_orders (serving_core_t *self, const wire_value_t *orders);
 void logs_fill_beat (serving_core_t *self, wire_writer_t *beat);
 bool logs_receive (serving_core_t *self, const message_t *message);

@@ -61,7 +61,8 @@ void query_free (query_table_t *self, query_t *query)
 {
     CHECK (query->id != 0);
     for (size_t i = 0; i < query->keys_count; i++)
-        answer_destroy (&query->keys[i].answer);
+        for (size_t s = 0; s < query->plans_count; s++)
+            answer_destroy (&query->keys[i].answers[s]);
     for (size_t i = 0; i < query->parts_count; i++)
         dataset_unref (&query->parts[i].dataset);
     model_unref (&query->model);
@@ -78,9 +79,25 @@ void query_free (query_table_t *self, query_t *query)
 void query_measure (query_t *query, query_key_t *key, size_t most)
 {
     size_t before = key->memory;
-    key->memory = answer_memory (key->answer);
+    key->memory = 0;
+    for (size_t s = 0; s < query->plans_count; s++)
+        key->memory += answer_memory (key->answers[s]);
     query->memory += key->memory - before;
     query->too_large |= query->memory > most;
+}
+
+query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t source)
+{
+    CHECK (source < self->plans_count);
+    return &self->parts[source * (self->parts_count / self->plans_count) + key->part];
+}
+
+void query_new_answers (query_t *self, query_key_t *key)
+{
+    for (size_t s = 0; s < self->plans_count; s++) {
+        answer_destroy (&key->answers[s]);
+        key->answers[s] = answer_new (self->plans[s]);
+    }
 }
 
 /* Backwards: the place of one that is freed meanwhile goes to one that was seen already. */

@@ -16,14 +16,14 @@ enum {
 
 /* One entity that was asked for. */
 typedef struct query_key {
-    text_t key;       /* encoded; in the query's arena */
-    value_t *fields;  /* as asked, one per key field */
-    int64_t as_of;    /* µs */
-    uint32_t part;    /* index into parts */
-    uint32_t next;    /* the part's next key, UINT32_MAX none */
-    value_t *request; /* the view's request_count values; NULL: all null */
-    answer_t *answer;
-    size_t memory; /* bytes that it holds, when it was last looked at */
+    text_t key;         /* encoded; in the query's arena */
+    value_t *fields;    /* as asked, one per key field */
+    int64_t as_of;      /* µs */
+    uint32_t part;      /* index into parts, of the first source */
+    uint32_t next;      /* the part's next key, UINT32_MAX none */
+    value_t *request;   /* the view's request_count values; NULL: all null */
+    answer_t **answers; /* one per source of the view; all are merged into the first in the end */
+    size_t memory;      /* bytes that these hold, when they were last looked at */
 } query_key_t;
 
 typedef enum part_state {
@@ -33,8 +33,9 @@ typedef enum part_state {
     PART_REFUSED, /* its owner's answer is too large for a message, and would be again */
 } part_state_t;
 
-/* The keys of one partition. */
+/* The keys of one partition, in the log of one source. */
 typedef struct query_part {
+    uint32_t source; /* of the view */
     uint32_t partition;
     uint32_t first; /* its keys, linked in the order asked */
     uint32_t keys_count;
@@ -65,20 +66,27 @@ typedef struct query {
     arena_t *arena;
     model_t *model;
     const view_t *view;
-    const plan_t *plan;
-    uint32_t version; /* of the view, when the client named one; else 0 */
-    text_t view_name; /* in the arena: finds the view again in a newer model */
+    plan_t *const *plans; /* one per source of the view */
+    size_t plans_count;
+    const plan_t *plan; /* the first of them */
+    uint32_t version;   /* of the view, when the client named one; else 0 */
+    text_t view_name;   /* in the arena: finds the view again in a newer model */
     text_t *feature_names;
     uint32_t *features; /* indexes into the plan's features, in the order asked */
     size_t features_count;
     outcome_task_t *task; /* those, with all that they need */
     query_key_t *keys;
     size_t keys_count;
-    size_t memory;  /* of all keys */
-    bool too_large; /* that is over the limit: it is refused, and nothing is merged any more */
-    query_part_t *parts;
+    size_t memory;       /* of all keys */
+    bool too_large;      /* that is over the limit: it is refused, and nothing is merged any more */
+    query_part_t *parts; /* all of the first source, then all of the next in the same order */
     size_t parts_count;
 } query_t;
+
+/* The part of a key in the log of a source. */
+query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t source);
+/* Empty answers of the key, in the place of those that it has. */
+void query_new_answers (query_t *self, query_key_t *key);
 
 typedef struct query_table query_table_t;
 query_table_t *query_table_new (void);

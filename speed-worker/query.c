@@ -14,7 +14,10 @@ static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wi
 {
     uint32_t number = (uint32_t)wire_uint (part, "partition", UINT32_MAX);
     text_t view = wire_text (body, "view");
-    const plan_t *known = model_plan (member_model (self->member), view);
+    const model_t *model = member_model (self->member);
+    const plan_t *known = wire_has (body, "log")
+                              ? model_plan_over (model, view, wire_text (body, "log"))
+                              : model_plan (model, view);
     if (!known)
         return error_set (error, STATUS_STALE, "this worker does not know the view yet");
     if (number >= self->options.partitions || !self->partitions[number])
@@ -85,6 +88,8 @@ void query_answer (speed_core_t *self, const peer_t *from, const message_t *mess
     self->metrics.queries++;
     wire_list_t parts = wire_list (message->body, "parts");
     wire_begin (self->writer, MESSAGE_QUERY_OK, message->id);
+    if (wire_has (message->body, "log"))
+        wire_field_text (self->writer, "log", wire_text (message->body, "log"));
     wire_field_list (self->writer, "parts");
     for (uint32_t i = 0; i < parts.count; i++)
         write_part (self, message->body, &parts.items[i]);

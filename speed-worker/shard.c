@@ -279,7 +279,8 @@ static bool views_outdated (const shard_t *self)
         if (strcmp (plan->log_name, self->log_name) != 0)
             continue;
         wanted++;
-        const plan_t *have = model_plan (self->realtime_model, text_of (plan->view));
+        const plan_t *have =
+            model_plan_over (self->realtime_model, text_of (plan->view), text_of (self->log_name));
         if (!have || have->hash != plan->hash || have->version != plan->version)
             return true;
     }

@@ -74,7 +74,11 @@ static void summarise (const call_t *call, const definitions_t *definitions, con
     }
     for (size_t i = 0; i < definitions->views_count; i++) {
         const view_t *view = &definitions->views[i];
-        printf ("  view %s from %s: ", view->name, view->stream->name);
+        buf_t from;
+        buf_init (&from, 4096);
+        view_format_sources (view, &from);
+        printf ("  view %s from %s: ", view->name, buf_string (&from));
+        buf_release (&from);
         put_count (view->features_count + view->derived_count, "feature", "\n");
     }
     if (*advice)

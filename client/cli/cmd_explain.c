@@ -24,8 +24,17 @@ typedef struct options {
     const char *distinct;
 } options_t;
 
-/* Events of a key in the real-time views of that log, if a cluster answers and has any. */
-static bool events_of_cluster (call_t *call, const char *log_name, double *events)
+/* Is that one of the view's logs? */
+static bool is_of_view (const view_t *view, text_t log_name)
+{
+    for (size_t i = 0; i < view->sources_count; i++)
+        if (text_is (log_name, view->sources[i].log_name))
+            return true;
+    return false;
+}
+
+/* Events of a key in the real-time views of the view's logs, if a cluster answers and has any. */
+static bool events_of_cluster (call_t *call, const view_t *view, double *events)
 {
     message_t reply;
     error_t error;
@@ -39,7 +48,7 @@ static bool events_of_cluster (call_t *call, const char *log_name, double *event
     for (uint32_t i = 0; i < logs.count; i++) {
         wire_list_t parts = loose_list (&logs.items[i], "partitions");
         for (uint32_t p = 0;
-             p < parts.count && text_is (loose_text (&logs.items[i], "log"), log_name); p++) {
+             p < parts.count && is_of_view (view, loose_text (&logs.items[i], "log")); p++) {
             held += loose_uint (&parts.items[p], "held");
             keys += loose_uint (&parts.items[p], "keys");
         }
@@ -85,7 +94,7 @@ static bool read_keys (call_t *call, const options_t *options, const view_t *vie
         return false;
     }
     double events;
-    if (events_of_cluster (call, view->log_name, &events)) {
+    if (events_of_cluster (call, view, &events)) {
         keys->events = events;
         keys->events_of = "as in the cluster's real-time views";
     }

@@ -36,6 +36,16 @@ static void add_key (table_t *table, const stream_t *stream, const uint32_t *key
     buf_release (&names);
 }
 
+/* "payments", and of several streams ["payments","refunds"]. */
+static void put_from (buf_t *out, const view_t *view)
+{
+    bool several = view->sources_count > 1;
+    buf_put_string (out, several ? ",\"from\":[" : ",\"from\":");
+    for (size_t i = 0; i < view->sources_count; i++)
+        buf_printf (out, "%s\"%s\"", i > 0 ? "," : "", view->sources[i].stream->name);
+    buf_put_string (out, several ? "]" : "");
+}
+
 static void list_streams (const definitions_t *definitions, bool json, buf_t *out)
 {
     static const char *const heads[] = { "STREAM", "KEY", "TIME", ">FIELDS", NULL };
@@ -57,6 +67,15 @@ static void list_streams (const definitions_t *definitions, bool json, buf_t *ou
     table_destroy (&table);
 }
 
+static void add_sources (table_t *table, const view_t *view)
+{
+    buf_t names;
+    buf_init (&names, 4096);
+    view_format_sources (view, &names);
+    table_add (table, text_of (buf_string (&names)));
+    buf_release (&names);
+}
+
 static void list_views (const definitions_t *definitions, bool json, buf_t *out)
 {
     static const char *const heads[] = { "VIEW", "VERSION", "FROM", "KEY", ">FEATURES", NULL };
@@ -65,13 +84,13 @@ static void list_views (const definitions_t *definitions, bool json, buf_t *out)
         const view_t *view = &definitions->views[i];
         if (json) {
             put_names (out, view->name, view->stream, view->key, view->key_count);
-            buf_printf (out, ",\"version\":\"v%u\",\"from\":\"%s\",\"features\":%zu}\n",
-                        view->version, view->stream->name,
-                        view->features_count + view->derived_count);
+            buf_printf (out, ",\"version\":\"v%u\"", view->version);
+            put_from (out, view);
+            buf_printf (out, ",\"features\":%zu}\n", view->features_count + view->derived_count);
         } else {
             table_add (table, text_of (view->name));
             table_addf (table, "v%u", view->version);
-            table_add (table, text_of (view->stream->name));
+            add_sources (table, view);
             add_key (table, view->stream, view->key, view->key_count);
             table_addf (table, "%zu", view->features_count + view->derived_count);
         }
@@ -283,8 +302,9 @@ static void show_view_json (const view_t *view, buf_t *out)
 {
     plan_t *plan = plan_new (view);
     put_names (out, view->name, view->stream, view->key, view->key_count);
-    buf_printf (out, ",\"kind\":\"view\",\"version\":\"v%u\",\"from\":\"%s\",\"features\":{",
-                view->version, view->stream->name);
+    buf_printf (out, ",\"kind\":\"view\",\"version\":\"v%u\"", view->version);
+    put_from (out, view);
+    buf_put_string (out, ",\"features\":{");
     for (size_t i = 0; i < plan->features_count; i++)
         buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", plan->features[i].name,
                     plan->features[i].type_text);

@@ -186,9 +186,20 @@ static void text_head (const explain_t *self, buf_t *out)
 {
     const plan_t *plan = self->plan;
     size_t features = plan->features_count - plan->derived_count;
-    buf_printf (out, "%s from %s, log %s, horizon ", plan->view, self->view->stream->name,
-                plan->log_name);
+    const view_t *view = self->view;
+    bool several = view->sources_count > 1;
+    buf_printf (out, "%s from ", plan->view);
+    view_format_sources (view, out);
+    for (size_t i = 0; i < view->sources_count; i++)
+        buf_printf (out, "%s%s",
+                    i > 0     ? ", "
+                    : several ? ", logs "
+                              : ", log ",
+                    view->sources[i].log_name);
+    buf_put_string (out, ", horizon ");
     duration_format (out, plan->horizon);
+    if (several)
+        buf_put_string (out, "\na union: each log has the states below, and its own sizes");
     buf_printf (out,
                 "\n%zu feature%s are %zu cell%s (a window of a state) of %zu state%s over %zu "
                 "input%s and %zu filter%s\n",
@@ -433,8 +444,14 @@ static void json_sizes (const explain_t *self, buf_t *out)
 void explain_json (const explain_t *self, buf_t *out)
 {
     const plan_t *plan = self->plan;
+    const view_t *view = self->view;
     buf_printf (out, "{\"view\":\"%s\",\"from\":\"%s\",\"log\":\"%s\",\"horizon_us\":%lld",
-                plan->view, self->view->stream->name, plan->log_name, (long long)plan->horizon);
+                plan->view, view->stream->name, plan->log_name, (long long)plan->horizon);
+    for (size_t i = 1; i < view->sources_count; i++)
+        buf_printf (out, "%s{\"from\":\"%s\",\"log\":\"%s\"}", i > 1 ? "," : ",\"also\":[",
+                    view->sources[i].stream->name, view->sources[i].log_name);
+    if (view->sources_count > 1)
+        buf_put_u8 (out, ']');
     buf_printf (out, ",\"features\":%zu,\"derived\":%zu,\"cells\":%zu,\"inputs\":[",
                 plan->features_count - plan->derived_count, plan->derived_count, plan->cells_count);
     json_expressions (plan, false, out);

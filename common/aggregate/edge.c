@@ -1,7 +1,7 @@
 /* FIRST, LAST: the value at the least or greatest place, a place being (time, offset, row).
  *
- * No two rows of a key have one place. Should two be given all the same, the lesser value counts as
- * the earlier one, so that the answer still does not depend on the order.
+ * No two rows of a key in one log have one place. Of two logs' rows, in a view of several streams,
+ * the lesser value counts as the earlier one, so that the answer does not depend on the order.
  * Partial: zigzag varint of the time in µs, varint of the offset, varint of the row, then the value
  * as in held_value.h. */
 #include "aggregate/held_value.h"

@@ -75,6 +75,43 @@ const char *definitions_nearest_stream (const definitions_t *self, text_t name)
     return text_nearest (word, names, self->streams_count);
 }
 
+view_t view_over (const view_t *self, size_t source)
+{
+    CHECK (source < self->sources_count);
+    view_t view = *self;
+    view.sources = &self->sources[source];
+    view.sources_count = 1;
+    view.stream = view.sources->stream;
+    memcpy (view.key, view.sources->key, sizeof view.key);
+    view.log_name = view.sources->log_name;
+    view.meaning = view.sources->meaning;
+    return view;
+}
+
+int view_source_of (const view_t *self, const char *stream)
+{
+    for (size_t i = 0; i < self->sources_count; i++) {
+        if (strcmp (self->sources[i].stream->name, stream) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+bool view_has_log (const view_t *self, const char *log_name)
+{
+    for (size_t i = 0; i < self->sources_count; i++) {
+        if (strcmp (self->sources[i].log_name, log_name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void view_format_sources (const view_t *self, buf_t *out)
+{
+    for (size_t i = 0; i < self->sources_count; i++)
+        buf_printf (out, "%s%s", i > 0 ? ", " : "", self->sources[i].stream->name);
+}
+
 int view_request_field (const view_t *self, text_t name)
 {
     for (size_t i = 0; i < self->request_count; i++) {

@@ -19,6 +19,7 @@ enum {
     NAME_MAX_SIZE = 63, /* bytes of an identifier */
     STREAMS_MAX = 256,
     VIEWS_MAX = 1024,
+    SOURCES_MAX = 8,               /* streams of a view */
     FIELDS_MAX = 200,              /* per stream */
     ALIASES_MAX = 16,              /* per field */
     FEATURES_MAX = 500,            /* per view, after windows are spelled out, derived ones too */
@@ -102,23 +103,36 @@ typedef struct derived {
     about_t about;
 } derived_t;
 
+/* One of the streams that a view is from. */
+typedef struct view_source {
+    const stream_t *stream;
+    uint32_t key[KEY_FIELDS_MAX]; /* indexes of the fields of the view's key in this stream */
+    const char *log_name;         /* of the keyed log with these (keyed_log.h) */
+    uint64_t meaning;             /* hash of stream, key and where */
+} view_source_t;
+
+/* A view of several streams is a union: its events are those of all. What its expressions and its
+ * key read has one name and type in all of them. */
 typedef struct view {
     const char *name;
     uint32_t version; /* given by the catalog; 1 when read from files */
+    view_source_t *sources;
+    size_t sources_count;
+    /* Those of the first source: */
     const stream_t *stream;
     uint32_t
         key[KEY_FIELDS_MAX]; /* indexes of the fields of its key: the stream's own or another */
     size_t key_count;        /* 0: one global entity */
-    const char *log_name;    /* of the keyed log that it is over (keyed_log.h) */
-    const char *where;       /* canonical expression text; NULL without */
-    int64_t horizon;         /* µs; default a day */
+    const char *log_name;
+    const char *where; /* canonical expression text; NULL without */
+    int64_t horizon;   /* µs; default a day */
     feature_t *features;
     size_t features_count;
     derived_t *derived; /* in the order of definition */
     size_t derived_count;
     field_t *request; /* values that a request brings along */
     size_t request_count;
-    uint64_t meaning; /* hash of stream, key and where: changing it makes a new version */
+    uint64_t meaning; /* hash of its sources': changing it makes a new version */
     const char *text; /* canonical YAML of this one definition */
 } view_t;
 
@@ -154,6 +168,15 @@ const view_t *definitions_view (const definitions_t *self, text_t name);
 /* The likeliest intended name of a view (or stream), or NULL. */
 const char *definitions_nearest_view (const definitions_t *self, text_t name);
 const char *definitions_nearest_stream (const definitions_t *self, text_t name);
+
+/* The view as it is over one of its sources alone; it borrows all of its parts. */
+view_t view_over (const view_t *self, size_t source);
+/* Index of the source that is this stream, or -1. */
+int view_source_of (const view_t *self, const char *stream);
+/* Does the view read that keyed log? */
+bool view_has_log (const view_t *self, const char *log_name);
+/* Appends the names of its streams: "payments, refunds". */
+void view_format_sources (const view_t *self, buf_t *out);
 
 /* Index of a value that the view's requests bring along, or -1. */
 int view_request_field (const view_t *self, text_t name);

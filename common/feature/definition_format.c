@@ -235,7 +235,12 @@ void view_format (const view_t *view, const feature_group_t *const *groups, size
                   buf_t *out)
 {
     buf_printf (out, "views:\n  %s:\n", view->name);
-    put_entry (out, 4, "from", view->stream->name);
+    buf_t from;
+    buf_init (&from, SOURCES_MAX * (NAME_MAX_SIZE + 2) + 1);
+    view_format_sources (view, &from);
+    buf_printf (out, view->sources_count > 1 ? "    from: [%s]\n" : "    from: %s\n",
+                buf_string (&from));
+    buf_release (&from);
     put_key (view->stream, view->key, view->key_count, out);
     if (view->where != NULL)
         put_entry (out, 4, "where", view->where);

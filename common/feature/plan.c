@@ -305,10 +305,8 @@ static plan_t *plan_allocate (const view_t *view)
     return plan;
 }
 
-plan_t *plan_new (const view_t *view)
+static plan_t *compile_view (const view_t *view)
 {
-    CHECK (view->features_count > 0);
-    CHECK (view->features_count <= FEATURES_MAX);
     compiler_t compiler = { .plan = plan_allocate (view), .view = view };
     plan_t *plan = compiler.plan;
     stream_scope_init (&compiler.scope, view->stream);
@@ -325,6 +323,19 @@ plan_t *plan_new (const view_t *view)
     mem_free (compiler.lane_texts);
     mem_free (compiler.filter_texts);
     return plan;
+}
+
+plan_t *plan_new_over (const view_t *view, size_t source)
+{
+    CHECK (view->features_count > 0);
+    CHECK (view->features_count <= FEATURES_MAX);
+    view_t over = view_over (view, source);
+    return compile_view (&over);
+}
+
+plan_t *plan_new (const view_t *view)
+{
+    return plan_new_over (view, 0);
 }
 
 void plan_destroy (plan_t **self_p)

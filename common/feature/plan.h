@@ -79,7 +79,11 @@ typedef struct plan {
     arena_t *arena; /* owns it all */
 } plan_t;
 
-/* Compiles a checked view; cannot fail. */
+/* Compiles a checked view over one of its sources; cannot fail. The plans over the sources of one
+ * view have the same slots, cells and features in the same places, so that an answer of one can be
+ * merged into one of another; their hashes differ, because their events do. */
+plan_t *plan_new_over (const view_t *view, size_t source);
+/* Over the first source, which mostly is the only one. */
 plan_t *plan_new (const view_t *view);
 void plan_destroy (plan_t **self_p);
 

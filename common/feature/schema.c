@@ -195,21 +195,6 @@ static const schema_field_t *field_named (const schema_t *schema, const char *na
     return NULL;
 }
 
-static void set_meaning (view_t *view)
-{
-    stream_scope_t scope;
-    expr_t *where = NULL;
-    stream_scope_init (&scope, view->stream);
-    if (view->where != NULL) {
-        size_t at;
-        error_t error;
-        status_t status = expr_parse (text_of (view->where), &scope.scope, &where, &at, &error);
-        CHECK (status == STATUS_OK); /* the view has been checked */
-    }
-    view->meaning = view_meaning (view, where);
-    expr_destroy (&where);
-}
-
 status_t schema_take (const schema_t *schema, definitions_t *definitions, stream_t *stream,
                       error_t *error)
 {
@@ -229,8 +214,8 @@ status_t schema_take (const schema_t *schema, definitions_t *definitions, stream
         field->origin = arena_string (definitions->arena, text_of (kept->origin));
     }
     for (size_t v = 0; v < definitions->views_count; v++)
-        if (definitions->views[v].stream == stream)
-            set_meaning (&definitions->views[v]);
+        if (view_source_of (&definitions->views[v], stream->name) >= 0)
+            view_set_meaning (&definitions->views[v]);
     return STATUS_OK;
 }
 

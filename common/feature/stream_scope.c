@@ -154,14 +154,30 @@ uint64_t stream_fingerprint (const stream_t *self)
     return hash_of (&buf);
 }
 
-uint64_t view_meaning (const view_t *view, const expr_t *where)
+static uint64_t source_meaning (const view_t *view, const view_source_t *source)
 {
-    const stream_t *stream = view->stream;
+    const stream_t *stream = source->stream;
     buf_t buf;
     buf_init (&buf, MEANING_MAX);
     buf_put_string (&buf, "view");
     buf_put_text (&buf, text_of (stream->name));
-    put_key_and_time (stream, view->key, view->key_count, &buf);
-    stream_put_meaning (stream, where, &buf);
+    put_key_and_time (stream, source->key, view->key_count, &buf);
+    if (view->where != NULL)
+        put_parsed (stream, view->where, true, &buf);
+    else
+        stream_put_meaning (stream, NULL, &buf);
     return hash_of (&buf);
+}
+
+void view_set_meaning (view_t *view)
+{
+    buf_t buf;
+    buf_init (&buf, MEANING_MAX);
+    buf_put_string (&buf, "union");
+    for (size_t i = 0; i < view->sources_count; i++) {
+        view->sources[i].meaning = source_meaning (view, &view->sources[i]);
+        buf_put_u64 (&buf, view->sources[i].meaning);
+    }
+    uint64_t together = hash_of (&buf);
+    view->meaning = view->sources_count == 1 ? view->sources[0].meaning : together;
 }

@@ -28,8 +28,10 @@ void stream_put_meaning (const stream_t *self, const expr_t *expr, buf_t *out);
 bool stream_same_meaning (const stream_t *a, const char *text_a, const stream_t *b,
                           const char *text_b, bool types);
 
-/* XXH3-64: of what the stored rows mean, of what the view's rows are. */
+/* XXH3-64 of what the stored rows mean. */
 uint64_t stream_fingerprint (const stream_t *self);
-uint64_t view_meaning (const view_t *view, const expr_t *where);
+/* Sets the meanings of the view and its sources: XXH3-64 of what its rows are. It has been checked.
+ */
+void view_set_meaning (view_t *view);
 
 #endif

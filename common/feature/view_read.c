@@ -3,36 +3,45 @@
 #include "feature/keyed_log.h"
 #include "feature/stream_scope.h"
 
-enum { NAME_SHOWN_MAX = 160 }; /* bytes of a name that is too long */
+#include "base/check.h"
+
+#include <stdio.h>
+
+enum {
+    NAME_SHOWN_MAX = 160, /* bytes of a name that is too long */
+    SHARED_REASON_MAX = 512,
+};
+
+/* What the parser does not know of a name that it could not use; empty: it says all itself. */
+typedef struct shared_note {
+    char reason[SHARED_REASON_MAX];
+} shared_note_t;
+
+/* The fields that all streams of a view have. */
+typedef struct shared_scope {
+    const expr_scope_t *own; /* of the first stream */
+    const view_t *view;
+    shared_note_t *note;
+} shared_scope_t;
 
 /* What is known only while one view is read. */
 typedef struct view_reader {
     definition_reader_t *shared;
     mistakes_t *mistakes;
     view_t *view;
-    stream_scope_t scope;
+    stream_scope_t own;
+    shared_scope_t shared_scope;
+    shared_note_t note;
+    expr_scope_t scope; /* points into this structure: do not copy */
     const feature_group_t **groups;
     size_t groups_count;
     const tree_node_t **made_by; /* per feature: the entry that it comes from */
 } view_reader_t;
 
-/* The stream that a view is from, or NULL; with a mistake unless the stream has its own. */
-static const stream_t *read_from (view_reader_t *reader, const tree_node_t *body)
+/* The stream of that name, or NULL; with a mistake unless the stream has its own. */
+static const stream_t *find_stream (view_reader_t *reader, const tree_node_t *node)
 {
     definition_reader_t *shared = reader->shared;
-    const tree_node_t *node = tree_get (body, "from");
-    if (node == NULL) {
-        tree_mistake (reader->mistakes, body, "the view '%s' needs `from`: a stream's name",
-                      reader->view->name);
-        return NULL;
-    }
-    if (node->kind == TREE_LIST) {
-        tree_unsupported (reader->mistakes, node,
-                          "views from several streams; write `from: stream`");
-        return NULL;
-    }
-    if (!tree_check_text (reader->mistakes, node, "a stream's name"))
-        return NULL;
     const stream_t *stream = definitions_stream (shared->out, node->text);
     if (stream == NULL) {
         text_t shown = mistake_shown (node->text);
@@ -49,69 +58,194 @@ static const stream_t *read_from (view_reader_t *reader, const tree_node_t *body
     return NULL;
 }
 
+/* The streams that a view is from, the first of which names its fields. False with a mistake,
+ * unless a stream has its own. */
+static bool read_from (view_reader_t *reader, const tree_node_t *body)
+{
+    view_t *view = reader->view;
+    const tree_node_t *node = tree_get (body, "from");
+    const tree_node_t *names[SOURCES_MAX];
+    size_t count;
+    if (node == NULL) {
+        tree_mistake (reader->mistakes, body, "the view '%s' needs `from`: a stream's name",
+                      view->name);
+        return false;
+    }
+    if (!tree_check_texts (reader->mistakes, node, "a stream's name, or a list of streams", names,
+                           SOURCES_MAX, &count))
+        return false;
+    if (count == 0) {
+        tree_mistake (reader->mistakes, node, "the view '%s' is from no stream", view->name);
+        return false;
+    }
+    view->sources = arena_zero (reader->shared->out->arena, count, sizeof *view->sources);
+    for (size_t i = 0; i < count; i++) {
+        const stream_t *stream = find_stream (reader, names[i]);
+        if (stream == NULL)
+            return false;
+        if (view_source_of (view, stream->name) >= 0) {
+            tree_mistake (reader->mistakes, names[i], "the view is from '%s' twice", stream->name);
+            return false;
+        }
+        view->sources[view->sources_count++].stream = stream;
+    }
+    view->stream = view->sources[0].stream;
+    return true;
+}
+
+/* ---- what all streams must have ---- */
+
+/* Why a field of the first stream is no field of them all; empty when it is one. */
+static void check_shared (const view_t *view, size_t index, char reason[SHARED_REASON_MAX])
+{
+    const field_t *field = &view->stream->fields[index];
+    reason[0] = '\0';
+    for (size_t i = 1; i < view->sources_count && reason[0] == '\0'; i++) {
+        const stream_t *stream = view->sources[i].stream;
+        int other = stream_field (stream, text_of (field->name));
+        if (other < 0)
+            (void)snprintf (reason, SHARED_REASON_MAX,
+                            "'%s' is a field of '%s', but not of '%s', and a view of several "
+                            "streams can use only what all of them have",
+                            field->name, view->stream->name, stream->name);
+        else if (stream->fields[other].type != field->type)
+            (void)snprintf (reason, SHARED_REASON_MAX,
+                            "'%s' is %s in '%s', and %s in '%s': a view of several streams needs "
+                            "one type",
+                            field->name, type_word (field->type), view->stream->name,
+                            type_word (stream->fields[other].type), stream->name);
+    }
+}
+
+/* Fields by name, as long as all streams have them. */
+static type_t lookup_shared (const void *arg, text_t name, uint32_t *column)
+{
+    const shared_scope_t *scope = arg;
+    type_t type = scope->own->lookup (scope->own->arg, name, column);
+    if (type == TYPE_NONE)
+        return type;
+    check_shared (scope->view, *column, scope->note->reason);
+    return scope->note->reason[0] == '\0' ? type : TYPE_NONE;
+}
+
+static void init_scope (view_reader_t *reader)
+{
+    stream_scope_init (&reader->own, reader->view->stream);
+    reader->shared_scope = (shared_scope_t){ &reader->own.scope, reader->view, &reader->note };
+    reader->scope = reader->own.scope;
+    reader->scope.lookup = lookup_shared;
+    reader->scope.arg = &reader->shared_scope;
+}
+
+/* A mistake in an expression over the streams' fields. */
+static void field_mistake (view_reader_t *reader, const tree_node_t *node, size_t at,
+                           error_t *error)
+{
+    if (reader->note.reason[0] != '\0')
+        error_set (error, STATUS_INVALID, "%s", reader->note.reason);
+    reader->note.reason[0] = '\0';
+    expression_mistake (reader->mistakes, node, at, error);
+}
+
+/* ---- the key ---- */
+
 /* Every key costs a log that all events go through once more. */
-static void check_key_count (view_reader_t *reader, const tree_node_t *node)
+static void check_key_count (view_reader_t *reader, const tree_node_t *node,
+                             const view_source_t *source)
 {
     const definitions_t *all = reader->shared->out;
     const view_t *view = reader->view;
-    const view_t *keys[KEYED_LOGS_MAX];
+    const stream_t *stream = source->stream;
+    const char *keys[KEYED_LOGS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < all->views_count && count < KEYED_LOGS_MAX; i++) {
         const view_t *other = &all->views[i];
-        if (other == view || other->stream != view->stream || other->log_name == NULL)
+        int at = other != view ? view_source_of (other, stream->name) : -1;
+        const char *log_name = at >= 0 ? other->sources[at].log_name : NULL;
+        if (log_name == NULL || strcmp (log_name, stream->log_name) == 0)
             continue;
         size_t k = 0;
-        while (k < count && strcmp (keys[k]->log_name, other->log_name) != 0)
+        while (k < count && strcmp (keys[k], log_name) != 0)
             k++;
-        if (k == count && strcmp (other->log_name, view->stream->log_name) != 0)
-            keys[count++] = other;
+        if (k == count)
+            keys[count++] = log_name;
     }
     keyed_log_t log;
     if (count < KEYED_LOGS_MAX - 1 ||
-        !keyed_log_make (view->stream, view->key, view->key_count, &log) || log.primary)
+        !keyed_log_make (stream, source->key, view->key_count, &log) || log.primary)
         return;
     for (size_t k = 0; k < count; k++)
-        if (strcmp (keys[k]->log_name, log.name) == 0)
+        if (strcmp (keys[k], log.name) == 0)
             return;
     tree_mistake (reader->mistakes, node, "views of '%s' have too many different keys (at most %d)",
-                  view->stream->name, KEYED_LOGS_MAX - 1);
+                  stream->name, KEYED_LOGS_MAX - 1);
 }
 
-/* Its own key, or the stream's. */
+/* The key's fields in one of the streams. */
+static void find_key (view_reader_t *reader, const tree_node_t *node, view_source_t *source)
+{
+    const view_t *view = reader->view;
+    for (size_t k = 0; k < view->key_count; k++) {
+        const field_t *field = &view->stream->fields[view->key[k]];
+        int index = stream_field (source->stream, text_of (field->name));
+        CHECK (index >= 0);
+        source->key[k] = (uint32_t)index;
+        if (source->stream->fields[index].expr != NULL)
+            tree_mistake (reader->mistakes, node,
+                          "'%s' is computed in '%s': a key is of fields that are sent, for they "
+                          "say where an event goes",
+                          field->name, source->stream->name);
+    }
+}
+
+/* Its own key, or the first stream's. */
 static void read_key (view_reader_t *reader, const tree_node_t *body)
 {
     view_t *view = reader->view;
     const tree_node_t *node = tree_get (body, "key");
+    const tree_node_t *place = node != NULL ? node : body;
     size_t before = reader->mistakes->total;
     view->key_count = view->stream->key_count;
     memcpy (view->key, view->stream->key, sizeof view->key);
     if (node != NULL)
         key_read (reader->shared, node, view->stream, view->key, &view->key_count);
-    if (reader->mistakes->total == before)
-        check_key_count (reader, node != NULL ? node : body);
-    if (reader->mistakes->total == before)
-        view->log_name = key_log_name (reader->shared, node != NULL ? node : body, view->stream,
-                                       view->key, view->key_count);
+    for (size_t k = 0; k < view->key_count && reader->mistakes->total == before; k++) {
+        char reason[SHARED_REASON_MAX];
+        check_shared (view, view->key[k], reason);
+        if (reason[0] != '\0')
+            tree_mistake (reader->mistakes, place, "the key: %s", reason);
+    }
+    for (size_t i = 0; i < view->sources_count && reader->mistakes->total == before; i++) {
+        view_source_t *source = &view->sources[i];
+        find_key (reader, place, source);
+        if (reader->mistakes->total == before)
+            check_key_count (reader, place, source);
+        if (reader->mistakes->total == before)
+            source->log_name =
+                key_log_name (reader->shared, place, source->stream, source->key, view->key_count);
+    }
+    view->log_name = view->sources[0].log_name;
 }
 
-/* The view's filter; *expr is the caller's. */
-static void read_where (view_reader_t *reader, const tree_node_t *node, expr_t **expr)
+/* The view's filter. */
+static void read_where (view_reader_t *reader, const tree_node_t *node)
 {
     if (!tree_check_text (reader->mistakes, node, "an expression"))
         return;
     size_t at = 0;
     error_t error;
-    if (expr_parse (node->text, &reader->scope.scope, expr, &at, &error) != STATUS_OK) {
-        expression_mistake (reader->mistakes, node, at, &error);
+    expr_t *expr = NULL;
+    if (expr_parse (node->text, &reader->scope, &expr, &at, &error) != STATUS_OK) {
+        field_mistake (reader, node, at, &error);
         return;
     }
-    type_t type = expr_type (*expr);
-    if (type != TYPE_BOOL) {
+    type_t type = expr_type (expr);
+    if (type != TYPE_BOOL)
         tree_mistake (reader->mistakes, node, "`where` takes a bool, and this is %s",
                       type == TYPE_NONE ? "null" : type_word (type));
-        return;
-    }
-    reader->view->where = expression_text (*expr, reader->shared->out->arena);
+    else
+        reader->view->where = expression_text (expr, reader->shared->out->arena);
+    expr_destroy (&expr);
 }
 
 static void add_feature (view_reader_t *reader, const tree_node_t *key, place_t place,
@@ -245,9 +379,9 @@ static void read_feature (view_reader_t *reader, const tree_node_t *key)
         return;
     size_t at = 0;
     error_t error;
-    if (feature_text_read (node->text, &reader->scope.scope, arena, &group->text, &at, &error) !=
+    if (feature_text_read (node->text, &reader->scope, arena, &group->text, &at, &error) !=
         STATUS_OK) {
-        expression_mistake (reader->mistakes, node, at, &error);
+        field_mistake (reader, node, at, &error);
         return;
     }
     read_long_default (reader, key, &group->text);
@@ -280,13 +414,13 @@ static void read_features (view_reader_t *reader, const tree_node_t *body)
         read_feature (reader, key);
 }
 
-static void finish_view (view_reader_t *reader, const tree_node_t *key, const expr_t *where)
+static void finish_view (view_reader_t *reader, const tree_node_t *key)
 {
     view_t *view = reader->view;
     feature_t *kept = arena_zero (reader->shared->out->arena, view->features_count, sizeof *kept);
     memcpy (kept, view->features, view->features_count * sizeof *kept);
     view->features = kept;
-    view->meaning = view_meaning (view, where);
+    view_set_meaning (view);
     buf_t text;
     buf_init (&text, DEFINITION_FILE_MAX);
     view_format (view, reader->groups, reader->groups_count, &text);
@@ -307,18 +441,17 @@ bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *vie
     view->horizon = TIME_DAY;
     if (!tree_check_keys (mistakes, body, &keys))
         return false;
-    view->stream = read_from (&reader, body);
+    bool from = read_from (&reader, body);
     const tree_node_t *node = tree_get (body, "horizon");
     if (node != NULL)
         (void)tree_read_duration (mistakes, node, "horizon", HORIZON_MIN, HORIZON_MOST,
                                   &view->horizon);
-    if (view->stream == NULL)
+    if (!from)
         return false;
-    stream_scope_init (&reader.scope, view->stream);
+    init_scope (&reader);
     read_key (&reader, body);
-    expr_t *where = NULL;
     if ((node = tree_get (body, "where")) != NULL)
-        read_where (&reader, node, &where);
+        read_where (&reader, node);
     read_features (&reader, body);
     view_read_request (shared, tree_get (body, "request"), view);
     if ((node = tree_get (body, "derived")) != NULL) {
@@ -328,7 +461,6 @@ bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *vie
             mistakes->underived++; /* they would be blamed for features that are not known */
     }
     if (mistakes->total == before)
-        finish_view (&reader, key, where);
-    expr_destroy (&where);
+        finish_view (&reader, key);
     return mistakes->total == before;
 }

@@ -39,10 +39,13 @@ static model_t *model_of (uint64_t version, definitions_t *definitions)
     self->version = version;
     self->definitions = definitions;
     self->references = 1;
-    self->plans_count = definitions->views_count;
-    self->plans = mem_zero (self->plans_count, sizeof *self->plans);
-    for (size_t i = 0; i < self->plans_count; i++)
-        self->plans[i] = plan_new (&definitions->views[i]);
+    size_t count = 0;
+    for (size_t i = 0; i < definitions->views_count; i++)
+        count += definitions->views[i].sources_count;
+    self->plans = mem_zero (count, sizeof *self->plans);
+    for (size_t i = 0; i < definitions->views_count; i++)
+        for (size_t s = 0; s < definitions->views[i].sources_count; s++)
+            self->plans[self->plans_count++] = plan_new_over (&definitions->views[i], s);
     return self;
 }
 
@@ -119,11 +122,31 @@ void model_unref (model_t **self_p)
     mem_free (self);
 }
 
+plan_t *const *model_plans (const model_t *self, text_t view, size_t *count)
+{
+    size_t i = 0;
+    while (i < self->plans_count && !text_is (view, self->plans[i]->view))
+        i++;
+    *count = 0;
+    while (i + *count < self->plans_count && text_is (view, self->plans[i + *count]->view))
+        ++*count;
+    return *count > 0 ? &self->plans[i] : NULL;
+}
+
 const plan_t *model_plan (const model_t *self, text_t view)
 {
-    for (size_t i = 0; i < self->plans_count; i++)
-        if (text_is (view, self->plans[i]->view))
-            return self->plans[i];
+    size_t count;
+    plan_t *const *plans = model_plans (self, view, &count);
+    return plans ? plans[0] : NULL;
+}
+
+const plan_t *model_plan_over (const model_t *self, text_t view, text_t log_name)
+{
+    size_t count;
+    plan_t *const *plans = model_plans (self, view, &count);
+    for (size_t i = 0; i < count; i++)
+        if (text_is (log_name, plans[i]->log_name))
+            return plans[i];
     return NULL;
 }
 

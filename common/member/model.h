@@ -12,7 +12,7 @@
 typedef struct model {
     uint64_t version;
     definitions_t *definitions;
-    plan_t **plans; /* one per view, in the order of definitions->views */
+    plan_t **plans; /* one per view and source, in the order of definitions->views */
     size_t plans_count;
     unsigned references;
 } model_t;
@@ -27,8 +27,13 @@ model_t *model_empty (void);
 model_t *model_ref (model_t *self);
 void model_unref (model_t **self_p); /* nulls */
 
-/* The plan of a view, or NULL. */
+/* The plan of a view over its first source, which those over its other ones follow in `plans`; or
+ * NULL. */
 const plan_t *model_plan (const model_t *self, text_t view);
+/* The plan of a view over that log, or NULL. */
+const plan_t *model_plan_over (const model_t *self, text_t view, text_t log_name);
+/* The plans of a view over all of its sources, in their order, and how many; or NULL. */
+plan_t *const *model_plans (const model_t *self, text_t view, size_t *count);
 /* The keyed log of that name, borrowing from the model; false when no stream here has one. */
 bool model_log (const model_t *self, text_t log_name, keyed_log_t *log);
 

@@ -74,7 +74,7 @@ SHAPE (shape_GET, NULL, NAME ("view"), FIELD ("keys", MAP, FIELD_LIST, .items_ma
        NAME_OR_NOT ("part"));
 SHAPE (shape_incomplete, NULL, NAME ("log"), PROBLEM ("reason"));
 SHAPE (shape_result, "RESULT", MAP ("key"), ANYTHINGS ("values"), INT ("as_of"), BOOL ("complete"),
-       MAP ("positions"), NAME ("dataset"), MAP_OR_NOT ("errors"),
+       MAP ("positions"), PROBLEM ("dataset"), MAP_OR_NOT ("errors"),
        RECORDS_OR_NOT ("incomplete", shape_incomplete));
 SHAPE (shape_GET_OK, NULL, NAME ("view"), NAME ("version"), NAMES ("features"), NAMES ("types"),
        RECORDS ("results", shape_result));
@@ -107,8 +107,9 @@ SHAPE (shape_query_part, NULL, UINT ("partition"), UINT ("cut"),
        INTS ("as_of"));
 SHAPE (shape_part, "PART", UINT ("partition"), NAME ("status"), PROBLEM_OR_NOT ("reason"),
        UINT_OR_NOT ("position"), FIELD ("answers", BIN, FIELD_OPTIONAL));
-SHAPE (shape_QUERY, NULL, NAME ("view"), UINT ("plan"), RECORDS ("parts", shape_query_part));
-SHAPE (shape_QUERY_OK, NULL, RECORDS ("parts", shape_part));
+SHAPE (shape_QUERY, NULL, NAME ("view"), NAME_OR_NOT ("log"), UINT ("plan"),
+       RECORDS ("parts", shape_query_part));
+SHAPE (shape_QUERY_OK, NULL, NAME_OR_NOT ("log"), RECORDS ("parts", shape_part));
 
 /* ---- clients to the coordinator ---- */
 

@@ -17,9 +17,9 @@ enum {
     CELLS_MAX = 10000
 };
 
-static int by_place (const void *left, const void *right)
+static int by_place (const void *left, const void *right, void *feature)
 {
-    return oracle_compare_places (left, right);
+    return oracle_compare_rows (feature, left, right);
 }
 
 static int by_value (const void *left, const void *right)
@@ -217,7 +217,8 @@ status_t oracle_collection (const oracle_feature_t *feature, const oracle_event_
     for (size_t i = 0; i < count; i++)
         if (oracle_counts (feature, &events[i], as_of))
             kept[found++] = events[i];
-    qsort (kept, found, sizeof *kept, by_place);
+    oracle_feature_t of = *feature;
+    qsort_r (kept, found, sizeof *kept, by_place, &of);
     for (size_t i = 0; i < found && feature->field >= 0; i++)
         values[i] = kept[i].values[feature->field];
     *out = (value_t){ .null = true };

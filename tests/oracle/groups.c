@@ -51,9 +51,9 @@ static oracle_feature_t of_all (const oracle_feature_t *feature)
     return all;
 }
 
-static int newest_first (const void *left, const void *right)
+static int newest_first (const void *left, const void *right, void *feature)
 {
-    return oracle_compare_places (right, left);
+    return oracle_compare_rows (feature, right, left);
 }
 
 static status_t of_newest (const oracle_feature_t *feature, const oracle_event_t *events,
@@ -67,8 +67,8 @@ static status_t of_newest (const oracle_feature_t *feature, const oracle_event_t
     for (size_t i = 0; i < count; i++)
         if (oracle_counts (&any, &events[i], as_of))
             kept[found++] = events[i];
-    qsort (kept, found, sizeof *kept, newest_first);
     oracle_feature_t all = of_all (feature);
+    qsort_r (kept, found, sizeof *kept, newest_first, &all);
     size_t newest = found < feature->rows ? found : feature->rows;
     status_t status = oracle_value (&all, kept, newest, as_of, out);
     mem_free (kept);

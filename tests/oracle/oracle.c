@@ -168,6 +168,25 @@ int oracle_compare_values (const value_t *a, const value_t *b)
     return compare_values (a, b);
 }
 
+static int compare_nullable (const value_t *a, const value_t *b)
+{
+    return a->null || b->null ? (int)b->null - (int)a->null : compare_values (a, b);
+}
+
+int oracle_compare_rows (const oracle_feature_t *feature, const oracle_event_t *a,
+                         const oracle_event_t *b)
+{
+    const int32_t fields[] = { (int32_t)feature->by - 1, feature->field, feature->second };
+    size_t count = strncmp (feature->aggregate, "co", 2) == 0 ? 3 : 2; /* covariance, correlation */
+    if (strncmp (feature->aggregate, "count", 5) == 0)
+        count = 2;
+    int order = compare_places (a, b);
+    for (size_t i = 0; i < count && order == 0; i++)
+        if (fields[i] >= 0)
+            order = compare_nullable (&a->values[fields[i]], &b->values[fields[i]]);
+    return order;
+}
+
 int oracle_compare_places (const oracle_event_t *a, const oracle_event_t *b)
 {
     return compare_places (a, b);
@@ -398,9 +417,9 @@ static value_t chosen_of (const matching_t *matching)
         else if (best != NULL && strcmp (word, "max") == 0)
             better = compare_values (&event->values[field], &best->values[field]) > 0;
         else if (best != NULL && strcmp (word, "first") == 0)
-            better = compare_places (event, best) < 0;
+            better = oracle_compare_rows (matching->feature, event, best) < 0;
         else if (best != NULL)
-            better = compare_places (event, best) > 0;
+            better = oracle_compare_rows (matching->feature, event, best) > 0;
         best = better ? event : best;
     }
     return best == NULL ? (value_t){ .null = true } : best->values[matching->feature->field];

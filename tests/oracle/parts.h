@@ -12,6 +12,10 @@ int oracle_compare_values (const value_t *a, const value_t *b);
 
 /* By (time, offset, row). */
 int oracle_compare_places (const oracle_event_t *a, const oracle_event_t *b);
+/* By place and, of two logs' events that have the same, by what the feature reads: its key first,
+ * null least. */
+int oracle_compare_rows (const oracle_feature_t *feature, const oracle_event_t *a,
+                         const oracle_event_t *b);
 
 /* XXH3-64 of the value's key encoding. */
 uint64_t oracle_hash (const value_t *value);

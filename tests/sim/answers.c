@@ -234,6 +234,7 @@ typedef struct result {
     const wire_value_t *map;  /* this result */
     size_t view;
     text_t key;
+    size_t source; /* of the view, which these are of: */
     const shadow_t *shadow;
     const sim_dataset_t *dataset; /* NULL: of nothing yet */
     uint64_t position;
@@ -376,7 +377,17 @@ static bool read_position (sim_check_t *self, result_t *result)
 
 static bool read_dataset (sim_check_t *self, result_t *result)
 {
-    text_t id = wire_text (result->map, "dataset");
+    text_t id = wire_text (result->map, "dataset"); /* one after the other, commas between */
+    for (size_t s = 0; s <= result->source; s++) {
+        const char *comma = id.size ? memchr (id.data, ',', id.size) : NULL;
+        uint32_t size = comma ? (uint32_t)(comma - id.data) : id.size;
+        if (s == result->source)
+            id.size = size;
+        else if (comma)
+            id = (text_t){ comma + 1, id.size - size - 1 };
+        else
+            id.size = 0;
+    }
     result->dataset = dataset_find (self, result->shadow->log, id);
     /* d0 is that of before the first publish */
     if (!result->dataset && !text_is (id, "d0"))
@@ -429,42 +440,90 @@ static void check_acknowledged (sim_check_t *self, const result_t *result, const
     }
 }
 
-static void check_result (sim_check_t *self, result_t *result, const sim_floor_t *floor)
+/* The values of a row of the view's second stream in the places of the first one's fields; null are
+ * those that it has not. */
+static const value_t *as_first (const sim_data_t *self, size_t view, const value_t *values,
+                                arena_t *arena)
 {
-    size_t log = self->data->view_log[result->view];
-    arena_reset (self->scratch);
-    if (!read_key (self, log, wire_map (result->map, "key"), &result->key)) {
-        sim_fail (self->sim, "an answer without its key");
-        return;
+    const stream_t *first = self->stream[self->log_stream[self->view_logs[view][0]]];
+    const stream_t *second = self->stream[self->log_stream[self->view_logs[view][1]]];
+    value_t *placed = arena_zero (arena, first->fields_count, sizeof *placed);
+    for (size_t i = 0; i < first->fields_count; i++) {
+        int from = stream_field (second, text_of (first->fields[i].name));
+        placed[i] =
+            from >= 0 ? values[from] : (value_t){ .type = first->fields[i].type, .null = true };
     }
-    uint32_t partition = key_partition (key_hash (result->key), SIM_PARTITIONS);
+    return placed;
+}
+
+/* What the answer says of one of the view's logs, and the events that it stands on there. */
+static bool take_source (sim_check_t *self, result_t *result, const sim_floor_t *floor, text_t key,
+                         event_list_t *events)
+{
+    size_t log = self->data->view_logs[result->view][result->source];
+    uint32_t partition = key_partition (key_hash (key), SIM_PARTITIONS);
     shadow_t *shadow = &self->shadows[log][partition];
     result->shadow = shadow;
-    result->as_of = wire_int (result->map, "as_of", 0);
     if (!read_position (self, result) || !read_dataset (self, result))
-        return;
-    if (result->position < floor->position[partition]) {
+        return false;
+    if (result->position < floor->position[log][partition]) {
         sim_fail (self->sim,
                   "a complete answer stands at %" PRIu64 " of %s, and %" PRIu64
                   " was acknowledged before it was asked",
-                  result->position, shadow->dir, floor->position[partition]);
-        return;
+                  result->position, shadow->dir, floor->position[log][partition]);
+        return false;
     }
-    /* syncing uses the scratch arena too */
-    text_t key = { mem_string_n (result->key.data, result->key.size), result->key.size };
-    shadow_sync (self, shadow, result->position);
-    result->key = key;
-    event_list_t events = { 0 };
-    gather (self, shadow, result->dataset, key, result->position, &events);
+    size_t first = events->count;
+    gather (self, shadow, result->dataset, key, result->position, events);
+    for (size_t i = first; i < events->count && result->source > 0; i++)
+        events->items[i].values =
+            as_first (self->data, result->view, events->items[i].values, self->scratch);
     if (!self->data->log[log].primary)
         check_acknowledged (self, result, floor);
-    result->widened = is_of_widened (self->data->view[result->view], result->body, &events);
-    if (result->widened)
-        widen (self, self->data->log_stream[log], &events);
-    compare (self, result, &events);
     check_loads (self, result, floor->asked);
+    return !sim_failed (self->sim);
+}
+
+/* Reads the logs up to where the answer stands, for which the scratch arena is used as well. */
+static bool sync_sources (sim_check_t *self, result_t *result)
+{
+    uint32_t partition = key_partition (key_hash (result->key), SIM_PARTITIONS);
+    text_t key = { mem_string_n (result->key.data, result->key.size), result->key.size };
+    bool good = true;
+    for (size_t s = 0; s < self->data->view_sources[result->view] && good; s++) {
+        shadow_t *shadow = &self->shadows[self->data->view_logs[result->view][s]][partition];
+        result->shadow = shadow;
+        good = read_position (self, result);
+        if (good)
+            shadow_sync (self, shadow, result->position);
+    }
+    result->key = key; /* the caller's, to be given back */
+    return good;
+}
+
+static void check_result (sim_check_t *self, result_t *result, const sim_floor_t *floor)
+{
+    arena_reset (self->scratch);
+    if (!read_key (self, self->data->view_log[result->view], wire_map (result->map, "key"),
+                   &result->key)) {
+        sim_fail (self->sim, "an answer without its key");
+        return;
+    }
+    result->as_of = wire_int (result->map, "as_of", 0);
+    bool good = sync_sources (self, result);
+    event_list_t events = { 0 };
+    for (size_t s = self->data->view_sources[result->view]; s-- > 0 && good;) {
+        result->source = s; /* the first comes last: what differs is told with its position */
+        good = take_source (self, result, floor, result->key, &events);
+    }
+    if (good) {
+        result->widened = is_of_widened (self->data->view[result->view], result->body, &events);
+        if (result->widened)
+            widen (self, self->data->log_stream[self->data->view_log[result->view]], &events);
+        compare (self, result, &events);
+    }
     mem_free (events.items);
-    mem_free ((char *)(uintptr_t)key.data);
+    mem_free ((char *)(uintptr_t)result->key.data);
     self->answers++;
 }
 

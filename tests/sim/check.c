@@ -278,10 +278,11 @@ void check_acked (sim_check_t *self, sim_batch_t *batch, const wire_value_t *bod
                   outcome.refused_count, batch->accepted_in_log, batch->refused_in_log);
 }
 
-void check_floor (const sim_check_t *self, size_t log, sim_floor_t *floor)
+void check_floor (const sim_check_t *self, sim_floor_t *floor)
 {
-    for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
-        floor->position[p] = self->shadows[log][p].acked;
+    for (size_t l = 0; l < DATA_LOGS; l++)
+        for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
+            floor->position[l][p] = self->shadows[l][p].acked;
     floor->acks = self->acks;
     floor->asked = sim_now (self->sim);
 }

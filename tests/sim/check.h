@@ -81,11 +81,11 @@ void check_add_load (sim_check_t *self, sim_load_t *load);
 
 /* What a query must at least see. */
 typedef struct sim_floor {
-    uint64_t position[SIM_PARTITIONS]; /* of a stream's own log */
-    uint64_t acks;                     /* the first so many batches that were acknowledged */
-    int64_t asked;                     /* what was said of loads before */
+    uint64_t position[DATA_LOGS][SIM_PARTITIONS]; /* of streams' own logs */
+    uint64_t acks; /* the first so many batches that were acknowledged */
+    int64_t asked; /* what was said of loads before */
 } sim_floor_t;
-void check_floor (const sim_check_t *self, size_t log, sim_floor_t *floor);
+void check_floor (const sim_check_t *self, sim_floor_t *floor);
 
 /* A `get.ok` came; *complete says whether all of it was. With `settled`, it has all features
  * of the steps that have been allowed. */

@@ -20,12 +20,12 @@ enum {
 };
 
 static const char tick_text[] = "  tick:\n"
-                                "    key: [a, b]\n"
+                                "    key: [a, user]\n"
                                 "    time: at\n"
                                 "    fields:\n"
                                 "      a: int64\n"
-                                "      b: string\n"
-                                "      v: float64\n"
+                                "      user: string\n"
+                                "      amount: float64\n"
                                 "      at: timestamp\n"
                                 "views:\n";
 
@@ -58,7 +58,7 @@ static void put_streams (unsigned steps, bool channel_last, buf_t *out)
 static const char *const stream_fields[DATA_STREAMS] = {
     "user:string,amount:float64,n:int64,tag:string,flag:bool,paid:decimal(30,4),shop:string,"
     "ts:timestamp.us,channel:string",
-    "a:int64,b:string,v:float64,at:timestamp",
+    "a:int64,user:string,amount:float64,at:timestamp",
 };
 static const char widened_fields[] =
     "user:string,amount:float64,n:float64,tag:string,flag:bool,paid:decimal(30,4),shop:string,"
@@ -68,13 +68,14 @@ static const struct {
     const char *name;
     size_t stream;
 } logs[DATA_LOGS] = {
-    { "pay/user", 0 },      { "tick/a,b", 1 }, { "pay/shop", 0 },
-    { "pay/shop,user", 0 }, { "tick/_", 1 },   { "pay/flag", 0 },
+    { "pay/user", 0 }, { "tick/a,user", 1 }, { "pay/shop", 0 },  { "pay/shop,user", 0 },
+    { "tick/_", 1 },   { "pay/flag", 0 },    { "tick/user", 1 },
 };
 
 typedef struct view_text {
     const char *name;
     size_t log;
+    size_t other; /* the log of its second stream; 0: it has none */
     const char *key;
     const char *where; /* NULL: none */
     const char *horizon;
@@ -149,13 +150,13 @@ static const view_text_t views[DATA_VIEWS] = {
       .later_step = STEP_FIELD },
     { .name = "ticks",
       .log = 1,
-      .key = "[a, b]",
+      .key = "[a, user]",
       .horizon = "1m",
-      .features = { "n: count(v) over 10s, 1m, lifetime", "v: sum(v) over 30s, 1d",
-                    "low: min(v) over 1m, lifetime", "word: last(b) over lifetime",
-                    "past: approx_count_distinct(v) over 10s, 1m delay 1m",
-                    "by_v: count() by v over 1m, lifetime", "few: sum(v) by v over 7 rows",
-                    "high: max_k(v, 2) over 30s" } },
+      .features = { "n: count(amount) over 10s, 1m, lifetime", "v: sum(amount) over 30s, 1d",
+                    "low: min(amount) over 1m, lifetime", "word: last(user) over lifetime",
+                    "past: approx_count_distinct(amount) over 10s, 1m delay 1m",
+                    "by_v: count() by amount over 1m, lifetime",
+                    "few: sum(amount) by amount over 7 rows", "high: max_k(amount, 2) over 30s" } },
     { .name = "by_shop",
       .log = 2,
       .key = "shop",
@@ -174,8 +175,23 @@ static const view_text_t views[DATA_VIEWS] = {
       .log = 4,
       .key = "[]",
       .horizon = "5m",
-      .features = { "n: count() over 5s, 1m, lifetime", "v: sum(v) over 1m, lifetime",
+      .features = { "n: count() over 5s, 1m, lifetime", "v: sum(amount) over 1m, lifetime",
                     "most: max(a) over 1h, lifetime" } },
+    { .name = "both",
+      .log = 0,
+      .other = 6,
+      .key = "user",
+      .where = "amount is not null",
+      .horizon = "2m",
+      .features = { "n: count() over 5s, 1m, 1h, lifetime", "total: sum(amount) over 1m, lifetime",
+                    "late: last(amount) over 1m, lifetime", "early: first(amount) over 1h",
+                    "few: sum(amount) over 3 rows, 5 rows in 1h",
+                    "newest: last_k(amount, 4) over 1h, lifetime",
+                    "before: count() where amount > 0 over 1m, lifetime delay 10s",
+                    "kinds: approx_count_distinct(amount) over 1m, lifetime",
+                    "spread: stddev(amount) over 1h", "gap: interarrival_mean() over 1m, lifetime",
+                    "visits: session_count(2s) over 1h",
+                    "by_sign: sum(amount) by user over 1h, lifetime" } },
     { .name = "afterwards",
       .log = 0,
       .key = "user",
@@ -232,8 +248,11 @@ static void put_definitions (unsigned steps, bool channel_last, buf_t *out)
         const view_text_t *view = &views[v];
         if (!data_has_view (v, steps))
             continue;
-        buf_printf (out, "  %s:\n    from: %s\n    key: %s\n    horizon: %s\n", view->name,
-                    logs[view->log].stream == 0 ? "pay" : "tick", view->key, view->horizon);
+        const char *from = view->other                   ? "[pay, tick]"
+                           : logs[view->log].stream == 0 ? "pay"
+                                                         : "tick";
+        buf_printf (out, "  %s:\n    from: %s\n    key: %s\n    horizon: %s\n", view->name, from,
+                    view->key, view->horizon);
         if (view->where) {
             buf_put_string (out, "    where: ");
             put_named (view->where, steps, out);
@@ -370,7 +389,9 @@ sim_data_t *data_new (void)
     }
     for (size_t v = 0; v < DATA_VIEWS; v++) {
         self->view_name[v] = views[v].name;
-        self->view_log[v] = views[v].log;
+        self->view_log[v] = self->view_logs[v][0] = views[v].log;
+        self->view_logs[v][1] = views[v].other;
+        self->view_sources[v] = views[v].other ? 2 : 1;
         self->view[v] = question_of (self, &views[v], false);
         self->widened[v] = question_of (self, &views[v], true);
         check_names (self, v);
@@ -423,9 +444,9 @@ static bool encode_key (const keyed_log_t *log, const value_t *values, arena_t *
 
 static size_t keys_count (size_t log)
 {
-    static const size_t counts[DATA_LOGS] = { USERS,     TICK_NUMBERS * TICK_WORDS,
-                                              SHOPS + 1, (SHOPS + 1) * 2,
-                                              1,         2 };
+    static const size_t counts[DATA_LOGS] = {
+        USERS, TICK_NUMBERS * TICK_WORDS, SHOPS + 1, (SHOPS + 1) * 2, 1, 2, TICK_WORDS
+    };
     return counts[log];
 }
 
@@ -443,7 +464,9 @@ bool data_key_at (const sim_data_t *self, size_t log, size_t i, arena_t *arena, 
         return false;
     if (log == 1) {
         values[0] = (value_t){ .type = TYPE_INT64, .i = (int64_t)(i / TICK_WORDS) - 1 };
-        values[1] = text_value (arena, "w%u", (unsigned)(i % TICK_WORDS));
+        values[1] = text_value (arena, "user-%u", (unsigned)(i % TICK_WORDS));
+    } else if (log == 6) {
+        values[1] = text_value (arena, "user-%u", (unsigned)i);
     } else if (log == 5) {
         values[PAY_FLAG] = (value_t){ .type = TYPE_BOOL, .i = (int64_t)i };
     } else if (log != 4) {

@@ -8,8 +8,9 @@
 
 enum {
     DATA_STREAMS = 2,
-    DATA_LOGS = 6, /* keyed logs: first those of the streams' own keys */
-    DATA_VIEWS = 8,
+    DATA_LOGS = 7, /* keyed logs: first those of the streams' own keys */
+    DATA_VIEWS = 9,
+    DATA_SOURCES = 2, /* streams of a view */
     DATA_FIELDS_MAX = 9,
 };
 
@@ -51,7 +52,9 @@ typedef struct sim_data {
     const stream_t *stream[DATA_STREAMS];
     keyed_log_t log[DATA_LOGS];
     size_t log_stream[DATA_LOGS];
-    size_t view_log[DATA_VIEWS];
+    size_t view_log[DATA_VIEWS]; /* of its first stream */
+    size_t view_sources[DATA_VIEWS];
+    size_t view_logs[DATA_VIEWS][DATA_SOURCES];
     const char *view_name[DATA_VIEWS];
     /* What the oracle is asked, of all features that there may be; `widened` of a float64 `n`. */
     question_t *view[DATA_VIEWS];

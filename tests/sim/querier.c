@@ -145,7 +145,7 @@ static void ask (sim_t *sim, void *arg)
     question_sent_t *question = new_question (self);
     question->querier = self;
     question->view = view;
-    check_floor (sim_check (sim), check_data (sim_check (sim))->view_log[view], &question->floor);
+    check_floor (sim_check (sim), &question->floor);
     question->hurried = sim_chance (sim, 0.5);
     write_question (self, view, question->hurried, client_begin (self->client, MESSAGE_GET));
     size_t node = sim_chosen (sim, 0, sim_count (sim, ROLE_SERVING) - 1);
@@ -180,7 +180,7 @@ static void ask_finally (question_sent_t *question)
     sim_querier_t *self = question->querier;
     const sim_data_t *data = check_data (sim_check (self->sim));
     size_t log = data->view_log[question->view];
-    check_floor (sim_check (self->sim), log, &question->floor);
+    check_floor (sim_check (self->sim), &question->floor);
     wire_writer_t *writer = client_begin (self->client, MESSAGE_GET);
     wire_field_string (writer, "view", data->view_name[question->view]);
     wire_field_int (writer, "as_of", sim_wall (self->sim) + question->offset);

@@ -536,9 +536,6 @@ Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
           "t: timestamp\n",
           "f.yaml:3:5: this version does not support `id` in a stream\n"
           "f.yaml:4:5: this version does not support `dedupe` in a stream" },
-        { VIEW "    from: [payments, refunds]\n    features:\n      x: count()\n",
-          "f.yaml:13:11: this version does not support views from several streams; write `from: "
-          "stream`" },
     };
     CHECK_CASES (cases, STATUS_UNSUPPORTED);
 }

@@ -250,12 +250,6 @@ manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool 
 
 /* ---- the coordinator ---- */
 
-static const char by_items[] = "views:\n"
-                               "  by_items:\n"
-                               "    from: payments\n"
-                               "    key: items\n"
-                               "    features: {n: count()}\n";
-
 /* Gives the node what stands in the writer, as from `from`. */
 static void give (house_t *self, const peer_t *from)
 {
@@ -381,8 +375,7 @@ static void coordinate (house_t *self, const message_t *message)
         break;
     case MESSAGE_DEFINITIONS:
         wire_begin (self->writer, MESSAGE_DEFINITIONS_OK, message->id);
-        payments_write_definitions_and (self->writer, self->definitions,
-                                        self->other_key ? "by_items" : NULL, by_items);
+        house_write_definitions (self, self->definitions, self->writer);
         break;
     case MESSAGE_ROUTES:
         write_routes (self, message->id);
@@ -427,8 +420,8 @@ static void answer_part (house_t *self, const wire_value_t *body, const wire_val
     wire_writer_t *writer = self->writer;
     uint32_t partition = (uint32_t)wire_uint (part, "partition", 0);
     uint64_t cut = wire_uint (part, "cut", 0);
-    model_t *model = payments_model (self->owners_definitions);
-    const plan_t *plan = model_plan (model, wire_text (body, "view"));
+    model_t *model = house_owners_model (self);
+    const plan_t *plan = model_plan_over (model, wire_text (body, "view"), wire_text (body, "log"));
     bool good =
         plan && plan->hash == wire_uint (body, "plan", 0) && holds_cut (self, partition, cut);
     wire_open_map (writer);
@@ -475,7 +468,8 @@ static void own (house_t *self, const peer_t *owner, const message_t *message)
 {
     cr_assert_eq (message->kind, MESSAGE_QUERY);
     self->queries++;
-    if (self->owners == OWNERS_SILENT)
+    text_t log = wire_text (message->body, "log");
+    if (self->owners == OWNERS_SILENT || (self->silent_log && text_is (log, self->silent_log)))
         return;
     if (self->owners == OWNERS_REFUSE) {
         wire_begin (self->writer, MESSAGE_ERROR, message->id);
@@ -486,6 +480,7 @@ static void own (house_t *self, const peer_t *owner, const message_t *message)
     }
     wire_list_t parts = wire_list (message->body, "parts");
     wire_begin (self->writer, MESSAGE_QUERY_OK, message->id);
+    wire_field_text (self->writer, "log", log);
     wire_field_list (self->writer, "parts");
     for (uint32_t i = 0; i < parts.count; i++)
         answer_part (self, message->body, &parts.items[i]);

@@ -57,9 +57,12 @@ typedef struct house {
     uint64_t manifests;
     uint64_t ordered; /* the number in the orders */
     uint64_t definitions;
-    bool other_key; /* there is a view `by_items` of the payments by their items */
-    bool told;      /* orders speak of its log … */
-    bool filling;   /* … and say that it is filling */
+    bool moves;             /* there is a view `moves` of payments and refunds, which are the same
+                               events once more, none of them published */
+    const char *silent_log; /* of which owners say nothing; NULL: none */
+    bool other_key;         /* there is a view `by_items` of the payments by their items */
+    bool told;              /* orders speak of its log … */
+    bool filling;           /* … and say that it is filling */
     uint64_t owners_definitions;
     owners_t owners;
     uint64_t base[PARTITIONS]; /* below it the owners hold nothing */
@@ -91,6 +94,10 @@ void house_add (house_t *self, size_t count);
 manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool exclude);
 /* The path of a manifest's run or view file (static until the next call). */
 const char *house_path (uint64_t manifest, uint32_t partition, const char *kind);
+
+/* The body of a `definitions.ok` of the house, and the model of what its owners know. */
+void house_write_definitions (const house_t *self, uint64_t version, wire_writer_t *writer);
+model_t *house_owners_model (const house_t *self);
 
 /* Until nothing is under way. */
 void house_run (house_t *self);

@@ -1,0 +1,57 @@
+/* The definitions that a house has. */
+#include "tests/unit/serving/house.h"
+
+static const char by_items[] = "views:\n"
+                               "  by_items:\n"
+                               "    from: payments\n"
+                               "    key: items\n"
+                               "    features: {n: count()}\n";
+
+/* Its features are those of `spend`. */
+static const char moves[] = "streams:\n"
+                            "  refunds:\n"
+                            "    key: user\n"
+                            "    time: ts\n"
+                            "    fields:\n"
+                            "      user: {type: string, required: true}\n"
+                            "      amount: float64\n"
+                            "      items: int64\n"
+                            "      ts: {type: timestamp, unit: us}\n"
+                            "views:\n"
+                            "  moves:\n"
+                            "    from: [payments, refunds]\n"
+                            "    features:\n"
+                            "      n: count() over 1h, lifetime\n"
+                            "      s: sum(amount) over 1h, 7d\n"
+                            "      m: max(items) over 1h\n"
+                            "      l: last(items)\n";
+
+void house_write_definitions (const house_t *self, uint64_t version, wire_writer_t *writer)
+{
+    if (self->moves)
+        payments_write_definitions_and (writer, version, "refunds", moves);
+    else
+        payments_write_definitions_and (writer, version, self->other_key ? "by_items" : NULL,
+                                        by_items);
+}
+
+model_t *house_owners_model (const house_t *self)
+{
+    if (!self->moves)
+        return payments_model (self->owners_definitions);
+    wire_writer_t *writer = wire_writer_new ();
+    wire_decoder_t *decoder = wire_decoder_new ();
+    message_t message;
+    model_t *model;
+    error_t error;
+    const void *data;
+    size_t size;
+    wire_begin (writer, MESSAGE_DEFINITIONS_OK, 1);
+    house_write_definitions (self, self->owners_definitions, writer);
+    cr_assert (wire_end (writer, &data, &size));
+    cr_assert_eq (wire_decode (decoder, data, size, &message, &error), STATUS_OK);
+    cr_assert_eq (model_from_message (message.body, &model, &error), STATUS_OK, "%s", error.text);
+    wire_writer_destroy (&writer);
+    wire_decoder_destroy (&decoder);
+    return model;
+}
