@@ -159,6 +159,14 @@ static const char *const ndjson[] = {
 };
 
 /* Those that ought to be good are. */
+static const char union_view[] =
+    "streams:\n  a: {key: k, time: t, fields: {k: string, x: float64, n: int64, t: timestamp}}\n"
+    "  b: {key: n, time: u, fields: {u: timestamp, n: int64, k: string, x: {expr: n / 2}}}\n"
+    "  c: {key: [], time: t, fields: {x: float64, t: timestamp, k: string, n: int64}}\n"
+    "views:\n  v:\n    from: [a, b, c]\n    where: x > 1\n    features:\n"
+    "      n: count() over 1h, lifetime\n      s: sum(x) by n over 5 rows\n"
+    "  w:\n    from: [c, b]\n    key: [n, k]\n    features:\n      l: last_k(k, 3) over 7d\n";
+
 static void check_definitions (const char *text)
 {
     definitions_t *definitions = NULL;
@@ -208,6 +216,8 @@ void seeds_of_texts (void)
     write_text ("definition", 0, computed_fields);
     for (size_t i = 0; i < COUNT (derived); i++)
         write_text ("definition", 7, derived[i]);
+    check_definitions (union_view);
+    write_text ("definition", 0, union_view);
     for (size_t i = 0; i < COUNT (expressions); i++)
         seed_write ("expr", expressions[i], strlen (expressions[i]));
     write_choices ();
