@@ -97,6 +97,19 @@ static void take_epoch (sim_check_t *self, const sim_node_t *to, uint64_t partit
                   partition, epoch, given, to->name);
 }
 
+/* Where a log of a new key begins. That is a cut of the stream's own log, which nobody else need
+ * have told of: its dataset may not be in use yet. */
+static void take_marks (sim_check_t *self, shadow_t *shadow, wire_list_t marks)
+{
+    size_t own = self->data->log_stream[shadow->log];
+    for (uint32_t s = 0; s < marks.count && s < SIM_PARTITIONS; s++) {
+        shadow->begin[s] = wire_item_uint (&marks.items[s]);
+        if (shadow->marks[s] < shadow->begin[s])
+            shadow->marks[s] = shadow->begin[s];
+        shadow_sync (self, &self->shadows[own][s], shadow->begin[s]);
+    }
+}
+
 static void take_orders (sim_check_t *self, const sim_node_t *to, const wire_value_t *body)
 {
     wire_list_t partitions = wire_list (body, "partitions");
@@ -112,12 +125,7 @@ static void take_orders (sim_check_t *self, const sim_node_t *to, const wire_val
             shadow_t *shadow = &self->shadows[log][partition];
             if (base > shadow->base)
                 shadow->base = base;
-            wire_list_t marks = wire_list (&logs.items[l], "marks");
-            for (uint32_t s = 0; s < marks.count && s < SIM_PARTITIONS; s++) {
-                shadow->begin[s] = wire_item_uint (&marks.items[s]);
-                if (shadow->marks[s] < shadow->begin[s])
-                    shadow->marks[s] = shadow->begin[s];
-            }
+            take_marks (self, shadow, wire_list (&logs.items[l], "marks"));
         }
     }
 }
