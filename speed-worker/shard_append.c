@@ -94,6 +94,17 @@ static void put_ids (const stream_t *stream, events_payload_t *payload)
     }
 }
 
+status_t shard_encode_block (shard_t *self, const batch_t *batch, text_t *block, error_t *error)
+{
+    batch_t keyless = *batch;
+    keyless.key = NULL; /* made again from the fields when it is read */
+    buf_clear (&self->block);
+    status_t status = block_encode (&keyless, 0, keyless.rows, &self->block, error);
+    if (status == STATUS_OK)
+        *block = (text_t){ (const char *)self->block.data, (uint32_t)self->block.size };
+    return status;
+}
+
 static status_t encode_record (shard_t *self, const pending_t *pending,
                                const shard_append_t *append, error_t *error)
 {
@@ -106,17 +117,12 @@ static status_t encode_record (shard_t *self, const pending_t *pending,
     memcpy (payload.producer, append->producer.data, PRODUCER_SIZE);
     memcpy (payload.refused, pending->outcome.refused,
             payload.refused_listed * sizeof payload.refused[0]);
-    buf_clear (&self->block);
     buf_clear (&self->payload);
     if (payload.accepted > 0) {
         put_ids (self->keyed.stream, &payload);
-        batch_t keyless = pending->batch;
-        keyless.key = NULL; /* made again from the fields when it is read */
-        status_t status = block_encode (&keyless, 0, keyless.rows, &self->block, error);
+        status_t status = shard_encode_block (self, &pending->batch, &payload.block, error);
         if (status != STATUS_OK)
             return status;
-        payload.block =
-            (text_t){ .data = (const char *)self->block.data, .size = (uint32_t)self->block.size };
     }
     events_payload_encode (&payload, &self->payload);
     if (self->payload.bad)

@@ -331,20 +331,15 @@ static status_t encode_forwarded (shard_t *self, const forward_message_t *messag
                                     .from = self->appended_marks[message->source],
                                     .to = message->to,
                                     .accepted = (uint32_t)pending->batch.rows };
-    buf_clear (&self->block);
     buf_clear (&self->payload);
     if (payload.accepted > 0) {
         const stream_t *stream = self->keyed.stream;
         payload.ids_count = stream->fields_count;
         for (size_t i = 0; i < stream->fields_count; i++)
             payload.ids[i] = stream->fields[i].id;
-        batch_t keyless = pending->batch;
-        keyless.key = NULL; /* made again from the fields when it is read */
-        status_t status = block_encode (&keyless, 0, keyless.rows, &self->block, error);
+        status_t status = shard_encode_block (self, &pending->batch, &payload.block, error);
         if (status != STATUS_OK)
             return status;
-        payload.block =
-            (text_t){ .data = (const char *)self->block.data, .size = (uint32_t)self->block.size };
     }
     forwarded_payload_encode (&payload, &self->payload);
     if (self->payload.bad)

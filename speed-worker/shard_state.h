@@ -102,6 +102,10 @@ size_t pending_size (const pending_t *self); /* bytes */
 /* Tells a waiter that it did not happen, or that nobody knows. */
 void shard_tell_error (shard_t *self, const waiter_t *waiter, status_t status, const char *reason);
 
+/* The batch as a block without keys, which stands in the shard's scratch until the next one. */
+MUST_CHECK status_t shard_encode_block (shard_t *self, const batch_t *batch, text_t *block,
+                                        error_t *error);
+
 /* Appends self->payload as a record that waits for its flush. */
 MUST_CHECK status_t shard_write_record (shard_t *self, pending_t *pending, int64_t now,
                                         error_t *error);

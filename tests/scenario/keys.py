@@ -91,6 +91,9 @@ def look(client, view, exactly=False):
     return complete
 
 
+rounds = [0]  # of questions about every view
+
+
 def query_steadily():
     client = Client(f"tcp://127.0.0.1:{cluster.port + 1}")
     while not ended.is_set():
@@ -99,6 +102,7 @@ def query_steadily():
                 look(client, view)
             except (Silent, Refused):
                 continue
+        rounds[0] += 1
         time.sleep(0.01)
     client.close()
 
@@ -130,6 +134,12 @@ def wait_complete(view, what):
     client.close()
 
 
+def wait_asked(what):
+    """Until every view has been asked for since."""
+    before = rounds[0]
+    wait_for(lambda: rounds[0] > before + 1, 30, f"every view is asked for {what}")
+
+
 threads = [guarded(send_steadily, i) for i in range(3)] + [guarded(query_steadily)]
 try:
     for view in ("pages", "shops", "both"):
@@ -137,7 +147,7 @@ try:
     for round in range(2):
         for name in ("speed-worker-1", "speed-worker-2"):
             cluster[name].kill()
-            time.sleep(0.5)
+            wait_asked(f"without {name}")
             cluster[name].start()
             cluster.wait_ready()
             for view in ("pages", "shops", "both"):
