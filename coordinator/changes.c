@@ -1,17 +1,12 @@
-#include "coordinator/state.h"
+#include "coordinator/changes.h"
 #include "feature/schema.h"
 #include "feature/stream_scope.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Every log that there ever was has an object of this kind, named as it, with the fields that its
- * rows have (schema.h): so that nobody reads them as something else. Version 0: nothing had been
- * kept in it when its stream was deleted. Nodes are told of the fields with the stream. */
-#define KIND_LOG "log"
-
-static const catalog_object_t *stored (const coordinator_core_t *self, const char *kind,
-                                       const char *name)
+const catalog_object_t *changes_stored (const coordinator_core_t *self, const char *kind,
+                                        const char *name)
 {
     for (size_t i = 0; i < self->objects_count; i++)
         if (strcmp (self->objects[i].kind, kind) == 0 && strcmp (self->objects[i].name, name) == 0)
@@ -19,7 +14,7 @@ static const catalog_object_t *stored (const coordinator_core_t *self, const cha
     return NULL;
 }
 
-static void add_object (changes_t *self, catalog_object_t object)
+void changes_add (changes_t *self, catalog_object_t object)
 {
     self->objects[self->objects_count++] = object;
 }
@@ -42,7 +37,7 @@ static const char *text_kept (changes_t *self, buf_t *text)
 
 /* ---- streams ---- */
 
-static bool has_loads (const coordinator_core_t *self, const char *log)
+bool changes_has_loads (const coordinator_core_t *self, const char *log)
 {
     for (size_t i = 0; i < self->loads_count; i++)
         if (strcmp (self->loads[i]->row.log, log) == 0 && self->loads[i]->state != LOAD_FAILED)
@@ -50,15 +45,13 @@ static bool has_loads (const coordinator_core_t *self, const char *log)
     return false;
 }
 
-typedef enum usage { UNUSED, USED, UNKNOWN } usage_t;
-
 /* Was anything ever kept in the log? */
-static usage_t usage_of (const coordinator_core_t *self, const char *log_name)
+usage_t changes_usage_of (const coordinator_core_t *self, const char *log_name)
 {
     const log_t *log = log_named (self, text_of (log_name));
     if (!log)
         return UNUSED;
-    if (log->manifest.number > 0 || has_loads (self, log_name))
+    if (log->manifest.number > 0 || changes_has_loads (self, log_name))
         return USED;
     usage_t usage = UNUSED;
     for (uint32_t p = 0; p < self->options.partitions; p++) {
@@ -75,7 +68,7 @@ static usage_t usage_of (const coordinator_core_t *self, const char *log_name)
 static status_t past_fields (coordinator_core_t *self, const stream_t *next, arena_t *arena,
                              schema_t *schema, bool *past, error_t *error)
 {
-    const catalog_object_t *log = stored (self, KIND_LOG, next->log_name);
+    const catalog_object_t *log = changes_stored (self, KIND_LOG, next->log_name);
     const stream_t *present = definitions_stream (self->definitions, text_of (next->name));
     *past = true;
     if (log && log->text[0] != '\0')
@@ -95,7 +88,7 @@ static status_t past_fields (coordinator_core_t *self, const stream_t *next, are
     return STATUS_OK;
 }
 
-static usage_t usage_of_deleted (const catalog_object_t *log)
+usage_t changes_usage_of_deleted (const catalog_object_t *log)
 {
     return log && log->version > 0 ? USED : UNUSED;
 }
@@ -127,7 +120,8 @@ static status_t alter_stream (coordinator_core_t *self, const stream_t *next,
                   : evolution->refusal;
     const char *detail = "what events mean stays the same";
     if (refusal) {
-        status_t status = check_unused (next, usage_of (self, present->log_name), refusal, error);
+        status_t status =
+            check_unused (next, changes_usage_of (self, present->log_name), refusal, error);
         if (status != STATUS_OK)
             return status;
         detail = "fields, key or time change; it has no events yet";
@@ -142,8 +136,8 @@ static status_t alter_stream (coordinator_core_t *self, const stream_t *next,
 static status_t add_stream (coordinator_core_t *self, const stream_t *next, bool past,
                             const evolution_t *evolution, changes_t *changes, error_t *error)
 {
-    const catalog_object_t *log = stored (self, KIND_LOG, next->log_name);
-    usage_t usage = usage_of_deleted (log);
+    const catalog_object_t *log = changes_stored (self, KIND_LOG, next->log_name);
+    usage_t usage = changes_usage_of_deleted (log);
     if (past && evolution->refusal) {
         status_t status = check_unused (next, usage, evolution->refusal, error);
         if (status != STATUS_OK)
@@ -161,26 +155,26 @@ static void add_log (changes_t *changes, const stream_t *next, const schema_t *s
     buf_init (&text, 1 << 16);
     schema_format (schema, &text);
     CHECK (!text.bad);
-    add_object (changes, (catalog_object_t){ .kind = KIND_LOG,
-                                             .name = next->log_name,
-                                             .version = 1,
-                                             .meaning = next->fingerprint,
-                                             .text = text_kept (changes, &text) });
+    changes_add (changes, (catalog_object_t){ .kind = KIND_LOG,
+                                              .name = next->log_name,
+                                              .version = 1,
+                                              .meaning = next->fingerprint,
+                                              .text = text_kept (changes, &text) });
 }
 
 static status_t next_stream (coordinator_core_t *self, definitions_t *definitions, stream_t *next,
                              changes_t *changes, error_t *error)
 {
-    const catalog_object_t *object = stored (self, "stream", next->name);
+    const catalog_object_t *object = changes_stored (self, "stream", next->name);
     schema_t *past = arena_zero (changes->arena, 2, sizeof *past);
     schema_t *schema = past + 1;
     bool has_past;
     evolution_t evolution;
-    add_object (changes, (catalog_object_t){ .kind = "stream",
-                                             .name = next->name,
-                                             .version = 1,
-                                             .meaning = next->fingerprint,
-                                             .text = next->text });
+    changes_add (changes, (catalog_object_t){ .kind = "stream",
+                                              .name = next->name,
+                                              .version = 1,
+                                              .meaning = next->fingerprint,
+                                              .text = next->text });
     status_t status = past_fields (self, next, changes->arena, past, &has_past, error);
     if (status != STATUS_OK)
         return status;
@@ -332,7 +326,7 @@ static void alter_view (const view_t *present, const view_t *next, changes_t *ch
 
 static void next_view (coordinator_core_t *self, const view_t *next, changes_t *changes)
 {
-    const catalog_object_t *object = stored (self, "view", next->name);
+    const catalog_object_t *object = changes_stored (self, "view", next->name);
     const view_t *present = definitions_view (self->definitions, text_of (next->name));
     uint32_t version = object ? object->version : 1;
     if (!object)
@@ -341,11 +335,11 @@ static void next_view (coordinator_core_t *self, const view_t *next, changes_t *
         add_change (changes, "view", next->name, "same", NULL);
     else
         alter_view (present, next, changes, &version);
-    add_object (changes, (catalog_object_t){ .kind = "view",
-                                             .name = next->name,
-                                             .version = version,
-                                             .meaning = next->meaning,
-                                             .text = next->text });
+    changes_add (changes, (catalog_object_t){ .kind = "view",
+                                              .name = next->name,
+                                              .version = version,
+                                              .meaning = next->meaning,
+                                              .text = next->text });
 }
 
 /* How many features of the stream keep what they compute, but over values of another type. */
@@ -388,178 +382,13 @@ static void tell_rebuilt (const coordinator_core_t *self, const definitions_t *d
     }
 }
 
-/* ---- other keys ---- */
-
-/* Is the log kept up now? */
-static bool is_kept_up (const coordinator_core_t *self, const char *name)
-{
-    const log_t *log = log_named (self, text_of (name));
-    return log && !log->dropped;
-}
-
-static bool has_history (const coordinator_core_t *self, const stream_t *stream)
-{
-    const log_t *log = log_named (self, text_of (stream->log_name));
-    if (!definitions_stream (self->definitions, text_of (stream->name)))
-        return usage_of_deleted (stored (self, KIND_LOG, stream->log_name)) == USED;
-    return log && (log->manifest.number > 0 || has_loads (self, log->name));
-}
-
-/* A key that is new to a stream is given the stream's history (keys.c): all of it must be in the
- * dataset, or still in the log. */
-static status_t check_new_key (const coordinator_core_t *self, const view_t *view,
-                               const view_source_t *source, error_t *error)
-{
-    const stream_t *stream = source->stream;
-    const char *log_name = source->log_name;
-    if (strcmp (log_name, stream->log_name) == 0 || is_kept_up (self, log_name) ||
-        stored (self, KIND_KEY, log_name) || !has_history (self, stream))
-        return STATUS_OK;
-    if (!definitions_stream (self->definitions, text_of (stream->name)))
-        return error_set (error, STATUS_INVALID,
-                          "view %s: its key is new to stream %s, which comes back with its events; "
-                          "apply the stream first, and then the view",
-                          view->name, stream->name);
-    for (size_t i = 0; i < self->loads_count; i++) {
-        const load_t *load = self->loads[i];
-        if (strcmp (load->row.stream, stream->name) == 0 && !load_is_history (load) &&
-            (load->state < LOAD_VISIBLE || load->state == LOAD_UNLOADING))
-            return error_set (error, STATUS_UNAVAILABLE,
-                              "view %s: its key is new to stream %s, and load %s is %s; apply it "
-                              "again when that is done",
-                              view->name, stream->name, load->row.id, load->row.state);
-    }
-    return STATUS_OK;
-}
-
-/* What the fields of the stream were before; false when it has no past. */
-static bool read_past (const coordinator_core_t *self, const stream_t *next, arena_t *arena,
-                       schema_t *schema)
-{
-    error_t error;
-    const stream_t *present = definitions_stream (self->definitions, text_of (next->name));
-    const catalog_object_t *log =
-        stored (self, KIND_LOG, present ? present->log_name : next->log_name);
-    if (log && log->text[0] != '\0')
-        return schema_read (text_of (log->text), arena, schema, &error) == STATUS_OK;
-    if (present)
-        schema_of (present, schema);
-    return present != NULL;
-}
-
-/* Does the log's key still consist of the same fields, of the same types? Its events are placed and
- * ordered by them. */
-static bool same_fields (const definitions_t *next, const char *name, const schema_t *past)
-{
-    keyed_log_t log;
-    if (!keyed_log_find (next, text_of (name), &log) || log.primary)
-        return false;
-    for (size_t k = 0; k < log.key_count; k++) {
-        const field_t *field = &log.stream->fields[log.key[k]];
-        size_t i = 0;
-        while (i < past->count && strcmp (past->fields[i].name, field->name) != 0)
-            i++;
-        if (i == past->count || past->fields[i].id != field->id ||
-            past->fields[i].type != field->type)
-            return false;
-    }
-    return true;
-}
-
-static const stream_t *stream_of_log (const definitions_t *definitions, const char *log)
-{
-    for (size_t i = 0; i < definitions->streams_count; i++)
-        if (keyed_log_is_of (text_of (log), definitions->streams[i].name))
-            return &definitions->streams[i];
-    return NULL;
-}
-
-/* A key that there is: its log goes on. */
-static status_t keep_key (coordinator_core_t *self, const definitions_t *next,
-                          const catalog_object_t *key, changes_t *changes, error_t *error)
-{
-    const stream_t *stream = stream_of_log (next, key->name);
-    const stream_t *present = stream_of_log (self->definitions, key->name);
-    usage_t usage =
-        present ? usage_of (self, present->log_name)
-                : usage_of_deleted (stored (self, KIND_LOG, stream ? stream->log_name : ""));
-    schema_t *past = arena_zero (changes->arena, 1, sizeof *past);
-    bool same = !stream || !read_past (self, stream, changes->arena, past) ||
-                same_fields (next, key->name, past);
-    if (same || usage == UNUSED) {
-        if (same)
-            add_object (changes, *key);
-        return STATUS_OK;
-    }
-    return error_set (
-        error, usage == UNKNOWN ? STATUS_UNAVAILABLE : STATUS_INVALID,
-        "stream %s: events are kept by the key %s as well, whose fields can be neither "
-        "renamed nor widened nor left out",
-        stream->name, key->name + strlen (stream->name) + 1);
-}
-
-static bool has_key (const changes_t *changes, const char *log)
-{
-    for (size_t i = 0; i < changes->objects_count; i++)
-        if (strcmp (changes->objects[i].kind, KIND_KEY) == 0 &&
-            strcmp (changes->objects[i].name, log) == 0)
-            return true;
-    return false;
-}
-
-/* Those that are kept up without a view count as well: loads write runs for them too. */
-static status_t check_key_count (const definitions_t *next, const changes_t *changes,
-                                 error_t *error)
-{
-    for (size_t s = 0; s < next->streams_count; s++) {
-        const char *stream = next->streams[s].name;
-        size_t count = 1;
-        for (size_t i = 0; i < changes->objects_count; i++)
-            count += strcmp (changes->objects[i].kind, KIND_KEY) == 0 &&
-                     keyed_log_is_of (text_of (changes->objects[i].name), stream);
-        if (count > KEYED_LOGS_MAX)
-            return error_set (error, STATUS_INVALID,
-                              "stream %s would have %zu keys, those that were used before counted; "
-                              "it can have %d",
-                              stream, count, KEYED_LOGS_MAX);
-    }
-    return STATUS_OK;
-}
-
-static void add_keys (const view_t *view, changes_t *changes)
-{
-    for (size_t i = 0; i < view->sources_count; i++) {
-        const view_source_t *source = &view->sources[i];
-        if (strcmp (source->log_name, source->stream->log_name) != 0 &&
-            !has_key (changes, source->log_name))
-            add_object (changes,
-                        (catalog_object_t){
-                            .kind = KIND_KEY, .name = source->log_name, .version = 1, .text = "" });
-    }
-}
-
-static status_t next_keys (coordinator_core_t *self, const definitions_t *next, changes_t *changes,
-                           error_t *error)
-{
-    status_t status = STATUS_OK;
-    for (size_t i = 0; i < next->views_count; i++)
-        for (size_t s = 0; s < next->views[i].sources_count && status == STATUS_OK; s++)
-            status = check_new_key (self, &next->views[i], &next->views[i].sources[s], error);
-    for (size_t i = 0; i < self->objects_count && status == STATUS_OK; i++)
-        if (strcmp (self->objects[i].kind, KIND_KEY) == 0)
-            status = keep_key (self, next, &self->objects[i], changes, error);
-    for (size_t i = 0; i < next->views_count && status == STATUS_OK; i++)
-        add_keys (&next->views[i], changes);
-    return status == STATUS_OK ? check_key_count (next, changes, error) : status;
-}
-
 /* ---- what is not there any more ---- */
 
 static void removed_stream (coordinator_core_t *self, const catalog_object_t *object,
                             changes_t *changes)
 {
     const stream_t *stream = definitions_stream (self->definitions, text_of (object->name));
-    bool unused = usage_of (self, stream->log_name) == UNUSED;
+    bool unused = changes_usage_of (self, stream->log_name) == UNUSED;
     add_change (changes, "stream", object->name, "remove",
                 unused ? NULL : "its events are kept; a stream of the same name finds them again");
 }
@@ -580,19 +409,19 @@ static void keep_logs (coordinator_core_t *self, const definitions_t *next, chan
         if (has_log (next, stream->log_name))
             continue;
         schema_t *schema = arena_zero (changes->arena, 1, sizeof *schema);
-        const catalog_object_t *log = stored (self, KIND_LOG, stream->log_name);
+        const catalog_object_t *log = changes_stored (self, KIND_LOG, stream->log_name);
         schema_of (stream, schema);
         add_log (changes, stream, schema);
         catalog_object_t *kept = &changes->objects[changes->objects_count - 1];
         if (log && log->text[0] != '\0')
             kept->text = log->text; /* it knows the next number */
-        kept->version = usage_of (self, stream->log_name) != UNUSED;
+        kept->version = changes_usage_of (self, stream->log_name) != UNUSED;
     }
     for (size_t i = 0; i < self->objects_count; i++) {
         const catalog_object_t *object = &self->objects[i];
         if (strcmp (object->kind, KIND_LOG) == 0 && !has_log (next, object->name) &&
             !has_log (self->definitions, object->name))
-            add_object (changes, *object);
+            changes_add (changes, *object);
     }
 }
 
@@ -622,7 +451,7 @@ status_t changes_find (coordinator_core_t *self, definitions_t *next, arena_t *a
         if (status != STATUS_OK)
             return status;
     }
-    status_t status = next_keys (self, next, changes, error);
+    status_t status = changes_keys (self, next, changes, error);
     if (status != STATUS_OK)
         return status;
     for (size_t i = 0; i < next->views_count; i++)
