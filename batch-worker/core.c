@@ -336,6 +336,7 @@ static void answer_metrics (batch_core_t *self, const peer_t *from, uint64_t id)
     BATCH_METRICS (X)
 #undef X
     wire_field_uint (self->writer, "tasks_running", self->running);
+    wire_field_counters (self->writer, self->env);
     wire_close (self->writer);
     send_written (self, from);
 }

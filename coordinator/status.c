@@ -240,6 +240,7 @@ void status_metrics (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_field_uint (writer, "term", catalog_term (self->catalog));
     wire_field_uint (writer, "catalog_failing", self->doubtful);
     wire_field_uint (writer, "messages_refused", self->messages_refused);
+    wire_field_counters (writer, self->env);
     wire_close (writer);
     core_reply (self, from, id);
 }

@@ -120,6 +120,7 @@ static void answer_metrics (serving_core_t *self, const peer_t *from, uint64_t i
     SERVING_METRICS (X)
 #undef X
     wire_field_uint (self->writer, "queries_under_way", query_count (self->queries));
+    wire_field_counters (self->writer, self->env);
     wire_close (self->writer);
     serving_send (self, from);
 }

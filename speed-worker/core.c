@@ -97,6 +97,7 @@ static void answer_metrics (speed_core_t *self, const peer_t *from, uint64_t id)
     SPEED_METRICS (X)
 #undef X
     wire_field_uint (self->writer, "timeline_bytes", self->memory);
+    wire_field_counters (self->writer, self->env);
     wire_close (self->writer);
     worker_send (self, from);
 }

@@ -23,6 +23,7 @@ enum { PEER_SIZE_MAX = 255 };
 typedef struct peer {
     uint8_t size;     /* bytes used; 0 is nobody */
     uint8_t incoming; /* 1: a return address, good for replies while the asker is connected */
+    uint8_t role; /* of an incoming message's sender, a peer_role_t (wire/roles.h); not compared */
     char bytes[PEER_SIZE_MAX];
 } peer_t;
 
@@ -43,6 +44,13 @@ struct job {
     job_t *next; /* the shell's */
 };
 
+/* What the shell has counted: connections, refusals. */
+typedef struct env_counter {
+    const char *name; /* static storage */
+    uint64_t value;
+} env_counter_t;
+enum { ENV_COUNTERS_MAX = 16 };
+
 typedef enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR } log_level_t;
 
 typedef struct env env_t;
@@ -61,6 +69,9 @@ struct env {
     void (*submit) (env_t *env, job_t *job);
     /* One line to the node's log. */
     void (*log) (env_t *env, log_level_t level, const char *text);
+    /* Fills `counters` for the node's metrics and says how many. NULL where there are no sockets.
+     */
+    size_t (*counters) (env_t *env, env_counter_t counters[ENV_COUNTERS_MAX]);
     fs_t *fs; /* rooted at the data directory */
 };
 

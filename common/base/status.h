@@ -34,6 +34,7 @@
     X (UNAVAILABLE, "unavailable") /* nobody can answer just now */                                \
     X (CANCELLED, "cancelled")     /* stopped on request */                                        \
     X (UNSUPPORTED, "unsupported") /* known, but not done by this version */                       \
+    X (DENIED, "denied")           /* whoever asks may not: no such key, or not of that role */    \
     X (END, "end")                 /* an iterator is exhausted; not an error */
 
 typedef enum status {

@@ -1,44 +1,21 @@
-#include "transport/transport.h"
+#include "transport/transport_state.h"
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "transport/guard.h"
+#include "transport/monitor.h"
 #include "transport/probe.h"
 #include "wire/wire.h"
 
 #include <poll.h>
 #include <string.h>
 #include <time.h>
-#include <zmq.h>
 
 enum {
-    MAGIC = 0x54524e53,
     RECONNECT_MS = 20, /* first; doubled up to the next */
     RECONNECT_MAX_MS = 500,
     HEARTBEAT_MS = 2000, /* so that a host that vanished is noticed */
     HEARTBEAT_TIMEOUT_MS = 6000,
-    SOCKETS_MAX = TRANSPORT_ENDPOINTS_MAX + 1,
-};
-
-/* The first is the ROUTER, with a NULL socket when the node does not listen. */
-typedef struct line {
-    void *socket;
-    peer_t endpoint;
-    uint64_t used; /* a count of sends: the least is longest ago */
-    int fd;        /* can be read when ZeroMQ has news for the socket since it was last used */
-    bool ready;
-    bool drained; /* it had no message, and has not been used since: the fd will tell */
-} line_t;
-
-struct transport {
-    uint32_t magic;
-    void *context;
-    line_t lines[SOCKETS_MAX];
-    size_t count;
-    size_t next; /* the line that is looked at first */
-    uint64_t sends;
-    uint64_t dropped;
-    zmq_msg_t part; /* the last frame of the message received last */
-    char endpoint[PEER_SIZE_MAX + 1];
 };
 
 /* ---- sockets ---- */
@@ -48,7 +25,8 @@ static void set (void *socket, int option, int value)
     CHECK (zmq_setsockopt (socket, option, &value, sizeof value) == 0);
 }
 
-static void *open_socket (transport_t *self, int type, const char *endpoint)
+/* With keys, `server` is whom a DEALER takes the other side for. */
+void *line_socket (transport_t *self, int type, const char *endpoint, const char *server)
 {
     void *socket = zmq_socket (self->context, type);
     if (!socket)
@@ -63,10 +41,14 @@ static void *open_socket (transport_t *self, int type, const char *endpoint)
     set (socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS);
     set (socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
     set (socket, ZMQ_IPV6, strchr (endpoint, '[') != NULL);
+    if (self->keyring && type == ZMQ_ROUTER)
+        guard_server (socket, self->keyring);
+    else if (self->keyring)
+        guard_client (socket, self->keyring, server);
     return socket;
 }
 
-static int socket_fd (void *socket)
+int line_fd (void *socket)
 {
     int fd = -1;
     size_t size = sizeof fd;
@@ -74,11 +56,10 @@ static int socket_fd (void *socket)
     return fd;
 }
 
-/* Takes a line out and closes its socket. */
-static void drop_line (transport_t *self, size_t at)
+void line_drop (transport_t *self, size_t at)
 {
     CHECK (at > 0);
-    zmq_close (self->lines[at].socket);
+    line_close (&self->lines[at]);
     self->lines[at] = self->lines[--self->count];
 }
 
@@ -91,31 +72,28 @@ static void make_room (transport_t *self)
         if (self->lines[i].used < self->lines[oldest].used)
             oldest = i;
     }
-    drop_line (self, oldest);
+    line_drop (self, oldest);
 }
 
-/* The line to an endpoint, connected when it is not there; NULL when it is no endpoint. */
-static line_t *line_to (transport_t *self, const peer_t *endpoint)
+line_t *line_to (transport_t *self, const peer_t *endpoint)
 {
     char name[PEER_SIZE_MAX + 1];
     for (size_t i = 1; i < self->count; i++) {
-        if (peer_equal (&self->lines[i].endpoint, endpoint))
+        if (peer_equal (&self->lines[i].endpoint, endpoint)) {
+            line_retry (self, &self->lines[i]);
             return &self->lines[i];
+        }
     }
     memcpy (name, endpoint->bytes, endpoint->size);
     name[endpoint->size] = '\0';
     if (strncmp (name, "tcp://", 6) != 0 && strncmp (name, "ipc://", 6) != 0)
         return NULL;
     make_room (self);
-    void *socket = open_socket (self, ZMQ_DEALER, name);
-    if (!socket)
+    line_t *line = &self->lines[self->count];
+    *line = (line_t){ .endpoint = *endpoint, .monitor_fd = -1 };
+    if (!line_open (self, line, name))
         return NULL;
-    if (zmq_connect (socket, name) != 0) {
-        zmq_close (socket);
-        return NULL;
-    }
-    line_t *line = &self->lines[self->count++];
-    *line = (line_t){ .socket = socket, .endpoint = *endpoint, .fd = socket_fd (socket) };
+    self->count++;
     return line;
 }
 
@@ -163,28 +141,42 @@ static status_t start_listening (transport_t *self, const char *listen, error_t 
     if (strncmp (listen, "ipc://", 6) == 0 && listen[6] != '*' && endpoint_may_answer (listen))
         return bind_failed (listen, EADDRINUSE, error);
     numeric (listen, address, sizeof address);
-    void *socket = open_socket (self, ZMQ_ROUTER, address);
+    void *socket = line_socket (self, ZMQ_ROUTER, address, NULL);
     if (!socket)
         return bind_failed (listen, zmq_errno (), error);
     self->lines[0].socket = socket;
-    self->lines[0].fd = socket_fd (socket);
+    self->lines[0].fd = line_fd (socket);
     size_t size = sizeof self->endpoint;
-    if (zmq_bind (socket, address) != 0 ||
+    if (!guard_listener (self) || zmq_bind (socket, address) != 0 ||
         zmq_getsockopt (socket, ZMQ_LAST_ENDPOINT, self->endpoint, &size) != 0)
         return bind_failed (listen, zmq_errno (), error);
+    self->bound = true;
     return STATUS_OK;
 }
 
 status_t transport_new (const char *listen, transport_t **transport, error_t *error)
 {
+    keyring_t *none = NULL;
+    return transport_new_secured (listen, &none, transport, error);
+}
+
+status_t transport_new_secured (const char *listen, keyring_t **keyring, transport_t **transport,
+                                error_t *error)
+{
     *transport = NULL;
     void *context = zmq_ctx_new ();
-    if (!context)
+    if (!context) {
+        keyring_destroy (keyring);
         return error_set_errno (error, errno, "cannot start ZeroMQ");
+    }
     transport_t *self = mem_zero (1, sizeof *self);
-    self->magic = MAGIC;
+    self->magic = TRANSPORT_MAGIC;
     self->context = context;
     self->count = 1;
+    self->keyring = *keyring;
+    *keyring = NULL;
+    self->lines[0].monitor_fd = -1;
+    self->guard_fd = -1;
     CHECK (zmq_ctx_set (context, ZMQ_BLOCKY, 0) == 0);
     CHECK (zmq_msg_init (&self->part) == 0);
     if (listen && start_listening (self, listen, error) != STATUS_OK) {
@@ -200,15 +192,15 @@ void transport_destroy (transport_t **self_p)
     transport_t *self = *self_p;
     if (!self)
         return;
-    CHECK_OBJECT (self, MAGIC);
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
     zmq_msg_close (&self->part);
-    for (size_t i = 0; i < self->count; i++) {
-        if (self->lines[i].socket)
-            zmq_close (self->lines[i].socket);
-    }
+    for (size_t i = 0; i < self->count; i++)
+        line_close (&self->lines[i]);
+    guard_close (self->guard);
     while (zmq_ctx_term (self->context) != 0 && zmq_errno () == EINTR) {
         /* a signal came: again */
     }
+    keyring_destroy (&self->keyring);
     self->magic = 0;
     mem_free (self);
     *self_p = NULL;
@@ -216,14 +208,26 @@ void transport_destroy (transport_t **self_p)
 
 const char *transport_endpoint (const transport_t *self)
 {
-    CHECK_OBJECT (self, MAGIC);
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
     return self->endpoint;
 }
 
 uint64_t transport_dropped (const transport_t *self)
 {
-    CHECK_OBJECT (self, MAGIC);
-    return self->dropped;
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
+    return self->counts.dropped;
+}
+
+transport_counts_t transport_counts (const transport_t *self)
+{
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
+    return self->counts;
+}
+
+const keyring_t *transport_keyring (const transport_t *self)
+{
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
+    return self->keyring;
 }
 
 /* ---- receiving ---- */
@@ -241,9 +245,9 @@ static bool has_message (line_t *line)
  * was found empty and not used since need not be asked: its descriptor tells when it has news. */
 void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t count, bool *ready)
 {
-    CHECK_OBJECT (self, MAGIC);
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
     CHECK (count <= TRANSPORT_FDS_MAX);
-    struct pollfd items[SOCKETS_MAX + TRANSPORT_FDS_MAX];
+    struct pollfd items[2 * SOCKETS_MAX + 1 + TRANSPORT_FDS_MAX];
     size_t first = self->lines[0].socket ? 0 : 1;
     size_t used = 0;
     for (size_t i = 0; i < count; i++)
@@ -256,6 +260,9 @@ void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t c
             timeout_ms = 0;
         items[used++] = (struct pollfd){ .fd = line->fd, .events = POLLIN };
     }
+    size_t sockets = used;
+    if (self->keyring)
+        used += connections_watch (self, items + used);
     bool failed = poll (items, used, timeout_ms) < 0; /* by a signal */
     for (size_t i = 0; i < count; i++)
         ready[i] = !failed && items[i].revents != 0;
@@ -264,6 +271,8 @@ void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t c
             self->lines[i].ready = true; /* or news of another kind: then nothing is received */
             self->lines[i].drained = false;
         }
+    if (self->keyring && !failed)
+        connections_look (self, items + sockets);
 }
 
 /* Keeps one frame of a return address: its size in a byte, then its bytes. */
@@ -279,10 +288,7 @@ static bool keep_frame (peer_t *from, zmq_msg_t *frame)
     return true;
 }
 
-typedef enum taken { TAKEN_NOTHING, TAKEN_MESSAGE, TAKEN_JUNK } taken_t;
-
-/* Reads the frames of one message up to the last, which stays in self->part. */
-static taken_t take (transport_t *self, const line_t *line, bool is_incoming, peer_t *from)
+taken_t line_take (transport_t *self, const line_t *line, bool is_incoming, peer_t *from)
 {
     bool is_good = true;
     bool has_body = !is_incoming; /* a ROUTER puts a frame of its own in front */
@@ -296,19 +302,22 @@ static taken_t take (transport_t *self, const line_t *line, bool is_incoming, pe
             return TAKEN_NOTHING;
         has_body = true;
     }
+    from->role = ROLE_OPEN;
+    if (self->keyring)
+        from->role = is_incoming ? (uint8_t)guard_role (&self->part, self->keyring) : ROLE_NODE;
     return is_good && has_body ? TAKEN_MESSAGE : TAKEN_JUNK;
 }
 
 bool transport_receive (transport_t *self, peer_t *from, const void **data, size_t *size)
 {
-    CHECK_OBJECT (self, MAGIC);
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
     for (size_t tried = 0; tried < self->count; tried++) {
         size_t at = self->next < self->count ? self->next : 0;
         line_t *line = &self->lines[at];
         self->next = at + 1;
         taken_t taken = TAKEN_NOTHING;
-        while (line->ready && (taken = take (self, line, at == 0, from)) == TAKEN_JUNK)
-            self->dropped++;
+        while (line->ready && (taken = line_take (self, line, at == 0, from)) == TAKEN_JUNK)
+            self->counts.dropped++;
         if (taken == TAKEN_MESSAGE) {
             *data = zmq_msg_data (&self->part);
             *size = zmq_msg_size (&self->part);
@@ -339,12 +348,12 @@ static bool answer (transport_t *self, const peer_t *to, const void *data, size_
 
 void transport_send (transport_t *self, const peer_t *to, const void *data, size_t size)
 {
-    CHECK_OBJECT (self, MAGIC);
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
     CHECK (to->size > 0);
     if (to->incoming) {
         self->lines[0].drained = false;
         if (!answer (self, to, data, size))
-            self->dropped++;
+            self->counts.dropped++;
         return;
     }
     line_t *line = line_to (self, to);
@@ -353,82 +362,5 @@ void transport_send (transport_t *self, const peer_t *to, const void *data, size
         line->drained = false;
     }
     if (!line || zmq_send (line->socket, data, size, ZMQ_DONTWAIT) < 0)
-        self->dropped++;
-}
-
-/* ---- one question, one answer ---- */
-
-static int64_t now_ms (void)
-{
-    struct timespec now;
-    CHECK (clock_gettime (CLOCK_BOOTTIME, &now) == 0);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Waits for the message with the id, which is then in self->part. */
-static bool await (transport_t *self, const line_t *line, uint64_t id, int timeout_ms)
-{
-    int64_t deadline = now_ms () + timeout_ms;
-    zmq_pollitem_t item = { .socket = line->socket, .events = ZMQ_POLLIN };
-    for (;;) {
-        peer_t from;
-        message_kind_t kind;
-        uint64_t got;
-        taken_t taken = take (self, line, false, &from);
-        if (taken == TAKEN_MESSAGE &&
-            wire_peek (zmq_msg_data (&self->part), zmq_msg_size (&self->part), &kind, &got) &&
-            got == id)
-            return true;
-        int64_t left = deadline - now_ms ();
-        if (taken != TAKEN_NOTHING)
-            continue;
-        if (left <= 0)
-            return false;
-        (void)zmq_poll (&item, 1, (long)left);
-    }
-}
-
-static status_t unreachable (const char *endpoint, error_t *error)
-{
-    return error_set (error, STATUS_UNAVAILABLE,
-                      "nobody listens at %s: is the node running? (`weir up` starts all nodes)",
-                      endpoint);
-}
-
-status_t transport_request (transport_t *self, const char *endpoint, const void *data, size_t size,
-                            int timeout_ms, const void **reply, size_t *reply_size, error_t *error)
-{
-    CHECK_OBJECT (self, MAGIC);
-    message_kind_t kind;
-    uint64_t id;
-    size_t length = strlen (endpoint);
-    CHECK (wire_peek (data, size, &kind, &id));
-    if (length == 0 || length > PEER_SIZE_MAX)
-        return error_set (error, STATUS_INVALID, "an endpoint has 1 to %d bytes", PEER_SIZE_MAX);
-    size_t lines = self->count;
-    peer_t peer = peer_of_endpoint (endpoint);
-    line_t *line = line_to (self, &peer);
-    if (!line)
-        return error_set (error, STATUS_INVALID,
-                          "\"%s\" is no endpoint: expected tcp://host:port or ipc://path",
-                          endpoint);
-    size_t at = (size_t)(line - self->lines);
-    if (self->count > lines && !endpoint_may_answer (endpoint)) {
-        drop_line (self, at);
-        return unreachable (endpoint, error);
-    }
-    line->used = ++self->sends;
-    line->drained = false;
-    if (zmq_send (line->socket, data, size, ZMQ_DONTWAIT) >= 0 &&
-        await (self, line, id, timeout_ms)) {
-        *reply = zmq_msg_data (&self->part);
-        *reply_size = zmq_msg_size (&self->part);
-        return STATUS_OK;
-    }
-    /* A request still in the queue must not be carried out long after it was given up. */
-    drop_line (self, at);
-    if (!endpoint_may_answer (endpoint))
-        return unreachable (endpoint, error);
-    return error_set (error, STATUS_TIMEOUT, "%s did not answer within %d ms", endpoint,
-                      timeout_ms);
+        self->counts.dropped++;
 }

@@ -9,6 +9,7 @@
 
 #include "base/env.h"
 #include "base/status.h"
+#include "transport/keyring.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,10 +23,36 @@ enum {
 
 typedef struct transport transport_t;
 
+/* What came of connections to where we listen, and of messages. A connection that was accepted and
+ * is in none of the others is under way, or did not speak ZeroMQ's protocol at all. */
+typedef struct transport_counts {
+    uint64_t accepted;   /* connections; the next five are kept only where there are keys */
+    uint64_t succeeded;  /* handshakes */
+    uint64_t refused;    /* handshakes: the key is not accepted */
+    uint64_t failed;     /* handshakes: no key, another mechanism, bad cryptography */
+    uint64_t broken_off; /* handshakes: the other side hung up */
+    uint64_t unmet;      /* handshakes of our own, as a client, that did not succeed */
+    uint64_t dropped;    /* messages: no room, no such peer, or not of a form that we understand */
+} transport_counts_t;
+
 /* Listens at `listen` ("tcp://127.0.0.1:7600", "ipc://path", or with "*" for a port that is free),
  * or nowhere when it is NULL. EXISTS when somebody listens there, INVALID or IO otherwise; the
  * message says what to do. */
 MUST_CHECK status_t transport_new (const char *listen, transport_t **transport, error_t *error);
+/* The same with CURVE on every socket: only keys that the keyring accepts get in, and only its
+ * nodes are talked to. Takes the keyring; NULL is transport_new. */
+MUST_CHECK status_t transport_new_secured (const char *listen, keyring_t **keyring,
+                                           transport_t **transport, error_t *error);
+
+/* Goes on with another keyring, which it takes, also when it fails. What is accepted changes at
+ * once, for connections made before too; connections to servers that are not trusted any more end.
+ * When our own pair has changed, all connections are made anew: it listens with the new pair, and
+ * what was under way is lost. May wait for milliseconds. An error says that it does not listen; to
+ * be called again then, with NULL for the keyring that it has. */
+MUST_CHECK status_t transport_rekey (transport_t *self, keyring_t **keyring, error_t *error);
+
+/* The keyring in use, borrowed until the next rekey; NULL when there is none. */
+const keyring_t *transport_keyring (const transport_t *self);
 /* Queued messages are dropped; does not wait. */
 void transport_destroy (transport_t **self_p);
 
@@ -38,8 +65,8 @@ void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t c
 
 /* Takes a message that came before the last transport_poll returned, from each peer in turn. False
  * when there is none. The bytes are valid until the next call of any function of this transport.
- * What comes from somebody who connected to us has `from->incoming`; what comes back over our own
- * connection is from the endpoint. */
+ * What comes from somebody who connected to us has `from->incoming` and the role of its key
+ * (ROLE_OPEN without a keyring); what comes back over our own connection is from the endpoint. */
 bool transport_receive (transport_t *self, peer_t *from, const void **data, size_t *size);
 
 /* Sends to an endpoint or answers an incoming peer. The bytes are copied. */
@@ -48,12 +75,14 @@ void transport_send (transport_t *self, const peer_t *to, const void *data, size
 /* Sends one message of the weir protocol and waits for the one that comes back under its id,
  * dropping others that come from there. The reply is valid until the next call. UNAVAILABLE when
  * nobody listens at the endpoint, TIMEOUT when no reply came (the request may have been carried
- * out), INVALID when it is no endpoint. Do not mix with transport_send to the same endpoint when
- * the answers to that matter. */
+ * out), before `timeout_ms` are over when the connection was lost, DENIED when who listens there
+ * does not accept our key or is nobody whom we trust, INVALID when it is no endpoint. Do not mix
+ * with transport_send to the same endpoint when the answers to that matter. */
 MUST_CHECK status_t transport_request (transport_t *self, const char *endpoint, const void *data,
                                        size_t size, int timeout_ms, const void **reply,
                                        size_t *reply_size, error_t *error);
 
+transport_counts_t transport_counts (const transport_t *self);
 /* Messages that were dropped: no room, no such peer, or not of a form that we understand. */
 uint64_t transport_dropped (const transport_t *self);
 

@@ -23,7 +23,7 @@ struct wire_decoder {
 /* ---- kinds ---- */
 
 static const char *const words[MESSAGE_KINDS] = {
-#define X(name, word) [MESSAGE_##name] = word, [MESSAGE_##name##_OK] = word ".ok",
+#define X(name, word, access) [MESSAGE_##name] = word, [MESSAGE_##name##_OK] = word ".ok",
     MESSAGE_TABLE (X)
 #undef X
         [MESSAGE_NONE] = "none",
@@ -40,7 +40,7 @@ const char *message_word (message_kind_t kind)
 message_kind_t message_reply (message_kind_t request)
 {
     switch (request) {
-#define X(name, word)                                                                              \
+#define X(name, word, access)                                                                      \
     case MESSAGE_##name:                                                                           \
         return MESSAGE_##name##_OK;
         MESSAGE_TABLE (X)
@@ -53,7 +53,7 @@ message_kind_t message_reply (message_kind_t request)
 bool message_is_request (message_kind_t kind)
 {
     switch (kind) {
-#define X(name, word)                                                                              \
+#define X(name, word, access)                                                                      \
     case MESSAGE_##name:                                                                           \
         return true;
         MESSAGE_TABLE (X)

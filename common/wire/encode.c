@@ -426,3 +426,12 @@ void wire_field_list (wire_writer_t *self, const char *name)
     wire_key (self, name);
     wire_open_list (self);
 }
+
+void wire_field_counters (wire_writer_t *self, env_t *env)
+{
+    env_counter_t counters[ENV_COUNTERS_MAX];
+    size_t count = env->counters ? env->counters (env, counters) : 0;
+    CHECK (count <= ENV_COUNTERS_MAX);
+    for (size_t i = 0; i < count; i++)
+        wire_field_uint (self, counters[i].name, counters[i].value);
+}

@@ -206,7 +206,8 @@ SHAPE (shape_TASK_DONE, NULL, UINT ("task"), UINT ("attempt"), NAME ("status"),
 EMPTY (shape_TASK_DONE_OK);
 
 static const record_t *const shapes[MESSAGE_KINDS] = {
-#define X(name, word) [MESSAGE_##name] = &shape_##name, [MESSAGE_##name##_OK] = &shape_##name##_OK,
+#define X(name, word, access)                                                                      \
+    [MESSAGE_##name] = &shape_##name, [MESSAGE_##name##_OK] = &shape_##name##_OK,
     MESSAGE_TABLE (X)
 #undef X
         [MESSAGE_POKE] = &shape_POKE,

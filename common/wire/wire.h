@@ -8,8 +8,10 @@
 #define WEIR_WIRE_WIRE_H
 
 #include "base/buf.h"
+#include "base/env.h"
 #include "base/status.h"
 #include "base/value.h"
+#include "wire/roles.h"
 
 #include <msgpack/object.h>
 
@@ -25,34 +27,34 @@ enum {
     WIRE_REFUSED_MAX = 100,    /* refused rows that are told one by one */
 };
 
-/* Kinds. name, word. Each but POKE and ERROR has a reply kind word ".ok" (MESSAGE_x_OK). The shapes
- * of request and reply bodies are in shapes.c, one declaration a kind, checked against
- * docs/protocol.md. */
+/* Kinds. name, word, who may send it (an ACCESS_TABLE line of roles.h). Each but POKE and ERROR has
+ * a reply kind word ".ok" (MESSAGE_x_OK). The shapes of request and reply bodies are in shapes.c,
+ * one declaration a kind, checked against docs/protocol.md. */
 #define MESSAGE_TABLE(X)                                                                           \
-    X (PING, "ping")                                                                               \
-    X (METRICS, "metrics")                                                                         \
-    X (GET, "get")                                                                                 \
-    X (SEND, "send")                                                                               \
-    X (APPEND, "append")                                                                           \
-    X (FORWARD, "forward")                                                                         \
-    X (QUERY, "query")                                                                             \
-    X (APPLY, "apply")                                                                             \
-    X (DEFINITIONS, "definitions")                                                                 \
-    X (DELETE, "delete")                                                                           \
-    X (ROUTES, "routes")                                                                           \
-    X (LOAD, "load")                                                                               \
-    X (LOADS, "loads")                                                                             \
-    X (UNLOAD, "unload")                                                                           \
-    X (RECOMPUTE, "recompute")                                                                     \
-    X (RECOMPUTES, "recomputes")                                                                   \
-    X (STATUS, "status")                                                                           \
-    X (BEAT, "beat")                                                                               \
-    X (DATASET, "dataset")                                                                         \
-    X (TASK_DONE, "task.done")
+    X (PING, "ping", ANYONE)                                                                       \
+    X (METRICS, "metrics", READERS)                                                                \
+    X (GET, "get", READERS)                                                                        \
+    X (SEND, "send", PRODUCERS)                                                                    \
+    X (APPEND, "append", NODES)                                                                    \
+    X (FORWARD, "forward", NODES)                                                                  \
+    X (QUERY, "query", NODES)                                                                      \
+    X (APPLY, "apply", ADMINS)                                                                     \
+    X (DEFINITIONS, "definitions", ANYONE)                                                         \
+    X (DELETE, "delete", ADMINS)                                                                   \
+    X (ROUTES, "routes", ANYONE)                                                                   \
+    X (LOAD, "load", ADMINS)                                                                       \
+    X (LOADS, "loads", READERS)                                                                    \
+    X (UNLOAD, "unload", ADMINS)                                                                   \
+    X (RECOMPUTE, "recompute", ADMINS)                                                             \
+    X (RECOMPUTES, "recomputes", READERS)                                                          \
+    X (STATUS, "status", READERS)                                                                  \
+    X (BEAT, "beat", NODES)                                                                        \
+    X (DATASET, "dataset", NODES)                                                                  \
+    X (TASK_DONE, "task.done", NODES)
 
 typedef enum message_kind {
     MESSAGE_NONE = 0,
-#define X(name, word) MESSAGE_##name, MESSAGE_##name##_OK,
+#define X(name, word, access) MESSAGE_##name, MESSAGE_##name##_OK,
     MESSAGE_TABLE (X)
 #undef X
         MESSAGE_POKE,
@@ -66,6 +68,9 @@ message_kind_t message_reply (message_kind_t request);
 
 /* Is it a kind that is answered? Not replies, errors and pokes. */
 bool message_is_request (message_kind_t kind);
+
+/* May a peer of this role send that request? False for what is no request. */
+bool message_allowed (message_kind_t kind, peer_role_t role);
 
 /* ---- receiving ---- */
 
@@ -151,6 +156,9 @@ void wire_put_string (wire_writer_t *self, const char *value); /* str; NULL is n
 void wire_put_bin (wire_writer_t *self, text_t value);
 void wire_put_value (wire_writer_t *self, const value_t *value);    /* by type; null is nil */
 void wire_put_any (wire_writer_t *self, const wire_value_t *value); /* a decoded value again */
+
+/* What the shell counts, as fields of the open map: for the answer to `metrics`. */
+void wire_field_counters (wire_writer_t *self, env_t *env);
 
 /* key and value in one call, for maps. */
 void wire_field_uint (wire_writer_t *self, const char *name, uint64_t value);

@@ -98,7 +98,7 @@ static void expect_row (message_kind_t kind)
 
 Test (documented, each_kind_has_a_row_with_both_bodies)
 {
-#define X(name, word) expect_row (MESSAGE_##name);
+#define X(name, word, access) expect_row (MESSAGE_##name);
     MESSAGE_TABLE (X)
 #undef X
 }
