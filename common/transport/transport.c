@@ -14,8 +14,14 @@
 enum {
     RECONNECT_MS = 20, /* first; doubled up to the next */
     RECONNECT_MAX_MS = 500,
-    HEARTBEAT_MS = 2000, /* so that a host that vanished is noticed */
-    HEARTBEAT_TIMEOUT_MS = 6000,
+    /* A host that vanished, or a link that is cut, is noticed by TCP. ZeroMQ's own heartbeats would
+     * do it too, but libzmq 4.3.4 aborts when one is due on a connection that broke while its queue
+     * was full. */
+    CONNECT_MS = 2000,    /* else the kernel waits longer and longer between its tries */
+    UNANSWERED_MS = 6000, /* bytes without an acknowledgement: the connection is given up */
+    IDLE_S = 2,           /* without bytes: from then on the peer's kernel is asked */
+    PROBE_S = 1,          /* how often */
+    PROBES = 4,           /* without an answer */
 };
 
 /* ---- sockets ---- */
@@ -38,8 +44,12 @@ void *line_socket (transport_t *self, int type, const char *endpoint, const char
     set (socket, ZMQ_RCVHWM, TRANSPORT_RECEIVE_QUEUE);
     set (socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
     set (socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
-    set (socket, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS);
-    set (socket, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS);
+    set (socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS);
+    set (socket, ZMQ_TCP_MAXRT, UNANSWERED_MS);
+    set (socket, ZMQ_TCP_KEEPALIVE, 1);
+    set (socket, ZMQ_TCP_KEEPALIVE_IDLE, IDLE_S);
+    set (socket, ZMQ_TCP_KEEPALIVE_INTVL, PROBE_S);
+    set (socket, ZMQ_TCP_KEEPALIVE_CNT, PROBES);
     set (socket, ZMQ_IPV6, strchr (endpoint, '[') != NULL);
     if (self->keyring && type == ZMQ_ROUTER)
         guard_server (socket, self->keyring);

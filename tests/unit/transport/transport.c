@@ -4,6 +4,7 @@
 #include "wire/wire.h"
 
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -190,6 +191,34 @@ static void expect_in_use (const char *listen)
     transport_send (asker, &to, "hello", 5);
     expect_text (node, &from, "hello");
     transport_destroy (&asker);
+    transport_destroy (&node);
+}
+
+/* ZeroMQ's heartbeats, had we turned them on, would come twice within it: libzmq 4.3.4 sends the
+ * second to a connection that it knows to be broken, and aborts. */
+enum { LONGER_THAN_HEARTBEATS_MS = 4500 };
+
+Test (transport, a_peer_that_goes_while_its_queue_is_full_ends_nobody)
+{
+    transport_t *node = start ("tcp://127.0.0.1:*");
+    void *context = zmq_ctx_new ();
+    void *peer = zmq_socket (context, ZMQ_DEALER);
+    static const char message[1000];
+    cr_assert_eq (zmq_connect (peer, transport_endpoint (node)), 0);
+    for (int i = 0; i < 4 * TRANSPORT_RECEIVE_QUEUE; i++)
+        cr_assert_eq (zmq_send (peer, message, sizeof message, 0), sizeof message);
+    peer_t from;
+    mem_free (expect (node, &from));
+    zmq_close (peer);
+    zmq_ctx_term (context);
+    poll (NULL, 0, LONGER_THAN_HEARTBEATS_MS);
+    transport_send (node, &from, "nobody is there any more", 24);
+    int received = 0;
+    const void *data;
+    size_t size;
+    while (transport_receive (node, &from, &data, &size))
+        received++;
+    cr_assert_geq (received, TRANSPORT_RECEIVE_QUEUE - 1);
     transport_destroy (&node);
 }
 
