@@ -11,6 +11,11 @@ int64_t core_now (const coordinator_core_t *self)
     return self->env->boot_us (self->env);
 }
 
+int64_t core_lease_end (const coordinator_core_t *self)
+{
+    return core_now (self) + self->options.lease + self->options.lease / LEASE_DRIFT_PART;
+}
+
 void core_set (char **string, const char *value)
 {
     char *copy = mem_string (value);
@@ -235,7 +240,7 @@ status_t coordinator_core_new (env_t *env, const coordinator_options_t *options,
     }
     if (status == STATUS_OK &&
         self->version > 0) /* without definitions there was nothing to tell */
-        self->promised = core_now (self) + self->options.lease;
+        self->promised = core_lease_end (self);
     if (status == STATUS_OK)
         *core = self;
     else

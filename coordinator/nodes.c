@@ -289,7 +289,7 @@ void node_beat (coordinator_core_t *self, const peer_t *from, const message_t *m
     node->beat_id = beat.id;
     node->candidate = 0;
     node->peer = *from;
-    node->lease_until = core_now (self) + self->options.lease;
+    node->lease_until = core_lease_end (self);
     if (!was_alive)
         self->routes_version++;
     take_report (self, node, message->body);

@@ -76,7 +76,7 @@ static void write_partitions (coordinator_core_t *self, const node_t *node)
         if (!partition_listed (partition, node))
             continue;
         write_partition (self, partition);
-        partition->leased_until = core_now (self) + self->options.lease;
+        partition->leased_until = core_lease_end (self);
     }
     wire_close (self->writer);
 }

@@ -298,7 +298,7 @@ static void give (coordinator_core_t *self, partition_t *partition, node_t *node
     core_set (&partition->reason, "");
     partition->epoch++;
     partition->incarnation = node->incarnation;
-    partition->leased_until = core_now (self) + self->options.lease;
+    partition->leased_until = core_lease_end (self);
     partition->reported = partition->releasing = partition->free = false;
     partition->state = HELD_UNKNOWN;
     node->poke = true;

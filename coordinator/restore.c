@@ -46,7 +46,7 @@ static void restore_partition (coordinator_core_t *self, const catalog_assignmen
     core_set (&partition->reason, "");
     partition->epoch = row->epoch;
     partition->incarnation = row->incarnation;
-    partition->leased_until = core_now (self) + self->options.lease;
+    partition->leased_until = core_lease_end (self);
     partition->reported = partition->releasing = partition->free = false;
     partition->state = HELD_UNKNOWN;
     self->routes_version++;

@@ -29,6 +29,7 @@ enum {
     QUEUED_MAX = 256,        /* recomputes that wait, of all logs */
     TEXTS_MAX = 8 << 20,     /* bytes of all definitions' texts */
     TASK_BLOCK = 1024,       /* numbers of tasks that one number of the catalog stands for */
+    LEASE_DRIFT_PART = 64,   /* of a lease: what it is held for granted beyond its end */
     MEMORY_HIGH_PERCENT = 80 /* of a speed worker's limit, from which on a recompute is early */
 };
 
@@ -282,6 +283,9 @@ struct coordinator_core {
 
 /* ---- core.c ---- */
 int64_t core_now (const coordinator_core_t *self); /* boot µs */
+/* Boot µs at which a lease that is given now is over for whoever has it, also when that node's boot
+ * clock is slower than ours by 1 % (docs/coordination.md). */
+int64_t core_lease_end (const coordinator_core_t *self);
 /* Ends the message in self->writer and sends it. */
 void core_reply (coordinator_core_t *self, const peer_t *to, uint64_t id);
 void core_reply_error (coordinator_core_t *self, const peer_t *to, uint64_t id,
