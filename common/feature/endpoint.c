@@ -5,6 +5,7 @@
 enum {
     IPC_PATH_MAX = 100, /* bytes: sockaddr_un has 108 with its NUL */
     PORT_MAX = 65535,
+    HOST_MAX = 200, /* bytes; an endpoint has up to 255 */
 };
 
 static bool begins_with (text_t text, const char *start)
@@ -51,24 +52,53 @@ static status_t check_ipc (text_t path, error_t *error)
     return STATUS_OK;
 }
 
-static status_t check_tcp (text_t address, error_t *error)
+/* Of host:port; false when there is no colon in it. */
+static bool split (text_t address, text_t *host, text_t *port)
 {
     uint32_t colon = address.size;
     while (colon > 0 && address.data[colon - 1] != ':')
         colon--;
+    if (colon == 0)
+        return false;
+    *host = (text_t){ address.data, colon - 1 };
+    *port = without (address, colon);
+    return true;
+}
+
+/* A name, an address, or an IPv6 address in brackets. */
+static bool is_host (text_t host)
+{
+    bool in_brackets = host.size > 2 && host.data[0] == '[' && host.data[host.size - 1] == ']';
+    for (uint32_t i = in_brackets; i + in_brackets < host.size; i++) {
+        char c = host.data[i];
+        bool is_word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_word && !(in_brackets ? c == ':' || c == '.' : c == '.' || c == '-'))
+            return false;
+    }
+    return host.size > 0 && host.size <= HOST_MAX && host.data[0] != '-';
+}
+
+static status_t check_tcp (text_t address, error_t *error)
+{
     int64_t port = 0;
-    if (colon < 2 || !number_parse_int (without (address, colon), &port) || port < 1 ||
-        port > PORT_MAX || address.data[colon] == '+')
+    text_t host, digits;
+    if (!split (address, &host, &digits) || !number_parse_int (digits, &port) || port < 1 ||
+        port > PORT_MAX || digits.data[0] == '+' || host.size == 0)
         return error_set (error, STATUS_INVALID,
                           "expected tcp://host:port with a port from 1 to %d, as in "
                           "tcp://127.0.0.1:7600",
                           PORT_MAX);
-    text_t host = { address.data, colon - 1 };
-    if (text_is (host, "localhost") || text_is (host, "[::1]") || is_loopback_v4 (host))
-        return STATUS_OK;
-    return error_set (error, STATUS_UNSUPPORTED,
-                      "this version does not support listening beyond this machine: connections "
-                      "are neither authenticated nor encrypted; use 127.0.0.1 or ipc://");
+    if (text_is (host, "*") || text_is (host, "0.0.0.0") || text_is (host, "[::]"))
+        return error_set (error, STATUS_INVALID,
+                          "\"" TEXT_FORMAT "\" is every address of a machine and none that others "
+                          "can reach: give the one by which they do",
+                          TEXT_ARGS (host));
+    if (!is_host (host))
+        return error_set (error, STATUS_INVALID,
+                          "\"" TEXT_FORMAT "\" is no host: expected a name, an address as in "
+                          "192.0.2.7, or one in brackets as in [2001:db8::7]",
+                          TEXT_ARGS (host));
+    return STATUS_OK;
 }
 
 status_t endpoint_check (text_t endpoint, error_t *error)
@@ -79,4 +109,24 @@ status_t endpoint_check (text_t endpoint, error_t *error)
         return check_ipc (without (endpoint, 6), error);
     return error_set (error, STATUS_INVALID,
                       "an endpoint is tcp://host:port or ipc://path, as in tcp://127.0.0.1:7600");
+}
+
+bool endpoint_is_local (text_t endpoint)
+{
+    text_t host, port;
+    if (!begins_with (endpoint, "tcp://"))
+        return begins_with (endpoint, "ipc://");
+    return split (without (endpoint, 6), &host, &port) &&
+           (text_is (host, "localhost") || text_is (host, "[::1]") || is_loopback_v4 (host));
+}
+
+status_t endpoint_check_reach (text_t endpoint, bool is_secured, error_t *error)
+{
+    if (is_secured || endpoint_is_local (endpoint))
+        return STATUS_OK;
+    return error_set (error, STATUS_INVALID,
+                      "this is beyond this machine, and there are no keys: make some with `weir "
+                      "keygen` and say `security: {keys: ./keys}` in weir.yaml (docs/security.md); "
+                      "or use 127.0.0.1 or ipc://; or let everybody in who can connect, with "
+                      "`security: {open: true}`");
 }

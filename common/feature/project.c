@@ -184,19 +184,22 @@ static void read_names (settings_t *settings, const tree_node_t *root)
         project->name = arena_string (project->arena, node->text);
 }
 
-static void read_data (settings_t *settings, const tree_node_t *node)
+/* A directory as given, below the project's unless it is absolute; `otherwise` when it is not
+ * given, NULL after a mistake. */
+static const char *read_directory (settings_t *settings, const tree_node_t *node,
+                                   const char *otherwise)
 {
     project_t *project = settings->project;
-    text_t path = text_of ("data");
+    text_t path = text_of (otherwise);
     if (node != NULL) {
         if (!tree_check_text (&settings->mistakes, node, "a directory"))
-            return;
+            return NULL;
         path = node->text;
     }
     if (path.size > PATH_TEXT_MAX) {
         tree_mistake (&settings->mistakes, node, "the path is too long (at most %d bytes)",
                       PATH_TEXT_MAX);
-        return;
+        return NULL;
     }
     if (path.size >= 2 && memcmp (path.data, "./", 2) == 0)
         path = (text_t){ path.data + 2, path.size - 2 };
@@ -205,8 +208,37 @@ static void read_data (settings_t *settings, const tree_node_t *node)
     if (path.size == 0 || path.data[0] != '/')
         buf_printf (&joined, "%s/", project->directory);
     buf_put (&joined, path.data, path.size);
-    project->data = arena_string (project->arena, text_of (buf_string (&joined)));
+    const char *directory = arena_string (project->arena, text_of (buf_string (&joined)));
     buf_release (&joined);
+    return directory;
+}
+
+static void read_security (settings_t *settings, const tree_node_t *security)
+{
+    static const char *const known[] = { "keys", "open", NULL };
+    static const tree_keys_t keys = { "`security`", known, NULL };
+    project_t *project = settings->project;
+    if (security == NULL || !tree_check_keys (&settings->mistakes, security, &keys))
+        return;
+    const tree_node_t *node = tree_get (security, "open");
+    if (node != NULL)
+        (void)tree_read_bool (&settings->mistakes, node, "open", &project->open);
+    if (project->open && tree_get (security, "keys") != NULL)
+        tree_mistake (&settings->mistakes, node, "either `keys` or `open: true`, not both");
+    else if (!project->open)
+        project->keys = read_directory (settings, tree_get (security, "keys"), "keys");
+}
+
+/* Endpoints that others can reach, without keys. */
+static void check_reach (settings_t *settings)
+{
+    const project_t *project = settings->project;
+    error_t error;
+    for (size_t i = 0; i < settings->endpoints_count; i++)
+        if (endpoint_check_reach (settings->endpoints[i]->text, project->keys || project->open,
+                                  &error) != STATUS_OK)
+            mistakes_add (&settings->mistakes, tree_place (settings->endpoints[i]), error.status,
+                          "%s", error.text);
 }
 
 /* A relative path that stays below the project's directory? */
@@ -252,23 +284,25 @@ static void read_patterns (settings_t *settings, const tree_node_t *node)
 
 static void read_settings (settings_t *settings, const tree_node_t *root)
 {
-    static const char *const known[] = { "cluster", "project",     "data",  "partitions",
-                                         "nodes",   "batch",       "lease", "max_ahead",
-                                         "limits",  "definitions", NULL };
-    static const char *const unsupported[] = { "security", "schedule", NULL };
+    static const char *const known[] = { "cluster", "project",     "data",     "partitions",
+                                         "nodes",   "batch",       "lease",    "max_ahead",
+                                         "limits",  "definitions", "security", NULL };
+    static const char *const unsupported[] = { "schedule", NULL };
     static const tree_keys_t keys = { "weir.yaml", known, unsupported };
     project_t *project = settings->project;
     mistakes_t *mistakes = &settings->mistakes;
     if (!tree_check_keys (mistakes, root, &keys))
         return;
     read_names (settings, root);
-    read_data (settings, tree_get (root, "data"));
+    project->data = read_directory (settings, tree_get (root, "data"), "data");
+    read_security (settings, tree_get (root, "security"));
     int64_t partitions = 4;
     const tree_node_t *node = tree_get (root, "partitions");
     if (node != NULL)
         (void)tree_read_integer (mistakes, node, "partitions", 1, PARTITIONS_MAX, &partitions);
     project->partitions = (uint32_t)partitions;
     read_nodes (settings, tree_get (root, "nodes"));
+    check_reach (settings);
     read_batch (settings, tree_get (root, "batch"));
     project->max_ahead = 5 * TIME_MINUTE;
     if ((node = tree_get (root, "max_ahead")) != NULL)

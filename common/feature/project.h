@@ -33,6 +33,8 @@ typedef struct project {
     int64_t lease;              /* µs */
     uint64_t speed_memory;      /* bytes */
     uint64_t batch_memory;      /* bytes */
+    const char *keys;           /* the directory of keys, as `data` is; NULL: no security */
+    bool open;                  /* may listen beyond this machine without keys */
     definition_file_t *files;   /* in the order of names; names relative to `directory` */
     size_t files_count;
     const char *const *patterns; /* of those files, relative to `directory` */

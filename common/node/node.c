@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "node/jobs.h"
 #include "node/place.h"
+#include "node/security.h"
 #include "transport/transport.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ typedef struct shell {
     const node_program_t *program;
     log_level_t log_level;
     place_t place;
+    security_t security;
     transport_t *transport;
     jobs_t *jobs;
     node_t node;
@@ -121,6 +123,12 @@ static void shell_log (env_t *env, log_level_t level, const char *text)
     (void)!write (STDERR_FILENO, line, (size_t)size + 1);
 }
 
+static size_t shell_counters (env_t *env, env_counter_t counters[ENV_COUNTERS_MAX])
+{
+    shell_t *self = shell_of (env);
+    return security_counters (&self->security, self->transport, counters);
+}
+
 static void fill_env (shell_t *self)
 {
     self->env = (env_t){ .clock_us = shell_clock_us,
@@ -129,6 +137,7 @@ static void fill_env (shell_t *self)
                          .send = shell_send,
                          .submit = shell_submit,
                          .log = shell_log,
+                         .counters = shell_counters,
                          .fs = self->place.fs };
 }
 
@@ -156,6 +165,8 @@ static status_t watch (shell_t *self, error_t *error)
 {
     sigset_t stops;
     stop_signals (&stops);
+    if (self->security.directory)
+        sigaddset (&stops, SIGHUP); /* the keys are to be read again */
     CHECK (pthread_sigmask (SIG_BLOCK, &stops, NULL) == 0);
     CHECK (signal (SIGPIPE, SIG_IGN) != SIG_ERR);
     self->fds[WATCH_SIGNALS] = signalfd (-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -200,7 +211,8 @@ static bool receive_some (shell_t *self)
     for (unsigned i = 0; i < BATCH_MAX; i++) {
         if (!transport_receive (self->transport, &from, &data, &size))
             return false;
-        self->program->core->receive (self->core, &from, data, size);
+        if (security_admits (&self->security, &self->env, &from, data, size))
+            self->program->core->receive (self->core, &from, data, size);
         if (round_ends (self, began))
             return true;
     }
@@ -221,15 +233,28 @@ static bool finish_some (shell_t *self)
     return true;
 }
 
+/* True when it is one to stop on. */
+static bool take_signal (shell_t *self)
+{
+    struct signalfd_siginfo info;
+    while (read (self->fds[WATCH_SIGNALS], &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo != SIGHUP)
+            return true;
+        security_look (&self->security, &self->env, self->transport, true);
+    }
+    return false;
+}
+
 static void loop (shell_t *self)
 {
     bool more = true; /* of messages or jobs, beyond what one round handles */
     for (;;) {
         bool ready[WATCHES];
         int64_t due = self->program->core->tick (self->core);
-        set_timer (self, due);
+        int64_t look = security_due (&self->security);
+        set_timer (self, look < due ? look : due);
         transport_poll (self->transport, more ? 0 : -1, self->fds, WATCHES, ready);
-        if (ready[WATCH_SIGNALS])
+        if (ready[WATCH_SIGNALS] && take_signal (self))
             return;
         if (ready[WATCH_JOBS])
             jobs_acknowledge (self->jobs);
@@ -238,6 +263,7 @@ static void loop (shell_t *self)
             (void)!read (self->fds[WATCH_TIMER], &count, sizeof count);
             self->timer_at = INT64_MIN; /* it has to be set again, to the same time too */
         }
+        security_look (&self->security, &self->env, self->transport, false);
         more = receive_some (self);
         more |= finish_some (self);
     }
@@ -263,13 +289,18 @@ static status_t make_core (shell_t *self, const project_t *project, error_t *err
 static status_t start (shell_t *self, const project_t *project, const node_options_t *options,
                        error_t *error)
 {
+    keyring_t *keyring = NULL;
     status_t status = place_open (&self->place, self->program->kind, options, project, error);
+    if (status == STATUS_OK)
+        status = security_open (&self->security, project, self->place.name, options->key, &keyring,
+                                error);
     if (status == STATUS_OK) {
         fill_env (self);
         status = watch (self, error);
     }
     if (status == STATUS_OK)
-        status = transport_new (self->place.listen, &self->transport, error);
+        status = transport_new_secured (self->place.listen, &keyring, &self->transport, error);
+    keyring_destroy (&keyring);
     if (status == STATUS_OK)
         status = make_core (self, project, error);
     return status;
@@ -287,6 +318,7 @@ static void stop (shell_t *self)
         self->program->core->destroy (self->core);
     jobs_destroy (&self->jobs);
     transport_destroy (&self->transport);
+    security_release (&self->security);
     for (int i = WATCH_SIGNALS; i <= WATCH_TIMER; i++) {
         if (self->fds[i] >= 0)
             close (self->fds[i]);
@@ -315,9 +347,12 @@ status_t node_run (const node_program_t *program, const node_options_t *options,
     if (status == STATUS_OK)
         status = start (&self, project, options, error);
     if (status == STATUS_OK) {
-        env_log (&self.env, LOG_INFO, "started; cluster %s, data in %s, listening at %s",
+        env_log (&self.env, LOG_INFO, "started; cluster %s, data in %s, listening at %s%s",
                  project->cluster, options->data ? options->data : project->data,
-                 self.place.listen ? transport_endpoint (self.transport) : "no endpoint");
+                 self.place.listen ? transport_endpoint (self.transport) : "no endpoint",
+                 project->keys   ? ", with keys"
+                 : project->open ? ", open to everybody who can connect"
+                                 : "");
         loop (&self);
         discard_signals (self.fds[WATCH_SIGNALS]);
         env_log (&self.env, LOG_INFO, "stopping");

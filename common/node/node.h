@@ -79,6 +79,7 @@ typedef struct node_options {
     const char *name;      /* <kind>-1, or coordinator */
     const char *listen;    /* what weir.yaml says for the kind and the number in the name */
     const char *data;      /* what weir.yaml says */
+    const char *key;       /* <name>.secret in the directory of keys, or node.secret there */
     log_level_t log_level;
 } node_options_t;
 

@@ -12,17 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_NAME = 256, KEY_LISTEN, KEY_DATA, KEY_LOG_LEVEL, EXIT_WRONG_USAGE = 2 };
+enum { KEY_NAME = 256, KEY_LISTEN, KEY_DATA, KEY_KEY, KEY_LOG_LEVEL, EXIT_WRONG_USAGE = 2 };
 
 static const struct argp_option known[] = {
     { "directory", 'C', "DIR", 0, "the project's directory, with weir.yaml (default: .)", 0 },
     { "name", KEY_NAME, "NAME", 0, "this node's name, unique in the cluster (default: KIND-1)", 0 },
     { "listen", KEY_LISTEN, "ENDPOINT", 0,
-      "where to listen: tcp://127.0.0.1:PORT (PORT may be *) or ipc://PATH (default: what "
+      "where to listen: tcp://HOST:PORT (PORT may be *; HOST beyond this machine needs security "
+      "in weir.yaml) or ipc://PATH (default: what "
       "weir.yaml "
       "lists for the number in the name)",
       0 },
     { "data", KEY_DATA, "DIR", 0, "the data directory (default: what weir.yaml says)", 0 },
+    { "key", KEY_KEY, "FILE", 0,
+      "this node's secret key, where weir.yaml sets security (default: NAME.secret in the "
+      "directory "
+      "of keys, or node.secret there)",
+      0 },
     { "log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info, warning or error (default: info)", 0 },
     { NULL, 0, NULL, 0, NULL, 0 },
 };
@@ -54,6 +60,9 @@ static int parse_option (int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_DATA:
         options->data = argument;
+        return 0;
+    case KEY_KEY:
+        options->key = argument;
         return 0;
     case KEY_LOG_LEVEL:
         if (!parse_level (argument, &options->log_level))

@@ -55,7 +55,7 @@ static int64_t number_in_name (const char *name, const char *word)
 }
 
 /* With a "*" for a port that is free, which is for the command line only. */
-static status_t check_listen (const char *listen, error_t *error)
+static status_t check_listen (const char *listen, bool is_secured, error_t *error)
 {
     size_t size = strlen (listen);
     char concrete[PEER_SIZE_MAX + 1];
@@ -65,7 +65,8 @@ static status_t check_listen (const char *listen, error_t *error)
     memcpy (concrete, listen, size + 1);
     if (strcmp (concrete + size - 2, ":*") == 0)
         concrete[size - 1] = '1';
-    if (endpoint_check (text_of (concrete), error) != STATUS_OK)
+    if (endpoint_check (text_of (concrete), error) != STATUS_OK ||
+        endpoint_check_reach (text_of (concrete), is_secured, error) != STATUS_OK)
         return error_prefix (error, "cannot listen at \"%s\"", listen);
     return STATUS_OK;
 }
@@ -88,7 +89,8 @@ static status_t choose_endpoint (place_t *place, node_kind_t kind, const node_op
                               node_kind_word (kind));
         place->listen = (is_serving ? project->serving : project->speed_workers)[number - 1];
     }
-    return place->listen ? check_listen (place->listen, error) : STATUS_OK;
+    bool is_secured = project->keys || project->open;
+    return place->listen ? check_listen (place->listen, is_secured, error) : STATUS_OK;
 }
 
 /* ---- the cluster file ---- */

@@ -250,6 +250,12 @@ static status_t listen_again (transport_t *self, error_t *error)
     return STATUS_OK;
 }
 
+bool transport_listens (const transport_t *self)
+{
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
+    return self->bound || !self->lines[0].socket;
+}
+
 status_t transport_rekey (transport_t *self, keyring_t **keyring, error_t *error)
 {
     CHECK_OBJECT (self, TRANSPORT_MAGIC);
@@ -262,5 +268,5 @@ status_t transport_rekey (transport_t *self, keyring_t **keyring, error_t *error
         *keyring = NULL;
     }
     drop_lines (self, is_other);
-    return is_other || !self->bound ? listen_again (self, error) : STATUS_OK;
+    return is_other || !transport_listens (self) ? listen_again (self, error) : STATUS_OK;
 }

@@ -56,6 +56,9 @@ const keyring_t *transport_keyring (const transport_t *self);
 /* Queued messages are dropped; does not wait. */
 void transport_destroy (transport_t **self_p);
 
+/* False when it should listen and does not: after a transport_rekey that failed. */
+bool transport_listens (const transport_t *self);
+
 /* Where it listens, with the port that was found for "*"; "" when it does not. */
 const char *transport_endpoint (const transport_t *self);
 

@@ -47,15 +47,20 @@ bool access_allows (access_t access, peer_role_t role)
     return role == ROLE_OPEN || (sets[access].roles & 1u << role) != 0;
 }
 
-bool message_allowed (message_kind_t kind, peer_role_t role)
+access_t message_access (message_kind_t request)
 {
-    switch (kind) {
+    switch (request) {
 #define X(name, word, access)                                                                      \
     case MESSAGE_##name:                                                                           \
-        return access_allows (ACCESS_##access, role);
+        return ACCESS_##access;
         MESSAGE_TABLE (X)
 #undef X
     default:
-        return false;
+        check_failed (__FILE__, __LINE__, __func__, "request kind");
     }
+}
+
+bool message_allowed (message_kind_t kind, peer_role_t role)
+{
+    return message_is_request (kind) && access_allows (message_access (kind), role);
 }

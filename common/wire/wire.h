@@ -69,6 +69,8 @@ message_kind_t message_reply (message_kind_t request);
 /* Is it a kind that is answered? Not replies, errors and pokes. */
 bool message_is_request (message_kind_t kind);
 
+/* Who may send that request. */
+access_t message_access (message_kind_t request);
 /* May a peer of this role send that request? False for what is no request. */
 bool message_allowed (message_kind_t kind, peer_role_t role);
 

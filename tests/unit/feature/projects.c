@@ -105,9 +105,19 @@ Test (projects, mistakes_are_told_with_their_place)
           "weir.yaml:2:24: `speed_memory` is '1MiB'; it must be 16MiB to 1048576MiB",
           STATUS_INVALID },
         { "cluster: a\nnodes:\n  coordinator: tcp://0.0.0.0:7600\n",
-          "weir.yaml:3:16: this version does not support listening beyond this machine: "
-          "connections are neither authenticated nor encrypted; use 127.0.0.1 or ipc://",
-          STATUS_UNSUPPORTED },
+          "weir.yaml:3:16: \"0.0.0.0\" is every address of a machine and none that others can "
+          "reach: give the one by which they do",
+          STATUS_INVALID },
+        { "cluster: a\nnodes:\n  coordinator: tcp://10.0.0.1:7600\n",
+          "weir.yaml:3:16: this is beyond this machine, and there are no keys: make some with "
+          "`weir keygen` and say `security: {keys: ./keys}` in weir.yaml (docs/security.md); or "
+          "use 127.0.0.1 or ipc://; or let everybody in who can connect, with `security: {open: "
+          "true}`",
+          STATUS_INVALID },
+        { "cluster: a\nsecurity: {open: true, keys: k}\n",
+          "weir.yaml:2:18: either `keys` or `open: true`, not both", STATUS_INVALID },
+        { "cluster: a\nsecurity: {open: yes}\n",
+          "weir.yaml:2:18: `open` must be true or false, not 'yes'", STATUS_INVALID },
         { "cluster: a\nnodes:\n  coordinator: ipc://x\n  serving: [ipc://x]\n",
           "weir.yaml:4:13: the endpoint is also given at line 3", STATUS_INVALID },
         { "cluster: a\nnodes:\n  coordinator: tcp://127.0.0.1:7612\n",
@@ -120,8 +130,8 @@ Test (projects, mistakes_are_told_with_their_place)
           "weir.yaml:2:14: files of definitions are below the project's directory: no leading / "
           "and no ..",
           STATUS_INVALID },
-        { "cluster: a\nsecurity: {}\n",
-          "weir.yaml:2:1: this version does not support `security` in weir.yaml",
+        { "cluster: a\nschedule: {}\n",
+          "weir.yaml:2:1: this version does not support `schedule` in weir.yaml",
           STATUS_UNSUPPORTED },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -134,16 +144,20 @@ Test (projects, mistakes_are_told_with_their_place)
     }
 }
 
-Test (projects, listen_only_on_this_machine)
+Test (projects, listen_only_on_this_machine_without_keys)
 {
     static const char *const good[] = { "tcp://127.0.0.1:1", "tcp://127.255.0.9:65535",
                                         "tcp://localhost:7600", "tcp://[::1]:7600", "ipc://a/b" };
+    static const char *const far[] = { "tcp://10.0.0.1:7600", "tcp://127.0.0.1.example.org:7600",
+                                       "tcp://127.0.0:7600",  "tcp://127.0.0.256:7600",
+                                       "tcp://a-b.c:1",       "tcp://[2001:db8::1]:7600" };
     static const char *const bad[] = { "tcp://0.0.0.0:1",
                                        "tcp://*:7600",
-                                       "tcp://10.0.0.1:7600",
-                                       "tcp://127.0.0.1.example.org:7600",
-                                       "tcp://127.0.0:7600",
-                                       "tcp://127.0.0.256:7600",
+                                       "tcp://[::]:7600",
+                                       "tcp://a b:7600",
+                                       "tcp://a:b:7600",
+                                       "tcp://-a:7600",
+                                       "tcp://eth0;127.0.0.1:7600",
                                        "tcp://127.0.0.1:0",
                                        "tcp://127.0.0.1:65536",
                                        "tcp://127.0.0.1:+1",
@@ -156,9 +170,37 @@ Test (projects, listen_only_on_this_machine)
                                        "" };
     error_t error;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        cr_expect_eq (endpoint_check (text_of (good[i]), &error), STATUS_OK, "%s", good[i]);
+        cr_expect (endpoint_check (text_of (good[i]), &error) == STATUS_OK &&
+                       endpoint_is_local (text_of (good[i])),
+                   "%s", good[i]);
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
+        cr_expect_eq (endpoint_check (text_of (far[i]), &error), STATUS_OK, "%s", far[i]);
+        cr_expect_not (endpoint_is_local (text_of (far[i])), "%s", far[i]);
+        cr_expect_eq (endpoint_check_reach (text_of (far[i]), false, &error), STATUS_INVALID);
+        cr_expect_eq (endpoint_check_reach (text_of (far[i]), true, &error), STATUS_OK);
+    }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_neq (endpoint_check (text_of (bad[i]), &error), STATUS_OK, "%s", bad[i]);
+}
+
+Test (projects, keys_or_open_allow_to_listen_beyond_this_machine)
+{
+    static const char *const given[] = { "security: {keys: /etc/weir}", "security: {open: true}",
+                                         "security: {}" };
+    static const char *const keys[] = { "/etc/weir", NULL, "dir/keys" };
+    error_t error;
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        char text[256];
+        project_t *project;
+        (void)snprintf (text, sizeof text,
+                        "cluster: a\nnodes: {coordinator: 'tcp://10.0.0.1:1'}\n%s\n", given[i]);
+        cr_assert_eq (project_parse ("dir", text_of (text), &project, &error), STATUS_OK, "%s",
+                      error.text);
+        cr_expect_eq (project->open, i == 1);
+        cr_expect (keys[i] ? project->keys && strcmp (project->keys, keys[i]) == 0
+                           : project->keys == NULL);
+        project_destroy (&project);
+    }
 }
 
 static void write_file (const char *directory, const char *name, const char *text)
