@@ -43,7 +43,7 @@ USES_speed-worker := member intake timeline storage block feature aggregate wire
 USES_serving := member batchview timeline storage block feature aggregate expr wire base
 USES_client := transport wire intake feature base
 # The `weir` command but for its main.c, so that its parts can be tested.
-USES_command := client wire intake batchview timeline feature aggregate expr base
+USES_command := client transport wire intake batchview timeline feature aggregate expr base
 USES_oracle := base
 USES_sim-disk := base
 USES_rig := member feature wire oracle base

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTIONS_MAX = 32, COMMON_OPTIONS = 3, HELP_COLUMN = 30 };
+enum { OPTIONS_MAX = 32, COMMON_OPTIONS = 4, HELP_COLUMN = 30 };
 
 static const command_t *const commands[] = {
 #define X(name) &command_##name,
@@ -196,6 +196,9 @@ bool call_options (call_t *call, const option_spec_t *specs, size_t count, int *
         { 'C', "directory", "DIR", "the project (default: here, or above, where weir.yaml is)",
           &call->directory, NULL },
         { 0, "json", NULL, "results as JSON", NULL, &call->json },
+        { 0, "key", "FILE",
+          "secret key, where security is on (default: $WEIR_KEY, or client.secret)", &call->key,
+          NULL },
         { 'h', "help", NULL, "this text", NULL, &wants_help },
     };
     option_spec_t all[OPTIONS_MAX];
@@ -277,8 +280,10 @@ bool call_weir (call_t *call)
 {
     if (!call_project (call))
         return false;
-    if (!call->weir)
+    if (!call->weir) {
         call->weir = weir_of_project (call->project);
+        weir_use_key (call->weir, call->key);
+    }
     return true;
 }
 

@@ -28,6 +28,7 @@ typedef struct call {
     size_t words_count;
     const char *directory; /* -C; NULL: where we are, or above */
     bool json;
+    const char *key; /* --key; NULL: WEIR_KEY or client.secret */
     project_t *project;
     weir_t *weir;
 } call_t;
@@ -49,6 +50,7 @@ struct command {
     X (init)                                                                                       \
     X (check)                                                                                      \
     X (explain)                                                                                    \
+    X (keygen)                                                                                     \
     X (infer)                                                                                      \
     X (generate)                                                                                   \
     X (up)                                                                                         \
@@ -73,8 +75,8 @@ COMMAND_TABLE (X)
 /* The program: finds the command and runs it. Returns the exit status. */
 int weir_main (int argc, char **argv);
 
-/* Reads the options of a command, its own and those that all have (-C, --json, --help), and checks
- * the number of operands. False when the call ends here: *exit_status says how. */
+/* Reads the options of a command, its own and those that all have (-C, --json, --key, --help), and
+ * checks the number of operands. False when the call ends here: *exit_status says how. */
 bool call_options (call_t *call, const option_spec_t *specs, size_t count, int *exit_status);
 
 /* Says that the usage is wrong, and how to learn the right one. Returns EXIT_USAGE. */

@@ -237,6 +237,14 @@ static void try_again (weir_sender_t *self, slot_t *slot, int64_t now, uint64_t 
     slot->due_ms = now + (int64_t)wait;
 }
 
+/* What is under way to a worker will not be answered. */
+static void lose (weir_sender_t *self, size_t at, int64_t now)
+{
+    for (uint32_t i = 0; i < self->options.unacknowledged; i++)
+        if (self->slots[i].used && self->slots[i].under_way && self->slots[i].worker == at)
+            try_again (self, &self->slots[i], now, 0);
+}
+
 /* Is it worth sending to? Looked at again every now and then. What is under way to one that has
  * just gone is due elsewhere. */
 static bool is_good (weir_sender_t *self, size_t at, int64_t now)
@@ -244,11 +252,12 @@ static bool is_good (weir_sender_t *self, size_t at, int64_t now)
     worker_t *worker = &self->workers[at];
     if (now - worker->probed_ms >= PROBE_EVERY_MS) {
         worker->probed_ms = now;
+        peer_t peer = peer_of_endpoint (self->weir->roles[WEIR_SPEED].items[at]);
+        if (transport_broke (self->weir->transport, &peer))
+            lose (self, at, now);
         if (!endpoint_may_answer (self->weir->roles[WEIR_SPEED].items[at])) {
             worker->bad_until_ms = now + PROBE_EVERY_MS + 1; /* until it is looked at again */
-            for (uint32_t i = 0; i < self->options.unacknowledged; i++)
-                if (self->slots[i].used && self->slots[i].under_way && self->slots[i].worker == at)
-                    try_again (self, &self->slots[i], now, 0);
+            lose (self, at, now);
         }
     }
     if (worker->bad_until_ms > now)
@@ -325,6 +334,8 @@ static void take_reply (weir_sender_t *self, const void *data, size_t size)
     if (message.kind != MESSAGE_ERROR)
         return;
     status_t status = session_told (&message, &error);
+    if (status == STATUS_DENIED && session_rekey (self->weir, true))
+        status = STATUS_UNAVAILABLE; /* by the key that we had */
     if (is_passing (status)) {
         self->complaint = error;
         if (slot->under_way)
@@ -358,6 +369,15 @@ static int64_t send_due (weir_sender_t *self)
     return next - now;
 }
 
+/* With other keys every connection may be another. */
+static void take_keys (weir_sender_t *self)
+{
+    if (!session_rekey (self->weir, false))
+        return;
+    for (size_t at = 0; at < self->weir->roles[WEIR_SPEED].count; at++)
+        lose (self, at, session_now_ms ());
+}
+
 static status_t check_patience (weir_sender_t *self)
 {
     int64_t waited = session_now_ms () - self->progress_ms;
@@ -376,6 +396,7 @@ status_t weir_sender_pump (weir_sender_t *self, int wait_ms, error_t *error)
     peer_t from;
     const void *data;
     size_t size;
+    take_keys (self);
     int64_t quiet = send_due (self);
     if (quiet < wait_ms)
         wait_ms = (int)(quiet > 0 ? quiet : 0);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "feature/endpoint.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 static const char *const role_words[WEIR_ROLES] = { "the coordinator", "a serving node",
@@ -45,6 +46,8 @@ weir_t *weir_of_project (const project_t *project)
 {
     weir_t *self = session_new (project->coordinator);
     self->cluster = mem_string (project->cluster);
+    if (project->keys)
+        self->keys = mem_string (project->keys);
     for (size_t i = 0; i < project->serving_count; i++)
         endpoints_add (&self->roles[WEIR_SERVING], text_of (project->serving[i]));
     for (size_t i = 0; i < project->speed_workers_count; i++)
@@ -68,10 +71,32 @@ status_t weir_connect (const char *coordinator, weir_t **weir, error_t *error)
 {
     *weir = NULL;
     status_t status = endpoint_check (text_of (coordinator), error);
+    if (status == STATUS_OK)
+        status = endpoint_check_reach (text_of (coordinator), false, error);
     if (status != STATUS_OK)
         return status;
     *weir = session_new (coordinator);
     return STATUS_OK;
+}
+
+status_t weir_connect_secured (const char *coordinator, const char *keys, const char *key,
+                               weir_t **weir, error_t *error)
+{
+    *weir = NULL;
+    status_t status = endpoint_check (text_of (coordinator), error);
+    if (status != STATUS_OK)
+        return status;
+    *weir = session_new (coordinator);
+    (*weir)->keys = mem_string (keys);
+    weir_use_key (*weir, key);
+    return STATUS_OK;
+}
+
+void weir_use_key (weir_t *self, const char *key)
+{
+    CHECK_OBJECT (self, WEIR_MAGIC);
+    mem_free (self->secret);
+    self->secret = key ? mem_string (key) : NULL;
 }
 
 void weir_close (weir_t **self_p)
@@ -89,6 +114,8 @@ void weir_close (weir_t **self_p)
     for (size_t i = 0; i < WEIR_ROLES; i++)
         endpoints_clear (&self->roles[i]);
     mem_free (self->cluster);
+    mem_free (self->keys);
+    mem_free (self->secret);
     self->magic = 0;
     mem_free (self);
 }
@@ -110,12 +137,65 @@ int64_t session_now_ms (void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* ---- keys ---- */
+
+static void choose_secret (weir_t *self)
+{
+    const char *given = getenv ("WEIR_KEY");
+    if (self->secret)
+        return;
+    self->secret =
+        given && *given ? mem_string (given) : mem_format ("%s/client.secret", self->keys);
+}
+
 status_t session_start (weir_t *self, error_t *error)
 {
-    return self->transport ? STATUS_OK : transport_new (NULL, &self->transport, error);
+    keyring_t *keyring = NULL;
+    if (self->transport)
+        return STATUS_OK;
+    if (self->keys) {
+        choose_secret (self);
+        if (keyring_read (self->keys, self->secret, &keyring, error) == STATUS_NOT_FOUND)
+            return error_prefix (error, "the cluster has security on, and this needs a key (`weir "
+                                        "keygen client --role admin` makes one; --key and WEIR_KEY "
+                                        "name another)");
+        if (!keyring)
+            return error->status;
+        self->keys_looked_ms = session_now_ms ();
+    }
+    return transport_new_secured (NULL, &keyring, &self->transport, error);
+}
+
+bool session_rekey (weir_t *self, bool now)
+{
+    enum { LOOK_EVERY_MS = 1000 };
+    int64_t time = session_now_ms ();
+    keyring_t *keyring = NULL;
+    error_t error;
+    if (!self->transport || !self->keys || (!now && time < self->keys_looked_ms + LOOK_EVERY_MS))
+        return false;
+    self->keys_looked_ms = time;
+    /* files that are half changed are looked at again */
+    if (!keyring_changed (transport_keyring (self->transport)) ||
+        keyring_read (self->keys, self->secret, &keyring, &error) != STATUS_OK)
+        return false;
+    return transport_rekey (self->transport, &keyring, &error) == STATUS_OK;
 }
 
 /* ---- asking ---- */
+
+/* A message, and who may answer it. */
+typedef struct request {
+    const void *data;
+    size_t size;
+    endpoints_t *endpoints;
+    weir_role_t role;
+} request_t;
+
+typedef struct answer {
+    const void *data;
+    size_t size;
+} answer_t;
 
 wire_writer_t *weir_begin (weir_t *self, message_kind_t kind)
 {
@@ -182,38 +262,73 @@ status_t session_recognize (weir_t *self, endpoints_t *endpoints, size_t at, int
     return STATUS_OK;
 }
 
-/* Who is not there is passed over; who does not answer is so only where asking twice does no harm.
- */
-static status_t ask (weir_t *self, endpoints_t *endpoints, weir_role_t role, const void *data,
-                     size_t size, int timeout_ms, const void **reply, size_t *reply_size,
-                     error_t *error)
+/* One after the other, from the one that answered last on. Who is not there is passed over; who
+ * does not answer is so only where asking twice does no harm. `*status` stays what it is when
+ * nobody is there at all. True when the end of it is known. */
+static bool ask_each (weir_t *self, const request_t *request, answer_t *answer, int timeout_ms,
+                      status_t *status, error_t *error)
 {
-    status_t status = STATUS_UNAVAILABLE;
+    endpoints_t *endpoints = request->endpoints;
     for (size_t i = 0; i < endpoints->count; i++) {
         size_t at = (endpoints->next + i) % endpoints->count;
         status_t now = session_recognize (self, endpoints, at, timeout_ms, error);
-        if (self->foreign)
-            return now;
         if (now == STATUS_OK)
-            now = transport_request (self->transport, endpoints->items[at], data, size, timeout_ms,
-                                     reply, reply_size, error);
-        if (now == STATUS_OK) {
+            now =
+                transport_request (self->transport, endpoints->items[at], request->data,
+                                   request->size, timeout_ms, &answer->data, &answer->size, error);
+        if (now == STATUS_OK)
             endpoints->next = at;
-            return STATUS_OK;
-        }
         if (now != STATUS_UNAVAILABLE)
-            status = now;
-        if (now == STATUS_TIMEOUT && role != WEIR_SERVING)
-            break;
+            *status = now;
+        if (now == STATUS_OK || now == STATUS_DENIED || self->foreign)
+            return true;
+        if (now == STATUS_TIMEOUT && request->role != WEIR_SERVING)
+            return false;
     }
-    return unreachable (self, role, status, endpoints, error);
+    return false;
+}
+
+/* A query whose connection was lost before the time is up is asked again: the node may just have
+ * taken another key. */
+static status_t ask (weir_t *self, const request_t *request, answer_t *answer, int timeout_ms,
+                     error_t *error)
+{
+    int64_t deadline = session_now_ms () + timeout_ms;
+    int64_t left = timeout_ms;
+    for (;;) {
+        status_t status = STATUS_UNAVAILABLE;
+        if (ask_each (self, request, answer, (int)left, &status, error))
+            return status;
+        left = deadline - session_now_ms ();
+        if (status != STATUS_TIMEOUT || request->role != WEIR_SERVING || !self->keys || left <= 0)
+            return unreachable (self, request->role, status, request->endpoints, error);
+    }
+}
+
+/* What is not accepted may be so with the keys that are in the files now. */
+static status_t ask_with_keys (weir_t *self, const request_t *request, int timeout_ms,
+                               message_t *reply, error_t *error)
+{
+    answer_t answer;
+    for (bool again = false;; again = true) {
+        status_t status = ask (self, request, &answer, timeout_ms, error);
+        if (status == STATUS_OK) {
+            status = wire_decode (self->decoder, answer.data, answer.size, reply, error);
+            if (status != STATUS_OK)
+                return error_prefix (error, "the reply of %s", role_words[request->role]);
+            if (reply->kind == MESSAGE_ERROR)
+                status = session_told (reply, error);
+        }
+        if (status != STATUS_DENIED || again || !session_rekey (self, true))
+            return status;
+    }
 }
 
 static status_t exchange (weir_t *self, wire_writer_t *writer, endpoints_t *endpoints,
                           weir_role_t role, int timeout_ms, message_t *reply, error_t *error)
 {
-    const void *data, *bytes;
-    size_t size, bytes_size;
+    const void *data;
+    size_t size;
     message_kind_t kind;
     uint64_t id;
     self->unreachable = false;
@@ -221,15 +336,11 @@ static status_t exchange (weir_t *self, wire_writer_t *writer, endpoints_t *endp
     if (!wire_end (writer, &data, &size))
         return error_set (error, STATUS_TOO_LARGE, "the request is over the limit of a message");
     CHECK (wire_peek (data, size, &kind, &id));
-    status_t status =
-        ask (self, endpoints, role, data, size, timeout_ms, &bytes, &bytes_size, error);
+    (void)session_rekey (self, false);
+    const request_t request = { .data = data, .size = size, .endpoints = endpoints, .role = role };
+    status_t status = ask_with_keys (self, &request, timeout_ms, reply, error);
     if (status != STATUS_OK)
         return status;
-    status = wire_decode (self->decoder, bytes, bytes_size, reply, error);
-    if (status != STATUS_OK)
-        return error_prefix (error, "the reply of %s", role_words[role]);
-    if (reply->kind == MESSAGE_ERROR)
-        return session_told (reply, error);
     if (reply->kind != message_reply (kind))
         return error_set (error, STATUS_CORRUPT, "%s answered %s with %s", role_words[role],
                           message_word (kind), message_word (reply->kind));

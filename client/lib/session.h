@@ -24,12 +24,19 @@ struct weir {
     endpoints_t roles[WEIR_ROLES];
     uint64_t next_id;
     char *cluster; /* its name; NULL: any */
+    char *keys;    /* the directory of keys; NULL: no security */
+    char *secret;  /* our secret key's file */
+    int64_t keys_looked_ms;
     bool unreachable;
     bool foreign;
 };
 
 /* Makes the transport. */
 MUST_CHECK status_t session_start (weir_t *self, error_t *error);
+
+/* Takes other keys up when their files have changed, looking at most once a second unless `now` is
+ * set. True when it did: what was under way may be lost. */
+bool session_rekey (weir_t *self, bool now);
 
 /* The endpoints of a role, asking the coordinator for them when none are known. UNAVAILABLE when
  * there are none. */

@@ -34,8 +34,16 @@ typedef struct weir weir_t;
 MUST_CHECK status_t weir_open (const char *directory, weir_t **weir, error_t *error);
 /* By what was read from there; the project may be destroyed afterwards. */
 weir_t *weir_of_project (const project_t *project);
-/* By the coordinator's endpoint alone: the other nodes are asked of it. */
+/* By the coordinator's endpoint alone, on this machine: the other nodes are asked of it. */
 MUST_CHECK status_t weir_connect (const char *coordinator, weir_t **weir, error_t *error);
+/* The same of a cluster with security: `keys` is a directory with the nodes' public keys in
+ * accepted/ (docs/security.md), `key` our secret key's file, or NULL as with weir_use_key. */
+MUST_CHECK status_t weir_connect_secured (const char *coordinator, const char *keys,
+                                          const char *key, weir_t **weir, error_t *error);
+/* Says which secret key to use, before the first call; NULL and without it: the environment's
+ * WEIR_KEY, otherwise client.secret in the directory of keys. Where the project sets no security,
+ * no key is used. A key is read anew when its file changes, or the nodes' do. */
+void weir_use_key (weir_t *self, const char *key);
 void weir_close (weir_t **self_p);
 
 /* Did the last call that failed get no reply from anybody? */

@@ -147,6 +147,20 @@ bool line_retry (transport_t *self, line_t *line)
     return true;
 }
 
+bool transport_broke (transport_t *self, const peer_t *endpoint)
+{
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
+    for (size_t i = 1; i < self->count; i++) {
+        line_t *line = &self->lines[i];
+        if (!peer_equal (&line->endpoint, endpoint))
+            continue;
+        bool lost = line->lost;
+        line->lost = false;
+        return lost;
+    }
+    return false;
+}
+
 /* ---- the listener ---- */
 
 bool guard_listener (transport_t *self)

@@ -75,6 +75,10 @@ bool transport_receive (transport_t *self, peer_t *from, const void **data, size
 /* Sends to an endpoint or answers an incoming peer. The bytes are copied. */
 void transport_send (transport_t *self, const peer_t *to, const void *data, size_t size);
 
+/* Has a connection to this endpoint been lost since this was asked last? What was under way over it
+ * is lost too. Known only where there are keys; false otherwise. */
+bool transport_broke (transport_t *self, const peer_t *endpoint);
+
 /* Sends one message of the weir protocol and waits for the one that comes back under its id,
  * dropping others that come from there. The reply is valid until the next call. UNAVAILABLE when
  * nobody listens at the endpoint, TIMEOUT when no reply came (the request may have been carried

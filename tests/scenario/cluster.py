@@ -9,11 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-from wire import Client, Refused, Silent
+from wire import Client, Keys, Refused, Silent
 
 BIN = Path(os.environ.get("WEIR_BIN", Path(__file__).parents[2] / "build/release/bin"))
 # Builds with sanitizers are slower: every deadline is stretched by this.
 SLOWER = float(os.environ.get("WEIR_SLOWER", "1"))
+# Any scenario with security on: WEIR_SECURED=1.
+SECURED = os.environ.get("WEIR_SECURED", "0") == "1"
 SKIPPED = 77  # exit status of a scenario that cannot run here
 
 SECOND = 1_000_000  # µs
@@ -115,10 +117,11 @@ class Node:
 
 
 class Cluster:
-    """A project directory and the nodes on it. `files` are definition files by name."""
+    """A project directory and the nodes on it. `files` are definition files by name. A secured one has
+    the keys node.secret and client.secret (an admin's), which clients use that are not given another."""
 
     def __init__(self, files, partitions=4, speed_workers=2, every="never", settings="",
-                 directory="project", name="scenario"):
+                 directory="project", name="scenario", secured=SECURED):
         self.port = int(os.environ.get("WEIR_SCENARIO_PORT", "17600"))
         self.directory = Path(directory).absolute()
         self.partitions = partitions
@@ -127,8 +130,14 @@ class Cluster:
             f"cluster: {name}\npartitions: {partitions}\n"
             f"nodes:\n  base_port: {self.port}\n"
             f"  speed_workers: {self.endpoints(11, speed_workers)}\n"
-            f"batch:\n  every: {every}\n{settings}")
+            f"batch:\n  every: {every}\n" + ("security: {keys: ./keys}\n" if secured else "") +
+            settings)
         self.write(files)
+        self.secured = secured
+        Keys.default = None
+        if secured:
+            self.keygen("node", "node")
+            Keys.default = self.keygen("client", "admin")
         names = [("coordinator", "coordinator"), ("serving", "serving-1"),
                  ("batch-worker", "batch-worker-1")]
         names += [("speed-worker", f"speed-worker-{i + 1}") for i in range(speed_workers)]
@@ -142,6 +151,17 @@ class Cluster:
 
     def endpoints(self, above, count):
         return "[" + ", ".join(f"tcp://127.0.0.1:{self.port + above + i}" for i in range(count)) + "]"
+
+    # ---- keys ----
+
+    @property
+    def keys(self):
+        return self.directory / "keys"
+
+    def keygen(self, name, role):
+        """A new pair; None for who is no client."""
+        self.done("keygen", name, "--role", role)
+        return None if role == "node" else Keys(self.keys / f"{name}.secret")
 
     # ---- processes ----
 
@@ -203,9 +223,9 @@ class Cluster:
         expect(run.code == 0, "weir", *arguments, "\n", run)
         return run
 
-    def client(self, above):
+    def client(self, above, keys=None):
         """A client of the node at base port + `above`; for the thread that makes it."""
-        client = Client(f"tcp://127.0.0.1:{self.port + above}")
+        client = Client(f"tcp://127.0.0.1:{self.port + above}", keys)
         self.clients.append(client)
         return client
 

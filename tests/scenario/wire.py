@@ -1,9 +1,11 @@
 """The weir protocol as docs/protocol.md writes it: a client, and a producer of events."""
 import os
 import time
+from pathlib import Path
 
 import msgpack
 import zmq
+import zmq.auth
 
 
 class Refused(Exception):
@@ -18,12 +20,41 @@ class Silent(Exception):
     """No answer within the time given."""
 
 
+class Keys:
+    """What a client of a cluster with security needs: its own pair, from the file of its secret key,
+    and the nodes' public keys, the first of which is the right one until it proves not to be."""
+
+    default = None  # of clients that are not given any: None is without security
+
+    def __init__(self, secret_file):
+        self.secret_file = Path(secret_file)
+        self.read()
+
+    def read(self):
+        self.own = zmq.auth.load_certificate(self.secret_file)
+        accepted = self.secret_file.parent / "accepted"
+        self.servers = [zmq.auth.load_certificate(f)[0] for f in sorted(accepted.glob("*.node.pub"))]
+
+    def use(self, socket):
+        socket.curve_publickey, socket.curve_secretkey = self.own
+        socket.curve_serverkey = self.servers[0]
+
+    def next(self):
+        """Another server may be the one, or another key of ours; as the files are now."""
+        first = self.servers[0]
+        self.read()
+        if first in self.servers:
+            at = self.servers.index(first) + 1
+            self.servers = self.servers[at:] + self.servers[:at]
+
+
 class Client:
     """A socket to one node, for one thread. After silence it connects anew."""
 
-    def __init__(self, endpoint):
+    def __init__(self, endpoint, keys=None):
         self.endpoint, self.id, self.socket = endpoint, 0, None
         self.context = zmq.Context.instance()
+        self.keys = keys or Keys.default
 
     def close(self):
         if self.socket is not None:
@@ -35,6 +66,8 @@ class Client:
             self.socket = self.context.socket(zmq.DEALER)
             self.socket.linger = 0
             self.socket.reconnect_ivl = 20
+            if self.keys:
+                self.keys.use(self.socket)
             self.socket.connect(self.endpoint)
         self.socket.send(data)
 
@@ -72,9 +105,9 @@ class Producer:
     """Sends batches in order, each again and again to one speed worker after the other until it is
     acknowledged."""
 
-    def __init__(self, endpoints):
+    def __init__(self, endpoints, keys=None):
         self.id = (time.time_ns() // 1000).to_bytes(8, "big") + os.urandom(8)
-        self.clients = [Client(endpoint) for endpoint in endpoints]
+        self.clients = [Client(endpoint, keys) for endpoint in endpoints]
         self.sequence, self.retries, self.next = 0, 0, 0
 
     def send(self, stream, columns, rows, seconds=30, patience=1.0):

@@ -1,4 +1,4 @@
-/* documented.c - docs/protocol.md and the tables say the same. */
+/* documented.c - docs/protocol.md, docs/security.md and the tables say the same. */
 #include "base/buf.h"
 #include "base/mem.h"
 #include "wire/shapes.h"
@@ -7,12 +7,12 @@
 #include <ctype.h>
 #include <stdio.h>
 
-static buf_t page; /* docs/protocol.md without backticks, white space made one space */
+static buf_t page; /* a page of docs, without backticks, white space made one space */
 
-static void set_up (void)
+static void read_page (const char *path)
 {
     buf_init (&page, 1 << 20);
-    FILE *file = fopen ("docs/protocol.md", "r");
+    FILE *file = fopen (path, "r");
     cr_assert_not_null (file, "run from the top of the checkout");
     int last = ' ';
     for (int c = fgetc (file); c != EOF; c = fgetc (file)) {
@@ -26,6 +26,11 @@ static void set_up (void)
     }
     fclose (file);
     buf_string (&page);
+}
+
+static void set_up (void)
+{
+    read_page ("docs/protocol.md");
 }
 
 static void tear_down (void)
@@ -76,8 +81,7 @@ static void put_body (buf_t *out, const record_t *record)
 static void expect_on_page (buf_t *text)
 {
     const char *wanted = buf_string (text);
-    cr_assert (strstr ((const char *)page.data, wanted), "docs/protocol.md does not say: %s",
-               wanted);
+    cr_assert (strstr ((const char *)page.data, wanted), "the page does not say: %s", wanted);
 }
 
 static void expect_row (message_kind_t kind)
@@ -136,6 +140,22 @@ Test (documented, errors_and_pokes_are_told_of)
     expect_on_page (&text);
     buf_clear (&text);
     buf_put_string (&text, "one-way poke (empty body, id 0)");
+    expect_on_page (&text);
+    buf_release (&text);
+}
+
+Test (documented, who_may_send_each_kind_is_told)
+{
+    buf_t text;
+    buf_init (&text, 1 << 14);
+    buf_release (&page);
+    read_page ("docs/security.md");
+    buf_put_string (&text, "| kind | roles | |---|---| ");
+#define X(name, word, access)                                                                      \
+    buf_printf (&text, "| %s | %s | ", word, access_words (ACCESS_##access));
+    MESSAGE_TABLE (X)
+#undef X
+    buf_put_string (&text, "Anything else"); /* no row more */
     expect_on_page (&text);
     buf_release (&text);
 }
