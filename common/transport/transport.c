@@ -22,6 +22,7 @@ enum {
     IDLE_S = 2,           /* without bytes: from then on the peer's kernel is asked */
     PROBE_S = 1,          /* how often */
     PROBES = 4,           /* without an answer */
+    HANDSHAKE_MS = 3000,  /* of who was stopped just then; ZeroMQ waits for 30 s */
 };
 
 /* ---- sockets ---- */
@@ -45,6 +46,7 @@ void *line_socket (transport_t *self, int type, const char *endpoint, const char
     set (socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
     set (socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
     set (socket, ZMQ_CONNECT_TIMEOUT, CONNECT_MS);
+    set (socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
     set (socket, ZMQ_TCP_MAXRT, UNANSWERED_MS);
     set (socket, ZMQ_TCP_KEEPALIVE, 1);
     set (socket, ZMQ_TCP_KEEPALIVE_IDLE, IDLE_S);

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -391,5 +393,27 @@ Test (transport, a_request_to_nobody_fails_at_once)
     cr_assert_eq (ask (asker, endpoint, 1, PATIENCE_MS * 100), STATUS_UNAVAILABLE);
     cr_assert_eq (ask (asker, "nowhere", 1, 10), STATUS_INVALID);
     cr_assert_eq (ask (asker, "", 1, 10), STATUS_INVALID);
+    transport_destroy (&asker);
+}
+
+/* A process that was stopped, or a host that vanished, just when it was connected to: the
+ * connection is there and never becomes one of ZeroMQ's. */
+Test (transport, a_connection_on_which_nobody_speaks_is_made_again)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    snprintf (address.sun_path, sizeof address.sun_path, "%s/node", directory);
+    int listener = socket (AF_UNIX, SOCK_STREAM, 0);
+    cr_assert (listener >= 0);
+    cr_assert_eq (bind (listener, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq (listen (listener, 8), 0);
+    transport_t *asker = start (NULL);
+    peer_t to = peer_of_endpoint (local);
+    transport_send (asker, &to, "question", 8);
+    int first = accept (listener, NULL, NULL);
+    cr_assert (first >= 0);
+    struct pollfd again = { .fd = listener, .events = POLLIN };
+    cr_assert_eq (poll (&again, 1, PATIENCE_MS), 1, "it waits for who says nothing");
+    close (first);
+    close (listener);
     transport_destroy (&asker);
 }
