@@ -92,11 +92,32 @@ static status_t ask (call_t *call, const wanted_t *wanted, const source_t *sourc
     return status;
 }
 
+/* Will a load read a copy of this content? In doubt, yes. The first load of it has the hash as its
+ * id, and the later ones <hash>.2 and so on. */
+static bool is_wanted (void *arg, const char *hash)
+{
+    const call_t *call = arg;
+    for (unsigned number = 1;; number++) {
+        char id[ID_MAX + 1];
+        message_t reply;
+        error_t error;
+        snprintf (id, sizeof id, number == 1 ? "%s" : "%s.%u", hash, number);
+        if (weir_loads (call->weir, id, &reply, &error) != STATUS_OK)
+            return true;
+        wire_list_t loads = wire_list (reply.body, "loads");
+        if (loads.count == 0)
+            return false;
+        text_t state = wire_text (&loads.items[0], "state");
+        if (text_is (state, "queued") || text_is (state, "parsing"))
+            return true;
+    }
+}
+
 static status_t start (call_t *call, const wanted_t *wanted, const char *path, one_load_t *load,
                        error_t *error)
 {
     source_t source;
-    incoming_t incoming;
+    incoming_t incoming = { .fd = -1 };
     load->path = path;
     status_t status = source_open (&source, path, wanted->format, error);
     if (status != STATUS_OK)
@@ -104,6 +125,7 @@ static status_t start (call_t *call, const wanted_t *wanted, const char *path, o
     status = incoming_copy (call->project->data, &source, &incoming, error);
     if (status == STATUS_OK)
         status = ask (call, wanted, &source, &incoming, load, error);
+    incoming_release (&incoming);
     source_close (&source);
     return status;
 }
@@ -325,6 +347,7 @@ static int run_load (call_t *call)
     error_t error;
     if (check_ready (call, &wanted, &error) != STATUS_OK)
         return call_failed (call, &error);
+    incoming_clean (call->project->data, is_wanted, call);
     one_load_t *loads = mem_zero (call->words_count, sizeof *loads);
     exit_status = load_all (call, &wanted, loads);
     mem_free (loads);

@@ -4,10 +4,12 @@
 #include "base/mem.h"
 #include "client/cli/terminal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,10 +26,13 @@ static status_t write_all (int fd, const uint8_t *data, size_t size, const char 
 {
     while (size > 0) {
         ssize_t wrote = write (fd, data, size);
-        if (wrote < 0 && errno != EINTR)
-            return error_set_errno (error, errno, "%s", path);
-        data += wrote > 0 ? wrote : 0;
-        size -= wrote > 0 ? (size_t)wrote : 0;
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        /* Nothing written without a reason: saying so beats trying for ever. */
+        if (wrote <= 0)
+            return error_set_errno (error, wrote < 0 ? errno : EIO, "%s", path);
+        data += wrote;
+        size -= (size_t)wrote;
     }
     return STATUS_OK;
 }
@@ -98,24 +103,52 @@ static uint32_t random_mark (void)
     return mark;
 }
 
+/* Locks the copy for as long as it is open, so that incoming_clean lets it be; NOT_FOUND when that
+ * was faster, and it is gone. */
+static status_t hold (int fd, const char *path, error_t *error)
+{
+    struct stat about = { .st_nlink = 0 };
+    int failed;
+    do {
+        failed = flock (fd, LOCK_EX);
+    } while (failed && errno == EINTR);
+    if (failed || fstat (fd, &about) != 0)
+        return error_set_errno (error, errno, "locking %s", path);
+    return about.st_nlink > 0 ? STATUS_OK : error_set_errno (error, ENOENT, "%s", path);
+}
+
+static status_t open_copy (const char *temporary, int *fd, error_t *error)
+{
+    status_t status;
+    do {
+        *fd = open (temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (*fd < 0)
+            return error_set_errno (error, errno, "%s", temporary);
+        interrupt_removes (temporary);
+        status = hold (*fd, temporary, error);
+        if (status != STATUS_OK)
+            (void)close (*fd);
+    } while (status == STATUS_NOT_FOUND);
+    return status;
+}
+
 static status_t write_copy (source_t *source, const char *temporary, incoming_t *incoming,
                             error_t *error)
 {
-    int fd = open (temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return error_set_errno (error, errno, "%s", temporary);
-    interrupt_removes (temporary);
+    status_t status = open_copy (temporary, &incoming->fd, error);
+    if (status != STATUS_OK)
+        return status;
     XXH3_state_t *state = XXH3_createState ();
     CHECK (state != NULL);
     CHECK (XXH3_128bits_reset (state) == XXH_OK);
-    status_t status = drain (source, state, fd, temporary, error);
+    status = drain (source, state, incoming->fd, temporary, error);
     hex_of (state, incoming->id);
     XXH3_freeState (state);
     incoming->bytes = source->bytes;
-    if (status == STATUS_OK && fdatasync (fd) != 0)
+    if (status == STATUS_OK && fdatasync (incoming->fd) != 0)
         status = error_set_errno (error, errno, "%s", temporary);
-    if (close (fd) != 0 && status == STATUS_OK)
-        status = error_set_errno (error, errno, "%s", temporary);
+    if (status != STATUS_OK)
+        incoming_release (incoming);
     return status;
 }
 
@@ -124,6 +157,7 @@ status_t incoming_copy (const char *data, source_t *source, incoming_t *incoming
     uint32_t mark = random_mark ();
     char *directory = mem_format ("%s/incoming", data);
     char *temporary = mem_format ("%s/.%08x.tmp", directory, mark);
+    incoming->fd = -1;
     status_t status = make_directory (data, directory, error);
     if (status == STATUS_OK)
         status = write_copy (source, temporary, incoming, error);
@@ -140,6 +174,7 @@ status_t incoming_copy (const char *data, source_t *source, incoming_t *incoming
     if (status != STATUS_OK) {
         (void)unlink (temporary);
         (void)unlink (path);
+        incoming_release (incoming);
     }
     progress_end ();
     mem_free (path);
@@ -152,6 +187,56 @@ void incoming_remove (const char *data, const incoming_t *incoming)
 {
     char *path = mem_format ("%s/%s", data, incoming->path);
     (void)unlink (path);
+    mem_free (path);
+}
+
+void incoming_release (incoming_t *incoming)
+{
+    if (incoming->fd >= 0)
+        (void)close (incoming->fd); /* what has to last was synced */
+    incoming->fd = -1;
+}
+
+/* ---- what killed commands left ---- */
+
+/* ".<8 hex>.tmp", or "<32 hex>-<8 hex>.<format>", whose hash is copied; other names are not ours.
+ */
+static bool is_copy (const char *name, char hash[33])
+{
+    static const char hex[] = "0123456789abcdef";
+    hash[0] = '\0';
+    if (name[0] == '.')
+        return strspn (name + 1, hex) == 8 && strcmp (name + 9, ".tmp") == 0;
+    if (strspn (name, hex) != 32 || name[32] != '-' || strspn (name + 33, hex) != 8 ||
+        (strcmp (name + 41, ".csv") != 0 && strcmp (name + 41, ".ndjson") != 0))
+        return false;
+    memcpy (hash, name, 32);
+    hash[32] = '\0';
+    return true;
+}
+
+static void clean_one (int directory, const char *name, incoming_wanted_f *wanted, void *arg)
+{
+    char hash[33];
+    if (!is_copy (name, hash))
+        return;
+    int fd = openat (directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (flock (fd, LOCK_EX | LOCK_NB) == 0 && (hash[0] == '\0' || !wanted (arg, hash)))
+        (void)unlinkat (directory, name, 0);
+    (void)close (fd);
+}
+
+void incoming_clean (const char *data, incoming_wanted_f *wanted, void *arg)
+{
+    char *path = mem_format ("%s/incoming", data);
+    DIR *directory = opendir (path);
+    const struct dirent *entry;
+    while (directory && (entry = readdir (directory)) != NULL)
+        clean_one (dirfd (directory), entry->d_name, wanted, arg);
+    if (directory)
+        (void)closedir (directory);
     mem_free (path);
 }
 

@@ -107,6 +107,8 @@ status_t producer_write (const char *path, const producer_t *producer, bool sync
     good = fd >= 0 && close (fd) == 0 && good;
     good = good && rename (temporary, path) == 0 && (!sync || sync_parent (path));
     status_t status = good ? STATUS_OK : error_set_errno (error, errno, "%s", path);
+    if (!good)
+        (void)unlink (temporary);
     mem_free (temporary);
     return status;
 }

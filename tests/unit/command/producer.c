@@ -79,3 +79,18 @@ Test (producer, knows_when_it_was_made)
     cr_expect_eq (producer_created (&one), INT64_C (0x000660e01a07f471));
     cr_expect_eq (producer_read ("/tmp/weir-no-such-producer", &back, &error), STATUS_NOT_FOUND);
 }
+
+Test (producer, that_cannot_be_written_leaves_no_half_behind)
+{
+    error_t error;
+    producer_t one = { .batch_rows = 500 };
+    char *path = producer_path (directory, "payments", "taken");
+    char *temporary = mem_format ("%s.tmp", path);
+    char *command = mem_format ("mkdir -p %s/in-the-way", path); /* no file replaces that */
+    cr_assert_eq (system (command), 0);
+    cr_assert_neq (producer_write (path, &one, true, &error), STATUS_OK);
+    cr_assert_neq (access (temporary, F_OK), 0);
+    mem_free (command);
+    mem_free (temporary);
+    mem_free (path);
+}

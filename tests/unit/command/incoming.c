@@ -1,0 +1,107 @@
+/* Copies of files that are loaded: what a killed command left, and what is still somebody's. */
+#include "client/cli/incoming.h"
+
+#include "base/mem.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char directory[] = "/tmp/weir-incoming-XXXXXX";
+static char *file; /* that is loaded */
+
+static void write_file (const char *path)
+{
+    FILE *out = fopen (path, "w");
+    cr_assert_not_null (out);
+    cr_assert (fputs ("a,b\n1,2\n", out) >= 0);
+    cr_assert_eq (fclose (out), 0);
+}
+
+static void make (void)
+{
+    cr_assert_not_null (mkdtemp (directory));
+    file = mem_format ("%s/file.csv", directory);
+    write_file (file);
+}
+
+static void clean (void)
+{
+    char *command = mem_format ("rm -rf %s", directory);
+    cr_assert_eq (system (command), 0);
+    mem_free (command);
+    mem_free (file);
+}
+
+TestSuite (incoming, .init = make, .fini = clean);
+
+static incoming_t copy (void)
+{
+    source_t source;
+    incoming_t incoming;
+    error_t error;
+    cr_assert_eq (source_open (&source, file, NULL, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (incoming_copy (directory, &source, &incoming, &error), STATUS_OK, "%s",
+                  error.text);
+    source_close (&source);
+    return incoming;
+}
+
+static bool exists (const char *below)
+{
+    struct stat about;
+    char *path = mem_format ("%s/%s", directory, below);
+    bool there = stat (path, &about) == 0;
+    mem_free (path);
+    return there;
+}
+
+static bool yes (void *arg, const char *hash)
+{
+    cr_assert_str_eq (hash, arg);
+    return true;
+}
+
+static bool no (void *arg, const char *hash)
+{
+    cr_assert_str_eq (hash, arg);
+    return false;
+}
+
+Test (incoming, copies_that_nobody_holds_and_no_load_wants_are_removed)
+{
+    incoming_t incoming = copy ();
+    incoming_clean (directory, no, incoming.id);
+    cr_assert (exists (incoming.path), "it is held");
+    incoming_release (&incoming);
+    incoming_clean (directory, yes, incoming.id);
+    cr_assert (exists (incoming.path), "a load wants it");
+    incoming_clean (directory, no, incoming.id);
+    cr_assert (!exists (incoming.path));
+}
+
+Test (incoming, halves_of_copies_are_removed_and_what_is_no_copy_stays)
+{
+    static const char *const names[] = { "incoming/.0123abcd.tmp", "incoming/.0123abcd.tmp2",
+                                         "incoming/mine.csv", "incoming/.tmp" };
+    char *path = mem_format ("%s/incoming", directory);
+    cr_assert_eq (mkdir (path, 0777), 0);
+    mem_free (path);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        path = mem_format ("%s/%s", directory, names[i]);
+        write_file (path);
+        mem_free (path);
+    }
+    incoming_clean (directory, no, NULL);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        cr_expect_eq (exists (names[i]), i > 0, "%s", names[i]);
+}
+
+Test (incoming, cleaning_where_nothing_was_loaded_yet_is_nothing)
+{
+    incoming_clean (directory, no, NULL);
+    cr_assert (!exists ("incoming"));
+}
