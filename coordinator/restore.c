@@ -229,6 +229,7 @@ status_t core_restore (coordinator_core_t *self, error_t *error)
         *self = next;
         restore_partitions (self, rows, count);
         restore_schedule (self);
+        sweep_copies (self);
         nodes_poke_all (self);
     } else {
         core_forget (&next);

@@ -279,6 +279,7 @@ struct coordinator_core {
     job_t *sweep;           /* under way, or NULL */
     const char **leftovers; /* copies below incoming/ that are not needed any more; owned */
     size_t leftovers_count;
+    bool leftovers_later; /* they could not be removed: with the next sweep of a log again */
 };
 
 /* ---- core.c ---- */
@@ -491,6 +492,8 @@ void sweep_settle (coordinator_core_t *self);
 void sweep_done (coordinator_core_t *self, job_t *job);
 /* A copy below incoming/ is not needed any more. */
 void sweep_leftover (coordinator_core_t *self, const char *path);
+/* The copies of all loads that have been read: who ended before may not have removed them. */
+void sweep_copies (coordinator_core_t *self);
 
 /* ---- status.c ---- */
 void status_tell (coordinator_core_t *self, const peer_t *from, uint64_t id);

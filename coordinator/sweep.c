@@ -14,7 +14,7 @@ typedef struct sweep {
     size_t kept_count;
     uint64_t least; /* files of this task and later ones stay */
     const char **leftovers;
-    size_t leftovers_count;
+    size_t leftovers_count; /* after the job: those that are still there */
     uint64_t removed;
     error_t error;
 } sweep_t;
@@ -54,6 +54,22 @@ static void look (void *arg, const char *name)
     mem_free (path);
 }
 
+static void remove_leftovers (sweep_t *self)
+{
+    size_t stay = 0;
+    for (size_t i = 0; i < self->leftovers_count; i++) {
+        error_t error;
+        status_t status = fs_remove (self->fs, self->leftovers[i], &error);
+        if (status == STATUS_OK) {
+            self->removed++;
+        } else if (status != STATUS_NOT_FOUND) { /* it may be gone since before a restart */
+            self->error = error;
+            self->leftovers[stay++] = self->leftovers[i];
+        }
+    }
+    self->leftovers_count = stay;
+}
+
 static void run (job_t *job)
 {
     sweep_t *self = (sweep_t *)job;
@@ -64,9 +80,7 @@ static void run (job_t *job)
         if (status != STATUS_OK && status != STATUS_NOT_FOUND)
             self->error = error;
     }
-    for (size_t i = 0; i < self->leftovers_count; i++)
-        if (fs_remove (self->fs, self->leftovers[i], &self->error) == STATUS_OK)
-            self->removed++;
+    remove_leftovers (self);
 }
 
 static void discard (job_t *job)
@@ -148,6 +162,7 @@ static void take_leftovers (coordinator_core_t *self, sweep_t *sweep)
         mem_free ((void *)(uintptr_t)self->leftovers[i]);
     }
     self->leftovers_count = 0;
+    self->leftovers_later = false;
 }
 
 static void start (coordinator_core_t *self, log_t *log)
@@ -183,7 +198,7 @@ void sweep_settle (coordinator_core_t *self)
             start (self, self->logs[i]);
             return;
         }
-    if (self->leftovers_count > 0)
+    if (self->leftovers_count > 0 && !self->leftovers_later)
         start (self, NULL);
 }
 
@@ -196,6 +211,10 @@ void sweep_done (coordinator_core_t *self, job_t *job)
         env_log (self->env, LOG_WARNING, "removing old files: %s", sweep->error.text);
     if (sweep->removed > 0)
         env_log (self->env, LOG_INFO, "%" PRIu64 " old files removed", sweep->removed);
+    bool more = self->leftovers_count > 0 && !self->leftovers_later;
+    for (size_t i = 0; i < sweep->leftovers_count; i++)
+        sweep_leftover (self, sweep->leftovers[i]);
+    self->leftovers_later = !more;
     discard (job);
 }
 
@@ -209,4 +228,14 @@ void sweep_leftover (coordinator_core_t *self, const char *path)
     }
     self->leftovers = mem_resize (self->leftovers, self->leftovers_count + 1, sizeof (char *));
     self->leftovers[self->leftovers_count++] = mem_string (path);
+    self->leftovers_later = false;
+}
+
+void sweep_copies (coordinator_core_t *self)
+{
+    for (size_t i = 0; i < self->loads_count; i++) {
+        const load_t *load = self->loads[i];
+        if (load->state != LOAD_QUEUED && load->state != LOAD_PARSING && !load_is_history (load))
+            sweep_leftover (self, load->row.path);
+    }
 }

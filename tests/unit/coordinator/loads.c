@@ -1,4 +1,5 @@
 /* Loads from their copy to their rows, and back. */
+#include "tests/unit/coordinator/actor.h"
 #include "tests/unit/coordinator/cluster.h"
 
 #include <criterion/criterion.h>
@@ -85,6 +86,22 @@ Test (loads, become_visible_with_the_recompute_that_they_bring)
     }
     cluster_run (&cluster, 2 * LEASE);
     cr_assert (!exists (&cluster, "incoming/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+    cluster_release (&cluster);
+}
+
+Test (loads, leave_no_copy_behind_when_the_coordinator_ended_before_it_was_removed)
+{
+    static const char copy[] = "incoming/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    cluster_t cluster;
+    (void)start (&cluster, 1);
+    cluster_send (&cluster, 4);
+    waited_for = cluster_load (&cluster, 'a');
+    cluster_until (&cluster, is_visible, TIME_SECOND, "the load");
+    cluster_run (&cluster, 2 * LEASE);
+    cluster_put_file (&cluster, copy); /* as if it had not been */
+    cluster_restart (&cluster);
+    cluster_run (&cluster, 2 * LEASE);
+    cr_assert (!exists (&cluster, copy));
     cluster_release (&cluster);
 }
 
