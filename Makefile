@@ -160,6 +160,7 @@ TEST_USES_coordinator := rig sim-disk
 -include tests/tests.mk
 -include tests/fuzz/fuzz.mk
 -include tests/scenario/scenario.mk
+-include tests/sweep/sweep.mk
 -include tests/bench/bench.mk
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
@@ -180,10 +181,11 @@ docs-aggregates: $(BUILD)/tests/unit-aggregate ## write the tables of docs/aggre
 test-unit: $(addprefix $(BUILD)/tests/unit-,$(UNIT_TESTS)) ## every unit and property test
 	@for t in $^; do echo "  TEST $$t"; $$t --quiet || exit 1; done
 
-test: ## everything a change must pass: checks, unit and property tests, simulator, scenarios, a tiny bench
+test: ## everything a change must pass: checks, unit and property tests, simulator, scenarios, a few crash points, a tiny bench
 	@$(MAKE) programs check test-unit
 	@$(MAKE) sim SEEDS=$(TEST_SEEDS)
 	@$(MAKE) scenario
+	@$(MAKE) sweep-smoke
 	@$(MAKE) bench-smoke
 
 demo: programs ## a cluster on this machine: a million events, live ones, one user's features, a killed node
