@@ -174,28 +174,40 @@ static void *work (void *arg)
     return NULL;
 }
 
-/* Signals are for the thread of the event loop. */
-static void start_threads (jobs_t *self, unsigned threads)
+/* Signals are for the thread of the event loop. An errno value. */
+static int start_threads (jobs_t *self, unsigned threads)
 {
     sigset_t all, before;
+    int code = 0;
     sigfillset (&all);
     CHECK (pthread_sigmask (SIG_SETMASK, &all, &before) == 0);
-    for (; self->thread_count < threads; self->thread_count++)
-        CHECK (pthread_create (&self->threads[self->thread_count], NULL, work, self) == 0);
+    while (code == 0 && self->thread_count < threads) {
+        code = pthread_create (&self->threads[self->thread_count], NULL, work, self);
+        self->thread_count += code == 0;
+    }
     CHECK (pthread_sigmask (SIG_SETMASK, &before, NULL) == 0);
+    return code;
 }
 
-jobs_t *jobs_new (unsigned threads)
+status_t jobs_new (unsigned threads, jobs_t **jobs, error_t *error)
 {
     CHECK (threads >= 1 && threads <= JOBS_THREADS_MAX);
+    *jobs = NULL;
+    int event = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (event < 0)
+        return error_set_errno (error, errno, "cannot make an eventfd");
     jobs_t *self = mem_zero (1, sizeof *self);
     self->magic = MAGIC;
-    self->event = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-    CHECK (self->event >= 0);
+    self->event = event;
     CHECK (pthread_mutex_init (&self->mutex, NULL) == 0);
     CHECK (pthread_cond_init (&self->changed, NULL) == 0);
-    start_threads (self, threads);
-    return self;
+    int code = start_threads (self, threads);
+    if (code != 0) {
+        jobs_destroy (&self);
+        return error_set_errno (error, code, "cannot start %u threads", threads);
+    }
+    *jobs = self;
+    return STATUS_OK;
 }
 
 void jobs_stop (jobs_t *self)

@@ -10,9 +10,10 @@
 
 typedef struct jobs jobs_t;
 
-/* Starts `threads` threads, 1 to JOBS_THREADS_MAX. */
+/* Starts `threads` threads, 1 to JOBS_THREADS_MAX. IO when the system gives no more of them, or no
+ * descriptor; then *jobs is NULL. */
 enum { JOBS_THREADS_MAX = 64 };
-jobs_t *jobs_new (unsigned threads);
+MUST_CHECK status_t jobs_new (unsigned threads, jobs_t **jobs, error_t *error);
 
 /* Discards the jobs that were not taken back, after jobs_stop. */
 void jobs_destroy (jobs_t **self_p);

@@ -173,9 +173,10 @@ static status_t watch (shell_t *self, error_t *error)
     self->fds[WATCH_TIMER] = timerfd_create (CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (self->fds[WATCH_SIGNALS] < 0 || self->fds[WATCH_TIMER] < 0)
         return error_set_errno (error, errno, "cannot watch for signals and time");
-    self->jobs = jobs_new (self->program->threads);
-    self->fds[WATCH_JOBS] = jobs_fd (self->jobs);
-    return STATUS_OK;
+    status_t status = jobs_new (self->program->threads, &self->jobs, error);
+    if (status == STATUS_OK)
+        self->fds[WATCH_JOBS] = jobs_fd (self->jobs);
+    return status;
 }
 
 /* ---- the event loop ---- */

@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
+#include <sys/resource.h>
 
 enum { LANES = 8, JOBS = 4000 };
 
@@ -74,13 +76,21 @@ static task_t *wait_for_one (jobs_t *jobs)
     return (task_t *)job;
 }
 
+static jobs_t *start (unsigned threads)
+{
+    jobs_t *jobs;
+    error_t error;
+    cr_assert_eq (jobs_new (threads, &jobs, &error), STATUS_OK, "%s", error.text);
+    return jobs;
+}
+
 Test (jobs, a_lane_runs_and_finishes_in_the_order_of_submission)
 {
     static counter_t counter;
     unsigned given[LANES] = { 0 }, taken[LANES] = { 0 };
     random_t random;
     random_seed (&random, 5);
-    jobs_t *jobs = jobs_new (4);
+    jobs_t *jobs = start (4);
     for (unsigned in = 0, out = 0; out < JOBS;) {
         if (in < JOBS && random_chance (&random, 0.6)) {
             unsigned lane = (unsigned)random_below (&random, LANES);
@@ -103,7 +113,7 @@ Test (jobs, lanes_run_at_the_same_time)
 {
     static counter_t counter;
     cr_assert_eq (pthread_barrier_init (&counter.barrier, NULL, 3), 0);
-    jobs_t *jobs = jobs_new (3);
+    jobs_t *jobs = start (3);
     for (unsigned lane = 0; lane < 3; lane++)
         submit (jobs, &counter, run_together, lane, 0);
     for (unsigned lane = 0; lane < 3; lane++)
@@ -118,7 +128,7 @@ Test (jobs, what_was_not_taken_back_is_discarded_once)
         counter_t counter = { 0 };
         unsigned given[LANES] = { 0 };
         unsigned taken = 0;
-        jobs_t *jobs = jobs_new (threads);
+        jobs_t *jobs = start (threads);
         for (unsigned i = 0; i < JOBS; i++) {
             submit (jobs, &counter, run_in_order, i % LANES, given[i % LANES]);
             given[i % LANES]++;
@@ -136,9 +146,24 @@ Test (jobs, what_was_not_taken_back_is_discarded_once)
 
 Test (jobs, a_pool_that_was_never_used_stops)
 {
-    jobs_t *jobs = jobs_new (JOBS_THREADS_MAX);
+    jobs_t *jobs = start (JOBS_THREADS_MAX);
     cr_assert_null (jobs_finished (jobs));
     jobs_acknowledge (jobs);
     jobs_destroy (&jobs);
     jobs_destroy (&jobs);
+}
+
+Test (jobs, a_pool_for_which_the_system_has_nothing_says_so)
+{
+    struct rlimit before, none = { 0, 0 };
+    jobs_t *jobs;
+    error_t error;
+    cr_assert_eq (getrlimit (RLIMIT_NOFILE, &before), 0);
+    none.rlim_max = before.rlim_max;
+    cr_assert_eq (setrlimit (RLIMIT_NOFILE, &none), 0);
+    status_t status = jobs_new (2, &jobs, &error);
+    cr_assert_eq (setrlimit (RLIMIT_NOFILE, &before), 0);
+    cr_assert_eq (status, STATUS_IO);
+    cr_assert_null (jobs);
+    cr_assert_not_null (strstr (error.text, "eventfd"), "%s", error.text);
 }
