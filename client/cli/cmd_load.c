@@ -60,7 +60,16 @@ static bool find_unfinished (call_t *call, const char *hash, one_load_t *load)
     return false;
 }
 
-/* The load may have been taken when no reply came: then the copy stays. */
+/* Is it sure that the load was not taken? Of what failed, one cannot know: a commit of which the
+ * last sync went wrong may stand. */
+static bool is_refusal (status_t status)
+{
+    return status == STATUS_EXISTS || status == STATUS_INVALID || status == STATUS_NOT_FOUND ||
+           status == STATUS_TOO_LARGE;
+}
+
+/* Unless the load was refused the copy stays; if it was not taken, the next `weir load` removes it.
+ */
 static status_t ask (call_t *call, const wanted_t *wanted, const source_t *source,
                      const incoming_t *incoming, one_load_t *load, error_t *error)
 {
@@ -78,7 +87,7 @@ static status_t ask (call_t *call, const wanted_t *wanted, const source_t *sourc
     mem_free (name);
     if (status == STATUS_OK)
         wire_copy (reply.body, "id", load->id, sizeof load->id);
-    else if (status != STATUS_TIMEOUT)
+    else if (is_refusal (status))
         incoming_remove (call->project->data, incoming);
     interrupt_removes (NULL);
     if (status == STATUS_EXISTS && find_unfinished (call, incoming->id, load)) {
