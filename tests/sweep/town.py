@@ -18,7 +18,7 @@ DEADLINE = 15      # for anything to come about at all
 STICKY = 0.4       # how long a disk stays full
 STOPPED = 2 * LEASE
 RESTARTS_MAX = 60  # of one node in one point
-AGAIN = ("busy", "unavailable", "timeout", "fenced", "stale", "io", "no_space", "internal")
+AGAIN = ("busy", "unavailable", "timeout", "fenced", "stale", "io", "no-space")
 
 
 class Failure(Exception):

@@ -78,10 +78,11 @@ class Life:
 
     def loaded(self):
         """Is the load visible? One that failed is loaded again."""
-        [load] = [l for l in self.town.coordinator("loads")["loads"] if l["state"] != "failed"] or [None]
+        loads = self.town.coordinator("loads")["loads"]
+        [load] = [l for l in loads if l["state"] != "failed"] or [None]
         if load is None:
-            self.notes.append("load failed")
-            if len(self.notes) > 3:
+            self.notes.append(f"load failed: {[l.get('error') for l in loads]}")
+            if len(self.notes) > 3 or "No such file" in self.notes[-1]:
                 raise Failure("wrong", f"loads fail: {self.town.coordinator('loads')}")
             self.take_load(self.town.directory / "load.csv")
             return False
