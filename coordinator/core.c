@@ -11,9 +11,29 @@ int64_t core_now (const coordinator_core_t *self)
     return self->env->boot_us (self->env);
 }
 
+int64_t lease_drifted (int64_t lease)
+{
+    return lease + lease / LEASE_DRIFT_PART;
+}
+
 int64_t core_lease_end (const coordinator_core_t *self)
 {
-    return core_now (self) + self->options.lease + self->options.lease / LEASE_DRIFT_PART;
+    return core_now (self) + lease_drifted (self->options.lease);
+}
+
+int64_t core_heard (const coordinator_core_t *self)
+{
+    return self->heard;
+}
+
+/* Called first, whenever the world calls: a longer silence counts only in part. */
+static void hear (coordinator_core_t *self)
+{
+    int64_t now = core_now (self);
+    int64_t passed = now - self->heard_at;
+    int64_t most = self->options.lease / 4;
+    self->heard += passed < most ? passed : most;
+    self->heard_at = now;
 }
 
 void core_set (char **string, const char *value)
@@ -39,15 +59,29 @@ void core_reply_error (coordinator_core_t *self, const peer_t *to, uint64_t id,
     self->env->send (self->env, to, data, size);
 }
 
+void core_say (coordinator_core_t *self, const peer_t *to)
+{
+    const void *data;
+    size_t size;
+    if (wire_end (self->writer, &data, &size))
+        self->env->send (self->env, to, data, size);
+}
+
 void core_reply (coordinator_core_t *self, const peer_t *to, uint64_t id)
 {
     const void *data;
     size_t size;
+    error_t error;
     if (wire_end (self->writer, &data, &size)) {
-        self->env->send (self->env, to, data, size);
+        if (leader_confirm (self)) {
+            self->env->send (self->env, to, data, size);
+            return;
+        }
+        (void)error_set (&error, STATUS_UNAVAILABLE,
+                         "it is not certain that this coordinator still leads");
+        core_reply_error (self, to, id, &error);
         return;
     }
-    error_t error;
     (void)error_set (&error, STATUS_TOO_LARGE, "the reply is larger than a message may be");
     core_reply_error (self, to, id, &error);
 }
@@ -67,7 +101,7 @@ status_t core_failed (coordinator_core_t *self, const error_t *error)
     self->problem = *error;
     if (error->status == STATUS_FENCED) {
         if (!self->fenced)
-            env_log (self->env, LOG_ERROR, "%s; this coordinator gives up", error->text);
+            env_log (self->env, LOG_ERROR, "%s", error->text);
         self->fenced = true;
     } else if (!self->doubtful) {
         env_log (self->env, LOG_ERROR, "%s", error->text);
@@ -94,7 +128,8 @@ static void reload_when_due (coordinator_core_t *self)
 /* Does whatever is possible now. Each step is idempotent. */
 static void settle (coordinator_core_t *self)
 {
-    if (self->fenced)
+    leader_settle (self);
+    if (!leader_confirm (self))
         return;
     reload_when_due (self);
     nodes_settle (self);
@@ -132,10 +167,6 @@ static void refuse_kind (coordinator_core_t *self, const peer_t *from, const mes
 static void answer (coordinator_core_t *self, const peer_t *from, const message_t *message)
 {
     switch (message->kind) {
-    case MESSAGE_PING:
-        return status_ping (self, from, message->id);
-    case MESSAGE_METRICS:
-        return status_metrics (self, from, message->id);
     case MESSAGE_STATUS:
         return status_tell (self, from, message->id);
     case MESSAGE_LOADS:
@@ -163,7 +194,8 @@ static void answer (coordinator_core_t *self, const peer_t *from, const message_
     case MESSAGE_RECOMPUTE:
         return recompute_asked (self, from, message);
     default:
-        if (message->kind != MESSAGE_POKE && message->kind != MESSAGE_ERROR)
+        if (message->kind != MESSAGE_POKE && message->kind != MESSAGE_ERROR &&
+            message->kind != MESSAGE_BEAT_OK) /* it stood by a moment ago */
             refuse_kind (self, from, message);
     }
 }
@@ -174,24 +206,29 @@ void coordinator_core_receive (coordinator_core_t *self, const peer_t *from, con
     CHECK_OBJECT (self, COORDINATOR_MAGIC);
     message_t message;
     error_t error;
+    hear (self);
     if (wire_decode (self->decoder, data, size, &message, &error) != STATUS_OK) {
         self->messages_refused++;
         if (message.id != 0)
             core_reply_error (self, from, message.id, &error);
         return;
     }
-    if (self->fenced) {
-        core_reply_error (self, from, message.id, &self->problem);
-        return;
-    }
     settle (self); /* what time has brought comes before what the message asks */
-    answer (self, from, &message);
+    if (message.kind == MESSAGE_PING)
+        status_ping (self, from, message.id);
+    else if (message.kind == MESSAGE_METRICS)
+        status_metrics (self, from, message.id);
+    else if (leader_confirm (self))
+        answer (self, from, &message);
+    else
+        leader_refer (self, from, &message);
     settle (self);
 }
 
 void coordinator_core_job_done (coordinator_core_t *self, job_t *job)
 {
     CHECK_OBJECT (self, COORDINATOR_MAGIC);
+    hear (self);
     sweep_done (self, job);
     settle (self);
 }
@@ -199,14 +236,15 @@ void coordinator_core_job_done (coordinator_core_t *self, job_t *job)
 int64_t coordinator_core_tick (coordinator_core_t *self)
 {
     CHECK_OBJECT (self, COORDINATOR_MAGIC);
+    hear (self);
     settle (self);
     int64_t now = core_now (self);
     int64_t most = self->options.lease / 10;
     int64_t next = now + (most < TICK_LAST ? most : TICK_LAST);
-    int64_t due = schedule_next (self);
+    int64_t due = self->lead.ready ? schedule_next (self) : next;
     if (due > now && due < next)
         next = due;
-    return next;
+    return self->lead.due > now && self->lead.due < next ? self->lead.due : next;
 }
 
 /* ---- life ---- */
@@ -215,6 +253,7 @@ static void copy_options (coordinator_core_t *self, const coordinator_options_t 
 {
     self->options = *options;
     self->options.node = mem_string (options->node);
+    self->options.endpoint = mem_string (options->endpoint ? options->endpoint : "");
     self->options.cluster = mem_string (options->cluster);
     self->options.catalog_path = mem_string (options->catalog_path);
 }
@@ -223,6 +262,8 @@ status_t coordinator_core_new (env_t *env, const coordinator_options_t *options,
                                coordinator_core_t **core, error_t *error)
 {
     CHECK (options->partitions > 0 && options->lease > 0);
+    CHECK (strlen (options->node) <= CATALOG_LEADER_MAX);
+    CHECK (!options->endpoint || strlen (options->endpoint) <= CATALOG_LEADER_MAX);
     *core = NULL;
     coordinator_core_t *self = mem_zero (1, sizeof *self);
     self->magic = COORDINATOR_MAGIC;
@@ -233,19 +274,22 @@ status_t coordinator_core_new (env_t *env, const coordinator_options_t *options,
     self->writer = wire_writer_new ();
     status_t status = catalog_open (env->fs, options->catalog_path, options->cluster,
                                     options->partitions, &self->catalog, error);
-    if (status == STATUS_OK) {
-        /* Versions go up over restarts too. */
-        self->routes_version = catalog_term (self->catalog) << 32;
-        status = core_restore (self, error);
-    }
-    if (status == STATUS_OK &&
-        self->version > 0) /* without definitions there was nothing to tell */
-        self->promised = core_lease_end (self);
+    self->heard_at = core_now (self);
+    if (status == STATUS_OK)
+        status = leader_start (self, error);
     if (status == STATUS_OK)
         *core = self;
     else
         coordinator_core_destroy (&self);
     return status;
+}
+
+static void resign (coordinator_core_t *self)
+{
+    error_t error;
+    if (self->options.resigns && self->lead.leads && !self->fenced &&
+        catalog_resign (self->catalog, &error) != STATUS_OK)
+        env_log (self->env, LOG_WARNING, "cannot resign, others have to wait: %s", error.text);
 }
 
 void coordinator_core_destroy (coordinator_core_t **self_p)
@@ -255,20 +299,14 @@ void coordinator_core_destroy (coordinator_core_t **self_p)
     if (!self)
         return;
     CHECK_OBJECT (self, COORDINATOR_MAGIC);
-    core_forget (self);
-    for (size_t i = 0; i < self->nodes_count; i++)
-        node_destroy (&self->nodes[i]);
-    mem_free (self->nodes);
-    for (size_t i = 0; i < self->leftovers_count; i++)
-        mem_free ((void *)(uintptr_t)self->leftovers[i]);
-    mem_free (self->leftovers);
-    for (uint32_t p = 0; self->partitions && p < self->options.partitions; p++)
-        partition_release (&self->partitions[p]);
-    mem_free (self->partitions);
+    resign (self);
+    core_forget_all (self);
+    mem_free (self->lead.askers);
     catalog_close (&self->catalog);
     wire_decoder_destroy (&self->decoder);
     wire_writer_destroy (&self->writer);
     mem_free ((void *)(uintptr_t)self->options.node);
+    mem_free ((void *)(uintptr_t)self->options.endpoint);
     mem_free ((void *)(uintptr_t)self->options.cluster);
     mem_free ((void *)(uintptr_t)self->options.catalog_path);
     self->magic = 0;

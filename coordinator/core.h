@@ -11,16 +11,19 @@
 typedef struct coordinator_core coordinator_core_t;
 
 typedef struct coordinator_options {
-    const char *node;
+    const char *node;     /* a name that no other running coordinator of the cluster has */
+    const char *endpoint; /* where others reach it */
     const char *cluster;
     uint32_t partitions;      /* P */
     int64_t lease;            /* µs */
     int64_t recompute_every;  /* µs; 0: only on demand */
     const char *catalog_path; /* below the data directory */
+    bool resigns;             /* destroy says in the catalog that others need not wait */
 } coordinator_options_t;
 
-/* Opens the catalog (blocking) and starts from what it holds. Options are copied; `env` outlives
- * the core. */
+/* Opens the catalog (blocking). Leads at once when the leader before is known to have ended: it was
+ * this one, by name and endpoint, or it has resigned; otherwise stands by. Options are copied;
+ * `env` outlives the core. */
 MUST_CHECK status_t coordinator_core_new (env_t *env, const coordinator_options_t *options,
                                           coordinator_core_t **core, error_t *error);
 void coordinator_core_destroy (coordinator_core_t **self_p);

@@ -6,11 +6,13 @@ NODE_CORE (coordinator);
 static status_t make (const node_t *node, void **core, error_t *error)
 {
     coordinator_options_t options = { .node = node->name,
+                                      .endpoint = node->endpoint,
                                       .cluster = node->cluster,
                                       .partitions = node->project->partitions,
                                       .lease = node->project->lease,
                                       .recompute_every = node->project->batch_every,
-                                      .catalog_path = "catalog.db" };
+                                      .catalog_path = "catalog.db",
+                                      .resigns = true };
     coordinator_core_t *self = NULL;
     status_t status = coordinator_core_new (node->env, &options, &self, error);
     *core = self;

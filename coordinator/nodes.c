@@ -5,7 +5,10 @@
 static const struct {
     const char *word;
     role_t role;
-} roles[] = { { "speed", ROLE_SPEED }, { "batch", ROLE_BATCH }, { "serving", ROLE_SERVING } };
+} roles[] = { { "speed", ROLE_SPEED },
+              { "batch", ROLE_BATCH },
+              { "serving", ROLE_SERVING },
+              { "coordinator", ROLE_COORDINATOR } };
 
 const char *role_word (role_t role)
 {
@@ -27,7 +30,7 @@ static bool role_of (text_t word, role_t *role)
 
 bool node_alive (const coordinator_core_t *self, const node_t *node)
 {
-    return core_now (self) < node->lease_until;
+    return core_heard (self) < node->lease_until;
 }
 
 node_t *node_named (const coordinator_core_t *self, const char *name)
@@ -80,10 +83,10 @@ void nodes_poke_all (coordinator_core_t *self)
         self->nodes[i]->poke = true;
 }
 
-static void send_poke (coordinator_core_t *self, const peer_t *to)
+void nodes_poke_peer (coordinator_core_t *self, const peer_t *to)
 {
     wire_begin (self->writer, MESSAGE_POKE, 0);
-    core_reply (self, to, 0);
+    core_say (self, to);
 }
 
 void nodes_send_pokes (coordinator_core_t *self)
@@ -91,7 +94,7 @@ void nodes_send_pokes (coordinator_core_t *self)
     for (size_t i = 0; i < self->nodes_count; i++) {
         node_t *node = self->nodes[i];
         if (node->poke && node_alive (self, node))
-            send_poke (self, &node->peer);
+            nodes_poke_peer (self, &node->peer);
         node->poke = false;
     }
 }
@@ -156,7 +159,8 @@ static status_t beat_read (coordinator_core_t *self, const message_t *message, b
         return error_set (error, STATUS_INVALID, "this is the coordinator of cluster \"%s\"",
                           self->options.cluster);
     if (!role_of (wire_text (body, "kind"), &beat->role))
-        return error_set (error, STATUS_INVALID, "a node is speed, batch or serving");
+        return error_set (error, STATUS_INVALID,
+                          "a node is speed, batch, serving or a coordinator that stands by");
     if (beat->name[0] == '\0' || beat->incarnation == 0)
         return error_set (error, STATUS_INVALID, "a node has a name and an incarnation");
     if (beat->role != ROLE_BATCH && beat->endpoint[0] == '\0')
@@ -185,7 +189,7 @@ static status_t take_over (coordinator_core_t *self, node_t *node, const beat_t 
     }
     node->candidate = beat->incarnation;
     node->candidate_id = beat->id;
-    send_poke (self, from);
+    nodes_poke_peer (self, from);
     return STATUS_OK;
 }
 
@@ -256,6 +260,8 @@ static void take_report (coordinator_core_t *self, node_t *node, const wire_valu
     case ROLE_SERVING:
         take_datasets (node, wire_list (body, "datasets"));
         break;
+    case ROLE_COORDINATOR:
+        break;
     }
 }
 
@@ -289,7 +295,7 @@ void node_beat (coordinator_core_t *self, const peer_t *from, const message_t *m
     node->beat_id = beat.id;
     node->candidate = 0;
     node->peer = *from;
-    node->lease_until = core_lease_end (self);
+    node->lease_until = core_heard (self) + lease_drifted (self->options.lease);
     if (!was_alive)
         self->routes_version++;
     take_report (self, node, message->body);
@@ -306,7 +312,7 @@ void node_beat (coordinator_core_t *self, const peer_t *from, const message_t *m
 
 void nodes_settle (coordinator_core_t *self)
 {
-    int64_t now = core_now (self);
+    int64_t now = core_heard (self);
     for (size_t i = self->nodes_count; i-- > 0;) {
         node_t *node = self->nodes[i];
         if (now < node->lease_until || node->lease_until == 0)

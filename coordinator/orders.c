@@ -187,6 +187,7 @@ void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id)
     wire_field_uint (writer, "lease_us", (uint64_t)self->options.lease);
     wire_field_uint (writer, "definitions", self->version);
     wire_field_uint (writer, "routes", self->routes_version);
+    wire_field_uint (writer, "term", catalog_term (self->catalog));
     if (node->role == ROLE_SPEED)
         write_partitions (self, node);
     if (node->role == ROLE_BATCH)

@@ -32,6 +32,25 @@ void core_forget (coordinator_core_t *self)
     definitions_unload (self);
 }
 
+void core_forget_all (coordinator_core_t *self)
+{
+    core_forget (self);
+    for (size_t i = 0; i < self->nodes_count; i++)
+        node_destroy (&self->nodes[i]);
+    mem_free (self->nodes);
+    self->nodes = NULL;
+    self->nodes_count = 0;
+    for (size_t i = 0; i < self->leftovers_count; i++)
+        mem_free ((void *)(uintptr_t)self->leftovers[i]);
+    mem_free (self->leftovers);
+    self->leftovers = NULL;
+    self->leftovers_count = 0;
+    for (uint32_t p = 0; self->partitions && p < self->options.partitions; p++)
+        partition_release (&self->partitions[p]);
+    mem_free (self->partitions);
+    self->partitions = NULL;
+}
+
 /* ---- partitions ---- */
 
 /* What the catalog says, where it is not what is known here. Whoever the catalog names may have
@@ -46,7 +65,7 @@ static void restore_partition (coordinator_core_t *self, const catalog_assignmen
     core_set (&partition->reason, "");
     partition->epoch = row->epoch;
     partition->incarnation = row->incarnation;
-    partition->leased_until = core_lease_end (self);
+    partition->leased_until = core_now (self) + lease_drifted (self->lead.earlier_lease);
     partition->reported = partition->releasing = partition->free = false;
     partition->state = HELD_UNKNOWN;
     self->routes_version++;

@@ -43,7 +43,7 @@ enum {
 
 /* ---- nodes ---- */
 
-typedef enum role { ROLE_SPEED, ROLE_BATCH, ROLE_SERVING } role_t;
+typedef enum role { ROLE_SPEED, ROLE_BATCH, ROLE_SERVING, ROLE_COORDINATOR } role_t;
 
 typedef struct dataset_held {
     char *log;
@@ -62,7 +62,7 @@ typedef struct node {
     uint64_t retired[RETIRED_KEPT];
     size_t retired_next;
     peer_t peer;         /* where its latest beat came from */
-    int64_t lease_until; /* boot µs */
+    int64_t lease_until; /* by core_heard */
     int64_t avoid_until; /* boot µs: a partition failed there lately */
     uint64_t definitions;
     dataset_held_t *datasets;
@@ -239,11 +239,34 @@ struct task {
     uint64_t total;
 };
 
+/* ---- who leads ---- */
+
+typedef struct leadership {
+    bool leads;            /* it has raised the term, and was not found fenced since */
+    bool ready;            /* and memory was made from the catalog */
+    bool watched;          /* somebody stands by: proofs are written, not only read */
+    int64_t until;         /* boot µs: it is proven until then that nobody else leads */
+    int64_t due;           /* boot µs: of the next proof, or look at the catalog */
+    int64_t earlier_lease; /* µs: the longest that the leaders before may have given */
+    int64_t earlier_until; /* boot µs: none of them runs any more */
+    int64_t told_lease;    /* µs, in the catalog */
+    /* standing by */
+    catalog_leader_t seen;
+    int64_t seen_at; /* boot µs: it has not changed since then */
+    int64_t beat_due;
+    uint64_t beat_id;
+    peer_t *askers; /* nodes that have beaten; NODES_MAX at most */
+    size_t askers_count;
+} leadership_t;
+
 struct coordinator_core {
     uint32_t magic;
     env_t *env;
     coordinator_options_t options; /* strings owned */
     uint64_t incarnation;
+    leadership_t lead;
+    int64_t heard;    /* µs in which beats could be heard */
+    int64_t heard_at; /* boot µs up to which that was counted */
     int64_t promised; /* boot µs: until then, what was told before this start may stand */
     catalog_t *catalog;
     wire_decoder_t *decoder;
@@ -251,7 +274,7 @@ struct coordinator_core {
     uint64_t messages_refused;
 
     bool doubtful;     /* the catalog failed: memory may be behind it */
-    bool fenced;       /* another coordinator has taken over */
+    bool fenced;       /* another coordinator has taken over: steps down with the next settle */
     int64_t reload_at; /* boot µs */
     error_t problem;   /* what the catalog last said */
 
@@ -284,11 +307,20 @@ struct coordinator_core {
 
 /* ---- core.c ---- */
 int64_t core_now (const coordinator_core_t *self); /* boot µs */
-/* Boot µs at which a lease that is given now is over for whoever has it, also when that node's boot
- * clock is slower than ours by 1 % (docs/coordination.md). */
+/* How long a lease may last for whoever has it, also when that node's boot clock is slower than
+ * ours by 1 % (docs/coordination.md). */
+int64_t lease_drifted (int64_t lease);
+/* Boot µs at which a lease that is given now is over. */
 int64_t core_lease_end (const coordinator_core_t *self);
-/* Ends the message in self->writer and sends it. */
+/* How long beats could be heard, µs: as boot time, without what this process was stopped or waited
+ * for the disk. Leases of nodes are counted by it, so that what was in the queue meanwhile is read
+ * before anybody is taken for dead. */
+int64_t core_heard (const coordinator_core_t *self);
+/* Ends the message in self->writer and sends it, if it is proven at this instant that this
+ * coordinator leads; otherwise the asker is told that it does not. */
 void core_reply (coordinator_core_t *self, const peer_t *to, uint64_t id);
+/* The same, whoever leads: for what decides nothing. */
+void core_say (coordinator_core_t *self, const peer_t *to);
 void core_reply_error (coordinator_core_t *self, const peer_t *to, uint64_t id,
                        const error_t *error);
 /* May something be written now? Otherwise UNAVAILABLE with the reason. */
@@ -305,6 +337,19 @@ char *core_text (text_t text); /* owned copy */
  * were promised, stay. */
 MUST_CHECK status_t core_restore (coordinator_core_t *self, error_t *error);
 void core_forget (coordinator_core_t *self);
+/* Also nodes and partitions. */
+void core_forget_all (coordinator_core_t *self);
+
+/* ---- leader.c ---- */
+/* Leads, if nobody else may; otherwise stands by. */
+MUST_CHECK status_t leader_start (coordinator_core_t *self, error_t *error);
+/* Renews the proof, looks whether to take over, steps down. */
+void leader_settle (coordinator_core_t *self);
+/* Is it proven at this instant that this coordinator leads, and does it know what it needs for
+ * that? A proof that has run out is renewed first. */
+bool leader_confirm (coordinator_core_t *self);
+/* Answers who does not lead: who does. */
+void leader_refer (coordinator_core_t *self, const peer_t *from, const message_t *message);
 
 /* ---- nodes.c ---- */
 void node_beat (coordinator_core_t *self, const peer_t *from, const message_t *message);
@@ -316,6 +361,8 @@ void nodes_settle (coordinator_core_t *self);
 void nodes_poke (coordinator_core_t *self, role_t role);
 void nodes_poke_all (coordinator_core_t *self);
 void nodes_send_pokes (coordinator_core_t *self);
+/* Whoever it is. */
+void nodes_poke_peer (coordinator_core_t *self, const peer_t *to);
 void node_destroy (node_t **self_p);
 const char *role_word (role_t role);
 

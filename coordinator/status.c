@@ -120,13 +120,27 @@ static void write_node (coordinator_core_t *self, const node_t *node)
     wire_field_string (writer, "kind", role_word (node->role));
     wire_field_string (writer, "endpoint", node->endpoint);
     wire_field_bool (writer, "alive", alive);
-    wire_field_int (writer, "lease_left_us", alive ? node->lease_until - core_now (self) : 0);
+    wire_field_int (writer, "lease_left_us", alive ? node->lease_until - core_heard (self) : 0);
     wire_field_uint (writer, "definitions", node->definitions);
     if (node->role == ROLE_SPEED) {
         wire_field_uint (writer, "partitions", partitions);
         wire_field_uint (writer, "memory", node->memory);
         wire_field_uint (writer, "memory_limit", node->memory_limit);
     }
+    wire_close (writer);
+}
+
+/* This one, which is no node of its own. */
+static void write_self (coordinator_core_t *self)
+{
+    wire_writer_t *writer = self->writer;
+    wire_open_map (writer);
+    wire_field_string (writer, "node", self->options.node);
+    wire_field_string (writer, "kind", role_word (ROLE_COORDINATOR));
+    wire_field_string (writer, "endpoint", self->options.endpoint);
+    wire_field_bool (writer, "alive", true);
+    wire_field_bool (writer, "leads", true);
+    wire_field_uint (writer, "term", catalog_term (self->catalog));
     wire_close (writer);
 }
 
@@ -207,6 +221,7 @@ void status_tell (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_field_uint (writer, "partitions", self->options.partitions);
     wire_field_uint (writer, "version", self->version);
     wire_field_list (writer, "nodes");
+    write_self (self);
     for (size_t i = 0; i < self->nodes_count; i++)
         write_node (self, self->nodes[i]);
     wire_close (writer);
@@ -229,7 +244,7 @@ void status_metrics (coordinator_core_t *self, const peer_t *from, uint64_t id)
     uint64_t served = 0;
     for (size_t i = 0; i < self->nodes_count; i++)
         alive += node_alive (self, self->nodes[i]);
-    for (uint32_t p = 0; p < self->options.partitions; p++)
+    for (uint32_t p = 0; self->partitions && p < self->options.partitions; p++)
         served += self->partitions[p].state == HELD_SERVING;
     wire_begin (writer, MESSAGE_METRICS_OK, id);
     wire_field_map (writer, "values");
@@ -238,11 +253,12 @@ void status_metrics (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_field_uint (writer, "definitions", self->version);
     wire_field_uint (writer, "tasks", self->tasks_count);
     wire_field_uint (writer, "term", catalog_term (self->catalog));
+    wire_field_uint (writer, "leads", leader_confirm (self));
     wire_field_uint (writer, "catalog_failing", self->doubtful);
     wire_field_uint (writer, "messages_refused", self->messages_refused);
     wire_field_counters (writer, self->env);
     wire_close (writer);
-    core_reply (self, from, id);
+    core_say (self, from);
 }
 
 void status_ping (coordinator_core_t *self, const peer_t *from, uint64_t id)
@@ -252,5 +268,5 @@ void status_ping (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_field_string (self->writer, "kind", "coordinator");
     wire_field_string (self->writer, "cluster", self->options.cluster);
     wire_field_uint (self->writer, "incarnation", self->incarnation);
-    core_reply (self, from, id);
+    core_say (self, from);
 }

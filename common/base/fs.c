@@ -241,3 +241,15 @@ status_t fs_replace (fs_t *fs, const char *path, const void *data, size_t size, 
     mem_free (fresh);
     return status;
 }
+
+status_t fs_lock (fs_t *fs, file_t *file, int wait_ms, error_t *error)
+{
+    if (!fs->ops->lock)
+        return error_set (error, STATUS_UNSUPPORTED, "this filesystem has no locks");
+    return fs->ops->lock (fs, file, wait_ms, error);
+}
+
+void fs_unlock (fs_t *fs, file_t *file)
+{
+    fs->ops->unlock (fs, file);
+}

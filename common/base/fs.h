@@ -47,6 +47,8 @@ typedef struct fs_ops {
     status_t (*list) (fs_t *fs, const char *path, void (*each) (void *arg, const char *name),
                       void *arg, error_t *error);
     status_t (*free_space) (fs_t *fs, uint64_t *bytes, error_t *error);
+    status_t (*lock) (fs_t *fs, file_t *file, int wait_ms, error_t *error);
+    void (*unlock) (fs_t *fs, file_t *file);
 } fs_ops_t;
 
 /* An implementation embeds this first. */
@@ -85,6 +87,14 @@ MUST_CHECK status_t fs_sync_dir (fs_t *fs, const char *path, error_t *error);
 MUST_CHECK status_t fs_list (fs_t *fs, const char *path, void (*each) (void *arg, const char *name),
                              void *arg, error_t *error);
 MUST_CHECK status_t fs_free_space (fs_t *fs, uint64_t *bytes, error_t *error);
+
+/* Takes the lock of the file for this handle, for itself alone among all processes and handles, and
+ * waits for it up to `wait_ms`: BUSY when somebody else still has it then. It goes with fs_unlock,
+ * fs_close, or the end of the process, however that comes; a process that is only stopped keeps it.
+ * Locks bind only those who ask for them. A handle that has the lock must not ask again.
+ * UNSUPPORTED where the filesystem has none. */
+MUST_CHECK status_t fs_lock (fs_t *fs, file_t *file, int wait_ms, error_t *error);
+void fs_unlock (fs_t *fs, file_t *file);
 
 /* Writes a whole small file so that after a crash it is either the old or the new one: a temporary
  * name (`path`.tmp), sync, rename, sync of the directory. */

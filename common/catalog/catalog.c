@@ -20,7 +20,7 @@ void *rows_grow (arena_t *arena, void *rows, size_t count, size_t size)
 
 /* ---- opening ---- */
 
-static void put_meta (database_t *database, const char *name, uint64_t number, const char *text)
+void meta_put (database_t *database, const char *name, uint64_t number, const char *text)
 {
     statement_t put = statement_of (
         database, "INSERT OR REPLACE INTO meta (name, number, text) VALUES (?1, ?2, ?3)");
@@ -35,13 +35,13 @@ static void create (catalog_t *self, const char *cluster, uint32_t partitions)
     database_t *database = &self->database;
     for (size_t i = 0; i < sizeof schema / sizeof schema[0]; i++)
         database_run (database, schema[i]);
-    put_meta (database, "cluster", 0, cluster);
-    put_meta (database, "partitions", partitions, "");
-    put_meta (database, "term", 0, "");
-    put_meta (database, "definitions", 0, "");
-    put_meta (database, "task", 0, "");
-    put_meta (database, "recompute", 0, "");
-    put_meta (database, "settled", 0, "");
+    meta_put (database, "cluster", 0, cluster);
+    meta_put (database, "partitions", partitions, "");
+    meta_put (database, "term", 0, "");
+    meta_put (database, "definitions", 0, "");
+    meta_put (database, "task", 0, "");
+    meta_put (database, "recompute", 0, "");
+    meta_put (database, "settled", 0, "");
     database_run (database, "PRAGMA user_version = 1");
     _Static_assert(SCHEMA_VERSION == 1, "the number in the statement above");
 }
@@ -83,8 +83,6 @@ static void establish (catalog_t *self, const char *cluster, uint32_t partitions
         create (self, cluster, partitions);
     else
         compare (self, cluster, partitions);
-    database_run (database, "UPDATE meta SET number = number + 1 WHERE name = 'term'");
-    self->term = database_number (database, "SELECT number FROM meta WHERE name = 'term'", 0);
     self->definitions =
         database_number (database, "SELECT number FROM meta WHERE name = 'definitions'", 0);
 }
@@ -105,15 +103,15 @@ status_t catalog_open (fs_t *fs, const char *path, const char *cluster, uint32_t
     self->magic = CATALOG_MAGIC;
     self->path = mem_string (path);
     self->database.path = self->path;
+    self->database.fs = fs;
     self->database.vfs = disk_vfs_new (fs);
     status_t status = database_open (&self->database, error);
     if (status == STATUS_OK)
-        status = database_begin (&self->database, error);
+        status = database_begin_any (&self->database, error);
     if (status == STATUS_OK) {
         establish (self, cluster, partitions);
         status = database_commit (&self->database, error);
     }
-    self->database.term = self->term;
     if (status == STATUS_OK)
         *catalog = self;
     else
@@ -137,7 +135,7 @@ void catalog_close (catalog_t **self_p)
 
 uint64_t catalog_term (const catalog_t *self)
 {
-    return self->term;
+    return self->database.term;
 }
 
 /* ---- partitions ---- */

@@ -1,13 +1,15 @@
 /* catalog.h - what the cluster remembers: one SQLite database over the filesystem seam.
  *
- * The coordinator's alone (a lease row with a term fences a second one). Each function that changes
- * something is one transaction that is durable when it returns OK. All texts are copied on the way
- * in and live in the caller's arena on the way out. Calls block for a disk sync: they are few
- * (definitions, assignments, publishes), never per event.
+ * The coordinators' alone. Several may have it open, in several processes; only the one that leads
+ * can change it, and each of its transactions proves that it still does (docs/coordination.md).
+ * Each function that changes something is one transaction that is durable when it returns OK. All
+ * texts are copied on the way in and live in the caller's arena on the way out. Calls block for a
+ * disk sync: they are few (definitions, assignments, publishes), never per event.
  *
  * A call that fails has changed nothing, unless it failed with IO or NO_SPACE: then it may have
- * been done after all, and what is so is what the next calls read. NO_SPACE says what to do.
- * FENCED: another process has opened the catalog, and this one can change nothing any more. */
+ * been done after all, and what is so is what the next calls read. NO_SPACE says what to do. BUSY:
+ * another process is stopped in the middle of a transaction.
+ * FENCED: another process leads, and this one can change nothing. */
 #ifndef WEIR_CATALOG_CATALOG_H
 #define WEIR_CATALOG_CATALOG_H
 
@@ -19,11 +21,43 @@
 typedef struct catalog catalog_t;
 
 /* Opens or makes `path`; `cluster` and `partitions` must be those it was made with (P never
- * changes). Raises the term by one. VERSION when the schema is newer than this program's. */
+ * changes). It can only be read until catalog_lead. VERSION when the schema is newer than this
+ * program's. */
 MUST_CHECK status_t catalog_open (fs_t *fs, const char *path, const char *cluster,
                                   uint32_t partitions, catalog_t **catalog, error_t *error);
 void catalog_close (catalog_t **self_p);
+/* The term in which this process leads, or did; 0 when it never has. */
 uint64_t catalog_term (const catalog_t *self);
+
+/* ---- who leads ---- */
+
+enum { CATALOG_LEADER_MAX = 255 }; /* bytes of a name, an endpoint */
+
+/* What the catalog says of the coordinator that leads, or led last. */
+typedef struct catalog_leader {
+    uint64_t term;     /* 0: there was none yet. Each that leads has a higher one */
+    uint64_t renewals; /* how often it wrote that it is there, over all terms */
+    bool watched;      /* somebody stands by in this term: it has to write that it is there */
+    bool resigned;     /* it has said that it does nothing any more */
+    int64_t lease;     /* µs: how long the leases are that it gives to nodes */
+    char name[CATALOG_LEADER_MAX + 1];
+    char endpoint[CATALOG_LEADER_MAX + 1];
+} catalog_leader_t;
+
+/* Needs no write, also where one failed before. */
+MUST_CHECK status_t catalog_leader (catalog_t *self, catalog_leader_t *leader, error_t *error);
+/* Makes the leader of `term` write that it is there: from then on somebody watches it. STALE when
+ * it does not lead any more. */
+MUST_CHECK status_t catalog_watch (catalog_t *self, uint64_t term, error_t *error);
+/* Leads from now on, with the next term; `next` names us and our leases. STALE, and nothing is
+ * changed, unless the term and the renewals are still those of `seen`. */
+MUST_CHECK status_t catalog_lead (catalog_t *self, const catalog_leader_t *seen,
+                                  const catalog_leader_t *next, error_t *error);
+/* Writes that we are there, and how long the leases are that may be running now. FENCED when
+ * another leads. */
+MUST_CHECK status_t catalog_renew (catalog_t *self, int64_t lease, error_t *error);
+/* Says that we do nothing any more: whoever stands by need not wait. */
+MUST_CHECK status_t catalog_resign (catalog_t *self, error_t *error);
 
 /* ---- definitions ---- */
 

@@ -1,11 +1,14 @@
 #include "catalog/database.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { LOCK_WAIT_MS = 200 }; /* transactions take a few milliseconds, mostly of syncs */
 
 static status_t status_of_code (int code)
 {
@@ -153,7 +156,48 @@ void database_run (database_t *self, const char *sql)
     statement_run (&statement);
 }
 
+/* ---- the lock ---- */
+
+/* SQLite's own locks, with their levels, are left out (disk_vfs.c): one process at a time is in the
+ * database, from the beginning of a transaction to its end. So nobody has to give way in the middle
+ * of one, and what a process leaves half done when it dies is rolled back by the next one alone. */
+static status_t take_lock (database_t *self, error_t *error)
+{
+    if (self->locked)
+        return STATUS_OK;
+    status_t status = STATUS_OK;
+    if (!self->lock) {
+        char *path = mem_format ("%s.lock", self->path);
+        status = fs_open (self->fs, path, FS_WRITE, &self->lock, error);
+        mem_free (path);
+    }
+    if (status == STATUS_OK)
+        status = fs_lock (self->fs, self->lock, LOCK_WAIT_MS, error);
+    self->locked = status == STATUS_OK;
+    if (status == STATUS_BUSY)
+        return error_set (
+            error, STATUS_BUSY,
+            "another coordinator is in the middle of a transaction of the catalog %s; if "
+            "it is stopped, let it go on or end it",
+            self->path);
+    return status == STATUS_OK ? status : error_prefix (error, "the catalog %s", self->path);
+}
+
+static void leave_lock (database_t *self)
+{
+    if (self->locked)
+        fs_unlock (self->fs, self->lock);
+    self->locked = false;
+}
+
 /* ---- the connection ---- */
+
+static void disconnect (database_t *self)
+{
+    if (self->handle)
+        CHECK (sqlite3_close (self->handle) == SQLITE_OK);
+    self->handle = NULL;
+}
 
 /* The rollback journal is kept and ended by zeroing its header: one sector, which a disk writes
  * whole or not at all, where a truncation could be half done. Nothing but a commit writes to the
@@ -164,7 +208,7 @@ static const char *const settings[] = {
     "PRAGMA cell_size_check = ON",
 };
 
-status_t database_open (database_t *self, error_t *error)
+static status_t connect (database_t *self, error_t *error)
 {
     CHECK (!self->handle);
     error_clear (&self->failure);
@@ -179,15 +223,24 @@ status_t database_open (database_t *self, error_t *error)
     if (!database_failed (self))
         return STATUS_OK;
     *error = self->failure;
-    database_close (self);
+    disconnect (self);
     return error->status;
+}
+
+status_t database_open (database_t *self, error_t *error)
+{
+    status_t status = take_lock (self, error);
+    if (status == STATUS_OK)
+        status = connect (self, error);
+    leave_lock (self);
+    return status;
 }
 
 void database_close (database_t *self)
 {
-    if (self->handle)
-        CHECK (sqlite3_close (self->handle) == SQLITE_OK);
-    self->handle = NULL;
+    disconnect (self);
+    self->locked = false;
+    fs_close (self->fs, &self->lock);
 }
 
 /* Ends what is open; SQLite may have done so itself when a statement failed. */
@@ -206,8 +259,8 @@ static status_t settle (database_t *self, error_t *error)
 {
     if (!self->doubtful)
         return STATUS_OK;
-    database_close (self);
-    status_t status = database_open (self, error);
+    disconnect (self);
+    status_t status = connect (self, error);
     if (status != STATUS_OK)
         return status;
     database_run (self, "BEGIN IMMEDIATE");
@@ -222,29 +275,43 @@ static status_t settle (database_t *self, error_t *error)
     return error->status;
 }
 
-static status_t start (database_t *self, const char *sql, error_t *error)
+static status_t start (database_t *self, bool settled, const char *sql, error_t *error)
 {
     error_clear (&self->failure);
     disk_vfs_forget (self->vfs);
-    status_t status = settle (self, error);
+    status_t status = take_lock (self, error);
+    if (status == STATUS_OK && settled)
+        status = settle (self, error);
+    else if (status == STATUS_OK && !self->handle)
+        status = connect (self, error);
+    if (status == STATUS_OK) {
+        database_run (self, sql);
+        *error = self->failure;
+        status = error->status;
+    }
     if (status != STATUS_OK) {
         self->failure = *error;
-        return status;
+        roll_back (self);
+        leave_lock (self);
     }
-    database_run (self, sql);
-    if (database_failed (self))
-        *error = self->failure;
-    return self->failure.status;
+    return status;
+}
+
+status_t database_begin_any (database_t *self, error_t *error)
+{
+    return start (self, true, "BEGIN IMMEDIATE", error);
 }
 
 status_t database_begin (database_t *self, error_t *error)
 {
-    if (start (self, "BEGIN IMMEDIATE", error) != STATUS_OK)
+    if (database_begin_any (self, error) != STATUS_OK)
         return error->status;
-    if (self->term == 0)
-        return STATUS_OK;
     uint64_t term = database_number (self, "SELECT number FROM meta WHERE name = 'term'", 0);
-    if (!database_failed (self) && term != self->term)
+    if (self->term == 0)
+        (void)database_refuse (self, STATUS_FENCED,
+                               "this coordinator does not lead: it may not write the catalog %s",
+                               self->path);
+    else if (!database_failed (self) && term != self->term)
         (void)database_refuse (self, STATUS_FENCED,
                                "another coordinator has taken over the catalog %s (term %" PRIu64
                                ", this one has %" PRIu64 ")",
@@ -256,15 +323,21 @@ status_t database_begin (database_t *self, error_t *error)
 
 status_t database_read (database_t *self, error_t *error)
 {
-    return start (self, "BEGIN", error);
+    return start (self, true, "BEGIN", error);
+}
+
+status_t database_peek (database_t *self, error_t *error)
+{
+    return start (self, false, "BEGIN", error);
 }
 
 status_t database_commit (database_t *self, error_t *error)
 {
     database_run (self, "COMMIT");
-    if (!database_failed (self))
-        return STATUS_OK;
-    roll_back (self);
-    *error = self->failure;
-    return error->status;
+    if (database_failed (self))
+        roll_back (self);
+    leave_lock (self);
+    if (database_failed (self))
+        *error = self->failure;
+    return self->failure.status;
 }

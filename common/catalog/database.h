@@ -12,25 +12,36 @@
 
 typedef struct database {
     disk_vfs_t *vfs;
+    fs_t *fs;
     const char *path; /* the catalog's */
-    sqlite3 *handle;  /* NULL while closed after a failure */
-    error_t failure;  /* the first since database_begin or database_read */
-    uint64_t term;    /* what a writer must find in the database; 0: not checked */
-    bool doubtful;    /* something failed: what is on the disk has to be found out */
+    file_t *lock;     /* whoever has locked this file may read and write the database */
+    bool locked;
+    sqlite3 *handle; /* NULL while closed after a failure */
+    error_t failure; /* the first since database_begin or database_read */
+    uint64_t term;   /* what a writer must find in the database; 0: it may not write */
+    bool doubtful;   /* something failed: what is on the disk has to be found out */
 } database_t;
 
 /* Opens the connection (and makes the file when missing). */
 MUST_CHECK status_t database_open (database_t *self, error_t *error);
+/* Also lets go of the lock. */
 void database_close (database_t *self);
 
-/* Starts a transaction that writes; database_commit must follow, whatever this returns. The term is
- * checked: FENCED when another process has raised it. */
+/* Starts a transaction that writes; database_commit must follow, whatever this returns. From here
+ * to there no other process reads or writes: BUSY when one that is stopped in the middle of a
+ * transaction does not let us. The term is checked: FENCED when another process has raised it, or
+ * when this one never did. */
 MUST_CHECK status_t database_begin (database_t *self, error_t *error);
+/* The same without a look at the term, for what anybody may write. */
+MUST_CHECK status_t database_begin_any (database_t *self, error_t *error);
 /* Makes it durable, or takes it back and answers why. */
 MUST_CHECK status_t database_commit (database_t *self, error_t *error);
 
-/* The same for a transaction that only reads. */
+/* The same for a transaction that only reads; it needs no database_commit when it fails. */
 MUST_CHECK status_t database_read (database_t *self, error_t *error);
+/* And for one that asks only for what others have written: while this process's own writes are in
+ * doubt, because the disk is full say, it goes on reading. */
+MUST_CHECK status_t database_peek (database_t *self, error_t *error);
 
 /* Makes the transaction fail with a reason of the caller's. */
 status_t database_refuse (database_t *self, status_t status, const char *format, ...)

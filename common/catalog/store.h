@@ -11,9 +11,11 @@ struct catalog {
     uint32_t magic;
     database_t database;
     char *path;
-    uint64_t term;
     uint64_t definitions;
 };
+
+/* Sets a row of `meta`. */
+void meta_put (database_t *database, const char *name, uint64_t number, const char *text);
 
 /* Rows of an unknown number, in an arena. `rows` is the array so far; returns it with room for one
  * more after `count`, zeroed. */

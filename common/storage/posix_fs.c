@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,7 +17,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { POSIX_FS_MAGIC = 0x50465331, FILE_RIGHTS = 0640, DIR_RIGHTS = 0750 };
+enum { POSIX_FS_MAGIC = 0x50465331, FILE_RIGHTS = 0640, DIR_RIGHTS = 0750, LOCK_AGAIN_MS = 1 };
 
 typedef struct posix_fs {
     fs_t fs;
@@ -249,6 +250,27 @@ static status_t do_free_space (fs_t *fs, uint64_t *bytes, error_t *error)
     return STATUS_OK;
 }
 
+/* No lock of the kernel's can be waited for with a limit, so it is asked for again and again. */
+static status_t do_lock (fs_t *fs, file_t *file, int wait_ms, error_t *error)
+{
+    (void)fs;
+    for (int waited_ms = 0;; waited_ms += LOCK_AGAIN_MS) {
+        if (flock (descriptor_of (file), LOCK_EX | LOCK_NB) == 0)
+            return STATUS_OK;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return error_set_errno (error, errno, "locking %s", file->path);
+        if (waited_ms >= wait_ms)
+            return error_set (error, STATUS_BUSY, "%s is locked by another process", file->path);
+        (void)poll (NULL, 0, LOCK_AGAIN_MS);
+    }
+}
+
+static void do_unlock (fs_t *fs, file_t *file)
+{
+    (void)fs;
+    CHECK (flock (descriptor_of (file), LOCK_UN) == 0);
+}
+
 static const fs_ops_t posix_ops = {
     .open = do_open,
     .close = do_close,
@@ -265,6 +287,8 @@ static const fs_ops_t posix_ops = {
     .sync_dir = do_sync_dir,
     .list = do_list,
     .free_space = do_free_space,
+    .lock = do_lock,
+    .unlock = do_unlock,
 };
 
 /* The directory above `path`; the caller frees it. */

@@ -62,7 +62,8 @@ EMPTY (shape_PING);
 SHAPE (shape_PING_OK, NULL, NAME ("node"), NAME ("kind"), NAME ("cluster"), UINT ("incarnation"));
 EMPTY (shape_METRICS);
 SHAPE (shape_METRICS_OK, NULL, MAP ("values"));
-SHAPE (shape_ERROR, NULL, NAME ("status"), PROBLEM ("text"), UINT_OR_NOT ("retry_ms"));
+SHAPE (shape_ERROR, NULL, NAME ("status"), PROBLEM ("text"), UINT_OR_NOT ("retry_ms"),
+       NAME_OR_NOT ("leader"));
 EMPTY (shape_POKE);
 
 /* ---- clients to serving ---- */
@@ -185,8 +186,8 @@ SHAPE (shape_task, "TASK", UINT ("task"), UINT ("attempt"), NAME ("kind"), UINT 
        RECORDS_OR_NOT ("history", shape_history));
 SHAPE (shape_dataset_wanted, NULL, NAME ("log"), UINT ("manifest"), BOOL_OR_NOT ("filling"));
 SHAPE (shape_BEAT_OK, "ORDERS", UINT ("lease_us"), UINT ("definitions"), UINT ("routes"),
-       RECORDS_OR_NOT ("partitions", shape_order_partition), RECORDS_OR_NOT ("tasks", shape_task),
-       RECORDS ("datasets", shape_dataset_wanted));
+       UINT_OR_NOT ("term"), RECORDS_OR_NOT ("partitions", shape_order_partition),
+       RECORDS_OR_NOT ("tasks", shape_task), RECORDS ("datasets", shape_dataset_wanted));
 
 SHAPE (shape_dataset_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"));
 SHAPE (shape_dataset_part, "DATASET_PART", UINT ("partition"), UINT ("cut"), INT ("clock"),

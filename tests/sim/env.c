@@ -257,6 +257,16 @@ static status_t over_free_space (fs_t *fs, uint64_t *bytes, error_t *error)
     return below_of (fs)->ops->free_space (below_of (fs), bytes, error);
 }
 
+static status_t over_lock (fs_t *fs, file_t *file, int wait_ms, error_t *error)
+{
+    return below_of (fs)->ops->lock (below_of (fs), file, wait_ms, error);
+}
+
+static void over_unlock (fs_t *fs, file_t *file)
+{
+    below_of (fs)->ops->unlock (below_of (fs), file);
+}
+
 static const fs_ops_t over_ops = {
     .open = over_open,
     .close = over_close,
@@ -273,6 +283,8 @@ static const fs_ops_t over_ops = {
     .sync_dir = over_sync_dir,
     .list = over_list,
     .free_space = over_free_space,
+    .lock = over_lock,
+    .unlock = over_unlock,
 };
 
 sim_fs_t *sim_fs_new (sim_t *sim, fs_t *below)

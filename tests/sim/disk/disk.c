@@ -47,6 +47,8 @@ typedef struct sim_file {
 
 static const fs_ops_t sim_ops;
 
+static void sim_unlock (fs_t *fs, file_t *handle);
+
 /* ---- one call ---- */
 
 static mount_t *mount_of (fs_t *fs)
@@ -166,6 +168,7 @@ static void sim_close (fs_t *fs, file_t *handle)
     CHECK_OBJECT (file, FILE_MAGIC);
     CHECK (mount->disk->open_files > 0);
     mount->disk->open_files--;
+    sim_unlock (fs, handle);
     file->magic = 0;
     node_release (&file->node);
     mem_free (file->path);
@@ -427,6 +430,30 @@ static status_t sim_free_space (fs_t *fs, uint64_t *bytes, error_t *error)
     return status;
 }
 
+/* Time does not pass during a call, so nobody is waited for. */
+static status_t sim_lock (fs_t *fs, file_t *handle, int wait_ms, error_t *error)
+{
+    sim_file_t *file;
+    (void)wait_ms;
+    status_t status = call_file (mount_of (fs), handle, 0, "lock", &file, error);
+    if (status != STATUS_OK)
+        return status;
+    CHECK (file->node->locked_by != file);
+    if (file->node->locked_by != NULL)
+        return error_set (error, STATUS_BUSY, "%s is locked by another process", file->path);
+    file->node->locked_by = file;
+    return STATUS_OK;
+}
+
+static void sim_unlock (fs_t *fs, file_t *handle)
+{
+    (void)fs;
+    sim_file_t *file = (sim_file_t *)handle;
+    CHECK_OBJECT (file, FILE_MAGIC);
+    if (file->node->locked_by == file)
+        file->node->locked_by = NULL;
+}
+
 static const fs_ops_t sim_ops = {
     .open = sim_open,
     .close = sim_close,
@@ -443,6 +470,8 @@ static const fs_ops_t sim_ops = {
     .sync_dir = sim_sync_dir,
     .list = sim_list,
     .free_space = sim_free_space,
+    .lock = sim_lock,
+    .unlock = sim_unlock,
 };
 
 /* ---- the disk ---- */

@@ -8,8 +8,9 @@
  *     durable size and the last one, the gap read as zeros;
  *   - of the unsynced names, each creation, rename and removal has happened or has not; a rename
  *     within a directory is one change.
- * Everything that it does at random comes from its seed or from the generator passed in, so a run
- * can be repeated. It is used from one thread. */
+ * A lock (fs_lock) goes when its handle is closed, as whoever stages the death of a process does
+ * with all that it had open. Everything that it does at random comes from its seed or from the
+ * generator passed in, so a run can be repeated. It is used from one thread. */
 #ifndef WEIR_SIM_DISK_H
 #define WEIR_SIM_DISK_H
 

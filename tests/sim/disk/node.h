@@ -49,6 +49,7 @@ struct node {
     uint64_t references;
     bool directory;
     /* of a file */
+    const void *locked_by; /* the handle that has its lock, or NULL */
     content_t now;
     content_t durable;
     change_t *changes;

@@ -215,6 +215,126 @@ Test (catalog, a_second_coordinator_fences_the_first)
     sim_disk_destroy (&disk);
 }
 
+/* What it says of the leader. */
+static catalog_leader_t leader_of (catalog_t *catalog)
+{
+    catalog_leader_t leader;
+    OK (catalog_leader (catalog, &leader, &error));
+    return leader;
+}
+
+Test (catalog, nothing_is_written_by_who_does_not_lead)
+{
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    catalog_t *catalog;
+    uint64_t number;
+    OK (catalog_open (sim_disk_fs (disk), "c.db", "one", 4, &catalog, &error));
+    cr_assert_eq (catalog_term (catalog), 0);
+    cr_assert_eq (leader_of (catalog).term, 0);
+    cr_assert_eq (catalog_next_task (catalog, &number, &error), STATUS_FENCED);
+    cr_assert_eq (catalog_renew (catalog, 1, &error), STATUS_FENCED);
+    cr_assert_eq (catalog_resign (catalog, &error), STATUS_FENCED);
+    catalog_close (&catalog);
+    cr_assert_eq (sim_disk_open_files (disk), 0);
+    sim_disk_destroy (&disk);
+}
+
+Test (catalog, who_leads_is_told_and_replaced_only_by_who_has_seen_its_latest_renewal)
+{
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    fs_t *fs = sim_disk_fs (disk);
+    catalog_t *first, *second;
+    const catalog_leader_t us = { .name = "two", .endpoint = "tcp://two", .lease = 7 };
+    uint64_t version;
+    OK (model_open (fs, &first, &error));
+    OK (catalog_open (fs, "meta/catalog.db", "test", MODEL_PARTITIONS, &second, &error));
+    catalog_leader_t seen = leader_of (second);
+    cr_assert_eq (seen.term, 1);
+    cr_assert_str_eq (seen.name, "model");
+    cr_assert_str_eq (seen.endpoint, "tcp://model");
+    cr_assert_eq (seen.lease, 1);
+    cr_assert (!seen.watched && !seen.resigned);
+    OK (catalog_watch (second, seen.term, &error));
+    cr_assert (leader_of (first).watched);
+    OK (catalog_renew (first, 1, &error));
+    cr_assert_eq (catalog_lead (second, &seen, &us, &error), STATUS_STALE);
+    cr_assert_eq (catalog_watch (second, seen.term + 1, &error), STATUS_STALE);
+    OK (catalog_apply (first, 0, 1, "", NULL, 0, &version, &error));
+    OK (catalog_resign (first, &error));
+    seen = leader_of (second);
+    cr_assert (seen.resigned);
+    OK (catalog_lead (second, &seen, &us, &error));
+    cr_assert_eq (catalog_term (second), 2);
+    cr_assert_eq (catalog_definitions_version (second), version); /* of when it leads */
+    seen = leader_of (first);
+    cr_assert_eq (seen.term, 2);
+    cr_assert_str_eq (seen.name, "two");
+    cr_assert (!seen.watched && !seen.resigned);
+    cr_assert_eq (catalog_renew (first, 1, &error), STATUS_FENCED);
+    OK (catalog_renew (second, 1, &error));
+    catalog_close (&first);
+    catalog_close (&second);
+    sim_disk_destroy (&disk);
+}
+
+Test (catalog, a_process_stopped_in_a_transaction_keeps_the_others_out_until_it_dies)
+{
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    fs_t *stopped = sim_disk_mount (disk);
+    catalog_t *catalog;
+    file_t *lock;
+    catalog_leader_t leader;
+    uint64_t number;
+    OK (model_open (sim_disk_fs (disk), &catalog, &error));
+    OK (fs_open (stopped, "meta/catalog.db.lock", FS_WRITE, &lock, &error));
+    OK (fs_lock (stopped, lock, 0, &error));
+    cr_assert_eq (catalog_next_task (catalog, &number, &error), STATUS_BUSY);
+    cr_assert_eq (catalog_leader (catalog, &leader, &error), STATUS_BUSY);
+    cr_assert_not_null (strstr (error.text, "in the middle of a transaction"), "%s", error.text);
+    fs_close (stopped, &lock);
+    OK (catalog_next_task (catalog, &number, &error));
+    cr_assert_eq (number, 1);
+    catalog_close (&catalog);
+    sim_disk_destroy (&disk);
+}
+
+/* Two that have it open read what the other wrote, and never half of it. */
+Test (catalog, what_one_process_wrote_another_reads)
+{
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    catalog_t *writer, *reader;
+    OK (model_open (sim_disk_fs (disk), &writer, &error));
+    OK (catalog_open (sim_disk_mount (disk), "meta/catalog.db", "test", MODEL_PARTITIONS, &reader,
+                      &error));
+    for (uint64_t what = 0; what < 60; what++) {
+        OK (model_step (writer, what, &error));
+        char *ours = model_dump (writer);
+        char *theirs = model_dump (reader);
+        cr_assert_str_eq (theirs, ours);
+        mem_free (ours);
+        mem_free (theirs);
+    }
+    catalog_close (&writer);
+    catalog_close (&reader);
+    sim_disk_destroy (&disk);
+}
+
+Test (catalog, who_leads_can_be_read_while_the_disk_is_full)
+{
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    catalog_t *catalog;
+    uint64_t number;
+    OK (model_open (sim_disk_fs (disk), &catalog, &error));
+    sim_disk_set_faults (disk, &(sim_disk_faults_t){ .no_space = 1 });
+    cr_assert_eq (catalog_next_task (catalog, &number, &error), STATUS_NO_SPACE);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq (leader_of (catalog).term, 1);
+    sim_disk_set_faults (disk, &(sim_disk_faults_t){ 0 });
+    OK (catalog_next_task (catalog, &number, &error));
+    catalog_close (&catalog);
+    sim_disk_destroy (&disk);
+}
+
 Test (catalog, another_cluster_or_number_of_partitions_is_refused)
 {
     sim_disk_t *disk = sim_disk_new (1, 0);

@@ -18,7 +18,17 @@ static const char *const logs[] = { "payments/user_id", "legs/origin,destination
 
 status_t model_open (fs_t *fs, catalog_t **catalog, error_t *error)
 {
-    return catalog_open (fs, "meta/catalog.db", "test", MODEL_PARTITIONS, catalog, error);
+    catalog_leader_t leader;
+    const catalog_leader_t us = { .name = "model", .endpoint = "tcp://model", .lease = 1 };
+    status_t status =
+        catalog_open (fs, "meta/catalog.db", "test", MODEL_PARTITIONS, catalog, error);
+    if (status == STATUS_OK)
+        status = catalog_leader (*catalog, &leader, error);
+    if (status == STATUS_OK)
+        status = catalog_lead (*catalog, &leader, &us, error);
+    if (status != STATUS_OK)
+        catalog_close (catalog);
+    return status;
 }
 
 static const char *word (random_t *random, arena_t *arena)

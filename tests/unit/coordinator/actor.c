@@ -152,7 +152,10 @@ void cluster_deliver (cluster_t *self, const char *from)
     if (random_chance (&self->random, self->loss))
         return;
     peer_t peer = rig_incoming (from);
-    coordinator_core_receive (self->core, &peer, data, size);
+    if (self->core && !self->stopped)
+        coordinator_core_receive (self->core, &peer, data, size);
+    if (self->second.core && !self->second.stopped)
+        coordinator_core_receive (self->second.core, &peer, data, size);
 }
 
 void actor_beat (cluster_t *self, actor_t *actor)
@@ -334,6 +337,10 @@ static void take_datasets (cluster_t *self, actor_t *actor, wire_list_t orders)
 void actor_take_orders (cluster_t *self, actor_t *actor, const message_t *message)
 {
     int64_t sent = actor->sent[message->id % 16];
+    uint64_t term = wire_uint (message->body, "term", 0);
+    if (term < actor->term)
+        return;
+    actor->term = term;
     if (sent + LEASE > actor->lease_until)
         actor->lease_until = sent + LEASE;
     if (message->id < actor->orders_id)

@@ -36,6 +36,7 @@ void cluster_init (cluster_t *self, uint64_t seed, int64_t recompute_every)
     rig_env_init (&self->rig, sim_disk_fs (self->disk), seed);
     random_seed (&self->random, seed);
     self->options = (coordinator_options_t){ .node = "coordinator",
+                                             .endpoint = "tcp://coordinator",
                                              .cluster = "test",
                                              .partitions = PARTITIONS,
                                              .lease = LEASE,
@@ -47,9 +48,39 @@ void cluster_init (cluster_t *self, uint64_t seed, int64_t recompute_every)
     start_core (self);
 }
 
+void cluster_add_second (cluster_t *self)
+{
+    played_second_t *second = &self->second;
+    error_t error;
+    error_clear (&error);
+    rig_env_init (&second->rig, sim_disk_mount (self->disk), random_next (&self->random));
+    second->rig.boot = self->rig.boot + 1000 * TIME_SECOND;
+    second->rig.clock = self->rig.clock - TIME_HOUR;
+    second->options = self->options;
+    second->options.node = "coordinator-2";
+    second->options.endpoint = "tcp://coordinator-2";
+    cr_assert_eq (coordinator_core_new (&second->rig.env, &second->options, &second->core, &error),
+                  STATUS_OK, "%s", error.text);
+    second->next_tick = 0;
+    second->stopped = false;
+}
+
+void cluster_end (cluster_t *self, bool second)
+{
+    coordinator_core_destroy (second ? &self->second.core : &self->core);
+    if (second)
+        rig_env_release (&self->second.rig);
+    else {
+        rig_env_forget (&self->rig);
+        rig_env_drop_jobs (&self->rig);
+    }
+}
+
 void cluster_release (cluster_t *self)
 {
     coordinator_core_destroy (&self->core);
+    if (self->second.core)
+        cluster_end (self, true);
     rig_message_free (&self->reply);
     rig_env_release (&self->rig);
     wire_decoder_destroy (&self->decoder);
@@ -111,14 +142,31 @@ static void hear (cluster_t *self, const rig_message_t *sent)
     }
 }
 
+/* One coordinator's beat to the other. */
+static void hear_standby (cluster_t *self, const rig_message_t *sent, bool from_second)
+{
+    const coordinator_options_t *to = from_second ? &self->options : &self->second.options;
+    coordinator_core_t *core = from_second ? self->core : self->second.core;
+    bool stopped = from_second ? self->stopped : self->second.stopped;
+    if (sent->to.incoming || !core || stopped)
+        return;
+    peer_t peer = peer_of_endpoint (to->endpoint);
+    peer_t from = rig_incoming (from_second ? self->second.options.node : self->options.node);
+    if (peer_equal (&peer, &sent->to))
+        coordinator_core_receive (core, &from, sent->data, sent->size);
+}
+
 static void hear_all (cluster_t *self)
 {
     rig_message_t *sent;
-    while ((sent = rig_env_take (&self->rig)) != NULL) {
-        if (!random_chance (&self->random, self->loss))
-            hear (self, sent);
-        rig_message_free (&sent);
-    }
+    for (int second = 0; second < 2; second++)
+        while ((sent = rig_env_take (second ? &self->second.rig : &self->rig)) != NULL) {
+            if (!random_chance (&self->random, self->loss)) {
+                hear (self, sent);
+                hear_standby (self, sent, second);
+            }
+            rig_message_free (&sent);
+        }
 }
 
 /* ---- time ---- */
@@ -157,14 +205,30 @@ size_t actor_serves (const cluster_t *self, const actor_t *actor)
     return count;
 }
 
+static void step_second (cluster_t *self)
+{
+    played_second_t *second = &self->second;
+    job_t *job;
+    if (!second->core)
+        return;
+    rig_env_pass (&second->rig, STEP);
+    if (second->stopped)
+        return;
+    if (second->rig.boot >= second->next_tick)
+        second->next_tick = coordinator_core_tick (second->core);
+    while ((job = rig_env_run (&second->rig)) != NULL)
+        coordinator_core_job_done (second->core, job);
+}
+
 static void step (cluster_t *self)
 {
     rig_env_pass (&self->rig, STEP);
-    if (self->rig.boot >= self->next_tick)
+    if (self->core && !self->stopped && self->rig.boot >= self->next_tick)
         self->next_tick = coordinator_core_tick (self->core);
     job_t *job;
-    while ((job = rig_env_run (&self->rig)) != NULL)
+    while (!self->stopped && (job = rig_env_run (&self->rig)) != NULL)
         coordinator_core_job_done (self->core, job);
+    step_second (self);
     hear_all (self);
     for (size_t i = 0; i < self->actors_count; i++) {
         actor_t *actor = &self->actors[i];
@@ -203,18 +267,18 @@ wire_writer_t *call_begin (cluster_t *self, message_kind_t kind)
     return self->writer;
 }
 
-message_t call_as (cluster_t *self, const char *name)
+/* Asks one of them; false when it does not lead. */
+static bool call_one (cluster_t *self, bool second, const peer_t *peer, const void *data,
+                      size_t size, message_t *message)
 {
-    const void *data;
-    size_t size;
-    hear_all (self); /* what was sent before */
-    cr_assert (wire_end (self->writer, &data, &size));
-    peer_t peer = rig_incoming (name);
-    coordinator_core_receive (self->core, &peer, data, size);
+    coordinator_core_t *core = second ? self->second.core : self->core;
+    if (!core || (second ? self->second.stopped : self->stopped))
+        return false;
+    coordinator_core_receive (core, peer, data, size);
     rig_message_free (&self->reply);
     rig_message_t *sent;
-    while ((sent = rig_env_take (&self->rig)) != NULL) {
-        if (peer_equal (&sent->to, &peer) && !self->reply) {
+    while ((sent = rig_env_take (second ? &self->second.rig : &self->rig)) != NULL) {
+        if (peer_equal (&sent->to, peer) && !self->reply) {
             self->reply = sent;
             continue;
         }
@@ -222,11 +286,23 @@ message_t call_as (cluster_t *self, const char *name)
         rig_message_free (&sent);
     }
     cr_assert_not_null (self->reply, "no reply");
-    message_t message;
     error_t error;
     cr_assert_eq (
-        wire_decode (self->decoder, self->reply->data, self->reply->size, &message, &error),
+        wire_decode (self->decoder, self->reply->data, self->reply->size, message, &error),
         STATUS_OK, "%s", error.text);
+    return message->kind != MESSAGE_ERROR || !wire_has (message->body, "leader");
+}
+
+message_t call_as (cluster_t *self, const char *name)
+{
+    const void *data;
+    size_t size;
+    message_t message = { 0 };
+    hear_all (self); /* what was sent before */
+    cr_assert (wire_end (self->writer, &data, &size));
+    peer_t peer = rig_incoming (name);
+    if (!call_one (self, false, &peer, data, size, &message) && self->second.core)
+        (void)call_one (self, true, &peer, data, size, &message);
     return message;
 }
 

@@ -63,6 +63,7 @@ typedef struct actor {
     uint64_t incarnation;
     uint64_t next_id;
     uint64_t orders_id;
+    uint64_t term;
     int64_t sent[16]; /* of beats, by id */
     int64_t next_beat;
     int64_t lease_until;
@@ -90,11 +91,22 @@ typedef struct actor {
     bool stays; /* takes no newer manifest */
 } actor_t;
 
+/* Another coordinator on the same catalog, with a boot clock of its own. */
+typedef struct played_second {
+    rig_env_t rig;
+    coordinator_core_t *core; /* NULL: there is none */
+    coordinator_options_t options;
+    int64_t next_tick;
+    bool stopped;
+} played_second_t;
+
 typedef struct cluster {
     rig_env_t rig;
     sim_disk_t *disk;
     coordinator_core_t *core;
     coordinator_options_t options;
+    bool stopped; /* the coordinator's process is: what is sent to it then is lost */
+    played_second_t second;
     wire_decoder_t *decoder;
     wire_writer_t *writer;
     actor_t actors[ACTORS_MAX];
@@ -112,6 +124,10 @@ void cluster_init (cluster_t *self, uint64_t seed, int64_t recompute_every);
 void cluster_release (cluster_t *self);
 /* The coordinator's process ends (and its disk loses what was not synced), and starts again. */
 void cluster_restart (cluster_t *self);
+/* A second coordinator starts; nodes beat to both from now on. */
+void cluster_add_second (cluster_t *self);
+/* The process of the second one, or (false) of the first, dies. */
+void cluster_end (cluster_t *self, bool second);
 
 /* A node that starts; its kind is "speed", "batch" or "serving". */
 actor_t *cluster_add (cluster_t *self, const char *name, const char *kind);

@@ -190,6 +190,9 @@ static void forget_logs (cluster_t *cluster)
     cr_assert_eq (catalog_open (sim_disk_fs (cluster->disk), "catalog.db", "test", PARTITIONS,
                                 &catalog, &error),
                   STATUS_OK, "%s", error.text);
+    catalog_leader_t leader;
+    cr_assert_eq (catalog_leader (catalog, &leader, &error), STATUS_OK);
+    cr_assert_eq (catalog_lead (catalog, &leader, &leader, &error), STATUS_OK);
     cr_assert_eq (catalog_objects (catalog, arena, &objects, &count, &error), STATUS_OK);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)

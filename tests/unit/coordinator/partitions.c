@@ -221,24 +221,6 @@ Test (partitions, a_node_of_another_cluster_is_refused)
     cluster_release (&cluster);
 }
 
-Test (partitions, a_coordinator_that_was_replaced_stops_answering)
-{
-    cluster_t cluster;
-    start (&cluster, 1);
-    coordinator_core_t *second;
-    error_t error;
-    cr_assert_eq (coordinator_core_new (&cluster.rig.env, &cluster.options, &second, &error),
-                  STATUS_OK);
-    call_begin (&cluster, MESSAGE_RECOMPUTE);
-    cr_assert_eq (call_end (&cluster).kind, MESSAGE_ERROR);
-    write_beat (&cluster, "s1", "tcp://s1", 1, "test");
-    message_t reply = call_end (&cluster);
-    cr_assert_eq (reply.kind, MESSAGE_ERROR);
-    cr_assert (text_is (wire_text (reply.body, "status"), "fenced"));
-    coordinator_core_destroy (&second);
-    cluster_release (&cluster);
-}
-
 /* ---- random misfortunes ---- */
 
 static actor_t *some_actor (cluster_t *cluster)

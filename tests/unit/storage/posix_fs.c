@@ -187,6 +187,53 @@ Test (posix_fs, the_lock_of_a_process_that_died_is_free)
     fs_close (disk, &lock);
 }
 
+Test (posix_fs, a_file_is_locked_by_one_handle_at_a_time)
+{
+    error_t error;
+    file_t *one, *two;
+    cr_assert_eq (fs_open (disk, "f", FS_WRITE, &one, &error), STATUS_OK);
+    cr_assert_eq (fs_open (disk, "f", FS_WRITE, &two, &error), STATUS_OK);
+    cr_assert_eq (fs_lock (disk, one, 0, &error), STATUS_OK);
+    cr_assert_eq (fs_lock (disk, two, 5, &error), STATUS_BUSY);
+    fs_unlock (disk, one);
+    cr_assert_eq (fs_lock (disk, two, 0, &error), STATUS_OK);
+    cr_assert_eq (fs_lock (disk, one, 0, &error), STATUS_BUSY);
+    fs_close (disk, &two); /* lets go of it */
+    cr_assert_eq (fs_lock (disk, one, 0, &error), STATUS_OK);
+    fs_close (disk, &one);
+}
+
+/* A process that is stopped keeps its lock; one that is killed does not. */
+Test (posix_fs, a_lock_outlasts_a_stop_and_not_a_death)
+{
+    error_t error;
+    file_t *file;
+    int ready[2];
+    char byte;
+    cr_assert_eq (pipe (ready), 0);
+    pid_t child = fork ();
+    cr_assert_geq (child, 0);
+    if (child == 0) {
+        bool locked = fs_open (disk, "f", FS_WRITE, &file, &error) == STATUS_OK &&
+                      fs_lock (disk, file, 0, &error) == STATUS_OK;
+        if (locked && write (ready[1], "x", 1) == 1)
+            raise (SIGSTOP);
+        _exit (1);
+    }
+    cr_assert_eq (read (ready[0], &byte, 1), 1);
+    int result;
+    cr_assert_eq (waitpid (child, &result, WUNTRACED), child);
+    cr_assert (WIFSTOPPED (result));
+    cr_assert_eq (fs_open (disk, "f", FS_WRITE, &file, &error), STATUS_OK);
+    cr_assert_eq (fs_lock (disk, file, 20, &error), STATUS_BUSY);
+    cr_assert_eq (kill (child, SIGKILL), 0);
+    cr_assert_eq (waitpid (child, &result, 0), child);
+    cr_assert_eq (fs_lock (disk, file, 0, &error), STATUS_OK);
+    fs_close (disk, &file);
+    close (ready[0]);
+    close (ready[1]);
+}
+
 Test (posix_fs, a_local_disk_is_not_a_network)
 {
     error_t error;
