@@ -47,7 +47,12 @@ $(SIM): $(call objects_of,tests/sim/main.c) $(call archives_of,sim)
 SEEDS ?= 500
 SEED_BASE ?= 0
 SIM_MINUTES ?= 1
-.PHONY: sim weir-sim
+MINUTES ?= 30
+SOAK_JOBS ?= 2
+SIM_FLAGS ?=
+.PHONY: sim sim-soak weir-sim
 weir-sim: $(SIM) ## build the simulator (tests/sim)
 sim: $(SIM) ## run the simulator: make sim SEEDS=500 SEED_BASE=0
-	$(SIM) --seeds $(SEEDS) --seed-base $(SEED_BASE) --minutes $(SIM_MINUTES)
+	$(SIM) --seeds $(SEEDS) --seed-base $(SEED_BASE) --minutes $(SIM_MINUTES) $(SIM_FLAGS)
+sim-soak: $(SIM) ## run fresh seeds for long: make sim-soak MINUTES=60 SIM_FLAGS=--all-faults
+	$(SIM) --soak $(MINUTES) --jobs $(SOAK_JOBS) --minutes $(SIM_MINUTES) $(SIM_FLAGS)

@@ -473,6 +473,15 @@ static bool take_source (sim_check_t *self, result_t *result, const sim_floor_t 
                   result->position, shadow->dir, floor->position[log][partition]);
         return false;
     }
+    if (result->position < floor->answered[log][partition]) {
+        sim_fail (self->sim,
+                  "a complete answer stands at %" PRIu64 " of %s, and one that came before it was "
+                  "asked stood at %" PRIu64,
+                  result->position, shadow->dir, floor->answered[log][partition]);
+        return false;
+    }
+    if (result->position > shadow->answered)
+        shadow->answered = result->position;
     size_t first = events->count;
     gather (self, shadow, result->dataset, key, result->position, events);
     for (size_t i = first; i < events->count && result->source > 0; i++)

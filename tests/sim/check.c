@@ -84,7 +84,8 @@ void check_calm_over (sim_check_t *self)
 
 /* ---- what nodes tell each other ---- */
 
-/* Nobody gets an epoch that another node has had. */
+/* Nobody gets an epoch that another node has had; and nobody gets a partition while the lease of
+ * another lasts, so that from then on only the new owner may answer for it. */
 static void take_epoch (sim_check_t *self, const sim_node_t *to, uint64_t partition, uint64_t epoch)
 {
     if (partition >= SIM_PARTITIONS || epoch >= EPOCHS_MAX)
@@ -95,6 +96,11 @@ static void take_epoch (sim_check_t *self, const sim_node_t *to, uint64_t partit
     else if (strcmp (given, to->name) != 0)
         sim_fail (self->sim, "partition %" PRIu64 ": epoch %" PRIu64 " was given to %s and to %s",
                   partition, epoch, given, to->name);
+    sim_owner_t *owner = &self->answered[partition];
+    if (epoch > owner->epoch && strcmp (owner->node, to->name) != 0) {
+        owner->epoch = epoch;
+        snprintf (owner->node, sizeof owner->node, "%s", to->name);
+    }
 }
 
 /* Where a log of a new key begins. That is a cut of the stream's own log, which nobody else need
@@ -140,7 +146,7 @@ static void take_tasks (sim_check_t *self, const wire_value_t *body)
     }
 }
 
-/* Once a newer owner has answered for a partition, an older one must not. */
+/* Once there is a newer owner of a partition, an older one must not answer. */
 static void take_query_answer (sim_check_t *self, const sim_node_t *from, const wire_value_t *body)
 {
     wire_list_t parts = wire_list (body, "parts");
@@ -153,7 +159,7 @@ static void take_query_answer (sim_check_t *self, const sim_node_t *from, const 
         if (epoch < owner->epoch)
             sim_fail (self->sim,
                       "partition %" PRIu64 ": %s answers as its owner with epoch %" PRIu64
-                      " after %s did with epoch %" PRIu64,
+                      " when %s has it with epoch %" PRIu64,
                       partition, from->name, epoch, owner->node, owner->epoch);
         owner->epoch = epoch;
         snprintf (owner->node, sizeof owner->node, "%s", from->name);
@@ -289,8 +295,10 @@ void check_acked (sim_check_t *self, sim_batch_t *batch, const wire_value_t *bod
 void check_floor (const sim_check_t *self, sim_floor_t *floor)
 {
     for (size_t l = 0; l < DATA_LOGS; l++)
-        for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
+        for (uint32_t p = 0; p < SIM_PARTITIONS; p++) {
             floor->position[l][p] = self->shadows[l][p].acked;
+            floor->answered[l][p] = self->shadows[l][p].answered;
+        }
     floor->acks = self->acks;
     floor->asked = sim_now (self->sim);
 }

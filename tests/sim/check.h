@@ -82,6 +82,8 @@ void check_add_load (sim_check_t *self, sim_load_t *load);
 /* What a query must at least see. */
 typedef struct sim_floor {
     uint64_t position[DATA_LOGS][SIM_PARTITIONS]; /* of streams' own logs */
+    /* what complete answers stood at, by any serving node, that came before it was asked */
+    uint64_t answered[DATA_LOGS][SIM_PARTITIONS];
     uint64_t acks; /* the first so many batches that were acknowledged */
     int64_t asked; /* what was said of loads before */
 } sim_floor_t;

@@ -139,6 +139,10 @@ bool client_may_retry (sim_t *sim, const char *what, const message_t *reply)
     case STATUS_IO:
     case STATUS_NO_SPACE:
         return true;
+    case STATUS_CORRUPT: /* which is the right answer where bits rot */
+        if (sim_knobs (sim)->every[STRIKE_ROT] > 0)
+            return true;
+        __attribute__ ((fallthrough));
     default: {
         text_t text = wire_text (reply->body, "text");
         sim_fail (sim, "%s is answered with %s: " TEXT_FORMAT, what,

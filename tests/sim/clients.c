@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { PRODUCERS_MAX = 4, RECOMPUTES_MAX = 16, TEXT_SIZE_MAX = 64 << 10 };
+enum { RECOMPUTES_MAX = 16, TEXT_SIZE_MAX = 64 << 10 };
 
 /* An apply that was under way for long must not undo a later one. */
 #define APPLY_APART (8 * TIME_SECOND)
@@ -30,7 +30,7 @@ typedef enum phase {
 struct sim_clients {
     sim_t *sim;
     sim_client_t *operator;
-    sim_producer_t *producers[PRODUCERS_MAX];
+    sim_producer_t *producers[SIM_PRODUCERS_MAX];
     sim_querier_t *querier;
     sim_loader_t *loader;
     phase_t phase;
@@ -111,7 +111,7 @@ static void step_call (sim_t *sim, void *arg)
 static void begin_work (sim_clients_t *self)
 {
     enter (self, PHASE_ACTIVE);
-    for (size_t i = 0; i < PRODUCERS_MAX && self->producers[i]; i++)
+    for (size_t i = 0; i < SIM_PRODUCERS_MAX && self->producers[i]; i++)
         producer_start (self->producers[i]);
     querier_start (self->querier);
     loader_start (self->loader);
@@ -243,7 +243,7 @@ static void look_at_recompute (sim_clients_t *self)
 
 static bool is_drained (const sim_clients_t *self)
 {
-    for (size_t i = 0; i < PRODUCERS_MAX && self->producers[i]; i++)
+    for (size_t i = 0; i < SIM_PRODUCERS_MAX && self->producers[i]; i++)
         if (!producer_is_done (self->producers[i]))
             return false;
     return loader_is_done (self->loader) && !self->applying;
@@ -252,7 +252,7 @@ static bool is_drained (const sim_clients_t *self)
 static void stop_work (sim_clients_t *self)
 {
     sim_heal (self->sim);
-    for (size_t i = 0; i < PRODUCERS_MAX && self->producers[i]; i++)
+    for (size_t i = 0; i < SIM_PRODUCERS_MAX && self->producers[i]; i++)
         producer_stop (self->producers[i]);
     loader_stop (self->loader);
     enter (self, PHASE_DRAIN);
@@ -262,7 +262,7 @@ static void stop_work (sim_clients_t *self)
  * has mended it does not wait. */
 static void help_load (sim_clients_t *self, int64_t in_phase)
 {
-    bool bad_disks = sim_knobs (self->sim)->disk_faults_every > 0;
+    bool bad_disks = sim_has_bad_disks (self->sim);
     if (!bad_disks || in_phase < HEAL_MAX / 4 || loader_is_done (self->loader))
         return;
     client_begin (self->operator, MESSAGE_RECOMPUTE);
@@ -340,7 +340,7 @@ void clients_destroy (sim_clients_t **self_p)
     if (!self)
         return;
     client_destroy (&self->operator);
-    for (size_t i = 0; i < PRODUCERS_MAX; i++)
+    for (size_t i = 0; i < SIM_PRODUCERS_MAX; i++)
         producer_destroy (&self->producers[i]);
     querier_destroy (&self->querier);
     loader_destroy (&self->loader);

@@ -29,7 +29,8 @@ static bool new_coordinator (sim_node_t *node)
     error_clear (&error);
     if (coordinator_core_new (&node->env, &options, &core, &error) != STATUS_OK) {
         sim_log (node->sim, "%s: does not start: %s", node->name, error.text);
-        if (!node->faulty && !process_is_doomed (node))
+        bool full = sim_knobs (node->sim)->every[STRIKE_DISK_FULL] > 0 && !sim_healed (node->sim);
+        if (!node->faulty && !full && !process_is_doomed (node))
             sim_fail (node->sim, "%s does not start: %s", node->name, error.text);
         return false;
     }

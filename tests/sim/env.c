@@ -13,16 +13,22 @@ static sim_node_t *node_of (env_t *env)
     return (sim_node_t *)env;
 }
 
+/* How far a clock that goes wrong by so many µs a second has come by now. */
+static int64_t drifted (const sim_t *sim, int64_t drift)
+{
+    return sim_now (sim) / TIME_SECOND * drift + sim_now (sim) % TIME_SECOND * drift / TIME_SECOND;
+}
+
 static int64_t env_clock (env_t *env)
 {
     sim_node_t *node = node_of (env);
-    return sim_wall (node->sim) + node->skew;
+    return sim_wall (node->sim) + node->skew + drifted (node->sim, node->drift);
 }
 
 static int64_t env_boot (env_t *env)
 {
     sim_node_t *node = node_of (env);
-    return sim_now (node->sim) + node->boot;
+    return sim_now (node->sim) + node->boot + drifted (node->sim, node->boot_drift);
 }
 
 static uint64_t env_random (env_t *env)
@@ -91,8 +97,11 @@ static void env_submit (env_t *env, job_t *job)
     start_lane (node, job->lane);
 }
 
-static int64_t job_time (sim_t *sim)
+static int64_t job_time (sim_node_t *node)
 {
+    sim_t *sim = node->sim;
+    if (node->slow_until > sim_now (sim))
+        return process_slowness (node);
     if (sim_chance (sim, sim_knobs (sim)->slow_job))
         return (int64_t)sim_chosen (sim, 100, 3000) * TIME_MS;
     return (int64_t)sim_chosen (sim, 50, 8000);
@@ -128,7 +137,7 @@ static void job_start (sim_t *sim, void *arg)
         if (!process_run_job (node, job->job))
             return;
     }
-    after (node, job, job_time (sim), job_end);
+    after (node, job, job_time (node), job_end);
 }
 
 static void job_end (sim_t *sim, void *arg)

@@ -113,7 +113,7 @@ static void take_state (sim_loader_t *self, const wire_value_t *load)
         self->load->failed = true;
         sim_log (self->sim, "load %s failed: " TEXT_FORMAT, self->load->id,
                  TEXT_ARGS (wire_text (load, "error")));
-        if (sim_knobs (self->sim)->disk_faults_every == 0)
+        if (!sim_has_bad_disks (self->sim))
             sim_fail (self->sim, "load %s failed: " TEXT_FORMAT, self->load->id,
                       TEXT_ARGS (wire_text (load, "error")));
     }

@@ -12,7 +12,9 @@
 
 struct sim_net {
     sim_t *sim;
-    int64_t cut_until[SIM_NODES_MAX][SIM_NODES_MAX];    /* from, to */
+    int64_t cut_until[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to */
+    int64_t slow_until[SIM_NODES_MAX][SIM_NODES_MAX];
+    int64_t slow_by[SIM_NODES_MAX][SIM_NODES_MAX];
     int64_t last_arrival[SIM_NODES_MAX][SIM_NODES_MAX]; /* while messages keep their order */
 };
 
@@ -47,8 +49,16 @@ void net_cut (sim_net_t *self, const sim_node_t *from, const sim_node_t *to, boo
         self->cut_until[to->number][from->number] = until;
 }
 
+void net_slow (sim_net_t *self, const sim_node_t *from, const sim_node_t *to, int64_t by,
+               int64_t until)
+{
+    self->slow_by[from->number][to->number] = by;
+    self->slow_until[from->number][to->number] = until;
+}
+
 void net_heal (sim_net_t *self)
 {
+    memset (self->slow_until, 0, sizeof self->slow_until);
     memset (self->cut_until, 0, sizeof self->cut_until);
 }
 
@@ -98,13 +108,17 @@ static void deliver (sim_t *sim, void *arg)
     mem_free (packet);
 }
 
-static int64_t delay (sim_net_t *self, const sim_node_t *from, const sim_node_t *to)
+static int64_t delay (sim_net_t *self, sim_node_t *from, sim_node_t *to)
 {
     const sim_knobs_t *knobs = sim_knobs (self->sim);
     int64_t time = (int64_t)sim_chosen (self->sim, 100, 2000);
     bool calm = sim_healed (self->sim);
     if (!calm && sim_chance (self->sim, knobs->slow_message))
         time = (int64_t)sim_chosen (self->sim, 5, 4000) * TIME_MS;
+    time += process_slowness (from) + process_slowness (to);
+    if (self->slow_until[from->number][to->number] > sim_now (self->sim))
+        time +=
+            (int64_t)sim_chosen (self->sim, 0, (uint64_t)self->slow_by[from->number][to->number]);
     int64_t arrival = sim_now (self->sim) + time;
     int64_t *last = &self->last_arrival[from->number][to->number];
     if (!knobs->reorder && arrival <= *last)

@@ -25,9 +25,10 @@ typedef struct shadow {
     size_t log;
     uint32_t partition;
     char dir[64];
-    uint64_t end;   /* synced up to there */
-    uint64_t base;  /* the log may be trimmed up to there */
-    uint64_t acked; /* positions that clients were told */
+    uint64_t end;      /* synced up to there */
+    uint64_t base;     /* the log may be trimmed up to there */
+    uint64_t acked;    /* positions that clients were told */
+    uint64_t answered; /* the furthest that a complete answer stood at */
     shadow_record_t *records;
     size_t records_count;
     size_t records_capacity;
@@ -59,7 +60,7 @@ typedef struct sim_held {
     uint64_t epoch[SIM_PARTITIONS];
 } sim_held_t;
 
-/* Who answered last for a partition. */
+/* Who was given a partition last, or answered last for it. */
 typedef struct sim_owner {
     uint64_t epoch;
     char node[32];

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "base/timestamp.h"
 #include "tests/sim/disk/disk.h"
+#include "tests/sim/knobs.h"
 #include "wire/wire.h"
 
 typedef struct sim sim_t;
@@ -17,7 +18,7 @@ typedef struct sim_node sim_node_t;
 typedef struct sim_check sim_check_t;
 
 enum {
-    SIM_NODES_MAX = 16,
+    SIM_NODES_MAX = 32,
     SIM_PARTITIONS = 4,
     SIM_CLUSTER_ID = 7,
 };
@@ -28,56 +29,41 @@ enum {
 /* Simulated wall time at simulated instant 0: 2026-01-02T03:04:05Z. */
 #define SIM_WALL_START INT64_C (1767323045000000)
 
-typedef enum sim_role {
-    ROLE_COORDINATOR,
-    ROLE_SPEED,
-    ROLE_BATCH,
-    ROLE_SERVING,
-    ROLE_CLIENT,
-    ROLES
-} sim_role_t;
+/* One strike of a fault: the so many-th of its kind, from 0. When it strikes and what it does is in
+ * its seed alone, so it stays the same when others are left out. */
+typedef struct sim_strike_id {
+    sim_strike_t kind;
+    uint32_t number;
+} sim_strike_id_t;
 
-/* What a run is like: each seed turns on some of it. Chances are per message or per job; intervals
- * are the mean time between two faults of a kind, 0 for never. */
-typedef struct sim_knobs {
-    unsigned nodes[ROLES];
-    int64_t lease;
-    int64_t recompute_every;
-    int64_t active; /* how long faults and clients go on, µs */
-    double loss;
-    double duplicate;
-    double slow_message; /* chance of a message that takes up to a few seconds */
-    bool reorder;
-    int64_t partition_every;
-    int64_t crash_every[ROLES];
-    int64_t pause_every;
-    int64_t power_cut_every;
-    sim_disk_faults_t disk_faults[ROLES];
-    int64_t disk_faults_every; /* a while with them, a while without */
-    double slow_job;
-    int64_t clock_jump_every;
-    int64_t skew; /* wall clocks are off by up to this */
-    uint64_t segment_size;
-    uint64_t memory_limit; /* of a speed worker */
-    bool calm;             /* nothing goes wrong */
-    uint32_t slow_max;
-    unsigned producers;
-    int64_t send_every;
-    bool wild_floats;
-    bool loads;
-    bool unloads;
-    bool second_apply;
-    bool evolves; /* streams and views change on the way */
-} sim_knobs_t;
+enum { SIM_STRIKES_MAX = 4096 };
+
+typedef struct sim_strike_list {
+    sim_strike_id_t *items; /* the owner's */
+    size_t count;
+} sim_strike_list_t;
+
+/* What a run is made from. */
+typedef struct sim_setup {
+    uint64_t seed;
+    sim_knobs_t knobs;
+    const sim_strike_list_t *only; /* the strikes that happen; NULL: all */
+    bool verbose;
+} sim_setup_t;
 
 /* ---- world.c: time, nodes ---- */
 
-sim_t *sim_new (uint64_t seed, int64_t active, bool verbose);
+/* The setup is copied, but for `only`, which must outlive the run. */
+sim_t *sim_new (const sim_setup_t *setup);
 void sim_destroy (sim_t **self_p);
 
 /* Runs until the end; false when a check failed (sim_failure says how). */
 bool sim_run (sim_t *self);
 const char *sim_failure (const sim_t *self);
+/* The failure without what differs from run to run: its format. Static storage. */
+const char *sim_failure_kind (const sim_t *self);
+/* The strikes that happened, in order. Borrowed. */
+sim_strike_list_t sim_struck (const sim_t *self);
 /* A hash of everything that happened. */
 uint64_t sim_trace (const sim_t *self);
 
@@ -93,6 +79,8 @@ int64_t sim_now (const sim_t *self);  /* µs since the start */
 int64_t sim_wall (const sim_t *self); /* the true wall time */
 random_t *sim_random (sim_t *self);
 const sim_knobs_t *sim_knobs (const sim_t *self);
+const sim_setup_t *sim_setup (const sim_t *self);
+bool sim_has_bad_disks (const sim_t *self); /* at times: then jobs may fail for good */
 sim_disk_t *sim_disk (sim_t *self);
 sim_check_t *sim_check (sim_t *self);
 uint64_t sim_chosen (sim_t *self, uint64_t least, uint64_t most); /* both included */
@@ -141,7 +129,10 @@ struct sim_node {
     struct sim_fs *fs; /* over the mount */
     random_t random;
     int64_t skew;         /* of its wall clock */
+    int64_t drift;        /* of it, µs a second */
     int64_t boot;         /* its boot clock at simulated instant 0 */
+    int64_t boot_drift;   /* of it, µs a second */
+    int64_t slow_until;   /* all that it does takes long */
     int64_t paused_until; /* SIGSTOP */
     int64_t tick_at;      /* of the tick in the queue that counts */
     uint64_t doomed_at;   /* calls of its mount at which it dies; SIM_DISK_NEVER */
@@ -169,6 +160,9 @@ void process_receive (sim_node_t *self, const peer_t *from, const void *data, si
 /* A tick is due `after` µs from now at the latest. */
 void process_tick_within (sim_node_t *self, int64_t after);
 
+/* What has to be added to the time that something of this node takes, while it is slow. */
+int64_t process_slowness (sim_node_t *self);
+
 /* ---- env.c: what a node may ask of the world; jobs ---- */
 
 void env_init_node (sim_node_t *self);
@@ -190,14 +184,20 @@ void net_send (sim_net_t *self, sim_node_t *from, const peer_t *to, const void *
 /* Nothing passes between the two (one way only, when `one_way`) until `until`. */
 void net_cut (sim_net_t *self, const sim_node_t *from, const sim_node_t *to, bool one_way,
               int64_t until);
+/* Messages from one to the other take up to `by` longer until then. */
+void net_slow (sim_net_t *self, const sim_node_t *from, const sim_node_t *to, int64_t by,
+               int64_t until);
 void net_heal (sim_net_t *self);
 sim_net_t *sim_net (sim_t *self);
 
 /* Adds to the trace. */
 void sim_trace_add (sim_t *self, const void *data, size_t size);
 
-/* ---- faults.c ---- */
-void knobs_choose (sim_knobs_t *knobs, random_t *random, int64_t active);
+/* ---- faults.c, rot.c ---- */
 void faults_start (sim_t *self);
+/* Notes that a fault strikes now. */
+void sim_strike_note (sim_t *self, sim_strike_id_t strike);
+/* Inverts one bit of a file that the cluster must be able to tell is damaged. */
+void rot_somewhere (sim_t *self, random_t *random);
 
 #endif

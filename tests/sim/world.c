@@ -21,14 +21,15 @@ typedef struct event {
 } event_t;
 
 struct sim {
-    uint64_t seed;
-    bool verbose;
+    sim_setup_t setup;
     bool finished;
     bool healed;
     char failure[4096];
+    const char *failure_kind;
     int64_t now;
     random_t random;
-    sim_knobs_t knobs;
+    sim_strike_id_t *struck;
+    size_t struck_count;
     event_t *events; /* a heap */
     size_t events_count;
     size_t events_capacity;
@@ -60,7 +61,7 @@ uint64_t sim_trace (const sim_t *self)
 
 void sim_log (sim_t *self, const char *format, ...)
 {
-    if (!self->verbose)
+    if (!self->setup.verbose)
         return;
     va_list args;
     va_start (args, format);
@@ -74,6 +75,7 @@ void sim_fail (sim_t *self, const char *format, ...)
 {
     if (self->failure[0] != '\0')
         return;
+    self->failure_kind = format;
     int size =
         snprintf (self->failure, sizeof self->failure, "at %.6f s: ", (double)self->now / 1e6);
     va_list args;
@@ -91,6 +93,24 @@ bool sim_failed (const sim_t *self)
 const char *sim_failure (const sim_t *self)
 {
     return self->failure;
+}
+
+const char *sim_failure_kind (const sim_t *self)
+{
+    return self->failure_kind;
+}
+
+void sim_strike_note (sim_t *self, sim_strike_id_t strike)
+{
+    if (self->struck_count == SIM_STRIKES_MAX)
+        return;
+    self->struck = mem_resize (self->struck, self->struck_count + 1, sizeof *self->struck);
+    self->struck[self->struck_count++] = strike;
+}
+
+sim_strike_list_t sim_struck (const sim_t *self)
+{
+    return (sim_strike_list_t){ self->struck, self->struck_count };
 }
 
 void sim_finish (sim_t *self)
@@ -162,7 +182,18 @@ random_t *sim_random (sim_t *self)
 
 const sim_knobs_t *sim_knobs (const sim_t *self)
 {
-    return &self->knobs;
+    return &self->setup.knobs;
+}
+
+const sim_setup_t *sim_setup (const sim_t *self)
+{
+    return &self->setup;
+}
+
+bool sim_has_bad_disks (const sim_t *self)
+{
+    const int64_t *every = self->setup.knobs.every;
+    return every[STRIKE_BAD_DISK] || every[STRIKE_ROT] || every[STRIKE_DISK_FULL];
 }
 
 sim_disk_t *sim_disk (sim_t *self)
@@ -222,6 +253,12 @@ sim_node_t *sim_node_of (const sim_t *self, const char *endpoint)
     return NULL;
 }
 
+/* From -most to most. */
+static int64_t some_offset (sim_t *self, uint64_t most)
+{
+    return (int64_t)sim_chosen (self, 0, 2 * most) - (int64_t)most;
+}
+
 static sim_node_t *add_node (sim_t *self, sim_role_t role, const char *name)
 {
     CHECK (self->nodes_count < SIM_NODES_MAX);
@@ -235,7 +272,9 @@ static sim_node_t *add_node (sim_t *self, sim_role_t role, const char *name)
     node->fs = sim_fs_new (self, node->mount);
     node->doomed_at = SIM_DISK_NEVER;
     node->boot = (int64_t)sim_chosen (self, 1, 1000) * TIME_SECOND;
-    node->skew = (int64_t)sim_chosen (self, 0, 2 * (uint64_t)self->knobs.skew) - self->knobs.skew;
+    node->skew = some_offset (self, (uint64_t)self->setup.knobs.skew);
+    node->drift = some_offset (self, self->setup.knobs.drift);
+    node->boot_drift = some_offset (self, self->setup.knobs.boot_drift);
     random_seed (&node->random, random_next (&self->random));
     env_init_node (node);
     self->nodes[self->nodes_count++] = node;
@@ -260,12 +299,13 @@ static void disk_faults_for (sim_t *self, const sim_node_t *node)
     static const sim_disk_faults_t none = { 0 };
     self->disk_user = node;
     sim_disk_set_faults (self->disk,
-                         node && node->faulty ? &self->knobs.disk_faults[node->role] : &none);
+                         node && node->faulty ? &self->setup.knobs.disk_faults[node->role] : &none);
 }
 
 void sim_disk_calm (sim_t *self, bool calm)
 {
     static const sim_disk_faults_t none = { 0 };
+    sim_disk_hide (self->disk, calm);
     if (calm)
         sim_disk_set_faults (self->disk, &none);
     else
@@ -331,6 +371,13 @@ static void after_call (sim_node_t *self)
             start_call, self);
 }
 
+int64_t process_slowness (sim_node_t *self)
+{
+    if (self->slow_until <= self->sim->now)
+        return 0;
+    return (int64_t)sim_chosen (self->sim, 5, 800) * TIME_MS;
+}
+
 typedef struct tick {
     sim_node_t *node;
     int64_t at;
@@ -349,11 +396,11 @@ static void tick_call (sim_t *sim, void *arg)
         return;
     }
     disk_faults_for (sim, node);
-    int64_t next = process_core_tick (node) - (node->boot + sim->now);
+    int64_t next = process_core_tick (node) - node->env.boot_us (&node->env);
     after_call (node);
     /* an event loop sleeps for a while, whatever the core says */
     if (node->core && next < TIME_HOUR)
-        process_tick_within (node, next < TIME_MS ? TIME_MS : next);
+        process_tick_within (node, (next < TIME_MS ? TIME_MS : next) + process_slowness (node));
 }
 
 void process_tick_within (sim_node_t *self, int64_t after)
@@ -400,13 +447,13 @@ bool process_run_job (sim_node_t *self, job_t *job)
 
 /* ---- all at once ---- */
 
-void sim_power_cut (sim_t *self)
+void sim_power_cut (sim_t *self, random_t *random)
 {
     sim_log (self, "power cut");
     for (size_t i = 0; i < self->nodes_count; i++)
         if (self->nodes[i]->role != ROLE_CLIENT)
             process_crash (self->nodes[i]);
-    sim_disk_crash (self->disk, &self->random);
+    sim_disk_crash (self->disk, random);
     for (size_t i = 0; i < self->nodes_count; i++) {
         sim_node_t *node = self->nodes[i];
         if (node->role == ROLE_CLIENT)
@@ -427,10 +474,12 @@ void sim_heal (sim_t *self)
     sim_log (self, "no more faults");
     self->healed = true;
     net_heal (self->net);
+    sim_disk_mend (self->disk);
     for (size_t i = 0; i < self->nodes_count; i++) {
         sim_node_t *node = self->nodes[i];
         node->faulty = false;
         node->paused_until = 0;
+        node->slow_until = 0;
         if (node->role == ROLE_CLIENT)
             continue;
         if (node->core && node->doomed_at != SIM_DISK_NEVER) {
@@ -447,7 +496,7 @@ static void add_nodes (sim_t *self)
 {
     static const char *const names[ROLES] = { "coordinator", "speed", "batch", "serving", "" };
     for (sim_role_t role = 0; role < ROLE_CLIENT; role++)
-        for (unsigned i = 0; i < self->knobs.nodes[role]; i++) {
+        for (unsigned i = 0; i < self->setup.knobs.nodes[role]; i++) {
             char name[32];
             snprintf (name, sizeof name, "%s%u", names[role], i + 1);
             sim_node_t *node = add_node (self, role, name);
@@ -455,13 +504,14 @@ static void add_nodes (sim_t *self)
         }
 }
 
-sim_t *sim_new (uint64_t seed, int64_t active, bool verbose)
+sim_t *sim_new (const sim_setup_t *setup)
 {
     sim_t *self = mem_zero (1, sizeof *self);
-    self->seed = seed;
-    self->verbose = verbose;
-    random_seed (&self->random, seed);
-    knobs_choose (&self->knobs, &self->random, active);
+    self->setup = *setup;
+    /* not the generator that chose the knobs: a run whose knobs were set goes on as far as it can
+     */
+    random_seed (&self->random,
+                 setup->seed ^ (setup->knobs.salt + 1) * UINT64_C (0x9e3779b97f4a7c15));
     self->disk = sim_disk_new (random_next (&self->random), 0);
     self->net = net_new (self);
     add_nodes (self);
@@ -515,6 +565,7 @@ void sim_destroy (sim_t **self_p)
     net_destroy (&self->net);
     sim_disk_destroy (&self->disk);
     mem_free (self->events);
+    mem_free (self->struck);
     mem_free (self);
 }
 

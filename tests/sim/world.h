@@ -13,7 +13,7 @@ bool process_run_job (sim_node_t *self, job_t *job);
 void sim_step (sim_t *self);
 
 /* Every process dies at once, and the disk keeps what was synced and perhaps some of the rest. */
-void sim_power_cut (sim_t *self);
+void sim_power_cut (sim_t *self, random_t *random);
 
 /* While `calm`, the disk fails for nobody; then for whom it did before. */
 void sim_disk_calm (sim_t *self, bool calm);

@@ -23,12 +23,23 @@ typedef struct mount {
     struct mount *next;
 } mount_t;
 
+/* A bit that was inverted. */
+typedef struct rotten {
+    node_t *node;
+    uint64_t bit;
+    uint8_t byte; /* what its byte has been since */
+} rotten_t;
+
 struct sim_disk {
     uint32_t magic;
     random_t random;
     sim_disk_faults_t faults;
-    uint64_t capacity;
+    uint64_t capacity; /* as it was made */
+    uint64_t limit;    /* of bytes in use, just now */
     uint64_t used;
+    bool hidden;
+    rotten_t *rotten;
+    size_t rotten_count;
     uint64_t crashes;
     uint64_t open_files;
     uint64_t maps;
@@ -201,10 +212,16 @@ static status_t sim_read (fs_t *fs, file_t *handle, uint64_t at, void *data, siz
     return STATUS_OK;
 }
 
+static uint64_t limit_of (const sim_disk_t *disk)
+{
+    return disk->hidden ? disk->capacity : disk->limit;
+}
+
 static status_t check_room (sim_disk_t *disk, const sim_file_t *file, uint64_t end, error_t *error)
 {
     uint64_t size = file->node->now.size;
-    if (end > size && end - size > disk->capacity - disk->used)
+    uint64_t limit = limit_of (disk);
+    if (end > size && (disk->used > limit || end - size > limit - disk->used))
         return error_set (error, STATUS_NO_SPACE, "write %s: disk full", file->path);
     return STATUS_OK;
 }
@@ -426,7 +443,9 @@ static status_t sim_free_space (fs_t *fs, uint64_t *bytes, error_t *error)
     mount_t *mount = mount_of (fs);
     status_t status = call (mount, mount->disk->faults.read_error, "statfs", "", error);
     if (status == STATUS_OK)
-        *bytes = mount->disk->capacity - mount->disk->used;
+        *bytes = limit_of (mount->disk) > mount->disk->used
+                     ? limit_of (mount->disk) - mount->disk->used
+                     : 0;
     return status;
 }
 
@@ -482,6 +501,7 @@ sim_disk_t *sim_disk_new (uint64_t seed, uint64_t capacity)
     self->magic = DISK_MAGIC;
     random_seed (&self->random, seed);
     self->capacity = capacity == 0 ? UINT64_C (1) << 40 : capacity;
+    self->limit = self->capacity;
     self->root = node_new (true, &self->used);
     sim_disk_mount (self);
     return self;
@@ -496,6 +516,9 @@ void sim_disk_destroy (sim_disk_t **self_p)
     CHECK_OBJECT (self, DISK_MAGIC);
     CHECK (self->open_files == 0);
     CHECK (self->maps == 0);
+    for (size_t i = 0; i < self->rotten_count; i++)
+        node_release (&self->rotten[i].node);
+    mem_free (self->rotten);
     node_release (&self->root);
     while (self->mounts != NULL) {
         mount_t *mount = self->mounts;
@@ -560,16 +583,82 @@ void sim_disk_settle (sim_disk_t *self)
     node_settle (self->root);
 }
 
-void sim_disk_rot (sim_disk_t *self, const char *path, uint64_t bit)
+/* In what is read now and in what is durable. */
+static void invert (node_t *node, uint64_t bit)
 {
-    CHECK_OBJECT (self, DISK_MAGIC);
-    node_t *node = node_of (self, path);
-    CHECK (node != NULL && !node->directory);
-    CHECK (bit / 8 < node->now.size);
     uint8_t mask = (uint8_t)(1U << (bit % 8));
     node->now.data[bit / 8] ^= mask;
     if (bit / 8 < node->durable.size)
         node->durable.data[bit / 8] ^= mask;
+}
+
+/* Was nothing written there since? */
+static bool is_rotten (const rotten_t *rotten)
+{
+    uint64_t at = rotten->bit / 8;
+    return at < rotten->node->now.size && rotten->node->now.data[at] == rotten->byte;
+}
+
+void sim_disk_rot (sim_disk_t *self, const char *path, uint64_t bit)
+{
+    CHECK_OBJECT (self, DISK_MAGIC);
+    CHECK (!self->hidden);
+    node_t *node = node_of (self, path);
+    CHECK (node != NULL && !node->directory);
+    CHECK (bit / 8 < node->now.size);
+    invert (node, bit);
+    self->rotten = mem_resize (self->rotten, self->rotten_count + 1, sizeof *self->rotten);
+    self->rotten[self->rotten_count++] =
+        (rotten_t){ node_retain (node), bit, node->now.data[bit / 8] };
+}
+
+uint64_t sim_disk_durable_size (sim_disk_t *self, const char *path)
+{
+    CHECK_OBJECT (self, DISK_MAGIC);
+    const node_t *node = node_of (self, path);
+    return node == NULL || node->directory ? 0 : node->durable.size;
+}
+
+/* Latest first, so that two in one byte are taken back in the order of a stack. */
+static void take_back_rot (sim_disk_t *self, bool for_good)
+{
+    for (size_t i = self->rotten_count; i-- > 0;) {
+        rotten_t *rotten = &self->rotten[i];
+        if (is_rotten (rotten))
+            invert (rotten->node, rotten->bit);
+        else
+            rotten->bit = UINT64_MAX;
+        if (for_good)
+            node_release (&rotten->node);
+    }
+    self->rotten_count = for_good ? 0 : self->rotten_count;
+}
+
+void sim_disk_hide (sim_disk_t *self, bool hidden)
+{
+    CHECK_OBJECT (self, DISK_MAGIC);
+    CHECK (self->hidden != hidden);
+    self->hidden = hidden;
+    if (hidden)
+        take_back_rot (self, false);
+    for (size_t i = 0; i < self->rotten_count && !hidden; i++)
+        if (self->rotten[i].bit != UINT64_MAX)
+            invert (self->rotten[i].node, self->rotten[i].bit);
+}
+
+void sim_disk_mend (sim_disk_t *self)
+{
+    CHECK_OBJECT (self, DISK_MAGIC);
+    CHECK (!self->hidden);
+    take_back_rot (self, true);
+    self->limit = self->capacity;
+}
+
+void sim_disk_set_room (sim_disk_t *self, uint64_t bytes)
+{
+    CHECK_OBJECT (self, DISK_MAGIC);
+    bool all = bytes >= self->capacity - self->used;
+    self->limit = all ? self->capacity : self->used + bytes;
 }
 
 uint64_t sim_disk_open_files (const sim_disk_t *self)

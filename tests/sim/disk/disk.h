@@ -69,6 +69,19 @@ void sim_disk_settle (sim_disk_t *self);
  * must exist and be longer than `bit / 8`. */
 void sim_disk_rot (sim_disk_t *self, const char *path, uint64_t bit);
 
+/* Bytes of a file that are durable: those that rot stays in whatever happens. 0 for no file. */
+uint64_t sim_disk_durable_size (sim_disk_t *self, const char *path);
+
+/* While `hidden`, files read as if nothing had rotted, and there is room as at first: for somebody
+ * who looks from outside. Calls do not nest. */
+void sim_disk_hide (sim_disk_t *self, bool hidden);
+
+/* Takes all rot back where the file still has it, and gives all room. */
+void sim_disk_mend (sim_disk_t *self);
+
+/* From now on there is room for `bytes` more than are in use, or as at first (SIM_DISK_NEVER). */
+void sim_disk_set_room (sim_disk_t *self, uint64_t bytes);
+
 /* Files open through any mount: 0 when nobody forgot one. */
 uint64_t sim_disk_open_files (const sim_disk_t *self);
 
