@@ -56,3 +56,9 @@ sim: $(SIM) ## run the simulator: make sim SEEDS=500 SEED_BASE=0
 	$(SIM) --seeds $(SEEDS) --seed-base $(SEED_BASE) --minutes $(SIM_MINUTES) $(SIM_FLAGS)
 sim-soak: $(SIM) ## run fresh seeds for long: make sim-soak MINUTES=60 SIM_FLAGS=--all-faults
 	$(SIM) --soak $(MINUTES) --jobs $(SOAK_JOBS) --minutes $(SIM_MINUTES) $(SIM_FLAGS)
+
+# ---- mutants: a test of the tests (tests/mutants) ----
+MUTANTS ?=
+.PHONY: mutants
+mutants: $(SIM) ## plant one bug at a time and see that a test finds it: make mutants MUTANTS="log-not-synced"
+	tests/mutants/run $(MUTANTS)
