@@ -79,6 +79,8 @@ class Node:
     def __init__(self, cluster, kind, name):
         self.cluster, self.kind, self.name = cluster, kind, name
         self.process = None
+        self.before = []  # the command that runs it, if any
+        self.environment = {}  # beside what it inherits
 
     @property
     def pid(self):
@@ -87,10 +89,26 @@ class Node:
     def start(self):
         logs = self.cluster.directory / "logs"
         logs.mkdir(exist_ok=True)
-        command = [BIN / f"weir-{self.kind}", "-C", self.cluster.directory, "--name", self.name]
+        command = [*self.before, BIN / f"weir-{self.kind}", "-C", self.cluster.directory, "--name", self.name]
         with open(logs / f"{self.name}.log", "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log,
+                                            env={**os.environ, **self.environment})
         return self
+
+    # ---- faults of its disk: tests/hosts/faults.c ----
+
+    def may_fail(self):
+        """Before it starts: `disk_fault` can be used."""
+        self.environment = {"LD_PRELOAD": str(BIN.parent / "tests/faults.so"),
+                            "WEIR_FAULTS": str(self.cluster.directory / f"faults-{self.name}"),
+                            "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+    def disk_fault(self, order):
+        """Puts an order into effect: CALL WHEN WHAT ENDING. The file that is there until it is taken."""
+        path = Path(self.environment["WEIR_FAULTS"])
+        path.with_suffix(".new").write_text(order)
+        path.with_suffix(".new").rename(path)
+        return path
 
     def kill(self):
         """kill -9"""
@@ -121,7 +139,7 @@ class Cluster:
     the keys node.secret and client.secret (an admin's), which clients use that are not given another."""
 
     def __init__(self, files, partitions=4, speed_workers=2, every="never", settings="",
-                 directory="project", name="scenario", secured=SECURED):
+                 directory="project", name="scenario", serving=1, batch_workers=1, secured=SECURED):
         self.port = int(os.environ.get("WEIR_SCENARIO_PORT", "17600"))
         self.directory = Path(directory).absolute()
         self.partitions = partitions
@@ -129,7 +147,10 @@ class Cluster:
         (self.directory / "weir.yaml").write_text(
             f"cluster: {name}\npartitions: {partitions}\n"
             f"nodes:\n  base_port: {self.port}\n"
+            f"  coordinator: {self.endpoint(0)}\n"
+            f"  serving: {self.endpoints(1, serving)}\n"
             f"  speed_workers: {self.endpoints(11, speed_workers)}\n"
+            f"  batch_workers: {batch_workers}\n"
             f"batch:\n  every: {every}\n" + ("security: {keys: ./keys}\n" if secured else "") +
             settings)
         self.write(files)
@@ -138,10 +159,11 @@ class Cluster:
         if secured:
             self.keygen("node", "node")
             Keys.default = self.keygen("client", "admin")
-        names = [("coordinator", "coordinator"), ("serving", "serving-1"),
-                 ("batch-worker", "batch-worker-1")]
-        names += [("speed-worker", f"speed-worker-{i + 1}") for i in range(speed_workers)]
-        self.nodes = {name: Node(self, kind, name) for kind, name in names}
+        counts = {"serving": serving, "batch-worker": batch_workers, "speed-worker": speed_workers}
+        self.nodes = {"coordinator": Node(self, "coordinator", "coordinator")}
+        for kind, count in counts.items():
+            for i in range(count):
+                self.nodes[f"{kind}-{i + 1}"] = Node(self, kind, f"{kind}-{i + 1}")
         self.clients = []
         atexit.register(self.end)
 
@@ -149,8 +171,12 @@ class Cluster:
         for name, text in files.items():
             (self.directory / "features" / name).write_text(text)
 
+    def endpoint(self, above):
+        """Of the node at base port + `above`: 0 the coordinator, from 1 serving, from 11 speed workers."""
+        return f"tcp://127.0.0.1:{self.port + above}"
+
     def endpoints(self, above, count):
-        return "[" + ", ".join(f"tcp://127.0.0.1:{self.port + above + i}" for i in range(count)) + "]"
+        return "[" + ", ".join(self.endpoint(above + i) for i in range(count)) + "]"
 
     # ---- keys ----
 
@@ -225,7 +251,7 @@ class Cluster:
 
     def client(self, above, keys=None):
         """A client of the node at base port + `above`; for the thread that makes it."""
-        client = Client(f"tcp://127.0.0.1:{self.port + above}", keys)
+        client = Client(self.endpoint(above), keys)
         self.clients.append(client)
         return client
 
@@ -239,7 +265,7 @@ class Cluster:
         return self.client(10 + number)
 
     def ask_coordinator(self, kind, body=None, seconds=2):
-        client = Client(f"tcp://127.0.0.1:{self.port}")
+        client = Client(self.endpoint(0))
         try:
             return client.ask(kind, body or {}, seconds)
         finally:
