@@ -54,6 +54,7 @@ KEYS = {
     "moves": [{"page": p} for p in PAGES + LOADED],
 }
 ROWS, LOAD_ROWS = 20, 2000
+FORGET = 0.25  # seconds
 QUEUE = 50_000  # answers that wait for batches under way; more are not checked by position
 PATIENCE, DEADLINE_MS = 2.0, 500  # unless a scenario sets others
 
@@ -79,6 +80,7 @@ class Tally:
         self.counts = defaultdict(int)
         self.longest = defaultdict(float)  # seconds, by what was waited for
         self.datasets = set()
+        self.forgot = time.monotonic()
 
     def count(self, what, by=1):
         with self.lock:
@@ -174,8 +176,15 @@ class Tally:
                     wanted = wanted[0] + count, wanted[1] + total
             expect_equal(found, wanted, f"page {page} at position {position}")
             self.counts["answers checked by position"] += 1
-        limit = min(itertools.chain(self.asking.values(), (a[0] for a in itertools.islice(self.answers, 1))),
-                    default=time.monotonic())
+        if time.monotonic() > self.forgot + FORGET:
+            self._forget()
+
+    def _forget(self):
+        """What was acknowledged before any answer was asked for that is still to come or to be checked is
+        in all of them. (Answers come in another order than they were asked for.)"""
+        self.forgot = time.monotonic()
+        limit = min(itertools.chain(self.asking.values(), (answer[0] for answer in self.answers)),
+                    default=self.forgot)
         for page, entries in self.entries.items():
             done = next((i for i, entry in enumerate(entries) if entry[3] >= limit), len(entries))
             for _, count, total, _ in entries[:done]:
