@@ -12,8 +12,8 @@ typedef struct incoming {
 } incoming_t;
 
 /* Copies all of the source below `data`, durably, under a name that nobody else has, showing
- * progress. What an interrupted copy leaves is removed. After an OK, incoming_release is called when
- * the cluster has taken the copy, or it was removed. */
+ * progress. What an interrupted copy leaves is removed. After an OK, incoming_release is called
+ * when the cluster has taken the copy, or it was removed. */
 MUST_CHECK status_t incoming_copy (const char *data, source_t *source, incoming_t *incoming,
                                    error_t *error);
 /* Removes the copy: nobody will read it. */

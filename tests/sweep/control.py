@@ -41,7 +41,7 @@ class Control:
     """One page; made anew for each point."""
 
     def __init__(self, path, fault, at):
-        self.path = path
+        self.path, self.fault = path, fault
         kinds, action, error, sticky = FAULTS[fault]
         with open(path, "wb") as page:
             page.write(LAYOUT.pack(MAGIC, action, kinds, error, at, sticky, 0, 0, b""))
@@ -65,6 +65,12 @@ class Control:
     def what(self):
         return LAYOUT.unpack(self.page[:])[8].split(b"\0")[0].decode(errors="replace")
 
-    def end(self):
-        """From now on nothing is injected or counted."""
-        self.page[4:8] = struct.pack("<I", NONE)
+    @property
+    def lasts(self):
+        """Is it done at each call from now on?"""
+        sticky, fired = LAYOUT.unpack(self.page[:])[5:7]
+        return sticky and fired
+
+    def once(self):
+        """It is not done any more, if it was."""
+        self.page[24:28] = struct.pack("<I", 0)

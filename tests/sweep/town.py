@@ -148,7 +148,7 @@ class Town:
             self.fired_at = time.monotonic()
         elapsed = time.monotonic() - self.fired_at
         if elapsed > STICKY:
-            self.control.page[24:28] = b"\0\0\0\0"
+            self.control.once()
         process = self.target.process if self.target else self.command
         if process is not None and elapsed > STOPPED and process.poll() is None:
             process.send_signal(signal.SIGCONT)
