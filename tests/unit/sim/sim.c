@@ -49,10 +49,17 @@ typedef struct pair {
     listener_t other;
 } pair_t;
 
+static sim_t *sim_of (uint64_t seed, int64_t active)
+{
+    sim_setup_t setup = { .seed = seed };
+    knobs_choose (&setup.knobs, seed, false, active);
+    return sim_new (&setup);
+}
+
 static pair_t *pair_new (uint64_t seed)
 {
     pair_t *pair = mem_zero (1, sizeof *pair);
-    pair->sim = sim_new (seed, TIME_MINUTE, false);
+    pair->sim = sim_of (seed, TIME_MINUTE);
     pair->one.node = sim_client_node (pair->sim, "one", take, &pair->one);
     pair->other.node = sim_client_node (pair->sim, "other", take, &pair->other);
     return pair;
@@ -163,7 +170,7 @@ static void called (sim_t *sim, void *arg)
 Test (time, runs_events_in_their_order)
 {
     static call_t calls[1000];
-    sim_t *sim = sim_new (3, TIME_MINUTE, false);
+    sim_t *sim = sim_of (3, TIME_MINUTE);
     random_t random;
     random_seed (&random, 1);
     last_time = -1;
@@ -179,7 +186,7 @@ Test (time, runs_events_in_their_order)
 
 static uint64_t trace_of (uint64_t seed)
 {
-    sim_t *sim = sim_new (seed, 10 * TIME_SECOND, false);
+    sim_t *sim = sim_of (seed, 10 * TIME_SECOND);
     cr_expect (sim_run (sim), "seed %lu: %s", seed, sim_failure (sim));
     uint64_t trace = sim_trace (sim);
     sim_destroy (&sim);
