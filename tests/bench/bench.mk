@@ -1,7 +1,7 @@
 # Benchmarks (docs/benchmarks.md). Load generators are C programs, bench.py runs them side by side
 # with what they are compared with. Included by the Makefile, whose variables and rules it uses.
 BENCH_PROGRAMS := recompute floor query ingest speed
-BENCH_LIBRARIES := batch-worker timeline
+BENCH_LIBRARIES := batch-worker timeline transport
 
 define bench_rule
 ALL_OBJECTS += $(BUILD)/obj/tests/bench/$(1).o

@@ -250,6 +250,48 @@ def bench_cluster(figures, sizes, programs, directory, binaries):
         floor.end()
 
 
+def bench_security(figures, sizes, programs, directory, binaries):
+    """A cluster with keys and one without, in turn. Names of figures with keys begin with key_."""
+    os.environ["WEIR_BIN"] = str(binaries)
+    from cluster import Cluster
+    clusters = {}
+    floor = Floor(programs, free_ports() + 30)
+    try:
+        for prefix in ("", "key_"):
+            os.environ["WEIR_SCENARIO_PORT"] = str(free_ports())
+            place = directory / f"project-{prefix}"
+            clusters[prefix] = Cluster({"bench.yaml": DEFINITIONS}, speed_workers=1, name="bench",
+                                       settings="limits: {speed_memory: 8GiB}\n", directory=place,
+                                       secured=bool(prefix)).start()
+        for number in range(sizes.rounds):
+            for prefix, cluster in sorted(clusters.items(), reverse=number % 2 == 1):
+                bench_with_keys(figures, sizes, programs, directory, cluster, prefix, floor.port)
+    finally:
+        for cluster in clusters.values():
+            cluster.end()
+        floor.end()
+
+
+def bench_with_keys(figures, sizes, programs, directory, cluster, prefix, floor_port):
+    environment = dict(os.environ)
+    if cluster.secured:
+        environment |= {"WEIR_BENCH_KEY": str(cluster.keys / "client.secret"),
+                        "WEIR_BENCH_SERVER": str(cluster.keys / "accepted/node.node.pub")}
+    worker = cluster["speed-worker-1"]
+    before = cpu_seconds(worker.pid)
+    figures.of_program([programs / "ingest", f"--speed=tcp://127.0.0.1:{cluster.port + 11}",
+                        f"--batches={sizes.ingest_batches}", "--rounds=1", f"--users={sizes.users}",
+                        f"--file={directory / 'raw-fdatasync'}"], prefix, env=environment)
+    figures.add(prefix + "ingest_per_cpu_s", sizes.ingest_batches * 500 /
+                max(cpu_seconds(worker.pid) - before, 1 / HERTZ))
+    for keys in (1, 100):
+        figures.of_program([programs / "query", f"--serving=tcp://127.0.0.1:{cluster.port + 1}",
+                            f"--floor=tcp://127.0.0.1:{floor_port}", f"--users={sizes.users}",
+                            f"--keys={keys}", "--rounds=1", f"--window={32 if keys == 1 else 4}",
+                            f"--slice-ms={sizes.slice_ms * 4}", "--open-rate=0"],
+                           f"{prefix}{'one' if keys == 1 else 'hundred'}_", env=environment)
+
+
 # ---- the report ----
 
 def per_s(value):
@@ -307,14 +349,31 @@ def report_rows(figures):
     yield "recompute through the cluster", per_s(median("cluster_recompute_per_s")), ""
 
 
+def report_security(figures):
+    """What keys cost, each figure beside the one without."""
+    for name, what, text in (
+            ("one_get_p50_us", "query, 1 key × 12 features, p50", us),
+            ("one_get_p99_us", "query, 1 key × 12 features, p99", us),
+            ("one_get_per_s", "query, 1 key × 12, asked together", per_s),
+            ("hundred_get_p50_us", "query, 100 × 12, p50", us),
+            ("hundred_get_per_s", "query, 100 × 12, asked together", per_s),
+            ("ingest_per_s", "ingest, one speed worker", per_s),
+            ("ingest_per_cpu_s", "  of its CPU time", per_s),
+            ("ack_p50_ms", "  acknowledged in, p50", lambda value: f"{value:.1f} ms")):
+        yield (what + ", with keys", text(figures.median("key_" + name)),
+               f"without {text(figures.median(name))}: × "
+               f"{ratio_of(figures, 'key_' + name, name):.2f}")
+
+
 def report(figures, machine, smoke):
     print(machine)
     print("medians of the rounds; ratios are medians of the rounds' ratios")
-    for what, ours, beside in report_rows(figures):
+    secured = "key_ingest_per_s" in figures.values
+    for what, ours, beside in (report_security if secured else report_rows)(figures):
         print(f"  {what:<42} {ours:>16}   {beside}")
     if smoke:
         print("too small to compare with the bars: `make bench` does")
-    if smoke:
+    if smoke or secured:
         return
     if "speed_event_ns" in figures.values:
         bar("speed_40x4_median_key_1us", figures.median("speed_event_median_key_ns") / 1000, 1, True)
@@ -331,7 +390,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round")
     parser.add_argument("--build", default="build/release", help="where programs were built")
-    parser.add_argument("--only", choices=["recompute", "speed", "cluster"])
+    parser.add_argument("--only", choices=["recompute", "speed", "cluster", "security"])
     parser.add_argument("--directory", help="where to work (default: a temporary directory)")
     parser.add_argument("--keep", action="store_true", help="leave the directory as it is")
     options = parser.parse_args()
@@ -346,6 +405,8 @@ def main():
             bench_speed(figures, sizes, build / "bench")
         if options.only in (None, "cluster"):
             bench_cluster(figures, sizes, build / "bench", directory, build / "bin")
+        if options.only == "security":
+            bench_security(figures, sizes, build / "bench", directory, build / "bin")
         report(figures, machine, options.smoke)
     finally:
         if options.keep:

@@ -198,7 +198,7 @@ int main (int argc, char **argv)
     if (self.in_flight > IN_FLIGHT_MAX)
         measure_fail ("at most %d batches may be in flight", IN_FLIGHT_MAX);
     self.time_us = wall_us () - INT64_C (3600) * 1000000;
-    self.socket = talk_connect (ZMQ_DEALER, speed);
+    self.socket = talk_connect_node (ZMQ_DEALER, speed);
     self.request = mem_zero (self.batches, sizeof *self.request);
     self.sent = mem_zero (self.batches, sizeof *self.sent);
     uint64_t created = (uint64_t)wall_us ();

@@ -255,7 +255,7 @@ int main (int argc, char **argv)
     if (serving == NULL || floor == NULL)
         measure_fail ("usage: query --serving=ENDPOINT --floor=ENDPOINT [--keys=N] [--users=N] "
                       "[--window=N] [--open-rate=N] [--slice-ms=N] [--rounds=N]");
-    self.get = (side_t){ .name = "get", .socket = talk_connect (ZMQ_DEALER, serving) };
+    self.get = (side_t){ .name = "get", .socket = talk_connect_node (ZMQ_DEALER, serving) };
     self.floor = (side_t){ .name = "floor", .socket = talk_connect (ZMQ_DEALER, floor) };
     self.floor.is_floor = true;
     self.keys = measure_number (argc, argv, "keys", 1);

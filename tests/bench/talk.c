@@ -1,8 +1,10 @@
 #include "tests/bench/talk.h"
 
 #include "tests/bench/measure.h"
+#include "transport/keys.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 enum { QUEUE = 4096 };
 
@@ -35,6 +37,31 @@ void *talk_bind (int type, const char *endpoint)
 void *talk_connect (int type, const char *endpoint)
 {
     void *socket = open_socket (type);
+    if (zmq_connect (socket, endpoint) != 0)
+        measure_fail ("cannot connect to %s: %s", endpoint, zmq_strerror (zmq_errno ()));
+    return socket;
+}
+
+static void use_keys (void *socket, const char *key_file, const char *server_file)
+{
+    key_pair_t own;
+    char server[KEY_TEXT_SIZE + 1];
+    error_t error;
+    if (key_read_pair (key_file, &own, &error) != STATUS_OK ||
+        key_read_public (server_file, server, &error) != STATUS_OK)
+        measure_fail ("%s", error.text);
+    if (zmq_setsockopt (socket, ZMQ_CURVE_SERVERKEY, server, sizeof server) != 0 ||
+        zmq_setsockopt (socket, ZMQ_CURVE_PUBLICKEY, own.public, sizeof own.public) != 0 ||
+        zmq_setsockopt (socket, ZMQ_CURVE_SECRETKEY, own.secret, sizeof own.secret) != 0)
+        measure_fail ("the keys do not fit: %s", zmq_strerror (zmq_errno ()));
+}
+
+void *talk_connect_node (int type, const char *endpoint)
+{
+    const char *key_file = getenv ("WEIR_BENCH_KEY"), *server_file = getenv ("WEIR_BENCH_SERVER");
+    void *socket = open_socket (type);
+    if (key_file && server_file)
+        use_keys (socket, key_file, server_file);
     if (zmq_connect (socket, endpoint) != 0)
         measure_fail ("cannot connect to %s: %s", endpoint, zmq_strerror (zmq_errno ()));
     return socket;

@@ -17,6 +17,10 @@ enum {
 void *talk_bind (int type, const char *endpoint);
 void *talk_connect (int type, const char *endpoint);
 
+/* Connects to a node: with the secret key in the file that WEIR_BENCH_KEY names and the node's
+ * public key in the one that WEIR_BENCH_SERVER does, when these are set. */
+void *talk_connect_node (int type, const char *endpoint);
+
 /* Sends one frame; ends the program when that fails. */
 void talk_send (void *socket, const void *data, size_t size, int flags);
 
