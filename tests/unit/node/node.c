@@ -350,6 +350,47 @@ Test (node, the_same_node_twice_is_refused)
     stop (pid);
 }
 
+static void append_to_project (const char *text)
+{
+    FILE *file = fopen (path_in ("weir.yaml"), "a");
+    cr_assert_not_null (file);
+    fputs (text, file);
+    cr_assert_eq (fclose (file), 0);
+}
+
+Test (node, beyond_this_machine_takes_keys_or_saying_so)
+{
+    expect_refusal (&serving, "--listen", "tcp://192.0.2.1:7601", 1, "weir keygen");
+    append_to_project ("security: {open: true}\n");
+    /* which is not an address of this machine */
+    expect_refusal (&serving, "--listen", "tcp://192.0.2.1:7601", 1, "cannot listen at");
+}
+
+Test (node, with_security_and_no_key_it_does_not_start)
+{
+    append_to_project ("security: {keys: keys}\n");
+    expect_refusal (&serving, NULL, NULL, 1, "weir keygen node --role node");
+    cr_assert_eq (key_generate (path_in ("keys"), "node", ROLE_NODE, &error), STATUS_OK);
+    pid_t pid = start (&serving, NULL, NULL);
+    key_pair_t pair;
+    accepted_key_t node = { .name = "node", .role = ROLE_NODE };
+    cr_assert_eq (key_read_pair (path_in ("keys/node.secret"), &pair, &error), STATUS_OK);
+    memcpy (node.key, pair.public, sizeof node.key);
+    keyring_t *keyring = keyring_of (&pair, &node, 1);
+    transport_t *asker;
+    char endpoint[256], got[512];
+    cr_assert_eq (transport_new_secured (NULL, &keyring, &asker, &error), STATUS_OK);
+    snprintf (endpoint, sizeof endpoint, "ipc://%s/serving", directory);
+    peer_t to = peer_of_endpoint (endpoint);
+    ask (asker, &to, "hello", got, sizeof got);
+    cr_assert_str_eq (got, "hello");
+    cr_assert_eq (kill (pid, SIGHUP), 0); /* does not end it */
+    ask (asker, &to, "again", got, sizeof got);
+    cr_assert_str_eq (got, "again");
+    transport_destroy (&asker);
+    stop (pid);
+}
+
 /* ---- the data directory ---- */
 
 static status_t open_place (node_kind_t kind, uint64_t *id)
