@@ -178,7 +178,7 @@ static void report_given_up (batch_core_t *self, const settled_t *settled)
     wire_field_uint (self->writer, "attempt", settled->attempt);
     wire_field_string (self->writer, "status", status_word (STATUS_CANCELLED));
     wire_field_string (self->writer, "error", "the result was given up: orders did not list it");
-    send_written (self, &self->options.coordinator);
+    send_written (self, member_coordinator (self->member));
 }
 
 static void take_order (batch_core_t *self, const wire_value_t *order)
@@ -262,7 +262,7 @@ static void report (batch_core_t *self, held_t *held, int64_t now)
         bool ended = wire_end (self->writer, &data, &size);
         CHECK (ended);
     }
-    self->env->send (self->env, &self->options.coordinator, data, size);
+    self->env->send (self->env, member_coordinator (self->member), data, size);
 }
 
 static void count_ended (batch_core_t *self, const task_t *task)
@@ -370,7 +370,7 @@ void batch_core_receive (batch_core_t *self, const peer_t *from, const void *dat
     if (from->incoming)
         answer (self, from, &message);
     else if (!member_receive (self->member, from, &message) &&
-             peer_equal (from, &self->options.coordinator) &&
+             member_is_coordinator (self->member, from) &&
              (message.kind == MESSAGE_TASK_DONE_OK || message.kind == MESSAGE_ERROR))
         acknowledged (self, &message);
 }
@@ -415,10 +415,13 @@ batch_core_t *batch_core_new (env_t *env, const batch_options_t *options)
     member_options_t member = { .node = options->node,
                                 .kind = "batch",
                                 .cluster = options->cluster,
-                                .coordinator = options->coordinator };
+                                .coordinator = options->coordinator,
+                                .standbys = options->standbys,
+                                .standbys_count = options->standbys_count };
     self->member = member_new (env, &member, &member_callbacks, self);
     self->options.node = member_options (self->member)->node;
     self->options.cluster = member_options (self->member)->cluster;
+    self->options.standbys = member_options (self->member)->standbys;
     self->decoder = wire_decoder_new ();
     self->writer = wire_writer_new ();
     self->next_id = 1;

@@ -16,6 +16,8 @@ typedef struct batch_options {
     uint64_t cluster_id; /* in the headers of log segments */
     uint32_t partitions; /* P */
     peer_t coordinator;
+    const peer_t *standbys; /* other coordinators, one of which may lead instead; copied */
+    size_t standbys_count;
     int64_t max_ahead;     /* µs that an event may be ahead of the clock */
     uint64_t memory_limit; /* bytes that a task may use for sorting */
     uint32_t tasks_max;    /* tasks run at the same time */

@@ -13,6 +13,8 @@ static status_t make (const node_t *node, void **core, error_t *error)
                                 .cluster_id = node->cluster_id,
                                 .partitions = node->project->partitions,
                                 .coordinator = node->coordinator,
+                                .standbys = node->standbys,
+                                .standbys_count = node->standbys_count,
                                 .max_ahead = node->project->max_ahead,
                                 .memory_limit = node->project->batch_memory / TASKS_AT_ONCE,
                                 .tasks_max = TASKS_AT_ONCE };

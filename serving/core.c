@@ -44,13 +44,16 @@ serving_core_t *serving_core_new (env_t *env, const serving_options_t *options)
         .cluster = options->cluster,
         .endpoint = options->endpoint,
         .coordinator = options->coordinator,
+        .standbys = options->standbys,
+        .standbys_count = options->standbys_count,
     };
     self->member = member_new (env, &member, &member_callbacks, self);
     const member_options_t *kept = member_options (self->member);
     self->options.node = kept->node;
     self->options.cluster = kept->cluster;
     self->options.endpoint = kept->endpoint;
-    self->routes = routes_new (env, &options->coordinator, options->partitions);
+    self->options.standbys = kept->standbys;
+    self->routes = routes_new (env, member_coordinator (self->member), options->partitions);
     self->decoder = wire_decoder_new ();
     self->writer = wire_writer_new ();
     self->queries = query_table_new ();
@@ -156,7 +159,7 @@ static void dispatch_reply (serving_core_t *self, const peer_t *from, const mess
         return;
     if (routes_receive (self->routes, message) || logs_receive (self, message))
         return;
-    if (!peer_equal (from, &self->options.coordinator))
+    if (!member_is_coordinator (self->member, from))
         (void)evaluate_receive (self, message);
 }
 

@@ -15,6 +15,8 @@ typedef struct serving_options {
     uint32_t partitions;  /* P */
     const char *endpoint; /* where clients reach it */
     peer_t coordinator;
+    const peer_t *standbys; /* other coordinators, one of which may lead instead; copied */
+    size_t standbys_count;
     uint32_t slow_max;        /* slow-path evaluations at the same time */
     int64_t default_deadline; /* µs, for a `get` that names none */
     size_t query_memory;      /* bytes that the answers of one query may hold; 0: 1 GiB */

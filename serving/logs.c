@@ -76,7 +76,7 @@ static void ask (serving_core_t *self, served_log_t *log, int64_t now)
     log->fetch_again = now + RETRY_INTERVAL;
     wire_begin (self->writer, MESSAGE_DATASET, log->fetch_id);
     wire_field_string (self->writer, "log", log->name);
-    serving_send (self, &self->options.coordinator);
+    serving_send (self, member_coordinator (self->member));
 }
 
 int64_t logs_tick (serving_core_t *self, int64_t now)

@@ -21,6 +21,8 @@ static status_t make (const node_t *node, void **core, error_t *error)
         .partitions = node->project->partitions,
         .endpoint = node->endpoint,
         .coordinator = node->coordinator,
+        .standbys = node->standbys,
+        .standbys_count = node->standbys_count,
         .slow_max = SLOW_MAX,
         .default_deadline = DEFAULT_DEADLINE,
     };

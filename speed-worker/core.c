@@ -26,16 +26,19 @@ speed_core_t *speed_core_new (env_t *env, const speed_options_t *options)
         .cluster = options->cluster,
         .endpoint = options->endpoint,
         .coordinator = options->coordinator,
+        .standbys = options->standbys,
+        .standbys_count = options->standbys_count,
     };
     self->member = member_new (env, &member, &member_callbacks, self);
     const member_options_t *kept = member_options (self->member);
     self->options.node = kept->node;
     self->options.cluster = kept->cluster;
     self->options.endpoint = kept->endpoint;
+    self->options.standbys = kept->standbys;
     self->decoder = wire_decoder_new ();
     self->writer = wire_writer_new ();
     self->partitions = mem_zero (options->partitions, sizeof (partition_t *));
-    self->routes = routes_new (env, &options->coordinator, options->partitions);
+    self->routes = routes_new (env, member_coordinator (self->member), options->partitions);
     self->requests = request_table_new ();
     self->scratch = arena_new (SCRATCH_CHUNK);
     return self;

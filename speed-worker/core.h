@@ -17,6 +17,8 @@ typedef struct speed_options {
     uint32_t partitions;  /* P */
     const char *endpoint; /* where others reach it */
     peer_t coordinator;
+    const peer_t *standbys; /* other coordinators, one of which may lead instead; copied */
+    size_t standbys_count;
     int64_t max_ahead;     /* µs that an event may be ahead of the clock */
     uint64_t memory_limit; /* bytes of timelines, over which producers are told `busy` */
     uint64_t segment_size; /* bytes of a log segment; 0 is the default */

@@ -16,6 +16,8 @@ static status_t make (const node_t *node, void **core, error_t *error)
         .partitions = node->project->partitions,
         .endpoint = node->endpoint,
         .coordinator = node->coordinator,
+        .standbys = node->standbys,
+        .standbys_count = node->standbys_count,
         .max_ahead = node->project->max_ahead,
         .memory_limit = node->project->speed_memory,
     };

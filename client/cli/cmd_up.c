@@ -110,7 +110,7 @@ static bool is_waiting (cluster_t *cluster, buf_t *what, error_t *error)
         buf_put_string (what, "the coordinator");
         return true;
     }
-    uint32_t alive = count_alive (reply.body) + 1; /* the coordinator has answered */
+    uint32_t alive = count_alive (reply.body);
     if (alive < cluster->count) {
         buf_printf (what, "nodes (%u of %zu)", alive, cluster->count);
         return true;

@@ -85,7 +85,7 @@ static void add (const project_t *project, local_node_t *nodes, size_t *count, c
 {
     local_node_t *node = &nodes[(*count)++];
     *node = (local_node_t){ .kind = kind };
-    if (number == 0)
+    if (number <= 1 && strcmp (kind, "coordinator") == 0)
         snprintf (node->name, sizeof node->name, "%s", kind);
     else
         snprintf (node->name, sizeof node->name, "%s-%zu", kind, number);
@@ -95,7 +95,8 @@ static void add (const project_t *project, local_node_t *nodes, size_t *count, c
 size_t nodes_find (const project_t *project, local_node_t nodes[NODES_MOST])
 {
     size_t count = 0;
-    add (project, nodes, &count, "coordinator", 0);
+    for (size_t i = 1; i <= project->coordinators_count; i++)
+        add (project, nodes, &count, "coordinator", i);
     for (size_t i = 1; i <= project->speed_workers_count; i++)
         add (project, nodes, &count, "speed-worker", i);
     for (size_t i = 1; i <= project->batch_workers; i++)

@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-enum { NODES_MOST = 3 * PROJECT_NODES_MAX + 1 };
+enum { NODES_MOST = 3 * PROJECT_NODES_MAX + PROJECT_COORDINATORS_MAX };
 
 typedef struct local_node {
     char name[64];
@@ -20,8 +20,8 @@ typedef struct local_node {
     uint64_t log_start; /* bytes of its log when it was started */
 } local_node_t;
 
-/* The nodes that weir.yaml asks for, the coordinator first; which of them run is filled in. Returns
- * how many. */
+/* The nodes that weir.yaml asks for, the coordinators first; which of them run is filled in.
+ * Returns how many. */
 size_t nodes_find (const project_t *project, local_node_t nodes[NODES_MOST]);
 
 /* Makes the directories that nodes need. */

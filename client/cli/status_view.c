@@ -17,6 +17,16 @@ static bool is_alive (const wire_value_t *node)
     return is_true (node, "alive");
 }
 
+/* Of coordinators, which one leads. */
+static const char *state_of (const wire_value_t *node)
+{
+    if (is_true (node, "leads"))
+        return "leads";
+    if (!is_alive (node))
+        return "gone";
+    return text_is (loose_text (node, "kind"), "coordinator") ? "stands by" : "alive";
+}
+
 static bool is_filling (const wire_value_t *log)
 {
     return is_true (log, "filling");
@@ -40,7 +50,7 @@ void print_nodes (const wire_value_t *body)
         const wire_value_t *node = &nodes.items[i];
         table_add (table, loose_text (node, "node"));
         table_add (table, loose_text (node, "kind"));
-        table_add (table, text_of (is_alive (node) ? "alive" : "gone"));
+        table_add (table, text_of (state_of (node)));
         table_add (table, loose_text (node, "endpoint"));
     }
     table_print (table);

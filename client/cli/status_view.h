@@ -8,7 +8,7 @@
 void print_nodes (const wire_value_t *body);
 void print_partitions (const wire_value_t *body);
 
-/* Nodes whose lease is good; the coordinator itself is not among them. */
+/* Nodes whose lease is good, the coordinators among them. */
 uint32_t count_alive (const wire_value_t *body);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { COORDINATORS_KNOWN_MAX = 16, ASK_AGAIN_MS = 50 };
+
 static const char *const role_words[WEIR_ROLES] = { "the coordinator", "a serving node",
                                                     "a speed worker" };
 
@@ -29,7 +31,7 @@ static void endpoints_add (endpoints_t *self, text_t endpoint)
     self->items[self->count++] = mem_string_n (endpoint.data, endpoint.size);
 }
 
-static weir_t *session_new (const char *coordinator)
+static weir_t *session_new (void)
 {
     weir_t *self = mem_zero (1, sizeof *self);
     self->magic = WEIR_MAGIC;
@@ -38,13 +40,14 @@ static weir_t *session_new (const char *coordinator)
     self->ping_writer = wire_writer_new ();
     self->decoder = wire_decoder_new ();
     self->next_id = 1;
-    endpoints_add (&self->roles[WEIR_COORDINATOR], text_of (coordinator));
     return self;
 }
 
 weir_t *weir_of_project (const project_t *project)
 {
-    weir_t *self = session_new (project->coordinator);
+    weir_t *self = session_new ();
+    for (size_t i = 0; i < project->coordinators_count; i++)
+        endpoints_add (&self->roles[WEIR_COORDINATOR], text_of (project->coordinators[i]));
     self->cluster = mem_string (project->cluster);
     if (project->keys)
         self->keys = mem_string (project->keys);
@@ -75,7 +78,8 @@ status_t weir_connect (const char *coordinator, weir_t **weir, error_t *error)
         status = endpoint_check_reach (text_of (coordinator), false, error);
     if (status != STATUS_OK)
         return status;
-    *weir = session_new (coordinator);
+    *weir = session_new ();
+    endpoints_add (&(*weir)->roles[WEIR_COORDINATOR], text_of (coordinator));
     return STATUS_OK;
 }
 
@@ -86,7 +90,8 @@ status_t weir_connect_secured (const char *coordinator, const char *keys, const 
     status_t status = endpoint_check (text_of (coordinator), error);
     if (status != STATUS_OK)
         return status;
-    *weir = session_new (coordinator);
+    *weir = session_new ();
+    endpoints_add (&(*weir)->roles[WEIR_COORDINATOR], text_of (coordinator));
     (*weir)->keys = mem_string (keys);
     weir_use_key (*weir, key);
     return STATUS_OK;
@@ -186,6 +191,7 @@ bool session_rekey (weir_t *self, bool now)
 
 /* A message, and who may answer it. */
 typedef struct request {
+    message_kind_t kind;
     const void *data;
     size_t size;
     endpoints_t *endpoints;
@@ -262,46 +268,101 @@ status_t session_recognize (weir_t *self, endpoints_t *endpoints, size_t at, int
     return STATUS_OK;
 }
 
-/* One after the other, from the one that answered last on. Who is not there is passed over; who
- * does not answer is so only where asking twice does no harm. `*status` stays what it is when
- * nobody is there at all. True when the end of it is known. */
-static bool ask_each (weir_t *self, const request_t *request, answer_t *answer, int timeout_ms,
-                      status_t *status, error_t *error)
+/* Does asking twice do no harm? */
+static bool only_reads (message_kind_t kind)
 {
+    return kind == MESSAGE_GET || kind == MESSAGE_STATUS || kind == MESSAGE_LOADS ||
+           kind == MESSAGE_RECOMPUTES || kind == MESSAGE_ROUTES || kind == MESSAGE_DEFINITIONS ||
+           kind == MESSAGE_METRICS || kind == MESSAGE_PING;
+}
+
+/* A coordinator that does not lead has carried nothing out. Where it says that another one leads,
+ * that one is asked too from now on. */
+static bool stands_by (weir_t *self, endpoints_t *endpoints, const answer_t *answer, error_t *error)
+{
+    message_t message;
+    error_t ignored;
+    if (wire_decode (self->decoder, answer->data, answer->size, &message, &ignored) != STATUS_OK ||
+        message.kind != MESSAGE_ERROR || !wire_has (message.body, "leader"))
+        return false;
+    (void)!session_told (&message, error);
+    text_t leader = wire_text (message.body, "leader");
+    bool known = endpoints->count >= COORDINATORS_KNOWN_MAX ||
+                 endpoint_check (leader, &ignored) != STATUS_OK ||
+                 endpoint_check_reach (leader, self->keys != NULL, &ignored) != STATUS_OK;
+    for (size_t i = 0; i < endpoints->count && !known; i++)
+        known = text_is (leader, endpoints->items[i]);
+    if (!known)
+        endpoints_add (endpoints, leader);
+    return true;
+}
+
+/* How a round over all ended. */
+typedef struct round {
+    bool known;    /* what is to be said, by `status` */
+    bool standing; /* somebody was there, but none that leads */
+    status_t status;
+} round_t;
+
+/* One after the other, from the one that answered last on. Who is not there, or does not lead, is
+ * passed over; who does not answer is so only where asking twice does no harm. */
+static round_t ask_each (weir_t *self, const request_t *request, answer_t *answer, int timeout_ms,
+                         error_t *error)
+{
+    round_t round = { .status = STATUS_UNAVAILABLE };
     endpoints_t *endpoints = request->endpoints;
+    bool harmless = only_reads (request->kind);
+    if (request->role == WEIR_COORDINATOR && harmless && endpoints->count > 1)
+        timeout_ms = timeout_ms / 3 + 1; /* one that is stopped must not use up the time of all */
     for (size_t i = 0; i < endpoints->count; i++) {
         size_t at = (endpoints->next + i) % endpoints->count;
         status_t now = session_recognize (self, endpoints, at, timeout_ms, error);
-        if (now == STATUS_OK)
+        bool asked = now == STATUS_OK;
+        if (asked)
             now =
                 transport_request (self->transport, endpoints->items[at], request->data,
                                    request->size, timeout_ms, &answer->data, &answer->size, error);
+        if (now == STATUS_OK && request->role == WEIR_COORDINATOR &&
+            stands_by (self, endpoints, answer, error)) {
+            round.standing = true;
+            continue;
+        }
         if (now == STATUS_OK)
             endpoints->next = at;
         if (now != STATUS_UNAVAILABLE)
-            *status = now;
-        if (now == STATUS_OK || now == STATUS_DENIED || self->foreign)
-            return true;
-        if (now == STATUS_TIMEOUT && request->role != WEIR_SERVING)
-            return false;
+            round.status = now;
+        round.known = now == STATUS_OK || now == STATUS_DENIED || self->foreign;
+        if (round.known || (now == STATUS_TIMEOUT && asked && !harmless))
+            return round;
     }
-    return false;
+    return round;
 }
 
 /* A query whose connection was lost before the time is up is asked again: the node may just have
- * taken another key. */
+ * taken another key. And where a coordinator stands by, one is going to lead: that is waited for.
+ */
 static status_t ask (weir_t *self, const request_t *request, answer_t *answer, int timeout_ms,
                      error_t *error)
 {
     int64_t deadline = session_now_ms () + timeout_ms;
     int64_t left = timeout_ms;
     for (;;) {
-        status_t status = STATUS_UNAVAILABLE;
-        if (ask_each (self, request, answer, (int)left, &status, error))
-            return status;
+        round_t round = ask_each (self, request, answer, (int)left, error);
+        if (round.known)
+            return round.status;
         left = deadline - session_now_ms ();
-        if (status != STATUS_TIMEOUT || request->role != WEIR_SERVING || !self->keys || left <= 0)
-            return unreachable (self, request->role, status, request->endpoints, error);
+        bool taken_over = round.standing && round.status == STATUS_UNAVAILABLE;
+        bool rekeyed =
+            round.status == STATUS_TIMEOUT && request->role == WEIR_SERVING && self->keys;
+        if (taken_over && left <= 0) {
+            self->unreachable = true;
+            return error_set (error, STATUS_UNAVAILABLE, "no coordinator leads just now, of %zu",
+                              request->endpoints->count);
+        }
+        if ((!taken_over && !rekeyed) || left <= 0)
+            return unreachable (self, request->role, round.status, request->endpoints, error);
+        if (taken_over)
+            transport_poll (self->transport, ASK_AGAIN_MS, NULL, 0, NULL);
     }
 }
 
@@ -337,7 +398,9 @@ static status_t exchange (weir_t *self, wire_writer_t *writer, endpoints_t *endp
         return error_set (error, STATUS_TOO_LARGE, "the request is over the limit of a message");
     CHECK (wire_peek (data, size, &kind, &id));
     (void)session_rekey (self, false);
-    const request_t request = { .data = data, .size = size, .endpoints = endpoints, .role = role };
+    const request_t request = {
+        .data = data, .size = size, .kind = kind, .endpoints = endpoints, .role = role
+    };
     status_t status = ask_with_keys (self, &request, timeout_ms, reply, error);
     if (status != STATUS_OK)
         return status;

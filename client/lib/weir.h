@@ -34,7 +34,8 @@ typedef struct weir weir_t;
 MUST_CHECK status_t weir_open (const char *directory, weir_t **weir, error_t *error);
 /* By what was read from there; the project may be destroyed afterwards. */
 weir_t *weir_of_project (const project_t *project);
-/* By the coordinator's endpoint alone, on this machine: the other nodes are asked of it. */
+/* By the endpoint of a coordinator alone, on this machine: the other nodes are asked of it, and if
+ * it stands by, which one leads. */
 MUST_CHECK status_t weir_connect (const char *coordinator, weir_t **weir, error_t *error);
 /* The same of a cluster with security: `keys` is a directory with the nodes' public keys in
  * accepted/ (docs/security.md), `key` our secret key's file, or NULL as with weir_use_key. */
@@ -60,8 +61,8 @@ typedef enum weir_role { WEIR_COORDINATOR, WEIR_SERVING, WEIR_SPEED } weir_role_
 wire_writer_t *weir_begin (weir_t *self, message_kind_t kind);
 
 /* Sends what was begun to a node of the role and waits for the reply. A node that is not there is
- * passed over for the next of its role. UNAVAILABLE or TIMEOUT with weir_unreachable() when nobody
- * replied, otherwise the status that the node answered with. */
+ * passed over for the next of its role; so is a coordinator that stands by. UNAVAILABLE or TIMEOUT
+ * with weir_unreachable() when nobody replied, otherwise the status that the node answered with. */
 MUST_CHECK status_t weir_call (weir_t *self, weir_role_t role, int timeout_ms, message_t *reply,
                                error_t *error);
 

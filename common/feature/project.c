@@ -102,10 +102,33 @@ static void check_defaults (settings_t *settings)
     }
 }
 
+/* `coordinator` is for one, `coordinators` for several. */
+static void read_coordinators (settings_t *settings, const tree_node_t *nodes, int64_t base)
+{
+    project_t *project = settings->project;
+    const tree_node_t *one = nodes != NULL ? tree_get (nodes, "coordinator") : NULL;
+    const tree_node_t *several = nodes != NULL ? tree_get (nodes, "coordinators") : NULL;
+    if (one != NULL && several != NULL)
+        tree_mistake (&settings->mistakes, one, "`coordinators` names them all; leave this out");
+    if (one != NULL && one->kind != TREE_TEXT) {
+        tree_mistake (&settings->mistakes, one,
+                      "expected one endpoint; several are given as `coordinators`");
+        one = NULL;
+    }
+    project->coordinators = read_endpoints (settings, several != NULL ? several : one, base, 1,
+                                            &project->coordinators_count);
+    if (project->coordinators_count > PROJECT_COORDINATORS_MAX)
+        tree_mistake (&settings->mistakes, several, "there can be up to %d coordinators",
+                      PROJECT_COORDINATORS_MAX);
+    project->coordinator = project->coordinators_count > 0 ? project->coordinators[0] : "";
+}
+
 static void read_nodes (settings_t *settings, const tree_node_t *nodes)
 {
-    static const char *const known[] = { "coordinator",   "serving",   "speed_workers",
-                                         "batch_workers", "base_port", NULL };
+    static const char *const known[] = {
+        "coordinator",   "coordinators", "serving", "speed_workers",
+        "batch_workers", "base_port",    NULL
+    };
     static const tree_keys_t keys = { "`nodes`", known, NULL };
     project_t *project = settings->project;
     mistakes_t *mistakes = &settings->mistakes;
@@ -115,9 +138,7 @@ static void read_nodes (settings_t *settings, const tree_node_t *nodes)
     int64_t base = BASE_PORT;
     if (node != NULL && !tree_read_integer (mistakes, node, "base_port", 1, 65000, &base))
         base = BASE_PORT;
-    node = nodes != NULL ? tree_get (nodes, "coordinator") : NULL;
-    project->coordinator =
-        node != NULL ? read_endpoint (settings, node) : default_endpoint (settings, base);
+    read_coordinators (settings, nodes, base);
     node = nodes != NULL ? tree_get (nodes, "serving") : NULL;
     project->serving =
         read_endpoints (settings, node, base + SERVING_PORT, 1, &project->serving_count);

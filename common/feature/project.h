@@ -12,6 +12,7 @@
 enum {
     PARTITIONS_MAX = 1024,
     PROJECT_NODES_MAX = 64, /* of one kind */
+    PROJECT_COORDINATORS_MAX = 8,
     PROJECT_FILES_MAX = 256,
 };
 
@@ -22,7 +23,9 @@ typedef struct project {
     const char *name;
     const char *data; /* the data directory: absolute, or below `directory` joined with it */
     uint32_t partitions;
-    const char *coordinator; /* endpoints: tcp://host:port or ipc://path */
+    const char *coordinator;   /* endpoints: tcp://host:port or ipc://path; the first of the next */
+    const char **coordinators; /* of which one leads and the others stand by */
+    size_t coordinators_count; /* at least 1, PROJECT_COORDINATORS_MAX at most */
     const char **serving;
     size_t serving_count; /* at least 1 */
     const char **speed_workers;

@@ -30,6 +30,8 @@ struct member {
     member_ops_t ops;
     void *core;
     uint64_t incarnation;
+    peer_t leader; /* the coordinator that answered last */
+    uint64_t term; /* the highest in which orders came */
     uint64_t next_id;
     beat_t beats[BEATS_KEPT];
     uint64_t last_beat_id;
@@ -57,6 +59,12 @@ member_t *member_new (env_t *env, const member_options_t *options, const member_
     self->options.kind = mem_string (options->kind);
     self->options.cluster = mem_string (options->cluster);
     self->options.endpoint = options->endpoint ? mem_string (options->endpoint) : NULL;
+    CHECK (options->standbys_count <= MEMBER_STANDBYS_MAX);
+    peer_t *standbys = mem_zero (options->standbys_count, sizeof *standbys);
+    for (size_t i = 0; i < options->standbys_count; i++)
+        standbys[i] = options->standbys[i];
+    self->options.standbys = standbys;
+    self->leader = options->coordinator;
     self->ops = *ops;
     self->core = core;
     self->incarnation = env->random (env) >> 1; /* stays positive in languages without uint64 */
@@ -85,6 +93,7 @@ void member_destroy (member_t **self_p)
     string_free (self->options.kind);
     string_free (self->options.cluster);
     string_free (self->options.endpoint);
+    mem_free ((void *)(uintptr_t)self->options.standbys);
     model_unref (&self->model);
     wire_writer_destroy (&self->writer);
     self->magic = 0;
@@ -92,14 +101,22 @@ void member_destroy (member_t **self_p)
     *self_p = NULL;
 }
 
-static void send_written (member_t *self)
+/* To the coordinator that leads, or to all when it is not known which does. */
+static void send_written (member_t *self, bool to_all)
 {
     const void *data;
     size_t size;
-    if (wire_end (self->writer, &data, &size))
-        self->env->send (self->env, &self->options.coordinator, data, size);
-    else
+    if (!wire_end (self->writer, &data, &size)) {
         env_log (self->env, LOG_ERROR, "a message to the coordinator is over the size limit");
+        return;
+    }
+    if (!to_all) {
+        self->env->send (self->env, &self->leader, data, size);
+        return;
+    }
+    self->env->send (self->env, &self->options.coordinator, data, size);
+    for (size_t i = 0; i < self->options.standbys_count; i++)
+        self->env->send (self->env, &self->options.standbys[i], data, size);
 }
 
 static void send_beat (member_t *self, int64_t now)
@@ -116,7 +133,7 @@ static void send_beat (member_t *self, int64_t now)
         wire_field_string (writer, "endpoint", self->options.endpoint);
     wire_field_uint (writer, "definitions", self->model->version);
     self->ops.fill_beat (self->core, writer);
-    send_written (self);
+    send_written (self, !self->answered);
     self->last_beat = now;
     self->last_beat_id = id;
     self->answered = false;
@@ -137,7 +154,7 @@ static void fetch_definitions (member_t *self, int64_t now)
     self->fetch_id = self->next_id++;
     self->fetch_again = now + RETRY_INTERVAL;
     wire_begin (self->writer, MESSAGE_DEFINITIONS, self->fetch_id);
-    send_written (self);
+    send_written (self, false);
 }
 
 int64_t member_tick (member_t *self)
@@ -158,11 +175,27 @@ void member_beat_soon (member_t *self)
     self->soon = true;
 }
 
-static void take_orders (member_t *self, const message_t *message)
+/* An answer of an earlier term counts for nothing, not even for the lease: who leads now may have
+ * let go already what that one lists. */
+static bool is_of_the_past (member_t *self, const peer_t *from, const message_t *message)
+{
+    uint64_t term = wire_uint (message->body, "term", 0);
+    if (term < self->term)
+        return true;
+    if (term > self->term && self->term != 0)
+        env_log (self->env, LOG_INFO, "another coordinator leads (term %" PRIu64 ")", term);
+    self->term = term;
+    self->leader = *from;
+    return false;
+}
+
+static void take_orders (member_t *self, const peer_t *from, const message_t *message)
 {
     beat_t *beat = &self->beats[message->id % BEATS_KEPT];
     if (beat->id != message->id || message->id == 0)
         return; /* an answer that was long under way */
+    if (is_of_the_past (self, from, message))
+        return;
     beat->id = 0;
     if (message->id == self->last_beat_id)
         self->answered = true;
@@ -205,14 +238,51 @@ static void take_definitions (member_t *self, const message_t *message)
     member_beat_soon (self);
 }
 
+const peer_t *member_coordinator (const member_t *self)
+{
+    return &self->leader;
+}
+
+bool member_is_coordinator (const member_t *self, const peer_t *peer)
+{
+    bool is = peer_equal (peer, &self->options.coordinator);
+    for (size_t i = 0; i < self->options.standbys_count; i++)
+        is = is || peer_equal (peer, &self->options.standbys[i]);
+    return is;
+}
+
+/* Who was taken for the leader stands by, and says who leads. It is believed when we know that one.
+ */
+static void take_referral (member_t *self, const peer_t *from, const message_t *message)
+{
+    char endpoint[PEER_SIZE_MAX + 1];
+    wire_copy (message->body, "leader", endpoint, sizeof endpoint);
+    peer_t leader = peer_of_endpoint (endpoint);
+    if (!peer_equal (from, &self->leader) || peer_equal (&leader, &self->leader) ||
+        !member_is_coordinator (self, &leader))
+        return;
+    self->leader = leader;
+    self->answered = true; /* it is known whom to ask */
+    self->soon = true;
+}
+
+static void take_refusal (member_t *self, const peer_t *from, const message_t *message)
+{
+    if (wire_text (message->body, "leader").size > 0)
+        take_referral (self, from, message);
+    else if (peer_equal (from, &self->leader))
+        env_log (self->env, LOG_WARNING, "the coordinator refused a beat: " TEXT_FORMAT,
+                 TEXT_ARGS (wire_text (message->body, "text")));
+}
+
 bool member_receive (member_t *self, const peer_t *from, const message_t *message)
 {
     CHECK_OBJECT (self, MEMBER_MAGIC);
-    if (!peer_equal (from, &self->options.coordinator))
+    if (!member_is_coordinator (self, from))
         return false;
     switch (message->kind) {
     case MESSAGE_BEAT_OK:
-        take_orders (self, message);
+        take_orders (self, from, message);
         return true;
     case MESSAGE_DEFINITIONS_OK:
         take_definitions (self, message);
@@ -223,8 +293,7 @@ bool member_receive (member_t *self, const peer_t *from, const message_t *messag
     case MESSAGE_ERROR:
         if (self->beats[message->id % BEATS_KEPT].id != message->id)
             return false;
-        env_log (self->env, LOG_WARNING, "the coordinator refused a beat: " TEXT_FORMAT,
-                 TEXT_ARGS (wire_text (message->body, "text")));
+        take_refusal (self, from, message);
         return true;
     default:
         return false;

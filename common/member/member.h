@@ -18,7 +18,11 @@ typedef struct member_options {
     const char *cluster;
     const char *endpoint; /* where others reach it; NULL when nobody does */
     peer_t coordinator;
+    const peer_t *standbys; /* other coordinators, one of which may lead instead */
+    size_t standbys_count;  /* MEMBER_STANDBYS_MAX at most */
 } member_options_t;
+
+enum { MEMBER_STANDBYS_MAX = 15 };
 
 /* What the core does. All are called from within member_receive or member_tick. */
 typedef struct member_ops {
@@ -36,11 +40,17 @@ member_t *member_new (env_t *env, const member_options_t *options, const member_
 void member_destroy (member_t **self_p);
 
 /* True when the message was the member's (`beat.ok`, `definitions.ok`, `poke`, or an error to one
- * of its requests), and has been dealt with. Messages not from the coordinator are never its. */
+ * of its requests), and has been dealt with. Messages not from a coordinator are never its. */
 bool member_receive (member_t *self, const peer_t *from, const message_t *message);
 
 /* Sends a beat if one is due; returns the boot time (µs) of the next. */
 int64_t member_tick (member_t *self);
+
+/* The coordinator that leads, as far as is known: where questions go. The address stays the same,
+ * and what stands there changes when another one is heard of. */
+const peer_t *member_coordinator (const member_t *self);
+/* Is it one of the coordinators, whoever leads? */
+bool member_is_coordinator (const member_t *self, const peer_t *peer);
 
 /* Beat as soon as the one before is answered, not only when the interval is over: something changed
  * that the coordinator waits for, or its orders may have. */

@@ -13,7 +13,7 @@
 
 struct routes {
     env_t *env;
-    peer_t coordinator;
+    const peer_t *coordinator;
     uint32_t partitions;
     uint64_t version; /* of what is known */
     uint64_t wanted;
@@ -28,7 +28,7 @@ routes_t *routes_new (env_t *env, const peer_t *coordinator, uint32_t partitions
 {
     routes_t *self = mem_zero (1, sizeof *self);
     self->env = env;
-    self->coordinator = *coordinator;
+    self->coordinator = coordinator;
     self->partitions = partitions;
     self->next_id = FIRST_ID;
     self->owner = mem_zero (partitions, sizeof *self->owner);
@@ -65,7 +65,7 @@ int64_t routes_tick (routes_t *self)
         wire_begin (self->writer, MESSAGE_ROUTES, self->fetch_id);
         bool fits = wire_end (self->writer, &data, &size);
         CHECK (fits);
-        self->env->send (self->env, &self->coordinator, data, size);
+        self->env->send (self->env, self->coordinator, data, size);
     }
     return self->fetch_again;
 }

@@ -7,7 +7,7 @@
 
 typedef struct routes routes_t;
 
-/* `env` outlives it. */
+/* `env` outlives it, and so does `coordinator`: it is asked whoever stands there then. */
 routes_t *routes_new (env_t *env, const peer_t *coordinator, uint32_t partitions);
 void routes_destroy (routes_t **self_p);
 

@@ -39,6 +39,7 @@ typedef struct shell {
     jobs_t *jobs;
     node_t node;
     void *core;
+    peer_t standbys[PROJECT_COORDINATORS_MAX];
     int fds[WATCHES];
     int64_t timer_at; /* boot time µs that the timer is set to */
 } shell_t;
@@ -280,10 +281,17 @@ static status_t make_core (shell_t *self, const project_t *project, error_t *err
                            .cluster = project->cluster,
                            .cluster_id = self->place.cluster_id,
                            .endpoint = transport_endpoint (self->transport) };
-    size_t size = strlen (project->coordinator);
-    if (size == 0 || size > PEER_SIZE_MAX)
-        return error_set (error, STATUS_INVALID, "the coordinator's endpoint is too long");
-    self->node.coordinator = peer_of_endpoint (project->coordinator);
+    for (size_t i = 0; i < project->coordinators_count; i++) {
+        size_t size = strlen (project->coordinators[i]);
+        if (size == 0 || size > PEER_SIZE_MAX)
+            return error_set (error, STATUS_INVALID, "the coordinator's endpoint is too long");
+        peer_t peer = peer_of_endpoint (project->coordinators[i]);
+        if (i == 0)
+            self->node.coordinator = peer;
+        else
+            self->standbys[self->node.standbys_count++] = peer;
+    }
+    self->node.standbys = self->standbys;
     return self->program->make (&self->node, &self->core, error);
 }
 

@@ -31,6 +31,8 @@ typedef struct node {
     uint64_t cluster_id;  /* random, the same for all nodes on this data directory; never 0 */
     const char *endpoint; /* where others reach this node; "" when it does not listen */
     peer_t coordinator;
+    const peer_t *standbys; /* the other coordinators of the project */
+    size_t standbys_count;
 } node_t;
 
 /* The calls of a core, as each program's core.h describes them. */
@@ -76,7 +78,7 @@ typedef struct node_program {
 /* The command line, see --help. NULL is the default. */
 typedef struct node_options {
     const char *directory; /* of the project; "." */
-    const char *name;      /* <kind>-1, or coordinator */
+    const char *name;      /* <kind>-1, or coordinator (then coordinator-2 and so on) */
     const char *listen;    /* what weir.yaml says for the kind and the number in the name */
     const char *data;      /* what weir.yaml says */
     const char *key;       /* <name>.secret in the directory of keys, or node.secret there */

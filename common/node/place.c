@@ -71,23 +71,41 @@ static status_t check_listen (const char *listen, bool is_secured, error_t *erro
     return STATUS_OK;
 }
 
+/* Where weir.yaml lets a node of this name listen; NULL with the reason. */
+static const char *listed_endpoint (const place_t *place, node_kind_t kind,
+                                    const project_t *project, error_t *error)
+{
+    const char *const *endpoints = kind == NODE_COORDINATOR ? project->coordinators
+                                   : kind == NODE_SERVING   ? project->serving
+                                                            : project->speed_workers;
+    size_t count = kind == NODE_COORDINATOR ? project->coordinators_count
+                   : kind == NODE_SERVING   ? project->serving_count
+                                            : project->speed_workers_count;
+    const char *word = node_kind_word (kind);
+    int64_t number = number_in_name (place->name, word);
+    if (kind == NODE_COORDINATOR && count == 1)
+        number = 1; /* whatever it is called */
+    if (number >= 1 && (uint64_t)number <= count)
+        return endpoints[number - 1];
+    (void)error_set (error, STATUS_INVALID,
+                     "weir.yaml has no endpoint for %s: it lists %zu under %s; choose a name from "
+                     "%s%s on, or say where to listen with --listen",
+                     place->name, count,
+                     kind == NODE_COORDINATOR ? "coordinators"
+                     : kind == NODE_SERVING   ? "serving"
+                                              : "speed_workers",
+                     word, kind == NODE_COORDINATOR ? "" : "-1");
+    return NULL;
+}
+
 static status_t choose_endpoint (place_t *place, node_kind_t kind, const node_options_t *options,
                                  const project_t *project, error_t *error)
 {
     place->listen = options->listen;
-    if (!place->listen && kind == NODE_COORDINATOR)
-        place->listen = project->coordinator;
-    if (!place->listen && (kind == NODE_SERVING || kind == NODE_SPEED_WORKER)) {
-        bool is_serving = kind == NODE_SERVING;
-        size_t count = is_serving ? project->serving_count : project->speed_workers_count;
-        int64_t number = number_in_name (place->name, node_kind_word (kind));
-        if (number < 1 || (uint64_t)number > count)
-            return error_set (error, STATUS_INVALID,
-                              "weir.yaml has no endpoint for %s: it lists %zu under %s; choose a "
-                              "name from %s-1 on, or say where to listen with --listen",
-                              place->name, count, is_serving ? "serving" : "speed_workers",
-                              node_kind_word (kind));
-        place->listen = (is_serving ? project->serving : project->speed_workers)[number - 1];
+    if (!place->listen && kind != NODE_BATCH_WORKER) {
+        place->listen = listed_endpoint (place, kind, project, error);
+        if (!place->listen)
+            return error->status;
     }
     bool is_secured = project->keys || project->open;
     return place->listen ? check_listen (place->listen, is_secured, error) : STATUS_OK;
@@ -206,24 +224,22 @@ static void make_parents (const char *path)
     mem_free (copy);
 }
 
-static status_t lock_node (place_t *place, node_kind_t kind, const char *data, error_t *error)
+static status_t lock_node (place_t *place, const char *data, error_t *error)
 {
     char path[NODE_NAME_MAX + 16];
-    /* The catalog is for one coordinator, whatever it is called. */
-    snprintf (path, sizeof path, "nodes/%s.lock",
-              kind == NODE_COORDINATOR ? node_kind_word (kind) : place->name);
+    snprintf (path, sizeof path, "nodes/%s.lock", place->name);
     if (fs_make_dir (place->fs, "nodes", error) != STATUS_OK)
         return error->status;
     status_t status = posix_fs_lock (place->fs, path, &place->lock, error);
     if (status == STATUS_BUSY)
         return error_set (error, STATUS_BUSY,
                           "%s runs already on %s; stop it, or give this one another --name",
-                          kind == NODE_COORDINATOR ? "a coordinator" : place->name, data);
+                          place->name, data);
     return status;
 }
 
-static status_t open_data (place_t *place, node_kind_t kind, const project_t *project,
-                           const char *data, error_t *error)
+static status_t open_data (place_t *place, const project_t *project, const char *data,
+                           error_t *error)
 {
     project_t here = *project;
     here.data = data;
@@ -233,7 +249,7 @@ static status_t open_data (place_t *place, node_kind_t kind, const project_t *pr
     if (posix_fs_open (data, &place->fs, error) != STATUS_OK ||
         agree_on_cluster (place->fs, &here, &place->cluster_id, error) != STATUS_OK)
         return error->status;
-    return lock_node (place, kind, data, error);
+    return lock_node (place, data, error);
 }
 
 status_t place_open (place_t *place, node_kind_t kind, const node_options_t *options,
@@ -245,7 +261,7 @@ status_t place_open (place_t *place, node_kind_t kind, const node_options_t *opt
     if (status == STATUS_OK)
         status = choose_endpoint (place, kind, options, project, error);
     if (status == STATUS_OK)
-        status = open_data (place, kind, project, data, error);
+        status = open_data (place, project, data, error);
     if (status != STATUS_OK)
         place_release (place);
     return status;
