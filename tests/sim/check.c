@@ -176,7 +176,11 @@ void check_sent (sim_check_t *self, const sim_node_t *from, const sim_node_t *to
                   error.text);
         return;
     }
-    if (message.kind == MESSAGE_BEAT_OK && to->role == ROLE_SPEED)
+    if (message.kind == MESSAGE_BEAT_OK)
+        leaders_take_answer (self, from, message.body);
+    if (message.kind == MESSAGE_BEAT && from->role == ROLE_SPEED)
+        leaders_take_beat (self, from, &message);
+    else if (message.kind == MESSAGE_BEAT_OK && to->role == ROLE_SPEED)
         take_orders (self, to, message.body);
     else if (message.kind == MESSAGE_BEAT_OK && to->role == ROLE_BATCH)
         take_tasks (self, message.body);
@@ -197,6 +201,7 @@ void check_received (sim_check_t *self, const sim_node_t *to, const void *data, 
     if (to->role != ROLE_SPEED || !wire_peek (data, size, &kind, &id) || kind != MESSAGE_BEAT_OK ||
         wire_decode (self->decoder, data, size, &message, &error) != STATUS_OK)
         return;
+    leaders_take_orders (self, to, &message);
     sim_held_t *held = &self->held[to->number];
     if (held->incarnation != to->incarnation)
         *held = (sim_held_t){ .incarnation = to->incarnation };

@@ -21,6 +21,7 @@ struct sim_client {
     wire_decoder_t *decoder;
     wire_writer_t *writer;
     uint64_t next_id;
+    const sim_node_t *leader; /* the coordinator that is asked */
     ask_t *asks;
 };
 
@@ -44,6 +45,18 @@ static bool take_ask (sim_client_t *self, uint64_t id, ask_t *taken)
     return false;
 }
 
+/* Whom a coordinator that stands by names, or another. */
+static void be_referred (sim_client_t *self, const message_t *message)
+{
+    char endpoint[WIRE_NAME_MAX + 1];
+    if (message && (message->kind != MESSAGE_ERROR || !wire_has (message->body, "leader")))
+        return;
+    if (message)
+        wire_copy (message->body, "leader", endpoint, sizeof endpoint);
+    const sim_node_t *named = message ? sim_node_of (self->sim, endpoint) : NULL;
+    self->leader = named ? named : leaders_any (self->sim, self->leader);
+}
+
 static void received (void *arg, const peer_t *from, const void *data, size_t size)
 {
     sim_client_t *self = arg;
@@ -55,8 +68,10 @@ static void received (void *arg, const peer_t *from, const void *data, size_t si
         return;
     }
     ask_t ask;
-    if (take_ask (self, message.id, &ask))
-        ask.done (ask.arg, &message);
+    if (!take_ask (self, message.id, &ask))
+        return;
+    be_referred (self, &message);
+    ask.done (ask.arg, &message);
 }
 
 static void expired (sim_t *sim, void *arg)
@@ -64,8 +79,17 @@ static void expired (sim_t *sim, void *arg)
     deadline_t deadline = *(deadline_t *)arg;
     mem_free (arg);
     ask_t ask;
-    if (!sim_finished (sim) && take_ask (deadline.client, deadline.id, &ask))
-        ask.done (ask.arg, NULL);
+    if (sim_finished (sim) || !take_ask (deadline.client, deadline.id, &ask))
+        return;
+    be_referred (deadline.client, NULL);
+    ask.done (ask.arg, NULL);
+}
+
+const sim_node_t *client_coordinator (sim_client_t *self)
+{
+    if (!self->leader)
+        self->leader = leaders_any (self->sim, NULL);
+    return self->leader;
 }
 
 sim_client_t *client_new (sim_t *sim, const char *name)

@@ -73,11 +73,6 @@ const char *clients_waiting (const sim_clients_t *self)
     }
 }
 
-static const sim_node_t *coordinator (const sim_clients_t *self)
-{
-    return sim_node (self->sim, ROLE_COORDINATOR, 0);
-}
-
 /* ---- applying ---- */
 
 static void apply (sim_clients_t *self);
@@ -162,7 +157,7 @@ static void apply (sim_clients_t *self)
     wire_field_text (writer, "text", (text_t){ (char *)text.data, (uint32_t)text.size });
     wire_close (writer);
     wire_close (writer);
-    client_ask (self->operator, coordinator (self), TIME_SECOND, applied, self);
+    client_ask (self->operator, client_coordinator (self->operator), TIME_SECOND, applied, self);
     buf_release (&text);
 }
 
@@ -185,7 +180,8 @@ static void recompute_call (sim_t *sim, void *arg)
         wire_writer_t *writer = client_begin (self->operator, MESSAGE_RECOMPUTE);
         if (sim_chance (sim, 0.5))
             wire_field_string (writer, "stream", sim_chance (sim, 0.5) ? "pay" : "tick");
-        client_ask (self->operator, coordinator (self), TIME_SECOND, ignored, self);
+        client_ask (self->operator, client_coordinator (self->operator), TIME_SECOND, ignored,
+                    self);
     }
     sim_at (sim, sim_now (sim) + (int64_t)sim_chosen (sim, 1, 30) * TIME_SECOND, recompute_call,
             self);
@@ -228,7 +224,8 @@ static void look_at_recompute (sim_clients_t *self)
 {
     if (self->recomputes_count == 0) {
         client_begin (self->operator, MESSAGE_RECOMPUTE);
-        client_ask (self->operator, coordinator (self), TIME_SECOND, recompute_begun, self);
+        client_ask (self->operator, client_coordinator (self->operator), TIME_SECOND,
+                    recompute_begun, self);
         return;
     }
     wire_writer_t *writer = client_begin (self->operator, MESSAGE_RECOMPUTES);
@@ -236,7 +233,8 @@ static void look_at_recompute (sim_clients_t *self)
     for (size_t i = 0; i < self->recomputes_count; i++)
         wire_put_uint (writer, self->recomputes[i]);
     wire_close (writer);
-    client_ask (self->operator, coordinator (self), TIME_SECOND, recompute_seen, self);
+    client_ask (self->operator, client_coordinator (self->operator), TIME_SECOND, recompute_seen,
+                self);
 }
 
 /* ---- the run ---- */
@@ -266,7 +264,7 @@ static void help_load (sim_clients_t *self, int64_t in_phase)
     if (!bad_disks || in_phase < HEAL_MAX / 4 || loader_is_done (self->loader))
         return;
     client_begin (self->operator, MESSAGE_RECOMPUTE);
-    client_ask (self->operator, coordinator (self), TIME_SECOND, ignored, self);
+    client_ask (self->operator, client_coordinator (self->operator), TIME_SECOND, ignored, self);
 }
 
 static void step (sim_clients_t *self)

@@ -23,6 +23,9 @@ typedef struct sim_client sim_client_t;
 sim_client_t *client_new (sim_t *sim, const char *name);
 void client_destroy (sim_client_t **self_p);
 
+/* The coordinator that leads, as far as the client has heard. */
+const sim_node_t *client_coordinator (sim_client_t *self);
+
 /* Begins a request; its body is open. */
 wire_writer_t *client_begin (sim_client_t *self, message_kind_t kind);
 /* Sends it. `done` is called once: with the reply (MESSAGE_ERROR included), or with NULL when none

@@ -13,11 +13,21 @@ static peer_t coordinator_of (const sim_node_t *node)
     return peer_of_endpoint (sim_node (node->sim, ROLE_COORDINATOR, 0)->endpoint);
 }
 
+/* The other ones. */
+static size_t standbys_of (const sim_node_t *node, peer_t standbys[SIM_NODES_MAX])
+{
+    size_t count = sim_count (node->sim, ROLE_COORDINATOR);
+    for (size_t i = 1; i < count; i++)
+        standbys[i - 1] = peer_of_endpoint (sim_node (node->sim, ROLE_COORDINATOR, i)->endpoint);
+    return count - 1;
+}
+
 static bool new_coordinator (sim_node_t *node)
 {
     const sim_knobs_t *knobs = sim_knobs (node->sim);
     coordinator_options_t options = {
         .node = node->name,
+        .endpoint = node->endpoint,
         .cluster = SIM_CLUSTER,
         .partitions = SIM_PARTITIONS,
         .lease = knobs->lease,
@@ -40,6 +50,7 @@ static bool new_coordinator (sim_node_t *node)
 
 static void new_speed (sim_node_t *node)
 {
+    peer_t standbys[SIM_NODES_MAX];
     speed_options_t options = {
         .node = node->name,
         .cluster = SIM_CLUSTER,
@@ -47,6 +58,8 @@ static void new_speed (sim_node_t *node)
         .partitions = SIM_PARTITIONS,
         .endpoint = node->endpoint,
         .coordinator = coordinator_of (node),
+        .standbys = standbys,
+        .standbys_count = standbys_of (node, standbys),
         .max_ahead = SIM_MAX_AHEAD,
         .memory_limit = sim_knobs (node->sim)->memory_limit,
         .segment_size = sim_knobs (node->sim)->segment_size,
@@ -56,12 +69,15 @@ static void new_speed (sim_node_t *node)
 
 static void new_batch (sim_node_t *node)
 {
+    peer_t standbys[SIM_NODES_MAX];
     batch_options_t options = {
         .node = node->name,
         .cluster = SIM_CLUSTER,
         .cluster_id = SIM_CLUSTER_ID,
         .partitions = SIM_PARTITIONS,
         .coordinator = coordinator_of (node),
+        .standbys = standbys,
+        .standbys_count = standbys_of (node, standbys),
         .max_ahead = SIM_MAX_AHEAD,
         .memory_limit = 64 << 20,
         .tasks_max = 2,
@@ -71,12 +87,15 @@ static void new_batch (sim_node_t *node)
 
 static void new_serving (sim_node_t *node)
 {
+    peer_t standbys[SIM_NODES_MAX];
     serving_options_t options = {
         .node = node->name,
         .cluster = SIM_CLUSTER,
         .partitions = SIM_PARTITIONS,
         .endpoint = node->endpoint,
         .coordinator = coordinator_of (node),
+        .standbys = standbys,
+        .standbys_count = standbys_of (node, standbys),
         .slow_max = sim_knobs (node->sim)->slow_max,
         .default_deadline = 2 * TIME_SECOND,
     };

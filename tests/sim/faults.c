@@ -89,6 +89,11 @@ static void strike_PAUSE (sim_t *sim, random_t *random)
     node->paused_until = sim_now (sim) + time;
 }
 
+static void strike_STOP_COORDINATOR (sim_t *sim, random_t *random)
+{
+    leaders_stop (sim, random);
+}
+
 static void strike_CUT (sim_t *sim, random_t *random)
 {
     sim_node_t *one = any_node (sim, random);

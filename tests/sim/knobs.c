@@ -352,7 +352,6 @@ static void choose_users (sim_knobs_t *self, choice_t *choice)
 static void choose_sizes (sim_knobs_t *self, choice_t *choice)
 {
     static const uint64_t segment_sizes[] = { 0, 512, 4096, 65536 };
-    self->nodes[ROLE_COORDINATOR] = 1;
     self->nodes[ROLE_SPEED] = some_count (choice, 2, 3);
     self->nodes[ROLE_BATCH] = some_count (choice, 1, 2);
     self->nodes[ROLE_SERVING] = some_count (choice, 1, 3);
@@ -362,6 +361,14 @@ static void choose_sizes (sim_knobs_t *self, choice_t *choice)
     self->memory_limit = random_chance (&choice->random, 0.2) ? (uint64_t)memory : 256 << 20;
     self->segment_size = segment_sizes[some_count (choice, 0, 3)];
     self->slow_max = some_count (choice, 1, 4);
+}
+
+/* Drawn last, so that it changes nothing else in a seed. */
+static void choose_coordinators (sim_knobs_t *self, choice_t *choice)
+{
+    self->nodes[ROLE_COORDINATOR] = some_count (choice, 1, 3);
+    int64_t stops = sometimes (choice, 0.6, 4 * TIME_SECOND, 20 * TIME_SECOND);
+    self->every[STRIKE_STOP_COORDINATOR] = self->nodes[ROLE_COORDINATOR] > 1 ? stops : 0;
 }
 
 /* A run in which nothing goes wrong. */
@@ -387,6 +394,7 @@ void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
     choose_clocks (self, &choice);
     choose_disk (self, &choice);
     choose_users (self, &choice);
+    choose_coordinators (self, &choice);
     if (random_chance (&choice.random, 0.1) && !all)
         choose_calm (self);
 }

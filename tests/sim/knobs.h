@@ -28,6 +28,7 @@ typedef enum sim_role {
     X (CRASH_BATCH, "crash-batch", "a batch worker dies")                                          \
     X (CRASH_SERVING, "crash-serving", "a serving node dies")                                      \
     X (PAUSE, "pause", "a process is stopped, for up to three leases")                             \
+    X (STOP_COORDINATOR, "stop-coordinator", "a coordinator is stopped, for about a lease")        \
     X (CUT, "cut", "nothing passes between two nodes, or one way only")                            \
     X (POWER_CUT, "power-cut", "all die at once, and unsynced writes are torn")                    \
     X (CLOCK_JUMP, "clock-jump", "a wall clock is set")                                            \

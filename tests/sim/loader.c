@@ -27,11 +27,6 @@ struct sim_loader {
 static void begin (sim_loader_t *self);
 static void look (sim_t *sim, void *arg);
 
-static const sim_node_t *coordinator (const sim_loader_t *self)
-{
-    return sim_node (self->sim, ROLE_COORDINATOR, 0);
-}
-
 static void begin_call (sim_t *sim, void *arg)
 {
     sim_loader_t *self = arg;
@@ -87,7 +82,8 @@ static void ask_unload (sim_t *sim, void *arg)
     self->load->undone = true;
     wire_writer_t *writer = client_begin (self->client, MESSAGE_UNLOAD);
     wire_field_string (writer, "id", self->load->id);
-    client_ask (self->client, coordinator (self), 2 * TIME_SECOND, unload_answered, self);
+    client_ask (self->client, client_coordinator (self->client), 2 * TIME_SECOND, unload_answered,
+                self);
 }
 
 /* ---- looking ---- */
@@ -147,7 +143,7 @@ static void look (sim_t *sim, void *arg)
         return;
     wire_writer_t *writer = client_begin (self->client, MESSAGE_LOADS);
     wire_field_string (writer, "id", self->load->id);
-    client_ask (self->client, coordinator (self), 2 * TIME_SECOND, looked, self);
+    client_ask (self->client, client_coordinator (self->client), 2 * TIME_SECOND, looked, self);
 }
 
 /* ---- loading ---- */
@@ -179,7 +175,8 @@ static void ask_load (sim_t *sim, void *arg)
     wire_field_string (writer, "id", self->load->id);
     wire_field_string (writer, "name", "rows.csv");
     wire_field_string (writer, "format", "csv");
-    client_ask (self->client, coordinator (self), 2 * TIME_SECOND, load_answered, self);
+    client_ask (self->client, client_coordinator (self->client), 2 * TIME_SECOND, load_answered,
+                self);
 }
 
 static void store (sim_loader_t *self, const char *id, const buf_t *text)

@@ -66,7 +66,22 @@ typedef struct sim_owner {
     char node[32];
 } sim_owner_t;
 
-enum { EPOCHS_MAX = 4096 };
+enum { EPOCHS_MAX = 4096, LEASE_BEATS = 16 };
+
+typedef struct sim_beat {
+    uint64_t id;
+    int64_t time; /* of sending */
+} sim_beat_t;
+
+/* For which partitions a speed worker may act, and until when. */
+typedef struct sim_lease {
+    uint64_t incarnation;
+    sim_beat_t sent[LEASE_BEATS];
+    uint64_t term;
+    uint64_t orders; /* the beat whose answer is followed */
+    int64_t until;
+    uint64_t epoch[SIM_PARTITIONS]; /* 0: not for this one */
+} sim_lease_t;
 
 struct sim_check {
     sim_t *sim;
@@ -84,12 +99,19 @@ struct sim_check {
     sim_dataset_t *datasets;
     sim_held_t held[SIM_NODES_MAX];
     sim_owner_t answered[SIM_PARTITIONS];
+    sim_lease_t leases[SIM_NODES_MAX];
+    uint64_t term;                              /* the highest in which a beat was answered */
     char given[SIM_PARTITIONS][EPOCHS_MAX][16]; /* epoch -> node */
     uint64_t answers;
     uint64_t costly; /* values met that take the oracle long */
     uint64_t acks;   /* batches acknowledged */
     unsigned calm;   /* how many are reading, one for another */
 };
+
+/* leaders.c: a speed worker beats, a coordinator answers, and that reaches the worker. */
+void leaders_take_beat (sim_check_t *self, const sim_node_t *from, const message_t *message);
+void leaders_take_answer (sim_check_t *self, const sim_node_t *from, const wire_value_t *body);
+void leaders_take_orders (sim_check_t *self, const sim_node_t *to, const message_t *message);
 
 /* Reads the log up to `to`, which somebody has called durable. */
 void shadow_sync (sim_check_t *self, shadow_t *shadow, uint64_t to);

@@ -200,4 +200,10 @@ void sim_strike_note (sim_t *self, sim_strike_id_t strike);
 /* Inverts one bit of a file that the cluster must be able to tell is damaged. */
 void rot_somewhere (sim_t *self, random_t *random);
 
+/* ---- leaders.c: several coordinators ---- */
+/* Stops one of them for so long that another takes over, or nearly. */
+void leaders_stop (sim_t *self, random_t *random);
+/* Any of them but `not_this`, if there is another. */
+const sim_node_t *leaders_any (sim_t *self, const sim_node_t *not_this);
+
 #endif
