@@ -139,15 +139,17 @@ class Cluster:
     the keys node.secret and client.secret (an admin's), which clients use that are not given another."""
 
     def __init__(self, files, partitions=4, speed_workers=2, every="never", settings="",
-                 directory="project", name="scenario", serving=1, batch_workers=1, secured=SECURED):
+                 directory="project", name="scenario", serving=1, batch_workers=1, secured=SECURED,
+                 coordinators=1):
         self.port = int(os.environ.get("WEIR_SCENARIO_PORT", "17600"))
         self.directory = Path(directory).absolute()
         self.partitions = partitions
+        self.coordinators = [self.endpoint(30 + i if i else 0) for i in range(coordinators)]
         (self.directory / "features").mkdir(parents=True)
         (self.directory / "weir.yaml").write_text(
             f"cluster: {name}\npartitions: {partitions}\n"
             f"nodes:\n  base_port: {self.port}\n"
-            f"  coordinator: {self.endpoint(0)}\n"
+            f"  coordinators: [{', '.join(self.coordinators)}]\n"
             f"  serving: {self.endpoints(1, serving)}\n"
             f"  speed_workers: {self.endpoints(11, speed_workers)}\n"
             f"  batch_workers: {batch_workers}\n"
@@ -161,6 +163,8 @@ class Cluster:
             Keys.default = self.keygen("client", "admin")
         counts = {"serving": serving, "batch-worker": batch_workers, "speed-worker": speed_workers}
         self.nodes = {"coordinator": Node(self, "coordinator", "coordinator")}
+        for i in range(2, coordinators + 1):
+            self.nodes[f"coordinator-{i}"] = Node(self, "coordinator", f"coordinator-{i}")
         for kind, count in counts.items():
             for i in range(count):
                 self.nodes[f"{kind}-{i + 1}"] = Node(self, kind, f"{kind}-{i + 1}")
@@ -265,11 +269,20 @@ class Cluster:
         return self.client(10 + number)
 
     def ask_coordinator(self, kind, body=None, seconds=2):
-        client = Client(self.endpoint(0))
-        try:
-            return client.ask(kind, body or {}, seconds)
-        finally:
-            client.close()
+        """Of the one that leads. Who stands by is passed over, and so is who is silent."""
+        for endpoint in self.coordinators:
+            client = Client(endpoint)
+            try:
+                return client.ask(kind, body or {}, seconds / len(self.coordinators))
+            except Silent as error:
+                last = error
+            except Refused as error:
+                if error.leader is None:
+                    raise
+                last = error
+            finally:
+                client.close()
+        raise last
 
     def recompute(self, seconds=60):
         """Asks for a recompute of everything and waits until it is published and trimmed."""

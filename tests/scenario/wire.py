@@ -14,6 +14,7 @@ class Refused(Exception):
     def __init__(self, body):
         super().__init__(f"{body['status']}: {body['text']}")
         self.status, self.text = body["status"], body["text"]
+        self.leader = body.get("leader")  # of a coordinator that does not lead: which one does, or ""
 
 
 class Silent(Exception):
