@@ -78,6 +78,23 @@ Test (projects, base_port_moves_all_defaults)
     project_destroy (&project);
 }
 
+Test (projects, may_have_several_coordinators)
+{
+    project_t *project = parse ("cluster: shop\nnodes: {base_port: 9100}\n");
+    cr_assert_eq (project->coordinators_count, 1);
+    cr_expect_str_eq (project->coordinators[0], "tcp://127.0.0.1:9100");
+    project_destroy (&project);
+    project = parse ("cluster: shop\nnodes:\n  coordinator: ipc://a\n");
+    cr_assert_eq (project->coordinators_count, 1);
+    cr_expect_str_eq (project->coordinator, "ipc://a");
+    project_destroy (&project);
+    project = parse ("cluster: shop\nnodes:\n  coordinators: [ipc://a, 'tcp://127.0.0.1:9'] \n");
+    cr_assert_eq (project->coordinators_count, 2);
+    cr_expect_str_eq (project->coordinator, "ipc://a");
+    cr_expect_str_eq (project->coordinators[1], "tcp://127.0.0.1:9");
+    project_destroy (&project);
+}
+
 Test (projects, mistakes_are_told_with_their_place)
 {
     static const struct {
@@ -124,6 +141,15 @@ Test (projects, mistakes_are_told_with_their_place)
           "weir.yaml:3:16: the endpoint is also the default of another node; give all of them, or "
           "another `base_port`",
           STATUS_INVALID },
+        { "cluster: a\nnodes:\n  coordinator: ipc://x\n  coordinators: [ipc://y]\n",
+          "weir.yaml:3:16: `coordinators` names them all; leave this out", STATUS_INVALID },
+        { "cluster: a\nnodes:\n  coordinator: [ipc://x, ipc://y]\n",
+          "weir.yaml:3:16: expected one endpoint; several are given as `coordinators`",
+          STATUS_INVALID },
+        { "cluster: a\nnodes:\n  coordinators: [ipc://1, ipc://2, ipc://3, ipc://4, ipc://5, "
+          "ipc://6, "
+          "ipc://7, ipc://8, ipc://9]\n",
+          "weir.yaml:3:17: there can be up to 8 coordinators", STATUS_INVALID },
         { "cluster: a\nnodes:\n  speed_workers: []\n", "weir.yaml:3:18: there must be at least one",
           STATUS_INVALID },
         { "cluster: a\ndefinitions: ../x.yaml\n",

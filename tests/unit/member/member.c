@@ -384,3 +384,129 @@ Test (model, has_the_plans_and_versions_that_the_coordinator_gave)
     cr_assert_not_null (model_plan (second, text_of ("spend")));
     model_unref (&second);
 }
+
+/* ---- several coordinators ---- */
+
+typedef struct three {
+    fixture_t f;
+    peer_t peers[3];
+} three_t;
+
+static void setup_three (three_t *self)
+{
+    setup (&self->f);
+    member_destroy (&self->f.member);
+    self->peers[0] = self->f.coordinator;
+    self->peers[1] = peer_of_endpoint ("tcp://second");
+    self->peers[2] = peer_of_endpoint ("tcp://third");
+    member_options_t options = { .node = "n1",
+                                 .kind = "speed",
+                                 .cluster = "c",
+                                 .endpoint = "tcp://n1",
+                                 .coordinator = self->peers[0],
+                                 .standbys = self->peers + 1,
+                                 .standbys_count = 2 };
+    self->f.member = member_new (&self->f.rig.env, &options, &ops, &self->f);
+}
+
+/* To whom the beat goes that is sent now, a bit each; its id. */
+static unsigned beaten (three_t *self, uint64_t *id)
+{
+    unsigned to = 0;
+    rig_message_t *message;
+    member_tick (self->f.member);
+    while ((message = rig_env_take (&self->f.rig)) != NULL) {
+        message_kind_t kind;
+        cr_assert (wire_peek (message->data, message->size, &kind, id));
+        cr_assert_eq (kind, MESSAGE_BEAT);
+        for (unsigned i = 0; i < 3; i++)
+            to |= peer_equal (&message->to, &self->peers[i]) ? 1U << i : 0;
+        rig_message_free (&message);
+    }
+    return to;
+}
+
+static void answer_in_term (three_t *self, unsigned from, uint64_t id, uint64_t term)
+{
+    write_orders (&self->f, id, 0, term);
+    wire_field_uint (self->f.writer, "term", term);
+    cr_assert (give (&self->f, &self->peers[from]));
+}
+
+static void refer (three_t *self, unsigned from, uint64_t id, const char *leader)
+{
+    wire_begin (self->f.writer, MESSAGE_ERROR, id);
+    wire_field_string (self->f.writer, "status", "unavailable");
+    wire_field_string (self->f.writer, "text", "stands by");
+    wire_field_string (self->f.writer, "leader", leader);
+    cr_assert (give (&self->f, &self->peers[from]));
+}
+
+Test (member, beats_to_all_coordinators_when_the_one_that_led_does_not_answer)
+{
+    three_t t;
+    uint64_t id;
+    setup_three (&t);
+    cr_expect_eq (beaten (&t, &id), 1);
+    answer_in_term (&t, 0, id, 1);
+    rig_env_pass (&t.f.rig, TIME_SECOND);
+    cr_expect_eq (beaten (&t, &id), 1);
+    rig_env_pass (&t.f.rig, TIME_SECOND);
+    cr_expect_eq (beaten (&t, &id), 7);
+    answer_in_term (&t, 2, id, 2);
+    cr_expect (peer_equal (member_coordinator (t.f.member), &t.peers[2]));
+    rig_env_pass (&t.f.rig, TIME_SECOND);
+    cr_expect_eq (beaten (&t, &id), 4);
+    teardown (&t.f);
+}
+
+Test (member, follows_no_orders_of_a_term_that_is_over)
+{
+    three_t t;
+    uint64_t first, second;
+    setup_three (&t);
+    (void)beaten (&t, &first);
+    rig_env_pass (&t.f.rig, TIME_SECOND);
+    (void)beaten (&t, &second);
+    answer_in_term (&t, 1, first, 5);
+    cr_expect_eq (t.f.orders, 1);
+    rig_env_pass (&t.f.rig, LEASE - TIME_SECOND - 1);
+    cr_expect (member_leased (t.f.member));
+    answer_in_term (&t, 0, second, 4); /* a later beat, and an earlier leader */
+    cr_expect_eq (t.f.orders, 1);
+    cr_expect_eq (t.f.ordered_routes, 5);
+    cr_expect (peer_equal (member_coordinator (t.f.member), &t.peers[1]));
+    rig_env_pass (&t.f.rig, 1);
+    cr_expect_not (member_leased (t.f.member), "it lengthened the lease");
+    teardown (&t.f);
+}
+
+Test (member, goes_to_the_leader_that_one_which_stands_by_names_if_it_knows_it)
+{
+    three_t t;
+    uint64_t id;
+    setup_three (&t);
+    (void)beaten (&t, &id);
+    refer (&t, 0, id, "tcp://evil");
+    cr_expect (peer_equal (member_coordinator (t.f.member), &t.peers[0]));
+    refer (&t, 1, id, "tcp://third"); /* it was not taken for the leader */
+    cr_expect (peer_equal (member_coordinator (t.f.member), &t.peers[0]));
+    refer (&t, 0, id, "tcp://second");
+    cr_expect (peer_equal (member_coordinator (t.f.member), &t.peers[1]));
+    rig_env_pass (&t.f.rig, 10 * TIME_MS);
+    cr_expect_eq (beaten (&t, &id), 2);
+    teardown (&t.f);
+}
+
+Test (member, a_stranger_s_orders_are_not_followed)
+{
+    three_t t;
+    uint64_t id;
+    setup_three (&t);
+    (void)beaten (&t, &id);
+    peer_t stranger = peer_of_endpoint ("tcp://evil");
+    write_orders (&t.f, id, 0, 0);
+    cr_expect_not (give (&t.f, &stranger));
+    cr_expect_eq (t.f.orders, 0);
+    teardown (&t.f);
+}

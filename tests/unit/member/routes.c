@@ -10,15 +10,16 @@ enum { PARTITIONS = 4 };
 typedef struct fixture {
     rig_env_t rig;
     routes_t *routes;
+    peer_t coordinator;
     wire_decoder_t *decoder;
     wire_writer_t *writer;
 } fixture_t;
 
 static void setup (fixture_t *self)
 {
-    peer_t coordinator = peer_of_endpoint ("tcp://coordinator");
+    self->coordinator = peer_of_endpoint ("tcp://coordinator");
     rig_env_init (&self->rig, NULL, 1);
-    self->routes = routes_new (&self->rig.env, &coordinator, PARTITIONS);
+    self->routes = routes_new (&self->rig.env, &self->coordinator, PARTITIONS);
     self->decoder = wire_decoder_new ();
     self->writer = wire_writer_new ();
 }
