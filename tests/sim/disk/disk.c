@@ -19,7 +19,10 @@ typedef struct mount {
     uint32_t magic;
     sim_disk_t *disk;
     uint64_t calls;
-    uint64_t dies_at; /* calls from this number on fail */
+    uint64_t dies_at;  /* calls from this number on fail */
+    uint64_t stops_at; /* before the call of this number, once */
+    void (*stop) (void *arg);
+    void *stop_arg;
     struct mount *next;
 } mount_t;
 
@@ -73,6 +76,10 @@ static mount_t *mount_of (fs_t *fs)
 static status_t call (mount_t *mount, double fault, const char *what, const char *path,
                       error_t *error)
 {
+    if (mount->calls == mount->stops_at) {
+        mount->stops_at = SIM_DISK_NEVER;
+        mount->stop (mount->stop_arg);
+    }
     if (mount->calls++ >= mount->dies_at)
         return error_set (error, STATUS_IO, "%s %s: the process has died", what, path);
     if (fault > 0 && random_chance (&mount->disk->random, fault))
@@ -535,7 +542,7 @@ fs_t *sim_disk_mount (sim_disk_t *self)
     mount->fs.ops = &sim_ops;
     mount->magic = MOUNT_MAGIC;
     mount->disk = self;
-    mount->dies_at = SIM_DISK_NEVER;
+    mount->dies_at = mount->stops_at = SIM_DISK_NEVER;
     mount_t **end = &self->mounts;
     while (*end != NULL)
         end = &(*end)->next;
@@ -559,6 +566,14 @@ void sim_disk_fail_after (fs_t *fs, uint64_t calls)
 {
     mount_t *mount = mount_of (fs);
     mount->dies_at = calls > SIM_DISK_NEVER - mount->calls ? SIM_DISK_NEVER : mount->calls + calls;
+}
+
+void sim_disk_stop_after (fs_t *fs, uint64_t calls, void (*stop) (void *arg), void *arg)
+{
+    mount_t *mount = mount_of (fs);
+    mount->stops_at = mount->calls + calls;
+    mount->stop = stop;
+    mount->stop_arg = arg;
 }
 
 uint64_t sim_disk_calls (const fs_t *fs)

@@ -54,6 +54,11 @@ void sim_disk_set_faults (sim_disk_t *self, const sim_disk_faults_t *faults);
  * the process has died there. SIM_DISK_NEVER takes this back. */
 void sim_disk_fail_after (fs_t *fs, uint64_t calls);
 
+/* After `calls` more calls through `fs`, the process is stopped before it makes the next: `stop` is
+ * called, once, and the call goes on when that returns. Meanwhile others may do to the disk what
+ * they like, through mounts of their own. */
+void sim_disk_stop_after (fs_t *fs, uint64_t calls, void (*stop) (void *arg), void *arg);
+
 /* Calls that can fail made through `fs` so far: the number of its possible crash points. */
 uint64_t sim_disk_calls (const fs_t *fs);
 

@@ -1,6 +1,8 @@
 /* Owners die and others take over on the same disk: what was acknowledged is there, once. */
 #include "tests/unit/speed-worker/town.h"
 
+#include <inttypes.h>
+
 static void make (town_t *town, payment_t *payments, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -185,6 +187,83 @@ static void send_refund (town_t *town, unsigned user)
 }
 
 /* The coordinator gives a partition that failed to somebody else at once. */
+typedef struct stop {
+    town_t *town;
+    payment_t payments[20];
+    bool came;
+} stop_t;
+
+/* Worker 0 is stopped for longer than its lease: worker 1 gets all, and acknowledges. */
+static void while_stopped (void *arg)
+{
+    stop_t *stop = arg;
+    town_t *town = stop->town;
+    stop->came = true;
+    town->worker[0].stopped = true;
+    town_pass (town, TOWN_LEASE + TIME_SECOND);
+    town_give_all (town, 1);
+    town_pass (town, 2 * TIME_SECOND);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        cr_assert (town_is (town, p, "serving"), "%s", town->worker[1].held[p].reason);
+    insist (town, 1, stop->payments, 20, 70);
+    town->worker[0].stopped = false;
+}
+
+/* SIGSTOP before that call of the disk, in the middle of writing a batch and a cut. False when it
+ * does not come to it. */
+static bool stop_in_a_write (uint64_t calls)
+{
+    town_t town;
+    stop_t stop = { .town = &town };
+    payment_t payments[40];
+    town_init (&town, 300 + calls, 2);
+    town_pass (&town, TIME_SECOND);
+    town_add (&town, 0, 50);
+    make (&town, payments, 40);
+    make (&town, stop.payments, 20);
+    town_order (&town, "cut-1", true);
+    sim_disk_stop_after (town.worker[0].fs, calls, while_stopped, &stop);
+    town_send (&town, 0, payments, 40, 60);
+    town_run (&town);
+    if (!stop.came) {
+        town_release (&town);
+        return false;
+    }
+    /* it went on, under a lease that has ended, beside a new owner */
+    if (town_answered (&town)) {
+        cr_assert_eq (town.replies->kind, MESSAGE_ERROR, "stopped at call %" PRIu64, calls);
+        town_reply (&town, MESSAGE_ERROR);
+    }
+    for (unsigned user = 0; user < PAYMENTS_USERS; user++)
+        cr_assert_str_neq (town_ask (&town, 0, user, town_plan (1), 0, town.worker[0].rig.clock),
+                           "ok");
+    town_pass (&town, 6 * TIME_SECOND);
+    if (town_answered (&town))
+        town_reply (&town, MESSAGE_ERROR);
+    insist (&town, 1, payments, 40, 60); /* whatever became of it, it counts once */
+    town_check_all (&town, 1);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        cr_assert_neq (town_control (&town, p, "cut-1"), UINT64_MAX);
+    /* and so it is in the log */
+    worker_kill (&town, 1);
+    sim_disk_crash (town.disk, &town.random);
+    worker_kill (&town, 0);
+    worker_start (&town, 0);
+    town_give_all (&town, 0);
+    town_pass (&town, 2 * TIME_SECOND);
+    town_check_all (&town, 0);
+    town_release (&town);
+    return true;
+}
+
+Test (failover, an_owner_stopped_within_a_write_says_nothing_of_it_when_it_goes_on, .timeout = 120)
+{
+    uint64_t calls = 0;
+    while (stop_in_a_write (calls))
+        calls++;
+    cr_assert_geq (calls, 8, "only %" PRIu64 " calls", calls);
+}
+
 Test (failover, where_one_log_failed_the_partitions_other_logs_have_ended_too)
 {
     town_t town;

@@ -315,7 +315,7 @@ static void deliver (town_t *self, unsigned from, const rig_message_t *sent)
     /* a request arrives with a return address; a reply, from the endpoint that was asked */
     peer_t sender = sent->to.incoming ? peer_of_endpoint (self->worker[from].endpoint)
                                       : rig_incoming (self->worker[from].endpoint);
-    if (!self->worker[to].deaf && self->worker[to].core)
+    if (!self->worker[to].deaf && !self->worker[to].stopped && self->worker[to].core)
         speed_core_receive (self->worker[to].core, &sender, sent->data, sent->size);
 }
 
@@ -324,7 +324,7 @@ static bool step (town_t *self, unsigned number)
     worker_t *worker = &self->worker[number];
     bool any = false;
     rig_message_t *sent;
-    if (!worker->core)
+    if (!worker->core || worker->stopped)
         return false;
     speed_core_tick (worker->core);
     while ((sent = rig_env_take (&worker->rig)) != NULL) {

@@ -52,6 +52,7 @@ typedef struct worker {
     char endpoint[32];
     bool hold_jobs;
     bool cut_off; /* what it sends to the coordinator, and the answers, are lost */
+    bool stopped; /* does nothing, and what is sent to it is lost */
     bool deaf;    /* what other workers send to it is lost */
     held_t held[PARTITIONS];
     uint64_t memory, memory_limit; /* as the latest beat says */
