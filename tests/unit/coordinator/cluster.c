@@ -1,5 +1,7 @@
 #include "tests/unit/coordinator/actor.h"
 
+#include "base/mem.h"
+
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -161,6 +163,10 @@ static void hear_all (cluster_t *self)
     rig_message_t *sent;
     for (int second = 0; second < 2; second++)
         while ((sent = rig_env_take (second ? &self->second.rig : &self->rig)) != NULL) {
+            if (self->caller && peer_equal (&sent->to, self->caller) && !self->reply) {
+                self->reply = sent;
+                continue;
+            }
             if (!random_chance (&self->random, self->loss)) {
                 hear (self, sent);
                 hear_standby (self, sent, second);
@@ -274,8 +280,10 @@ static bool call_one (cluster_t *self, bool second, const peer_t *peer, const vo
     coordinator_core_t *core = second ? self->second.core : self->core;
     if (!core || (second ? self->second.stopped : self->stopped))
         return false;
-    coordinator_core_receive (core, peer, data, size);
     rig_message_free (&self->reply);
+    self->caller = peer;
+    coordinator_core_receive (core, peer, data, size);
+    self->caller = NULL;
     rig_message_t *sent;
     while ((sent = rig_env_take (second ? &self->second.rig : &self->rig)) != NULL) {
         if (peer_equal (&sent->to, peer) && !self->reply) {
@@ -295,14 +303,17 @@ static bool call_one (cluster_t *self, bool second, const peer_t *peer, const vo
 
 message_t call_as (cluster_t *self, const char *name)
 {
-    const void *data;
+    const void *written;
     size_t size;
     message_t message = { 0 };
     hear_all (self); /* what was sent before */
-    cr_assert (wire_end (self->writer, &data, &size));
+    cr_assert (wire_end (self->writer, &written, &size));
+    void *data = mem_alloc (size); /* others may write while this one is stopped */
+    memcpy (data, written, size);
     peer_t peer = rig_incoming (name);
     if (!call_one (self, false, &peer, data, size, &message) && self->second.core)
         (void)call_one (self, true, &peer, data, size, &message);
+    mem_free (data);
     return message;
 }
 

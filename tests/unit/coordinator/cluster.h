@@ -117,6 +117,7 @@ typedef struct cluster {
     double loss; /* of messages, each way */
     random_t random;
     rig_message_t *reply; /* that the latest answer borrows from */
+    const peer_t *caller; /* who waits for it, while it is asked for */
     uint64_t next_id;
 } cluster_t;
 

@@ -255,6 +255,98 @@ Test (standby, the_status_tells_who_leads_and_who_stands_by)
     cluster_release (&cluster);
 }
 
+/* ---- stopped within a transaction ---- */
+
+typedef struct stop {
+    cluster_t *cluster;
+    bool asking;   /* the apply is under way */
+    bool came;     /* in it */
+    bool replaced; /* the second one led meanwhile */
+} stop_t;
+
+static void while_stopped (void *arg)
+{
+    stop_t *stop = arg;
+    if (!stop->asking)
+        return;
+    stop->came = true;
+    stop->cluster->stopped = true;
+    cluster_run (stop->cluster, 4 * LEASE);
+    stop->replaced = leads (stop->cluster, true);
+    stop->cluster->stopped = false;
+}
+
+/* The leader is stopped before that call of the disk, in an apply; false when it does not come to
+ * that. */
+static bool stop_in_an_apply (uint64_t calls, unsigned *replaced)
+{
+    cluster_t cluster;
+    four_t four = start (&cluster, calls);
+    stop_t stop = { .cluster = &cluster };
+    char text[512];
+    (void)snprintf (text, sizeof text, "%s      n: count()\n", payments_definitions);
+    sim_disk_stop_after (sim_disk_fs (cluster.disk), calls, while_stopped, &stop);
+    wire_writer_t *writer = call_begin (&cluster, MESSAGE_APPLY);
+    wire_field_list (writer, "files");
+    wire_open_map (writer);
+    wire_field_string (writer, "name", "test.yaml");
+    wire_field_string (writer, "text", text);
+    wire_close (writer);
+    wire_close (writer);
+    stop.asking = true;
+    message_t reply = call_end (&cluster);
+    stop.asking = false;
+    bool told = reply.kind == MESSAGE_APPLY_OK;
+    cr_assert (!leads (&cluster, false) || !leads (&cluster, true));
+    cluster_run (&cluster, 3 * LEASE);
+    cr_assert (leads (&cluster, false) != leads (&cluster, true));
+    call_begin (&cluster, MESSAGE_DEFINITIONS);
+    uint64_t version = wire_uint (call_end (&cluster).body, "version", 0);
+    cr_assert (!told || version == 2, "what was answered is not there");
+    cr_assert_eq (served (&cluster, &four), PARTITIONS);
+    *replaced += stop.replaced;
+    cluster_release (&cluster);
+    return stop.came;
+}
+
+Test (standby, a_leader_stopped_within_a_transaction_keeps_it_or_was_never_in_it)
+{
+    uint64_t calls = 0;
+    unsigned replaced = 0;
+    while (stop_in_an_apply (calls, &replaced))
+        calls++;
+    cr_assert_geq (calls, 10);
+    cr_assert (replaced > 0 && replaced < calls, "%u of %" PRIu64, replaced, calls);
+}
+
+/* What it was in the middle of is rolled back or done, and another goes on. */
+static bool die_in_an_apply (uint64_t calls)
+{
+    cluster_t cluster;
+    four_t four = start (&cluster, calls);
+    uint64_t before = sim_disk_calls (sim_disk_fs (cluster.disk));
+    sim_disk_fail_after (sim_disk_fs (cluster.disk), calls);
+    call_begin (&cluster, MESSAGE_RECOMPUTE);
+    (void)call_end (&cluster);
+    bool died = sim_disk_calls (sim_disk_fs (cluster.disk)) > before + calls;
+    cluster_end (&cluster, false);
+    cluster_until (&cluster, second_leads, LEASE, "the take-over");
+    cluster_run (&cluster, LEASE);
+    cr_assert_eq (served (&cluster, &four), PARTITIONS);
+    waited_for = cluster_recompute (&cluster);
+    cluster_until (&cluster, is_trimmed, LEASE, "the trim");
+    cluster_release (&cluster);
+    return died;
+}
+
+Test (standby, a_leader_that_dies_within_a_transaction_is_replaced)
+{
+    uint64_t calls = 0;
+    while (die_in_an_apply (calls))
+        calls++;
+    cr_assert_geq (calls, 5);
+}
+
 /* ---- whatever happens ---- */
 
 static void misfortune (cluster_t *cluster)
