@@ -17,14 +17,15 @@ COMMANDS = {"send": ["--batch", "5"], "load": []}
 class Commands:
     """A cluster that lasts for many points: each has a file with a key of its own."""
 
-    def __init__(self, directory, bin_directory, inject):
-        self.directory, self.bin, self.inject = directory, bin_directory, inject
+    def __init__(self, directory, bin_directory, inject, port=0):
+        self.directory, self.bin, self.inject, self.port = directory, bin_directory, inject, port
         self.town, self.points = None, 0
 
     def open(self):
         if self.town is None or self.points >= POINTS_PER_TOWN:
             self.close()
-            self.town, self.points = Town(self.directory / "town", self.bin, DEFINITIONS), 0
+            self.town, self.points = Town(self.directory / "town", self.bin, DEFINITIONS,
+                                          port=self.port), 0
             self.town.start()
             self.life = Life(self.town)
             self.life.apply()

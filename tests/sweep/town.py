@@ -107,12 +107,12 @@ class Town:
     """The cluster. Everything that waits calls tend()."""
 
     def __init__(self, directory, bin_directory, definitions, control=None, target=None, inject=None,
-                 trace=None):
+                 trace=None, port=0):
         self.directory, self.bin = Path(directory), Path(bin_directory)
         shutil.rmtree(self.directory, ignore_errors=True)
         (self.directory / "features").mkdir(parents=True)
         self.control, self.definitions, self.clients = control, definitions, {}
-        self.fired_at, self.command = None, None
+        self.fired_at, self.command, self.port = None, None, port
         self.write()
         names = [("weir-coordinator", "coordinator"), ("weir-speed-worker", "speed-worker-1"),
                  ("weir-speed-worker", "speed-worker-2"), ("weir-batch-worker", "batch-worker-1"),
@@ -125,6 +125,8 @@ class Town:
 
     def write(self):
         def at(name):
+            if self.port:
+                return f"tcp://127.0.0.1:{self.port + ['c', 'q', 's1', 's2'].index(name)}"
             return f"ipc://{self.directory}/{name}"
 
         (self.directory / "weir.yaml").write_text(

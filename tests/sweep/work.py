@@ -208,13 +208,14 @@ class Life:
             raise Failure("wrong", f"the catalog: {found}")
 
 
-def run(directory, bin_directory, program, fault, at, inject, trace=None):
+def run(directory, bin_directory, program, fault, at, inject, trace=None, port=0):
     """Runs one point. A dict: what became of it."""
     began = time.monotonic()
     page = directory / "control"
     directory.mkdir(parents=True, exist_ok=True)
     control = Control(page, fault, at)
-    town = Town(directory / "town", bin_directory, DEFINITIONS, control, TARGETS[program], inject, trace)
+    town = Town(directory / "town", bin_directory, DEFINITIONS, control, TARGETS[program], inject, trace,
+                port)
     life, failure, text = Life(town), None, ""
     try:
         life.live()
