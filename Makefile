@@ -16,7 +16,7 @@ PACKAGES := gcc libc6-dev binutils tzdata libzmq3-dev libczmq-dev libmsgpack-dev
             liblz4-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
             libsodium-dev libgmp-dev libmpfr-dev
 PACKAGES_TEST := libcriterion-dev clang-format python3 python3-zmq python3-msgpack \
-                 procps git
+                 procps git iproute2
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog wire transport member \

@@ -22,7 +22,10 @@ static const char settings[] =
     "batch:\n"
     "  every: 10m        # a recompute, when there is something new; or `never`\n"
     "nodes:\n"
-    "  base_port: 7600   # coordinator; serving is at 7601, speed workers from 7611 on\n";
+    "  base_port: 7600   # coordinator; serving is at 7601, speed workers from 7611 on\n"
+    "# security:           # keys on every connection: `weir keygen node --role node`, `weir "
+    "keygen\n"
+    "#   keys: ./keys      # client --role admin`, then this; docs/security.md says more\n";
 
 static const char definitions[] =
     "# What is known, and what is computed from it. `weir check` reads this without a cluster.\n"

@@ -158,6 +158,7 @@ static int wait_ready (cluster_t *cluster)
     buf_init (&what, 4096);
     int exit_status = -1;
     error_t error;
+    error_clear (&error);
     while (exit_status < 0) {
         bool waiting = is_waiting (cluster, &what, &error);
         /* after asking: whoever answered may not be ours */
@@ -167,6 +168,8 @@ static int wait_ready (cluster_t *cluster)
             exit_status = EXIT_FAILED;
         else if (!waiting)
             exit_status = EXIT_DONE;
+        else if (error.status == STATUS_DENIED) /* our key, and that will not change */
+            exit_status = call_failed (cluster->call, &error);
         else if (monotonic_ms () - start > READY_MS) {
             progress_end ();
             fprintf (stderr,
@@ -249,9 +252,15 @@ static int bring_up (cluster_t *cluster, bool detached)
     stop_signals (&signals);
     if (sigprocmask (SIG_BLOCK, &signals, NULL) != 0)
         return EXIT_FAILED;
-    int exit_status = start (cluster);
-    if (exit_status == EXIT_DONE && !call_weir (cluster->call))
+    /* with the keys to ask the nodes whether all is ready, before any is started */
+    error_t error;
+    int exit_status = EXIT_DONE;
+    if (!call_weir (cluster->call))
         exit_status = EXIT_FAILED;
+    else if (weir_check_keys (cluster->call->weir, &error) != STATUS_OK)
+        exit_status = call_failed (cluster->call, &error);
+    if (exit_status == EXIT_DONE)
+        exit_status = start (cluster);
     if (exit_status == EXIT_DONE)
         exit_status = wait_ready (cluster);
     if (exit_status == EXIT_DONE)

@@ -171,6 +171,12 @@ status_t session_start (weir_t *self, error_t *error)
     return transport_new_secured (NULL, &keyring, &self->transport, error);
 }
 
+status_t weir_check_keys (weir_t *self, error_t *error)
+{
+    CHECK_OBJECT (self, WEIR_MAGIC);
+    return session_start (self, error);
+}
+
 bool session_rekey (weir_t *self, bool now)
 {
     enum { LOOK_EVERY_MS = 1000 };

@@ -45,6 +45,9 @@ MUST_CHECK status_t weir_connect_secured (const char *coordinator, const char *k
  * WEIR_KEY, otherwise client.secret in the directory of keys. Where the project sets no security,
  * no key is used. A key is read anew when its file changes, or the nodes' do. */
 void weir_use_key (weir_t *self, const char *key);
+/* Reads the keys now and not at the first call, where there is security. NOT_FOUND or INVALID,
+ * saying what to do, when they are not as they should be. */
+MUST_CHECK status_t weir_check_keys (weir_t *self, error_t *error);
 void weir_close (weir_t **self_p);
 
 /* Did the last call that failed get no reply from anybody? */

@@ -12,6 +12,8 @@
 #define LOOK_EVERY TIME_SECOND
 #define WARN_EVERY TIME_SECOND
 
+enum { UNMET_LOOKS = 5 }; /* in seconds, as it is looked once a second */
+
 /* ---- keys ---- */
 
 static char *choose_secret (const project_t *project, const char *name, const char *key)
@@ -104,12 +106,27 @@ static void take_keys (security_t *self, env_t *env, transport_t *transport)
         tell_problem (self, env, error.text);
 }
 
+/* Some fail while keys are changed, or a node starts; those that go on failing are a mistake. */
+static void tell_unmet (security_t *self, env_t *env, const transport_t *transport)
+{
+    transport_counts_t counts = transport_counts (transport);
+    self->unmet_looks = counts.unmet > self->unmet ? self->unmet_looks + 1 : 0;
+    self->unmet = counts.unmet;
+    if (self->unmet_looks == UNMET_LOOKS)
+        env_log (env, LOG_ERROR,
+                 "connections to other nodes fail with this node's key (public key %s): is it in "
+                 "their accepted/, and theirs in the one here? (docs/security.md)",
+                 keyring_own (transport_keyring (transport))->public);
+}
+
 void security_look (security_t *self, env_t *env, transport_t *transport, bool now)
 {
     int64_t time = self->directory ? env->boot_us (env) : 0;
     if (!self->directory || (!now && time < self->look_us))
         return;
     self->look_us = time + LOOK_EVERY;
+    if (!now)
+        tell_unmet (self, env, transport);
     if (keyring_changed (transport_keyring (transport)))
         take_keys (self, env, transport);
     else if (!transport_listens (transport)) {

@@ -16,6 +16,8 @@ typedef struct security {
     wire_writer_t *writer;
     int64_t look_us; /* boot time µs: when the files are looked at next */
     int64_t warned_us;
+    uint64_t unmet;               /* handshakes of our own that had failed at the last look */
+    unsigned unmet_looks;         /* one after the other at which there were more */
     uint64_t denied;              /* messages of a kind that their sender's role may not send */
     uint64_t stray;               /* answers from who was not asked, and questions from who was */
     uint64_t reread;              /* times that other keys were taken */

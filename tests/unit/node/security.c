@@ -9,6 +9,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,7 +142,7 @@ Test (security, a_node_has_the_key_of_its_name_or_the_common_one)
     keyring_destroy (&keyring);
     generate ("serving-1", ROLE_NODE);
     cr_assert_eq (open_keys ("serving-1", NULL, &keyring), STATUS_OK, "%s", error.text);
-    cr_assert_str_neq (keyring_own (keyring)->public, common);
+    cr_assert_neq (strcmp (keyring_own (keyring)->public, common), 0);
     keyring_destroy (&keyring);
     cr_assert_eq (open_keys ("serving-1", path_of ("k/node.secret"), &keyring), STATUS_OK);
     cr_assert_str_eq (keyring_own (keyring)->public, common);
