@@ -10,7 +10,7 @@
 
 #define OTHER "payments/amount"
 
-enum { CALLS_APART = 7, CALLS_MOST = 4000 };
+enum { CALLS_APART = 11, CALLS_MOST = 4000 };
 
 static const char by_amount[] = "views:\n"
                                 "  same:\n"
@@ -214,12 +214,12 @@ static void at_every_call (bool second)
     cr_assert_lt (at, CALLS_MOST, "it takes more calls than are tried");
 }
 
-Test (restart, whatever_was_under_way_comes_to_its_end, .timeout = 120)
+Test (restart, whatever_was_under_way_comes_to_its_end, .timeout = 600)
 {
     at_every_call (false);
 }
 
-Test (restart, whatever_was_under_way_another_coordinator_brings_to_its_end, .timeout = 120)
+Test (restart, whatever_was_under_way_another_coordinator_brings_to_its_end, .timeout = 600)
 {
     at_every_call (true);
 }
