@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COSTLY_ONE_IN = 8 };
-
 typedef struct event_list {
     oracle_event_t *items;
     size_t count;
@@ -274,20 +272,6 @@ static void differs (sim_check_t *self, const result_t *result, text_t feature, 
     buf_release (&text);
 }
 
-/* What the oracle works out in rationals, event by event. Of these one in COSTLY_ONE_IN is looked
- * at: they would take most of a run's time, and they share their ways with all others. */
-static bool is_costly (const oracle_feature_t *feature)
-{
-    static const char *const costly[] = { "skew",          "kurtosis",       "slope",
-                                          "covariance",    "correlation",    "interarrival_stddev",
-                                          "decayed_sum",   "decayed_mean",   "decayed_count",
-                                          "approx_median", "approx_quantile" };
-    for (size_t i = 0; i < sizeof costly / sizeof *costly; i++)
-        if (strcmp (feature->aggregate, costly[i]) == 0)
-            return true;
-    return false;
-}
-
 static void compare (sim_check_t *self, const result_t *result, const event_list_t *events)
 {
     const question_t *question =
@@ -309,8 +293,6 @@ static void compare (sim_check_t *self, const result_t *result, const event_list
         value_t expected;
         oracle_feature_t feature = question->features[index];
         feature.arena = self->scratch;
-        if (is_costly (&feature) && self->costly++ % COSTLY_ONE_IN != 0)
-            continue;
         status_t status =
             oracle_value (&feature, events->items, events->count, result->as_of, &expected);
         value_t got =
@@ -410,16 +392,6 @@ static bool has_come (const result_t *result, uint32_t source, uint64_t offset)
     return false;
 }
 
-static bool has_key (const sim_check_t *self, const result_t *result, const oracle_event_t *event)
-{
-    buf_t key;
-    buf_init (&key, KEY_SIZE_MAX);
-    bool same = shadow_key (self, result->shadow->log, event->values, &key) &&
-                text_equal (result->key, (text_t){ (const char *)key.data, (uint32_t)key.size });
-    buf_release (&key);
-    return same;
-}
-
 /* Every event of the key that was acknowledged before the answer was asked for is in it. */
 static void check_acknowledged (sim_check_t *self, const result_t *result, const sim_floor_t *floor)
 {
@@ -428,8 +400,9 @@ static void check_acknowledged (sim_check_t *self, const result_t *result, const
         const shadow_t *source = &self->shadows[own][p];
         for (size_t i = 0; i < source->events_count && !sim_failed (self->sim); i++) {
             const sim_batch_t *batch = source->origins[i].batch;
-            if (batch->acked && batch->ack <= floor->acks &&
-                has_key (self, result, &source->events[i]) &&
+            const sim_row_t *row = source->origins[i].row;
+            if (batch->acked && batch->ack <= floor->acks && row->in[result->shadow->log] &&
+                text_equal (row->key[result->shadow->log], result->key) &&
                 !has_come (result, p, source->events[i].offset))
                 sim_fail (self->sim,
                           "a complete answer at %" PRIu64 " of %s lacks what stands at %" PRIu64

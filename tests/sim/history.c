@@ -5,18 +5,6 @@
 #include "base/key.h"
 #include "base/mem.h"
 
-bool shadow_key (const sim_check_t *self, size_t log, const value_t *values, buf_t *out)
-{
-    const keyed_log_t *keyed = &self->data->log[log];
-    buf_clear (out);
-    for (size_t i = 0; i < keyed->key_count; i++)
-        if (values[keyed->key[i]].null)
-            return false;
-    for (size_t i = 0; i < keyed->key_count; i++)
-        key_put (out, &values[keyed->key[i]]);
-    return true;
-}
-
 bool history_has (const sim_check_t *self, size_t log, const sim_load_t *load)
 {
     for (size_t i = 0; i < self->history_loads_count[log]; i++)
@@ -65,24 +53,21 @@ static uint64_t below (const sim_check_t *self, size_t log, uint32_t source, uin
 typedef struct rows {
     history_row_t *items;
     size_t count;
+    size_t capacity;
 } rows_t;
 
-static void add_row (sim_check_t *self, const shadow_t *shadow, rows_t *rows, uint64_t number,
-                     int64_t time, const value_t *values)
+static void add_row (const shadow_t *shadow, rows_t *rows, uint64_t number, const sim_row_t *row)
 {
-    buf_t key;
-    buf_init (&key, KEY_SIZE_MAX);
-    if (shadow_key (self, shadow->log, values, &key)) {
-        text_t text = { (const char *)key.data, (uint32_t)key.size };
-        if (key_partition (key_hash (text), SIM_PARTITIONS) == shadow->partition) {
-            rows->items = mem_resize (rows->items, rows->count + 1, sizeof *rows->items);
-            rows->items[rows->count++] = (history_row_t){ .number = (uint32_t)number,
-                                                          .time = time,
-                                                          .key = arena_text (self->arena, text),
-                                                          .values = values };
-        }
+    if (!row->in[shadow->log] || row->partition[shadow->log] != shadow->partition)
+        return;
+    if (rows->count == rows->capacity) {
+        rows->capacity = rows->capacity * 2 + 64;
+        rows->items = mem_resize (rows->items, rows->capacity, sizeof *rows->items);
     }
-    buf_release (&key);
+    rows->items[rows->count++] = (history_row_t){ .number = (uint32_t)number,
+                                                  .time = row->time,
+                                                  .key = row->key[shadow->log],
+                                                  .values = row->values };
 }
 
 history_row_t *history_rows (sim_check_t *self, const shadow_t *shadow, size_t *count)
@@ -94,16 +79,16 @@ history_row_t *history_rows (sim_check_t *self, const shadow_t *shadow, size_t *
         const shadow_t *source = &self->shadows[own][s];
         for (size_t i = 0; i < source->events_count; i++)
             if (source->events[i].offset < shadow->begin[s])
-                add_row (self, shadow, &rows,
+                add_row (shadow, &rows,
                          first + below (self, shadow->log, s, source->events[i].offset),
-                         source->events[i].time, source->events[i].values);
+                         source->origins[i].row);
         for (size_t l = 0; l < self->history_loads_count[shadow->log]; l++) {
             const sim_load_t *load = self->history_loads[shadow->log][l];
             for (size_t i = 0; i < load->count; i++)
                 if (load->rows[i].partition[own] == s)
-                    add_row (self, shadow, &rows,
+                    add_row (shadow, &rows,
                              first + below (self, shadow->log, s, load->offset[own][s]) + i,
-                             load->rows[i].time, load->rows[i].values);
+                             &load->rows[i]);
         }
         first += below (self, shadow->log, s, shadow->begin[s]);
     }

@@ -89,7 +89,7 @@ static void take_rows (sim_check_t *self, shadow_t *shadow, sim_batch_t *batch,
                                      .time = row->time,
                                      .offset = events->offset[stored],
                                      .values = row->values },
-                   (shadow_origin_t){ .batch = batch });
+                   (shadow_origin_t){ .batch = batch, .row = row });
         stored++;
     }
     if (stored != events->rows || refused != payload->refused_count)
@@ -132,34 +132,31 @@ static void compare_forwarded (sim_check_t *self, shadow_t *shadow, const shadow
                                const forwarded_payload_t *payload, const batch_t *events)
 {
     size_t stored = 0;
-    buf_t key;
-    buf_init (&key, KEY_SIZE_MAX);
     for (size_t i = 0; i < source->events_count && !sim_failed (self->sim); i++) {
         const oracle_event_t *event = &source->events[i];
         if (event->offset < payload->from || event->offset >= payload->to)
             continue;
-        bool in = shadow_key (self, shadow->log, event->values, &key);
-        text_t text = { (const char *)key.data, (uint32_t)key.size };
-        if (!in || key_partition (key_hash (text), SIM_PARTITIONS) != shadow->partition)
+        const sim_row_t *row = source->origins[i].row;
+        if (!row->in[shadow->log] || row->partition[shadow->log] != shadow->partition)
             continue;
         if (stored >= events->rows || events->event_time[stored] != event->time ||
-            !text_equal (events->key[stored], text) ||
+            !text_equal (events->key[stored], row->key[shadow->log]) ||
             !values_are_stored (self->data, shadow->log, event->values, events, stored)) {
             sim_fail (self->sim, "%s: what stands at %" PRIu64 " of %s did not come as it is",
                       shadow->dir, event->offset, source->dir);
             break;
         }
         oracle_event_t copy = *event;
-        copy.key = arena_text (self->arena, text);
+        copy.key = row->key[shadow->log];
         copy.offset = events->offset[stored];
-        add_event (shadow, copy,
-                   (shadow_origin_t){ source->origins[i].batch, payload->source, event->offset });
+        add_event (
+            shadow, copy,
+            (shadow_origin_t){ source->origins[i].batch, row, payload->source, event->offset });
         stored++;
     }
     if (stored != events->rows && !sim_failed (self->sim))
         sim_fail (self->sim, "%s: %zu events came of %s at %" PRIu64 " to %" PRIu64 ", not %zu",
                   shadow->dir, events->rows, source->dir, payload->from, payload->to, stored);
-    buf_release (&key);
 }
 
 static void take_forwarded (sim_check_t *self, shadow_t *shadow, const log_record_t *record)

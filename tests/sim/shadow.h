@@ -16,8 +16,9 @@ typedef struct shadow_record {
 /* Where an event of a log came from. */
 typedef struct shadow_origin {
     const sim_batch_t *batch; /* that it was sent in */
-    uint32_t source;          /* of a re-keyed log: the partition of the stream's own … */
-    uint64_t offset;          /* … and the offset there */
+    const sim_row_t *row;
+    uint32_t source; /* of a re-keyed log: the partition of the stream's own … */
+    uint64_t offset; /* … and the offset there */
 } shadow_origin_t;
 
 /* One partition of one log, as it must be for ever. */
@@ -103,9 +104,8 @@ struct sim_check {
     uint64_t term;                              /* the highest in which a beat was answered */
     char given[SIM_PARTITIONS][EPOCHS_MAX][16]; /* epoch -> node */
     uint64_t answers;
-    uint64_t costly; /* values met that take the oracle long */
-    uint64_t acks;   /* batches acknowledged */
-    unsigned calm;   /* how many are reading, one for another */
+    uint64_t acks; /* batches acknowledged */
+    unsigned calm; /* how many are reading, one for another */
 };
 
 /* leaders.c: a speed worker beats, a coordinator answers, and that reaches the worker. */
@@ -140,8 +140,6 @@ history_row_t *history_rows (sim_check_t *self, const shadow_t *shadow, size_t *
 /* An order to a batch worker, which says what the history consists of. */
 void history_take (sim_check_t *self, const wire_value_t *load, wire_list_t parts);
 bool history_has (const sim_check_t *self, size_t log, const sim_load_t *load);
-/* The key of an event in a log; false when a field of it is null. */
-bool shadow_key (const sim_check_t *self, size_t log, const value_t *values, buf_t *out);
 
 /* Faults are off for whoever calls between the two. */
 void check_calm (sim_check_t *self);
