@@ -14,11 +14,17 @@ from wire import Client, Producer, Refused, Silent  # noqa: E402
 
 LEASE = 0.5        # seconds; the least that weir.yaml takes
 PATIENCE = 0.4     # for one answer, before it is asked for again
-DEADLINE = 15      # for anything to come about at all
+DEADLINE = 15      # for anything to come about at all, on a machine that has time for it
 STICKY = 0.4       # how long a disk stays full
 STOPPED = 2 * LEASE
 RESTARTS_MAX = 60  # of one node in one point
 AGAIN = ("busy", "unavailable", "timeout", "fenced", "stale", "io", "no-space")
+
+
+def allowed(seconds):
+    """So long here and now: leases run out by themselves when processes wait for a processor."""
+    busy = os.getloadavg()[0] / (4 * os.cpu_count())
+    return seconds * min(max(busy, 1), 8)
 
 
 class Failure(Exception):
@@ -84,7 +90,7 @@ class Node:
         if self.process is None:
             return False
         self.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + allowed(DEADLINE)
         while self.process.poll() is None:
             self.town.look_at_fault()
             if time.monotonic() > deadline:
@@ -183,7 +189,7 @@ class Town:
 
     def until(self, condition, what, seconds=DEADLINE, kind="hang"):
         """The first true value; what is refused or not answered counts as not yet."""
-        deadline, last = time.monotonic() + seconds, None
+        deadline, last = time.monotonic() + allowed(seconds), None
         while True:
             self.tend()
             try:
@@ -212,7 +218,7 @@ class Town:
                    *map(str, arguments)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, env=environment)
-        deadline, self.command = time.monotonic() + seconds, process
+        deadline, self.command = time.monotonic() + allowed(seconds), process
         while process.poll() is None:
             self.tend()
             if time.monotonic() > deadline:
@@ -251,7 +257,7 @@ class Sender(Producer):
         self.sequence += 1
         body = {"stream": stream, "producer": self.id, "sequence": self.sequence,
                 "columns": columns, "rows": rows}
-        deadline, last = time.monotonic() + DEADLINE, None
+        deadline, last = time.monotonic() + allowed(DEADLINE), None
         while time.monotonic() < deadline:
             client = self.clients[self.next % len(self.clients)]
             try:
