@@ -411,7 +411,8 @@ batch_core_t *batch_core_new (env_t *env, const batch_options_t *options)
                                       .cluster_id = options->cluster_id,
                                       .partitions = options->partitions,
                                       .max_ahead = options->max_ahead,
-                                      .memory_limit = options->memory_limit };
+                                      .memory_limit = options->memory_limit,
+                                      .disk_reserve = options->disk_reserve };
     member_options_t member = { .node = options->node,
                                 .kind = "batch",
                                 .cluster = options->cluster,

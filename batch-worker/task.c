@@ -197,14 +197,56 @@ static void remove_written (task_t *self)
     self->written_count = 0;
 }
 
+enum { EVENT_BYTES = 48 }; /* of an event in a run and in views, about */
+
+/* Bytes that it reads: what it writes is about as much. */
+static status_t input_bytes (const task_t *self, uint64_t *bytes, error_t *error)
+{
+    *bytes = 0;
+    if (self->kind == TASK_BUILD) {
+        *bytes = (self->build.cut - self->build.from) * EVENT_BYTES;
+        for (size_t i = 0; i < self->build.runs.count; i++)
+            *bytes += self->build.runs.items[i].size;
+        return STATUS_OK;
+    }
+    for (size_t p = 0; p < self->load.history_count; p++)
+        for (size_t i = 0; i < self->load.history[p].runs.count; i++)
+            *bytes += self->load.history[p].runs.items[i].size;
+    if (self->load.from_history)
+        return STATUS_OK;
+    file_t *file = NULL;
+    status_t status = fs_open (self->setting.fs, self->load.path, FS_READ, &file, error);
+    if (status != STATUS_OK)
+        return status;
+    status = fs_size (self->setting.fs, file, bytes, error);
+    fs_close (self->setting.fs, &file);
+    return status;
+}
+
+/* A build makes room afterwards: it may use half of what is kept free. */
+static status_t check_room (const task_t *self, error_t *error)
+{
+    uint64_t reserve = self->setting.disk_reserve, bytes;
+    if (reserve == 0)
+        return STATUS_OK;
+    status_t status = input_bytes (self, &bytes, error);
+    if (status != STATUS_OK)
+        return status;
+    return self->kind == TASK_BUILD
+               ? fs_require (self->setting.fs, bytes, reserve / 2, error)
+               : fs_require (self->setting.fs, bytes * self->load.logs_count, reserve, error);
+}
+
 static void run_task (job_t *job)
 {
     task_t *self = (task_t *)job;
     CHECK_OBJECT (self, TASK_MAGIC);
     if (self->status != STATUS_OK)
         return;
-    self->status =
-        self->kind == TASK_BUILD ? task_build (self, &self->error) : task_load (self, &self->error);
+    self->status = check_room (self, &self->error);
+    if (self->status == STATUS_OK)
+        self->status = self->kind == TASK_BUILD ? task_build (self, &self->error)
+                                                : task_load (self, &self->error);
     if (self->status == STATUS_OK)
         self->status = task_go_on (self, &self->error);
     if (self->status == STATUS_OK)

@@ -18,6 +18,7 @@ typedef struct task_setting {
     uint32_t partitions;
     int64_t max_ahead;     /* µs */
     uint64_t memory_limit; /* bytes */
+    uint64_t disk_reserve; /* bytes */
 } task_setting_t;
 
 /* RUN on the protocol page. */

@@ -19,6 +19,7 @@ typedef struct coordinator_options {
     int64_t recompute_every;  /* µs; 0: only on demand */
     const char *catalog_path; /* below the data directory */
     bool resigns;             /* destroy says in the catalog that others need not wait */
+    uint64_t disk_reserve;    /* bytes, told by status beside what is free */
 } coordinator_options_t;
 
 /* Opens the catalog (blocking). Leads at once when the leader before is known to have ended: it was

@@ -11,6 +11,7 @@ static status_t make (const node_t *node, void **core, error_t *error)
                                       .partitions = node->project->partitions,
                                       .lease = node->project->lease,
                                       .recompute_every = node->project->batch_every,
+                                      .disk_reserve = node->project->disk_reserve,
                                       .catalog_path = "catalog.db",
                                       .resigns = true };
     coordinator_core_t *self = NULL;

@@ -35,11 +35,13 @@ enum {
 
 #define RELOAD_INTERVAL (500 * TIME_MS) /* between tries after the catalog failed */
 #define RETRY_FIRST     (100 * TIME_MS) /* of what failed; doubles */
-#define RETRY_LAST      (10 * TIME_SECOND)
-#define AVOID_TIME      (10 * TIME_SECOND) /* a worker where a partition failed gets no more */
-#define BACKOFF_LAST    TIME_HOUR          /* of recomputes that fail */
-#define FORGET_NODES    (10 * TIME_MINUTE) /* after their lease has ended */
-#define EARLY_INTERVAL  (5 * TIME_SECOND)  /* at least, between recomputes for the sake of memory */
+#define RETRY_NO_SPACE                                                                             \
+    (2 * TIME_SECOND) /* of what a full disk keeps waiting, for as long as it is */
+#define RETRY_LAST     (10 * TIME_SECOND)
+#define AVOID_TIME     (10 * TIME_SECOND) /* a worker where a partition failed gets no more */
+#define BACKOFF_LAST   TIME_HOUR          /* of recomputes that fail */
+#define FORGET_NODES   (10 * TIME_MINUTE) /* after their lease has ended */
+#define EARLY_INTERVAL (5 * TIME_SECOND)  /* at least, between recomputes for the sake of memory */
 
 /* ---- nodes ---- */
 
@@ -235,6 +237,7 @@ struct task {
     unsigned missing; /* beats of its worker without it since */
     unsigned failures;
     int64_t retry_at; /* boot µs */
+    char waits[256];  /* why it is tried again; "" */
     uint64_t done;
     uint64_t total;
 };
@@ -480,6 +483,9 @@ void tasks_settle (coordinator_core_t *self);
 /* What a batch worker lists. */
 void tasks_take (coordinator_core_t *self, const node_t *node, wire_list_t listed);
 void task_done (coordinator_core_t *self, const peer_t *from, const message_t *message);
+/* Why a recompute or a load (the other is NULL) does not get on for the moment; "" it does. */
+const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *recompute,
+                            const load_t *load);
 /* The least number of a task that is not finished; the next number when there is none. */
 uint64_t tasks_least (const coordinator_core_t *self);
 /* Is it a path of files that tasks write for this log and partition? */

@@ -22,8 +22,9 @@ static void write_load (const coordinator_core_t *self, const load_t *load)
     wire_field_uint (writer, "bytes_done", done < row->bytes_total ? done : row->bytes_total);
     wire_field_uint (writer, "bytes_total", row->bytes_total);
     wire_field_int (writer, "created", row->created);
-    if (row->error[0] != '\0')
-        wire_field_string (writer, "error", row->error);
+    const char *problem = row->error[0] ? row->error : tasks_wait_for (self, NULL, load);
+    if (problem[0] != '\0')
+        wire_field_string (writer, "error", problem);
     if (row->rejects[0] != '\0')
         wire_field_string (writer, "rejects", row->rejects);
     if (load->recompute != 0)
@@ -77,8 +78,10 @@ static void write_recompute (coordinator_core_t *self, const recompute_t *recomp
     wire_field_int (writer, "created", recompute->created);
     if (recompute->finished != 0)
         wire_field_int (writer, "finished", recompute->finished);
-    if (recompute->error[0] != '\0')
-        wire_field_string (writer, "error", recompute->error);
+    const char *problem =
+        recompute->error[0] ? recompute->error : tasks_wait_for (self, recompute, NULL);
+    if (problem[0] != '\0')
+        wire_field_string (writer, "error", problem);
     wire_close (writer);
 }
 
@@ -232,6 +235,11 @@ void status_tell (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_close (writer);
     write_loads (self, (text_t){ 0 });
     write_recomputes (self, (wire_list_t){ 0 });
+    uint64_t free;
+    error_t error;
+    if (fs_free_space (self->env->fs, &free, &error) == STATUS_OK)
+        wire_field_uint (writer, "disk_free", free);
+    wire_field_uint (writer, "disk_reserve", self->options.disk_reserve);
     core_reply (self, from, id);
 }
 

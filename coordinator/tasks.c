@@ -196,6 +196,12 @@ static void task_failed (coordinator_core_t *self, task_t *task, status_t status
 {
     /* without its history, a key's log would be of no use for ever */
     bool history = task->load && load_is_history (task->load);
+    snprintf (task->waits, sizeof task->waits, TEXT_FORMAT, TEXT_ARGS (reason));
+    if (status == STATUS_NO_SPACE) { /* until somebody makes room: it counts as no failure */
+        task->retry_at = core_now (self) + RETRY_NO_SPACE;
+        take_back (task);
+        return;
+    }
     if (history || (may_pass (status) && task->failures < TASK_FAILURES_MAX)) {
         int64_t wait = RETRY_FIRST << (task->failures < 10 ? task->failures : 10);
         if (history)
@@ -212,6 +218,18 @@ static void task_failed (coordinator_core_t *self, task_t *task, status_t status
     else
         (void)load_fail (self, task->load, text);
     mem_free (text);
+}
+
+const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *recompute,
+                            const load_t *load)
+{
+    for (size_t i = 0; i < self->tasks_count; i++) {
+        const task_t *task = self->tasks[i];
+        bool is_its = recompute ? task->recompute == recompute : task->load == load;
+        if (is_its && task->waits[0] != '\0')
+            return task->waits;
+    }
+    return "";
 }
 
 static void acknowledge (coordinator_core_t *self, const peer_t *from, uint64_t id)

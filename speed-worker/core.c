@@ -6,6 +6,8 @@
 
 enum { SCRATCH_CHUNK = 1 << 20 };
 
+#define SPACE_LANE (UINT32_C (1) << 29) /* above those of logs, which see (orders.c) */
+
 static const member_ops_t member_callbacks = {
     .fill_beat = orders_fill_beat,
     .orders = orders_take,
@@ -40,6 +42,8 @@ speed_core_t *speed_core_new (env_t *env, const speed_options_t *options)
     self->partitions = mem_zero (options->partitions, sizeof (partition_t *));
     self->routes = routes_new (env, member_coordinator (self->member), options->partitions);
     self->requests = request_table_new ();
+    pressure_init (&self->pressure, options->memory_limit);
+    self->space = space_new (env, options->disk_reserve, SPACE_LANE);
     self->scratch = arena_new (SCRATCH_CHUNK);
     return self;
 }
@@ -56,6 +60,7 @@ void speed_core_destroy (speed_core_t **self_p)
     mem_free (self->partitions);
     routes_destroy (&self->routes);
     request_table_destroy (&self->requests);
+    space_destroy (&self->space);
     member_destroy (&self->member);
     wire_decoder_destroy (&self->decoder);
     wire_writer_destroy (&self->writer);
@@ -99,7 +104,16 @@ static void answer_metrics (speed_core_t *self, const peer_t *from, uint64_t id)
 #define X(name) wire_field_uint (self->writer, #name, self->metrics.name);
     SPEED_METRICS (X)
 #undef X
-    wire_field_uint (self->writer, "timeline_bytes", self->memory);
+    const pressure_t *pressure = worker_pressure (self);
+#define X(name) wire_field_uint (self->writer, "memory_" #name, pressure->memory.name);
+    MEMORY_TABLE (X)
+#undef X
+    wire_field_uint (self->writer, "memory", memory_total (&pressure->memory));
+    wire_field_uint (self->writer, "memory_admits", pressure_admits (pressure));
+    wire_field_uint (self->writer, "memory_limit", pressure->limit);
+    if (space_free (self->space) != UINT64_MAX)
+        wire_field_uint (self->writer, "disk_free", space_free (self->space));
+    wire_field_uint (self->writer, "disk_reserve", self->options.disk_reserve);
     wire_field_counters (self->writer, self->env);
     wire_close (self->writer);
     worker_send (self, from);
@@ -158,6 +172,11 @@ void speed_core_receive (speed_core_t *self, const peer_t *from, const void *dat
     CHECK_OBJECT (self, SPEED_MAGIC);
     message_t message;
     error_t error;
+    message_kind_t kind;
+    uint64_t id;
+    if (from->incoming && wire_peek (data, size, &kind, &id) &&
+        ingest_refused (self, from, kind, id, size))
+        return;
     if (wire_decode (self->decoder, data, size, &message, &error) != STATUS_OK) {
         self->metrics.messages_refused++;
         if (message.id != 0 && from->incoming)
@@ -174,6 +193,8 @@ void speed_core_receive (speed_core_t *self, const peer_t *from, const void *dat
 void speed_core_job_done (speed_core_t *self, job_t *job)
 {
     CHECK_OBJECT (self, SPEED_MAGIC);
+    if (space_job_done (self->space, job))
+        return;
     for (uint32_t p = 0; p < self->options.partitions; p++) {
         partition_t *partition = self->partitions[p];
         for (size_t i = 0; partition && i < partition->shards_count; i++) {
@@ -218,7 +239,9 @@ int64_t speed_core_tick (speed_core_t *self)
     int64_t now = self->env->boot_us (self->env);
     int64_t due = tick_shards (self);
     int64_t next = ingest_expire (self, now);
+    int64_t look = space_tick (self->space);
     next = due < next ? due : next;
+    next = look < next ? look : next;
     int64_t routes = routes_tick (self->routes);
     int64_t beat = member_tick (self->member);
     next = routes < next ? routes : next;

@@ -20,8 +20,10 @@ typedef struct speed_options {
     const peer_t *standbys; /* other coordinators, one of which may lead instead; copied */
     size_t standbys_count;
     int64_t max_ahead;     /* µs that an event may be ahead of the clock */
-    uint64_t memory_limit; /* bytes of timelines, over which producers are told `busy` */
+    uint64_t memory_limit; /* bytes, see pressure.h; below it producers are told `busy` */
     uint64_t segment_size; /* bytes of a log segment; 0 is the default */
+    uint64_t
+        disk_reserve; /* bytes: with fewer free, no events are taken (space.h); 0: not looked at */
 } speed_options_t;
 
 /* Options are copied; `env` outlives the core. */

@@ -52,6 +52,7 @@ typedef struct piece {
     batch_t batch;
     void *record;        /* that was handed over; NULL: read from the log … */
     size_t read_bytes;   /* … so much of it */
+    size_t held_bytes;   /* of what follows, beside that */
     arena_t *arena;      /* of what follows, and of a batch that was read */
     uint32_t *partition; /* per event; UINT32_MAX for none */
     uint64_t *wants;     /* bit per target */
@@ -73,6 +74,7 @@ struct forward {
     uint64_t scanned;     /* below it, and from options.position on, all records were looked at */
     bool placed;          /* `scanned` has begun at the least mark */
     size_t read_bytes;    /* of pieces that were read */
+    size_t piece_bytes;   /* of those that were handed over, beside the records */
     forward_read_t *read; /* under way */
     int64_t read_again;   /* boot µs: not before */
     uint64_t counter;
@@ -118,6 +120,7 @@ static void piece_destroy (forward_t *self, piece_t *piece)
 {
     void *record = piece->record;
     self->read_bytes -= piece->read_bytes;
+    self->piece_bytes -= piece->held_bytes;
     arena_t *arena = piece->arena;
     arena_destroy (&arena); /* the piece is in it */
     if (record)
@@ -240,8 +243,10 @@ bool forward_add (forward_t *self, const model_t *model, const batch_t *batch, u
     piece_t *piece = arena_zero (arena, 1, sizeof *piece);
     *piece = (piece_t){ .offset = offset, .count = count, .record = record, .arena = arena };
     piece->batch = as_of_now (self, model, batch, arena);
-    if (add_piece (self, piece))
+    if (add_piece (self, piece)) {
+        self->piece_bytes += piece->held_bytes = arena_held (arena);
         return true;
+    }
     arena_destroy (&arena);
     return false;
 }
@@ -534,6 +539,11 @@ uint64_t forward_low (const forward_t *self)
     for (uint32_t t = 0; t < self->options.partitions; t++)
         low = self->targets[t].mark < low ? self->targets[t].mark : low;
     return low;
+}
+
+size_t forward_memory (const forward_t *self)
+{
+    return self->read_bytes + self->piece_bytes + arena_held (self->scratch) + self->block.capacity;
 }
 
 uint64_t forward_events (const forward_t *self)

@@ -75,6 +75,8 @@ bool forward_job_done (forward_t *self, job_t *job);
 bool forward_caught_up (const forward_t *self);
 /* All targets hold everything below; 0 while that is not known of all. */
 uint64_t forward_low (const forward_t *self);
+/* Bytes that it holds, beside the records that were handed over. */
+size_t forward_memory (const forward_t *self);
 uint64_t forward_events (const forward_t *self); /* sent so far, repeats counted again */
 
 #endif

@@ -9,9 +9,13 @@
 static void take (speed_core_t *self, shard_t *target, const forward_message_t *message,
                   const waiter_t *waiter)
 {
-    if (message->block.size > 0 && worker_views_full (self))
-        forwarding_tell (self, waiter, STATUS_BUSY,
-                         "the real-time views are over their memory limit", 0);
+    error_t error;
+    if (message->block.size > 0 && pressure_views_full (worker_pressure (self)))
+        forwarding_tell (self, waiter, STATUS_BUSY, "the real-time views are at their memory limit",
+                         0);
+    else if (message->block.size > 0 &&
+             space_take (self->space, message->block.size, &error) != STATUS_OK)
+        forwarding_tell (self, waiter, error.status, error.text, 0);
     else
         shard_take_forwarded (target, message, waiter);
 }
@@ -106,7 +110,9 @@ void forwarding_tell (speed_core_t *self, const waiter_t *waiter, status_t statu
         worker_send (self, &waiter->from);
     } else {
         error_t error;
-        (void)error_set (&error, status, "%s", reason);
+        (void)error_set_retry (
+            &error, status, status == STATUS_BUSY ? pressure_retry_ms (worker_pressure (self)) : 0,
+            "%s", reason);
         worker_send_error (self, &waiter->from, waiter->id, &error);
     }
 }

@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MEMORY_LOOK (200 * TIME_MS)
-
 /* ---- answering ---- */
 
 static void finish (speed_core_t *self, request_t *request)
@@ -48,12 +46,19 @@ bool ingest_current (void *core)
     return member_model_current (self->member);
 }
 
+/* Who is told that there is no room is told when to ask again. */
+static void tell_when (speed_core_t *self, status_t status, const char *reason, error_t *error)
+{
+    uint32_t retry_ms = status == STATUS_BUSY ? pressure_retry_ms (worker_pressure (self)) : 0;
+    (void)error_set_retry (error, status, retry_ms, "%s", reason);
+}
+
 static void tell_peer (speed_core_t *self, const waiter_t *waiter, status_t status,
                        const char *reason, const outcome_t *outcome, uint64_t position)
 {
     if (status != STATUS_OK) {
         error_t error;
-        error_set (&error, status, "%s", reason);
+        tell_when (self, status, reason, &error);
         worker_send_error (self, &waiter->from, waiter->id, &error);
         return;
     }
@@ -86,13 +91,16 @@ void ingest_tell (void *core, const waiter_t *waiter, const char *log_name, uint
     request_t *request = request_find (self->requests, waiter->request);
     if (!request)
         return; /* its deadline passed: the sender has been told that nobody knows */
+    error_t error;
+    if (status != STATUS_OK)
+        tell_when (self, status, reason, &error);
     for (size_t i = 0; i < request->parts_count; i++) {
         if (request->parts[i].partition != partition)
             continue;
         if (status == STATUS_OK)
             request_part_done (request, i, outcome, position);
         else
-            request_part_failed (request, i, status, reason);
+            request_part_failed (request, i, &error);
     }
     if (request->waiting == 0)
         finish (self, request);
@@ -101,9 +109,11 @@ void ingest_tell (void *core, const waiter_t *waiter, const char *log_name, uint
 static void expire (void *arg, request_t *request)
 {
     speed_core_t *self = arg;
+    error_t error;
+    (void)error_set (&error, STATUS_TIMEOUT,
+                     "no answer from its owner in time; send the same batch again");
     for (size_t i = 0; i < request->parts_count; i++)
-        request_part_failed (request, i, STATUS_TIMEOUT,
-                             "no answer from its owner in time; send the same batch again");
+        request_part_failed (request, i, &error);
     finish (self, request);
 }
 
@@ -126,10 +136,15 @@ void ingest_append_answered (speed_core_t *self, const message_t *message)
         outcome_release (&outcome);
     } else {
         char word[WIRE_NAME_MAX + 1];
-        char reason[512];
         wire_copy (message->body, "status", word, sizeof word);
-        wire_copy (message->body, "text", reason, sizeof reason);
-        request_part_failed (request, part, status_from_word (word), reason);
+        text_t text = wire_text (message->body, "text");
+        uint64_t retry_ms = wire_uint (message->body, "retry_ms", 0);
+        error_t error;
+        (void)error_set_retry (&error, status_from_word (word),
+                               retry_ms < PRESSURE_RETRY_MAX ? (uint32_t)retry_ms
+                                                             : PRESSURE_RETRY_MAX,
+                               TEXT_FORMAT, TEXT_ARGS (text));
+        request_part_failed (request, part, &error);
     }
     if (request->waiting == 0)
         finish (self, request);
@@ -182,40 +197,40 @@ static status_t parse (speed_core_t *self, const message_t *message, incoming_t 
     return STATUS_OK;
 }
 
-static void look_at_memory (speed_core_t *self)
+const pressure_t *worker_pressure (speed_core_t *self)
 {
     int64_t now = self->env->boot_us (self->env);
-    if (now - self->memory_looked < MEMORY_LOOK)
-        return;
-    self->memory_looked = now;
-    self->memory = self->views_memory = 0;
+    if (!pressure_due (&self->pressure, now))
+        return &self->pressure;
+    memory_t memory = { .requests = request_memory (self->requests) };
     for (uint32_t p = 0; p < self->options.partitions; p++)
-        for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++) {
-            self->memory += shard_memory (self->partitions[p]->shards[i]);
-            self->views_memory += shard_views_memory (self->partitions[p]->shards[i]);
-        }
+        for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++)
+            shard_measure (self->partitions[p]->shards[i], &memory);
+    pressure_take (&self->pressure, &memory, now);
+    return &self->pressure;
 }
 
-size_t worker_memory (speed_core_t *self)
+static bool is_of_producers (message_kind_t kind)
 {
-    look_at_memory (self);
-    return self->memory;
+    return kind == MESSAGE_SEND || kind == MESSAGE_APPEND;
 }
 
-bool worker_views_full (speed_core_t *self)
+bool ingest_refused (speed_core_t *self, const peer_t *from, message_kind_t kind, uint64_t id,
+                     size_t size)
 {
-    look_at_memory (self);
-    return self->views_memory / 5 >= self->options.memory_limit / 4;
-}
-
-static status_t admit (speed_core_t *self, error_t *error)
-{
-    if (worker_memory (self) < self->options.memory_limit)
-        return STATUS_OK;
-    self->metrics.busy++;
-    return error_set (error, STATUS_BUSY,
-                      "the real-time views are at their memory limit until the next recompute; "
-                      "try again later");
+    error_t error;
+    if (!is_of_producers (kind))
+        return false;
+    (void)worker_pressure (self);
+    status_t status = space_take (self->space, size, &error);
+    if (status == STATUS_OK)
+        status = pressure_reserve (&self->pressure, size, &error);
+    if (status == STATUS_OK)
+        return false;
+    self->metrics.busy += status == STATUS_BUSY;
+    self->metrics.no_space += status == STATUS_NO_SPACE;
+    worker_send_error (self, from, id, &error);
+    return true;
 }
 
 static void append_here (speed_core_t *self, const incoming_t *incoming, shard_t *shard,
@@ -270,8 +285,6 @@ void ingest_append (speed_core_t *self, const peer_t *from, const message_t *mes
     status_t status = check_definitions (self, message, false, &error);
     if (status == STATUS_OK)
         status = parse (self, message, &incoming, &error);
-    if (status == STATUS_OK)
-        status = admit (self, &error);
     if (status == STATUS_OK && indexes.count != incoming.table.rows)
         status = error_set (&error, STATUS_INVALID, "%u indexes for %zu rows", indexes.count,
                             incoming.table.rows);
@@ -421,8 +434,6 @@ void ingest_send (speed_core_t *self, const peer_t *from, const message_t *messa
     incoming_t incoming;
     error_t error;
     status_t status = parse (self, message, &incoming, &error);
-    if (status == STATUS_OK)
-        status = admit (self, &error);
     if (status == STATUS_OK && incoming.table.rows == 0)
         status = error_set (&error, STATUS_INVALID, "a batch without rows");
     if (status != STATUS_OK) {
@@ -435,8 +446,8 @@ void ingest_send (speed_core_t *self, const peer_t *from, const message_t *messa
     request_t *request = request_new (self->requests, from, message->id, parts_count, deadline);
     if (!request) {
         self->metrics.busy++;
-        error_set (&error, STATUS_BUSY, "%d batches are under way here; try again later",
-                   REQUESTS_MAX);
+        (void)error_set_retry (&error, STATUS_BUSY, pressure_retry_ms (worker_pressure (self)),
+                               "%d batches are under way here; try again later", REQUESTS_MAX);
         worker_send_error (self, from, message->id, &error);
         return;
     }

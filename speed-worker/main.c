@@ -20,6 +20,7 @@ static status_t make (const node_t *node, void **core, error_t *error)
         .standbys_count = node->standbys_count,
         .max_ahead = node->project->max_ahead,
         .memory_limit = node->project->speed_memory,
+        .disk_reserve = node->project->disk_reserve,
     };
     *core = speed_core_new (node->env, &options);
     return STATUS_OK;

@@ -250,7 +250,8 @@ void orders_fill_beat (void *core, wire_writer_t *beat)
     wire_close (beat);
     /* by which the coordinator recomputes early, before senders are told `busy` */
     wire_field_map (beat, "metrics");
-    wire_field_uint (beat, "memory", worker_memory (self));
-    wire_field_uint (beat, "memory_limit", self->options.memory_limit);
+    const pressure_t *pressure = worker_pressure (self);
+    wire_field_uint (beat, "memory", memory_total (&pressure->memory));
+    wire_field_uint (beat, "memory_limit", pressure_admits (pressure));
     wire_close (beat);
 }

@@ -144,6 +144,7 @@ static status_t replay_log (replay_t *self, const keyed_log_t *log, const char *
             error_prefix (&self->error, "at offset %" PRIu64 " of %s", record.offset, dir);
             break;
         }
+        atomic_store (&self->building, realtime_memory (self->realtime) + arena_held (arena));
     }
     arena_destroy (&arena);
     log_reader_destroy (&reader);

@@ -9,6 +9,8 @@
 #include "storage/log.h"
 #include "storage/payload.h"
 
+#include <stdatomic.h>
+
 typedef struct control {
     char id[CONTROL_ID_MAX + 1];
     uint64_t offset;
@@ -42,6 +44,7 @@ typedef struct replay {
     uint64_t to;    /* … to there; when the log is opened, to its end */
     model_t *model; /* with a reference of the job's own */
 
+    atomic_size_t building; /* bytes of `realtime`, while the job runs */
     status_t status;
     error_t error;
     log_t *log;

@@ -7,7 +7,7 @@
 
 /* An id is a generation, a slot and, in message ids, a part: REQUESTS_MAX and REQUEST_PARTS_MAX are
  * powers of two. */
-enum { SLOT_BITS = 12, PART_BITS = 10 };
+enum { SLOT_BITS = 12, PART_BITS = 10, ARENA_FOR_REASONS = 4096 };
 _Static_assert(1 << SLOT_BITS == REQUESTS_MAX, "a slot fits its bits");
 _Static_assert(1 << PART_BITS == REQUEST_PARTS_MAX, "a part fits its bits");
 
@@ -85,6 +85,12 @@ void request_free (request_table_t *self, request_t *request)
     self->free[self->free_count++] = slot;
 }
 
+/* The table itself is always there. */
+size_t request_memory (const request_table_t *self)
+{
+    return (REQUESTS_MAX - self->free_count) * (sizeof (request_part_t) + ARENA_FOR_REASONS);
+}
+
 uint64_t request_message_id (const request_t *request, size_t part)
 {
     CHECK (part < request->parts_count);
@@ -110,8 +116,9 @@ void request_part_done (request_t *request, size_t part, const outcome_t *outcom
     request->waiting--;
 }
 
-void request_part_failed (request_t *request, size_t part, status_t status, const char *reason)
+void request_part_failed (request_t *request, size_t part, const error_t *error)
 {
+    status_t status = error->status;
     CHECK (part < request->parts_count);
     if (request->parts[part].done)
         return;
@@ -119,9 +126,11 @@ void request_part_failed (request_t *request, size_t part, status_t status, cons
     request->waiting--;
     if (status == STATUS_OK || status == STATUS_END)
         status = STATUS_UNAVAILABLE;
+    uint32_t retry_ms = request->error.retry_ms;
     if (request->error.status == STATUS_OK)
         error_set (&request->error, status, "partition %u: %s", request->parts[part].partition,
-                   reason);
+                   error->text);
+    request->error.retry_ms = error->retry_ms > retry_ms ? error->retry_ms : retry_ms;
 }
 
 int64_t request_expired (request_table_t *self, int64_t now,

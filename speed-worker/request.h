@@ -42,6 +42,7 @@ request_t *request_new (request_table_t *self, const peer_t *from, uint64_t clie
 /* By its id; NULL when it has ended. */
 request_t *request_find (request_table_t *self, uint64_t id);
 void request_free (request_table_t *self, request_t *request);
+size_t request_memory (const request_table_t *self); /* bytes, about */
 
 /* Message ids name a request and one of its parts. */
 uint64_t request_message_id (const request_t *request, size_t part);
@@ -50,8 +51,9 @@ request_t *request_of_message (request_table_t *self, uint64_t message_id, size_
 /* One part's end; a part that was told before is left as it is. */
 void request_part_done (request_t *request, size_t part, const outcome_t *outcome,
                         uint64_t position);
-/* `status` is what the owner says; one that is no failure is taken for UNAVAILABLE. */
-void request_part_failed (request_t *request, size_t part, status_t status, const char *reason);
+/* `error` is what the owner says; one that is no failure is taken for UNAVAILABLE. The first one is
+ * told to the sender, with the longest time to wait of all. */
+void request_part_failed (request_t *request, size_t part, const error_t *error);
 
 /* Calls `each` for every request whose deadline has passed; returns the next deadline, INT64_MAX
  * none. */

@@ -355,6 +355,7 @@ static void flush_done (shard_t *self)
     while (self->pending.head && self->pending.head->offset < durable) {
         pending_t *pending = pending_pop (&self->pending);
         self->pending_bytes -= pending_size (pending);
+        self->gone_flushed += pending_size (pending);
         apply (self, pending);
         keep (self, pending);
         if (!shard_forward (self, pending))
@@ -429,7 +430,9 @@ void shard_set_base (shard_t *self, uint64_t base)
     if (base > self->base && base <= self->position) {
         self->base = base;
         self->trim_due = true;
+        size_t before = realtime_memory (self->realtime);
         realtime_trim (self->realtime, base);
+        self->gone_trimmed += before - realtime_memory (self->realtime);
         controls_trim (&self->controls, base);
     }
     start_trim (self);
@@ -462,14 +465,32 @@ uint64_t shard_position (const shard_t *self)
     return self->position;
 }
 
-size_t shard_views_memory (const shard_t *self)
+void shard_measure (const shard_t *self, memory_t *memory)
 {
-    return self->realtime ? realtime_memory (self->realtime) : 0;
+    if (self->realtime)
+        memory->views += realtime_memory (self->realtime);
+    if (self->replay)
+        memory->building += atomic_load (&self->replay->building);
+    memory->waiting += self->pending_bytes;
+    memory->kept += self->kept_bytes;
+    memory->forwards += self->forward_bytes;
+    for (size_t i = 0; i < self->forwards_count; i++)
+        memory->forwards += forward_memory (self->forwards[i]);
+    if (self->dedupe)
+        memory->producers += dedupe_memory (self->dedupe);
+    memory->logs += self->payload.capacity + self->block.capacity;
+    if (self->log)
+        memory->logs += log_memory (self->log);
+    memory->trimmed += self->gone_trimmed;
+    memory->flushed += self->gone_flushed;
+    memory->forwarded += self->gone_forwarded;
 }
 
 size_t shard_memory (const shard_t *self)
 {
-    return shard_views_memory (self) + self->kept_bytes + self->pending_bytes + self->forward_bytes;
+    memory_t memory = { 0 };
+    shard_measure (self, &memory);
+    return memory_total (&memory);
 }
 
 size_t shard_controls (const shard_t *self)

@@ -10,6 +10,7 @@
 #include "member/model.h"
 #include "speed-worker/forward.h"
 #include "speed-worker/outcome.h"
+#include "speed-worker/pressure.h"
 #include "speed-worker/realtime.h"
 
 typedef struct shard shard_t;
@@ -121,8 +122,9 @@ size_t shard_caught_up (const shard_t *self);
 /* How many control records it holds. */
 size_t shard_controls (const shard_t *self);
 
-size_t shard_memory (const shard_t *self);
-size_t shard_views_memory (const shard_t *self); /* of these, what a recompute sets free */
+/* Adds what it holds, and what has gone. */
+void shard_measure (const shard_t *self, memory_t *memory);
+size_t shard_memory (const shard_t *self); /* all of it */
 uint64_t shard_events_appended (const shard_t *self);
 
 #endif

@@ -17,6 +17,7 @@ static void unlink_pending (shard_t *self, pending_t *pending)
     if (!pending->later)
         self->unforwarded_last = at;
     self->forward_bytes -= pending_size (pending);
+    self->gone_forwarded += pending_size (pending);
 }
 
 /* A log of another key has all events of the record. */

@@ -8,8 +8,10 @@
 #include "member/member.h"
 #include "member/routes.h"
 #include "speed-worker/core.h"
+#include "speed-worker/pressure.h"
 #include "speed-worker/request.h"
 #include "speed-worker/shard.h"
+#include "speed-worker/space.h"
 
 enum { SPEED_MAGIC = 0x53504545 };
 
@@ -36,7 +38,8 @@ typedef struct partition {
     X (forwards_taken)                                                                             \
     X (queries)                                                                                    \
     X (queries_refused)                                                                            \
-    X (busy)
+    X (busy)                                                                                       \
+    X (no_space)
 
 typedef struct speed_metrics {
 #define X(name) uint64_t name;
@@ -54,12 +57,11 @@ struct speed_core {
     partition_t **partitions; /* per partition; NULL: not ours */
     routes_t *routes;
     request_table_t *requests;
-    uint64_t next_id;      /* of our own requests to the coordinator */
-    arena_t *scratch;      /* for one message */
-    size_t memory;         /* of all timelines and what waits, as of the last look … */
-    size_t views_memory;   /* … and of the timelines alone */
-    int64_t memory_looked; /* boot µs */
-    size_t caught_up;      /* forwards that are, as of the last tick */
+    uint64_t next_id; /* of our own requests to the coordinator */
+    arena_t *scratch; /* for one message */
+    pressure_t pressure;
+    space_t *space;
+    size_t caught_up; /* forwards that are, as of the last tick */
     speed_metrics_t metrics;
 };
 
@@ -81,11 +83,12 @@ void ingest_tell (void *core, const waiter_t *waiter, const char *log_name, uint
                   status_t status, const char *reason, const outcome_t *outcome, uint64_t position);
 bool ingest_leased (void *core);
 bool ingest_current (void *core);
-/* Bytes of all timelines, as of a moment ago. */
-size_t worker_memory (speed_core_t *self);
-/* Are they so far over the limit that events which are durable elsewhere already are not taken in
- * either? Only timelines count, which a recompute makes smaller. */
-bool worker_views_full (speed_core_t *self);
+/* What is held, as of a moment ago. */
+const pressure_t *worker_pressure (speed_core_t *self);
+/* True when a batch of producers, that has not been decoded yet, is refused for want of room; it
+ * has been told then. What is refused costs little. */
+bool ingest_refused (speed_core_t *self, const peer_t *from, message_kind_t kind, uint64_t id,
+                     size_t size);
 int64_t ingest_expire (speed_core_t *self, int64_t now);
 
 /* ---- forwarding.c ---- */

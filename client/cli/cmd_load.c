@@ -131,7 +131,8 @@ static status_t start (call_t *call, const wanted_t *wanted, const char *path, o
     status_t status = source_open (&source, path, wanted->format, error);
     if (status != STATUS_OK)
         return status;
-    status = incoming_copy (call->project->data, &source, &incoming, error);
+    status =
+        incoming_copy (call->project->data, call->project->disk_reserve, &source, &incoming, error);
     if (status == STATUS_OK)
         status = ask (call, wanted, &source, &incoming, load, error);
     incoming_release (&incoming);
@@ -161,7 +162,11 @@ static void show (const one_load_t *load, const wire_value_t *state, int64_t sta
         format_bytes (&text, bytes * 1000 / (uint64_t)took);
         buf_put_string (&text, "/s");
     }
-    progress ("%s: " TEXT_FORMAT " (%s)", load->path, TEXT_ARGS (word), buf_string (&text));
+    text_t problem = wire_text (state, "error");
+    if (problem.size > 0) /* and yet it goes on: it waits for that to pass */
+        progress ("%s: waits: " TEXT_FORMAT, load->path, TEXT_ARGS (problem));
+    else
+        progress ("%s: " TEXT_FORMAT " (%s)", load->path, TEXT_ARGS (word), buf_string (&text));
     buf_release (&text);
 }
 

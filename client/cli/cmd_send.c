@@ -104,6 +104,13 @@ static void acknowledged (void *arg, const weir_acknowledged_t *what)
     buf_release (&rate);
 }
 
+static void waits (void *arg, uint32_t wait_ms, const char *reason)
+{
+    const sending_t *self = arg;
+    progress ("%" PRIu64 " events; no room, again in %.1f s: %.70s", self->producer.accepted,
+              (double)wait_ms / 1000, reason);
+}
+
 static bool stopped (void *arg)
 {
     (void)arg;
@@ -207,6 +214,7 @@ static status_t begin (sending_t *self, bool in_order, error_t *error)
                                       .first_sequence = self->producer.acknowledged + 1,
                                       .unacknowledged = in_order ? 1 : UNDER_WAY,
                                       .acknowledged = acknowledged,
+                                      .waits = waits,
                                       .stopped = stopped,
                                       .arg = self };
     memcpy (options.producer, self->producer.id, sizeof options.producer);

@@ -59,6 +59,7 @@ static int run (call_t *call)
             (unsigned long long)wire_uint (reply.body, "partitions", 0));
     print_nodes (reply.body);
     puts ("");
+    print_disk (reply.body);
     print_partitions (reply.body);
     print_recent (reply.body);
     return EXIT_DONE;

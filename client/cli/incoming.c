@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -84,6 +85,23 @@ static status_t make_directory (const char *data, const char *directory, error_t
     return STATUS_OK;
 }
 
+/* What is copied is read into history after that: who fills the disk here stops what is under way.
+ * A pipe's size is not known. */
+static status_t check_room (const char *data, uint64_t bytes, uint64_t reserve, error_t *error)
+{
+    struct statvfs space;
+    if (statvfs (data, &space) != 0)
+        return error_set_errno (error, errno, "%s", data);
+    uint64_t free = (uint64_t)space.f_bavail * space.f_frsize;
+    if (free >= reserve && free - reserve >= bytes)
+        return STATUS_OK;
+    return error_set (error, STATUS_NO_SPACE,
+                      "the disk of %s is full: %.1f MiB free, needs %.1f for the file and %.1f in "
+                      "reserve; make room and load again",
+                      data, (double)free / (1 << 20), (double)bytes / (1 << 20),
+                      (double)reserve / (1 << 20));
+}
+
 static status_t sync_directory (const char *directory, error_t *error)
 {
     int fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -152,13 +170,16 @@ static status_t write_copy (source_t *source, const char *temporary, incoming_t 
     return status;
 }
 
-status_t incoming_copy (const char *data, source_t *source, incoming_t *incoming, error_t *error)
+status_t incoming_copy (const char *data, uint64_t reserve, source_t *source, incoming_t *incoming,
+                        error_t *error)
 {
     uint32_t mark = random_mark ();
     char *directory = mem_format ("%s/incoming", data);
     char *temporary = mem_format ("%s/.%08x.tmp", directory, mark);
     incoming->fd = -1;
     status_t status = make_directory (data, directory, error);
+    if (status == STATUS_OK)
+        status = check_room (data, source->total, reserve, error);
     if (status == STATUS_OK)
         status = write_copy (source, temporary, incoming, error);
     snprintf (incoming->path, sizeof incoming->path, "incoming/%s-%08x.%s", incoming->id, mark,

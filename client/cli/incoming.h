@@ -13,9 +13,10 @@ typedef struct incoming {
 
 /* Copies all of the source below `data`, durably, under a name that nobody else has, showing
  * progress. What an interrupted copy leaves is removed. After an OK, incoming_release is called
- * when the cluster has taken the copy, or it was removed. */
-MUST_CHECK status_t incoming_copy (const char *data, source_t *source, incoming_t *incoming,
-                                   error_t *error);
+ * when the cluster has taken the copy, or it was removed. NO_SPACE, before it begins, unless
+ * `reserve` bytes of the disk will stay free. */
+MUST_CHECK status_t incoming_copy (const char *data, uint64_t reserve, source_t *source,
+                                   incoming_t *incoming, error_t *error);
 /* Removes the copy: nobody will read it. */
 void incoming_remove (const char *data, const incoming_t *incoming);
 /* From now on the copy is the cluster's, or nobody's. */

@@ -57,6 +57,26 @@ void print_nodes (const wire_value_t *body)
     table_destroy (&table);
 }
 
+void print_disk (const wire_value_t *body)
+{
+    if (!wire_has (body, "disk_free"))
+        return;
+    uint64_t free = wire_uint (body, "disk_free", 0), kept = wire_uint (body, "disk_reserve", 0);
+    buf_t free_text, kept_text;
+    buf_init (&free_text, 64);
+    buf_init (&kept_text, 64);
+    format_bytes (&free_text, free);
+    format_bytes (&kept_text, kept);
+    if (free < kept)
+        printf ("the disk is full: %s free, less than the %s in reserve; no events are taken until "
+                "there is room\n\n",
+                buf_string (&free_text), buf_string (&kept_text));
+    else
+        printf ("disk: %s free\n\n", buf_string (&free_text));
+    buf_release (&free_text);
+    buf_release (&kept_text);
+}
+
 void print_partitions (const wire_value_t *body)
 {
     static const char *const heads[] = { "LOG",        ">PARTITION", "OWNER", "STATE", ">POSITION",

@@ -6,6 +6,7 @@
 
 /* All take the body of a reply to `status`. */
 void print_nodes (const wire_value_t *body);
+void print_disk (const wire_value_t *body); /* and an empty line */
 void print_partitions (const wire_value_t *body);
 
 /* Nodes whose lease is good, the coordinators among them. */

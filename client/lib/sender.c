@@ -21,6 +21,8 @@ enum {
     DEFAULT_ANSWER_MS = 6000, /* longer than a speed worker takes to give up itself */
     BACKOFF_FIRST_MS = 20,
     BACKOFF_MAX_MS = 2000,
+    ASKED_MAX_MS = 30000, /* longer than that nobody waits because a worker says so */
+    BUSY_PATIENCE = 10,   /* times as long as others one waits for those who say that they are */
     WAIT_MAX_MS = 60000,
     PROBE_EVERY_MS = 200, /* while batches are under way: so soon a worker that died is noticed */
     RECOGNIZE_MS = 1000,  /* for a worker to say which cluster it is of */
@@ -55,6 +57,7 @@ struct weir_sender {
     slot_t slots[WEIR_UNACKNOWLEDGED_MAX];
     uint32_t slots_used;
     int64_t progress_ms; /* when something was acknowledged last, or the sender was idle */
+    int64_t busy_ms;     /* when a worker said last that it has no room */
     random_t jitter;
     status_t failed;
     error_t failure;   /* what ended it */
@@ -222,15 +225,16 @@ static bool encode (weir_sender_t *self, const raw_table_t *rows, slot_t *slot)
 
 /* ---- sending and answers ---- */
 
-/* After a wait that doubles, with jitter, and to the next worker. */
+/* After a wait that doubles, or that a worker asked for if that is longer, with jitter: and to the
+ * next worker. */
 static void try_again (weir_sender_t *self, slot_t *slot, int64_t now, uint64_t asked_ms)
 {
     uint32_t shift = slot->tries < 7 ? slot->tries : 7;
     uint64_t wait = (uint64_t)BACKOFF_FIRST_MS << shift;
-    if (asked_ms > wait)
-        wait = asked_ms;
     if (wait > BACKOFF_MAX_MS)
         wait = BACKOFF_MAX_MS;
+    if (asked_ms > wait)
+        wait = asked_ms < ASKED_MAX_MS ? asked_ms : ASKED_MAX_MS;
     wait += random_below (&self->jitter, wait / 2 + 1);
     slot->tries++;
     slot->under_way = false;
@@ -312,9 +316,14 @@ static void acknowledge (weir_sender_t *self, slot_t *slot, const message_t *mes
         self->options.acknowledged (self->options.arg, &what);
 }
 
+static bool has_no_room (status_t status)
+{
+    return status == STATUS_BUSY || status == STATUS_NO_SPACE;
+}
+
 static bool is_passing (status_t status)
 {
-    return status == STATUS_BUSY || status == STATUS_UNAVAILABLE || status == STATUS_TIMEOUT ||
+    return has_no_room (status) || status == STATUS_UNAVAILABLE || status == STATUS_TIMEOUT ||
            status == STATUS_FENCED || status == STATUS_STALE;
 }
 
@@ -338,8 +347,14 @@ static void take_reply (weir_sender_t *self, const void *data, size_t size)
         status = STATUS_UNAVAILABLE; /* by the key that we had */
     if (is_passing (status)) {
         self->complaint = error;
-        if (slot->under_way)
-            try_again (self, slot, session_now_ms (), wire_uint (message.body, "retry_ms", 0));
+        if (has_no_room (status))
+            self->busy_ms = session_now_ms ();
+        if (!slot->under_way)
+            return;
+        int64_t now = session_now_ms ();
+        try_again (self, slot, now, error.retry_ms);
+        if (has_no_room (status) && self->options.waits)
+            self->options.waits (self->options.arg, (uint32_t)(slot->due_ms - now), error.text);
     } else {
         (void)fail (self, &error);
     }
@@ -380,9 +395,12 @@ static void take_keys (weir_sender_t *self)
 
 static status_t check_patience (weir_sender_t *self)
 {
-    int64_t waited = session_now_ms () - self->progress_ms;
-    if (self->slots_used == 0 || waited < self->options.patience_ms)
+    int64_t now = session_now_ms (), waited = now - self->progress_ms;
+    int64_t patience = self->options.patience_ms;
+    if (self->slots_used == 0 || waited < patience)
         return STATUS_OK;
+    if (self->busy_ms > 0 && now - self->busy_ms < patience && waited < BUSY_PATIENCE * patience)
+        return STATUS_OK; /* they are there, and say when there will be room */
     error_t error;
     error_set (&error, STATUS_UNAVAILABLE, "%u batches were not acknowledged for %" PRId64 " s: %s",
                self->slots_used, waited / 1000, self->complaint.text);

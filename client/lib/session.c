@@ -224,7 +224,9 @@ status_t session_told (const message_t *message, error_t *error)
     if (status == STATUS_OK || status == STATUS_END)
         status = STATUS_INVALID;
     text_t text = wire_text (message->body, "text");
-    return error_set (error, status, TEXT_FORMAT, TEXT_ARGS (text));
+    uint64_t retry_ms = wire_uint (message->body, "retry_ms", 0);
+    return error_set_retry (error, status, retry_ms < UINT32_MAX ? (uint32_t)retry_ms : UINT32_MAX,
+                            TEXT_FORMAT, TEXT_ARGS (text));
 }
 
 static status_t unreachable (weir_t *self, weir_role_t role, status_t status,

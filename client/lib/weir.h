@@ -166,17 +166,21 @@ typedef struct weir_sender_options {
     uint8_t producer[WEIR_PRODUCER_SIZE];
     uint64_t first_sequence; /* 1 for a new producer */
     uint32_t unacknowledged; /* batches on their way, 1 to WEIR_UNACKNOWLEDGED_MAX; 0: 16 */
-    uint32_t patience_ms;    /* without any acknowledgement before giving up; 0: a minute */
+    uint32_t patience_ms;    /* without any acknowledgement before giving up; 0: a minute. Ten times
+                                as long while workers answer that they have no room */
     uint32_t answer_ms;      /* before a batch is sent again; 0: 6 s */
     void (*acknowledged) (void *arg, const weir_acknowledged_t *what); /* or NULL */
+    /* A worker had no room for a batch, which is sent again after `wait_ms`; or NULL. */
+    void (*waits) (void *arg, uint32_t wait_ms, const char *reason);
     bool (*stopped) (void *arg); /* or NULL; true ends every wait with CANCELLED */
     void *arg;
 } weir_sender_options_t;
 
 /* Sends batches of one producer, several under way at once. A batch that is lost, or answered with
  * a status that says to try again, is sent again under the same sequence, to the next speed worker,
- * ever more slowly: it counts once however often it arrives. Owns no rows: they are encoded when
- * given. The weir_t outlives it. */
+ * ever more slowly, and not before the time that a worker without room asked for (a little more, so
+ * that senders do not come back together): it counts once however often it arrives. Owns no rows:
+ * they are encoded when given. The weir_t outlives it. */
 typedef struct weir_sender weir_sender_t;
 
 /* A new producer's id: now and random bytes. */

@@ -31,6 +31,7 @@ status_t status_from_word (const char *word)
 void error_clear (error_t *error)
 {
     error->status = STATUS_OK;
+    error->retry_ms = 0;
     error->text[0] = '\0';
 }
 
@@ -82,7 +83,22 @@ status_t error_set (error_t *error, status_t status, const char *format, ...)
     format_text (text, format, args);
     va_end (args);
     error->status = status;
+    error->retry_ms = 0;
     join (error, text, NULL);
+    return status;
+}
+
+status_t error_set_retry (error_t *error, status_t status, uint32_t retry_ms, const char *format,
+                          ...)
+{
+    char text[ERROR_TEXT_MAX];
+    va_list args;
+    va_start (args, format);
+    format_text (text, format, args);
+    va_end (args);
+    (void)error_set (error, status, "%s", text);
+    if (error)
+        error->retry_ms = retry_ms;
     return status;
 }
 
@@ -126,6 +142,7 @@ status_t error_set_errno (error_t *error, int code, const char *format, ...)
     format_text (head, format, args);
     va_end (args);
     error->status = status;
+    error->retry_ms = 0;
     join (error, head, strerror_r (code, buffer, sizeof buffer));
     return status;
 }

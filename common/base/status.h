@@ -51,6 +51,7 @@ enum { ERROR_TEXT_MAX = 1024 }; /* bytes, with the final NUL; longer messages ar
 
 typedef struct error {
     status_t status;
+    uint32_t retry_ms; /* of BUSY and NO_SPACE: ask again after so long; 0: it is not known */
     char text[ERROR_TEXT_MAX];
 } error_t;
 
@@ -65,6 +66,10 @@ void error_clear (error_t *error);
 
 /* Fills `error` (which may be NULL) and returns `status`, so that callers can return the call. */
 status_t error_set (error_t *error, status_t status, const char *format, ...) PRINTF_LIKE (3, 4);
+
+/* The same for one that passes: who is told waits `retry_ms` before it asks again. */
+status_t error_set_retry (error_t *error, status_t status, uint32_t retry_ms, const char *format,
+                          ...) PRINTF_LIKE (4, 5);
 
 /* Puts formatted text and ": " before the message and returns the error's status. */
 status_t error_prefix (error_t *error, const char *format, ...) PRINTF_LIKE (2, 3);

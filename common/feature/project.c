@@ -171,23 +171,35 @@ static void read_batch (settings_t *settings, const tree_node_t *batch)
                                   &project->batch_every);
 }
 
+/* name, default (MiB), least (MiB) */
+#define LIMITS_TABLE(X)                                                                            \
+    X (speed_memory, 1024, 16)                                                                     \
+    X (batch_memory, 512, 16)                                                                      \
+    X (serving_memory, 1024, 16)                                                                   \
+    X (disk_reserve, 256, 1)
+
 static void read_limits (settings_t *settings, const tree_node_t *limits)
 {
-    static const char *const known[] = { "speed_memory", "batch_memory", NULL };
+    static const char *const known[] = {
+#define X(name, otherwise, least) #name,
+        LIMITS_TABLE (X)
+#undef X
+            NULL
+    };
     static const tree_keys_t keys = { "`limits`", known, NULL };
-    const uint64_t least = UINT64_C (16) << 20, most = UINT64_C (1) << 40;
+    const uint64_t mib = 1 << 20, most = UINT64_C (1) << 40;
     project_t *project = settings->project;
-    project->speed_memory = UINT64_C (1) << 30;
-    project->batch_memory = UINT64_C (512) << 20;
+#define X(name, otherwise, least) project->name = (otherwise)*mib;
+    LIMITS_TABLE (X)
+#undef X
     if (limits == NULL || !tree_check_keys (&settings->mistakes, limits, &keys))
         return;
-    const tree_node_t *node = tree_get (limits, "speed_memory");
-    if (node != NULL)
-        (void)tree_read_size (&settings->mistakes, node, "speed_memory", least, most,
-                              &project->speed_memory);
-    if ((node = tree_get (limits, "batch_memory")) != NULL)
-        (void)tree_read_size (&settings->mistakes, node, "batch_memory", least, most,
-                              &project->batch_memory);
+    const tree_node_t *node;
+#define X(name, otherwise, least)                                                                  \
+    if ((node = tree_get (limits, #name)) != NULL)                                                 \
+        (void)tree_read_size (&settings->mistakes, node, #name, (least)*mib, most, &project->name);
+    LIMITS_TABLE (X)
+#undef X
 }
 
 static void read_names (settings_t *settings, const tree_node_t *root)

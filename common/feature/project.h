@@ -38,6 +38,8 @@ typedef struct project {
     uint64_t batch_memory;      /* bytes */
     const char *keys;           /* the directory of keys, as `data` is; NULL: no security */
     bool open;                  /* may listen beyond this machine without keys */
+    uint64_t serving_memory;    /* bytes */
+    uint64_t disk_reserve;      /* bytes that are to stay free where the data is */
     definition_file_t *files;   /* in the order of names; names relative to `directory` */
     size_t files_count;
     const char *const *patterns; /* of those files, relative to `directory` */

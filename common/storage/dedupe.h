@@ -65,6 +65,7 @@ void dedupe_replay (dedupe_t *self, const log_record_t *record, const events_pay
 void dedupe_expire (dedupe_t *self, int64_t now);
 
 size_t dedupe_producers (const dedupe_t *self);
+size_t dedupe_memory (const dedupe_t *self); /* bytes, about */
 
 /* Appends the table: equal tables give equal bytes. */
 void dedupe_encode (const dedupe_t *self, buf_t *out);

@@ -341,3 +341,14 @@ size_t dedupe_producers (const dedupe_t *self)
     CHECK_OBJECT (self, DEDUPE_MAGIC);
     return self->producers;
 }
+
+/* Entries of a producer double; small allocations have a header each. */
+size_t dedupe_memory (const dedupe_t *self)
+{
+    CHECK_OBJECT (self, DEDUPE_MAGIC);
+    const size_t header = 2 * sizeof (size_t);
+    return sizeof *self + self->slots * sizeof *self->slot +
+           self->producers * (sizeof (dedupe_producer_t) + header) +
+           self->outcomes * (2 * sizeof (dedupe_entry_t)) + 2 * self->details_size +
+           self->ages_capacity * sizeof *self->age;
+}

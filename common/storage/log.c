@@ -312,6 +312,14 @@ uint64_t log_end (const log_t *self)
     return self->end;
 }
 
+/* The buffer of a flush under way is not ours to look at: it is about as large as the other. */
+size_t log_memory (const log_t *self)
+{
+    CHECK_OBJECT (self, LOG_MAGIC);
+    size_t other = self->flush ? self->flush->records.capacity : self->pending.capacity;
+    return self->pending.capacity + other;
+}
+
 uint64_t log_pending (const log_t *self)
 {
     CHECK_OBJECT (self, LOG_MAGIC);

@@ -122,6 +122,7 @@ MUST_CHECK status_t log_flush_end (log_t *self, log_flush_t **flush_p, error_t *
 uint64_t log_start (const log_t *self);   /* the first offset that is kept */
 uint64_t log_durable (const log_t *self); /* one past the last durable offset */
 uint64_t log_end (const log_t *self);     /* one past the last appended offset */
+size_t log_memory (const log_t *self);    /* bytes of its buffers */
 uint64_t log_pending (const log_t *self); /* bytes that wait for a flush to begin */
 bool log_failed (const log_t *self);
 

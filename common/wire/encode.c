@@ -176,6 +176,8 @@ void wire_error (wire_writer_t *self, uint64_t id, const error_t *error, const v
     wire_begin (self, MESSAGE_ERROR, id);
     wire_field_string (self, "status", status_word (error->status));
     wire_field_string (self, "text", text);
+    if (error->retry_ms > 0)
+        wire_field_uint (self, "retry_ms", error->retry_ms);
     CHECK (wire_end (self, data, size));
 }
 

@@ -151,7 +151,8 @@ SHAPE (shape_RECOMPUTES_OK, NULL, RECORDS ("recomputes", shape_recompute));
 EMPTY (shape_STATUS);
 SHAPE (shape_STATUS_OK, NULL, NAME ("cluster"), UINT ("partitions"), UINT ("version"),
        MAPS ("nodes"), MAPS ("logs"), RECORDS ("loads", shape_load),
-       RECORDS ("recomputes", shape_recompute));
+       RECORDS ("recomputes", shape_recompute), UINT_OR_NOT ("disk_free"),
+       UINT_OR_NOT ("disk_reserve"));
 
 /* ---- nodes to the coordinator ---- */
 

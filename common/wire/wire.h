@@ -139,7 +139,8 @@ void wire_begin (wire_writer_t *self, message_kind_t kind, uint64_t id);
 /* Ends it. False when it grew over a limit (bytes, nesting, elements or values), which what peers
  * sent can cause: nothing may be sent then. The bytes are valid until the next begin. */
 bool wire_end (wire_writer_t *self, const void **data, size_t *size);
-/* A whole error message; ends it too. Bytes of the text that are not UTF-8 become "?". */
+/* A whole error message; ends it too. Bytes of the text that are not UTF-8 become "?". A time to
+ * wait goes with it when the error has one. */
 void wire_error (wire_writer_t *self, uint64_t id, const error_t *error, const void **data,
                  size_t *size);
 

@@ -13,7 +13,7 @@ class Refused(Exception):
 
     def __init__(self, body):
         super().__init__(f"{body['status']}: {body['text']}")
-        self.status, self.text = body["status"], body["text"]
+        self.status, self.text, self.body = body["status"], body["text"], body
         self.leader = body.get("leader")  # of a coordinator that does not lead: which one does, or ""
 
 
@@ -123,7 +123,7 @@ class Producer:
             except Silent as error:
                 last = error
             except Refused as error:
-                if error.status not in ("busy", "unavailable", "timeout", "fenced", "stale"):
+                if error.status not in ("busy", "no-space", "unavailable", "timeout", "fenced", "stale"):
                     raise
                 last = error
             if time.monotonic() > deadline:

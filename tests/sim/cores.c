@@ -62,6 +62,7 @@ static void new_speed (sim_node_t *node)
         .standbys_count = standbys_of (node, standbys),
         .max_ahead = SIM_MAX_AHEAD,
         .memory_limit = sim_knobs (node->sim)->memory_limit,
+        .disk_reserve = SIM_DISK_RESERVE,
         .segment_size = sim_knobs (node->sim)->segment_size,
     };
     node->core = speed_core_new (&node->env, &options);

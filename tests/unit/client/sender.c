@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 TestSuite (sender, .timeout = 120);
@@ -25,6 +27,9 @@ typedef struct worker {
                              twice */
     bool foreign;         /* of another cluster than the project */
     bool refuses;         /* everything, for good */
+    uint32_t retry_ms;    /* that goes with `busy`, which is then answered to each batch once */
+    int64_t told[BATCHES + 1]; /* ms, when it was */
+    bool early;                /* a batch came again before that */
     random_t random;
     unsigned came[BATCHES + 1]; /* by sequence */
     uint64_t low;               /* all below are acknowledged */
@@ -32,11 +37,39 @@ typedef struct worker {
     bool wrong; /* something came that must not */
 } worker_t;
 
+static int64_t now_ms (void)
+{
+    struct timespec now;
+    if (clock_gettime (CLOCK_BOOTTIME, &now) != 0)
+        abort ();
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* False: the batch came again after the time. */
+static bool told_to_wait (worker_t *self, transport_t *transport, wire_writer_t *writer,
+                          const peer_t *from, const message_t *message, uint64_t sequence)
+{
+    error_t error;
+    const void *data;
+    size_t size;
+    if (self->told[sequence] > 0) {
+        self->early |= now_ms () < self->told[sequence] + self->retry_ms;
+        return false;
+    }
+    self->told[sequence] = now_ms ();
+    (void)error_set_retry (&error, STATUS_NO_SPACE, self->retry_ms, "no room");
+    wire_error (writer, message->id, &error, &data, &size);
+    transport_send (transport, from, data, size);
+    return true;
+}
+
 static void answer (worker_t *self, transport_t *transport, wire_writer_t *writer,
                     const peer_t *from, const message_t *message, uint64_t sequence)
 {
     const void *data;
     size_t size;
+    if (self->retry_ms > 0 && told_to_wait (self, transport, writer, from, message, sequence))
+        return;
     if (self->refuses || random_below (&self->random, 100) < self->bad_percent) {
         error_t error;
         if (!self->refuses && random_chance (&self->random, 0.5))
@@ -134,8 +167,19 @@ static void *run (void *arg)
 
 typedef struct outcome {
     unsigned acknowledged[BATCHES + 1];
+    unsigned waits;
+    uint32_t shortest_ms;
     bool wrong;
 } outcome_t;
+
+static void waits (void *arg, uint32_t wait_ms, const char *reason)
+{
+    outcome_t *self = arg;
+    self->shortest_ms =
+        self->waits == 0 || wait_ms < self->shortest_ms ? wait_ms : self->shortest_ms;
+    self->waits++;
+    self->wrong |= strcmp (reason, "no room") != 0 && strcmp (reason, "not now") != 0;
+}
 
 static void acknowledged (void *arg, const weir_acknowledged_t *what)
 {
@@ -181,8 +225,9 @@ static status_t send_all (worker_t *worker, outcome_t *outcome, error_t *error)
     weir_sender_options_t options = { .stream = "s",
                                       .first_sequence = 1,
                                       .unacknowledged = WINDOW,
-                                      .answer_ms = 40,
+                                      .answer_ms = worker->retry_ms > 0 ? 5000 : 40,
                                       .acknowledged = acknowledged,
+                                      .waits = waits,
                                       .arg = outcome };
     weir_sender_t *sender = NULL;
     weir_producer_new (options.producer);
@@ -219,6 +264,23 @@ Test (sender, gets_every_batch_acknowledged_once_whatever_is_lost)
             again += worker.came[i] > 1;
         }
         cr_expect (bad == 0 || again > 0, "nothing had to be sent again: the test tests nothing");
+    }
+}
+
+Test (sender, waits_as_long_as_a_worker_without_room_asks_for)
+{
+    worker_t worker = { .retry_ms = 100 };
+    outcome_t outcome = { 0 };
+    error_t error;
+    random_seed (&worker.random, 1);
+    cr_assert_eq (send_all (&worker, &outcome, &error), STATUS_OK, "%s", error.text);
+    cr_expect_not (worker.early);
+    cr_expect_not (outcome.wrong);
+    cr_expect_eq (outcome.waits, BATCHES);
+    cr_expect_geq (outcome.shortest_ms, worker.retry_ms);
+    for (uint64_t i = 1; i <= BATCHES; i++) {
+        cr_expect_eq (outcome.acknowledged[i], 1, "batch %" PRIu64, i);
+        cr_expect_eq (worker.came[i], 2, "batch %" PRIu64, i);
     }
 }
 

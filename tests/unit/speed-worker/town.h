@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/timestamp.h"
 #include "speed-worker/core.h"
+#include "speed-worker/pressure.h"
 #include "storage/payload.h"
 #include "tests/rig/env.h"
 #include "tests/rig/payments.h"
