@@ -6,18 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Relative, and without "..", "." or empty parts. */
+bool fs_is_path (text_t path)
+{
+    uint32_t part = 0; /* where it begins */
+    if (path.size > FS_PATH_MAX || (path.size > 0 && memchr (path.data, '\0', path.size)))
+        return false;
+    for (uint32_t at = 0; at <= path.size; at++) {
+        if (at < path.size && path.data[at] != '/')
+            continue;
+        text_t name = { path.data + part, at - part };
+        if (name.size == 0 || text_is (name, ".") || text_is (name, ".."))
+            return false;
+        part = at + 1;
+    }
+    return true;
+}
+
 static bool is_path (const char *path)
 {
-    for (const char *part = path;;) {
-        size_t size = strcspn (part, "/");
-        bool dots = (size == 1 && part[0] == '.') || (size == 2 && memcmp (part, "..", 2) == 0);
-        if (size == 0 || dots)
-            return false;
-        if (part[size] == '\0')
-            return true;
-        part += size + 1;
-    }
+    return fs_is_path (text_of (path));
 }
 
 static bool is_dir_path (const char *path)

@@ -12,11 +12,18 @@
 #define WEIR_BASE_FS_H
 
 #include "base/status.h"
+#include "base/text.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct fs fs_t;
+
+enum { FS_PATH_MAX = 4096 }; /* bytes */
+
+/* Is it a path for the calls below: relative, without ".", ".." and empty parts, and without NUL?
+ * Paths that come from outside must be asked about first. */
+bool fs_is_path (text_t path);
 typedef struct file file_t; /* opaque to callers; each fs has its own */
 
 typedef enum fs_mode {

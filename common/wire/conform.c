@@ -2,6 +2,7 @@
 #include "wire/shapes.h"
 
 #include "base/check.h"
+#include "base/fs.h"
 
 static const char *const object_words[] = {
     [MSGPACK_OBJECT_NIL] = "nil",
@@ -47,6 +48,18 @@ static status_t check_bytes (const field_t *field, uint32_t size, error_t *error
     return STATUS_OK;
 }
 
+static status_t check_text (const field_t *field, const wire_value_t *value, error_t *error)
+{
+    text_t text = { value->via.str.ptr, value->via.str.size };
+    bool none = text.size == 0 && (field->flags & FIELD_EMPTY);
+    if (check_bytes (field, text.size, error) != STATUS_OK)
+        return error->status;
+    if ((field->flags & FIELD_PATH) && !none && !fs_is_path (text))
+        return error_set (error, STATUS_INVALID,
+                          "must be a path below the data directory, without \"..\"");
+    return STATUS_OK;
+}
+
 static status_t check_int (const wire_value_t *value, error_t *error)
 {
     if (value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
@@ -82,7 +95,7 @@ static status_t check_value (const field_t *field, const wire_value_t *value, er
                                                        : shape_word (field->type),
                            value, error);
     if (field->type == SHAPE_TEXT)
-        return check_bytes (field, value->via.str.size, error);
+        return check_text (field, value, error);
     if (field->type == SHAPE_BIN)
         return check_bytes (field, value->via.bin.size, error);
     if (field->type == SHAPE_RECORD)

@@ -25,23 +25,25 @@ enum {
         .name = field, .type = SHAPE_##kind, .flags = marks, __VA_ARGS__                           \
     }
 
-#define UINT(name)                 FIELD (name, UINT, 0)
-#define UINT_OR_NOT(name)          FIELD (name, UINT, FIELD_OPTIONAL)
-#define UINTS(name)                FIELD (name, UINT, FIELD_LIST)
-#define UINTS_OR_NOT(name)         FIELD (name, UINT, FIELD_LIST | FIELD_OPTIONAL)
-#define INT(name)                  FIELD (name, INT, 0)
-#define INT_OR_NOT(name)           FIELD (name, INT, FIELD_OPTIONAL)
-#define INTS(name)                 FIELD (name, INT, FIELD_LIST)
-#define INTS_OR_NOT(name)          FIELD (name, INT, FIELD_LIST | FIELD_OPTIONAL)
-#define BOOL(name)                 FIELD (name, BOOL, 0)
-#define BOOL_OR_NOT(name)          FIELD (name, BOOL, FIELD_OPTIONAL)
-#define NAME(name)                 FIELD (name, NAME, 0)
-#define NAME_OR_NOT(name)          FIELD (name, NAME, FIELD_OPTIONAL)
-#define NAMES(name)                FIELD (name, NAME, FIELD_LIST)
-#define NAMES_OR_NOT(name)         FIELD (name, NAME, FIELD_LIST | FIELD_OPTIONAL)
-#define TEXT(name)                 FIELD (name, TEXT, 0)
-#define PATH(name)                 FIELD (name, TEXT, 0, .bytes_max = PATH_SIZE_MAX)
-#define PATH_OR_NOT(name)          FIELD (name, TEXT, FIELD_OPTIONAL, .bytes_max = PATH_SIZE_MAX)
+#define UINT(name)         FIELD (name, UINT, 0)
+#define UINT_OR_NOT(name)  FIELD (name, UINT, FIELD_OPTIONAL)
+#define UINTS(name)        FIELD (name, UINT, FIELD_LIST)
+#define UINTS_OR_NOT(name) FIELD (name, UINT, FIELD_LIST | FIELD_OPTIONAL)
+#define INT(name)          FIELD (name, INT, 0)
+#define INT_OR_NOT(name)   FIELD (name, INT, FIELD_OPTIONAL)
+#define INTS(name)         FIELD (name, INT, FIELD_LIST)
+#define INTS_OR_NOT(name)  FIELD (name, INT, FIELD_LIST | FIELD_OPTIONAL)
+#define BOOL(name)         FIELD (name, BOOL, 0)
+#define BOOL_OR_NOT(name)  FIELD (name, BOOL, FIELD_OPTIONAL)
+#define NAME(name)         FIELD (name, NAME, 0)
+#define NAME_OR_NOT(name)  FIELD (name, NAME, FIELD_OPTIONAL)
+#define NAMES(name)        FIELD (name, NAME, FIELD_LIST)
+#define NAMES_OR_NOT(name) FIELD (name, NAME, FIELD_LIST | FIELD_OPTIONAL)
+#define TEXT(name)         FIELD (name, TEXT, 0)
+#define PATH(name)         FIELD (name, TEXT, FIELD_PATH, .bytes_max = PATH_SIZE_MAX)
+#define PATH_OR_NOT(name)                                                                          \
+    FIELD (name, TEXT, FIELD_PATH | FIELD_EMPTY | FIELD_OPTIONAL, .bytes_max = PATH_SIZE_MAX)
+#define PATH_OR_EMPTY(name)        FIELD (name, TEXT, FIELD_PATH | FIELD_EMPTY, .bytes_max = PATH_SIZE_MAX)
 #define PROBLEM(name)              FIELD (name, TEXT, 0, .bytes_max = PROBLEM_SIZE_MAX)
 #define PROBLEM_OR_NOT(name)       FIELD (name, TEXT, FIELD_OPTIONAL, .bytes_max = PROBLEM_SIZE_MAX)
 #define PRODUCER(name)             FIELD (name, BIN, 0, .bytes_min = PRODUCER_SIZE, .bytes_max = PRODUCER_SIZE)
@@ -180,8 +182,8 @@ SHAPE (shape_build, "BUILD", NAME ("log"), UINT ("partition"), UINT ("from"), UI
 SHAPE (shape_history_load, NULL, UINT ("offset"), UINT ("rows"));
 SHAPE (shape_history, "HISTORY", UINT ("partition"), UINT ("first"), RECORDS ("runs", shape_run),
        UINTS ("excluded"), RECORDS ("loads", shape_history_load));
-SHAPE (shape_load_task, "LOAD_TASK", NAME ("stream"), PATH ("path"), NAME ("id"), NAME ("format"),
-       BOOL ("skip"), INT ("clock"), NAME_OR_NOT ("ingest_time"), NAMES ("logs"));
+SHAPE (shape_load_task, "LOAD_TASK", NAME ("stream"), PATH_OR_EMPTY ("path"), NAME ("id"),
+       NAME ("format"), BOOL ("skip"), INT ("clock"), NAME_OR_NOT ("ingest_time"), NAMES ("logs"));
 SHAPE (shape_task, "TASK", UINT ("task"), UINT ("attempt"), NAME ("kind"), UINT ("definitions"),
        RECORD_OR_NOT ("build", shape_build), RECORD_OR_NOT ("load", shape_load_task),
        RECORDS_OR_NOT ("history", shape_history));

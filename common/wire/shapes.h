@@ -26,7 +26,12 @@ typedef enum shape_type {
 #undef X
 } shape_type_t;
 
-enum { FIELD_OPTIONAL = 1, FIELD_LIST = 2 };
+enum {
+    FIELD_OPTIONAL = 1,
+    FIELD_LIST = 2,
+    FIELD_PATH = 4,  /* a TEXT that is a path below the data directory (base/fs.h) */
+    FIELD_EMPTY = 8, /* or is empty */
+};
 
 typedef struct record record_t;
 

@@ -2,14 +2,20 @@
  * mutations of them made from a seed, so that every build of every variant goes through the
  * decoders with hostile bytes.
  *
- * usage: PROGRAM CORPUS_DIR MUTATIONS SEED */
+ * usage: PROGRAM CORPUS_DIR MUTATIONS SEED
+ *
+ * An input that ends the process is kept as PROGRAM.crash; a directory with it alone is a corpus.
+ */
 #include "base/mem.h"
 #include "base/random.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
@@ -22,6 +28,28 @@ typedef struct sample {
 
 static sample_t samples[SAMPLES_MAX];
 static size_t samples_count;
+
+/* What is run just now: kept in a file when the process ends by it. */
+static const uint8_t *current;
+static size_t current_size;
+static char crash_path[4096];
+
+static void keep_current (int number)
+{
+    int fd = open (crash_path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (fd >= 0 && write (fd, current, current_size) == (ssize_t)current_size)
+        (void)!write (STDERR_FILENO, crash_path, strlen (crash_path));
+    (void)!write (STDERR_FILENO, " is the input\n", 14);
+    signal (number, SIG_DFL);
+    raise (number);
+}
+
+static void run_one (const uint8_t *data, size_t size)
+{
+    current = data;
+    current_size = size;
+    LLVMFuzzerTestOneInput (data, size);
+}
 
 static void load_file (const char *path)
 {
@@ -102,7 +130,7 @@ static void mutate (random_t *random)
     uint8_t *exact = mem_alloc (size); /* so that a read past the end is seen */
     memcpy (exact, data, size);
     mem_free (data);
-    LLVMFuzzerTestOneInput (exact, size);
+    run_one (exact, size);
     mem_free (exact);
 }
 
@@ -112,11 +140,14 @@ int main (int argc, char **argv)
         fprintf (stderr, "usage: %s CORPUS_DIR MUTATIONS SEED\n", argv[0]);
         return 2;
     }
+    snprintf (crash_path, sizeof crash_path, "%s.crash", argv[0]);
+    signal (SIGABRT, keep_current);
+    signal (SIGSEGV, keep_current);
     random_t random;
     random_seed (&random, strtoull (argv[3], NULL, 10));
     load_corpus (argv[1]);
     for (size_t i = 0; i < samples_count; i++)
-        LLVMFuzzerTestOneInput (samples[i].data, samples[i].size);
+        run_one (samples[i].data, samples[i].size);
     for (long i = strtol (argv[2], NULL, 10); i > 0; i--)
         mutate (&random);
     printf ("  FUZZ %s: %zu samples, %s mutations from seed %s\n", strrchr (argv[0], '/') + 1,

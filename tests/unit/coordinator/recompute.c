@@ -249,7 +249,7 @@ Test (recompute, files_outside_of_the_partition_are_refused)
     wire_field_map (writer, "outputs");
     wire_field_list (writer, "runs");
     wire_open_map (writer);
-    wire_field_string (writer, "path", "history/" PAYMENTS "/0/../../catalog.db");
+    wire_field_string (writer, "path", "history/" PAYMENTS "/1/0-1-0.run");
     wire_field_uint (writer, "size", 1);
     wire_field_uint (writer, "rows", 1);
     wire_close (writer);

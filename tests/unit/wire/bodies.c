@@ -92,6 +92,13 @@ static void put_any (body_maker_t *self, unsigned depth)
     }
 }
 
+static void put_path (body_maker_t *self)
+{
+    static const char *const paths[] = { "incoming/0f", "a", "views/hits/page/3/7-1-pages.view",
+                                         "..." };
+    wire_put_string (self->writer, paths[random_below (&self->random, 4)]);
+}
+
 /* One value of the field's type, in a container that is `depth` deep. */
 static void put_value (body_maker_t *self, const field_t *field, unsigned depth)
 {
@@ -114,6 +121,10 @@ static void put_value (body_maker_t *self, const field_t *field, unsigned depth)
         break;
     case SHAPE_TEXT:
     case SHAPE_BIN:
+        if (field->flags & FIELD_PATH) {
+            put_path (self);
+            break;
+        }
         put_bytes (self, field->bytes_min, field->bytes_max, field->type == SHAPE_BIN);
         break;
     case SHAPE_MAP:

@@ -125,6 +125,30 @@ Test (limits, a_name_is_utf8_without_nul)
     cr_assert_eq (decode_written (), STATUS_INVALID);
 }
 
+static status_t load_of_path (text_t path)
+{
+    wire_begin (writer, MESSAGE_LOAD, 1);
+    wire_field_string (writer, "stream", "s");
+    wire_field_text (writer, "path", path);
+    wire_field_string (writer, "id", "0f");
+    wire_field_string (writer, "name", "n");
+    wire_field_string (writer, "format", "csv");
+    return decode_written ();
+}
+
+/* Whoever opens it takes any other for a bug of its own. */
+Test (limits, a_path_stays_below_the_data_directory)
+{
+    static const char *const bad[] = { "",  "/",   "/a", "a/",     "a//b",
+                                       ".", "a/.", "..", "a/../b", "../a" };
+    static const char *const good[] = { "a", "a/b", "...", "a/..b/c.", ".a" };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_assert_eq (load_of_path (text_of (bad[i])), STATUS_INVALID, "%s", bad[i]);
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        cr_assert_eq (load_of_path (text_of (good[i])), STATUS_OK, "%s", good[i]);
+    cr_assert_eq (load_of_path ((text_t){ "a\0b", 3 }), STATUS_INVALID);
+}
+
 Test (limits, a_producer_has_16_bytes)
 {
     for (uint32_t bytes = 15; bytes <= 17; bytes++) {
