@@ -66,6 +66,7 @@ struct command {
     X (unload)                                                                                     \
     X (send)                                                                                       \
     X (recompute)                                                                                  \
+    X (fsck)                                                                                       \
     X (get)
 
 #define X(name) extern const command_t command_##name;

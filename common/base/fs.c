@@ -130,6 +130,15 @@ status_t fs_rename (fs_t *fs, const char *from, const char *to, error_t *error)
     return fs->ops->rename (fs, from, to, error);
 }
 
+status_t fs_link (fs_t *fs, const char *from, const char *to, error_t *error)
+{
+    CHECK (is_path (from));
+    CHECK (is_path (to));
+    if (!fs->ops->link)
+        return error_set (error, STATUS_INVALID, "linking %s: this filesystem has no links", from);
+    return fs->ops->link (fs, from, to, error);
+}
+
 status_t fs_remove (fs_t *fs, const char *path, error_t *error)
 {
     CHECK (is_path (path));

@@ -48,6 +48,7 @@ typedef struct fs_ops {
     status_t (*map) (fs_t *fs, file_t *file, size_t size, const void **data, error_t *error);
     void (*unmap) (fs_t *fs, const void *data, size_t size);
     status_t (*rename) (fs_t *fs, const char *from, const char *to, error_t *error);
+    status_t (*link) (fs_t *fs, const char *from, const char *to, error_t *error);
     status_t (*remove) (fs_t *fs, const char *path, error_t *error);
     status_t (*make_dir) (fs_t *fs, const char *path, error_t *error);
     status_t (*sync_dir) (fs_t *fs, const char *path, error_t *error);
@@ -85,6 +86,10 @@ MUST_CHECK status_t fs_truncate (fs_t *fs, file_t *file, uint64_t size, error_t 
 MUST_CHECK status_t fs_map (fs_t *fs, file_t *file, size_t size, const void **data, error_t *error);
 void fs_unmap (fs_t *fs, const void **data_p, size_t size);
 MUST_CHECK status_t fs_rename (fs_t *fs, const char *from, const char *to, error_t *error);
+/* Gives a file a second name, which must not be there (EXISTS): both are the same bytes from then
+ * on, and each is removed on its own. INVALID where it cannot be done (another filesystem, too many
+ * names): copy it then. */
+MUST_CHECK status_t fs_link (fs_t *fs, const char *from, const char *to, error_t *error);
 /* Removes a file; one that is not there is OK. */
 MUST_CHECK status_t fs_remove (fs_t *fs, const char *path, error_t *error);
 /* Makes a directory and its parents, and makes their names durable; OK when it is there. */

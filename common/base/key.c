@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "base/decimal.h"
+#include "base/number.h"
+#include "base/timestamp.h"
 
 #include <endian.h>
 #include <xxhash.h>
@@ -140,4 +142,62 @@ uint32_t key_partition (uint64_t hash, uint32_t partitions)
 {
     CHECK (partitions > 0);
     return (uint32_t)(((hash >> 32) * partitions) >> 32);
+}
+
+/* ---- for people ---- */
+
+/* The bytes of the first field, its type among them; 0 when there is no whole one. */
+static uint32_t field_size (text_t key)
+{
+    type_t type = (type_t)(uint8_t)key.data[0];
+    uint32_t size = type_is_decimal (type) ? 17 : 9;
+    if (type == TYPE_STRING) {
+        for (size = 1; size + 1 < key.size; size += key.data[size] == 0 ? 2 : 1)
+            if (key.data[size] == 0 && key.data[size + 1] == 0)
+                return size + 2;
+        return 0;
+    }
+    return type_is_field (type) && size <= key.size ? size : 0;
+}
+
+static void describe_value (const value_t *value, buf_t *out)
+{
+    switch (type_family (value->type)) {
+    case TYPE_STRING:
+        number_format_json_string (out, value->s);
+        break;
+    case TYPE_FLOAT64:
+        number_format_float (out, value->f);
+        break;
+    case TYPE_TIMESTAMP:
+        time_format (out, value->i);
+        break;
+    case TYPE_DECIMAL:
+        decimal_format (out, value->d, type_scale (value->type));
+        break;
+    case TYPE_BOOL:
+        buf_put_string (out, value->i ? "true" : "false");
+        break;
+    default:
+        buf_printf (out, "%lld", (long long)value->i);
+    }
+}
+
+void key_describe (text_t key, buf_t *out)
+{
+    arena_t *arena = arena_new (KEY_SIZE_MAX + 64);
+    for (bool first = true; key.size > 0; first = false) {
+        uint32_t size = field_size (key);
+        type_t type = (type_t)(uint8_t)key.data[0];
+        value_t value;
+        if (!first)
+            buf_put_string (out, ",");
+        if (size == 0 || !key_get ((text_t){ key.data, size }, &type, 1, arena, &value)) {
+            buf_put_string (out, "?");
+            break;
+        }
+        describe_value (&value, out);
+        key = (text_t){ key.data + size, key.size - size };
+    }
+    arena_destroy (&arena);
 }

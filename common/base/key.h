@@ -24,6 +24,10 @@ void key_put (buf_t *out, const value_t *value);
  * bytes are not the encoding of exactly `count` fields of `types`. */
 bool key_get (text_t key, const type_t *types, size_t count, arena_t *arena, value_t *values);
 
+/* Appends the fields of a key for people, commas between: strings as JSON has them. Bytes that are
+ * no key end it with "?". */
+void key_describe (text_t key, buf_t *out);
+
 /* XXH3-64 of the bytes. The same on every node and for ever: it places keys. */
 uint64_t key_hash (text_t key);
 

@@ -61,6 +61,9 @@ typedef struct batchview batchview_t;
 /* Maps the file and verifies every checksum in it. */
 MUST_CHECK status_t batchview_open (fs_t *fs, const char *path, batchview_t **view, error_t *error);
 void batchview_destroy (batchview_t **self_p);
+/* Verifies every checksum again of what is mapped. CORRUPT, naming the bytes. May be called by a
+ * job while the file is used. */
+MUST_CHECK status_t batchview_verify (const batchview_t *self, error_t *error);
 const batchview_info_t *batchview_info (const batchview_t *self);
 
 /* Slots of a plan found in a file by their hash. A view that has got a new feature since the file

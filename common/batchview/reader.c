@@ -104,6 +104,13 @@ status_t batchview_open (fs_t *fs, const char *path, batchview_t **view, error_t
     return STATUS_OK;
 }
 
+status_t batchview_verify (const batchview_t *self, error_t *error)
+{
+    CHECK_OBJECT (self, VIEW_MAGIC);
+    viewfile_footer_t footer;
+    return viewfile_verify (self->data, self->size, &footer, error);
+}
+
 void batchview_destroy (batchview_t **self_p)
 {
     batchview_t *self = *self_p;

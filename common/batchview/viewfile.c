@@ -329,8 +329,9 @@ status_t viewfile_verify (const uint8_t *data, uint64_t size, viewfile_footer_t 
         expected = (uint64_t)viewfile_i64 (data + checked + 8 * i);
         if (viewfile_checksum (data + from, length) != expected)
             return error_set (error, STATUS_CORRUPT,
-                              "block %llu of the batch view fails its checksum",
-                              (unsigned long long)i);
+                              "byte %llu: the batch view's %llu bytes from there fail their "
+                              "checksum",
+                              (unsigned long long)from, (unsigned long long)length);
     }
     return STATUS_OK;
 }

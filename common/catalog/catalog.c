@@ -70,9 +70,24 @@ static void compare (catalog_t *self, const char *cluster, uint32_t partitions)
                                stored, partitions);
 }
 
+/* Damage is found before anything is built on it. A catalog is small. */
+static void look_for_damage (database_t *database)
+{
+    statement_t check = statement_of (database, "PRAGMA quick_check(1)");
+    if (!statement_row (&check))
+        return;
+    arena_t *arena = arena_new (1024);
+    const char *said = column_string (&check, arena);
+    if (strcmp (said, "ok") != 0)
+        database_damaged (database, said);
+    arena_destroy (&arena);
+    statement_end (&check);
+}
+
 static void establish (catalog_t *self, const char *cluster, uint32_t partitions)
 {
     database_t *database = &self->database;
+    look_for_damage (database);
     uint64_t version = database_number (database, "PRAGMA user_version", 0);
     if (version > SCHEMA_VERSION)
         (void)database_refuse (database, STATUS_VERSION,

@@ -224,4 +224,35 @@ MUST_CHECK status_t catalog_paths (catalog_t *self, const char *log, uint64_t nu
 MUST_CHECK status_t catalog_drop_manifests (catalog_t *self, const char *log, uint64_t number,
                                             error_t *error);
 
+/* ---- looking at one without being its coordinator, copying it, restoring it ---- */
+
+/* A catalog as it stands in a file, for reading alone: its term stays, and nothing can be changed.
+ * With `live` somebody may be writing to it: it is read again while a transaction is under way
+ * (BUSY when that does not end), and nothing is written. Without, what a crash left of a
+ * transaction is first taken back, as its coordinator would. NOT_FOUND, CORRUPT, VERSION. */
+MUST_CHECK status_t catalog_open_reading (fs_t *fs, const char *path, bool live,
+                                          catalog_t **catalog, error_t *error);
+
+/* What it says of its cluster; the name in `arena`. */
+MUST_CHECK status_t catalog_identity (catalog_t *self, arena_t *arena, const char **cluster,
+                                      uint32_t *partitions, error_t *error);
+
+/* Looks at every page, row and index; CORRUPT with what is wrong first. */
+MUST_CHECK status_t catalog_check (catalog_t *self, error_t *error);
+
+/* The names of all keyed logs that it knows something of, those of deleted streams too. */
+MUST_CHECK status_t catalog_logs (catalog_t *self, arena_t *arena, const char ***names,
+                                  size_t *count, error_t *error);
+
+/* Writes all that is committed to a new file, which is synced, and its name too. FENCED as for a
+ * change. */
+MUST_CHECK status_t catalog_copy (catalog_t *self, const char *to, error_t *error);
+
+/* Makes a copy the beginning of a cluster's further life. Its manifests but the current ones go;
+ * nobody owns a partition, and the next epoch of partition p is above epochs[p]; the term and the
+ * numbers of tasks and recomputes go on well above what may have been given after the copy was
+ * made. One transaction. */
+MUST_CHECK status_t catalog_restored (fs_t *fs, const char *path, const uint64_t *epochs,
+                                      uint32_t partitions, error_t *error);
+
 #endif

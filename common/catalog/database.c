@@ -23,6 +23,14 @@ static status_t status_of_code (int code)
     }
 }
 
+static void tell_damage (database_t *self, const char *what)
+{
+    (void)error_set (&self->failure, STATUS_CORRUPT,
+                     "the catalog %s is damaged: %s; it is left as it is. `weir fsck` says what "
+                     "else is; restore the latest backup with `weir restore`",
+                     self->path, what);
+}
+
 /* Keeps the first failure, in the words of whoever knows most: the disk, else SQLite. */
 static void fail (database_t *self, int code)
 {
@@ -39,7 +47,10 @@ static void fail (database_t *self, int code)
         (void)error_set (&self->failure, status, "%s",
                          self->handle ? sqlite3_errmsg (self->handle) : sqlite3_errstr (code));
     }
-    if (self->failure.status == STATUS_NO_SPACE)
+    if (self->failure.status == STATUS_CORRUPT) {
+        error_t said = self->failure;
+        tell_damage (self, said.text);
+    } else if (self->failure.status == STATUS_NO_SPACE)
         (void)error_set (&self->failure, STATUS_NO_SPACE,
                          "the disk of the catalog %s is full; free some space there, and it goes "
                          "on by itself",
@@ -63,6 +74,12 @@ status_t database_refuse (database_t *self, status_t status, const char *format,
 bool database_failed (const database_t *self)
 {
     return self->failure.status != STATUS_OK;
+}
+
+void database_damaged (database_t *self, const char *what)
+{
+    if (self->failure.status == STATUS_OK)
+        tell_damage (self, what);
 }
 
 /* ---- statements ---- */
@@ -163,7 +180,7 @@ void database_run (database_t *self, const char *sql)
  * of one, and what a process leaves half done when it dies is rolled back by the next one alone. */
 static status_t take_lock (database_t *self, error_t *error)
 {
-    if (self->locked)
+    if (self->locked || self->image)
         return STATUS_OK;
     status_t status = STATUS_OK;
     if (!self->lock) {
@@ -236,6 +253,36 @@ status_t database_open (database_t *self, error_t *error)
     return status;
 }
 
+status_t database_open_image (database_t *self, const void *bytes, size_t size, error_t *error)
+{
+    CHECK (!self->handle);
+    error_clear (&self->failure);
+    disk_vfs_forget (self->vfs);
+    self->image = true;
+    int code = sqlite3_open_v2 (":memory:", &self->handle,
+                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+                                    SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE,
+                                NULL);
+    unsigned char *copy = code == SQLITE_OK ? sqlite3_malloc64 (size) : NULL;
+    if (copy) {
+        memcpy (copy, bytes, size);
+        code = sqlite3_deserialize (self->handle, "main", copy, (sqlite3_int64)size,
+                                    (sqlite3_int64)size,
+                                    SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_READONLY);
+    } else if (code == SQLITE_OK) {
+        code = SQLITE_NOMEM;
+    }
+    if (code != SQLITE_OK)
+        fail (self, code);
+    database_run (self, "PRAGMA trusted_schema = OFF");
+    database_run (self, "PRAGMA cell_size_check = ON");
+    if (!database_failed (self))
+        return STATUS_OK;
+    *error = self->failure;
+    database_close (self);
+    return error->status;
+}
+
 void database_close (database_t *self)
 {
     disconnect (self);
@@ -257,7 +304,7 @@ static void roll_back (database_t *self)
  * transaction settles it, because whatever it read is what it writes down. */
 static status_t settle (database_t *self, error_t *error)
 {
-    if (!self->doubtful)
+    if (!self->doubtful || self->image)
         return STATUS_OK;
     disconnect (self);
     status_t status = connect (self, error);

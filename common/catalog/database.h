@@ -20,10 +20,14 @@ typedef struct database {
     error_t failure; /* the first since database_begin or database_read */
     uint64_t term;   /* what a writer must find in the database; 0: it may not write */
     bool doubtful;   /* something failed: what is on the disk has to be found out */
+    bool image;      /* it is a copy in memory: nothing is ever on the disk, and there is no lock */
 } database_t;
 
 /* Opens the connection (and makes the file when missing). */
 MUST_CHECK status_t database_open (database_t *self, error_t *error);
+/* Opens bytes of a database as they stand in a file, for reading alone; they are copied. */
+MUST_CHECK status_t database_open_image (database_t *self, const void *bytes, size_t size,
+                                         error_t *error);
 /* Also lets go of the lock. */
 void database_close (database_t *self);
 
@@ -47,6 +51,8 @@ MUST_CHECK status_t database_peek (database_t *self, error_t *error);
 status_t database_refuse (database_t *self, status_t status, const char *format, ...)
     PRINTF_LIKE (3, 4);
 bool database_failed (const database_t *self);
+/* Makes the transaction fail because of what a check of the database said. */
+void database_damaged (database_t *self, const char *what);
 
 /* A statement, prepared, bound in order, run or stepped, and gone. */
 typedef struct statement {

@@ -313,6 +313,12 @@ const char *disk_vfs_name (const disk_vfs_t *self)
     return self->name;
 }
 
+fs_t *disk_vfs_fs (const disk_vfs_t *self)
+{
+    CHECK_OBJECT (self, VFS_MAGIC);
+    return self->fs;
+}
+
 const error_t *disk_vfs_problem (const disk_vfs_t *self)
 {
     return &self->problem;

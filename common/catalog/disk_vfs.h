@@ -19,6 +19,9 @@ void disk_vfs_destroy (disk_vfs_t **self_p);
 /* What sqlite3_open_v2 takes. */
 const char *disk_vfs_name (const disk_vfs_t *self);
 
+/* What it is over. */
+fs_t *disk_vfs_fs (const disk_vfs_t *self);
+
 /* The first thing that the disk refused since the last disk_vfs_forget; status OK when nothing.
  * SQLite's own codes say less. */
 const error_t *disk_vfs_problem (const disk_vfs_t *self);

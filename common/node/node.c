@@ -279,7 +279,8 @@ static status_t make_core (shell_t *self, const project_t *project, error_t *err
                            .project = project,
                            .name = self->place.name,
                            .cluster = project->cluster,
-                           .cluster_id = self->place.cluster_id,
+                           .cluster_id = self->place.cluster.id,
+                           .place = self->place.cluster.place,
                            .endpoint = transport_endpoint (self->transport) };
     for (size_t i = 0; i < project->coordinators_count; i++) {
         size_t size = strlen (project->coordinators[i]);

@@ -29,6 +29,7 @@ typedef struct node {
     const char *name;     /* unique in the cluster */
     const char *cluster;  /* its name */
     uint64_t cluster_id;  /* random, the same for all nodes on this data directory; never 0 */
+    uint64_t place;       /* of the directory itself: a restored one has another; 0: not known */
     const char *endpoint; /* where others reach this node; "" when it does not listen */
     peer_t coordinator;
     const peer_t *standbys; /* the other coordinators of the project */

@@ -14,10 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    CLUSTER_FILE_MAX = 1024,
-};
-
 /* ---- name and endpoint ---- */
 
 static status_t choose_name (place_t *place, node_kind_t kind, const char *given, error_t *error)
@@ -113,97 +109,53 @@ static status_t choose_endpoint (place_t *place, node_kind_t kind, const node_op
 
 /* ---- the cluster file ---- */
 
-/* Reads "name value" lines. */
-static bool line_value (const char *text, const char *name, char *value, size_t size)
+static status_t write_cluster (fs_t *fs, const project_t *project, cluster_file_t *file,
+                               error_t *error)
 {
-    size_t length = strlen (name);
-    for (const char *line = text; line && *line; line = strchr (line, '\n')) {
-        if (*line == '\n')
-            line++;
-        if (strncmp (line, name, length) == 0 && line[length] == ' ') {
-            size_t end = strcspn (line + length + 1, "\n");
-            if (end >= size)
-                return false;
-            memcpy (value, line + length + 1, end);
-            value[end] = '\0';
-            return true;
-        }
-    }
-    return false;
-}
-
-static status_t write_cluster (fs_t *fs, const project_t *project, uint64_t *id, error_t *error)
-{
-    char text[CLUSTER_FILE_MAX];
+    uint64_t random[2];
     do {
-        if (getrandom (id, sizeof *id, 0) != sizeof *id)
+        if (getrandom (random, sizeof random, 0) != sizeof random)
             return error_set_errno (error, errno, "cannot get random bytes");
-    } while (*id == 0);
-    int size = snprintf (text, sizeof text, "weir-cluster 1\nname %s\nid %016llx\npartitions %u\n",
-                         project->cluster, (unsigned long long)*id, project->partitions);
-    if (size < 0 || (size_t)size >= sizeof text)
+    } while (random[0] == 0 || random[1] == 0);
+    if (strlen (project->cluster) > CLUSTER_NAME_MAX)
         return error_set (error, STATUS_INVALID, "the name of the cluster is too long");
-    return fs_replace (fs, "cluster", text, (size_t)size, error);
+    *file =
+        (cluster_file_t){ .id = random[0], .place = random[1], .partitions = project->partitions };
+    snprintf (file->name, sizeof file->name, "%s", project->cluster);
+    return cluster_file_write (fs, file, error);
 }
 
 /* Is this the cluster file of our project? */
-static status_t check_cluster (const char *text, const project_t *project, uint64_t *id,
-                               error_t *error)
+static status_t check_cluster (const cluster_file_t *file, const project_t *project, error_t *error)
 {
-    char version[32], name[CLUSTER_FILE_MAX], hex[32], partitions[32];
-    char *end = NULL;
-    if (!line_value (text, "weir-cluster", version, sizeof version) || strcmp (version, "1") != 0)
-        return error_set (error, STATUS_VERSION,
-                          "the file \"cluster\" in %s is not of this version of weir",
-                          project->data);
-    if (!line_value (text, "name", name, sizeof name) ||
-        !line_value (text, "id", hex, sizeof hex) ||
-        !line_value (text, "partitions", partitions, sizeof partitions))
-        return error_set (error, STATUS_CORRUPT, "the file \"cluster\" in %s is damaged",
-                          project->data);
-    *id = strtoull (hex, &end, 16);
-    if (*id == 0 || *end != '\0')
-        return error_set (error, STATUS_CORRUPT, "the file \"cluster\" in %s is damaged",
-                          project->data);
-    if (strcmp (name, project->cluster) != 0)
+    if (strcmp (file->name, project->cluster) != 0)
         return error_set (error, STATUS_INVALID,
                           "the data directory %s belongs to the cluster \"%s\" and weir.yaml says "
                           "\"%s\": choose another directory (data in weir.yaml, or --data)",
-                          project->data, name, project->cluster);
-    if (strtoul (partitions, NULL, 10) != project->partitions)
+                          project->data, file->name, project->cluster);
+    if (file->partitions != project->partitions)
         return error_set (error, STATUS_INVALID,
-                          "the cluster in %s has %s partitions and weir.yaml says %u: they never "
+                          "the cluster in %s has %u partitions and weir.yaml says %u: they never "
                           "change; set them back, or choose another directory",
-                          project->data, partitions, project->partitions);
+                          project->data, file->partitions, project->partitions);
     return STATUS_OK;
 }
 
-static status_t read_cluster (fs_t *fs, char text[CLUSTER_FILE_MAX], error_t *error)
-{
-    file_t *file;
-    size_t size = 0;
-    status_t status = fs_open (fs, "cluster", FS_READ, &file, error);
-    if (status != STATUS_OK)
-        return status;
-    status = fs_read (fs, file, 0, text, CLUSTER_FILE_MAX - 1, &size, error);
-    fs_close (fs, &file);
-    text[size] = '\0';
-    return status;
-}
-
 /* Nodes of one cluster start together; the first to hold the lock writes the file. */
-static status_t agree_on_cluster (fs_t *fs, const project_t *project, uint64_t *id, error_t *error)
+static status_t agree_on_cluster (fs_t *fs, const project_t *project, cluster_file_t *file,
+                                  error_t *error)
 {
-    char text[CLUSTER_FILE_MAX];
     file_t *lock = NULL;
     status_t status = posix_fs_lock_wait (fs, "cluster.lock", &lock, error);
     if (status != STATUS_OK)
         return status;
-    status = read_cluster (fs, text, error);
+    status = cluster_file_read (fs, file, error);
     if (status == STATUS_NOT_FOUND)
-        status = write_cluster (fs, project, id, error);
+        status = write_cluster (fs, project, file, error);
     else if (status == STATUS_OK)
-        status = check_cluster (text, project, id, error);
+        status = check_cluster (file, project, error);
+    else
+        error_prefix (error, "the data directory %s", project->data);
     fs_close (fs, &lock);
     return status;
 }
@@ -247,7 +199,7 @@ static status_t open_data (place_t *place, const project_t *project, const char 
         return error->status;
     make_parents (data);
     if (posix_fs_open (data, &place->fs, error) != STATUS_OK ||
-        agree_on_cluster (place->fs, &here, &place->cluster_id, error) != STATUS_OK)
+        agree_on_cluster (place->fs, &here, &place->cluster, error) != STATUS_OK)
         return error->status;
     return lock_node (place, data, error);
 }

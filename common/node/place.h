@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "node/node.h"
+#include "storage/cluster_file.h"
 
 enum { NODE_NAME_MAX = 64 }; /* bytes */
 
@@ -12,7 +13,7 @@ typedef struct place {
     const char *listen; /* NULL: nowhere */
     fs_t *fs;           /* at the data directory */
     file_t *lock;       /* held as long as the node runs */
-    uint64_t cluster_id;
+    cluster_file_t cluster;
 } place_t;
 
 /* Chooses name and endpoint, opens the data directory (making it), takes the lock of the name in it

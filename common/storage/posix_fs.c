@@ -184,6 +184,18 @@ static status_t do_rename (fs_t *fs, const char *from, const char *to, error_t *
     return STATUS_OK;
 }
 
+static status_t do_link (fs_t *fs, const char *from, const char *to, error_t *error)
+{
+    int root = posix_of (fs)->root;
+    if (linkat (root, from, root, to, 0) == 0)
+        return STATUS_OK;
+    int code = errno;
+    error_set_errno (error, code, "linking %s to %s", from, to);
+    if (code == EXDEV || code == EPERM || code == EMLINK || code == EOPNOTSUPP || code == ENOSYS)
+        error->status = STATUS_INVALID;
+    return error->status;
+}
+
 static status_t do_remove (fs_t *fs, const char *path, error_t *error)
 {
     if (unlinkat (posix_of (fs)->root, path, 0) != 0)
@@ -282,6 +294,7 @@ static const fs_ops_t posix_ops = {
     .map = do_map,
     .unmap = do_unmap,
     .rename = do_rename,
+    .link = do_link,
     .remove = do_remove,
     .make_dir = do_make_dir,
     .sync_dir = do_sync_dir,

@@ -239,6 +239,11 @@ static status_t over_rename (fs_t *fs, const char *from, const char *to, error_t
     return below_of (fs)->ops->rename (below_of (fs), from, to, error);
 }
 
+static status_t over_link (fs_t *fs, const char *from, const char *to, error_t *error)
+{
+    return below_of (fs)->ops->link (below_of (fs), from, to, error);
+}
+
 static status_t over_remove (fs_t *fs, const char *path, error_t *error)
 {
     check_before_remove (sim_check (((sim_fs_t *)fs)->sim), path);
@@ -287,6 +292,7 @@ static const fs_ops_t over_ops = {
     .map = over_map,
     .unmap = over_unmap,
     .rename = over_rename,
+    .link = over_link,
     .remove = over_remove,
     .make_dir = over_make_dir,
     .sync_dir = over_sync_dir,

@@ -362,6 +362,26 @@ static status_t sim_rename (fs_t *fs, const char *from, const char *to, error_t 
     return STATUS_OK;
 }
 
+static status_t sim_link (fs_t *fs, const char *from, const char *to, error_t *error)
+{
+    mount_t *mount = mount_of (fs);
+    sim_disk_t *disk = mount->disk;
+    status_t status = call (mount, disk->faults.name_error, "link", from, error);
+    if (status != STATUS_OK)
+        return status;
+    char to_name[PATH_MAXIMUM];
+    node_t *to_parent = parent_of (disk, to, to_name);
+    node_t *node = node_of (disk, from);
+    if (node == NULL || to_parent == NULL)
+        return error_set (error, STATUS_NOT_FOUND, "link %s to %s: no such name", from, to);
+    if (node->directory)
+        return error_set (error, STATUS_INVALID, "link %s to %s: a directory", from, to);
+    if (to_name[0] == '\0' || node_find (to_parent, to_name) != NULL)
+        return error_set (error, STATUS_EXISTS, "link %s to %s: it exists", from, to);
+    node_link (to_parent, to_name, node, disk->coin++, false);
+    return STATUS_OK;
+}
+
 static status_t sim_remove (fs_t *fs, const char *path, error_t *error)
 {
     mount_t *mount = mount_of (fs);
@@ -491,6 +511,7 @@ static const fs_ops_t sim_ops = {
     .map = sim_map,
     .unmap = sim_unmap,
     .rename = sim_rename,
+    .link = sim_link,
     .remove = sim_remove,
     .make_dir = sim_make_dir,
     .sync_dir = sim_sync_dir,

@@ -401,7 +401,7 @@ static status_t open_place (node_kind_t kind, uint64_t *id)
     cr_assert_eq (project_read (directory, &project, &error), STATUS_OK, "%s", error.text);
     status_t status = place_open (&place, kind, &options, project, &error);
     if (status == STATUS_OK)
-        *id = place.cluster_id;
+        *id = place.cluster.id;
     place_release (&place);
     project_destroy (&project);
     return status;
@@ -429,12 +429,16 @@ Test (node, a_damaged_cluster_file_is_refused)
     static const struct {
         const char *text;
         status_t status;
-    } cases[] = { { "", STATUS_VERSION },
-                  { "weir-cluster 2\nname shop\nid 1\npartitions 4\n", STATUS_VERSION },
+    } cases[] = { { "", STATUS_CORRUPT },
+                  { "weir-cluster 3\nname shop\nid 1\npartitions 4\n", STATUS_VERSION },
+                  { "weir-cluster 2\nname shop\nid 000000000000001a\npartitions 4\n"
+                    "place 0000000000000001\n",
+                    STATUS_CORRUPT },
+                  { "weir-cluster unfinished-restore\n", STATUS_INVALID },
                   { "weir-cluster 1\nname shop\npartitions 4\n", STATUS_CORRUPT },
                   { "weir-cluster 1\nname shop\nid 0\npartitions 4\n", STATUS_CORRUPT },
                   { "weir-cluster 1\nname shop\nid 1x\npartitions 4\n", STATUS_CORRUPT },
-                  { "weir-cluster 1\nname shop\nid 1a\npartitions 4\n", STATUS_OK } };
+                  { "weir-cluster 1\nname shop\nid 000000000000001a\npartitions 4\n", STATUS_OK } };
     uint64_t id = 0;
     cr_assert_eq (open_place (NODE_SERVING, &id), STATUS_OK, "%s", error.text);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -465,7 +469,7 @@ Test (node, nodes_that_start_together_agree_on_the_cluster)
             uint64_t id = 0;
             if (project_read (directory, &project, &error) == STATUS_OK &&
                 place_open (&place, NODE_BATCH_WORKER, &options, project, &error) == STATUS_OK)
-                id = place.cluster_id;
+                id = place.cluster.id;
             _exit (write (pipes[1], &id, sizeof id) == sizeof id ? 0 : 1);
         }
     }

@@ -1,5 +1,7 @@
 #include "tests/sim/disk/disk.h"
 
+#include "base/fs_below.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -267,4 +269,71 @@ Test (sim_disk, the_same_seed_gives_the_same_faults)
     }
     cr_assert_eq (failed[0], failed[1]);
     cr_assert_neq (failed[0], 0);
+}
+
+Test (sim_disk, two_names_of_one_file_are_the_same_bytes_and_go_one_by_one)
+{
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    fs_t *fs = sim_disk_fs (disk);
+    file_t *file = create (fs, "a");
+    OK (fs_write (fs, file, 0, "x", 1, &error));
+    OK (fs_link (fs, "a", "b", &error));
+    cr_assert_eq (fs_link (fs, "a", "b", &error), STATUS_EXISTS);
+    cr_assert_eq (fs_link (fs, "none", "c", &error), STATUS_NOT_FOUND);
+    OK (fs_write (fs, file, 0, "y", 1, &error));
+    fs_close (fs, &file);
+    OK (fs_remove (fs, "a", &error));
+    OK (fs_open (fs, "b", FS_READ, &file, &error));
+    char byte;
+    OK (fs_read_all (fs, file, 0, &byte, 1, &error));
+    cr_assert_eq (byte, 'y');
+    fs_close (fs, &file);
+    cr_assert_not (exists (fs, "a"));
+    sim_disk_destroy (&disk);
+}
+
+Test (sim_disk, a_link_lasts_once_its_directory_is_synced)
+{
+    int lost = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        sim_disk_t *disk = sim_disk_new (seed, 0);
+        fs_t *fs = sim_disk_fs (disk);
+        random_t random;
+        random_seed (&random, seed);
+        OK (fs_make_dir (fs, "d", &error));
+        file_t *file = create (fs, "a");
+        OK (fs_sync (fs, file, &error));
+        fs_close (fs, &file);
+        OK (fs_sync_dir (fs, ".", &error));
+        OK (fs_link (fs, "a", "d/synced", &error));
+        OK (fs_sync_dir (fs, "d", &error));
+        OK (fs_link (fs, "a", "d/unsynced", &error));
+        sim_disk_crash (disk, &random);
+        cr_assert (exists (fs, "d/synced"));
+        lost += !exists (fs, "d/unsynced");
+        sim_disk_destroy (&disk);
+    }
+    cr_assert (lost > 0 && lost < 40);
+}
+
+Test (sim_disk, a_directory_can_be_a_filesystem_of_its_own)
+{
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    fs_t *fs = sim_disk_fs (disk);
+    fs_t *below = fs_below_new (fs, "home/data");
+    OK (fs_make_dir (fs, "home/data", &error));
+    OK (fs_make_dir (below, "x", &error));
+    OK (fs_replace (below, "x/one", "1", 1, &error));
+    OK (fs_link (below, "x/one", "two", &error));
+    cr_assert (exists (fs, "home/data/x/one"));
+    cr_assert (exists (fs, "home/data/two"));
+    OK (fs_rename (below, "two", "three", &error));
+    OK (fs_remove (below, "x/one", &error));
+    char names[100] = "";
+    OK (fs_list (below, ".", join, names, &error));
+    cr_assert_str_eq (names, "three x ");
+    cr_assert_not (exists (fs, "home/data/x/one"));
+    OK (fs_sync_dir (below, ".", &error));
+    fs_below_destroy (&below);
+    sim_disk_destroy (&disk);
 }

@@ -126,6 +126,21 @@ Test (posix_fs, directories_are_made_listed_and_files_renamed)
     cr_assert_eq (fs_list (disk, "nowhere", append_name, NULL, &error), STATUS_NOT_FOUND);
 }
 
+Test (posix_fs, a_second_name_is_the_same_file)
+{
+    error_t error;
+    cr_assert_eq (fs_replace (disk, "one", "1", 1, &error), STATUS_OK);
+    cr_assert_eq (fs_link (disk, "one", "two", &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (fs_link (disk, "one", "two", &error), STATUS_EXISTS);
+    cr_assert_eq (fs_link (disk, "none", "three", &error), STATUS_NOT_FOUND);
+    cr_assert_eq (fs_remove (disk, "one", &error), STATUS_OK);
+    file_t *file = opened ("two", FS_READ);
+    char byte;
+    cr_assert_eq (fs_read_all (disk, file, 0, &byte, 1, &error), STATUS_OK);
+    cr_assert_eq (byte, '1');
+    fs_close (disk, &file);
+}
+
 Test (posix_fs, a_file_in_the_place_of_a_directory_is_an_error)
 {
     error_t error;

@@ -1,0 +1,61 @@
+#include "client/cli/data_place.h"
+
+#include "base/mem.h"
+#include "storage/posix_fs.h"
+
+#include <dirent.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void take_lock (void *arg, const char *name)
+{
+    data_place_t *self = arg;
+    size_t size = strlen (name);
+    if (size < 5 || strcmp (name + size - 5, ".lock") != 0)
+        return;
+    char *path = mem_format ("nodes/%s", name);
+    file_t *lock = NULL;
+    error_t error;
+    if (self->locks_count == DATA_LOCKS_MAX ||
+        posix_fs_lock (self->fs, path, &lock, &error) != STATUS_OK)
+        self->running = true;
+    else
+        self->locks[self->locks_count++] = lock;
+    mem_free (path);
+}
+
+status_t data_place_open (data_place_t *self, const char *directory, error_t *error)
+{
+    struct stat about;
+    *self = (data_place_t){ .fs = NULL };
+    if (stat (directory, &about) != 0 || !S_ISDIR (about.st_mode))
+        return error_set (error, STATUS_NOT_FOUND, "there is no directory %s", directory);
+    status_t status = posix_fs_open (directory, &self->fs, error);
+    if (status == STATUS_OK)
+        status = fs_list (self->fs, "nodes", take_lock, self, error);
+    if (status == STATUS_NOT_FOUND) /* no node ever ran here */
+        status = STATUS_OK;
+    if (status != STATUS_OK)
+        data_place_release (self);
+    return status;
+}
+
+void data_place_release (data_place_t *self)
+{
+    for (size_t i = 0; i < self->locks_count; i++)
+        fs_close (self->fs, &self->locks[i]);
+    self->locks_count = 0;
+    posix_fs_destroy (&self->fs);
+}
+
+bool data_place_is_empty (const char *directory)
+{
+    DIR *open = opendir (directory);
+    bool empty = true;
+    if (!open)
+        return true;
+    for (const struct dirent *entry = readdir (open); entry && empty; entry = readdir (open))
+        empty = strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0;
+    closedir (open);
+    return empty;
+}

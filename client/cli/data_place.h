@@ -1,0 +1,24 @@
+/* data_place.h - a data directory that a command works on itself, beside or without its nodes. */
+#ifndef WEIR_CLI_DATA_PLACE_H
+#define WEIR_CLI_DATA_PLACE_H
+
+#include "base/fs.h"
+
+enum { DATA_LOCKS_MAX = 256 };
+
+typedef struct data_place {
+    fs_t *fs;
+    file_t *locks[DATA_LOCKS_MAX]; /* of nodes, held so that none starts meanwhile */
+    size_t locks_count;
+    bool running; /* at least one node runs */
+} data_place_t;
+
+/* Opens the directory, which must be there, and takes the locks of all nodes that do not run;
+ * without the coordinator's there is none to be sure of. NOT_FOUND with what to do. */
+MUST_CHECK status_t data_place_open (data_place_t *self, const char *directory, error_t *error);
+void data_place_release (data_place_t *self); /* idempotent */
+
+/* Is there anything at all in the directory? False when it is not there. */
+bool data_place_is_empty (const char *directory);
+
+#endif
