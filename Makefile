@@ -19,7 +19,7 @@ PACKAGES_TEST := libcriterion-dev clang-format python3 python3-zmq python3-msgpa
                  procps git iproute2
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
-LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck wire transport member \
+LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck backup wire transport member \
              intake node coordinator batch-worker speed-worker serving client command oracle sim-disk rig
 
 USES_base :=
@@ -45,7 +45,7 @@ USES_speed-worker := member intake timeline storage block feature aggregate wire
 USES_serving := member batchview timeline storage block feature aggregate expr wire base
 USES_client := transport wire intake feature base
 # The `weir` command but for its main.c, so that its parts can be tested.
-USES_command := client transport fsck storage wire intake batchview timeline feature aggregate expr base
+USES_command := client transport backup fsck storage wire intake batchview timeline feature aggregate expr base
 USES_oracle := base
 USES_sim-disk := base
 USES_rig := member feature wire oracle base
@@ -154,6 +154,7 @@ TEST_USES_storage := sim-disk
 TEST_USES_catalog := sim-disk
 TEST_USES_fsck := sim-disk
 TEST_USES_backup := sim-disk
+TEST_SOURCES_backup := tests/unit/fsck/stored.c
 TEST_USES_batchview := timeline
 TEST_USES_member := rig
 TEST_USES_speed-worker := rig sim-disk

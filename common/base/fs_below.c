@@ -145,6 +145,16 @@ static status_t below_free_space (fs_t *fs, uint64_t *bytes, error_t *error)
     return under_of (fs)->ops->free_space (under_of (fs), bytes, error);
 }
 
+static status_t below_lock (fs_t *fs, file_t *file, int wait_ms, error_t *error)
+{
+    return fs_lock (under_of (fs), file, wait_ms, error);
+}
+
+static void below_unlock (fs_t *fs, file_t *file)
+{
+    fs_unlock (under_of (fs), file);
+}
+
 static const fs_ops_t below_ops = {
     .open = below_open,
     .close = below_close,
@@ -162,6 +172,8 @@ static const fs_ops_t below_ops = {
     .sync_dir = below_sync_dir,
     .list = below_list,
     .free_space = below_free_space,
+    .lock = below_lock,
+    .unlock = below_unlock,
 };
 
 fs_t *fs_below_new (fs_t *fs, const char *path)

@@ -50,7 +50,7 @@ static status_t check_cluster (fsck_t *self, error_t *error)
     status_t status = cluster_file_read (self->fs, &self->cluster, error);
     if (status == STATUS_OK)
         self->summary->files++;
-    bool missing = status == STATUS_NOT_FOUND && fsck_exists (self->fs, CATALOG);
+    bool missing = status == STATUS_NOT_FOUND && fsck_file_exists (self->fs, CATALOG);
     if (missing || status == STATUS_CORRUPT || status == STATUS_VERSION || status == STATUS_IO)
         fsck_tell (self,
                    (fsck_finding_t){ .kind = missing ? FSCK_MISSING : FSCK_DAMAGED,

@@ -45,6 +45,7 @@ typedef struct fsck_options {
     /* Each is borrowed for the call; NULL for none. */
     void (*found) (void *arg, const fsck_finding_t *finding);
     void (*progress) (void *arg, const char *path, uint64_t done, uint64_t total); /* bytes */
+    void (*log) (void *arg, const char *log, uint32_t partition, uint64_t start, uint64_t end);
     void *arg;
 } fsck_options_t;
 
@@ -62,5 +63,8 @@ typedef struct fsck_summary {
  * what could be looked at without it was. */
 MUST_CHECK status_t fsck_run (fs_t *fs, const fsck_options_t *options, fsck_summary_t *summary,
                               error_t *error);
+
+/* Is there a file of that name? */
+bool fsck_file_exists (fs_t *fs, const char *path);
 
 #endif

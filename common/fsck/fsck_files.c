@@ -23,7 +23,7 @@ typedef struct file_check {
     const stored_file_t *file;
 } file_check_t;
 
-bool fsck_exists (fs_t *fs, const char *path)
+bool fsck_file_exists (fs_t *fs, const char *path)
 {
     file_t *file = NULL;
     error_t error;
@@ -293,7 +293,7 @@ void fsck_files (fsck_t *self)
 {
     for (size_t i = 0; i < self->inventory->files_count; i++) {
         file_check_t check = { self, &self->inventory->files[i] };
-        if (self->catalog_behind && !fsck_exists (self->fs, check.file->path))
+        if (self->catalog_behind && !fsck_file_exists (self->fs, check.file->path))
             continue; /* a later catalog may not have needed it */
         switch (check.file->kind) {
         case STORED_RUN:

@@ -114,6 +114,13 @@ static void bad_record (const log_pass_t *self, const char *path, uint64_t byte,
     tell_at (self, FSCK_DAMAGED, path, byte, error->text, holds);
 }
 
+/* Has the record before told how far the log has got of the source? After damage nothing need go on
+ * from what came before. */
+static bool is_told (const log_pass_t *self, uint32_t source)
+{
+    return self->marked[source] && self->found->extent.damages == 0;
+}
+
 static status_t check_block (log_pass_t *self, text_t block, uint32_t accepted, error_t *error)
 {
     batch_t batch;
@@ -136,7 +143,7 @@ static status_t check_forwarded (log_pass_t *self, text_t bytes, error_t *error)
         return status;
     if (payload.source >= self->fsck->inventory->partitions)
         return error_set (error, STATUS_CORRUPT, "it is of a source that there is not");
-    if (self->marked[payload.source] && payload.from < self->marks[payload.source])
+    if (is_told (self, payload.source) && payload.from < self->marks[payload.source])
         return error_set (error, STATUS_CORRUPT,
                           "it has offset %" PRIu64 " of source %" PRIu32
                           ", and the log had all below %" PRIu64 " already",
@@ -180,7 +187,7 @@ static status_t check_marks (log_pass_t *self, text_t bytes, error_t *error)
     uint64_t *marks = mem_zero (partitions, sizeof *marks);
     status_t status = marks_decode (bytes, marks, partitions, error);
     for (uint32_t s = 0; s < partitions && status == STATUS_OK; s++) {
-        if (self->marked[s] && marks[s] != self->marks[s])
+        if (is_told (self, s) && marks[s] != self->marks[s])
             status = error_set (error, STATUS_CORRUPT,
                                 "it says that the log has all of source %" PRIu32 " below %" PRIu64
                                 ", and the records before it that it has all below %" PRIu64,
@@ -316,6 +323,9 @@ static void check_log (fsck_t *self, found_log_t *found)
         check_start (&pass, dir);
         check_end (&pass, dir);
         check_controls (&pass);
+        if (self->options->log)
+            self->options->log (self->options->arg, found->log->name, found->partition,
+                                found->extent.start, found->extent.end);
     } else {
         tell_at (&pass, FSCK_DAMAGED, dir, 0, error.text, "all of the log");
     }

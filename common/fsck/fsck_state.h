@@ -41,8 +41,6 @@ void fsck_progress (fsck_t *self, const char *path, uint64_t bytes);
 
 /* ---- fsck_files.c ---- */
 void fsck_files (fsck_t *self);
-/* Is there a file of that name? */
-bool fsck_exists (fs_t *fs, const char *path);
 
 /* ---- fsck_logs.c ---- */
 void fsck_logs (fsck_t *self);

@@ -535,7 +535,8 @@ void stored_append (fs_t *fs, random_t *random, uint32_t partition, uint32_t row
     store_t self;
     begin (&self, fs, random_next (random));
     shelf_t *shelf = &self.shelf[0][partition];
-    shelf->epoch = 100 + random_below (random, 1000000);
+    static uint64_t epoch = 1000; /* higher each time */
+    shelf->epoch = epoch++;
     open_shelf (&self, shelf);
     send (&self, shelf, rows, false);
     end (&self);

@@ -1,0 +1,342 @@
+#include "backup/backup.h"
+
+#include "backup/listing.h"
+#include "base/fs_below.h"
+#include "base/mem.h"
+#include "fsck/fsck.h"
+#include "tests/sim/disk/disk.h"
+#include "tests/unit/fsck/stored.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static error_t error;
+
+#define OK(call) cr_assert_eq ((call), STATUS_OK, "%s", error.text)
+
+/* A stopped cluster in data/ of a disk. */
+typedef struct house {
+    sim_disk_t *disk;
+    fs_t *fs;
+    fs_t *data;
+    random_t random;
+} house_t;
+
+static house_t house_new (uint64_t seed)
+{
+    house_t self = { .disk = sim_disk_new (seed, 0) };
+    self.fs = sim_disk_fs (self.disk);
+    self.data = fs_below_new (self.fs, "data");
+    random_seed (&self.random, seed);
+    OK (fs_make_dir (self.fs, "data", &error));
+    stored_build (self.data, seed);
+    sim_disk_settle (self.disk);
+    return self;
+}
+
+static void house_release (house_t *self)
+{
+    fs_below_destroy (&self->data);
+    cr_assert_eq (sim_disk_open_files (self->disk), 0);
+    sim_disk_destroy (&self->disk);
+}
+
+static backup_order_t order_of (const house_t *self, const char *target)
+{
+    return (backup_order_t){ .fs = self->fs,
+                             .data = "data",
+                             .catalog = "catalog.db",
+                             .target = target,
+                             .time = STORED_CLOCK };
+}
+
+static void found (void *arg, const fsck_finding_t *finding)
+{
+    (void)arg;
+    cr_assert_eq (finding->kind, FSCK_ORPHAN, "%s: %s", finding->path, finding->what);
+}
+
+static void expect_whole (fs_t *fs, const char *directory)
+{
+    fs_t *below = fs_below_new (fs, directory);
+    fsck_options_t options = { .found = found };
+    fsck_summary_t summary;
+    OK (fsck_run (below, &options, &summary, &error));
+    fs_below_destroy (&below);
+}
+
+static uint64_t position_of (fs_t *fs, const char *directory, const char *log, uint32_t partition)
+{
+    listing_t *listing;
+    uint64_t offset = UINT64_MAX;
+    OK (listing_read (fs, directory, &listing, &error));
+    for (size_t i = 0; i < listing->positions_count; i++)
+        if (strcmp (listing->positions[i].log, log) == 0 &&
+            listing->positions[i].partition == partition)
+            offset = listing->positions[i].offset;
+    listing_destroy (&listing);
+    return offset;
+}
+
+Test (backup, what_is_restored_is_whole_and_another_directory_of_the_same_cluster)
+{
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        house_t house = house_new (seed);
+        backup_order_t order = order_of (&house, "safe/one");
+        backup_summary_t summary;
+        order.copy = seed % 2 == 1;
+        OK (backup_make (&order, &summary, &error));
+        cr_assert (order.copy ? summary.copied == summary.bytes || summary.copied > 0
+                              : summary.copied < summary.bytes);
+        OK (backup_verify (house.fs, "safe/one", NULL, &summary, &error));
+        OK (backup_restore (house.fs, "safe/one", "again", 99, NULL, &summary, &error));
+        expect_whole (house.fs, "again");
+        fs_t *again = fs_below_new (house.fs, "again");
+        cluster_file_t before;
+        cluster_file_t after;
+        OK (cluster_file_read (house.data, &before, &error));
+        OK (cluster_file_read (again, &after, &error));
+        cr_assert_eq (before.id, after.id);
+        cr_assert_eq (after.place, 99);
+        catalog_t *old = NULL;
+        catalog_t *catalog = NULL;
+        arena_t *arena = arena_new (4096);
+        catalog_assignment_t *rows;
+        size_t count;
+        OK (catalog_open (house.data, "catalog.db", "shop", STORED_PARTITIONS, &old, &error));
+        OK (catalog_open (again, "catalog.db", "shop", STORED_PARTITIONS, &catalog, &error));
+        catalog_leader_t led;
+        catalog_leader_t leads;
+        OK (catalog_leader (old, &led, &error));
+        OK (catalog_leader (catalog, &leads, &error));
+        cr_assert_gt (leads.term, led.term);
+        OK (catalog_assignments (catalog, arena, &rows, &count, &error));
+        cr_assert_eq (count, STORED_PARTITIONS);
+        for (size_t i = 0; i < count; i++)
+            cr_assert (rows[i].epoch > 3 && rows[i].node[0] == '\0');
+        arena_destroy (&arena);
+        catalog_close (&old);
+        catalog_close (&catalog);
+        fs_below_destroy (&again);
+        house_release (&house);
+    }
+}
+
+Test (backup, a_directory_that_is_in_use_is_left_alone)
+{
+    house_t house = house_new (1);
+    backup_order_t order = order_of (&house, "safe");
+    backup_summary_t summary;
+    OK (backup_make (&order, &summary, &error));
+    cr_assert_eq (backup_make (&order, &summary, &error), STATUS_EXISTS);
+    OK (backup_verify (house.fs, "safe", NULL, &summary, &error));
+    cr_assert_eq (backup_restore (house.fs, "safe", "data", 1, NULL, &summary, &error),
+                  STATUS_EXISTS);
+    expect_whole (house.fs, "data");
+    cr_assert_eq (backup_restore (house.fs, "data", "new", 1, NULL, &summary, &error),
+                  STATUS_NOT_FOUND);
+    cr_assert_eq (backup_verify (house.fs, "data", NULL, &summary, &error), STATUS_NOT_FOUND);
+    house_release (&house);
+}
+
+Test (backup, cut_off_anywhere_it_leaves_a_whole_backup_or_none, .timeout = 300)
+{
+    size_t whole = 0;
+    size_t none = 0;
+    for (uint64_t at = 0; at < 2600; at += 13) {
+        house_t house = house_new (at % 3);
+        backup_order_t order = order_of (&house, "safe");
+        backup_summary_t summary;
+        order.copy = at % 2 == 0;
+        order.fs = sim_disk_mount (house.disk);
+        sim_disk_fail_after (order.fs, at);
+        status_t made = backup_make (&order, &summary, &error);
+        sim_disk_crash (house.disk, &house.random);
+        status_t status = backup_verify (house.fs, "safe", NULL, &summary, &error);
+        cr_assert (status == STATUS_OK || status == STATUS_NOT_FOUND, "at %llu: %s",
+                   (unsigned long long)at, error.text);
+        cr_assert (made != STATUS_OK || status == STATUS_OK, "at %llu", (unsigned long long)at);
+        whole += status == STATUS_OK;
+        none += status != STATUS_OK;
+        order.fs = house.fs;
+        status_t again = backup_make (&order, &summary, &error);
+        cr_assert_eq (again, status == STATUS_OK && made == STATUS_OK ? STATUS_EXISTS : again);
+        cr_assert (again == STATUS_OK || again == STATUS_EXISTS, "at %llu: %s",
+                   (unsigned long long)at, error.text);
+        OK (backup_verify (house.fs, "safe", NULL, &summary, &error));
+        expect_whole (house.fs, "data");
+        house_release (&house);
+    }
+    cr_assert (whole > 0 && none > 0, "%zu whole, %zu none", whole, none);
+}
+
+Test (backup, a_restore_that_is_cut_off_leaves_nothing_to_start_from, .timeout = 300)
+{
+    house_t house = house_new (1);
+    backup_order_t order = order_of (&house, "safe");
+    backup_summary_t summary;
+    OK (backup_make (&order, &summary, &error));
+    sim_disk_settle (house.disk);
+    size_t done = 0;
+    for (uint64_t at = 0; at < 700; at += 7) {
+        char target[32];
+        cluster_file_t cluster;
+        fs_t *dying = sim_disk_mount (house.disk);
+        snprintf (target, sizeof target, "new-%llu", (unsigned long long)at);
+        fs_t *below = fs_below_new (house.fs, target);
+        sim_disk_fail_after (dying, at);
+        status_t made = backup_restore (dying, "safe", target, 7, NULL, &summary, &error);
+        sim_disk_crash (house.disk, &house.random);
+        status_t status = cluster_file_read (below, &cluster, &error);
+        cr_assert (made != STATUS_OK || status == STATUS_OK);
+        if (status == STATUS_OK)
+            expect_whole (house.fs, target);
+        done += status == STATUS_OK;
+        fs_below_destroy (&below);
+    }
+    cr_assert (done > 0 && done < 100, "%zu", done);
+    OK (backup_verify (house.fs, "safe", NULL, &summary, &error));
+    house_release (&house);
+}
+
+Test (backup, damage_in_a_backup_is_found_and_not_restored, .timeout = 120)
+{
+    house_t house = house_new (2);
+    backup_order_t order = order_of (&house, "safe");
+    backup_summary_t summary;
+    order.copy = true;
+    OK (backup_make (&order, &summary, &error));
+    arena_t *arena = arena_new (1 << 16);
+    fs_t *below = fs_below_new (house.fs, "safe");
+    size_t count;
+    char **files = stored_files (below, arena, &count);
+    for (int i = 0; i < 100; i++) {
+        const char *path = files[random_below (&house.random, count)];
+        char full[600];
+        char target[32];
+        text_t content = stored_read (below, arena, path);
+        snprintf (full, sizeof full, "safe/%s", path);
+        snprintf (target, sizeof target, "new-%d", i);
+        if (content.size == 0)
+            continue;
+        uint64_t bit = random_below (&house.random, 8 * (uint64_t)content.size);
+        sim_disk_rot (house.disk, full, bit);
+        cr_assert_neq (backup_verify (house.fs, "safe", NULL, &summary, &error), STATUS_OK, "%s",
+                       full);
+        cr_assert (strstr (error.text, path) != NULL || strcmp (path, BACKUP_FILE) == 0, "%s: %s",
+                   path, error.text);
+        cr_assert (strcmp (path, "data/cluster") == 0 ||
+                   backup_restore (house.fs, "safe", target, 7, NULL, &summary, &error) !=
+                       STATUS_OK);
+        sim_disk_rot (house.disk, full, bit);
+    }
+    OK (backup_verify (house.fs, "safe", NULL, &summary, &error));
+    fs_below_destroy (&below);
+    arena_destroy (&arena);
+    house_release (&house);
+}
+
+Test (backup, what_is_damaged_does_not_go_into_a_backup, .timeout = 120)
+{
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        house_t house = house_new (seed % 5);
+        backup_order_t order = order_of (&house, "safe");
+        backup_summary_t summary;
+        arena_t *arena = arena_new (1 << 16);
+        size_t count;
+        char full[600];
+        char **files = stored_files (house.data, arena, &count);
+        size_t which = random_below (&house.random, count);
+        while (!strstr (files[which], ".run") && !strstr (files[which], ".view"))
+            which = (which + 1) % count;
+        text_t content = stored_read (house.data, arena, files[which]);
+        snprintf (full, sizeof full, "data/%s", files[which]);
+        order.copy = seed % 2 == 0;
+        sim_disk_rot (house.disk, full, random_below (&house.random, 8 * (uint64_t)content.size));
+        cr_assert_eq (backup_make (&order, &summary, &error), STATUS_CORRUPT, "%s", full);
+        cr_assert_not_null (strstr (error.text, files[which]), "%s: %s", full, error.text);
+        cr_assert_eq (backup_verify (house.fs, "safe", NULL, &summary, &error), STATUS_NOT_FOUND);
+        arena_destroy (&arena);
+        house_release (&house);
+    }
+}
+
+/* Somebody who sends while the backup is taken, and asks to stop it. */
+typedef struct sender {
+    house_t *house;
+    uint64_t calls;
+    uint64_t stop_at;
+} sender_t;
+
+static status_t send_meanwhile (void *arg, error_t *stopped)
+{
+    sender_t *self = arg;
+    if (++self->calls == self->stop_at)
+        return error_set (stopped, STATUS_CANCELLED, "stopped");
+    if (self->calls % 5 == 0)
+        stored_append (self->house->data, &self->house->random,
+                       (uint32_t)random_below (&self->house->random, STORED_PARTITIONS),
+                       1 + (uint32_t)random_below (&self->house->random, 20));
+    return STATUS_OK;
+}
+
+Test (backup, it_has_all_that_was_there_when_it_began_while_more_comes, .timeout = 120)
+{
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        house_t house = house_new (seed);
+        sender_t sender = { .house = &house };
+        backup_order_t order = order_of (&house, "safe");
+        backup_summary_t summary;
+        OK (backup_make (&order, &summary, &error));
+        uint64_t before = position_of (house.fs, "safe", STORED_LOG, 0);
+        order.target = "later";
+        order.watch = (backup_watch_t){ .go_on = send_meanwhile, .arg = &sender };
+        OK (backup_make (&order, &summary, &error));
+        cr_assert_gt (sender.calls, 20);
+        cr_assert_geq (position_of (house.fs, "later", STORED_LOG, 0), before);
+        OK (backup_verify (house.fs, "later", NULL, &summary, &error));
+        OK (backup_restore (house.fs, "later", "again", 5, NULL, &summary, &error));
+        expect_whole (house.fs, "again");
+        house_release (&house);
+    }
+}
+
+Test (backup, one_that_is_stopped_leaves_none)
+{
+    house_t house = house_new (3);
+    for (uint64_t at = 1; at < 100; at += 9) {
+        sender_t sender = { .house = &house, .stop_at = at };
+        backup_order_t order = order_of (&house, "safe");
+        backup_summary_t summary;
+        order.watch = (backup_watch_t){ .go_on = send_meanwhile, .arg = &sender };
+        if (backup_make (&order, &summary, &error) == STATUS_OK)
+            break;
+        cr_assert_eq (error.status, STATUS_CANCELLED, "%s", error.text);
+        cr_assert_eq (backup_verify (house.fs, "safe", NULL, &summary, &error), STATUS_NOT_FOUND);
+        arena_t *arena = arena_new (4096);
+        fs_t *below = fs_below_new (house.fs, "safe");
+        size_t count;
+        (void)stored_files (below, arena, &count);
+        cr_assert_leq (count, 8); /* directories, which this disk cannot remove */
+        fs_below_destroy (&below);
+        arena_destroy (&arena);
+    }
+    house_release (&house);
+}
+
+Test (backup, a_second_one_shares_what_has_not_changed)
+{
+    house_t house = house_new (4);
+    backup_order_t order = order_of (&house, "one");
+    backup_summary_t first;
+    backup_summary_t second;
+    order.copy = true;
+    OK (backup_make (&order, &first, &error));
+    order.target = "two";
+    order.base = "one";
+    OK (backup_make (&order, &second, &error));
+    cr_assert_lt (second.copied, first.copied);
+    OK (backup_verify (house.fs, "two", NULL, &second, &error));
+    house_release (&house);
+}
