@@ -19,6 +19,11 @@ size_t memory_total (const memory_t *self)
     return total;
 }
 
+size_t memory_staying (const memory_t *self)
+{
+    return self->producers + self->logs;
+}
+
 /* ---- how fast it goes ---- */
 
 void drain_look (drain_t *self, uint64_t total, int64_t now)
@@ -86,14 +91,22 @@ void pressure_take (pressure_t *self, const memory_t *memory, int64_t now)
     drain_look (&self->forwards, memory->forwarded, now);
 }
 
+/* What counts against what is admitted. */
+static size_t held_bytes (const pressure_t *self)
+{
+    size_t staying = memory_staying (&self->memory), half = pressure_admits (self) / 2;
+    return memory_total (&self->memory) - staying + (staying < half ? staying : half) +
+           self->reserved;
+}
+
 bool pressure_full (const pressure_t *self)
 {
-    return memory_total (&self->memory) + self->reserved >= pressure_admits (self);
+    return held_bytes (self) >= pressure_admits (self);
 }
 
 status_t pressure_reserve (pressure_t *self, size_t bytes, error_t *error)
 {
-    size_t held = memory_total (&self->memory) + self->reserved;
+    size_t held = held_bytes (self);
     size_t more = bytes * PRESSURE_GROWTH;
     if (held + more >= pressure_admits (self))
         return error_set_retry (error, STATUS_BUSY, pressure_retry_ms (self),
@@ -112,7 +125,7 @@ bool pressure_views_full (const pressure_t *self)
 uint32_t pressure_retry_ms (const pressure_t *self)
 {
     const memory_t *memory = &self->memory;
-    size_t held = memory_total (memory) + self->reserved, admits = pressure_admits (self);
+    size_t held = held_bytes (self), admits = pressure_admits (self);
     uint32_t longest = PRESSURE_RETRY_MIN;
     uint32_t waits[] = {
         drain_wait_ms (&self->trims, held >= admits ? held - admits + admits / 16 : 0),

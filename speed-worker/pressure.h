@@ -21,7 +21,9 @@ enum {
     PRESSURE_RETRY_UNKNOWN = 500, /* when nothing went lately */
 };
 
-/* What grows. name, and what it is */
+/* What grows. name, and what it is. The first ones go again by themselves; those from `producers`
+ * on may stay, and count up to half of what is admitted: a limit that is too small for them must
+ * not stop all events for good. */
 #define MEMORY_TABLE(X)                                                                            \
     X (views)     /* timelines, with the caches in their trees */                                  \
     X (building)  /* timelines of a replay under way */                                            \
@@ -43,6 +45,8 @@ typedef struct memory {
 } memory_t;
 
 size_t memory_total (const memory_t *self);
+/* Of these, what stays when nothing more comes. */
+size_t memory_staying (const memory_t *self);
 
 /* Bytes that go, over a window of time. */
 typedef struct drain {

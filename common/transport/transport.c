@@ -52,6 +52,8 @@ void *line_socket (transport_t *self, int type, const char *endpoint, const char
     set (socket, ZMQ_TCP_KEEPALIVE_IDLE, IDLE_S);
     set (socket, ZMQ_TCP_KEEPALIVE_INTVL, PROBE_S);
     set (socket, ZMQ_TCP_KEEPALIVE_CNT, PROBES);
+    if (type == ZMQ_ROUTER)
+        set (socket, ZMQ_ROUTER_MANDATORY, 1); /* what has nobody to go to is told, and counted */
     set (socket, ZMQ_IPV6, strchr (endpoint, '[') != NULL);
     if (self->keyring && type == ZMQ_ROUTER)
         guard_server (socket, self->keyring);
@@ -163,6 +165,7 @@ static status_t start_listening (transport_t *self, const char *listen, error_t 
         zmq_getsockopt (socket, ZMQ_LAST_ENDPOINT, self->endpoint, &size) != 0)
         return bind_failed (listen, zmq_errno (), error);
     self->bound = true;
+    self->traffic = traffic_new (self->endpoint, self->keyring != NULL);
     return STATUS_OK;
 }
 
@@ -209,6 +212,7 @@ void transport_destroy (transport_t **self_p)
     for (size_t i = 0; i < self->count; i++)
         line_close (&self->lines[i]);
     guard_close (self->guard);
+    traffic_destroy (&self->traffic);
     while (zmq_ctx_term (self->context) != 0 && zmq_errno () == EINTR) {
         /* a signal came: again */
     }
@@ -233,7 +237,11 @@ uint64_t transport_dropped (const transport_t *self)
 transport_counts_t transport_counts (const transport_t *self)
 {
     CHECK_OBJECT (self, TRANSPORT_MAGIC);
-    return self->counts;
+    transport_counts_t counts = self->counts;
+    counts.cut = self->traffic ? traffic_cut (self->traffic) : 0;
+    counts.held = self->traffic ? traffic_held (self->traffic) : 0;
+    counts.present = self->traffic ? traffic_connections (self->traffic) : 0;
+    return counts;
 }
 
 const keyring_t *transport_keyring (const transport_t *self)
@@ -272,6 +280,10 @@ void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t c
             timeout_ms = 0;
         items[used++] = (struct pollfd){ .fd = line->fd, .events = POLLIN };
     }
+    if (self->traffic) {
+        int look_ms = traffic_look (self->traffic, self->lines[0].drained);
+        timeout_ms = timeout_ms < 0 || look_ms < timeout_ms ? look_ms : timeout_ms;
+    }
     size_t sockets = used;
     if (self->keyring)
         used += connections_watch (self, items + used);
@@ -300,10 +312,27 @@ static bool keep_frame (peer_t *from, zmq_msg_t *frame)
     return true;
 }
 
+/* The connection that a frame came over, for who counts its bytes. */
+static int source_of (zmq_msg_t *frame)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    return zmq_msg_get (frame, ZMQ_SRCFD);
+#pragma GCC diagnostic pop
+}
+
+/* The frame that a ROUTER puts in front. */
+static text_t peer_id (const peer_t *peer)
+{
+    return (text_t){ peer->bytes + 1, (uint8_t)peer->bytes[0] };
+}
+
 taken_t line_take (transport_t *self, const line_t *line, bool is_incoming, peer_t *from)
 {
     bool is_good = true;
     bool has_body = !is_incoming; /* a ROUTER puts a frame of its own in front */
+    bool is_counted = is_incoming && self->traffic;
+    size_t bytes = 0;
     *from = is_incoming ? (peer_t){ .incoming = 1 } : line->endpoint;
     if (zmq_msg_recv (&self->part, line->socket, ZMQ_DONTWAIT) < 0)
         return TAKEN_NOTHING;
@@ -313,7 +342,11 @@ taken_t line_take (transport_t *self, const line_t *line, bool is_incoming, peer
         if (zmq_msg_recv (&self->part, line->socket, ZMQ_DONTWAIT) < 0)
             return TAKEN_NOTHING;
         has_body = true;
+        if (is_counted)
+            bytes += traffic_frame (self->traffic, zmq_msg_size (&self->part));
     }
+    if (is_counted && from->size > 0)
+        traffic_received (self->traffic, peer_id (from), source_of (&self->part), bytes);
     from->role = ROLE_OPEN;
     if (self->keyring)
         from->role = is_incoming ? (uint8_t)guard_role (&self->part, self->keyring) : ROLE_NODE;
@@ -343,11 +376,26 @@ bool transport_receive (transport_t *self, peer_t *from, const void **data, size
 
 /* ---- sending ---- */
 
+/* Bytes on the wire of a message with the rest of the return address in front. */
+static size_t wire_size (const traffic_t *traffic, const peer_t *to, size_t size)
+{
+    size_t bytes = traffic_frame (traffic, size);
+    for (size_t at = 1 + (size_t)(uint8_t)to->bytes[0]; at < to->size;
+         at += 1 + (size_t)(uint8_t)to->bytes[at])
+        bytes += traffic_frame (traffic, (uint8_t)to->bytes[at]);
+    return bytes;
+}
+
 /* The frames of the return address, then the message. */
 static bool answer (transport_t *self, const peer_t *to, const void *data, size_t size)
 {
     void *socket = self->lines[0].socket;
     CHECK (socket != NULL);
+    if (self->traffic && to->size > 0 &&
+        !traffic_send (self->traffic, peer_id (to), wire_size (self->traffic, to, size))) {
+        self->counts.unread++;
+        return false;
+    }
     for (size_t at = 0; at < to->size;) {
         size_t frame = (uint8_t)to->bytes[at];
         CHECK (at + 1 + frame <= to->size);

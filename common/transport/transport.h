@@ -17,7 +17,7 @@
 enum {
     TRANSPORT_ENDPOINTS_MAX = 128, /* connected to; the one longest not used makes room */
     TRANSPORT_SEND_QUEUE = 1000,   /* messages waiting to go to one peer; more are dropped */
-    TRANSPORT_RECEIVE_QUEUE = 64,  /* messages from one peer; then it has to wait */
+    TRANSPORT_RECEIVE_QUEUE = 16,  /* messages from one peer; then it has to wait */
     TRANSPORT_FDS_MAX = 8,         /* of others, watched by transport_poll */
 };
 
@@ -33,6 +33,10 @@ typedef struct transport_counts {
     uint64_t broken_off; /* handshakes: the other side hung up */
     uint64_t unmet;      /* handshakes of our own, as a client, that did not succeed */
     uint64_t dropped;    /* messages: no room, no such peer, or not of a form that we understand */
+    uint64_t unread;     /* of these, answers to who does not read what it asked for (traffic.h) */
+    uint64_t cut;        /* connections that held too much, or were too many */
+    uint64_t held;       /* bytes of messages that came or go, as of a moment ago */
+    uint64_t present;    /* connections to us, as of a moment ago */
 } transport_counts_t;
 
 /* Listens at `listen` ("tcp://127.0.0.1:7600", "ipc://path", or with "*" for a port that is free),

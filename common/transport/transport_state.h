@@ -2,6 +2,7 @@
 #ifndef WEIR_TRANSPORT_STATE_H
 #define WEIR_TRANSPORT_STATE_H
 
+#include "transport/traffic.h"
 #include "transport/transport.h"
 
 #include <poll.h>
@@ -46,6 +47,7 @@ struct transport {
     int guard_fd;
     char trusted[KEY_TEXT_SIZE + 1]; /* the server that was met last: the first guess for others */
     bool bound;
+    traffic_t *traffic; /* NULL where nobody connects over TCP */
     char endpoint[PEER_SIZE_MAX + 1];
 };
 

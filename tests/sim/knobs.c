@@ -357,7 +357,7 @@ static void choose_sizes (sim_knobs_t *self, choice_t *choice)
     self->nodes[ROLE_SERVING] = some_count (choice, 1, 3);
     self->lease = some_time (choice, TIME_SECOND, 5 * TIME_SECOND);
     self->recompute_every = sometimes (choice, 0.6, 5 * TIME_SECOND, 20 * TIME_SECOND);
-    int64_t memory = some_time (choice, 5 << 20, 8 << 20);
+    int64_t memory = some_time (choice, 9 << 20, 14 << 20);
     self->memory_limit = random_chance (&choice->random, 0.2) ? (uint64_t)memory : 256 << 20;
     self->segment_size = segment_sizes[some_count (choice, 0, 3)];
     self->slow_max = some_count (choice, 1, 4);

@@ -28,6 +28,19 @@ Test (pressure, takes_in_what_fits_and_refuses_the_rest_with_a_time)
     cr_assert_eq (pressure_reserve (&pressure, MIB, &error), STATUS_OK);
 }
 
+Test (pressure, tables_that_stay_do_not_stop_all_events_for_good)
+{
+    pressure_t pressure;
+    error_t error;
+    pressure_init (&pressure, 16 * MIB);
+    memory_t memory = { .producers = 20 * MIB, .logs = 20 * MIB };
+    pressure_take (&pressure, &memory, TIME_SECOND);
+    cr_assert_eq (pressure_reserve (&pressure, MIB, &error), STATUS_OK);
+    memory.views = 7 * MIB;
+    pressure_take (&pressure, &memory, 2 * TIME_SECOND);
+    cr_assert_eq (pressure_reserve (&pressure, MIB, &error), STATUS_BUSY);
+}
+
 Test (pressure, counts_each_part)
 {
     memory_t memory = { 0 };
