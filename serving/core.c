@@ -38,6 +38,8 @@ serving_core_t *serving_core_new (env_t *env, const serving_options_t *options)
     self->options = *options;
     if (self->options.query_memory == 0)
         self->options.query_memory = QUERY_MEMORY;
+    if (self->options.node_memory == 0)
+        self->options.node_memory = self->options.query_memory;
     member_options_t member = {
         .node = options->node,
         .kind = "serving",
@@ -56,7 +58,7 @@ serving_core_t *serving_core_new (env_t *env, const serving_options_t *options)
     self->routes = routes_new (env, member_coordinator (self->member), options->partitions);
     self->decoder = wire_decoder_new ();
     self->writer = wire_writer_new ();
-    self->queries = query_table_new ();
+    self->queries = query_table_new (self->options.node_memory);
     self->outcomes = arena_new (OUTCOMES_CHUNK);
     self->next_id = 1;
     self->slow_last = &self->slow_first;
@@ -123,6 +125,9 @@ static void answer_metrics (serving_core_t *self, const peer_t *from, uint64_t i
     SERVING_METRICS (X)
 #undef X
     wire_field_uint (self->writer, "queries_under_way", query_count (self->queries));
+    wire_field_uint (self->writer, "memory", query_memory (self->queries));
+    wire_field_uint (self->writer, "memory_limit", self->options.node_memory);
+    wire_field_uint (self->writer, "slow_running", self->slow_running);
     wire_field_counters (self->writer, self->env);
     wire_close (self->writer);
     serving_send (self, from);

@@ -20,6 +20,7 @@ typedef struct serving_options {
     uint32_t slow_max;        /* slow-path evaluations at the same time */
     int64_t default_deadline; /* µs, for a `get` that names none */
     size_t query_memory;      /* bytes that the answers of one query may hold; 0: 1 GiB */
+    size_t node_memory;       /* and of all that are under way; 0: as much */
 } serving_options_t;
 
 /* Options are copied; `env` outlives the core. */

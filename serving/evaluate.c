@@ -37,13 +37,27 @@ static query_part_t *part_waiting (serving_core_t *self, const history_job_t *jo
     return part && part->since == job->since && part->slow ? part : NULL;
 }
 
+/* The next one that waits, of another client than the one before if there is: who asks for much
+ * history does not hold up who asks for a little. */
+static history_job_t *take_slow (serving_core_t *self)
+{
+    history_job_t **at = &self->slow_first;
+    while (*at && peer_equal (&(*at)->from, &self->slow_from))
+        at = &(*at)->next;
+    if (!*at)
+        at = &self->slow_first;
+    history_job_t *job = *at;
+    *at = job->next;
+    if (!job->next)
+        self->slow_last = at;
+    self->slow_from = job->from;
+    return job;
+}
+
 static void start_slow (serving_core_t *self)
 {
     while (self->slow_first && self->slow_running < self->options.slow_max) {
-        history_job_t *job = self->slow_first;
-        self->slow_first = job->next;
-        if (!self->slow_first)
-            self->slow_last = &self->slow_first;
+        history_job_t *job = take_slow (self);
         if (!part_waiting (self, job)) {
             history_job_destroy (&job);
             continue;
@@ -60,6 +74,8 @@ static void queue_slow (serving_core_t *self, query_t *query, query_part_t *part
     history_job_t *job = history_job_new (query->model, query->plans[part->source], part->dataset,
                                           part->partition, keys, count);
     job->query = query->id;
+    job->from = query->from;
+    job->answers.max = self->options.node_memory / (self->options.slow_max + 1);
     job->part = (size_t)(part - query->parts);
     job->since = part->since;
     job->next = NULL;

@@ -94,8 +94,15 @@ static status_t resolve_features (query_t *query, wire_list_t names, error_t *er
 
 /* ---- keys ---- */
 
-static status_t too_large (const serving_core_t *self, error_t *error)
+static status_t too_large (serving_core_t *self, const query_t *query, error_t *error)
 {
+    if (query->no_room) {
+        self->metrics.busy++;
+        return error_set_retry (error, STATUS_BUSY, query_retry_ms (self->queries),
+                                "the queries under way hold %zu MiB, the limit (limits: "
+                                "serving_memory); ask again later",
+                                self->options.node_memory >> 20);
+    }
     return error_set (error, STATUS_TOO_LARGE,
                       "the states of these keys take over %zu KiB; ask for fewer keys or features "
                       "at a time",
@@ -225,7 +232,7 @@ static status_t read_keys (serving_core_t *self, query_t *query, const wire_valu
         query->keys_count++;
         query_measure (query, key, self->options.query_memory);
         if (query->too_large)
-            return too_large (self, error);
+            return too_large (self, query, error);
     }
     return status;
 }
@@ -304,14 +311,18 @@ void get_begin (serving_core_t *self, const peer_t *from, const message_t *messa
 {
     self->metrics.queries++;
     error_t error;
-    query_t *query = query_new (self->queries);
+    query_t *query = query_new (self->queries, from, self->env->boot_us (self->env));
     if (!query) {
         self->metrics.refused++;
-        error_set (&error, STATUS_BUSY, "%d queries are under way; try again", QUERIES_MAX);
+        self->metrics.busy++;
+        (void)error_set_retry (&error, STATUS_BUSY, query_retry_ms (self->queries),
+                               "%zu queries are under way, %d of one client at most, and hold %zu "
+                               "MiB; ask again later",
+                               query_count (self->queries), QUERIES_SHARE,
+                               query_memory (self->queries) >> 20);
         serving_send_error (self, from, message->id, &error);
         return;
     }
-    query->from = *from;
     query->client_id = message->id;
     if (resolve (self, query, message, &error) != STATUS_OK) {
         self->metrics.refused++;
@@ -452,7 +463,7 @@ static bool refuse (serving_core_t *self, query_t *query)
     if (query->too_large) {
         error_t error;
         self->metrics.refused++;
-        (void)too_large (self, &error);
+        (void)too_large (self, query, &error);
         serving_send_error (self, &query->from, query->client_id, &error);
         return true;
     }
@@ -559,5 +570,6 @@ void get_reply (serving_core_t *self, query_t *query)
             serving_send_error (self, &query->from, query->client_id, &error);
         }
     }
+    query_took (self->queries, query, self->env->boot_us (self->env));
     query_free (self->queries, query);
 }

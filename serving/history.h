@@ -18,6 +18,7 @@ typedef struct history_key {
  * dataset. */
 typedef struct history_job {
     job_t job;
+    peer_t from;    /* the client */
     uint64_t query; /* whose it is … */
     size_t part;    /* … which of its parts … */
     uint64_t since; /* … and that part's, when it began */
@@ -32,7 +33,8 @@ typedef struct history_job {
 
     status_t status;
     error_t error;
-    buf_t answers; /* their encodings, one after the other */
+    buf_t
+        answers; /* their encodings, one after the other; the asker may set how much they may be */
 } history_job_t;
 
 history_job_t *history_job_new (model_t *model, const plan_t *plan, dataset_t *dataset,

@@ -24,6 +24,7 @@ static status_t make (const node_t *node, void **core, error_t *error)
         .standbys = node->standbys,
         .standbys_count = node->standbys_count,
         .slow_max = SLOW_MAX,
+        .node_memory = node->project->serving_memory,
         .default_deadline = DEFAULT_DEADLINE,
     };
     *core = serving_core_new (node->env, &options);

@@ -33,7 +33,8 @@ typedef struct served_log {
     X (slow_keys)                                                                                  \
     X (retries)                                                                                    \
     X (incomplete)                                                                                 \
-    X (refused)
+    X (refused)                                                                                    \
+    X (busy)
 
 typedef struct serving_metrics {
 #define X(name) uint64_t name;
@@ -55,6 +56,7 @@ struct serving_core {
     uint64_t next_id;          /* of questions about datasets */
     history_job_t *slow_first; /* those that wait for one of slow_max places */
     history_job_t **slow_last;
+    peer_t slow_from; /* whose was begun last */
     uint32_t slow_running;
     uint32_t slow_started;
     serving_metrics_t metrics;

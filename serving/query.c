@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/timestamp.h"
 
 enum { ARENA_CHUNK = 16 << 10, SLOT_BITS = 10 };
 _Static_assert(1 << SLOT_BITS == QUERIES_MAX, "a slot fits its bits");
@@ -13,11 +14,15 @@ struct query_table {
     uint32_t place[QUERIES_MAX];  /* of each slot in `order` */
     uint32_t used;
     uint64_t generation;
+    size_t memory; /* that the answers of all hold … */
+    size_t most;   /* … and may */
+    int64_t took;  /* µs, on average of late */
 };
 
-query_table_t *query_table_new (void)
+query_table_t *query_table_new (size_t memory)
 {
     query_table_t *self = mem_zero (1, sizeof *self);
+    self->most = memory;
     for (uint32_t i = 0; i < QUERIES_MAX; i++)
         self->order[i] = self->place[i] = i;
     return self;
@@ -37,9 +42,20 @@ void query_table_destroy (query_table_t **self_p)
     mem_free (self);
 }
 
-query_t *query_new (query_table_t *self)
+/* Others get a place however many one client asks for. */
+static bool has_its_share (const query_table_t *self, const peer_t *from)
 {
-    if (self->used == QUERIES_MAX)
+    uint32_t count = 0;
+    if (self->used < QUERIES_MAX / 2)
+        return false;
+    for (uint32_t i = 0; i < self->used; i++)
+        count += peer_equal (&self->slots[self->order[i]].from, from);
+    return count >= QUERIES_SHARE;
+}
+
+query_t *query_new (query_table_t *self, const peer_t *from, int64_t now)
+{
+    if (self->used == QUERIES_MAX || self->memory >= self->most || has_its_share (self, from))
         return NULL;
     uint32_t slot = self->order[self->used++];
     query_t *query = &self->slots[slot];
@@ -48,6 +64,9 @@ query_t *query_new (query_table_t *self)
         self->arenas[slot] = arena_new (ARENA_CHUNK);
     arena_reset (self->arenas[slot]);
     *query = (query_t){ .id = ++self->generation << SLOT_BITS | slot, .arena = self->arenas[slot] };
+    query->table = self;
+    query->from = *from;
+    query->begun = now;
     return query;
 }
 
@@ -66,8 +85,11 @@ void query_free (query_table_t *self, query_t *query)
     for (size_t i = 0; i < query->parts_count; i++)
         dataset_unref (&query->parts[i].dataset);
     model_unref (&query->model);
+    self->memory -= query->memory;
     *query = (query_t){ 0 };
     uint32_t slot = (uint32_t)(query - self->slots);
+    if (arena_held (self->arenas[slot]) > QUERY_ARENA_KEPT)
+        arena_destroy (&self->arenas[slot]);
     uint32_t last = self->order[--self->used];
     uint32_t place = self->place[slot];
     self->order[place] = last;
@@ -83,7 +105,31 @@ void query_measure (query_t *query, query_key_t *key, size_t most)
     for (size_t s = 0; s < query->plans_count; s++)
         key->memory += answer_memory (key->answers[s]);
     query->memory += key->memory - before;
+    query_table_t *table = query->table;
+    table->memory += key->memory - before;
     query->too_large |= query->memory > most;
+    if (table->memory > table->most && !query->too_large) {
+        query->too_large = true;
+        query->no_room = table->memory > query->memory; /* alone it might have been answered */
+    }
+}
+
+void query_took (query_table_t *self, const query_t *query, int64_t now)
+{
+    self->took += (now - query->begun - self->took) / 16;
+}
+
+uint32_t query_retry_ms (const query_table_t *self)
+{
+    int64_t ms = self->took / TIME_MS;
+    if (ms < QUERY_RETRY_MIN)
+        return QUERY_RETRY_MIN;
+    return ms < QUERY_RETRY_MAX ? (uint32_t)ms : QUERY_RETRY_MAX;
+}
+
+size_t query_memory (const query_table_t *self)
+{
+    return self->memory;
 }
 
 query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t source)

@@ -9,8 +9,12 @@
 #include "wire/wire.h"
 
 enum {
-    QUERY_MEMORY = 1 << 30, /* bytes that a query's answers may hold, unless options say else */
-    QUERIES_MAX = 1024,     /* under way; over it clients are told `busy` */
+    QUERY_MEMORY = 1 << 30,     /* bytes that a query's answers may hold, unless options say else */
+    QUERIES_MAX = 1024,         /* under way; over it clients are told `busy` … */
+    QUERIES_SHARE = 256,        /* … and one client is when it has so many and others are about */
+    QUERY_ARENA_KEPT = 1 << 20, /* bytes that stay for the next query in a place */
+    QUERY_RETRY_MIN = 20,       /* ms, for who is told `busy` */
+    QUERY_RETRY_MAX = 2000,
     QUERY_REASON_MAX = 256,
 };
 
@@ -58,6 +62,7 @@ typedef struct query {
     uint64_t id; /* 0: free */
     peer_t from;
     uint64_t client_id;
+    int64_t begun;    /* boot µs */
     int64_t deadline; /* boot µs */
     uint64_t round;   /* counts the messages to owners; part of their ids */
     bool refuse_incomplete;
@@ -77,8 +82,10 @@ typedef struct query {
     outcome_task_t *task; /* those, with all that they need */
     query_key_t *keys;
     size_t keys_count;
-    size_t memory;       /* of all keys */
-    bool too_large;      /* that is over the limit: it is refused, and nothing is merged any more */
+    size_t memory;  /* of all keys */
+    bool too_large; /* that is over the limit: it is refused, and nothing is merged any more */
+    bool no_room;   /* so it is, because all queries together are over theirs */
+    struct query_table *table;
     query_part_t *parts; /* all of the first source, then all of the next in the same order */
     size_t parts_count;
 } query_t;
@@ -89,14 +96,21 @@ query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t
 void query_new_answers (query_t *self, query_key_t *key);
 
 typedef struct query_table query_table_t;
-query_table_t *query_table_new (void);
+/* All together may hold `memory` bytes. */
+query_table_t *query_table_new (size_t memory);
 void query_table_destroy (query_table_t **self_p);
 
-/* A new query with an arena, or NULL when there are QUERIES_MAX. */
-query_t *query_new (query_table_t *self);
+/* A new query with an arena; NULL when there are too many, all together or of this client, or they
+ * hold too much. */
+query_t *query_new (query_table_t *self, const peer_t *from, int64_t now);
 query_t *query_find (query_table_t *self, uint64_t id);
 void query_free (query_table_t *self, query_t *query);
-/* After something was merged into the key's answer: does it make the query too large? */
+/* How long a query took lately, for who is told to ask again. */
+void query_took (query_table_t *self, const query_t *query, int64_t now);
+uint32_t query_retry_ms (const query_table_t *self);
+size_t query_memory (const query_table_t *self); /* bytes that all hold */
+/* After something was merged into the key's answer: does it make the query too large? Or all of
+ * them, when there are others. */
 void query_measure (query_t *query, query_key_t *key, size_t most);
 /* Calls `each` for all that are under way; it may free the one that it is given. */
 void query_each (query_table_t *self, void (*each) (void *arg, query_t *query), void *arg);

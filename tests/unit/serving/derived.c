@@ -212,6 +212,30 @@ static void expect_limited (uint64_t seed, uint64_t written_for, bool owners)
     house_release (&house);
 }
 
+Test (refused, queries_that_together_are_over_the_limit_of_memory_are_told_when_to_ask_again)
+{
+    house_t house;
+    unsigned users[4] = { 0, 1, 2, 3 };
+    house_init_limited (&house, 69, empty_answers (4));
+    house.definitions = house.owners_definitions = 2;
+    house_pass (&house, TIME_SECOND);
+    house.owners = OWNERS_SILENT;
+    house_get (&house, "visits", users, 4);
+    house_ask (&house);
+    house_get (&house, "visits", users, 4);
+    house_ask (&house);
+    message_t message = house_reply (&house, MESSAGE_ERROR);
+    cr_expect (text_is (wire_text (message.body, "status"), "busy"));
+    cr_expect_gt (wire_uint (message.body, "retry_ms", 0), 0);
+    house_pass (&house, HOUSE_DEADLINE + 10 * TIME_MS); /* the first one ends */
+    (void)house_reply (&house, MESSAGE_GET_OK);
+    house.owners = OWNERS_ANSWER;
+    house_get (&house, "visits", users, 1);
+    house_ask (&house);
+    (void)house_reply (&house, MESSAGE_GET_OK);
+    house_release (&house);
+}
+
 Test (refused, queries_whose_states_are_over_the_limit_of_memory)
 {
     expect_limited (66, 2, false);

@@ -569,11 +569,16 @@ uint64_t house_get (house_t *self, const char *view, const unsigned *users, size
     return id;
 }
 
-void house_ask (house_t *self)
+void house_ask_as (house_t *self, const char *name)
 {
-    peer_t client = rig_incoming ("client");
+    peer_t client = rig_incoming (name);
     give (self, &client);
     house_run (self);
+}
+
+void house_ask (house_t *self)
+{
+    house_ask_as (self, "client");
 }
 
 bool house_answered (const house_t *self)

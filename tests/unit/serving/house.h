@@ -111,6 +111,7 @@ void house_answers (house_t *self);
 uint64_t house_get (house_t *self, const char *view, const unsigned *users, size_t count);
 /* Ends and gives it, and runs. */
 void house_ask (house_t *self);
+void house_ask_as (house_t *self, const char *name); /* as another client */
 bool house_answered (const house_t *self);
 /* The oldest reply, of that kind; valid until the next call. */
 message_t house_reply (house_t *self, message_kind_t kind);
