@@ -21,7 +21,8 @@ typedef struct views {
     view_output_t *outputs;
     size_t count;
     uint64_t wanted[BLOCK_WANTED_WORDS];
-    int64_t latest;     /* covered event time, at most the clock */
+    batchview_budget_t budget; /* of what all writers hold of a key */
+    int64_t latest;            /* covered event time, at most the clock */
     arena_t *projected; /* of one chunk */
 } views_t;
 
@@ -104,6 +105,8 @@ static status_t open_view (views_t *self, const plan_t *plan, const char *dir, e
             block_want (self->wanted, c);
     status_t status =
         batchview_writer_new (self->build->fs, output->path, plan, &info, &output->writer, error);
+    if (status == STATUS_OK)
+        batchview_writer_budget (output->writer, &self->budget);
     return status == STATUS_OK ? status : error_prefix (error, "batch view %s", output->path);
 }
 
@@ -260,7 +263,7 @@ static status_t add_all (views_t *self, error_t *error)
 
 status_t build_views (build_t *build, error_t *error)
 {
-    views_t self = { .build = build };
+    views_t self = { .build = build, .budget = { .limit = build->task->setting.memory_limit } };
     self.outputs = mem_zero (build->task->model->plans_count, sizeof *self.outputs);
     self.projected = arena_new (PROJECT_CHUNK);
     status_t status = find_latest (&self, error);

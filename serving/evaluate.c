@@ -454,6 +454,8 @@ static void look (void *arg, query_t *query)
         return;
     }
     sooner (due, query->deadline);
+    if (query->waits)
+        return;
     bool *again = mem_zero (query->parts_count, sizeof *again);
     if (any_due (due, query, again)) {
         model_t *model = member_model (self->member);
@@ -470,6 +472,8 @@ static void look (void *arg, query_t *query)
 int64_t evaluate_tick (serving_core_t *self, int64_t now)
 {
     due_t due = { .self = self, .now = now, .next = INT64_MAX };
+    for (query_t *next; (next = query_next (self->queries)) != NULL;)
+        evaluate_start (self, next);
     query_each (self->queries, look, &due);
     return due.next;
 }

@@ -333,7 +333,7 @@ void get_begin (serving_core_t *self, const peer_t *from, const message_t *messa
     self->metrics.keys += query->keys_count;
     if (query->keys_count == 0)
         get_reply (self, query);
-    else
+    else if (!query_must_wait (self->queries, query))
         evaluate_start (self, query);
 }
 
@@ -460,6 +460,17 @@ static void write_result (serving_core_t *self, const query_t *query, const quer
 
 static bool refuse (serving_core_t *self, query_t *query)
 {
+    if (query->waits) {
+        error_t error;
+        self->metrics.refused++;
+        self->metrics.busy++;
+        (void)error_set_retry (&error, STATUS_BUSY, query_retry_ms (self->queries),
+                               "%d earlier queries of this client took until the deadline of this "
+                               "one; ask for less at a time",
+                               QUERIES_AT_ONCE);
+        serving_send_error (self, &query->from, query->client_id, &error);
+        return true;
+    }
     if (query->too_large) {
         error_t error;
         self->metrics.refused++;

@@ -17,6 +17,7 @@ struct query_table {
     size_t memory; /* that the answers of all hold … */
     size_t most;   /* … and may */
     int64_t took;  /* µs, on average of late */
+    uint32_t waiting;
 };
 
 query_table_t *query_table_new (size_t memory)
@@ -86,6 +87,7 @@ void query_free (query_table_t *self, query_t *query)
         dataset_unref (&query->parts[i].dataset);
     model_unref (&query->model);
     self->memory -= query->memory;
+    self->waiting -= query->waits;
     *query = (query_t){ 0 };
     uint32_t slot = (uint32_t)(query - self->slots);
     if (arena_held (self->arenas[slot]) > QUERY_ARENA_KEPT)
@@ -112,6 +114,46 @@ void query_measure (query_t *query, query_key_t *key, size_t most)
         query->too_large = true;
         query->no_room = table->memory > query->memory; /* alone it might have been answered */
     }
+}
+
+static uint32_t count_started (const query_table_t *self, const peer_t *from)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < self->used; i++) {
+        const query_t *query = &self->slots[self->order[i]];
+        count += !query->waits && peer_equal (&query->from, from);
+    }
+    return count;
+}
+
+bool query_must_wait (query_table_t *self, query_t *query)
+{
+    query->waits = count_started (self, &query->from) > QUERIES_AT_ONCE; /* it is one of them */
+    self->waiting += query->waits;
+    return query->waits;
+}
+
+query_t *query_next (query_table_t *self)
+{
+    query_t *oldest = NULL;
+    const peer_t *busy = NULL; /* a client that has as many as it may */
+    if (self->waiting == 0)
+        return NULL;
+    for (uint32_t i = 0; i < self->used; i++) {
+        query_t *query = &self->slots[self->order[i]];
+        if (!query->waits || (oldest && oldest->id < query->id) ||
+            (busy && peer_equal (busy, &query->from)))
+            continue;
+        if (count_started (self, &query->from) >= QUERIES_AT_ONCE)
+            busy = &query->from;
+        else
+            oldest = query;
+    }
+    if (oldest) {
+        oldest->waits = false;
+        self->waiting--;
+    }
+    return oldest;
 }
 
 void query_took (query_table_t *self, const query_t *query, int64_t now)

@@ -11,6 +11,7 @@
 enum {
     QUERY_MEMORY = 1 << 30,     /* bytes that a query's answers may hold, unless options say else */
     QUERIES_MAX = 1024,         /* under way; over it clients are told `busy` … */
+    QUERIES_AT_ONCE = 8,    /* of one client that are asked of owners; its others wait for them */
     QUERIES_SHARE = 256,        /* … and one client is when it has so many and others are about */
     QUERY_ARENA_KEPT = 1 << 20, /* bytes that stay for the next query in a place */
     QUERY_RETRY_MIN = 20,       /* ms, for who is told `busy` */
@@ -62,6 +63,7 @@ typedef struct query {
     uint64_t id; /* 0: free */
     peer_t from;
     uint64_t client_id;
+    bool waits;       /* for others of its client: owners have not been asked */
     int64_t begun;    /* boot µs */
     int64_t deadline; /* boot µs */
     uint64_t round;   /* counts the messages to owners; part of their ids */
@@ -105,6 +107,11 @@ void query_table_destroy (query_table_t **self_p);
 query_t *query_new (query_table_t *self, const peer_t *from, int64_t now);
 query_t *query_find (query_table_t *self, uint64_t id);
 void query_free (query_table_t *self, query_t *query);
+/* A query that is ready: does it have to wait for others of its client? Owners answer in the order
+ * in which they are asked, so that who asks for much would hold up everybody. */
+bool query_must_wait (query_table_t *self, query_t *query);
+/* The next one that waits and need not any more; NULL when there is none. */
+query_t *query_next (query_table_t *self);
 /* How long a query took lately, for who is told to ask again. */
 void query_took (query_table_t *self, const query_t *query, int64_t now);
 uint32_t query_retry_ms (const query_table_t *self);

@@ -38,6 +38,12 @@ typedef struct batchview_info {
 
 typedef struct batchview_writer batchview_writer_t;
 
+/* What the writers of one task, in one thread, may hold together of keys that are not written yet. */
+typedef struct batchview_budget {
+    size_t limit; /* bytes */
+    size_t used;
+} batchview_budget_t;
+
 /* Creates `path` (FS_CREATE). `info` gives view, version, partition(s), cut, clock_at_cut and
  * latest (the collapse spans depend on it, so it must be known first: run footers have it); counts
  * are filled by the writer. Equal inputs give equal bytes. `plan` and `fs` must outlive the writer.
@@ -45,6 +51,9 @@ typedef struct batchview_writer batchview_writer_t;
 MUST_CHECK status_t batchview_writer_new (fs_t *fs, const char *path, const plan_t *plan,
                                           const batchview_info_t *info, batchview_writer_t **writer,
                                           error_t *error);
+/* Makes a key that needs more than the budget has left TOO_LARGE, before any row; otherwise a
+ * record's own limit is the only one. The budget outlives the writer. */
+void batchview_writer_budget (batchview_writer_t *self, batchview_budget_t *budget);
 /* Rows [from, to) of `rows`, all of one key. A key's rows may come in several calls. */
 MUST_CHECK status_t batchview_writer_add (batchview_writer_t *self, const projection_t *rows,
                                           size_t from, size_t to, error_t *error);

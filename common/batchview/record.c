@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { KEPT_BYTES = 1 << 20 }; /* of a buffer, from key to key */
+
 void record_builder_init (record_builder_t *self, const plan_t *plan,
                           const viewfile_header_t *header)
 {
@@ -45,6 +47,17 @@ void record_builder_release (record_builder_t *self)
     mem_free (self->acc);
     buf_release (&self->key);
     buf_release (&self->record);
+    if (self->budget)
+        self->budget->used -= self->counted;
+    self->counted = 0;
+}
+
+/* A key that was very large leaves no more behind than others need. */
+static void forget_bytes (buf_t *buf)
+{
+    if (buf->capacity > KEPT_BYTES)
+        buf_release (buf);
+    buf_clear (buf);
 }
 
 void record_begin (record_builder_t *self, text_t key)
@@ -63,7 +76,12 @@ void record_begin (record_builder_t *self, text_t key)
     }
     self->time = INT64_MIN;
     for (size_t i = 0; self->folded && i < 2 * self->header->slots; i++)
-        buf_clear (&self->own[i]);
+        forget_bytes (&self->own[i]);
+    forget_bytes (&self->record);
+    self->record.max = BATCHVIEW_RECORD_MAX;
+    if (self->budget)
+        self->budget->used -= self->counted;
+    self->counted = 0;
     self->folded = false;
 }
 
@@ -165,12 +183,30 @@ static void own_put (record_builder_t *self, uint32_t slot, const track_t *track
     }
 }
 
-static status_t too_large (error_t *error)
+static status_t too_large (const record_builder_t *self, error_t *error)
 {
+    text_t key = { (const char *)self->key.data, (uint32_t)self->key.size };
+    size_t most = self->budget && self->budget->limit < BATCHVIEW_RECORD_MAX ? self->budget->limit
+                                                                             : BATCHVIEW_RECORD_MAX;
     return error_set (error, STATUS_TOO_LARGE,
-                      "one key has more events near its window edges than a batch view holds "
-                      "(%zu bytes)",
-                      BATCHVIEW_RECORD_MAX);
+                      "one key (hash %016llx, partition %u) has more events near its window edges "
+                      "than a batch view of it may take here (%zu MiB; limits: batch_memory)",
+                      (unsigned long long)key_hash (key), self->header->info.partition, most >> 20);
+}
+
+/* Counts what is held of the key; false: that is over the budget. */
+static bool count_bytes (record_builder_t *self)
+{
+    size_t bytes = 0;
+    if (!self->budget)
+        return true;
+    for (size_t i = 0; i < 2 * self->header->slots; i++)
+        bytes += self->own[i].size;
+    for (size_t i = 0; i <= self->header->groups; i++)
+        bytes += self->track[i].pieces * sizeof *self->track[i].piece;
+    self->budget->used += bytes - self->counted;
+    self->counted = bytes;
+    return self->budget->used <= self->budget->limit;
 }
 
 /* Turns the full buffer into own partials. */
@@ -186,11 +222,11 @@ static status_t buffer_fold (record_builder_t *self, error_t *error)
         own_put (self, slot, &self->track[group], first[group]);
         own_put (self, slot, &self->track[groups], first[groups]);
         if (self->own[slot].bad || self->own[slot + self->header->slots].bad)
-            return too_large (error);
+            return too_large (self, error);
     }
     self->folded = true;
     keyrows_clear (&self->rows);
-    return STATUS_OK;
+    return count_bytes (self) ? STATUS_OK : too_large (self, error);
 }
 
 status_t record_add (record_builder_t *self, const projection_t *rows, size_t from, size_t to,
@@ -441,15 +477,17 @@ status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
                           "one key has events at %zu times later than the cut's clock; a batch "
                           "view holds %d",
                           future, (int)BATCHVIEW_FUTURE_MAX);
+    if (self->budget && self->budget->limit - self->budget->used < self->record.max)
+        self->record.max = self->budget->limit - self->budget->used;
     size_t at = record_head (self);
     if (self->record.bad)
-        return too_large (error);
+        return too_large (self, error);
     for (uint32_t slot = 0; slot < self->header->slots && status == STATUS_OK; slot++)
         status = record_slot (self, slot, &at, error);
     while (!self->record.bad && self->record.size % BATCHVIEW_ALIGN != 0)
         buf_put_u8 (&self->record, 0);
     if (self->record.bad)
-        return too_large (error);
+        return too_large (self, error);
     uint32_t size = (uint32_t)self->record.size;
     memcpy (self->record.data, &size, sizeof size);
     return status;

@@ -43,6 +43,8 @@ typedef struct record_builder {
     void *acc;      /* a set of slot accumulators */
     buf_t key;
     buf_t record;
+    batchview_budget_t *budget; /* NULL: none */
+    size_t counted;             /* bytes in it that are of this key */
     int64_t time; /* of the latest row */
 } record_builder_t;
 

@@ -116,6 +116,13 @@ status_t batchview_writer_new (fs_t *fs, const char *path, const plan_t *plan,
     return status;
 }
 
+void batchview_writer_budget (batchview_writer_t *self, batchview_budget_t *budget)
+{
+    CHECK_OBJECT (self, WRITER_MAGIC);
+    CHECK (!self->in_key && self->footer.keys == 0);
+    self->record.budget = budget;
+}
+
 /* Remembers the key whose record is next. */
 static status_t key_put_index (batchview_writer_t *self, error_t *error)
 {

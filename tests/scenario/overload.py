@@ -215,12 +215,15 @@ def main():
     over = run_load(endpoint, offered / ROWS / PRODUCERS, seconds,
                     range(PRODUCERS, 2 * PRODUCERS))
     watch.stop()
+    # and again: history has grown, and a recompute takes as long as that is
+    after = run_load(endpoint, 0, MEASURE, range(2 * PRODUCERS, 3 * PRODUCERS))
+    sustained_least = min(sustained["rate"], after["rate"])
     metrics = cluster.speed().ask("metrics")["values"]
     times = sorted(watch.times)
     p99 = times[int(len(times) * 0.99)] if times else None
-    print(f"sustained {sustained['rate']:,.0f} events/s; offered {offered:,.0f}/s for "
+    print(f"sustained {sustained['rate']:,.0f} events/s before and {after['rate']:,.0f} after; offered {offered:,.0f}/s for "
           f"{seconds:.0f} s: taken in {over['rate']:,.0f}/s "
-          f"({over['rate'] / sustained['rate']:.0%}), told to wait {over['told']}, "
+          f"({over['rate'] / sustained_least:.0%}), told to wait {over['told']}, "
           f"longest {over['longest']:.2f} s; {over['skipped']} batches were not sent")
     print("highest RSS, MiB:", {name: high >> 20 for name, high in watch.high.items()},
           "limit", LIMIT >> 20)
@@ -228,11 +231,12 @@ def main():
     print(f"{len(times)} queries, p50 {times[len(times) // 2] * 1000:.1f} ms, "
           f"p99 {p99 * 1000:.1f} ms, {watch.late} not answered")
     expect(watch.high["speed-worker-1"] < LIMIT + BESIDE, "RSS is over the limit")
-    expect_equal(over["open"] + sustained["open"], 0, "batches that were never acknowledged")
+    expect_equal(over["open"] + sustained["open"] + after["open"], 0, "batches that were never acknowledged")
     expect_equal(over["without_time"], 0, "told to wait, but not how long")
-    expect(over["rate"] >= 0.7 * sustained["rate"], "what is taken in collapses")
     expect(watch.late == 0 and p99 < 2 * SLOWER, "queries are held up")
-    expect_equal(total(cluster), sustained["accepted"] + over["accepted"], "acknowledged events")
+    expect_equal(total(cluster), sustained["accepted"] + over["accepted"] + after["accepted"],
+                 "acknowledged events")
+    expect(over["rate"] >= 0.7 * sustained_least, "what is taken in collapses")
     cluster.stop()
 
 

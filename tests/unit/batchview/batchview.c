@@ -99,7 +99,7 @@ static void case_check_delayed (uint64_t seed, size_t rows, unsigned keys, const
     uint64_t cut = random_below (&c.random, rows / 3 + 2);
     int64_t clock_at_cut =
         CASE_START + (int64_t)random_below (&c.random, (uint64_t)CASE_RANGE * 3 / 2);
-    built_t built;
+    built_t built = { .budget = NULL };
     built_init (&built, &c, cut, clock_at_cut);
     batchview_t *view = built_open (&built);
     query_t query;
@@ -163,7 +163,7 @@ Test (batchview, delayed_windows_are_answered_from_blocks)
 Test (batchview, a_delayed_window_that_ends_before_later_events_is_exact)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init_delayed (&c, 14, "      n: count() over 3h\n", TIME_HOUR, 3000, 1, ORDER_RANDOM);
     c.plan->horizon = 10 * TIME_HOUR;
     for (size_t i = 0; i < c.rows.rows; i++) /* all in four hours */
@@ -186,7 +186,7 @@ Test (batchview, a_delayed_window_that_ends_before_later_events_is_exact)
 static void check_every_second (uint64_t seed)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init_delayed (&c, seed,
                        seed % 2 == 0 ? "      n: count() over 3s, 10s\n      m: max(b) over 10s\n"
                                      : "      n: count() over 2s, 20s, lifetime\n"
@@ -254,7 +254,7 @@ Test (batchview, equal_rows_give_equal_bytes_however_they_are_handed_over)
 Test (batchview, says_what_it_is)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 1, PLAIN, 300, 9, ORDER_LATE);
     built_init (&built, &c, 80, CASE_START + CASE_RANGE);
     batchview_t *view = built_open (&built);
@@ -280,7 +280,7 @@ Test (batchview, says_what_it_is)
 Test (batchview, without_any_key_opens_and_adds_nothing)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 2, PLAIN, 50, 3, ORDER_LATE);
     built_init (&built, &c, 0, CASE_START);
     cr_assert_eq (built.covered.rows, 0);
@@ -298,7 +298,7 @@ Test (batchview, without_any_key_opens_and_adds_nothing)
 Test (batchview, history_away_from_window_edges_is_collapsed)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 3, "      n: count() over 1h, lifetime\n", 20000, 1, ORDER_ASCENDING);
     c.plan->horizon = TIME_MINUTE;
     built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
@@ -313,7 +313,7 @@ Test (batchview, history_away_from_window_edges_is_collapsed)
 Test (batchview, an_edge_inside_a_collapsed_atom_is_not_exact)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 4, "      n: count() over 1h, lifetime\n", 2000, 1, ORDER_ASCENDING);
     c.plan->horizon = TIME_MINUTE;
     built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE + TIME_HOUR / 2);
@@ -334,7 +334,7 @@ Test (batchview, a_plan_with_a_slot_that_the_file_lacks_is_not_exact)
 {
     test_case_t c;
     test_case_t more;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 5, PLAIN, 100, 2, ORDER_LATE);
     case_init (&more, 5, "      n: count() over 5h\n      new: max(a) over 1h\n", 0, 1, ORDER_LATE);
     built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
@@ -354,7 +354,7 @@ Test (batchview, only_the_cells_that_are_wanted_are_merged_and_must_be_exact)
 {
     test_case_t c;
     test_case_t more;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 5, PLAIN, 100, 2, ORDER_LATE);
     case_init (&more, 5, MORE, 100, 2, ORDER_LATE);
     built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
@@ -405,7 +405,7 @@ Test (batchview, a_plan_with_fewer_features_in_another_order_is_answered)
 {
     test_case_t c;
     test_case_t fewer;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 6, PLAIN, 100, 2, ORDER_LATE);
     case_init (&fewer, 6, "      d: approx_count_distinct(c) over 2h\n      n: count() over 5h\n",
                100, 2, ORDER_LATE);
@@ -478,7 +478,7 @@ static void make_version_1 (memory_file_t *file)
 Test (batchview, a_file_of_version_1_is_answered_from)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 15, PLAIN, 60, 3, ORDER_LATE);
     built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
     make_version_1 (&built.file);
@@ -510,7 +510,7 @@ static bool opens (memory_file_t *file)
 Test (batchview, a_changed_byte_anywhere_is_refused)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 7, PLAIN, 60, 3, ORDER_LATE);
     built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE / 2);
     cr_assert (opens (&built.file));
@@ -527,7 +527,7 @@ Test (batchview, a_changed_byte_anywhere_is_refused)
 Test (batchview, a_file_cut_short_or_grown_is_refused)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 8, PLAIN, 60, 3, ORDER_LATE);
     built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE / 2);
     size_t size = built.file.bytes.size;
@@ -551,7 +551,7 @@ Test (batchview, rows_out_of_order_are_refused)
     error_t error;
     case_init (&c, 9, PLAIN, 40, 2, ORDER_ASCENDING);
     for (int wrong = 0; wrong < 2; wrong++) {
-        built_t built;
+        built_t built = { .budget = NULL };
         memory_file_init (&built.file);
         built_deal (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
         size_t last = built.covered.rows - 1;
@@ -569,7 +569,7 @@ Test (batchview, rows_out_of_order_are_refused)
 Test (batchview, too_many_future_times_of_a_key_are_an_error)
 {
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     error_t error;
     case_init (&c, 10, "      n: count()\n", 70000, 1, ORDER_ASCENDING);
     for (size_t i = 0; i < c.rows.rows; i++)
@@ -581,6 +581,27 @@ Test (batchview, too_many_future_times_of_a_key_are_an_error)
     case_release (&c);
 }
 
+Test (batchview, a_key_that_needs_more_memory_than_there_is_names_itself_and_gives_it_back)
+{
+    test_case_t c;
+    error_t error;
+    case_init (&c, 11, "      n: count() over 1h, 1d\n", 50000, 1, ORDER_ASCENDING);
+    for (int enough = 0; enough < 2; enough++) {
+        batchview_budget_t budget = { .limit = enough ? 64 << 20 : 256 << 10 };
+        built_t built = { .budget = &budget };
+        memory_file_init (&built.file);
+        built_deal (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
+        status_t status = built_write (&built, &c, SIZE_MAX, &error);
+        cr_assert_eq (status, enough ? STATUS_OK : STATUS_TOO_LARGE, "%s", error.text);
+        cr_assert (enough || (strstr (error.text, "hash ") && strstr (error.text, "batch_memory")),
+                   "%s", error.text);
+        cr_assert_eq (built.file.exists, enough);
+        cr_assert_eq (budget.used, 0);
+        built_release (&built);
+    }
+    case_release (&c);
+}
+
 Test (batchview, is_written_once_and_read_from_a_real_disk)
 {
     char root[] = "/tmp/weir-batchview-XXXXXX";
@@ -588,7 +609,7 @@ Test (batchview, is_written_once_and_read_from_a_real_disk)
     fs_t *fs = NULL;
     error_t error;
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     case_init (&c, 11, PLAIN, 30000, 5000, ORDER_LATE);
     built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
     cr_assert_eq (posix_fs_open (root, &fs, &error), STATUS_OK);

@@ -11,6 +11,7 @@ typedef struct built {
     batchview_info_t info;
     projection_t covered; /* in (key, time, offset, row) order */
     projection_t rest;
+    batchview_budget_t *budget; /* NULL: none */
 } built_t;
 
 static const projection_t *built_rows; /* what built_compare compares */
@@ -64,6 +65,8 @@ static inline status_t built_write (built_t *self, test_case_t *c, size_t parts,
     const projection_t *rows = &self->covered;
     status_t status =
         batchview_writer_new (&self->file.fs, "v", c->plan, &self->info, &writer, error);
+    if (status == STATUS_OK && self->budget)
+        batchview_writer_budget (writer, self->budget);
     for (size_t from = 0; from < rows->rows && status == STATUS_OK;) {
         size_t to = from + 1;
         while (to < rows->rows && to - from < parts && text_equal (rows->key[from], rows->key[to]))

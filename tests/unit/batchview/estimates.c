@@ -10,7 +10,7 @@ static void check (const char *features, int64_t delay, int64_t horizon, size_t 
 {
     enum { KEYS = 200 };
     test_case_t c;
-    built_t built;
+    built_t built = { .budget = NULL };
     error_t error;
     case_init_delayed (&c, events, features, delay, KEYS * events, 1, ORDER_RANDOM);
     c.plan->horizon = horizon;
