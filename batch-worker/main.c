@@ -10,6 +10,7 @@ static status_t make (const node_t *node, void **core, error_t *error)
     (void)error; /* nothing here can fail */
     batch_options_t options = { .node = node->name,
                                 .cluster = node->cluster,
+                                .place = node->place,
                                 .cluster_id = node->cluster_id,
                                 .partitions = node->project->partitions,
                                 .coordinator = node->coordinator,

@@ -133,12 +133,15 @@ static void settle (coordinator_core_t *self)
         return;
     reload_when_due (self);
     nodes_settle (self);
+    backups_settle (self);
     if (!self->doubtful)
         partitions_settle (self);
     if (!self->doubtful)
         keys_settle (self);
     if (!self->doubtful)
         loads_settle (self);
+    if (!self->doubtful)
+        damage_settle (self);
     if (!self->doubtful)
         schedule_settle (self);
     if (!self->doubtful)
@@ -193,6 +196,8 @@ static void answer (coordinator_core_t *self, const peer_t *from, const message_
         return load_unload_asked (self, from, message);
     case MESSAGE_RECOMPUTE:
         return recompute_asked (self, from, message);
+    case MESSAGE_BACKUP:
+        return backup_asked (self, from, message);
     default:
         if (message->kind != MESSAGE_POKE && message->kind != MESSAGE_ERROR &&
             message->kind != MESSAGE_BEAT_OK) /* it stood by a moment ago */

@@ -14,6 +14,7 @@ typedef struct coordinator_options {
     const char *node;     /* a name that no other running coordinator of the cluster has */
     const char *endpoint; /* where others reach it */
     const char *cluster;
+    uint64_t place;           /* of the data directory; 0: not known */
     uint32_t partitions;      /* P */
     int64_t lease;            /* µs */
     int64_t recompute_every;  /* µs; 0: only on demand */

@@ -8,6 +8,7 @@ static status_t make (const node_t *node, void **core, error_t *error)
     coordinator_options_t options = { .node = node->name,
                                       .endpoint = node->endpoint,
                                       .cluster = node->cluster,
+                                      .place = node->place,
                                       .partitions = node->project->partitions,
                                       .lease = node->project->lease,
                                       .recompute_every = node->project->batch_every,

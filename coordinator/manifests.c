@@ -43,6 +43,7 @@ void log_destroy (log_t **self_p)
     mem_free (log->stream);
     mem_free (log->forwarded);
     mem_free (log->marks);
+    mem_free (log->held);
     mem_free (log);
 }
 
@@ -157,7 +158,8 @@ void log_take_manifest (coordinator_core_t *self, log_t *log, arena_t **arena,
 
 uint64_t log_base (const log_t *self, uint32_t partition)
 {
-    return self->kept[0].cuts[partition];
+    uint64_t base = self->kept[0].cuts[partition];
+    return self->held && self->held[partition] < base ? self->held[partition] : base;
 }
 
 /* ---- what may go ---- */

@@ -63,6 +63,7 @@ void node_destroy (node_t **self_p)
     if (!self)
         return;
     forget_datasets (self);
+    damage_forget (self);
     mem_free (self->name);
     mem_free (self->endpoint);
     mem_free (self);
@@ -158,6 +159,11 @@ static status_t beat_read (coordinator_core_t *self, const message_t *message, b
     if (!text_is (wire_text (body, "cluster"), self->options.cluster))
         return error_set (error, STATUS_INVALID, "this is the coordinator of cluster \"%s\"",
                           self->options.cluster);
+    uint64_t place = wire_uint (body, "place", 0);
+    if (place != 0 && self->options.place != 0 && place != self->options.place)
+        return error_set (error, STATUS_INVALID,
+                          "the node works on another data directory than this coordinator (one of "
+                          "them was restored from a backup): start it on this one");
     if (!role_of (wire_text (body, "kind"), &beat->role))
         return error_set (error, STATUS_INVALID,
                           "a node is speed, batch, serving or a coordinator that stands by");
@@ -259,6 +265,7 @@ static void take_report (coordinator_core_t *self, node_t *node, const wire_valu
         break;
     case ROLE_SERVING:
         take_datasets (node, wire_list (body, "datasets"));
+        damage_take (self, node, wire_list (body, "damaged"));
         break;
     case ROLE_COORDINATOR:
         break;
@@ -319,6 +326,7 @@ void nodes_settle (coordinator_core_t *self)
             continue;
         if (node->datasets_count > 0)
             forget_datasets (node); /* it refreshes before it answers again */
+        damage_forget (node);
         if (node->peer.size > 0) {
             env_log (self->env, LOG_WARNING, "%s %s does not beat any more", role_word (node->role),
                      node->name);

@@ -35,6 +35,7 @@ void core_forget (coordinator_core_t *self)
 void core_forget_all (coordinator_core_t *self)
 {
     core_forget (self);
+    backups_release (self);
     for (size_t i = 0; i < self->nodes_count; i++)
         node_destroy (&self->nodes[i]);
     mem_free (self->nodes);
@@ -244,6 +245,8 @@ status_t core_restore (coordinator_core_t *self, error_t *error)
     if (status == STATUS_OK)
         status = read_all (&next, arena, error);
     if (status == STATUS_OK) {
+        backups_end (self); /* they begin again */
+        next.pins_count = 0;
         core_forget (self);
         *self = next;
         restore_partitions (self, rows, count);

@@ -27,6 +27,8 @@ enum {
     LOADS_MAX = 10000,       /* remembered; more are refused */
     LOADS_TOLD_MAX = 1000,   /* in one message, the newest */
     QUEUED_MAX = 256,        /* recomputes that wait, of all logs */
+    PINS_MAX = 4,            /* backups at the same time */
+    DAMAGES_MAX = 1000,      /* files of a serving node that are remembered as damaged */
     TEXTS_MAX = 8 << 20,     /* bytes of all definitions' texts */
     TASK_BLOCK = 1024,       /* numbers of tasks that one number of the catalog stands for */
     LEASE_DRIFT_PART = 64,   /* of a lease: what it is held for granted beyond its end */
@@ -52,6 +54,16 @@ typedef struct dataset_held {
     uint64_t manifest;
 } dataset_held_t;
 
+/* A file that a serving node found damaged, and does not use. */
+typedef struct damage {
+    char *log;
+    uint64_t manifest;
+    uint32_t partition;
+    bool view; /* else a run */
+    char *path;
+    char *reason;
+} damage_t;
+
 typedef struct node {
     char *name;
     role_t role;
@@ -69,6 +81,8 @@ typedef struct node {
     uint64_t definitions;
     dataset_held_t *datasets;
     size_t datasets_count;
+    damage_t *damages;
+    size_t damages_count;
     uint64_t memory; /* of a speed worker's timelines */
     uint64_t memory_limit;
     bool poke;
@@ -130,6 +144,8 @@ typedef struct log {
     catalog_manifest_t manifest;
     kept_t *kept; /* ascending, the current one last */
     size_t kept_count;
+    uint64_t *held;             /* bases that backups hold, per partition; NULL: none */
+    uint64_t damage_asked;      /* manifest that a recompute was asked for, for it is damaged */
     uint64_t built_definitions; /* version when the latest build began */
     int64_t started;            /* boot µs of the latest recompute's cut */
     unsigned failures;
@@ -242,6 +258,13 @@ struct task {
     uint64_t total;
 };
 
+/* A backup that is being taken. */
+typedef struct pin {
+    uint64_t id;
+    int64_t until; /* boot µs: unless it is renewed */
+    char *catalog; /* path of the copy */
+} pin_t;
+
 /* ---- who leads ---- */
 
 typedef struct leadership {
@@ -301,8 +324,11 @@ struct coordinator_core {
     task_t **tasks;
     size_t tasks_count;
     uint64_t task_block;
-    uint32_t task_used;     /* of the block */
-    job_t *sweep;           /* under way, or NULL */
+    uint32_t task_used;    /* of the block */
+    job_t *sweep;          /* under way, or NULL */
+    pin_t *pins[PINS_MAX]; /* the first pins_count */
+    size_t pins_count;
+    uint64_t next_pin;
     const char **leftovers; /* copies below incoming/ that are not needed any more; owned */
     size_t leftovers_count;
     bool leftovers_later; /* they could not be removed: with the next sweep of a log again */
@@ -547,6 +573,24 @@ void sweep_done (coordinator_core_t *self, job_t *job);
 void sweep_leftover (coordinator_core_t *self, const char *path);
 /* The copies of all loads that have been read: who ended before may not have removed them. */
 void sweep_copies (coordinator_core_t *self);
+
+/* ---- backups.c ---- */
+void backup_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
+/* Ends those that are not renewed. */
+void backups_settle (coordinator_core_t *self);
+/* Ends all. What a coordinator before this one left is removed too. */
+void backups_end (coordinator_core_t *self);
+/* Frees them, and touches no file. */
+void backups_release (coordinator_core_t *self);
+
+/* ---- damage.c ---- */
+/* What a serving node does not use. */
+void damage_take (coordinator_core_t *self, node_t *node, wire_list_t damaged);
+void damage_forget (node_t *node);
+/* Has damaged views built again. */
+void damage_settle (coordinator_core_t *self);
+/* A field `damaged` of the log, when there is something. */
+void damage_write (coordinator_core_t *self, const log_t *log);
 
 /* ---- status.c ---- */
 void status_tell (coordinator_core_t *self, const peer_t *from, uint64_t id);

@@ -209,6 +209,7 @@ static void write_log (coordinator_core_t *self, const log_t *log)
     wire_field_bool (writer, "filling", !log_is_filled (self, log));
     wire_field_uint (writer, "events", events);
     wire_field_uint (writer, "memory", memory);
+    damage_write (self, log);
     wire_field_list (writer, "partitions");
     for (uint32_t p = 0; p < self->options.partitions; p++)
         write_log_partition (self, log, &self->partitions[p]);
@@ -260,6 +261,7 @@ void status_metrics (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_field_uint (writer, "partitions_served", served);
     wire_field_uint (writer, "definitions", self->version);
     wire_field_uint (writer, "tasks", self->tasks_count);
+    wire_field_uint (writer, "backups", self->pins_count);
     wire_field_uint (writer, "term", catalog_term (self->catalog));
     wire_field_uint (writer, "leads", leader_confirm (self));
     wire_field_uint (writer, "catalog_failing", self->doubtful);

@@ -191,7 +191,7 @@ static void start (coordinator_core_t *self, log_t *log)
 
 void sweep_settle (coordinator_core_t *self)
 {
-    if (self->sweep)
+    if (self->sweep || self->pins_count > 0)
         return;
     for (size_t i = 0; i < self->logs_count; i++)
         if (self->logs[i]->sweep) {

@@ -44,6 +44,7 @@ serving_core_t *serving_core_new (env_t *env, const serving_options_t *options)
         .node = options->node,
         .kind = "serving",
         .cluster = options->cluster,
+        .place = options->place,
         .endpoint = options->endpoint,
         .coordinator = options->coordinator,
         .standbys = options->standbys,

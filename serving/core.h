@@ -12,6 +12,7 @@ typedef struct serving_core serving_core_t;
 typedef struct serving_options {
     const char *node; /* unique in the cluster */
     const char *cluster;
+    uint64_t place;       /* of the data directory; 0: not known */
     uint32_t partitions;  /* P */
     const char *endpoint; /* where clients reach it */
     peer_t coordinator;

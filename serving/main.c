@@ -18,6 +18,7 @@ static status_t make (const node_t *node, void **core, error_t *error)
     serving_options_t options = {
         .node = node->name,
         .cluster = node->cluster,
+        .place = node->place,
         .partitions = node->project->partitions,
         .endpoint = node->endpoint,
         .coordinator = node->coordinator,

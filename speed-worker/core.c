@@ -26,6 +26,7 @@ speed_core_t *speed_core_new (env_t *env, const speed_options_t *options)
         .node = options->node,
         .kind = "speed",
         .cluster = options->cluster,
+        .place = options->place,
         .endpoint = options->endpoint,
         .coordinator = options->coordinator,
         .standbys = options->standbys,

@@ -13,6 +13,7 @@ typedef struct speed_core speed_core_t;
 typedef struct speed_options {
     const char *node; /* unique in the cluster */
     const char *cluster;
+    uint64_t place;       /* of the data directory; 0: not known */
     uint64_t cluster_id;  /* in the headers of log segments */
     uint32_t partitions;  /* P */
     const char *endpoint; /* where others reach it */

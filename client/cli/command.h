@@ -66,6 +66,8 @@ struct command {
     X (unload)                                                                                     \
     X (send)                                                                                       \
     X (recompute)                                                                                  \
+    X (backup)                                                                                     \
+    X (restore)                                                                                    \
     X (fsck)                                                                                       \
     X (get)
 

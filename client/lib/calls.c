@@ -81,6 +81,16 @@ status_t weir_recomputes (weir_t *self, const uint64_t *ids, size_t count, messa
     return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
 }
 
+status_t weir_backup (weir_t *self, uint64_t id, bool end, message_t *reply, error_t *error)
+{
+    wire_writer_t *writer = weir_begin (self, MESSAGE_BACKUP);
+    if (id != 0)
+        wire_field_uint (writer, "id", id);
+    if (end)
+        wire_field_bool (writer, "end", true);
+    return weir_call (self, WEIR_COORDINATOR, APPLY_TIMEOUT_MS, reply, error);
+}
+
 static void put_keys (wire_writer_t *writer, const weir_get_t *get)
 {
     wire_field_list (writer, "keys");

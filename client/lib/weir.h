@@ -105,6 +105,10 @@ MUST_CHECK status_t weir_recompute (weir_t *self, const char *stream, message_t 
 MUST_CHECK status_t weir_recomputes (weir_t *self, const uint64_t *ids, size_t count,
                                      message_t *reply, error_t *error);
 
+/* Begins a backup (`id` 0), renews it, or ends it: docs/protocol.md, `backup`. */
+MUST_CHECK status_t weir_backup (weir_t *self, uint64_t id, bool end, message_t *reply,
+                                 error_t *error);
+
 /* ---- queries ---- */
 
 typedef struct weir_get {

@@ -229,9 +229,8 @@ static void found_wrong (void *arg, const fsck_finding_t *finding)
     if (finding->kind == FSCK_ORPHAN || self->found.status != STATUS_OK)
         return;
     bool missing = finding->kind == FSCK_MISSING;
-    (void)error_set (&self->found, missing ? STATUS_NOT_FOUND : STATUS_CORRUPT, "%s, byte %" PRIu64
-                     ": %s%s%s",
-                     finding->path, finding->byte, finding->what,
+    (void)error_set (&self->found, missing ? STATUS_NOT_FOUND : STATUS_CORRUPT,
+                     "%s, byte %" PRIu64 ": %s%s%s", finding->path, finding->byte, finding->what,
                      finding->holds[0] != '\0' ? "; it holds " : "", finding->holds);
 }
 
@@ -244,11 +243,19 @@ static void found_position (void *arg, const char *log, uint32_t partition, uint
         listing_add_position (self->listing, log, partition, end);
 }
 
+static void check_progress (void *arg, const char *path, uint64_t done, uint64_t total)
+{
+    const backup_t *self = arg;
+    if (self->work.watch && self->work.watch->progress)
+        self->work.watch->progress (self->work.watch->arg, path, done, total);
+}
+
 /* All that fsck looks at, in the copy. */
 static status_t check_copy (backup_t *self, error_t *error)
 {
     fsck_options_t options = { .snapshot = true,
                                .found = found_wrong,
+                               .progress = check_progress,
                                .log = found_position,
                                .arg = self };
     fsck_summary_t summary;
@@ -311,6 +318,8 @@ static status_t sync_names (backup_t *self, error_t *error)
 static status_t finish (backup_t *self, error_t *error)
 {
     const backup_order_t *order = self->order;
+    if (order->watch.taken)
+        order->watch.taken (order->watch.arg);
     self->listing = listing_new ();
     self->listing->cluster = self->cluster;
     self->listing->time = order->time;
@@ -453,7 +462,7 @@ status_t backup_verify (fs_t *fs, const char *directory, const backup_watch_t *w
     summary->time = listing->time;
     listing_destroy (&listing);
     char *inside = mem_format ("%s/data", directory);
-    backup_t self = { .copy = fs_below_new (fs, inside) };
+    backup_t self = { .copy = fs_below_new (fs, inside), .work = work };
     if (status == STATUS_OK)
         status = check_copy (&self, error);
     summary->events = self.events;

@@ -121,8 +121,8 @@ static void look (void *arg, const char *name)
     char *path = mem_format ("%s/%s", self->directory, name);
     visit_t inner = { self->fs, path, self->depth + 1, self->remove, false };
     error_t ignored;
-    bool is_directory = self->depth < DEPTH_MAX &&
-                        fs_list (self->fs, path, look, &inner, &ignored) == STATUS_OK;
+    bool is_directory =
+        self->depth < DEPTH_MAX && fs_list (self->fs, path, look, &inner, &ignored) == STATUS_OK;
     if (!is_directory && self->remove)
         (void)!fs_remove (self->fs, path, &ignored);
     self->found = self->found || !is_directory || inner.found;

@@ -34,8 +34,7 @@ void listing_destroy (listing_t **self_p)
 void listing_add_file (listing_t *self, const char *path, uint64_t size, listed_hash_t hash)
 {
     if ((self->files_count & (self->files_count - 1)) == 0)
-        self->files =
-            mem_resize (self->files, 2 * self->files_count + 1, sizeof *self->files);
+        self->files = mem_resize (self->files, 2 * self->files_count + 1, sizeof *self->files);
     self->files[self->files_count++] =
         (listed_file_t){ arena_string (self->arena, text_of (path)), size, hash };
 }
@@ -70,15 +69,13 @@ status_t listing_write (const listing_t *self, fs_t *fs, const char *directory, 
         buf_printf (&out, "position %" PRIu64 " %" PRIu32 " %s\n", self->positions[i].offset,
                     self->positions[i].partition, self->positions[i].log);
     for (size_t i = 0; i < self->files_count; i++)
-        buf_printf (&out, "file %" PRIu64 " %016" PRIx64 "%016" PRIx64 " %s\n",
-                    self->files[i].size, self->files[i].hash.high, self->files[i].hash.low,
-                    self->files[i].path);
+        buf_printf (&out, "file %" PRIu64 " %016" PRIx64 "%016" PRIx64 " %s\n", self->files[i].size,
+                    self->files[i].hash.high, self->files[i].hash.low, self->files[i].path);
     if (!out.bad)
         buf_printf (&out, "check %016" PRIx64 "\n", (uint64_t)XXH3_64bits (out.data, out.size));
     char *path = mem_format ("%s/%s", directory, BACKUP_FILE);
-    status_t status = out.bad
-                          ? error_set (error, STATUS_TOO_LARGE, "the backup has too many files")
-                          : fs_replace (fs, path, out.data, out.size, error);
+    status_t status = out.bad ? error_set (error, STATUS_TOO_LARGE, "the backup has too many files")
+                              : fs_replace (fs, path, out.data, out.size, error);
     mem_free (path);
     buf_release (&out);
     return status;
@@ -151,9 +148,8 @@ static bool take_position (listing_t *self, text_t line)
     text_t partition;
     uint64_t number;
     uint64_t at;
-    if (!take_word (&line, &offset) || !take_word (&line, &partition) ||
-        !number_of (offset, &at) || !number_of (partition, &number) || number > UINT16_MAX ||
-        line.size == 0)
+    if (!take_word (&line, &offset) || !take_word (&line, &partition) || !number_of (offset, &at) ||
+        !number_of (partition, &number) || number > UINT16_MAX || line.size == 0)
         return false;
     listing_add_position (self, arena_string (self->arena, line), (uint32_t)number, at);
     return true;
@@ -233,8 +229,8 @@ status_t listing_read (fs_t *fs, const char *directory, listing_t **listing, err
     fs_close (fs, &file);
     listing_t *self = listing_new ();
     if (status == STATUS_OK)
-        status = parse (self, (text_t){ (const char *)bytes.data, (uint32_t)bytes.size }, path,
-                        error);
+        status =
+            parse (self, (text_t){ (const char *)bytes.data, (uint32_t)bytes.size }, path, error);
     buf_release (&bytes);
     mem_free (path);
     if (status == STATUS_OK)

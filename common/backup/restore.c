@@ -73,8 +73,8 @@ static status_t begin_anew (restore_t *self, uint64_t place, error_t *error)
 {
     cluster_file_t cluster = self->listing->cluster;
     cluster.place = place;
-    status_t status = catalog_restored (self->target, "catalog.db", self->epochs,
-                                        cluster.partitions, error);
+    status_t status =
+        catalog_restored (self->target, "catalog.db", self->epochs, cluster.partitions, error);
     return status == STATUS_OK ? cluster_file_write (self->target, &cluster, error) : status;
 }
 

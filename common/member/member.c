@@ -129,6 +129,8 @@ static void send_beat (member_t *self, int64_t now)
     wire_field_string (writer, "kind", self->options.kind);
     wire_field_uint (writer, "incarnation", self->incarnation);
     wire_field_string (writer, "cluster", self->options.cluster);
+    if (self->options.place != 0)
+        wire_field_uint (writer, "place", self->options.place);
     if (self->options.endpoint)
         wire_field_string (writer, "endpoint", self->options.endpoint);
     wire_field_uint (writer, "definitions", self->model->version);

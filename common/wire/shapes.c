@@ -156,6 +156,9 @@ SHAPE (shape_STATUS_OK, NULL, NAME ("cluster"), UINT ("partitions"), UINT ("vers
        RECORDS ("recomputes", shape_recompute), UINT_OR_NOT ("disk_free"),
        UINT_OR_NOT ("disk_reserve"));
 
+SHAPE (shape_BACKUP, NULL, UINT_OR_NOT ("id"), BOOL_OR_NOT ("end"));
+SHAPE (shape_BACKUP_OK, NULL, UINT ("id"), PATH ("catalog"), UINT ("lease_us"));
+
 /* ---- nodes to the coordinator ---- */
 
 SHAPE (shape_run, "RUN", PATH ("path"), UINT ("size"), UINT ("rows"), UINT_OR_NOT ("offset"));
@@ -167,10 +170,13 @@ SHAPE (shape_held, "HELD", UINT ("partition"), UINT ("epoch"), NAME ("state"),
        PROBLEM_OR_NOT ("reason"), RECORDS ("logs", shape_held_log));
 SHAPE (shape_task_progress, NULL, UINT ("task"), UINT ("attempt"), UINT ("done"), UINT ("total"));
 SHAPE (shape_dataset_held, NULL, NAME ("log"), UINT ("manifest"));
+SHAPE (shape_damaged, "DAMAGED", NAME ("log"), UINT ("manifest"), UINT ("partition"), NAME ("kind"),
+       PATH ("path"), PROBLEM ("reason"));
 SHAPE (shape_BEAT, "BEAT", NAME ("node"), NAME ("kind"), UINT ("incarnation"), NAME ("cluster"),
-       NAME_OR_NOT ("endpoint"), UINT ("definitions"), RECORDS_OR_NOT ("partitions", shape_held),
-       RECORDS_OR_NOT ("tasks", shape_task_progress),
-       RECORDS_OR_NOT ("datasets", shape_dataset_held), MAP_OR_NOT ("metrics"));
+       UINT_OR_NOT ("place"), NAME_OR_NOT ("endpoint"), UINT ("definitions"),
+       RECORDS_OR_NOT ("partitions", shape_held), RECORDS_OR_NOT ("tasks", shape_task_progress),
+       RECORDS_OR_NOT ("datasets", shape_dataset_held), RECORDS_OR_NOT ("damaged", shape_damaged),
+       MAP_OR_NOT ("metrics"));
 
 SHAPE (shape_order_control, NULL, NAME ("id"), NAME ("kind"));
 SHAPE (shape_order_log, NULL, NAME ("log"), UINT ("base"),

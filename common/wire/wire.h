@@ -48,6 +48,7 @@ enum {
     X (RECOMPUTE, "recompute", ADMINS)                                                             \
     X (RECOMPUTES, "recomputes", READERS)                                                          \
     X (STATUS, "status", READERS)                                                                  \
+    X (BACKUP, "backup", ADMINS)                                                                   \
     X (BEAT, "beat", NODES)                                                                        \
     X (DATASET, "dataset", NODES)                                                                  \
     X (TASK_DONE, "task.done", NODES)
