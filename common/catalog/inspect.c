@@ -260,6 +260,10 @@ status_t catalog_copy (catalog_t *self, const char *to, error_t *error)
 
 /* ---- restoring ---- */
 
+/* The last is for logs of other keys: what their sources hold beyond what they have got is
+ * forwarded again, and until then answers say that they are not complete ("forwarded" is
+ * coordinator/state.h's).
+ */
 static const char *const begin_anew[] = {
     "DELETE FROM included WHERE number < (SELECT max(number) FROM manifest AS m WHERE m.log = "
     "included.log)",
@@ -272,6 +276,7 @@ static const char *const begin_anew[] = {
     "view_file.log)",
     "DELETE FROM manifest WHERE number < (SELECT max(number) FROM manifest AS m WHERE m.log = "
     "manifest.log)",
+    "DELETE FROM control WHERE id = 'forwarded'",
 };
 
 static void raise (database_t *database, const char *name, uint64_t by)

@@ -16,7 +16,7 @@ typedef struct member_options {
     const char *node; /* unique in the cluster */
     const char *kind; /* "speed", "batch", "serving" */
     const char *cluster;
-    uint64_t place; /* of its data directory (node.h); 0: not known */
+    uint64_t place;       /* of its data directory (node.h); 0: not known */
     const char *endpoint; /* where others reach it; NULL when nobody does */
     peer_t coordinator;
     const peer_t *standbys; /* other coordinators, one of which may lead instead */
