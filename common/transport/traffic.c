@@ -239,7 +239,7 @@ static bool look_at_all (traffic_t *self)
     self->count = 0;
     self->held = self->unread = 0;
     for (const struct dirent *entry; (entry = readdir (descriptors)) != NULL;) {
-        int fd = entry->d_name[0] == '.' ? -1 : atoi (entry->d_name);
+        int fd = entry->d_name[0] == '.' ? -1 : (int)strtol (entry->d_name, NULL, 10);
         uint64_t cookie = fd < 0 ? 0 : cookie_of (fd);
         if (cookie == 0)
             continue;

@@ -44,7 +44,7 @@ static incoming_t copy (void)
     incoming_t incoming;
     error_t error;
     cr_assert_eq (source_open (&source, file, NULL, &error), STATUS_OK, "%s", error.text);
-    cr_assert_eq (incoming_copy (directory, &source, &incoming, &error), STATUS_OK, "%s",
+    cr_assert_eq (incoming_copy (directory, 0, &source, &incoming, &error), STATUS_OK, "%s",
                   error.text);
     source_close (&source);
     return incoming;
