@@ -200,7 +200,7 @@ demo: programs ## a cluster on this machine: a million events, live ones, one us
 CHECKED = $(filter-out sim,$(LIBRARIES))
 check: $(foreach l,$(CHECKED),$(call archive_of,$(l))) build/test-deps.ok ## layering, headers, banned calls, formatting
 	@printf '%s\n' $(foreach l,$(CHECKED),'$(l) $(call dir_of,$(l)) $(USES_$(l))') | tests/checks/layering $(BUILD)
-	@for c in headers banned format size mutants; do tests/checks/$$c || { echo "check $$c failed"; exit 1; }; done
+	@for c in headers banned format size mutants limits; do tests/checks/$$c || { echo "check $$c failed"; exit 1; }; done
 	@echo "  checks passed"
 
 deps: build/deps.ok ## install the Debian packages that are missing
