@@ -23,7 +23,7 @@ typedef struct views {
     uint64_t wanted[BLOCK_WANTED_WORDS];
     batchview_budget_t budget; /* of what all writers hold of a key */
     int64_t latest;            /* covered event time, at most the clock */
-    arena_t *projected; /* of one chunk */
+    arena_t *projected;        /* of one chunk */
 } views_t;
 
 /* ---- the latest event ---- */

@@ -416,10 +416,10 @@ batch_core_t *batch_core_new (env_t *env, const batch_options_t *options)
     member_options_t member = { .node = options->node,
                                 .kind = "batch",
                                 .cluster = options->cluster,
-                                 .place = options->place,
-                                 .coordinator = options->coordinator,
-                                 .standbys = options->standbys,
-                                 .standbys_count = options->standbys_count };
+                                .place = options->place,
+                                .coordinator = options->coordinator,
+                                .standbys = options->standbys,
+                                .standbys_count = options->standbys_count };
     self->member = member_new (env, &member, &member_callbacks, self);
     self->options.node = member_options (self->member)->node;
     self->options.cluster = member_options (self->member)->cluster;

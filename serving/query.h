@@ -9,10 +9,10 @@
 #include "wire/wire.h"
 
 enum {
-    QUERY_MEMORY = 1 << 30,     /* bytes that a query's answers may hold, unless options say else */
-    QUERIES_MAX = 1024,         /* under way; over it clients are told `busy` … */
+    QUERY_MEMORY = 1 << 30, /* bytes that a query's answers may hold, unless options say else */
+    QUERIES_MAX = 1024,     /* under way; over it clients are told `busy` … */
     QUERIES_AT_ONCE = 8,    /* of one client that are asked of owners; its others wait for them */
-    QUERIES_SHARE = 256,        /* … and one client is when it has so many and others are about */
+    QUERIES_SHARE = 256,    /* … and one client is when it has so many and others are about */
     QUERY_ARENA_KEPT = 1 << 20, /* bytes that stay for the next query in a place */
     QUERY_RETRY_MIN = 20,       /* ms, for who is told `busy` */
     QUERY_RETRY_MAX = 2000,

@@ -38,7 +38,8 @@ typedef struct batchview_info {
 
 typedef struct batchview_writer batchview_writer_t;
 
-/* What the writers of one task, in one thread, may hold together of keys that are not written yet. */
+/* What the writers of one task, in one thread, may hold together of keys that are not written yet.
+ */
 typedef struct batchview_budget {
     size_t limit; /* bytes */
     size_t used;

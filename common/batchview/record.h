@@ -45,7 +45,7 @@ typedef struct record_builder {
     buf_t record;
     batchview_budget_t *budget; /* NULL: none */
     size_t counted;             /* bytes in it that are of this key */
-    int64_t time; /* of the latest row */
+    int64_t time;               /* of the latest row */
 } record_builder_t;
 
 /* `plan` and `header` must outlive it. */
