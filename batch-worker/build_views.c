@@ -8,7 +8,11 @@
 
 #include <inttypes.h>
 
-enum { ROWS_CHUNK = 1 << 20, PROJECT_CHUNK = 1 << 20 };
+enum {
+    ROWS_CHUNK = 1 << 20,
+    PROJECT_CHUNK = 1 << 20,
+    KEYS_MEMORY_LEAST = 8 << 20, /* of the keys being written, however little sorting may have */
+};
 
 typedef struct view_output {
     const plan_t *plan;
@@ -263,7 +267,9 @@ static status_t add_all (views_t *self, error_t *error)
 
 status_t build_views (build_t *build, error_t *error)
 {
-    views_t self = { .build = build, .budget = { .limit = build->task->setting.memory_limit } };
+    uint64_t limit = build->task->setting.memory_limit;
+    views_t self = { .build = build,
+                     .budget = { .limit = limit < KEYS_MEMORY_LEAST ? KEYS_MEMORY_LEAST : limit } };
     self.outputs = mem_zero (build->task->model->plans_count, sizeof *self.outputs);
     self.projected = arena_new (PROJECT_CHUNK);
     status_t status = find_latest (&self, error);
