@@ -39,10 +39,10 @@ USES_transport := wire base
 USES_node := transport feature storage wire base
 USES_member := feature wire base
 # The programs' pure cores are libraries too, so that the simulator can link them all.
-USES_coordinator := catalog feature wire storage base
+USES_coordinator := catalog intake feature wire storage base
 USES_batch-worker := member intake batchview storage block timeline feature aggregate wire base
 USES_speed-worker := member intake timeline storage block feature aggregate wire base
-USES_serving := member batchview timeline storage block feature aggregate expr wire base
+USES_serving := member intake batchview timeline storage block feature aggregate expr wire base
 USES_client := transport wire intake feature base
 # The `weir` command but for its main.c, so that its parts can be tested.
 USES_command := client transport backup fsck storage wire intake batchview timeline feature aggregate expr base

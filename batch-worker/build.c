@@ -68,6 +68,18 @@ static status_t write_gathered (compaction_t *self, error_t *error)
     return STATUS_OK;
 }
 
+/* All but those that are to be erased. */
+static void add_others (compaction_t *self, const batch_t *batch, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        int erasure = eraser_find (&self->build->eraser, batch, i);
+        if (erasure < 0)
+            sorter_add (&self->sorter, batch, i);
+        else
+            self->build->task->erased[erasure]++;
+    }
+}
+
 static status_t gather_record (compaction_t *self, const log_record_t *record, error_t *error)
 {
     const build_order_t *order = self->build->order;
@@ -82,7 +94,10 @@ static status_t gather_record (compaction_t *self, const log_record_t *record, e
         from++;
     while (to > from && batch.offset[to - 1] >= order->cut)
         to--;
-    sorter_add_rows (&self->sorter, &batch, from, to);
+    if (self->build->eraser.count > 0)
+        add_others (self, &batch, from, to);
+    else
+        sorter_add_rows (&self->sorter, &batch, from, to);
     task_progress (self->build->task, to - from);
     uint64_t bytes =
         self->sorter.rows.rows * sorter_row_bytes (&self->sorter) + arena_held (self->arena);
@@ -151,7 +166,7 @@ static void set_total (build_t *self)
     atomic_store (&self->task->total, total);
 }
 
-static status_t prepare (build_t *self, error_t *error)
+status_t build_of_log (build_t *self, error_t *error)
 {
     task_t *task = self->task;
     if (!model_log (task->model, self->order->log, &self->log))
@@ -165,6 +180,18 @@ static status_t prepare (build_t *self, error_t *error)
                                    .types = self->columns.types,
                                    .ids = self->columns.ids,
                                    .columns = self->columns.count };
+    return STATUS_OK;
+}
+
+static status_t prepare (build_t *self, error_t *error)
+{
+    task_t *task = self->task;
+    status_t status = build_of_log (self, error);
+    if (status == STATUS_OK)
+        status = eraser_init (&self->eraser, task->model, &self->log, self->order->forgets,
+                              self->order->forgets_count, error);
+    if (status != STATUS_OK)
+        return status;
     take_runs (self);
     set_total (self);
     return fs_make_dir (self->fs,
@@ -177,11 +204,14 @@ status_t task_build (task_t *task, error_t *error)
     build_t self = { .task = task, .order = &task->build, .fs = task->setting.fs };
     status_t status = prepare (&self, error);
     if (status == STATUS_OK)
+        status = build_erase (&self, error);
+    if (status == STATUS_OK)
         status = build_compact (&self, error);
     if (status == STATUS_OK)
         status = build_merge (&self, error);
     if (status == STATUS_OK)
         status = build_views (&self, error);
     task->runs = self.runs;
+    eraser_release (&self.eraser);
     return status;
 }

@@ -19,6 +19,7 @@ typedef struct build {
     keyed_log_t log;
     columns_t columns;   /* of the stream: as which all rows are read and written */
     run_schema_t schema; /* of what is written */
+    eraser_t eraser;     /* of the order's forgets */
     uint32_t runs_written;
     task_runs_t runs; /* the partition's, as they become */
 } build_t;
@@ -54,7 +55,12 @@ MUST_CHECK status_t run_sources_open (build_t *build, const task_run_t *items, s
                                       error_t *error);
 void run_sources_release (run_sources_t *self);
 
-/* The log [from, cut) as sorted runs. */
+/* What it is of, and as which rows are read and written: by the order's log and partition. */
+MUST_CHECK status_t build_of_log (build_t *self, error_t *error);
+
+/* Runs that hold what is to be erased are written without it (erase.c). */
+MUST_CHECK status_t build_erase (build_t *self, error_t *error);
+/* The log [from, cut) as sorted runs, what is to be erased left out. */
 MUST_CHECK status_t build_compact (build_t *self, error_t *error);
 /* Merges small runs until there are at most RUNS_MAX. */
 MUST_CHECK status_t build_merge (build_t *self, error_t *error);

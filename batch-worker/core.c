@@ -274,7 +274,8 @@ static void count_ended (batch_core_t *self, const task_t *task)
         env_log (self->env, LOG_ERROR, "task %" PRIu64 " failed: %s", task->id, task->error.text);
     } else {
         self->tasks_done++;
-        *(task->kind == TASK_BUILD ? &self->rows_built : &self->rows_loaded) += task->rows;
+        if (task->kind != TASK_VERIFY)
+            *(task->kind == TASK_BUILD ? &self->rows_built : &self->rows_loaded) += task->rows;
         self->rows_refused += task->refused;
         for (size_t i = 0; i < task->left_out_count; i++)
             env_log (self->env, LOG_ERROR, "task %" PRIu64 ": %s", task->id, task->left_out[i]);

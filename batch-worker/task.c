@@ -118,6 +118,36 @@ static status_t read_history (task_t *self, wire_list_t parts, error_t *error)
     return STATUS_OK;
 }
 
+static erasure_t read_erasure (task_t *self, const wire_value_t *map)
+{
+    return (erasure_t){ .key = arena_text (self->arena, wire_text (map, "key")),
+                        .offset = wire_uint (map, "offset", 0),
+                        .before = wire_int (map, "before", INT64_MAX) };
+}
+
+static void read_forgets (task_t *self, wire_list_t list)
+{
+    self->build.forgets = arena_zero (self->arena, list.count, sizeof *self->build.forgets);
+    self->build.forgets_count = list.count;
+    self->erased = arena_zero (self->arena, list.count, sizeof *self->erased);
+    self->erased_count = list.count;
+    for (uint32_t i = 0; i < list.count; i++)
+        self->build.forgets[i] = read_erasure (self, &list.items[i]);
+}
+
+static status_t read_verify (task_t *self, const wire_value_t *order, error_t *error)
+{
+    verify_order_t *verify = &self->verify;
+    verify->log = arena_text (self->arena, wire_text (order, "log"));
+    verify->partition = (uint32_t)wire_uint (order, "partition", UINT32_MAX);
+    verify->before_task = wire_uint (order, "before_task", 0);
+    verify->erasure = read_erasure (self, order);
+    if (verify->partition >= self->setting.partitions)
+        return error_set (error, STATUS_INVALID, "partition %u of %u", verify->partition,
+                          self->setting.partitions);
+    return read_runs (self, wire_list (order, "runs"), &verify->runs, error);
+}
+
 static status_t read_build (task_t *self, const wire_value_t *order, error_t *error)
 {
     build_order_t *build = &self->build;
@@ -127,6 +157,7 @@ static status_t read_build (task_t *self, const wire_value_t *order, error_t *er
     build->cut = wire_uint (order, "cut", 0);
     build->clock = wire_int (order, "clock", 0);
     build->excluded = read_excluded (self, order, &build->excluded_count);
+    read_forgets (self, wire_list (order, "forgets"));
     if (wire_uint (order, "partition", UINT64_MAX) >= self->setting.partitions)
         return error_set (error, STATUS_INVALID, "partition %" PRIu64 " of %u",
                           wire_uint (order, "partition", 0), self->setting.partitions);
@@ -180,6 +211,10 @@ static status_t read_order (task_t *self, const wire_value_t *order, error_t *er
     if (text_is (kind, "load") && wire_has (order, "load")) {
         self->kind = TASK_LOAD;
         return read_load (self, wire_map (order, "load"), wire_list (order, "history"), error);
+    }
+    if (text_is (kind, "verify") && wire_has (order, "verify")) {
+        self->kind = TASK_VERIFY;
+        return read_verify (self, wire_map (order, "verify"), error);
     }
     return error_set (error, STATUS_INVALID, "a task of kind '" TEXT_FORMAT "' without its order",
                       TEXT_ARGS (kind));
@@ -245,8 +280,9 @@ static void run_task (job_t *job)
         return;
     self->status = check_room (self, &self->error);
     if (self->status == STATUS_OK)
-        self->status = self->kind == TASK_BUILD ? task_build (self, &self->error)
-                                                : task_load (self, &self->error);
+        self->status = self->kind == TASK_BUILD  ? task_build (self, &self->error)
+                       : self->kind == TASK_LOAD ? task_load (self, &self->error)
+                                                 : task_verify (self, &self->error);
     if (self->status == STATUS_OK)
         self->status = task_go_on (self, &self->error);
     if (self->status == STATUS_OK)
@@ -283,6 +319,7 @@ void task_destroy (task_t **self_p)
         return;
     CHECK_OBJECT (self, TASK_MAGIC);
     task_runs_release (&self->build.runs);
+    task_runs_release (&self->verify.runs);
     for (size_t i = 0; i < self->load.history_count; i++)
         task_runs_release (&self->load.history[i].runs);
     task_runs_release (&self->runs);
@@ -419,11 +456,26 @@ static void put_loaded (const task_t *self, wire_writer_t *writer)
     wire_close (writer);
 }
 
+static void put_verified (const task_t *self, wire_writer_t *writer)
+{
+    wire_field_uint (writer, "files", self->files);
+    if (self->found != NULL)
+        wire_field_string (writer, "found", self->found);
+}
+
 void task_put_outputs (const task_t *self, wire_writer_t *writer)
 {
     CHECK_OBJECT (self, TASK_MAGIC);
+    if (self->erased_count > 0) {
+        wire_field_list (writer, "erased");
+        for (size_t i = 0; i < self->erased_count; i++)
+            wire_put_uint (writer, self->erased[i]);
+        wire_close (writer);
+    }
     if (self->kind == TASK_BUILD)
         put_built (self, writer);
+    else if (self->kind == TASK_VERIFY)
+        put_verified (self, writer);
     else
         put_loaded (self, writer);
     wire_field_uint (writer, "rows", self->rows);

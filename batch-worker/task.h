@@ -6,6 +6,7 @@
 #define WEIR_BATCH_WORKER_TASK_H
 
 #include "base/env.h"
+#include "batch-worker/erase.h"
 #include "intake/intake.h"
 #include "member/model.h"
 
@@ -55,7 +56,18 @@ typedef struct build_order {
     task_runs_t runs;
     uint64_t *excluded; /* ascending */
     size_t excluded_count;
+    erasure_t *forgets; /* what is left out of what is written */
+    size_t forgets_count;
 } build_order_t;
+
+/* Is anything left of an erased entity? */
+typedef struct verify_order {
+    text_t log;
+    uint32_t partition;
+    uint64_t before_task; /* tasks from this number on never read what held it */
+    task_runs_t runs;     /* of the dataset, and of loads that are to come */
+    erasure_t erasure;
+} verify_order_t;
 
 /* A part of the dataset that a key which is new to a stream is given. */
 typedef struct history_part {
@@ -86,7 +98,7 @@ typedef struct load_order {
     size_t history_count;
 } load_order_t;
 
-typedef enum task_kind { TASK_BUILD, TASK_LOAD } task_kind_t;
+typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY } task_kind_t;
 
 typedef struct task {
     job_t job; /* first */
@@ -97,6 +109,7 @@ typedef struct task {
     task_kind_t kind;
     build_order_t build;
     load_order_t load;
+    verify_order_t verify;
     model_t *model; /* a reference */
     arena_t *arena; /* strings and lists of the order and of the outputs */
 
@@ -115,6 +128,10 @@ typedef struct task {
     uint64_t rows;
     uint64_t refused;
     const char *rejects; /* NULL: none */
+    uint64_t *erased;    /* rows of each of the order's forgets; of a verification, those left */
+    size_t erased_count;
+    uint64_t files;    /* that a verification looked at */
+    const char *found; /* where something is left; NULL */
 
     const char **written; /* files to be removed when it fails */
     size_t written_count;
@@ -149,7 +166,8 @@ const char *task_format (task_t *self, const char *format, ...) PRINTF_LIKE (2, 
 /* Is it what the fs takes: parts with "/" between, none empty, "." or ".."? */
 bool task_path_is_plain (text_t path);
 
-MUST_CHECK status_t task_build (task_t *self, error_t *error); /* build.c */
-MUST_CHECK status_t task_load (task_t *self, error_t *error);  /* load.c */
+MUST_CHECK status_t task_build (task_t *self, error_t *error);  /* build.c */
+MUST_CHECK status_t task_load (task_t *self, error_t *error);   /* load.c */
+MUST_CHECK status_t task_verify (task_t *self, error_t *error); /* verify.c */
 
 #endif

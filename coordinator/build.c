@@ -162,6 +162,7 @@ void build_begin (coordinator_core_t *self, recompute_t *recompute)
     recompute->builds =
         arena_zero (recompute->arena, self->options.partitions, sizeof *recompute->builds);
     choose_loads (self, recompute, log);
+    forgets_choose (self, recompute, log);
     for (uint32_t p = 0; p < self->options.partitions; p++)
         if (!begin_part (self, recompute, log, p)) {
             recompute_forget_builds (self, recompute);
@@ -213,6 +214,13 @@ static status_t take_views (recompute_t *recompute, catalog_part_t *part, wire_l
     return STATUS_OK;
 }
 
+static void take_erased (recompute_t *recompute, build_t *build, wire_list_t erased)
+{
+    build->erased = arena_zero (recompute->arena, recompute->forgets_count, sizeof (uint64_t));
+    for (uint32_t i = 0; i < erased.count && i < recompute->forgets_count; i++)
+        build->erased[i] = wire_item_uint (&erased.items[i]);
+}
+
 void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *outputs)
 {
     recompute_t *recompute = task->recompute;
@@ -230,6 +238,7 @@ void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *out
         return;
     }
     build->events = wire_uint (outputs, "rows", task->total);
+    take_erased (recompute, build, wire_list (outputs, "erased"));
     build->finished = true;
     task_remove (self, &build->task);
 }
@@ -275,12 +284,16 @@ static catalog_manifest_t next_manifest (coordinator_core_t *self, recompute_t *
                                 .parts_count = partitions };
     for (uint32_t p = 0; p < partitions; p++)
         next.parts[p] = recompute->builds[p].part;
-    next.loads = arena_zero (arena, present->loads_count + recompute->loads_count, sizeof (char *));
+    size_t most = present->loads_count + recompute->loads_count + recompute->forgets_count;
+    next.loads = arena_zero (arena, most, sizeof (char *));
     for (size_t i = 0; i < present->loads_count; i++)
-        if (!has_id (recompute->unloaded, recompute->unloaded_count, present->loads[i]))
+        if (!has_id (recompute->unloaded, recompute->unloaded_count, present->loads[i]) &&
+            forgets_in_manifest (self, present->loads[i]))
             add_id (&next.loads, &next.loads_count, present->loads[i], arena);
     for (size_t i = 0; i < recompute->loads_count; i++)
         add_id (&next.loads, &next.loads_count, recompute->loads[i], arena);
+    for (size_t i = 0; i < recompute->forgets_count; i++)
+        add_id (&next.loads, &next.loads_count, recompute->forgets[i], arena);
     if (next.loads_count > 1)
         qsort (next.loads, next.loads_count, sizeof (char *), compare_strings);
     next.dataset = dataset_id (&next, arena);
@@ -323,7 +336,8 @@ static void published (coordinator_core_t *self, recompute_t *recompute, log_t *
     recompute->manifest = next->number;
     recompute->builds = NULL;
     recompute->loads = recompute->unloaded = NULL;
-    recompute->loads_count = recompute->unloaded_count = 0;
+    recompute->forgets = NULL;
+    recompute->loads_count = recompute->unloaded_count = recompute->forgets_count = 0;
     log_take_manifest (self, log, &recompute->arena, next);
     log->built_definitions = recompute->definitions;
     log->failures = 0;
@@ -338,6 +352,10 @@ void build_publish (coordinator_core_t *self, recompute_t *recompute)
     log_t *log = log_named (self, text_of (recompute->log));
     catalog_manifest_t next = next_manifest (self, recompute, log);
     error_t error;
+    if (forgets_publishing (self, recompute, &error) != STATUS_OK) {
+        recompute->retry_at = core_now (self) + TIME_SECOND;
+        return;
+    }
     int64_t time = self->env->clock_us (self->env);
     size_t in_count;
     size_t out_count;

@@ -141,6 +141,8 @@ static void settle (coordinator_core_t *self)
     if (!self->doubtful)
         loads_settle (self);
     if (!self->doubtful)
+        forgets_settle (self);
+    if (!self->doubtful)
         damage_settle (self);
     if (!self->doubtful)
         schedule_settle (self);
@@ -194,6 +196,10 @@ static void answer (coordinator_core_t *self, const peer_t *from, const message_
         return load_asked (self, from, message);
     case MESSAGE_UNLOAD:
         return load_unload_asked (self, from, message);
+    case MESSAGE_FORGET:
+        return forget_asked (self, from, message);
+    case MESSAGE_FORGETS:
+        return forgets_tell (self, from, message);
     case MESSAGE_RECOMPUTE:
         return recompute_asked (self, from, message);
     case MESSAGE_BACKUP:

@@ -125,7 +125,8 @@ static void begin (coordinator_core_t *self, log_t *log)
 void keys_settle (coordinator_core_t *self)
 {
     for (size_t i = 0; i < self->logs_count && !self->doubtful; i++)
-        if (!self->logs[i]->begun && !self->logs[i]->dropped)
+        if (!self->logs[i]->begun && !self->logs[i]->dropped &&
+            !forgets_hold_key (self, self->logs[i]->stream))
             begin (self, self->logs[i]);
 }
 

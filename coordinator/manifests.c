@@ -283,6 +283,16 @@ static void write_part (wire_writer_t *writer, const catalog_part_t *part)
     wire_close (writer);
 }
 
+/* Entities that it lacks, though its cut is past their events. */
+static void write_forgets (wire_writer_t *writer, const catalog_manifest_t *manifest)
+{
+    wire_field_list (writer, "forgets");
+    for (size_t i = 0; i < manifest->loads_count; i++)
+        if (strncmp (manifest->loads[i], "forget-", 7) == 0)
+            wire_put_string (writer, manifest->loads[i] + 7);
+    wire_close (writer);
+}
+
 void manifests_dataset (coordinator_core_t *self, const peer_t *from, const message_t *message)
 {
     text_t name = wire_text (message->body, "log");
@@ -305,6 +315,7 @@ void manifests_dataset (coordinator_core_t *self, const peer_t *from, const mess
         write_part (writer, log->manifest.number > 0 ? &log->manifest.parts[p] : &empty);
     }
     wire_close (writer);
+    write_forgets (writer, &log->manifest);
     /* no task has written its files under newer ones */
     wire_field_uint (writer, "definitions", self->version);
     core_reply (self, from, message->id);

@@ -3,11 +3,13 @@
 
 #include <string.h>
 
-static void write_control (coordinator_core_t *self, const char *kind, const char *id)
+static void write_control (coordinator_core_t *self, const char *kind, const char *id, bool segment)
 {
     wire_open_map (self->writer);
     wire_field_string (self->writer, "id", id);
     wire_field_string (self->writer, "kind", kind);
+    if (segment)
+        wire_field_bool (self->writer, "segment", true);
     wire_close (self->writer);
 }
 
@@ -18,16 +20,19 @@ static void write_controls (coordinator_core_t *self, const log_t *log, uint32_t
     for (size_t i = 0; i < self->loads_count; i++) {
         const load_t *load = self->loads[i];
         const load_log_t *of_log = load_log (load, log->name);
-        if (load->state != LOAD_COMMITTING || !of_log || of_log->places[partition].known)
+        if (load->state != LOAD_COMMITTING || !of_log || of_log->places[partition].known ||
+            forgets_hold_load (self, load))
             continue;
         char *id = mem_format ("load-%s", load->row.id);
-        write_control (self, "load", id);
+        write_control (self, "load", id, false);
         mem_free (id);
     }
+    forgets_write_controls (self, log, partition);
     const recompute_t *recompute = recompute_running (self, log->name);
     if (recompute && recompute->state == RECOMPUTE_CUTTING && !recompute->cuts[partition].known) {
         char *id = mem_format ("cut-%" PRIu64, recompute->id);
-        write_control (self, "cut", id);
+        /* what is to be erased is parted from what stays */
+        write_control (self, "cut", id, forgets_hold_key (self, log->stream));
         mem_free (id);
     }
     wire_close (self->writer);
@@ -100,8 +105,9 @@ void orders_write_runs (coordinator_core_t *self, const catalog_run_t *runs, siz
     wire_close (self->writer);
 }
 
-static void write_build (wire_writer_t *writer, const recompute_t *recompute, uint32_t partition)
+static void write_build (coordinator_core_t *self, const recompute_t *recompute, uint32_t partition)
 {
+    wire_writer_t *writer = self->writer;
     const build_t *build = &recompute->builds[partition];
     wire_field_map (writer, "build");
     wire_field_string (writer, "log", recompute->log);
@@ -117,6 +123,7 @@ static void write_build (wire_writer_t *writer, const recompute_t *recompute, ui
     for (size_t i = 0; i < build->part.excluded_count; i++)
         wire_put_uint (writer, build->part.excluded[i]);
     wire_close (writer);
+    forgets_write_build (self, recompute, partition);
     wire_close (writer);
 }
 
@@ -153,12 +160,14 @@ static void write_tasks (coordinator_core_t *self, const node_t *node)
         wire_open_map (writer);
         wire_field_uint (writer, "task", task->id);
         wire_field_uint (writer, "attempt", task->attempt);
-        wire_field_string (writer, "kind", task->load ? "load" : "build");
+        wire_field_string (writer, "kind", task->load ? "load" : task->forget ? "verify" : "build");
         wire_field_uint (writer, "definitions", task->definitions);
         if (task->load)
             write_load (self, task->load);
+        else if (task->forget)
+            forget_write_verify (self, task);
         else
-            write_build (writer, task->recompute, task->partition);
+            write_build (self, task->recompute, task->partition);
         wire_close (writer);
     }
     wire_close (writer);

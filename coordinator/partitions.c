@@ -54,6 +54,7 @@ static void read_log (held_log_t *log, const wire_value_t *held)
     log->events = wire_uint (held, "events", 0);
     log->memory = wire_uint (held, "memory", 0);
     log->keys = wire_uint (held, "keys", 0);
+    log->kept = wire_uint (held, "kept", 0);
     log->controls = mem_zero (controls.count, sizeof *log->controls);
     log->controls_count = controls.count;
     for (uint32_t i = 0; i < controls.count; i++)
@@ -101,7 +102,7 @@ static placed_t *place_wanted (coordinator_core_t *self, const char *log, uint32
             return &recompute->cuts[partition];
     }
     if (id.size <= 5 || memcmp (id.data, "load-", 5) != 0)
-        return NULL;
+        return forgets_place (self, log, partition, id, true);
     load_t *load = load_find (self, (text_t){ id.data + 5, id.size - 5 });
     load_log_t *of_log = load && load->state == LOAD_COMMITTING ? load_log (load, log) : NULL;
     return of_log ? &of_log->places[partition] : NULL;

@@ -215,7 +215,8 @@ void recompute_forget_builds (coordinator_core_t *self, recompute_t *recompute)
             task_remove (self, &recompute->builds[p].task);
     recompute->builds = NULL;
     recompute->loads = recompute->unloaded = NULL;
-    recompute->loads_count = recompute->unloaded_count = 0;
+    recompute->forgets = NULL;
+    recompute->loads_count = recompute->unloaded_count = recompute->forgets_count = 0;
     arena_destroy (&recompute->arena);
 }
 

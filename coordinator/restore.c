@@ -21,6 +21,7 @@ void core_forget (coordinator_core_t *self)
     mem_free (self->loads);
     self->loads = NULL;
     self->loads_count = 0;
+    forgets_release (self);
     CHECK (self->tasks_count == 0);
     mem_free (self->tasks);
     self->tasks = NULL;
@@ -180,6 +181,11 @@ static void restore_control (coordinator_core_t *self, const catalog_control_t *
         if (of_log && recompute->state == RECOMPUTE_QUEUED)
             recompute_start (self, recompute); /* it was under way */
     }
+    if (row->partition < self->options.partitions) {
+        placed_t *place = forgets_place (self, row->log, row->partition, text_of (row->id), false);
+        if (place)
+            *place = (placed_t){ .known = true, .offset = row->offset, .clock = row->clock };
+    }
     if (places && row->partition < self->options.partitions)
         places[row->partition] =
             (placed_t){ .known = true, .offset = row->offset, .clock = row->clock };
@@ -220,6 +226,8 @@ static status_t read_all (coordinator_core_t *self, arena_t *arena, error_t *err
     if (status == STATUS_OK)
         status = restore_loads (self, arena, error);
     if (status == STATUS_OK)
+        status = forgets_restore (self, arena, error);
+    if (status == STATUS_OK)
         status = restore_controls (self, arena, error);
     return status;
 }
@@ -235,6 +243,8 @@ status_t core_restore (coordinator_core_t *self, error_t *error)
     next.logs = NULL;
     next.recomputes = NULL;
     next.loads = NULL;
+    next.forgets = NULL;
+    next.forgets_count = 0;
     next.tasks = NULL;
     next.objects_count = next.logs_count = next.recomputes_count = 0;
     next.loads_count = next.tasks_count = 0;

@@ -113,6 +113,9 @@ static char *reason_for (const coordinator_core_t *self, const log_t *log)
     const load_t *load = waiting_load (self, log);
     if (load)
         return mem_format ("%s %s", load->state == LOAD_WAITING ? "load" : "unload", load->row.id);
+    const char *forget = forgets_reason (self, log);
+    if (forget)
+        return mem_format ("forget %s", forget);
     const char *view = view_without_file (self, log);
     if (view)
         return mem_format ("view %s has no file", view);

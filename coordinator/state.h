@@ -100,6 +100,7 @@ typedef struct held_log {
     uint64_t events;
     uint64_t memory;
     uint64_t keys;      /* in real-time views; one that is in two epochs counts twice */
+    uint64_t kept;      /* the first offset that is in files; 0: it does not say */
     uint64_t *controls; /* offsets of control records */
     size_t controls_count;
 } held_log_t;
@@ -149,8 +150,10 @@ typedef struct log {
     uint64_t built_definitions; /* version when the latest build began */
     int64_t started;            /* boot µs of the latest recompute's cut */
     unsigned failures;
-    int64_t retry_at; /* boot µs: nothing is scheduled before, after a failure */
-    bool sweep;       /* files may be there that nobody refers to */
+    int64_t retry_at;        /* boot µs: nothing is scheduled before, after a failure */
+    bool sweep;              /* files may be there that nobody refers to */
+    uint64_t swept_manifest; /* those of only earlier ones than this were removed … */
+    uint64_t swept_least;    /* … as far as tasks below this number wrote them */
 } log_t;
 
 typedef enum recompute_state {
@@ -170,6 +173,7 @@ typedef struct placed {
 } placed_t;
 
 typedef struct task task_t;
+typedef struct forget forget_t; /* forgets.h */
 
 /* One partition of a recompute. */
 typedef struct build {
@@ -179,6 +183,7 @@ typedef struct build {
     task_t *task; /* NULL when finished */
     bool finished;
     uint64_t events;
+    uint64_t *erased;    /* of each of the recompute's forgets; NULL */
     catalog_part_t part; /* what it will be in the manifest */
 } build_t;
 
@@ -198,6 +203,8 @@ typedef struct recompute {
     size_t loads_count;
     const char **unloaded; /* whose rows it leaves out */
     size_t unloaded_count;
+    const char **forgets; /* control ids of those that it erases */
+    size_t forgets_count;
     uint64_t definitions; /* version when the builds began */
     uint64_t done;        /* events */
     uint64_t total;
@@ -245,7 +252,9 @@ struct task {
     uint64_t attempt;       /* 0: never given */
     recompute_t *recompute; /* of a build … */
     uint32_t partition;
-    load_t *load; /* … or of a load */
+    load_t *load;     /* … or of a load … */
+    forget_t *forget; /* … or the look for one that is erased … */
+    const char *log;  /* … in this log */
     uint64_t definitions;
     char *node; /* whom it is given to; "" nobody */
     uint64_t incarnation;
@@ -321,6 +330,8 @@ struct coordinator_core {
     size_t recomputes_count;
     load_t **loads; /* by creation */
     size_t loads_count;
+    forget_t **forgets; /* by creation */
+    size_t forgets_count;
     task_t **tasks;
     size_t tasks_count;
     uint64_t task_block;
@@ -512,6 +523,8 @@ void task_done (coordinator_core_t *self, const peer_t *from, const message_t *m
 /* Why a recompute or a load (the other is NULL) does not get on for the moment; "" it does. */
 const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *recompute,
                             const load_t *load);
+/* The next number that a task gets; false when the catalog failed. */
+bool tasks_next (coordinator_core_t *self, uint64_t *number);
 /* The least number of a task that is not finished; the next number when there is none. */
 uint64_t tasks_least (const coordinator_core_t *self);
 /* Is it a path of files that tasks write for this log and partition? */
@@ -544,6 +557,47 @@ const char *load_told (const coordinator_core_t *self, const load_t *load);
 /* The manifests of its logs are what its answers need to stand on. */
 void load_needs_manifests (const coordinator_core_t *self, load_t *load);
 bool load_state_of (const char *word, load_state_t *state);
+
+/* What a failed load's error becomes, which may have quoted an entity's values. */
+#define LOAD_ERROR_FORGOTTEN "(the reason was removed when an entity was erased)"
+
+/* ---- forgets.c ---- */
+void forget_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
+void forgets_tell (coordinator_core_t *self, const peer_t *from, const message_t *message);
+forget_t *forget_find (const coordinator_core_t *self, text_t id);
+void forgets_release (coordinator_core_t *self);
+MUST_CHECK status_t forgets_restore (coordinator_core_t *self, arena_t *arena, error_t *error);
+void forgets_settle (coordinator_core_t *self);
+/* Files of forgets that are over, or that the catalog never had. */
+void forget_files_sweep (coordinator_core_t *self);
+
+/* ---- forget_order.c ---- */
+/* Does the load wait until what was forgotten before it has its place? */
+bool forgets_hold_load (const coordinator_core_t *self, const load_t *load);
+/* Are entities of the stream being erased? Then no key begins: its history would have them. */
+bool forgets_hold_key (const coordinator_core_t *self, const char *stream);
+/* In the orders of an owner: the records that the partition has to have. */
+void forgets_write_controls (coordinator_core_t *self, const log_t *log, uint32_t partition);
+/* Where the record's place is kept, NULL when it is of none; with `waited`, of one that is waited
+ * for. */
+placed_t *forgets_place (const coordinator_core_t *self, const char *log, uint32_t partition,
+                         text_t control, bool waited);
+/* Which ones a recompute, whose loads are chosen, erases. */
+void forgets_choose (coordinator_core_t *self, recompute_t *recompute, const log_t *log);
+void forgets_write_build (coordinator_core_t *self, const recompute_t *recompute,
+                          uint32_t partition);
+/* Before the publish: what was erased is counted. */
+MUST_CHECK status_t forgets_publishing (coordinator_core_t *self, const recompute_t *recompute,
+                                        error_t *error);
+/* The id of one for which the log has to be recomputed, NULL: of none. */
+const char *forgets_reason (const coordinator_core_t *self, const log_t *log);
+/* Does a manifest go on to say that it lacks it? Is `id` that of a load, it does. */
+bool forgets_in_manifest (const coordinator_core_t *self, const char *id);
+
+/* ---- forget_erase.c ---- */
+void forget_verified (coordinator_core_t *self, task_t *task, const wire_value_t *outputs);
+/* The field `verify` of a task. */
+void forget_write_verify (coordinator_core_t *self, const task_t *task);
 
 /* ---- load_runs.c ---- */
 /* The runs of all partitions as the catalog keeps them (JSON), in the load's arena, and back.

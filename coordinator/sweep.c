@@ -12,7 +12,9 @@ typedef struct sweep {
     size_t directories_count;
     const char **kept; /* paths, sorted */
     size_t kept_count;
-    uint64_t least; /* files of this task and later ones stay */
+    char *log;         /* its name; NULL: only leftovers */
+    uint64_t manifest; /* the oldest that was kept */
+    uint64_t least;    /* files of this task and later ones stay */
     const char **leftovers;
     size_t leftovers_count; /* after the job: those that are still there */
     uint64_t removed;
@@ -76,7 +78,10 @@ static void run (job_t *job)
     for (size_t i = 0; i < self->directories_count; i++) {
         listing_t listing = { self, self->directories[i] };
         error_t error;
+        uint64_t before = self->removed;
         status_t status = fs_list (self->fs, listing.directory, look, &listing, &error);
+        if (status == STATUS_OK && self->removed > before) /* for good */
+            status = fs_sync_dir (self->fs, listing.directory, &error);
         if (status != STATUS_OK && status != STATUS_NOT_FOUND)
             self->error = error;
     }
@@ -87,6 +92,7 @@ static void discard (job_t *job)
 {
     sweep_t *self = (sweep_t *)job;
     arena_destroy (&self->arena);
+    mem_free (self->log);
     mem_free (self->kept);
     mem_free (self);
 }
@@ -180,6 +186,8 @@ static void start (coordinator_core_t *self, log_t *log)
     }
     if (log) {
         add_directories (sweep, log, self->options.partitions);
+        sweep->log = mem_string (log->name);
+        sweep->manifest = log->kept[0].number;
         log->sweep = false;
     }
     if (sweep->kept_count > 0)
@@ -209,6 +217,11 @@ void sweep_done (coordinator_core_t *self, job_t *job)
     self->sweep = NULL;
     if (sweep->error.status != STATUS_OK)
         env_log (self->env, LOG_WARNING, "removing old files: %s", sweep->error.text);
+    log_t *log = sweep->log ? log_named (self, text_of (sweep->log)) : NULL;
+    if (log && sweep->error.status == STATUS_OK) {
+        log->swept_manifest = sweep->manifest;
+        log->swept_least = sweep->least;
+    }
     if (sweep->removed > 0)
         env_log (self->env, LOG_INFO, "%" PRIu64 " old files removed", sweep->removed);
     bool more = self->leftovers_count > 0 && !self->leftovers_later;

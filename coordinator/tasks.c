@@ -52,6 +52,15 @@ void task_remove (coordinator_core_t *self, task_t **task_p)
     mem_free (task);
 }
 
+bool tasks_next (coordinator_core_t *self, uint64_t *number)
+{
+    error_t error;
+    if (self->task_block == 0 && next_number (self, number, &error) != STATUS_OK)
+        return false;
+    *number = self->task_block * TASK_BLOCK + self->task_used;
+    return true;
+}
+
 uint64_t tasks_least (const coordinator_core_t *self)
 {
     uint64_t least = self->task_block * TASK_BLOCK + self->task_used;
@@ -202,7 +211,7 @@ static void task_failed (coordinator_core_t *self, task_t *task, status_t status
         take_back (task);
         return;
     }
-    if (history || (may_pass (status) && task->failures < TASK_FAILURES_MAX)) {
+    if (history || task->forget || (may_pass (status) && task->failures < TASK_FAILURES_MAX)) {
         int64_t wait = RETRY_FIRST << (task->failures < 10 ? task->failures : 10);
         if (history)
             env_log (self->env, LOG_ERROR, "%s for %s, trying again: " TEXT_FORMAT,
@@ -213,6 +222,7 @@ static void task_failed (coordinator_core_t *self, task_t *task, status_t status
         return;
     }
     char *text = reason.size > 0 ? core_text (reason) : mem_string (status_word (status));
+    CHECK (!task->forget);
     if (task->recompute)
         recompute_fail (self, task->recompute, text);
     else
@@ -264,6 +274,8 @@ void task_done (coordinator_core_t *self, const peer_t *from, const message_t *m
         task_failed (self, task, status, wire_text (body, "error"));
     else if (task->recompute)
         build_take (self, task, outputs);
+    else if (task->forget)
+        forget_verified (self, task, outputs);
     else if (load_parsed (self, task, outputs, &error) != STATUS_OK) {
         core_reply_error (self, from, message->id, &error);
         return;

@@ -1,7 +1,7 @@
 /* How a query gets its answer: per partition the batch part from the mapped files (or, where they
  * are not exact, from history), and the rest from the partition's owner, asked with the cut of
  * those same files. */
-#include "serving/given.h"
+#include "intake/given.h"
 #include "serving/node.h"
 
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #include "serving/node.h"
 
 #include "base/number.h"
-#include "serving/given.h"
+#include "intake/given.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -50,13 +50,14 @@ typedef struct piece {
     uint64_t offset;
     uint32_t count;
     batch_t batch;
-    void *record;        /* that was handed over; NULL: read from the log … */
-    size_t read_bytes;   /* … so much of it */
-    size_t held_bytes;   /* of what follows, beside that */
-    arena_t *arena;      /* of what follows, and of a batch that was read */
-    uint32_t *partition; /* per event; UINT32_MAX for none */
-    uint64_t *wants;     /* bit per target */
-    uint32_t missing;    /* bits */
+    const forget_payload_t *forget; /* NULL: events */
+    void *record;                   /* that was handed over; NULL: read from the log … */
+    size_t read_bytes;              /* … so much of it */
+    size_t held_bytes;              /* of what follows, beside that */
+    arena_t *arena;                 /* of what follows, and of a batch that was read */
+    uint32_t *partition;            /* per event; UINT32_MAX for none */
+    uint64_t *wants;                /* bit per target */
+    uint32_t missing;               /* bits */
 } piece_t;
 
 struct forward {
@@ -177,6 +178,19 @@ static bool wants (const piece_t *piece, uint32_t target)
     return piece->wants[target / 64] >> target % 64 & 1;
 }
 
+/* A forget is for every target that does not have it. */
+static void place_forget (forward_t *self, piece_t *piece)
+{
+    uint32_t partitions = self->options.partitions;
+    piece->wants = arena_zero (piece->arena, (partitions + 63) / 64, sizeof *piece->wants);
+    for (uint32_t t = 0; t < partitions; t++) {
+        if (piece->offset < self->targets[t].mark)
+            continue;
+        piece->wants[t / 64] |= UINT64_C (1) << t % 64;
+        piece->missing++;
+    }
+}
+
 /* Which target each event is for; those that a target is known to have are for nobody. */
 static void place_events (forward_t *self, piece_t *piece)
 {
@@ -203,10 +217,22 @@ static void place_events (forward_t *self, piece_t *piece)
     buf_release (&key);
 }
 
+static const forget_payload_t *forget_copy (const forget_payload_t *forget, arena_t *arena)
+{
+    forget_payload_t *copy = arena_alloc (arena, sizeof *copy);
+    *copy = *forget;
+    copy->id = arena_text (arena, forget->id);
+    copy->key = arena_text (arena, forget->key);
+    return copy;
+}
+
 /* At its place in the list; false, and it is gone, when it is for nobody. */
 static bool add_piece (forward_t *self, piece_t *piece)
 {
-    place_events (self, piece);
+    if (piece->forget)
+        place_forget (self, piece);
+    else
+        place_events (self, piece);
     if (piece->missing == 0)
         return false;
     for (uint32_t t = 0; t < self->options.partitions; t++)
@@ -227,22 +253,27 @@ void forward_set_model (forward_t *self, model_t *model)
     self->model = model_ref (model);
     find_logs (self);
     for (piece_t *piece = self->pieces; piece; piece = piece->next)
-        piece->batch = as_of_now (self, before, &piece->batch, piece->arena);
+        if (!piece->forget)
+            piece->batch = as_of_now (self, before, &piece->batch, piece->arena);
     model_unref (&before);
 }
 
-bool forward_add (forward_t *self, const model_t *model, const batch_t *batch, uint64_t offset,
-                  uint32_t count, void *record)
+bool forward_add (forward_t *self, const forward_record_t *record, void *arg)
 {
     CHECK_OBJECT (self, FORWARD_MAGIC);
-    CHECK (offset == self->end);
-    self->end = offset + count;
-    if (batch->rows == 0)
+    CHECK (record->offset == self->end);
+    self->end = record->offset + record->count;
+    if (record->batch->rows == 0 && !record->forget)
         return false;
     arena_t *arena = arena_new (PIECE_CHUNK);
     piece_t *piece = arena_zero (arena, 1, sizeof *piece);
-    *piece = (piece_t){ .offset = offset, .count = count, .record = record, .arena = arena };
-    piece->batch = as_of_now (self, model, batch, arena);
+    *piece = (piece_t){
+        .offset = record->offset, .count = record->count, .record = arg, .arena = arena
+    };
+    if (record->forget)
+        piece->forget = forget_copy (record->forget, arena);
+    else
+        piece->batch = as_of_now (self, record->model, record->batch, arena);
     if (add_piece (self, piece)) {
         self->piece_bytes += piece->held_bytes = arena_held (arena);
         return true;
@@ -287,13 +318,15 @@ static void start_reading (forward_t *self, int64_t now)
     self->options.env->submit (self->options.env, &self->read->job);
 }
 
-static void take_record (forward_t *self, const model_t *model, forward_record_t *record)
+static void take_record (forward_t *self, const model_t *model, read_record_t *record)
 {
     arena_t *arena = record->arena;
     record->arena = NULL;
     piece_t *piece = arena_zero (arena, 1, sizeof *piece);
     *piece = (piece_t){ .offset = record->offset, .count = record->count, .arena = arena };
-    piece->batch = as_of_now (self, model, &record->batch, arena);
+    piece->forget = record->forget;
+    if (!piece->forget)
+        piece->batch = as_of_now (self, model, &record->batch, arena);
     if (add_piece (self, piece))
         self->read_bytes += piece->read_bytes = arena_held (arena);
     else
@@ -345,6 +378,7 @@ typedef struct picked {
     rows_place_t *places;
     size_t batches_count;
     size_t count;
+    const forget_payload_t *forget; /* at `to` - 1, alone; NULL */
     uint64_t to;
 } picked_t;
 
@@ -378,6 +412,12 @@ static void pick (const forward_t *self, uint32_t number, size_t most, picked_t 
     for (const piece_t *piece = self->pieces; piece && piece->offset < end; piece = piece->next) {
         if (!wants (piece, number) || piece->offset + piece->count <= mark)
             continue;
+        if (piece->forget) { /* a question of its own, after what is before it */
+            bool alone = picked->batches_count == 0;
+            picked->forget = alone ? piece->forget : NULL;
+            picked->to = piece->offset + alone;
+            return;
+        }
         if (picked->batches_count == MESSAGE_BATCHES_MAX) {
             picked->to = piece->offset;
             return;
@@ -431,7 +471,8 @@ static void later (target_t *target, int64_t now)
     target->backoff = 2 * target->backoff < BACKOFF_LAST ? 2 * target->backoff : BACKOFF_LAST;
 }
 
-static void ask (forward_t *self, uint32_t number, uint64_t from, uint64_t to, int64_t now)
+static void ask (forward_t *self, uint32_t number, uint64_t from, uint64_t to,
+                 const forget_payload_t *forget, int64_t now)
 {
     target_t *target = &self->targets[number];
     forward_message_t message = { .log = self->log_name,
@@ -441,6 +482,7 @@ static void ask (forward_t *self, uint32_t number, uint64_t from, uint64_t to, i
                                   .to = to,
                                   .block = { (const char *)self->block.data,
                                              (uint32_t)self->block.size },
+                                  .forget = forget,
                                   .definitions = self->model->version,
                                   .id = next_id (self, number) };
     target->asked = message.id;
@@ -454,7 +496,7 @@ static void ask_target (forward_t *self, uint32_t number, uint64_t base, int64_t
     target_t *target = &self->targets[number];
     buf_clear (&self->block);
     if (!target->known) {
-        ask (self, number, 0, 0, now);
+        ask (self, number, 0, 0, NULL, now);
         return;
     }
     uint64_t end = looked_at (self);
@@ -469,10 +511,10 @@ static void ask_target (forward_t *self, uint32_t number, uint64_t base, int64_t
         later (target, now);
         return;
     }
-    if (picked.to <= target->mark || (picked.count == 0 && !lags))
+    if (picked.to <= target->mark || (picked.count == 0 && !picked.forget && !lags))
         return; /* what there is for it has not been read yet */
     self->events += picked.count;
-    ask (self, number, target->mark, picked.to, now);
+    ask (self, number, target->mark, picked.to, picked.forget, now);
 }
 
 int64_t forward_tick (forward_t *self, bool leased, uint64_t base)

@@ -10,6 +10,7 @@
 
 #include "base/env.h"
 #include "member/model.h"
+#include "storage/payload.h"
 
 typedef struct forward forward_t;
 
@@ -20,8 +21,9 @@ typedef struct forward_message {
     uint32_t source;
     uint64_t from;
     uint64_t to;
-    text_t block;         /* empty: no events */
-    uint64_t definitions; /* version; its stream's columns are the block's */
+    text_t block;                   /* empty: no events */
+    const forget_payload_t *forget; /* stands at `to` - 1, after no events; NULL */
+    uint64_t definitions;           /* version; its stream's columns are the block's */
     uint64_t id; /* the answer goes to forward_take of the source's forward with that `number` */
 } forward_message_t;
 
@@ -52,11 +54,18 @@ void forward_destroy (forward_t **self_p);
 const char *forward_log_name (const forward_t *self);
 void forward_set_model (forward_t *self, model_t *model);
 
-/* Hands over a durable record: its events (none of a control record), of the stream in `model`,
- * which stay as they are until `done` is called with `record`. False: there is nothing for anybody
- * in it, and it is not called. */
-bool forward_add (forward_t *self, const model_t *model, const batch_t *batch, uint64_t offset,
-                  uint32_t count, void *record);
+/* A durable record that is handed over. */
+typedef struct forward_record {
+    uint64_t offset;
+    uint32_t count;
+    const batch_t *batch;           /* its events (none of a control record), of the stream … */
+    const model_t *model;           /* … in this */
+    const forget_payload_t *forget; /* of a FORGET, which goes to every target; NULL */
+} forward_record_t;
+
+/* Its events stay as they are until `done` is called with `arg`. False: there is nothing for
+ * anybody in it, and it is not called. */
+bool forward_add (forward_t *self, const forward_record_t *record, void *arg);
 
 /* Asks what there is to be asked, while the lease holds; `base` is where the source would be
  * trimmed up to, which marks are moved past. Returns the boot time at which it is to be called

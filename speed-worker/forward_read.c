@@ -6,13 +6,19 @@
 
 enum { RECORD_CHUNK = 16 << 10 };
 
-static status_t take_events (forward_read_t *self, const log_record_t *record)
+static status_t take_record (forward_read_t *self, const log_record_t *record)
 {
-    forward_record_t *taken = &self->records[self->records_count];
-    *taken = (forward_record_t){ .offset = record->offset,
-                                 .count = record->count,
-                                 .arena = arena_new (RECORD_CHUNK) };
+    read_record_t *taken = &self->records[self->records_count];
+    *taken = (read_record_t){ .offset = record->offset,
+                              .count = record->count,
+                              .arena = arena_new (RECORD_CHUNK) };
     self->records_count++;
+    if (record->kind == LOG_KIND_FORGET) {
+        text_t bytes = arena_text (
+            taken->arena, (text_t){ .data = (const char *)record->payload, .size = record->size });
+        taken->forget = arena_zero (taken->arena, 1, sizeof *taken->forget);
+        return forget_payload_decode (bytes, taken->forget, &self->error);
+    }
     return logged_batch (&self->log, record, taken->arena, &taken->batch, &self->error);
 }
 
@@ -26,8 +32,9 @@ static status_t read_records (forward_read_t *self, log_reader_t *reader)
             self->next = self->to;
             return STATUS_OK;
         }
-        if (status == STATUS_OK && record.kind == LOG_KIND_EVENTS)
-            status = take_events (self, &record);
+        if (status == STATUS_OK &&
+            (record.kind == LOG_KIND_EVENTS || record.kind == LOG_KIND_FORGET))
+            status = take_record (self, &record);
         if (status != STATUS_OK)
             return status;
         bytes += record.size;

@@ -4,16 +4,18 @@
 
 #include "base/env.h"
 #include "member/model.h"
+#include "storage/payload.h"
 
 enum { FORWARD_READ_RECORDS = 512, FORWARD_READ_BYTES = 4 << 20 };
 
-/* An EVENTS record that was read. */
-typedef struct forward_record {
+/* An EVENTS or FORGET record that was read. */
+typedef struct read_record {
     uint64_t offset;
     uint32_t count;
     batch_t batch;
-    arena_t *arena; /* of the batch; whoever takes it sets this to NULL */
-} forward_record_t;
+    forget_payload_t *forget; /* NULL: events */
+    arena_t *arena;           /* of these; whoever takes it sets this to NULL */
+} read_record_t;
 
 typedef struct forward_read {
     job_t job;
@@ -27,7 +29,7 @@ typedef struct forward_read {
 
     status_t status;
     error_t error;
-    forward_record_t records[FORWARD_READ_RECORDS];
+    read_record_t records[FORWARD_READ_RECORDS];
     size_t records_count;
     uint64_t next; /* all below it has been read */
 } forward_read_t;

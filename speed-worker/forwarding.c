@@ -42,6 +42,14 @@ bool forwarding_send (void *core, const forward_message_t *message)
     wire_field_uint (writer, "to", message->to);
     wire_field_bin (writer, "block", message->block);
     wire_field_uint (writer, "definitions", message->definitions);
+    if (message->forget) {
+        wire_field_map (writer, "forget");
+        wire_field_text (writer, "id", message->forget->id);
+        wire_field_bin (writer, "key", message->forget->key);
+        wire_field_int (writer, "before", message->forget->before);
+        wire_field_int (writer, "clock", message->forget->clock);
+        wire_close (writer);
+    }
     worker_send (self, owner);
     return true;
 }
@@ -85,6 +93,15 @@ void forwarding_take (speed_core_t *self, const peer_t *from, const message_t *m
         .definitions = wire_uint (body, "definitions", 0),
         .id = message->id,
     };
+    const wire_value_t *forgotten = wire_map (body, "forget");
+    forget_payload_t forget = { 0 };
+    if (forgotten) {
+        forget = (forget_payload_t){ .id = wire_text (forgotten, "id"),
+                                     .clock = wire_int (forgotten, "clock", 0),
+                                     .key = wire_text (forgotten, "key"),
+                                     .before = wire_int (forgotten, "before", INT64_MAX) };
+        question.forget = &forget;
+    }
     shard_t *shard =
         partition < self->options.partitions ? worker_shard (self, log, (uint32_t)partition) : NULL;
     if (!shard) {

@@ -71,11 +71,23 @@ static void open_shard (speed_core_t *self, partition_t *partition, text_t log_n
     partition->shards[partition->shards_count++] = shard_new (&options, log.name, model);
 }
 
+static void take_control (shard_t *shard, const wire_value_t *control)
+{
+    text_t kind = wire_text (control, "kind");
+    shard_order_t order = { .id = wire_text (control, "id"),
+                            .kind = text_is (kind, "cut")      ? LOG_KIND_CUT
+                                    : text_is (kind, "forget") ? LOG_KIND_FORGET
+                                                               : LOG_KIND_LOAD_COMMIT,
+                            .segment = wire_bool (control, "segment", false),
+                            .key = wire_text (control, "key"),
+                            .before = wire_int (control, "before", INT64_MAX) };
+    shard_control (shard, &order);
+}
+
 static void order_controls (shard_t *shard, wire_list_t controls)
 {
     for (uint32_t i = 0; i < controls.count; i++)
-        shard_control (shard, wire_text (&controls.items[i], "id"),
-                       text_is (wire_text (&controls.items[i], "kind"), "cut"));
+        take_control (shard, &controls.items[i]);
 }
 
 static void take_marks (shard_t *shard, wire_list_t marks, arena_t *arena)

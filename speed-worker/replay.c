@@ -97,6 +97,27 @@ static status_t replay_control (replay_t *self, const log_record_t *record)
     return self->dedupe ? dedupe_decode (payload.producers, self->dedupe, &self->error) : STATUS_OK;
 }
 
+static status_t replay_forget (replay_t *self, const keyed_log_t *log, const log_record_t *record)
+{
+    forget_payload_t payload;
+    text_t bytes = { .data = (const char *)record->payload, .size = record->size };
+    status_t status = forget_payload_decode (bytes, &payload, &self->error);
+    if (status != STATUS_OK)
+        return status;
+    if (payload.forwarded == log->primary ||
+        (payload.forwarded && payload.source >= self->partitions))
+        return error_set (&self->error, STATUS_CORRUPT, "a forget of another log");
+    if (self->marks && payload.from < self->marks[payload.source])
+        return error_set (&self->error, STATUS_CORRUPT,
+                          "a forget of partition %u from %" PRIu64
+                          " on, after what is below %" PRIu64,
+                          payload.source, payload.from, self->marks[payload.source]);
+    if (self->marks)
+        self->marks[payload.source] = payload.to;
+    controls_add (&self->controls, payload.id, record->offset, payload.clock);
+    return STATUS_OK;
+}
+
 static status_t replay_record (replay_t *self, const keyed_log_t *log, const log_record_t *record,
                                arena_t *arena)
 {
@@ -107,6 +128,8 @@ static status_t replay_record (replay_t *self, const keyed_log_t *log, const log
     case LOG_KIND_CUT:
     case LOG_KIND_LOAD_COMMIT:
         return replay_control (self, record);
+    case LOG_KIND_FORGET:
+        return replay_forget (self, log, record);
     default:
         return error_set (&self->error, STATUS_UNSUPPORTED,
                           "a log record of kind %s, which this version does not write",

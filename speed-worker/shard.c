@@ -313,7 +313,7 @@ static void apply (shard_t *self, pending_t *pending)
         realtime_cut (self->realtime, pending->offset);
     if (pending->kind != LOG_KIND_EVENTS)
         controls_add (&self->controls, text_of (pending->id), pending->offset, pending->clock);
-    if (self->marks && pending->kind == LOG_KIND_EVENTS)
+    if (self->marks && pending_has_mark (pending))
         self->marks[pending->source] = pending->mark;
     self->position = pending->offset + pending->count;
 }
@@ -332,7 +332,7 @@ static void keep (shard_t *self, pending_t *pending)
 void shard_answer_waiters (shard_t *self, const pending_t *pending)
 {
     bool leased = self->options.leased (self->options.arg);
-    bool re_keyed = self->marks && pending->kind == LOG_KIND_EVENTS;
+    bool re_keyed = self->marks && pending_has_mark (pending);
     uint64_t position = re_keyed ? self->marks[pending->source] : pending->offset + pending->count;
     for (size_t i = 0; i < pending->waiters_count; i++)
         if (leased)
@@ -528,6 +528,8 @@ void shard_write_held (shard_t *self, wire_writer_t *beat)
         wire_close (beat);
     }
     wire_close (beat);
+    if (serving)
+        wire_field_uint (beat, "kept", log_start (self->log));
     wire_field_uint (beat, "events", serving ? realtime_events (self->realtime) : 0);
     wire_field_uint (beat, "memory", shard_memory (self));
     wire_field_uint (beat, "keys", serving ? realtime_keys (self->realtime) : 0);

@@ -12,6 +12,7 @@
 #include "speed-worker/outcome.h"
 #include "speed-worker/pressure.h"
 #include "speed-worker/realtime.h"
+#include "storage/log.h"
 
 typedef struct shard shard_t;
 
@@ -77,8 +78,17 @@ void shard_set_model (shard_t *self, model_t *model);
 /* What the orders say, each time: the oldest cut that is still needed. Trims what that allows. */
 void shard_set_base (shard_t *self, uint64_t base);
 
+/* A control record as the orders have it. */
+typedef struct shard_order {
+    text_t id;
+    log_kind_t kind; /* CUT, LOAD_COMMIT or FORGET */
+    bool segment;    /* of a cut: it begins a segment of the log */
+    text_t key; /* of a FORGET, in the partition of the stream's own log that holds the key … */
+    int64_t before; /* … events with times below this; INT64_MAX: all */
+} shard_order_t;
+
 /* Appends a control record unless the log has one with that id. */
-void shard_control (shard_t *self, text_t id, bool cut);
+void shard_control (shard_t *self, const shard_order_t *order);
 
 /* One producer's batch as far as it belongs here: rows of `table` with their places in the client's
  * batch. `columns` maps the table's columns to fields. The waiter is told now or later, always

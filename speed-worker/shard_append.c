@@ -242,18 +242,19 @@ static bool control_pending (const shard_t *self, text_t id)
     return false;
 }
 
-void shard_control (shard_t *self, text_t id, bool cut)
+static void encode_forget (shard_t *self, const shard_order_t *order, int64_t now)
 {
-    CHECK_OBJECT (self, SHARD_MAGIC);
-    if (self->state != SHARD_SERVING || id.size == 0 || id.size > CONTROL_ID_MAX)
-        return;
-    if (controls_find (&self->controls, id) || control_pending (self, id))
-        return;
-    int64_t now = self->options.env->clock_us (self->options.env);
-    control_payload_t payload = { .id = id, .clock = now };
+    forget_payload_t payload = {
+        .id = order->id, .clock = now, .key = order->key, .before = order->before
+    };
+    forget_payload_encode (&payload, &self->payload);
+}
+
+static void encode_control (shard_t *self, const shard_order_t *order, int64_t now)
+{
+    control_payload_t payload = { .id = order->id, .clock = now };
     buf_clear (&self->block);
-    buf_clear (&self->payload);
-    if (cut) {
+    if (order->kind == LOG_KIND_CUT) {
         if (self->dedupe) {
             dedupe_expire (self->dedupe, now);
             dedupe_encode (self->dedupe, &self->block);
@@ -264,9 +265,45 @@ void shard_control (shard_t *self, text_t id, bool cut)
             (text_t){ .data = (const char *)self->block.data, .size = (uint32_t)self->block.size };
     }
     control_payload_encode (&payload, &self->payload);
-    pending_t *pending = pending_new (cut ? LOG_KIND_CUT : LOG_KIND_LOAD_COMMIT);
+}
+
+/* Can it be a record of this log at all? A forget is ordered where the entity's events are sent to,
+ * and comes to other keys' logs as they do. */
+static bool order_makes_sense (const shard_t *self, const shard_order_t *order)
+{
+    if (order->id.size == 0 || order->id.size > CONTROL_ID_MAX)
+        return false;
+    if (order->kind != LOG_KIND_FORGET)
+        return true;
+    return self->keyed.primary && !self->forwards_unknown && order->key.size > 0 &&
+           order->key.size <= KEY_SIZE_MAX &&
+           key_partition (key_hash (order->key), self->options.partitions) ==
+               self->options.partition;
+}
+
+void shard_control (shard_t *self, const shard_order_t *order)
+{
+    CHECK_OBJECT (self, SHARD_MAGIC);
+    if (self->state != SHARD_SERVING || !order_makes_sense (self, order))
+        return;
+    if (controls_find (&self->controls, order->id) || control_pending (self, order->id))
+        return;
+    int64_t now = self->options.env->clock_us (self->options.env);
+    buf_clear (&self->payload);
+    if (order->kind == LOG_KIND_FORGET)
+        encode_forget (self, order, now);
+    else
+        encode_control (self, order, now);
+    pending_t *pending = pending_new (order->kind);
     pending->clock = now;
-    memcpy (pending->id, id.data, id.size);
+    memcpy (pending->id, order->id.data, order->id.size);
+    if (order->kind == LOG_KIND_FORGET) {
+        pending->arena = arena_new (FORGET_CHUNK);
+        pending->key = arena_text (pending->arena, order->key);
+        pending->before = order->before;
+    }
+    if (order->segment && !self->payload.bad)
+        log_begin_segment (self->log);
     error_t error;
     if (self->payload.bad || shard_write_record (self, pending, now, &error) != STATUS_OK) {
         env_log (self->options.env, LOG_WARNING, "%s/%u: control record not appended, trying again",

@@ -41,10 +41,18 @@ static bool forward_send (void *shard, const forward_message_t *message)
 
 bool shard_forward (shard_t *self, pending_t *pending)
 {
+    forget_payload_t forget = { .id = text_of (pending->id),
+                                .clock = pending->clock,
+                                .key = pending->key,
+                                .before = pending->before };
+    forward_record_t record = { .offset = pending->offset,
+                                .count = pending->count,
+                                .batch = &pending->batch,
+                                .model = pending->model,
+                                .forget = pending->kind == LOG_KIND_FORGET ? &forget : NULL };
     /* linked first: the last forward that is done with it takes it out again */
     for (size_t i = 0; i < self->forwards_count; i++)
-        pending->forwards += forward_add (self->forwards[i], pending->model, &pending->batch,
-                                          pending->offset, pending->count, pending);
+        pending->forwards += forward_add (self->forwards[i], &record, pending);
     if (pending->forwards == 0)
         return false;
     pending->holders++;
@@ -258,7 +266,7 @@ static void tell_mark (shard_t *self, uint32_t source, const waiter_t *waiter)
 static void wait_for_mark (shard_t *self, const forward_message_t *message, const waiter_t *waiter)
 {
     for (pending_t *pending = self->pending.head; pending; pending = pending->next) {
-        if (pending->kind != LOG_KIND_EVENTS || pending->source != message->source ||
+        if (!pending_has_mark (pending) || pending->source != message->source ||
             pending->mark < message->to)
             continue;
         if (pending->waiters_count < WAITERS_MAX)
@@ -374,6 +382,37 @@ static void take_events (shard_t *self, const forward_message_t *message, const 
     pending->waiters[pending->waiters_count++] = *waiter;
 }
 
+/* The source's forget, at `to` - 1: from here on, what the log holds of the entity is below it. */
+static void take_forget (shard_t *self, const forward_message_t *message, const waiter_t *waiter)
+{
+    forget_payload_t payload = *message->forget;
+    payload.forwarded = true;
+    payload.source = message->source;
+    payload.from = self->appended_marks[message->source];
+    payload.to = message->to;
+    buf_clear (&self->payload);
+    forget_payload_encode (&payload, &self->payload);
+    pending_t *pending = pending_new (LOG_KIND_FORGET);
+    pending->arena = arena_new (FORGET_CHUNK);
+    pending->key = arena_text (pending->arena, payload.key);
+    pending->before = payload.before;
+    pending->clock = payload.clock;
+    pending->source = message->source;
+    pending->mark = message->to;
+    memcpy (pending->id, payload.id.data, payload.id.size);
+    error_t error;
+    status_t status =
+        shard_write_record (self, pending, self->options.env->clock_us (self->options.env), &error);
+    if (status != STATUS_OK) {
+        shard_tell_error (self, waiter, status, error.text);
+        pending_release (&pending);
+        return;
+    }
+    self->pending_bytes += pending_size (pending);
+    self->appended_marks[message->source] = message->to;
+    pending->waiters[pending->waiters_count++] = *waiter;
+}
+
 /* May it be taken in now? */
 static status_t check_ready (const shard_t *self, const forward_message_t *message, error_t *error)
 {
@@ -385,6 +424,10 @@ static status_t check_ready (const shard_t *self, const forward_message_t *messa
         message->from > message->to)
         return error_set (error, STATUS_INVALID, "%s takes no such events of partition %u",
                           self->log_name, message->source);
+    if (message->forget &&
+        (message->block.size > 0 || message->to == 0 || message->forget->id.size == 0 ||
+         message->forget->id.size > CONTROL_ID_MAX))
+        return error_set (error, STATUS_INVALID, "a forget that cannot be one");
     if (message->block.size > 0 && message->definitions != self->model->version)
         return error_set (error, STATUS_UNAVAILABLE, "definitions change just now; ask again");
     if (shard_views_misread (self))
@@ -407,6 +450,8 @@ void shard_take_forwarded (shard_t *self, const forward_message_t *message, cons
         wait_for_mark (self, message, waiter);
     else if (message->from > mark)
         tell_mark (self, message->source, waiter); /* what comes between is missing */
+    else if (message->forget)
+        take_forget (self, message, waiter);
     else
         take_events (self, message, waiter);
 }

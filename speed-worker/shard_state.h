@@ -13,6 +13,7 @@ enum {
     SHARD_MAGIC = 0x53484152,
     WAITERS_MAX = 8,              /* repeats of one batch that wait for it */
     PENDING_CHUNK = 16 << 10,     /* bytes of a batch's arena, at first */
+    FORGET_CHUNK = 2 << 10,       /* of a forget's */
     PENDING_BYTES_MAX = 32 << 20, /* of batches that wait for the disk */
     REBUILD_KEPT_MAX = 64 << 20,  /* bytes of batches kept aside for a rebuild */
     FORWARD_BYTES_MAX = 64 << 20, /* bytes of batches that wait for logs of other keys */
@@ -34,7 +35,7 @@ typedef struct pending {
     log_kind_t kind;
     uint64_t offset;
     uint32_t count;
-    arena_t *arena; /* NULL for a control record */
+    arena_t *arena; /* NULL for a control record but a FORGET */
     model_t *model; /* whose stream the batch is of; NULL for a control record */
     batch_t batch;
     outcome_t outcome;
@@ -42,6 +43,8 @@ typedef struct pending {
     size_t waiters_count;
     char id[CONTROL_ID_MAX + 1];
     int64_t clock;
+    text_t key;      /* of a FORGET, in the arena */
+    int64_t before;  /* of it, too */
     uint32_t source; /* of a re-keyed log: what the partition has … */
     uint64_t mark;   /* … below this is in */
 } pending_t;
@@ -94,6 +97,12 @@ struct shard {
     buf_t payload;           /* scratch for records */
     buf_t block;
 };
+
+/* Does it raise a mark of a re-keyed log? */
+static inline bool pending_has_mark (const pending_t *self)
+{
+    return self->kind == LOG_KIND_EVENTS || self->kind == LOG_KIND_FORGET;
+}
 
 void pending_push (pending_list_t *list, pending_t *pending);
 pending_t *pending_pop (pending_list_t *list); /* NULL when empty */

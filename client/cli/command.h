@@ -64,6 +64,8 @@ struct command {
     X (load)                                                                                       \
     X (loads)                                                                                      \
     X (unload)                                                                                     \
+    X (forget)                                                                                     \
+    X (forgets)                                                                                    \
     X (send)                                                                                       \
     X (recompute)                                                                                  \
     X (backup)                                                                                     \

@@ -60,6 +60,32 @@ status_t weir_loads (weir_t *self, const char *id, message_t *reply, error_t *er
     return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
 }
 
+status_t weir_forget (weir_t *self, const weir_forget_t *forget, message_t *reply, error_t *error)
+{
+    wire_writer_t *writer = weir_begin (self, MESSAGE_FORGET);
+    wire_field_string (writer, "stream", forget->stream);
+    wire_field_string (writer, "id", forget->id);
+    wire_field_map (writer, "key");
+    for (size_t i = 0; i < forget->count; i++) {
+        wire_key_text (writer, forget->fields[i]);
+        wire_put_text (writer, forget->values[i]);
+    }
+    wire_close (writer);
+    if (forget->before != INT64_MAX)
+        wire_field_int (writer, "before", forget->before);
+    if (forget->message)
+        wire_field_string (writer, "message", forget->message);
+    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+}
+
+status_t weir_forgets (weir_t *self, const char *id, message_t *reply, error_t *error)
+{
+    wire_writer_t *writer = weir_begin (self, MESSAGE_FORGETS);
+    if (id)
+        wire_field_string (writer, "id", id);
+    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+}
+
 status_t weir_recompute (weir_t *self, const char *stream, message_t *reply, error_t *error)
 {
     wire_writer_t *writer = weir_begin (self, MESSAGE_RECOMPUTE);

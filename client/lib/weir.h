@@ -99,6 +99,22 @@ MUST_CHECK status_t weir_load (weir_t *self, const weir_load_t *load, message_t 
 /* `id` NULL is all. */
 MUST_CHECK status_t weir_loads (weir_t *self, const char *id, message_t *reply, error_t *error);
 
+/* The erasure of one entity. All is borrowed. */
+typedef struct weir_forget {
+    const char *stream;
+    const char *id; /* 16 digits of hex, the caller's own: the same again is the same question */
+    const text_t *fields; /* of the stream's own key, and their values as texts */
+    const text_t *values;
+    size_t count;
+    int64_t before;      /* µs: only events with times below; INT64_MAX all */
+    const char *message; /* NULL: none */
+} weir_forget_t;
+/* OK: it will be done, whatever fails; weir_forgets tells how far it is. */
+MUST_CHECK status_t weir_forget (weir_t *self, const weir_forget_t *forget, message_t *reply,
+                                 error_t *error);
+/* `id` NULL: all. */
+MUST_CHECK status_t weir_forgets (weir_t *self, const char *id, message_t *reply, error_t *error);
+
 /* `stream` NULL is all streams. */
 MUST_CHECK status_t weir_recompute (weir_t *self, const char *stream, message_t *reply,
                                     error_t *error);

@@ -154,6 +154,30 @@ MUST_CHECK status_t catalog_put_load (catalog_t *self, const catalog_load_t *loa
 MUST_CHECK status_t catalog_loads (catalog_t *self, arena_t *arena, catalog_load_t **rows,
                                    size_t *count, error_t *error);
 
+/* The erasure of an entity, whose key the catalog never holds. */
+typedef struct catalog_forget {
+    const char *id; /* hex, as the client chose it */
+    const char *stream;
+    int64_t before;      /* µs: of event times; INT64_MAX all */
+    const char *message; /* "" */
+    const char *state;
+    int64_t created;
+    int64_t finished;     /* 0: not yet */
+    uint64_t rows;        /* events that were erased */
+    uint64_t files;       /* that were read to see that it is gone */
+    uint64_t scanned;     /* rows of these */
+    const char *error;    /* "" */
+    const char *datasets; /* "log dataset\n" for each log: the first dataset without it */
+    const char *after;    /* "id " for each load that was under way before */
+} catalog_forget_t;
+/* Replaces a row of the same id. */
+MUST_CHECK status_t catalog_put_forget (catalog_t *self, const catalog_forget_t *forget,
+                                        error_t *error);
+/* By creation. */
+MUST_CHECK status_t catalog_forgets (catalog_t *self, arena_t *arena, catalog_forget_t **rows,
+                                     size_t *count, error_t *error);
+MUST_CHECK status_t catalog_drop_forget (catalog_t *self, const char *id, error_t *error);
+
 /* The next number for a task or attempt; never given twice, over restarts too. */
 MUST_CHECK status_t catalog_next_task (catalog_t *self, uint64_t *number, error_t *error);
 

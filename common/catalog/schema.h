@@ -2,6 +2,12 @@
 #ifndef WEIR_CATALOG_SCHEMA_H
 #define WEIR_CATALOG_SCHEMA_H
 
+/* Since version 2. */
+#define CATALOG_SCHEMA_FORGET                                                                      \
+    "CREATE TABLE IF NOT EXISTS forget (id TEXT PRIMARY KEY, stream TEXT, before INTEGER, "        \
+    "message TEXT, state TEXT, created INTEGER, finished INTEGER, rows INTEGER, files INTEGER, "   \
+    " scanned INTEGER, error TEXT, datasets TEXT, after TEXT) STRICT"
+
 /* One statement an entry. Numbers above 2^63 are stored as their negative twin. */
 #define CATALOG_SCHEMA                                                                             \
     "CREATE TABLE meta (name TEXT PRIMARY KEY, number INTEGER, text TEXT) STRICT",                 \
@@ -34,6 +40,7 @@
         "at INTEGER, PRIMARY KEY (log, number, partition, place)) STRICT",                         \
         "CREATE TABLE view_file (log TEXT, number INTEGER, partition INTEGER, place INTEGER, "     \
         "view TEXT, version INTEGER, plan INTEGER, path TEXT, size INTEGER, "                      \
-        "PRIMARY KEY (log, number, partition, place)) STRICT"
+        "PRIMARY KEY (log, number, partition, place)) STRICT",                                     \
+        CATALOG_SCHEMA_FORGET
 
 #endif

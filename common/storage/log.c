@@ -20,7 +20,8 @@ struct log_flush {
     bool ran;
     log_writer_t *writer;
     buf_t records;
-    uint64_t end; /* durable offset when it has succeeded */
+    uint64_t begins; /* offset of the record that begins a segment; UINT64_MAX none */
+    uint64_t end;    /* durable offset when it has succeeded */
     log_chain_t begun;
     error_t error;
 };
@@ -36,7 +37,8 @@ struct log {
     log_writer_t *writer; /* NULL while a flush has it */
     log_flush_t *flush;   /* kept for the next; NULL while it is under way */
     bool trimming;
-    buf_t pending; /* encoded records */
+    buf_t pending;   /* encoded records */
+    uint64_t begins; /* of these, the one at this offset begins a segment; UINT64_MAX none */
     uint64_t durable;
     uint64_t end;
     error_t failure; /* its status is OK while the log works */
@@ -200,6 +202,7 @@ static log_t *log_new (fs_t *fs, const char *dir, const log_identity_t *identity
         limits != NULL && limits->segment_size > 0 ? limits->segment_size : SEGMENT_SIZE;
     self->pending_max =
         limits != NULL && limits->pending_max > 0 ? limits->pending_max : PENDING_MAX;
+    self->begins = UINT64_MAX;
     self->writer = log_writer_new (fs, dir, identity, epoch, self->segment_size);
     size_t buffer_max = (size_t)self->pending_max + LOG_PAYLOAD_MAX + LOG_RECORD_OVERHEAD;
     buf_init (&self->pending, buffer_max);
@@ -294,6 +297,12 @@ status_t log_append (log_t *self, log_kind_t kind, const void *payload, size_t s
     return STATUS_OK;
 }
 
+void log_begin_segment (log_t *self)
+{
+    CHECK_OBJECT (self, LOG_MAGIC);
+    self->begins = self->end;
+}
+
 uint64_t log_start (const log_t *self)
 {
     CHECK_OBJECT (self, LOG_MAGIC);
@@ -341,7 +350,7 @@ static void flush_run (job_t *job)
     CHECK (!self->ran);
     error_clear (&self->error);
     self->error.status = log_writer_flush (self->writer, self->records.data, self->records.size,
-                                           &self->begun, &self->error);
+                                           self->begins, &self->begun, &self->error);
     self->ran = true;
 }
 
@@ -372,6 +381,9 @@ log_flush_t *log_flush_begin (log_t *self)
     self->writer = NULL;
     flush->ran = false;
     flush->end = self->end;
+    flush->begins = self->begins < self->end ? self->begins : UINT64_MAX;
+    if (self->begins < self->end)
+        self->begins = UINT64_MAX;
     flush->begun.count = 0;
     buf_t empty = flush->records;
     flush->records = self->pending;

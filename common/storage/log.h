@@ -108,6 +108,11 @@ MUST_CHECK status_t log_append (log_t *self, log_kind_t kind, const void *payloa
                                 uint32_t count, int64_t ingest_time, uint64_t *offset,
                                 error_t *error);
 
+/* The next record that is appended begins a segment, unless it is the first of one anyhow: so that
+ * all that stands before it goes with a trim up to there. Of several in one flush, the last does.
+ */
+void log_begin_segment (log_t *self);
+
 /* Takes everything pending into a flush, or returns NULL when nothing is pending, a flush is under
  * way or the log has failed. The flush is the caller's until log_flush_end; its job (whose lane the
  * caller sets) writes and syncs, in any thread, and touches nothing of the log. One at a time:

@@ -114,16 +114,18 @@ status_t log_writer_begin (log_writer_t *self, uint64_t first, log_segment_id_t 
     return status;
 }
 
-/* Writes the records that fit in the segment, or one that does not fit in any; `*used` is their
- * size. */
-static status_t write_some (log_writer_t *self, uint8_t *records, size_t size, size_t *used,
-                            error_t *error)
+/* Writes the records that fit in the segment, or one that does not fit in any, up to that which
+ * begins the next; `*used` is their size. */
+static status_t write_some (log_writer_t *self, uint8_t *records, size_t size, uint64_t begins,
+                            size_t *used, error_t *error)
 {
     *used = 0;
     while (*used < size) {
         uint64_t at = self->size + *used;
         uint64_t extent = log_record_extent (log_record_size (records + *used));
-        if (at > LOG_SEGMENT_HEADER && at + extent > self->segment_size)
+        bool next =
+            at + extent > self->segment_size || log_record_offset (records + *used) == begins;
+        if (at > LOG_SEGMENT_HEADER && next)
             break;
         *used += (size_t)log_record_seal (records + *used, self->seed, at, self->synced);
     }
@@ -136,14 +138,14 @@ static status_t write_some (log_writer_t *self, uint8_t *records, size_t size, s
     return status;
 }
 
-status_t log_writer_flush (log_writer_t *self, uint8_t *records, size_t size, log_chain_t *begun,
-                           error_t *error)
+status_t log_writer_flush (log_writer_t *self, uint8_t *records, size_t size, uint64_t begins,
+                           log_chain_t *begun, error_t *error)
 {
     CHECK (self->file != NULL);
     status_t status = STATUS_OK;
     for (size_t done = 0; status == STATUS_OK && done < size;) {
         size_t used;
-        status = write_some (self, records + done, size - done, &used, error);
+        status = write_some (self, records + done, size - done, begins, &used, error);
         done += used;
         if (status == STATUS_OK && done < size) {
             status = log_writer_begin (self, log_record_offset (records + done), self->id,

@@ -32,9 +32,10 @@ MUST_CHECK status_t log_writer_begin (log_writer_t *self, uint64_t first, log_se
                                       uint64_t previous_size, log_cursor_t *carry, uint64_t end,
                                       error_t *error);
 
-/* Seals, writes and syncs `size` bytes of encoded records, beginning segments as they fill; each is
- * added to `begun`. After a failure the writer cannot be used any more. */
+/* Seals, writes and syncs `size` bytes of encoded records, beginning segments as they fill, and one
+ * with the record at offset `begins`; each is added to `begun`. After a failure the writer cannot
+ * be used any more. */
 MUST_CHECK status_t log_writer_flush (log_writer_t *self, uint8_t *records, size_t size,
-                                      log_chain_t *begun, error_t *error);
+                                      uint64_t begins, log_chain_t *begun, error_t *error);
 
 #endif

@@ -221,3 +221,49 @@ status_t control_payload_decode (text_t bytes, control_payload_t *payload, error
                           payload->id.size);
     return read_end (&reader, "a control", error);
 }
+
+void forget_payload_encode (const forget_payload_t *payload, buf_t *out)
+{
+    CHECK (payload->id.size > 0 && payload->id.size <= CONTROL_ID_MAX);
+    CHECK (payload->key.size > 0 && payload->key.size <= KEY_SIZE_MAX);
+    CHECK (!payload->forwarded || payload->from < payload->to);
+    buf_put_u8 (out, PAYLOAD_VERSION);
+    buf_put_text (out, payload->id);
+    buf_put_i64 (out, payload->clock);
+    buf_put_text (out, payload->key);
+    buf_put_i64 (out, payload->before);
+    buf_put_u8 (out, payload->forwarded);
+    if (!payload->forwarded)
+        return;
+    buf_put_varint (out, payload->source);
+    buf_put_varint (out, payload->from);
+    buf_put_varint (out, payload->to);
+}
+
+status_t forget_payload_decode (text_t bytes, forget_payload_t *payload, error_t *error)
+{
+    reader_t reader = reader_of (bytes.data, bytes.size);
+    uint8_t version;
+    status_t status = read_head (&reader, "a forget", PAYLOAD_VERSION, &version, error);
+    if (status != STATUS_OK)
+        return status;
+    *payload = (forget_payload_t){ .id = reader_text (&reader) };
+    payload->clock = reader_i64 (&reader);
+    payload->key = reader_text (&reader);
+    payload->before = reader_i64 (&reader);
+    uint8_t forwarded = reader_u8 (&reader);
+    payload->forwarded = forwarded == 1;
+    if (payload->forwarded) {
+        payload->source = read_count (&reader);
+        payload->from = reader_varint (&reader);
+        payload->to = reader_varint (&reader);
+    }
+    bool good = forwarded <= 1 && payload->id.size > 0 && payload->id.size <= CONTROL_ID_MAX &&
+                payload->key.size > 0 && payload->key.size <= KEY_SIZE_MAX &&
+                (!payload->forwarded || payload->from < payload->to);
+    if (!good)
+        return error_set (error, STATUS_CORRUPT,
+                          "a forget payload has an id of %u bytes and a key of %u",
+                          payload->id.size, payload->key.size);
+    return read_end (&reader, "a forget", error);
+}

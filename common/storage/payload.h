@@ -6,6 +6,7 @@
 #define WEIR_STORAGE_PAYLOAD_H
 
 #include "base/buf.h"
+#include "base/key.h"
 #include "base/status.h"
 #include "block/block.h"
 
@@ -15,7 +16,7 @@ enum {
     PAYLOAD_FORWARDED = 3,   /* that of an EVENTS record in a re-keyed log */
     PRODUCER_SIZE = 16,      /* bytes of a producer id */
     PAYLOAD_REFUSED_MAX = 100,
-    CONTROL_ID_MAX = 63, /* bytes of "cut-7" or "load-<hash>.2" */
+    CONTROL_ID_MAX = 63, /* bytes of "cut-7", "load-<hash>.2" or "forget-<id>" */
 };
 
 typedef struct payload_refused {
@@ -73,5 +74,23 @@ typedef struct control_payload {
 void control_payload_encode (const control_payload_t *payload, buf_t *out);
 MUST_CHECK status_t control_payload_decode (text_t bytes, control_payload_t *payload,
                                             error_t *error);
+
+/* A FORGET record: events of one entity at lower offsets of this log, and with event times below
+ * `before`, are to be erased. In a re-keyed log it came from a partition of the primary log, as
+ * events do: there it stands at `to` - 1, and what is at [from, to - 1) has nothing for this one.
+ */
+typedef struct forget_payload {
+    text_t id; /* "forget-<id>" */
+    int64_t clock;
+    text_t key;     /* by the stream's own key, 1 to KEY_SIZE_MAX bytes (base/key.h) */
+    int64_t before; /* µs; INT64_MAX: whatever their time */
+    bool forwarded;
+    uint32_t source; /* these three only when it is forwarded */
+    uint64_t from;
+    uint64_t to;
+} forget_payload_t;
+
+void forget_payload_encode (const forget_payload_t *payload, buf_t *out);
+MUST_CHECK status_t forget_payload_decode (text_t bytes, forget_payload_t *payload, error_t *error);
 
 #endif

@@ -43,10 +43,13 @@ enum {
 #define PATH(name)         FIELD (name, TEXT, FIELD_PATH, .bytes_max = PATH_SIZE_MAX)
 #define PATH_OR_NOT(name)                                                                          \
     FIELD (name, TEXT, FIELD_PATH | FIELD_EMPTY | FIELD_OPTIONAL, .bytes_max = PATH_SIZE_MAX)
-#define PATH_OR_EMPTY(name)        FIELD (name, TEXT, FIELD_PATH | FIELD_EMPTY, .bytes_max = PATH_SIZE_MAX)
-#define PROBLEM(name)              FIELD (name, TEXT, 0, .bytes_max = PROBLEM_SIZE_MAX)
-#define PROBLEM_OR_NOT(name)       FIELD (name, TEXT, FIELD_OPTIONAL, .bytes_max = PROBLEM_SIZE_MAX)
-#define PRODUCER(name)             FIELD (name, BIN, 0, .bytes_min = PRODUCER_SIZE, .bytes_max = PRODUCER_SIZE)
+#define PATH_OR_EMPTY(name)  FIELD (name, TEXT, FIELD_PATH | FIELD_EMPTY, .bytes_max = PATH_SIZE_MAX)
+#define PROBLEM(name)        FIELD (name, TEXT, 0, .bytes_max = PROBLEM_SIZE_MAX)
+#define PROBLEM_OR_NOT(name) FIELD (name, TEXT, FIELD_OPTIONAL, .bytes_max = PROBLEM_SIZE_MAX)
+#define PRODUCER(name)       FIELD (name, BIN, 0, .bytes_min = PRODUCER_SIZE, .bytes_max = PRODUCER_SIZE)
+#define KEY(name)            FIELD (name, BIN, 0, .bytes_min = 1, .bytes_max = KEY_SIZE_MAX)
+#define KEY_OR_NOT(name)                                                                           \
+    FIELD (name, BIN, FIELD_OPTIONAL, .bytes_min = 1, .bytes_max = KEY_SIZE_MAX)
 #define ANYTHINGS(name)            FIELD (name, ANY, FIELD_LIST)
 #define ANYTHING_OR_NOT(name)      FIELD (name, ANY, FIELD_OPTIONAL)
 #define MAP(name)                  FIELD (name, MAP, 0)
@@ -99,8 +102,10 @@ SHAPE (shape_APPEND_OK, NULL, UINT ("accepted"), UINT ("refused_count"),
               .record = &shape_refused),
        UINT ("position"));
 
+SHAPE (shape_forget_mark, NULL, NAME ("id"), KEY ("key"), INT ("before"), INT ("clock"));
 SHAPE (shape_FORWARD, NULL, NAME ("log"), UINT ("partition"), UINT ("source"), UINT ("from"),
-       UINT ("to"), FIELD ("block", BIN, 0), UINT ("definitions"));
+       UINT ("to"), FIELD ("block", BIN, 0), UINT ("definitions"),
+       RECORD_OR_NOT ("forget", shape_forget_mark));
 SHAPE (shape_FORWARD_OK, NULL, UINT ("mark"));
 
 /* ---- serving to speed workers ---- */
@@ -143,6 +148,17 @@ SHAPE (shape_LOADS, NULL, NAME_OR_NOT ("id"));
 SHAPE (shape_LOADS_OK, NULL, RECORDS ("loads", shape_load));
 SHAPE (shape_UNLOAD, NULL, NAME ("id"));
 SHAPE (shape_UNLOAD_OK, NULL, UINT ("recompute"));
+SHAPE (shape_FORGET, NULL, NAME ("stream"), NAME ("id"), MAP ("key"), INT_OR_NOT ("before"),
+       PROBLEM_OR_NOT ("message"));
+SHAPE (shape_FORGET_OK, NULL, NAME ("id"));
+SHAPE (shape_forgotten_log, NULL, NAME ("log"), NAME ("dataset"));
+SHAPE (shape_forget, "FORGET", NAME ("id"), NAME ("stream"), NAME ("state"), INT ("created"),
+       INT_OR_NOT ("finished"), PROBLEM_OR_NOT ("key"), INT_OR_NOT ("before"),
+       PROBLEM_OR_NOT ("message"), UINT ("rows"), UINT_OR_NOT ("files"), UINT_OR_NOT ("scanned"),
+       PROBLEM_OR_NOT ("waits"), PROBLEM_OR_NOT ("error"),
+       RECORDS ("datasets", shape_forgotten_log));
+SHAPE (shape_FORGETS, NULL, NAME_OR_NOT ("id"));
+SHAPE (shape_FORGETS_OK, NULL, RECORDS ("forgets", shape_forget));
 SHAPE (shape_RECOMPUTE, NULL, NAME_OR_NOT ("stream"));
 SHAPE (shape_RECOMPUTE_OK, NULL, UINTS ("ids"));
 SHAPE (shape_recompute, "RECOMPUTE", UINT ("id"), NAME ("log"), PROBLEM ("reason"), NAME ("state"),
@@ -165,7 +181,7 @@ SHAPE (shape_run, "RUN", PATH ("path"), UINT ("size"), UINT ("rows"), UINT_OR_NO
 SHAPE (shape_held_control, NULL, NAME ("id"), UINT ("offset"), INT ("clock"));
 SHAPE (shape_held_log, NULL, NAME ("log"), UINT ("start"), UINT ("end"), UINTS ("cuts"),
        RECORDS ("controls", shape_held_control), UINT ("events"), UINT ("memory"),
-       UINT_OR_NOT ("keys"), NAMES_OR_NOT ("forwarded"));
+       UINT_OR_NOT ("keys"), NAMES_OR_NOT ("forwarded"), UINT_OR_NOT ("kept"));
 SHAPE (shape_held, "HELD", UINT ("partition"), UINT ("epoch"), NAME ("state"),
        PROBLEM_OR_NOT ("reason"), RECORDS ("logs", shape_held_log));
 SHAPE (shape_task_progress, NULL, UINT ("task"), UINT ("attempt"), UINT ("done"), UINT ("total"));
@@ -178,13 +194,18 @@ SHAPE (shape_BEAT, "BEAT", NAME ("node"), NAME ("kind"), UINT ("incarnation"), N
        RECORDS_OR_NOT ("datasets", shape_dataset_held), RECORDS_OR_NOT ("damaged", shape_damaged),
        MAP_OR_NOT ("metrics"));
 
-SHAPE (shape_order_control, NULL, NAME ("id"), NAME ("kind"));
+SHAPE (shape_order_control, NULL, NAME ("id"), NAME ("kind"), KEY_OR_NOT ("key"),
+       INT_OR_NOT ("before"), BOOL_OR_NOT ("segment"));
 SHAPE (shape_order_log, NULL, NAME ("log"), UINT ("base"),
        RECORDS ("controls", shape_order_control), UINTS_OR_NOT ("marks"));
 SHAPE (shape_order_partition, NULL, UINT ("partition"), UINT ("epoch"),
        RECORDS ("logs", shape_order_log));
+SHAPE (shape_erasure, "ERASURE", KEY ("key"), UINT ("offset"), INT ("before"));
 SHAPE (shape_build, "BUILD", NAME ("log"), UINT ("partition"), UINT ("from"), UINT ("cut"),
-       INT ("clock"), RECORDS ("runs", shape_run), UINTS ("excluded"));
+       INT ("clock"), RECORDS ("runs", shape_run), UINTS ("excluded"),
+       RECORDS_OR_NOT ("forgets", shape_erasure));
+SHAPE (shape_verify, "VERIFY", NAME ("log"), UINT ("partition"), UINT ("before_task"),
+       RECORDS ("runs", shape_run), KEY ("key"), UINT ("offset"), INT ("before"));
 SHAPE (shape_history_load, NULL, UINT ("offset"), UINT ("rows"));
 SHAPE (shape_history, "HISTORY", UINT ("partition"), UINT ("first"), RECORDS ("runs", shape_run),
        UINTS ("excluded"), RECORDS ("loads", shape_history_load));
@@ -192,7 +213,7 @@ SHAPE (shape_load_task, "LOAD_TASK", NAME ("stream"), PATH_OR_EMPTY ("path"), NA
        NAME ("format"), BOOL ("skip"), INT ("clock"), NAME_OR_NOT ("ingest_time"), NAMES ("logs"));
 SHAPE (shape_task, "TASK", UINT ("task"), UINT ("attempt"), NAME ("kind"), UINT ("definitions"),
        RECORD_OR_NOT ("build", shape_build), RECORD_OR_NOT ("load", shape_load_task),
-       RECORDS_OR_NOT ("history", shape_history));
+       RECORDS_OR_NOT ("history", shape_history), RECORD_OR_NOT ("verify", shape_verify));
 SHAPE (shape_dataset_wanted, NULL, NAME ("log"), UINT ("manifest"), BOOL_OR_NOT ("filling"));
 SHAPE (shape_BEAT_OK, "ORDERS", UINT ("lease_us"), UINT ("definitions"), UINT ("routes"),
        UINT_OR_NOT ("term"), RECORDS_OR_NOT ("partitions", shape_order_partition),
@@ -203,14 +224,16 @@ SHAPE (shape_dataset_part, "DATASET_PART", UINT ("partition"), UINT ("cut"), INT
        RECORDS ("runs", shape_run), UINTS ("excluded"), RECORDS ("views", shape_dataset_view));
 SHAPE (shape_DATASET, NULL, NAME ("log"));
 SHAPE (shape_DATASET_OK, NULL, NAME ("log"), UINT ("manifest"), NAME ("id"),
-       RECORDS ("partitions", shape_dataset_part), UINT_OR_NOT ("definitions"));
+       RECORDS ("partitions", shape_dataset_part), UINT_OR_NOT ("definitions"),
+       NAMES_OR_NOT ("forgets"));
 
 SHAPE (shape_built_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"),
        UINT ("size"));
 SHAPE (shape_loaded, NULL, NAME ("log"), UINT ("partition"), RECORDS ("runs", shape_run));
 SHAPE (shape_outputs, "OUTPUTS", RECORDS_OR_NOT ("runs", shape_run),
        RECORDS_OR_NOT ("views", shape_built_view), RECORDS_OR_NOT ("loaded", shape_loaded),
-       UINT_OR_NOT ("rows"), UINT_OR_NOT ("refused"), PATH_OR_NOT ("rejects"));
+       UINT_OR_NOT ("rows"), UINT_OR_NOT ("refused"), PATH_OR_NOT ("rejects"),
+       UINTS_OR_NOT ("erased"), UINT_OR_NOT ("files"), PROBLEM_OR_NOT ("found"));
 SHAPE (shape_TASK_DONE, NULL, UINT ("task"), UINT ("attempt"), NAME ("status"),
        PROBLEM_OR_NOT ("error"), RECORD_OR_NOT ("outputs", shape_outputs));
 EMPTY (shape_TASK_DONE_OK);

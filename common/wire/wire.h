@@ -45,6 +45,8 @@ enum {
     X (LOAD, "load", ADMINS)                                                                       \
     X (LOADS, "loads", READERS)                                                                    \
     X (UNLOAD, "unload", ADMINS)                                                                   \
+    X (FORGET, "forget", ADMINS)                                                                   \
+    X (FORGETS, "forgets", ADMINS)                                                                 \
     X (RECOMPUTE, "recompute", ADMINS)                                                             \
     X (RECOMPUTES, "recomputes", READERS)                                                          \
     X (STATUS, "status", READERS)                                                                  \

@@ -1,6 +1,6 @@
 /* Derived features and request values in a `get`, and maps in its answer. */
 #include "feature/answer.h"
-#include "serving/given.h"
+#include "intake/given.h"
 #include "tests/unit/serving/house.h"
 
 static void start (house_t *house, uint64_t seed)

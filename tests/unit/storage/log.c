@@ -59,6 +59,8 @@ static void random_step (log_model_t *model, fs_t *fs, log_t **log, uint64_t *ep
         model_check_read (model, fs, start, start + random_below (random, durable - start + 1));
         break;
     default:
+        if (random_chance (random, 0.1))
+            log_begin_segment (*log);
         OK (model_append (model, *log, random, random_chance (random, 0.1) ? 3000 : 100));
         break;
     }
@@ -148,6 +150,38 @@ Test (log, trimming_removes_whole_segments_below)
     log_destroy (&log);
     model_release (&model);
     sim_disk_destroy (&disk);
+}
+
+/* Whatever is flushed with it: nothing of before is left by a trim up to it. */
+Test (log, a_record_begins_a_segment_when_it_is_to)
+{
+    for (size_t flushed_before = 0; flushed_before < 4; flushed_before++) {
+        sim_disk_t *disk = sim_disk_new (1, 0);
+        fs_t *fs = sim_disk_fs (disk);
+        log_model_t model = { 0 };
+        random_t random;
+        random_seed (&random, flushed_before);
+        log_t *log = model_open (fs, 1, NULL);
+        for (size_t i = 0; i < 3; i++) {
+            OK (model_append (&model, log, &random, 100));
+            if (i < flushed_before)
+                OK (model_flush (&model, log, &error));
+        }
+        log_begin_segment (log);
+        uint64_t cut = log_end (log);
+        OK (model_append (&model, log, &random, 100));
+        OK (model_append (&model, log, &random, 100));
+        OK (model_flush (&model, log, &error));
+        trim (log, cut);
+        cr_assert_eq (log_start (log), cut);
+        log_destroy (&log);
+        log = model_open (fs, 2, NULL);
+        cr_assert_eq (log_start (log), cut);
+        model_check_read (&model, fs, cut, log_durable (log));
+        log_destroy (&log);
+        model_release (&model);
+        sim_disk_destroy (&disk);
+    }
 }
 
 Test (log, appends_go_on_while_a_flush_is_under_way)

@@ -1,4 +1,4 @@
-#include "serving/given.h"
+#include "intake/given.h"
 
 #include "base/decimal.h"
 #include "base/number.h"

@@ -1,6 +1,6 @@
 /* given.h - values that a question brings along: of a key's fields and of a view's requests. */
-#ifndef WEIR_SERVING_GIVEN_H
-#define WEIR_SERVING_GIVEN_H
+#ifndef WEIR_INTAKE_GIVEN_H
+#define WEIR_INTAKE_GIVEN_H
 
 #include "feature/definition.h"
 #include "wire/wire.h"

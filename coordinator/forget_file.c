@@ -1,0 +1,142 @@
+#include "coordinator/forgets.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+#define FORGETS_DIR  "forgets"
+#define FORGET_MAGIC UINT64_C (0x7465677266726977) /* "wirfrget" */
+
+enum { FORGET_FILE_VERSION = 1, FORGET_FILE_MAX = 1 << 16 };
+
+static char *path_of (const char *id)
+{
+    return mem_format (FORGETS_DIR "/%s", id);
+}
+
+static void encode (const forget_t *forget, buf_t *out)
+{
+    buf_put_u64 (out, FORGET_MAGIC);
+    buf_put_u32 (out, FORGET_FILE_VERSION);
+    buf_put_text (out, forget->key);
+    buf_put_text (out, text_of (forget->shown));
+    buf_put_u64 (out, XXH3_64bits (out->data, out->size));
+}
+
+status_t forget_file_write (coordinator_core_t *self, const forget_t *forget, error_t *error)
+{
+    fs_t *fs = self->env->fs;
+    char *path = path_of (forget->row.id);
+    file_t *file = NULL;
+    buf_t bytes;
+    buf_init (&bytes, FORGET_FILE_MAX);
+    encode (forget, &bytes);
+    status_t status = bytes.bad ? error_set (error, STATUS_TOO_LARGE, "the key is too long")
+                                : fs_make_dir (fs, FORGETS_DIR, error);
+    if (status == STATUS_OK) /* of a question that failed and is asked again */
+        status = fs_remove (fs, path, error);
+    if (status == STATUS_OK)
+        status = fs_open (fs, path, FS_WRITE, &file, error);
+    if (status == STATUS_OK)
+        status = fs_write (fs, file, 0, bytes.data, bytes.size, error);
+    if (status == STATUS_OK)
+        status = fs_sync (fs, file, error);
+    fs_close (fs, &file);
+    if (status == STATUS_OK)
+        status = fs_sync_dir (fs, FORGETS_DIR, error);
+    buf_release (&bytes);
+    mem_free (path);
+    return status;
+}
+
+static status_t decode (forget_t *forget, const void *data, size_t size, error_t *error)
+{
+    reader_t reader = reader_of (data, size);
+    uint64_t magic = reader_u64 (&reader);
+    uint32_t version = reader_u32 (&reader);
+    text_t key = reader_text (&reader);
+    text_t shown = reader_text (&reader);
+    uint64_t sum = reader_u64 (&reader);
+    if (reader.bad || reader_left (&reader) > 0 || magic != FORGET_MAGIC ||
+        sum != XXH3_64bits (data, size - sizeof sum))
+        return error_set (error, STATUS_CORRUPT, FORGETS_DIR "/%s is damaged", forget->row.id);
+    if (version != FORGET_FILE_VERSION)
+        return error_set (error, STATUS_VERSION, FORGETS_DIR "/%s has version %u", forget->row.id,
+                          version);
+    forget->key = arena_text (forget->arena, key);
+    forget->shown = arena_string (forget->arena, shown);
+    return STATUS_OK;
+}
+
+status_t forget_file_read (coordinator_core_t *self, forget_t *forget, error_t *error)
+{
+    fs_t *fs = self->env->fs;
+    char *path = path_of (forget->row.id);
+    file_t *file = NULL;
+    uint64_t size = 0;
+    void *data = NULL;
+    status_t status = fs_open (fs, path, FS_READ, &file, error);
+    if (status == STATUS_OK)
+        status = fs_size (fs, file, &size, error);
+    if (status == STATUS_OK && size > FORGET_FILE_MAX)
+        status = error_set (error, STATUS_CORRUPT, "%s is too large", path);
+    if (status == STATUS_OK) {
+        data = mem_alloc (size + 1);
+        status = fs_read_all (fs, file, 0, data, size, error);
+    }
+    if (status == STATUS_OK)
+        status = decode (forget, data, size, error);
+    fs_close (fs, &file);
+    mem_free (data);
+    mem_free (path);
+    if (status != STATUS_NOT_FOUND)
+        return status;
+    forget->key_gone = true;
+    return STATUS_OK;
+}
+
+status_t forget_file_remove (coordinator_core_t *self, const char *id, error_t *error)
+{
+    fs_t *fs = self->env->fs;
+    char *path = path_of (id);
+    status_t status = fs_remove (fs, path, error);
+    mem_free (path);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+        return status;
+    status = fs_sync_dir (fs, FORGETS_DIR, error);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+/* ---- what is left of others ---- */
+
+typedef struct listing {
+    const coordinator_core_t *self;
+    char **names;
+    size_t count;
+} listing_t;
+
+static void look (void *arg, const char *name)
+{
+    listing_t *listing = arg;
+    const coordinator_core_t *self = listing->self;
+    for (size_t i = 0; i < self->forgets_count; i++)
+        if (strcmp (self->forgets[i]->row.id, name) == 0 &&
+            self->forgets[i]->state <= FORGET_ERASING)
+            return;
+    listing->names = mem_resize (listing->names, listing->count + 1, sizeof (char *));
+    listing->names[listing->count++] = mem_string (name);
+}
+
+void forget_files_sweep (coordinator_core_t *self)
+{
+    listing_t listing = { .self = self };
+    error_t error;
+    status_t status = fs_list (self->env->fs, FORGETS_DIR, look, &listing, &error);
+    for (size_t i = 0; i < listing.count; i++) {
+        if (status == STATUS_OK)
+            status = forget_file_remove (self, listing.names[i], &error);
+        mem_free (listing.names[i]);
+    }
+    mem_free (listing.names);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+        env_log (self->env, LOG_WARNING, "files of forgets that are over: %s", error.text);
+}

@@ -1,0 +1,583 @@
+/* accepted → placing → erasing → erased: an entity's events, and every copy of them. */
+#include "coordinator/forgets.h"
+#include "intake/given.h"
+
+#include <string.h>
+
+#define FORGET_RETRY TIME_SECOND
+
+static const char *const words[] = {
+    [FORGET_ACCEPTED] = "accepted", [FORGET_PLACING] = "placing", [FORGET_ERASING] = "erasing",
+    [FORGET_ERASED] = "erased",     [FORGET_FAILED] = "failed",
+};
+
+static bool state_of (const char *word, forget_state_t *state)
+{
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp (words[i], word) == 0) {
+            *state = (forget_state_t)i;
+            return true;
+        }
+    return false;
+}
+
+static bool is_over (const forget_t *self)
+{
+    return self->state >= FORGET_ERASED;
+}
+
+/* ---- life ---- */
+
+forget_t *forget_new (void)
+{
+    forget_t *self = mem_zero (1, sizeof *self);
+    self->arena = arena_new (4096);
+    self->shown = "";
+    return self;
+}
+
+void forget_destroy (forget_t **self_p)
+{
+    forget_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    arena_destroy (&self->arena);
+    mem_free (self);
+}
+
+static void remove_tasks (coordinator_core_t *self, forget_t *forget)
+{
+    for (size_t l = 0; l < forget->logs_count; l++)
+        for (uint32_t p = 0; p < self->options.partitions; p++)
+            if (forget->logs[l].tasks[p])
+                task_remove (self, &forget->logs[l].tasks[p]);
+}
+
+void forgets_release (coordinator_core_t *self)
+{
+    for (size_t i = 0; i < self->forgets_count; i++) {
+        forget_t *forget = self->forgets[i];
+        remove_tasks (self, forget);
+        forget_destroy (&self->forgets[i]);
+    }
+    mem_free (self->forgets);
+    self->forgets = NULL;
+    self->forgets_count = 0;
+}
+
+static void add (coordinator_core_t *self, forget_t *forget)
+{
+    self->forgets = mem_resize (self->forgets, self->forgets_count + 1, sizeof (forget_t *));
+    self->forgets[self->forgets_count++] = forget;
+}
+
+forget_t *forget_find (const coordinator_core_t *self, text_t id)
+{
+    for (size_t i = self->forgets_count; i-- > 0;)
+        if (text_is (id, self->forgets[i]->row.id))
+            return self->forgets[i];
+    return NULL;
+}
+
+forget_log_t *forget_log (const forget_t *self, const char *log)
+{
+    for (size_t i = 0; i < self->logs_count; i++)
+        if (strcmp (self->logs[i].name, log) == 0)
+            return &self->logs[i];
+    return NULL;
+}
+
+void forget_add_logs (coordinator_core_t *self, forget_t *forget)
+{
+    uint32_t partitions = self->options.partitions;
+    forget->logs = arena_zero (forget->arena, KEYED_LOGS_MAX, sizeof *forget->logs);
+    forget->logs_count = 0;
+    for (size_t i = 0; i < self->logs_count && forget->logs_count < KEYED_LOGS_MAX; i++) {
+        const log_t *log = self->logs[i];
+        if (log->dropped || strcmp (log->stream, forget->row.stream) != 0)
+            continue;
+        forget->logs[forget->logs_count++] = (forget_log_t){
+            .name = arena_string (forget->arena, text_of (log->name)),
+            .primary = log->primary,
+            .places = arena_zero (forget->arena, partitions, sizeof (placed_t)),
+            .dataset = "",
+            .verified = arena_zero (forget->arena, partitions, sizeof (bool)),
+            .tasks = arena_zero (forget->arena, partitions, sizeof (task_t *)),
+        };
+    }
+}
+
+status_t forget_store (coordinator_core_t *self, forget_t *forget, forget_state_t state,
+                       error_t *error)
+{
+    status_t status = core_writable (self, error);
+    if (status != STATUS_OK)
+        return status;
+    catalog_forget_t row = forget->row;
+    row.state = words[state];
+    status = catalog_put_forget (self->catalog, &row, error);
+    if (status != STATUS_OK)
+        return core_failed (self, error);
+    forget->row = row;
+    forget->state = state;
+    return STATUS_OK;
+}
+
+/* ---- restored ---- */
+
+static void copy_row (forget_t *forget, const catalog_forget_t *row)
+{
+    forget->row = *row;
+#define COPY(field) forget->row.field = arena_string (forget->arena, text_of (row->field))
+    COPY (id);
+    COPY (stream);
+    COPY (message);
+    COPY (state);
+    COPY (error);
+    COPY (datasets);
+    COPY (after);
+#undef COPY
+    char *control = mem_format ("forget-%s", row->id);
+    forget->control = arena_string (forget->arena, text_of (control));
+    mem_free (control);
+}
+
+status_t forgets_restore (coordinator_core_t *self, arena_t *arena, error_t *error)
+{
+    catalog_forget_t *rows;
+    size_t count;
+    status_t status = catalog_forgets (self->catalog, arena, &rows, &count, error);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        forget_t *forget = forget_new ();
+        add (self, forget);
+        copy_row (forget, &rows[i]);
+        if (!state_of (rows[i].state, &forget->state))
+            return error_set (error, STATUS_CORRUPT, "a forget is \"%s\" in the catalog",
+                              rows[i].state);
+        if (is_over (forget))
+            continue;
+        status = forget_file_read (self, forget, error);
+        if (status == STATUS_OK && forget->key_gone && forget->state < FORGET_ERASING)
+            status = error_set (error, STATUS_CORRUPT, "forgets/%s is missing", forget->row.id);
+        forget->partition = key_partition (key_hash (forget->key), self->options.partitions);
+        if (forget->state >= FORGET_PLACING)
+            forget_add_logs (self, forget);
+    }
+    return status;
+}
+
+/* ---- asked for ---- */
+
+static bool is_id (text_t id)
+{
+    for (uint32_t i = 0; i < id.size; i++)
+        if (id.data[i] == '\0' || !strchr ("0123456789abcdef", id.data[i]))
+            return false;
+    return id.size == FORGET_ID_SIZE;
+}
+
+static void show_value (buf_t *out, const wire_value_t *given)
+{
+    if (given->type == MSGPACK_OBJECT_STR)
+        buf_put (out, given->via.str.ptr, given->via.str.size);
+    else if (given->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+        buf_printf (out, "%" PRIu64, given->via.u64);
+    else if (given->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+        buf_printf (out, "%" PRId64, given->via.i64);
+    else if (given->type == MSGPACK_OBJECT_BOOLEAN)
+        buf_put_string (out, given->via.boolean ? "true" : "false");
+    else
+        buf_printf (out, "%.17g", given->via.f64);
+}
+
+static const wire_value_t *field_of (const wire_value_t *map, const char *name)
+{
+    for (uint32_t i = 0; i < map->via.map.size; i++)
+        if (text_is (wire_item_text (&map->via.map.ptr[i].key), name))
+            return &map->via.map.ptr[i].val;
+    return NULL;
+}
+
+static status_t read_field (forget_t *forget, const field_t *field, const wire_value_t *map,
+                            buf_t *key, buf_t *shown, error_t *error)
+{
+    const wire_value_t *given = field_of (map, field->name);
+    value_t value = { .null = true };
+    if (given) {
+        status_t status = given_value (field, "key field", given, forget->arena, &value, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    if (value.null)
+        return error_set (error, STATUS_INVALID, "the stream's key needs a value for %s",
+                          field->name);
+    key_put (key, &value);
+    buf_printf (shown, "%s%s=", shown->size > 0 ? " " : "", field->name);
+    show_value (shown, given);
+    return STATUS_OK;
+}
+
+/* All fields of the stream's own key, and no others. */
+static status_t read_key (coordinator_core_t *self, forget_t *forget, const stream_t *stream,
+                          const wire_value_t *map, error_t *error)
+{
+    keyed_log_t log;
+    if (!keyed_log_find (self->definitions, text_of (stream->log_name), &log) || log.key_count == 0)
+        return error_set (error, STATUS_INVALID,
+                          "stream %s has one global entity; `weir delete` is for the whole stream",
+                          stream->name);
+    buf_t key;
+    buf_t shown;
+    buf_init (&key, 2 * KEY_SIZE_MAX);
+    buf_init (&shown, 8 * KEY_SIZE_MAX);
+    status_t status = STATUS_OK;
+    for (size_t i = 0; i < log.key_count && status == STATUS_OK; i++)
+        status = read_field (forget, &stream->fields[log.key[i]], map, &key, &shown, error);
+    if (status == STATUS_OK && map->via.map.size != log.key_count)
+        status = error_set (error, STATUS_INVALID,
+                            "an entity of stream %s is named by the %zu field%s of its own key",
+                            stream->name, log.key_count, log.key_count == 1 ? "" : "s");
+    if (status == STATUS_OK && (key.bad || key.size > KEY_SIZE_MAX || shown.bad))
+        status =
+            error_set (error, STATUS_TOO_LARGE, "no key is longer than %d bytes", KEY_SIZE_MAX);
+    if (status == STATUS_OK) {
+        forget->key = arena_text (forget->arena, (text_t){ (char *)key.data, (uint32_t)key.size });
+        forget->shown =
+            arena_string (forget->arena, (text_t){ (char *)shown.data, (uint32_t)shown.size });
+        forget->partition = key_partition (key_hash (forget->key), self->options.partitions);
+    }
+    buf_release (&key);
+    buf_release (&shown);
+    return status;
+}
+
+/* Loads that were begun before: what they bring is forgotten, too. */
+static const char *loads_before (const coordinator_core_t *self, const forget_t *forget)
+{
+    buf_t ids;
+    buf_init (&ids, (size_t)LOADS_MAX * 64);
+    for (size_t i = 0; i < self->loads_count; i++)
+        if (self->loads[i]->state < LOAD_WAITING &&
+            strcmp (self->loads[i]->row.stream, forget->row.stream) == 0)
+            buf_printf (&ids, "%s ", self->loads[i]->row.id);
+    CHECK (!ids.bad);
+    const char *text =
+        arena_string (forget->arena, (text_t){ (char *)ids.data, (uint32_t)ids.size });
+    buf_release (&ids);
+    return text;
+}
+
+static size_t pending_count (const coordinator_core_t *self)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->forgets_count; i++)
+        count += !is_over (self->forgets[i]);
+    return count;
+}
+
+static status_t check_request (coordinator_core_t *self, const wire_value_t *body,
+                               const stream_t **stream, error_t *error)
+{
+    text_t name = wire_text (body, "stream");
+    *stream = definitions_stream (self->definitions, name);
+    if (!*stream) {
+        const char *nearest = definitions_nearest_stream (self->definitions, name);
+        return error_set (error, STATUS_NOT_FOUND, "there is no stream \"" TEXT_FORMAT "\"%s%s%s",
+                          TEXT_ARGS (name), nearest ? "; did you mean " : "",
+                          nearest ? nearest : "", nearest ? "?" : "");
+    }
+    if (!is_id (wire_text (body, "id")))
+        return error_set (error, STATUS_INVALID, "a forget's id is %d digits of lower-case hex",
+                          FORGET_ID_SIZE);
+    if (pending_count (self) >= FORGETS_PENDING_MAX)
+        return error_set (error, STATUS_BUSY,
+                          "%d entities are being erased, the most there can be at a time; "
+                          "`weir forgets` tells how far they are",
+                          FORGETS_PENDING_MAX);
+    return core_writable (self, error);
+}
+
+static status_t make (coordinator_core_t *self, const wire_value_t *body, error_t *error)
+{
+    const stream_t *stream;
+    status_t status = check_request (self, body, &stream, error);
+    if (status != STATUS_OK)
+        return status;
+    forget_t *forget = forget_new ();
+    char *id = core_text (wire_text (body, "id"));
+    char *message = core_text (wire_text (body, "message"));
+    catalog_forget_t row = { .id = id,
+                             .stream = stream->name,
+                             .before = wire_int (body, "before", INT64_MAX),
+                             .message = message,
+                             .state = words[FORGET_ACCEPTED],
+                             .created = self->env->clock_us (self->env),
+                             .error = "",
+                             .datasets = "",
+                             .after = "" };
+    copy_row (forget, &row);
+    mem_free (id);
+    mem_free (message);
+    forget->row.after = loads_before (self, forget);
+    status = read_key (self, forget, stream, wire_map (body, "key"), error);
+    if (status == STATUS_OK)
+        status = forget_file_write (self, forget, error);
+    if (status == STATUS_OK)
+        status = forget_store (self, forget, FORGET_ACCEPTED, error);
+    if (status != STATUS_OK) {
+        forget_destroy (&forget);
+        return status;
+    }
+    add (self, forget);
+    env_log (self->env, LOG_INFO, "forget %s: an entity of %s is to be erased", forget->row.id,
+             forget->row.stream);
+    return STATUS_OK;
+}
+
+void forget_asked (coordinator_core_t *self, const peer_t *from, const message_t *message)
+{
+    text_t id = wire_text (message->body, "id");
+    const forget_t *known = forget_find (self, id);
+    error_t error;
+    status_t status = STATUS_OK;
+    if (!known)
+        status = make (self, message->body, &error);
+    else if (!text_is (wire_text (message->body, "stream"), known->row.stream))
+        status = error_set (&error, STATUS_EXISTS, "forget " TEXT_FORMAT " is of another stream",
+                            TEXT_ARGS (id));
+    if (status != STATUS_OK) {
+        core_reply_error (self, from, message->id, &error);
+        return;
+    }
+    wire_begin (self->writer, MESSAGE_FORGET_OK, message->id);
+    wire_field_text (self->writer, "id", id);
+    core_reply (self, from, message->id);
+}
+
+/* ---- going on ---- */
+
+static void fail (coordinator_core_t *self, forget_t *forget)
+{
+    error_t error;
+    if (core_now (self) < forget->retry_at)
+        return;
+    remove_tasks (self, forget);
+    forget->row.error = "the stream was deleted; what it left below the data directory is to be "
+                        "removed with the stream's directories";
+    forget->row.finished = self->env->clock_us (self->env);
+    status_t status = forget_file_remove (self, forget->row.id, &error);
+    if (status == STATUS_OK)
+        status = forget_store (self, forget, FORGET_FAILED, &error);
+    if (status != STATUS_OK) {
+        forget->row.error = "";
+        forget->row.finished = 0;
+        forget->retry_at = core_now (self) + FORGET_RETRY;
+        return;
+    }
+    forget->key = (text_t){ 0 };
+    forget->shown = "";
+}
+
+/* May its record go into the log now? Loads and keys that were begun before are through with
+ * theirs. */
+static bool may_be_placed (const coordinator_core_t *self, const forget_t *forget)
+{
+    if (!stream_has_begun (self, forget->row.stream))
+        return false;
+    for (size_t i = 0; i < self->loads_count; i++) {
+        const load_t *load = self->loads[i];
+        if (load->state < LOAD_WAITING && strcmp (load->row.stream, forget->row.stream) == 0 &&
+            (load_is_history (load) || forget_comes_after (forget, load)))
+            return false;
+    }
+    return true;
+}
+
+static void begin_placing (coordinator_core_t *self, forget_t *forget)
+{
+    error_t error;
+    if (!may_be_placed (self, forget))
+        return;
+    forget_add_logs (self, forget);
+    if (forget_store (self, forget, FORGET_PLACING, &error) == STATUS_OK)
+        nodes_poke (self, ROLE_SPEED);
+}
+
+/* Refused rows of the stream's loads, which may have been the entity's. */
+static status_t remove_rejects (coordinator_core_t *self, const forget_t *forget, error_t *error)
+{
+    status_t status = STATUS_OK;
+    for (size_t i = 0; i < self->loads_count && status == STATUS_OK; i++) {
+        load_t *load = self->loads[i];
+        if (load->state < LOAD_WAITING || strcmp (load->row.stream, forget->row.stream) != 0)
+            continue;
+        bool failed = load->state == LOAD_FAILED && load->row.error[0] != '\0' &&
+                      strcmp (load->row.error, LOAD_ERROR_FORGOTTEN) != 0;
+        if (load->row.rejects[0] == '\0' && !failed)
+            continue;
+        catalog_load_t row = load->row;
+        if (row.rejects[0] != '\0')
+            status = fs_remove (self->env->fs, row.rejects, error);
+        if (status == STATUS_OK && row.rejects[0] != '\0')
+            status = fs_sync_dir (self->env->fs, "incoming", error);
+        if (status != STATUS_OK)
+            return status;
+        row.rejects = "";
+        row.error = failed ? LOAD_ERROR_FORGOTTEN : row.error;
+        status = catalog_put_load (self->catalog, &row, error);
+        if (status != STATUS_OK)
+            return core_failed (self, error);
+        load->row = row;
+    }
+    return status;
+}
+
+static void begin_erasing (coordinator_core_t *self, forget_t *forget)
+{
+    error_t error;
+    for (size_t l = 0; l < forget->logs_count; l++)
+        if (!forget_is_placed (self, forget, &forget->logs[l], NULL))
+            return;
+    if (core_now (self) < forget->retry_at)
+        return;
+    if (remove_rejects (self, forget, &error) != STATUS_OK ||
+        forget_store (self, forget, FORGET_ERASING, &error) != STATUS_OK)
+        forget->retry_at = core_now (self) + FORGET_RETRY;
+}
+
+static void go_on (coordinator_core_t *self, forget_t *forget)
+{
+    const stream_t *stream = definitions_stream (self->definitions, text_of (forget->row.stream));
+    if (!stream)
+        fail (self, forget);
+    else if (forget->state == FORGET_ACCEPTED)
+        begin_placing (self, forget);
+    else if (forget->state == FORGET_PLACING)
+        begin_erasing (self, forget);
+    else
+        erase_go_on (self, forget);
+}
+
+/* What is remembered of those that are over is bounded. */
+static void drop_oldest (coordinator_core_t *self)
+{
+    error_t error;
+    for (size_t i = 0; i < self->forgets_count && self->forgets_count > FORGETS_MAX; i++) {
+        if (!is_over (self->forgets[i]))
+            continue;
+        if (catalog_drop_forget (self->catalog, self->forgets[i]->row.id, &error) != STATUS_OK) {
+            (void)core_failed (self, &error);
+            return;
+        }
+        forget_destroy (&self->forgets[i]);
+        self->forgets_count--;
+        memmove (self->forgets + i, self->forgets + i + 1,
+                 (self->forgets_count - i) * sizeof (forget_t *));
+        i--;
+    }
+}
+
+void forgets_settle (coordinator_core_t *self)
+{
+    for (size_t i = 0; i < self->forgets_count && !self->doubtful; i++)
+        if (!is_over (self->forgets[i]))
+            go_on (self, self->forgets[i]);
+    if (!self->doubtful)
+        drop_oldest (self);
+}
+
+status_t forget_finish (coordinator_core_t *self, forget_t *forget, error_t *error)
+{
+    buf_t datasets;
+    status_t status = forget_file_remove (self, forget->row.id, error);
+    if (status != STATUS_OK)
+        return status;
+    forget->key_gone = true;
+    buf_init (&datasets, KEYED_LOGS_MAX * 2 * (KEYED_LOG_NAME_MAX + 64));
+    for (size_t l = 0; l < forget->logs_count; l++)
+        buf_printf (&datasets, "%s %s\n", forget->logs[l].name, forget->logs[l].dataset);
+    forget->row.datasets =
+        arena_string (forget->arena, (text_t){ (char *)datasets.data, (uint32_t)datasets.size });
+    buf_release (&datasets);
+    forget->row.finished = self->env->clock_us (self->env);
+    status = forget_store (self, forget, FORGET_ERASED, error);
+    if (status != STATUS_OK)
+        return status;
+    forget->key = (text_t){ 0 };
+    forget->shown = "";
+    forget->waits[0] = '\0';
+    for (size_t l = 0; l < forget->logs_count; l++)
+        if (catalog_forget_control (self->catalog, forget->logs[l].name, forget->control, error) !=
+            STATUS_OK)
+            return core_failed (self, error);
+    forget->logs_count = 0;
+    env_log (self->env, LOG_INFO,
+             "forget %s: erased; %" PRIu64 " files with %" PRIu64
+             " rows were read and hold nothing of it",
+             forget->row.id, forget->row.files, forget->row.scanned);
+    return STATUS_OK;
+}
+
+/* ---- telling ---- */
+
+static void write_datasets (wire_writer_t *writer, const char *text)
+{
+    wire_field_list (writer, "datasets");
+    while (*text != '\0') {
+        const char *blank = strchr (text, ' ');
+        const char *end = blank ? strchr (blank, '\n') : NULL;
+        if (!end)
+            break;
+        wire_open_map (writer);
+        wire_field_text (writer, "log", (text_t){ text, (uint32_t)(blank - text) });
+        wire_field_text (writer, "dataset", (text_t){ blank + 1, (uint32_t)(end - blank - 1) });
+        wire_close (writer);
+        text = end + 1;
+    }
+    wire_close (writer);
+}
+
+static void write_forget (coordinator_core_t *self, const forget_t *forget)
+{
+    wire_writer_t *writer = self->writer;
+    const catalog_forget_t *row = &forget->row;
+    wire_open_map (writer);
+    wire_field_string (writer, "id", row->id);
+    wire_field_string (writer, "stream", row->stream);
+    wire_field_string (writer, "state", row->state);
+    wire_field_int (writer, "created", row->created);
+    if (row->finished != 0)
+        wire_field_int (writer, "finished", row->finished);
+    if (forget->shown[0] != '\0')
+        wire_field_string (writer, "key", forget->shown);
+    if (row->before != INT64_MAX)
+        wire_field_int (writer, "before", row->before);
+    if (row->message[0] != '\0')
+        wire_field_string (writer, "message", row->message);
+    wire_field_uint (writer, "rows", row->rows);
+    if (forget->state == FORGET_ERASED) {
+        wire_field_uint (writer, "files", row->files);
+        wire_field_uint (writer, "scanned", row->scanned);
+    }
+    if (forget->waits[0] != '\0')
+        wire_field_string (writer, "waits", forget->waits);
+    if (row->error[0] != '\0')
+        wire_field_string (writer, "error", row->error);
+    write_datasets (writer, row->datasets);
+    wire_close (writer);
+}
+
+void forgets_tell (coordinator_core_t *self, const peer_t *from, const message_t *message)
+{
+    text_t id = wire_text (message->body, "id");
+    size_t first =
+        self->forgets_count > FORGETS_TOLD_MAX ? self->forgets_count - FORGETS_TOLD_MAX : 0;
+    wire_begin (self->writer, MESSAGE_FORGETS_OK, message->id);
+    wire_field_list (self->writer, "forgets");
+    for (size_t i = id.size ? 0 : first; i < self->forgets_count; i++)
+        if (id.size == 0 || text_is (id, self->forgets[i]->row.id))
+            write_forget (self, self->forgets[i]);
+    wire_close (self->writer);
+    core_reply (self, from, message->id);
+}
