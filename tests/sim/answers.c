@@ -46,7 +46,9 @@ static void gather (sim_check_t *self, const shadow_t *shadow, const sim_dataset
     history_row_t *history =
         dataset && dataset->history ? history_rows (self, shadow, &count) : NULL;
     for (size_t i = 0; i < count; i++)
-        if (text_equal (history[i].key, key))
+        if (text_equal (history[i].key, key) &&
+            !dataset_erases (self, dataset, shadow->partition, shadow->history, history[i].values,
+                             history[i].time))
             list_add (list, (oracle_event_t){ .key = key,
                                               .time = history[i].time,
                                               .offset = shadow->history,
@@ -54,12 +56,17 @@ static void gather (sim_check_t *self, const shadow_t *shadow, const sim_dataset
                                               .values = history[i].values });
     mem_free (history);
     for (size_t i = 0; i < shadow->events_count; i++)
-        if (shadow->events[i].offset < position && text_equal (shadow->events[i].key, key))
+        if (shadow->events[i].offset < position && text_equal (shadow->events[i].key, key) &&
+            !dataset_erases (self, dataset, shadow->partition, shadow->events[i].offset,
+                             shadow->events[i].values, shadow->events[i].time))
             list_add (list, shadow->events[i]);
     for (size_t l = 0; dataset && l < dataset->loads_count; l++) {
         const sim_load_t *load = dataset->loads[l];
         for (size_t i = 0; i < load->count; i++)
-            if (load->rows[i].in[shadow->log] && text_equal (load->rows[i].key[shadow->log], key))
+            if (load->rows[i].in[shadow->log] && text_equal (load->rows[i].key[shadow->log], key) &&
+                !dataset_erases (self, dataset, shadow->partition,
+                                 load->offset[shadow->log][shadow->partition], load->rows[i].values,
+                                 load->rows[i].time))
                 list_add (list,
                           (oracle_event_t){ .key = key,
                                             .time = load->rows[i].time,
@@ -314,7 +321,10 @@ static void check_loads (sim_check_t *self, const result_t *result, int64_t aske
                                        (result->dataset->history && history_has (self, log, load)));
         bool none = true;
         for (size_t i = 0; i < load->count && none; i++)
-            none = !load->rows[i].in[log];
+            none = !load->rows[i].in[log] ||
+                   dataset_erases (self, result->dataset, load->rows[i].partition[log],
+                                   load->offset[log][load->rows[i].partition[log]],
+                                   load->rows[i].values, load->rows[i].time);
         bool visible = load->visible && load->visible_at < asked && !load->undone;
         bool unloaded = load->unloaded && load->unloaded_at < asked;
         if (visible && !has && !none)
@@ -392,6 +402,34 @@ static bool has_come (const result_t *result, uint32_t source, uint64_t offset)
     return false;
 }
 
+/* From the log itself, or already from the history that it began with. */
+static bool is_erased (const sim_check_t *self, const result_t *result, uint32_t source,
+                       const oracle_event_t *event)
+{
+    const sim_dataset_t *dataset = result->dataset;
+    size_t own = self->data->log_stream[result->shadow->log];
+    for (size_t i = 0; dataset && i < dataset->forgets_count; i++) {
+        const sim_forget_t *forget = dataset->forgets[i];
+        if (forget->partition == source && event->offset < forget->offset[own][source] &&
+            event->time < forget->before && text_equal (event->key, forget->key))
+            return true;
+    }
+    return erased_before (self, own, source, event->offset, result->shadow->begin[source],
+                          event->values, event->time);
+}
+
+/* What was told to be erased is in no answer that was asked for later. */
+static void check_forgets (sim_check_t *self, const result_t *result, int64_t asked)
+{
+    size_t log = result->shadow->log;
+    for (const sim_forget_t *forget = self->forgets; forget; forget = forget->next)
+        if (forget->erased && forget->erased_at < asked &&
+            forget->offset[log][result->shadow->partition] != UINT64_MAX &&
+            !dataset_lists (result->dataset, forget))
+            sim_fail (self->sim, "forget %s is erased, and an answer's dataset of %s has it",
+                      forget->id, result->shadow->dir);
+}
+
 /* Every event of the key that was acknowledged before the answer was asked for is in it. */
 static void check_acknowledged (sim_check_t *self, const result_t *result, const sim_floor_t *floor)
 {
@@ -403,6 +441,7 @@ static void check_acknowledged (sim_check_t *self, const result_t *result, const
             const sim_row_t *row = source->origins[i].row;
             if (batch->acked && batch->ack <= floor->acks && row->in[result->shadow->log] &&
                 text_equal (row->key[result->shadow->log], result->key) &&
+                !is_erased (self, result, p, &source->events[i]) &&
                 !has_come (result, p, source->events[i].offset))
                 sim_fail (self->sim,
                           "a complete answer at %" PRIu64 " of %s lacks what stands at %" PRIu64
@@ -463,6 +502,7 @@ static bool take_source (sim_check_t *self, result_t *result, const sim_floor_t 
     if (!self->data->log[log].primary)
         check_acknowledged (self, result, floor);
     check_loads (self, result, floor->asked);
+    check_forgets (self, result, floor->asked);
     return !sim_failed (self->sim);
 }
 

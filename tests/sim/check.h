@@ -79,6 +79,25 @@ typedef struct sim_load {
 
 void check_add_load (sim_check_t *self, sim_load_t *load);
 
+/* An entity that is to be erased. */
+typedef struct sim_forget {
+    char id[17];
+    size_t stream;
+    text_t key; /* by the stream's own key */
+    int64_t before;
+    uint32_t partition; /* of the stream's own log */
+    bool erased;        /* it said so */
+    int64_t erased_at;
+    /* of its record, in the logs of its stream; UINT64_MAX not seen */
+    uint64_t offset[DATA_LOGS][SIM_PARTITIONS];
+    struct sim_forget *next;
+} sim_forget_t;
+
+/* Before it is asked for. */
+void check_add_forget (sim_check_t *self, sim_forget_t *forget);
+/* It is told to be erased, with so many rows: no file holds any. */
+void check_erased (sim_check_t *self, const sim_forget_t *forget, uint64_t rows);
+
 /* What a query must at least see. */
 typedef struct sim_floor {
     uint64_t position[DATA_LOGS][SIM_PARTITIONS]; /* of streams' own logs */

@@ -33,6 +33,7 @@ struct sim_clients {
     sim_producer_t *producers[SIM_PRODUCERS_MAX];
     sim_querier_t *querier;
     sim_loader_t *loader;
+    sim_forgetter_t *forgetter;
     phase_t phase;
     bool applying;      /* a later apply is on its way */
     unsigned steps;     /* that it is after */
@@ -63,6 +64,8 @@ const char *clients_waiting (const sim_clients_t *self)
     case PHASE_DRAIN:
         if (!loader_is_done (self->loader))
             return "a load to be visible";
+        if (!forgetter_is_done (self->forgetter))
+            return "an entity to be erased";
         return self->applying ? "a later apply to be done" : "all batches to be acknowledged";
     case PHASE_RECOMPUTE:
         return "a recompute to be published";
@@ -110,6 +113,7 @@ static void begin_work (sim_clients_t *self)
         producer_start (self->producers[i]);
     querier_start (self->querier);
     loader_start (self->loader);
+    forgetter_start (self->forgetter);
     const sim_knobs_t *knobs = sim_knobs (self->sim);
     if (knobs->second_apply)
         self->to_come |= sim_chance (self->sim, 0.5) ? STEP_VIEW : STEP_VIEW | STEP_KEY;
@@ -244,7 +248,7 @@ static bool is_drained (const sim_clients_t *self)
     for (size_t i = 0; i < SIM_PRODUCERS_MAX && self->producers[i]; i++)
         if (!producer_is_done (self->producers[i]))
             return false;
-    return loader_is_done (self->loader) && !self->applying;
+    return loader_is_done (self->loader) && forgetter_is_done (self->forgetter) && !self->applying;
 }
 
 static void stop_work (sim_clients_t *self)
@@ -253,6 +257,7 @@ static void stop_work (sim_clients_t *self)
     for (size_t i = 0; i < SIM_PRODUCERS_MAX && self->producers[i]; i++)
         producer_stop (self->producers[i]);
     loader_stop (self->loader);
+    forgetter_stop (self->forgetter);
     enter (self, PHASE_DRAIN);
 }
 
@@ -261,7 +266,8 @@ static void stop_work (sim_clients_t *self)
 static void help_load (sim_clients_t *self, int64_t in_phase)
 {
     bool bad_disks = sim_has_bad_disks (self->sim);
-    if (!bad_disks || in_phase < HEAL_MAX / 4 || loader_is_done (self->loader))
+    if (!bad_disks || in_phase < HEAL_MAX / 4 ||
+        (loader_is_done (self->loader) && forgetter_is_done (self->forgetter)))
         return;
     client_begin (self->operator, MESSAGE_RECOMPUTE);
     client_ask (self->operator, client_coordinator (self->operator), TIME_SECOND, ignored, self);
@@ -325,6 +331,7 @@ sim_clients_t *clients_new (sim_t *sim)
         self->producers[i] = producer_new (sim, i + 1);
     self->querier = querier_new (sim);
     self->loader = loader_new (sim);
+    self->forgetter = forgetter_new (sim);
     sim_at (sim, 200 * TIME_MS, apply_call, self);
     sim_at (sim, TIME_SECOND, look, self);
     sim_at (sim, TIME_SECOND, recompute_call, self);
@@ -342,5 +349,6 @@ void clients_destroy (sim_clients_t **self_p)
         producer_destroy (&self->producers[i]);
     querier_destroy (&self->querier);
     loader_destroy (&self->loader);
+    forgetter_destroy (&self->forgetter);
     mem_free (self);
 }

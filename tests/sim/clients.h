@@ -63,4 +63,11 @@ void loader_start (sim_loader_t *self);
 void loader_stop (sim_loader_t *self);
 bool loader_is_done (const sim_loader_t *self);
 
+typedef struct sim_forgetter sim_forgetter_t;
+sim_forgetter_t *forgetter_new (sim_t *sim);
+void forgetter_destroy (sim_forgetter_t **self_p);
+void forgetter_start (sim_forgetter_t *self);
+void forgetter_stop (sim_forgetter_t *self); /* what is asked for goes on */
+bool forgetter_is_done (const sim_forgetter_t *self);
+
 #endif

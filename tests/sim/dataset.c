@@ -105,10 +105,20 @@ static bool is_in (const sim_row_t *row, size_t log, uint32_t partition)
     return row->in[log] && row->partition[log] == partition;
 }
 
-static bool has_rows_in (const sim_load_t *load, size_t log, uint32_t partition)
+static bool lacks (const sim_check_t *self, const sim_dataset_t *dataset, const sim_load_t *load,
+                   uint32_t partition, size_t row)
+{
+    return dataset_erases (self, dataset, partition, load->offset[dataset->log][partition],
+                           load->rows[row].values, load->rows[row].time);
+}
+
+/* Rows that are not erased. */
+static bool has_rows_in (const sim_check_t *self, const sim_dataset_t *dataset,
+                         const sim_load_t *load, uint32_t partition)
 {
     for (size_t i = 0; i < load->count; i++)
-        if (is_in (&load->rows[i], log, partition))
+        if (is_in (&load->rows[i], dataset->log, partition) &&
+            !lacks (self, dataset, load, partition, i))
             return true;
     return false;
 }
@@ -120,19 +130,24 @@ static void expected_rows (sim_check_t *self, const shadow_t *shadow, const sim_
 {
     size_t count = 0;
     history_row_t *history = dataset->history ? history_rows (self, shadow, &count) : NULL;
+    uint32_t partition = shadow->partition;
     for (size_t i = 0; i < count; i++)
-        stored_add (expected, (stored_t){ shadow->history, history[i].number, history[i].time,
-                                          history[i].key });
+        if (!dataset_erases (self, dataset, partition, shadow->history, history[i].values,
+                             history[i].time))
+            stored_add (expected, (stored_t){ shadow->history, history[i].number, history[i].time,
+                                              history[i].key });
     mem_free (history);
     for (size_t i = 0; i < shadow->events_count; i++) {
         const oracle_event_t *event = &shadow->events[i];
-        if (event->offset < dataset->cut[shadow->partition])
+        if (event->offset < dataset->cut[partition] &&
+            !dataset_erases (self, dataset, partition, event->offset, event->values, event->time))
             stored_add (expected, (stored_t){ event->offset, 0, event->time, event->key });
     }
     for (size_t l = 0; l < dataset->loads_count; l++) {
         const sim_load_t *load = dataset->loads[l];
         for (size_t i = 0; i < load->count; i++)
-            if (is_in (&load->rows[i], shadow->log, shadow->partition))
+            if (is_in (&load->rows[i], shadow->log, partition) &&
+                !lacks (self, dataset, load, partition, i))
                 stored_add (expected,
                             (stored_t){ load->offset[shadow->log][shadow->partition], (uint32_t)i,
                                         load->rows[i].time, load->rows[i].key[shadow->log] });
@@ -173,7 +188,7 @@ static void find_loads (sim_check_t *self, sim_dataset_t *dataset, const stored_
         for (uint32_t p = 0; p < SIM_PARTITIONS && same; p++) {
             bool there = offset[p] != UINT64_MAX && holds (&stored[p], offset[p]);
             with += there;
-            without += !there && has_rows_in (load, dataset->log, p);
+            without += !there && has_rows_in (self, dataset, load, p);
         }
         if (with && without)
             sim_fail (self->sim, "dataset %s holds load %s in %u partitions and lacks it in %u",
@@ -200,7 +215,26 @@ static void find_history (sim_check_t *self, sim_dataset_t *dataset, const store
     }
 }
 
-static void take_parts (sim_check_t *self, sim_dataset_t *dataset, wire_list_t parts)
+/* A forget that is listed is below the cuts wherever it stands. */
+static void take_forgets (sim_check_t *self, sim_dataset_t *dataset, wire_list_t ids)
+{
+    size_t stream = self->data->log_stream[dataset->log];
+    dataset->forgets = arena_zero (self->arena, ids.count, sizeof (sim_forget_t *));
+    for (uint32_t i = 0; i < ids.count; i++) {
+        const sim_forget_t *forget = forget_of (self, wire_item_text (&ids.items[i]));
+        bool good = forget && forget->stream == stream;
+        for (uint32_t p = 0; p < SIM_PARTITIONS && good; p++)
+            good = (dataset->log == stream && p != forget->partition) ||
+                   forget->offset[dataset->log][p] < dataset->cut[p];
+        if (!good)
+            sim_fail (self->sim, "dataset %s lists forget " TEXT_FORMAT ", which is not below it",
+                      dataset->id, TEXT_ARGS (wire_item_text (&ids.items[i])));
+        dataset->forgets[dataset->forgets_count++] = forget;
+    }
+}
+
+static void take_parts (sim_check_t *self, sim_dataset_t *dataset, wire_list_t parts,
+                        wire_list_t forgets)
 {
     stored_list_t stored[SIM_PARTITIONS] = { 0 };
     bool read = true;
@@ -213,6 +247,7 @@ static void take_parts (sim_check_t *self, sim_dataset_t *dataset, wire_list_t p
         dataset->cut[p] = wire_uint (&parts.items[i], "cut", 0);
         shadow_sync (self, &self->shadows[dataset->log][p], dataset->cut[p]);
     }
+    take_forgets (self, dataset, forgets);
     arena_reset (self->scratch);
     for (uint32_t i = 0; i < parts.count && read && !sim_failed (self->sim); i++)
         read =
@@ -243,9 +278,10 @@ void dataset_take (sim_check_t *self, const wire_value_t *body)
     if (parts.count != 0 && parts.count != SIM_PARTITIONS)
         sim_fail (self->sim, "dataset %s has %u partitions", dataset->id, parts.count);
     else
-        take_parts (self, dataset, parts);
-    sim_log (self->sim, "dataset %s of %s, manifest %" PRIu64 ", %zu loads", dataset->id,
-             self->data->log[log].name, dataset->manifest, dataset->loads_count);
+        take_parts (self, dataset, parts, wire_list (body, "forgets"));
+    sim_log (self->sim, "dataset %s of %s, manifest %" PRIu64 ", %zu loads, %zu forgets",
+             dataset->id, self->data->log[log].name, dataset->manifest, dataset->loads_count,
+             dataset->forgets_count);
 }
 
 const sim_dataset_t *dataset_find (const sim_check_t *self, size_t log, text_t id)

@@ -78,14 +78,18 @@ history_row_t *history_rows (sim_check_t *self, const shadow_t *shadow, size_t *
     for (uint32_t s = 0; s < SIM_PARTITIONS; s++) {
         const shadow_t *source = &self->shadows[own][s];
         for (size_t i = 0; i < source->events_count; i++)
-            if (source->events[i].offset < shadow->begin[s])
+            if (source->events[i].offset < shadow->begin[s] &&
+                !erased_before (self, own, s, source->events[i].offset, shadow->begin[s],
+                                source->events[i].values, source->events[i].time))
                 add_row (shadow, &rows,
                          first + below (self, shadow->log, s, source->events[i].offset),
                          source->origins[i].row);
         for (size_t l = 0; l < self->history_loads_count[shadow->log]; l++) {
             const sim_load_t *load = self->history_loads[shadow->log][l];
             for (size_t i = 0; i < load->count; i++)
-                if (load->rows[i].partition[own] == s)
+                if (load->rows[i].partition[own] == s &&
+                    !erased_before (self, own, s, load->offset[own][s], shadow->begin[s],
+                                    load->rows[i].values, load->rows[i].time))
                     add_row (shadow, &rows,
                              first + below (self, shadow->log, s, load->offset[own][s]) + i,
                              &load->rows[i]);

@@ -62,6 +62,7 @@ static const knob_t table[] = {
     { "wild-floats", AT (wild_floats), KNOB_FLAG, false, "" },
     { "loads", AT (loads), KNOB_FLAG, false, "" },
     { "unloads", AT (unloads), KNOB_FLAG, false, "" },
+    { "forgets", AT (forgets), KNOB_COUNT, false, "entities that are erased at a time" },
     { "second-apply", AT (second_apply), KNOB_FLAG, false, "a later view, perhaps of a new key" },
     { "evolves", AT (evolves), KNOB_FLAG, false, "streams and views change on the way" },
     { "salt", AT (salt), KNOB_SIZE, false, "another run of the same knobs" },
@@ -397,4 +398,7 @@ void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
     choose_coordinators (self, &choice);
     if (random_chance (&choice.random, 0.1) && !all)
         choose_calm (self);
+    /* last: so that the rest of a seed is as it was before there was this */
+    unsigned forgets = some_count (&choice, 1, 3);
+    self->forgets = is_on (&choice, 0.6) ? forgets : 0;
 }

@@ -184,6 +184,69 @@ static void take_forwarded (sim_check_t *self, shadow_t *shadow, const log_recor
 
 /* ---- control records ---- */
 
+static void add_control (sim_check_t *self, shadow_t *shadow, text_t id)
+{
+    for (size_t i = 0; i < shadow->controls_count; i++)
+        if (text_is (id, shadow->controls[i]))
+            sim_fail (self->sim, "%s: control %s is there twice", shadow->dir, shadow->controls[i]);
+    shadow->controls =
+        mem_resize (shadow->controls, shadow->controls_count + 1, sizeof *shadow->controls);
+    char *text = shadow->controls[shadow->controls_count++];
+    memcpy (text, id.data, id.size);
+    text[id.size] = '\0';
+}
+
+/* In a re-keyed log it stands exactly between what the source has before and after it. */
+static void take_forwarded_forget (sim_check_t *self, shadow_t *shadow,
+                                   const forget_payload_t *payload, const sim_forget_t *forget)
+{
+    size_t own = self->data->log_stream[shadow->log];
+    shadow_t *source = &self->shadows[own][forget->partition];
+    shadow_sync (self, source, payload->to);
+    if (sim_failed (self->sim))
+        return;
+    if (payload->from != shadow->marks[payload->source] ||
+        forget->offset[own][payload->source] != payload->to - 1)
+        sim_fail (self->sim,
+                  "%s: forget %s comes for %" PRIu64 " to %" PRIu64 ", and not from %" PRIu64
+                  " to its place %" PRIu64,
+                  shadow->dir, forget->id, payload->from, payload->to,
+                  shadow->marks[payload->source], forget->offset[own][payload->source]);
+    forwarded_payload_t range = { .source = payload->source,
+                                  .from = payload->from,
+                                  .to = payload->to };
+    batch_t none = { 0 };
+    compare_forwarded (self, shadow, source, &range, &none);
+    shadow->marks[payload->source] = payload->to;
+}
+
+static void take_forget (sim_check_t *self, shadow_t *shadow, const log_record_t *record)
+{
+    forget_payload_t payload;
+    error_t error;
+    text_t bytes = { (const char *)record->payload, record->size };
+    if (forget_payload_decode (bytes, &payload, &error) != STATUS_OK) {
+        sim_fail (self->sim, "%s: a forget record does not read: %s", shadow->dir, error.text);
+        return;
+    }
+    add_control (self, shadow, payload.id);
+    sim_forget_t *forget =
+        payload.id.size > 7 ? forget_of (self, (text_t){ payload.id.data + 7, payload.id.size - 7 })
+                            : NULL;
+    bool primary = self->data->log[shadow->log].primary;
+    if (!forget || forget->stream != self->data->log_stream[shadow->log] ||
+        !text_equal (forget->key, payload.key) || forget->before != payload.before ||
+        payload.forwarded == primary ||
+        (primary ? shadow->partition : payload.source) != forget->partition) {
+        sim_fail (self->sim, "%s: a forget at %" PRIu64 " that nobody asked for", shadow->dir,
+                  record->offset);
+        return;
+    }
+    forget->offset[shadow->log][shadow->partition] = record->offset;
+    if (!primary)
+        take_forwarded_forget (self, shadow, &payload, forget);
+}
+
 static void take_control (sim_check_t *self, shadow_t *shadow, const log_record_t *record)
 {
     control_payload_t payload;
@@ -193,14 +256,8 @@ static void take_control (sim_check_t *self, shadow_t *shadow, const log_record_
         sim_fail (self->sim, "%s: a control record does not read: %s", shadow->dir, error.text);
         return;
     }
-    for (size_t i = 0; i < shadow->controls_count; i++)
-        if (text_is (payload.id, shadow->controls[i]))
-            sim_fail (self->sim, "%s: control %s is there twice", shadow->dir, shadow->controls[i]);
-    shadow->controls =
-        mem_resize (shadow->controls, shadow->controls_count + 1, sizeof *shadow->controls);
-    char *id = shadow->controls[shadow->controls_count++];
-    memcpy (id, payload.id.data, payload.id.size);
-    id[payload.id.size] = '\0';
+    add_control (self, shadow, payload.id);
+    const char *id = shadow->controls[shadow->controls_count - 1];
     if (record->kind != LOG_KIND_LOAD_COMMIT)
         return;
     if (strncmp (id, "load-k", 6) == 0 && !self->data->log[shadow->log].primary) {
@@ -241,6 +298,8 @@ static void take_record (sim_check_t *self, shadow_t *shadow, const log_record_t
         take_events (self, shadow, record);
     else if (record->kind == LOG_KIND_EVENTS)
         take_forwarded (self, shadow, record);
+    else if (record->kind == LOG_KIND_FORGET)
+        take_forget (self, shadow, record);
     else
         take_control (self, shadow, record);
 }

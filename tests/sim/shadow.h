@@ -51,6 +51,8 @@ typedef struct sim_dataset {
     uint64_t cut[SIM_PARTITIONS];
     sim_load_t **loads; /* included */
     size_t loads_count;
+    const sim_forget_t **forgets; /* listed */
+    size_t forgets_count;
     bool history; /* the load of what was there before the log is in it */
     struct sim_dataset *next;
 } sim_dataset_t;
@@ -97,6 +99,7 @@ struct sim_check {
     size_t history_loads_count[DATA_LOGS];
     sim_batch_t *batches; /* newest first */
     sim_load_t *loads;
+    sim_forget_t *forgets;
     sim_dataset_t *datasets;
     sim_held_t held[SIM_NODES_MAX];
     sim_owner_t answered[SIM_PARTITIONS];
@@ -126,6 +129,16 @@ void dataset_take (sim_check_t *self, const wire_value_t *body);
 /* NULL when nobody was ever told of it. */
 const sim_dataset_t *dataset_find (const sim_check_t *self, size_t log, text_t id);
 bool dataset_has (const sim_dataset_t *self, const sim_load_t *load);
+
+/* ---- erased.c ---- */
+sim_forget_t *forget_of (const sim_check_t *self, text_t id); /* NULL */
+bool dataset_lists (const sim_dataset_t *self, const sim_forget_t *forget);
+/* Does the dataset (NULL: of nothing yet) lack the row, of these values, at the position? */
+bool dataset_erases (const sim_check_t *self, const sim_dataset_t *dataset, uint32_t partition,
+                     uint64_t offset, const value_t *values, int64_t time);
+/* Was the row of a stream's own log erased from what a key's log that begins there has of it? */
+bool erased_before (const sim_check_t *self, size_t own, uint32_t source, uint64_t offset,
+                    uint64_t begin, const value_t *values, int64_t time);
 
 /* What came to a log as its history. */
 typedef struct history_row {

@@ -101,6 +101,7 @@ static void fewer_users (shrinker_t *self)
                  { "second-apply", "off" },
                  { "loads", "off" },
                  { "unloads", "off" },
+                 { "forgets", "0" },
                  { "recompute-every", "off" },
                  { "wild-floats", "off" },
                  { "producers", "1" },
