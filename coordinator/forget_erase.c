@@ -119,6 +119,18 @@ void erase_go_on (coordinator_core_t *self, forget_t *forget)
         forget->retry_at = core_now (self) + TIME_SECOND;
 }
 
+void forget_not_verified (coordinator_core_t *self, const task_t *task, text_t reason)
+{
+    forget_t *forget = task->forget;
+    char *text = mem_format ("%s/%" PRIu32 " is not looked through: " TEXT_FORMAT, task->log,
+                             task->partition, TEXT_ARGS (reason));
+    if (strcmp (text, forget->row.error) != 0) {
+        env_log (self->env, LOG_ERROR, "forget %s: %s; trying again", forget->row.id, text);
+        forget->row.error = arena_string (forget->arena, text_of (text));
+    }
+    mem_free (text);
+}
+
 void forget_verified (coordinator_core_t *self, task_t *task, const wire_value_t *outputs)
 {
     forget_t *forget = task->forget;

@@ -167,6 +167,21 @@ status_t forgets_restore (coordinator_core_t *self, arena_t *arena, error_t *err
     return status;
 }
 
+/* A key that has not begun has to wait, and has nothing of it. */
+void forgets_restored (coordinator_core_t *self)
+{
+    for (size_t i = 0; i < self->forgets_count; i++) {
+        forget_t *forget = self->forgets[i];
+        size_t kept = 0;
+        for (size_t l = 0; l < forget->logs_count; l++) {
+            const log_t *log = log_named (self, text_of (forget->logs[l].name));
+            if (log && log->begun)
+                forget->logs[kept++] = forget->logs[l];
+        }
+        forget->logs_count = kept;
+    }
+}
+
 /* ---- asked for ---- */
 
 static bool is_id (text_t id)

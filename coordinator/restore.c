@@ -229,6 +229,8 @@ static status_t read_all (coordinator_core_t *self, arena_t *arena, error_t *err
         status = forgets_restore (self, arena, error);
     if (status == STATUS_OK)
         status = restore_controls (self, arena, error);
+    if (status == STATUS_OK)
+        forgets_restored (self);
     return status;
 }
 

@@ -567,6 +567,8 @@ void forgets_tell (coordinator_core_t *self, const peer_t *from, const message_t
 forget_t *forget_find (const coordinator_core_t *self, text_t id);
 void forgets_release (coordinator_core_t *self);
 MUST_CHECK status_t forgets_restore (coordinator_core_t *self, arena_t *arena, error_t *error);
+/* After the control records, too, are restored. */
+void forgets_restored (coordinator_core_t *self);
 void forgets_settle (coordinator_core_t *self);
 /* Files of forgets that are over, or that the catalog never had. */
 void forget_files_sweep (coordinator_core_t *self);
@@ -596,6 +598,8 @@ bool forgets_in_manifest (const coordinator_core_t *self, const char *id);
 
 /* ---- forget_erase.c ---- */
 void forget_verified (coordinator_core_t *self, task_t *task, const wire_value_t *outputs);
+/* The look failed, and is tried again. */
+void forget_not_verified (coordinator_core_t *self, const task_t *task, text_t reason);
 /* The field `verify` of a task. */
 void forget_write_verify (coordinator_core_t *self, const task_t *task);
 

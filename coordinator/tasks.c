@@ -216,6 +216,8 @@ static void task_failed (coordinator_core_t *self, task_t *task, status_t status
         if (history)
             env_log (self->env, LOG_ERROR, "%s for %s, trying again: " TEXT_FORMAT,
                      task->load->row.name, task->load->row.log, TEXT_ARGS (reason));
+        if (task->forget && status != STATUS_CANCELLED)
+            forget_not_verified (self, task, reason);
         task->retry_at = core_now (self) + (status == STATUS_CANCELLED ? 0 : wait);
         task->failures += status != STATUS_CANCELLED;
         take_back (task);
