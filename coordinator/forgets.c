@@ -419,6 +419,13 @@ static void begin_placing (coordinator_core_t *self, forget_t *forget)
         nodes_poke (self, ROLE_SPEED);
 }
 
+/* A batch worker told of it: nothing but what it may have written there is removed. */
+static bool is_rejects (const char *path)
+{
+    return strncmp (path, "incoming/", 9) == 0 && !strchr (path + 9, '/') && path[9] != '.' &&
+           path[9] != '\0';
+}
+
 /* Refused rows of the stream's loads, which may have been the entity's. */
 static status_t remove_rejects (coordinator_core_t *self, const forget_t *forget, error_t *error)
 {
@@ -432,9 +439,9 @@ static status_t remove_rejects (coordinator_core_t *self, const forget_t *forget
         if (load->row.rejects[0] == '\0' && !failed)
             continue;
         catalog_load_t row = load->row;
-        if (row.rejects[0] != '\0')
+        if (is_rejects (row.rejects))
             status = fs_remove (self->env->fs, row.rejects, error);
-        if (status == STATUS_OK && row.rejects[0] != '\0')
+        if (status == STATUS_OK && is_rejects (row.rejects))
             status = fs_sync_dir (self->env->fs, "incoming", error);
         if (status != STATUS_OK)
             return status;

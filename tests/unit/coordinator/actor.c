@@ -69,12 +69,14 @@ static void write_forwarded (cluster_t *self, const played_log_t *logs)
     wire_close (self->writer);
 }
 
-static void write_held_log (cluster_t *self, const played_log_t *log, const played_log_t *logs)
+static void write_held_log (cluster_t *self, const played_log_t *log, const played_log_t *logs,
+                            uint64_t base)
 {
     wire_writer_t *writer = self->writer;
     wire_open_map (writer);
     wire_field_string (writer, "log", log->name);
     wire_field_uint (writer, "start", 0);
+    wire_field_uint (writer, "kept", self->keeps_segments ? 0 : base);
     wire_field_uint (writer, "end", log->end);
     wire_field_list (writer, "cuts");
     wire_close (writer);
@@ -111,7 +113,8 @@ static void write_partitions (cluster_t *self, actor_t *actor)
         wire_field_list (writer, "logs");
         for (size_t i = 0; i < LOGS_PLAYED; i++)
             if (self->logs[p][i].name[0] != '\0' && !held->failed)
-                write_held_log (self, &self->logs[p][i], actor->keeps_back ? NULL : self->logs[p]);
+                write_held_log (self, &self->logs[p][i], actor->keeps_back ? NULL : self->logs[p],
+                                held->base[i]);
         wire_close (writer);
         wire_close (writer);
     }
@@ -216,6 +219,15 @@ static void open_partition (cluster_t *self, actor_t *actor, uint32_t partition,
     actor->next_beat = self->rig.boot;
 }
 
+/* It comes to the other logs of the payments as their events do. */
+static void forward_forget (cluster_t *self, const char *id)
+{
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        for (size_t i = 0; i < LOGS_PLAYED; i++)
+            if (self->logs[p][i].name[0] != '\0' && strcmp (self->logs[p][i].name, PAYMENTS) != 0)
+                append_control (self, &self->logs[p][i], id);
+}
+
 static void take_logs (cluster_t *self, actor_t *actor, uint32_t partition, wire_list_t logs)
 {
     played_partition_t *held = &actor->partitions[partition];
@@ -238,6 +250,8 @@ static void take_logs (cluster_t *self, actor_t *actor, uint32_t partition, wire
             char id[64];
             wire_copy (&controls.items[c], "id", id, sizeof id);
             append_control (self, log, id);
+            if (text_is (wire_text (&controls.items[c], "kind"), "forget"))
+                forward_forget (self, id);
             actor->next_beat = self->rig.boot;
         }
     }
@@ -278,7 +292,10 @@ static void take_task (actor_t *actor, const wire_value_t *order)
         cr_assert_lt (actor->tasks_count, TASKS_PLAYED);
         task = &actor->tasks[actor->tasks_count++];
         *task = (played_task_t){ .task = id, .attempt = attempt, .load = wire_has (order, "load") };
-        if (task->load) {
+        task->verify = wire_has (order, "verify");
+        if (task->verify) {
+            wire_copy (wire_map (order, "verify"), "log", task->log, sizeof task->log);
+        } else if (task->load) {
             wire_list_t logs = wire_list (wire_map (order, "load"), "logs");
             wire_copy (wire_map (order, "load"), "stream", task->log, sizeof task->log);
             task->history = wire_list (order, "history").count;
@@ -295,6 +312,7 @@ static void take_task (actor_t *actor, const wire_value_t *order)
             task->cut = wire_uint (build, "cut", 0);
             task->runs = wire_list (build, "runs").count;
             task->excluded = wire_list (build, "excluded").count;
+            task->forgets = wire_list (build, "forgets").count;
         }
     }
     task->listed = true;
@@ -402,6 +420,12 @@ static void write_built (cluster_t *self, const played_task_t *task)
     (void)snprintf (path, sizeof path, "views/%s/%u/%" PRIu64 "-%" PRIu64 "-spend.view", task->log,
                     task->partition, task->task, task->attempt);
     cluster_put_file (self, path);
+    if (task->forgets > 0) {
+        wire_field_list (self->writer, "erased");
+        for (size_t i = 0; i < task->forgets; i++)
+            wire_put_uint (self->writer, 2);
+        wire_close (self->writer);
+    }
     wire_field_list (self->writer, "runs");
     write_run (self, task->log, task->partition, task);
     wire_close (self->writer);
@@ -432,6 +456,16 @@ static void write_loaded (cluster_t *self, const played_task_t *task)
     wire_close (self->writer);
 }
 
+static void write_verified (cluster_t *self)
+{
+    wire_field_list (self->writer, "erased");
+    wire_put_uint (self->writer, self->left);
+    wire_close (self->writer);
+    wire_field_uint (self->writer, "files", 3);
+    if (self->left > 0)
+        wire_field_string (self->writer, "found", "history/payments/user_id/0/1-1-0.run");
+}
+
 static void tell_done (cluster_t *self, actor_t *actor, played_task_t *task)
 {
     wire_writer_t *writer = self->writer;
@@ -443,7 +477,9 @@ static void tell_done (cluster_t *self, actor_t *actor, played_task_t *task)
         wire_field_string (writer, "error", "it did not work");
     } else {
         wire_field_map (writer, "outputs");
-        if (task->load)
+        if (task->verify)
+            write_verified (self);
+        else if (task->load)
             write_loaded (self, task);
         else
             write_built (self, task);

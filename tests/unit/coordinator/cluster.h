@@ -41,12 +41,14 @@ typedef struct played_task {
     uint64_t task;
     uint64_t attempt;
     bool load;
+    bool verify;
     char log[128]; /* or the stream of a load */
     uint32_t partition;
     uint64_t from;
     uint64_t cut;
     size_t runs;
     size_t excluded;
+    size_t forgets;
     char logs[LOGS_PLAYED][128]; /* of a load */
     size_t logs_count;
     size_t history; /* parts of it, of a load that is a history */
@@ -114,7 +116,9 @@ typedef struct cluster {
     played_log_t logs[PARTITIONS][LOGS_PLAYED];
     int64_t next_tick;
     uint64_t incarnations;
-    double loss; /* of messages, each way */
+    bool keeps_segments; /* owners trim nothing */
+    uint64_t left;       /* rows that a look for an erased entity finds */
+    double loss;         /* of messages, each way */
     random_t random;
     rig_message_t *reply; /* that the latest answer borrows from */
     const peer_t *caller; /* who waits for it, while it is asked for */

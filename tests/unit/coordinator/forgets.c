@@ -1,0 +1,175 @@
+/* Entities that are erased: from the question to the look that finds nothing. */
+#include "tests/unit/coordinator/cluster.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#define ID "0123456789abcdef"
+
+static char state[32];
+
+static const char *forget_state (cluster_t *self)
+{
+    wire_field_string (call_begin (self, MESSAGE_FORGETS), "id", ID);
+    message_t reply = call_end (self);
+    cr_assert_eq (reply.kind, MESSAGE_FORGETS_OK);
+    wire_list_t found = wire_list (reply.body, "forgets");
+    cr_assert_eq (found.count, 1);
+    wire_copy (&found.items[0], "state", state, sizeof state);
+    bool over = strcmp (state, "erased") == 0;
+    cr_expect_eq (wire_has (&found.items[0], "key"), !over, "%s", state);
+    cr_expect_eq (wire_has (&found.items[0], "files"), over);
+    if (over) {
+        /* what the played builds of all partitions say */
+        cr_expect_eq (wire_uint (&found.items[0], "rows", 0), 2 * PARTITIONS);
+        cr_expect_eq (wire_uint (&found.items[0], "files", 0), 3);
+        cr_expect_eq (wire_uint (&found.items[0], "scanned", 0), 7);
+        cr_expect_eq (wire_list (&found.items[0], "datasets").count, 1);
+    }
+    return state;
+}
+
+static bool is_erasing (cluster_t *self)
+{
+    return strcmp (forget_state (self), "erasing") == 0;
+}
+
+static bool is_erased (cluster_t *self)
+{
+    return strcmp (forget_state (self), "erased") == 0;
+}
+
+static void start (cluster_t *cluster, uint64_t seed)
+{
+    cluster_init (cluster, seed, 0);
+    cluster_apply (cluster, payments_definitions);
+    cluster_add (cluster, "s1", "speed");
+    cluster_add (cluster, "v1", "serving");
+    cluster_add (cluster, "b1", "batch");
+    cluster_run (cluster, 2 * LEASE);
+    cluster_send (cluster, 4);
+}
+
+static message_t ask (cluster_t *cluster, const char *stream, const char *id, const char *field,
+                      const char *other)
+{
+    wire_writer_t *writer = call_begin (cluster, MESSAGE_FORGET);
+    wire_field_string (writer, "stream", stream);
+    wire_field_string (writer, "id", id);
+    wire_field_map (writer, "key");
+    if (field)
+        wire_field_string (writer, field, "u1");
+    if (other)
+        wire_field_string (writer, other, "x");
+    wire_close (writer);
+    return call_end (cluster);
+}
+
+static void forget (cluster_t *cluster)
+{
+    cr_assert_eq (ask (cluster, "payments", ID, "user_id", NULL).kind, MESSAGE_FORGET_OK);
+}
+
+static bool key_is_kept (cluster_t *cluster)
+{
+    file_t *file;
+    error_t error;
+    bool there = fs_open (cluster->rig.env.fs, "forgets/" ID, FS_READ, &file, &error) == STATUS_OK;
+    fs_close (cluster->rig.env.fs, &file);
+    return there;
+}
+
+Test (forgets, are_erased_when_nothing_is_left_and_the_key_goes_last)
+{
+    cluster_t cluster;
+    start (&cluster, 1);
+    forget (&cluster);
+    cr_assert (key_is_kept (&cluster));
+    cluster_until (&cluster, is_erased, 20 * TIME_SECOND, "the erasure");
+    cr_assert (!key_is_kept (&cluster));
+    cr_assert_eq (cluster_manifest (&cluster), 1);
+    cluster_release (&cluster);
+}
+
+Test (forgets, wait_for_segments_of_the_log_and_for_serving_nodes)
+{
+    for (int what = 0; what < 2; what++) {
+        cluster_t cluster;
+        start (&cluster, 1);
+        actor_t *serving = &cluster.actors[1];
+        cluster.keeps_segments = what == 0;
+        serving->stays = what == 1;
+        forget (&cluster);
+        cluster_run (&cluster, 20 * LEASE);
+        cr_assert (is_erasing (&cluster), "%s", state);
+        cr_assert (key_is_kept (&cluster));
+        cluster.keeps_segments = serving->stays = false;
+        cluster_until (&cluster, is_erased, 20 * TIME_SECOND, "the erasure");
+        cluster_release (&cluster);
+    }
+}
+
+Test (forgets, are_not_told_while_a_look_finds_something)
+{
+    cluster_t cluster;
+    start (&cluster, 1);
+    cluster.left = 1;
+    forget (&cluster);
+    cluster_run (&cluster, 40 * LEASE);
+    cr_assert (is_erasing (&cluster), "%s", state);
+    cr_assert (key_is_kept (&cluster));
+    cluster.left = 0;
+    cluster_until (&cluster, is_erased, 60 * TIME_SECOND, "the erasure");
+    cluster_release (&cluster);
+}
+
+Test (forgets, of_a_restarted_coordinator_go_on)
+{
+    for (int64_t after = 0; after < 12; after++) {
+        cluster_t cluster;
+        start (&cluster, (uint64_t)after);
+        forget (&cluster);
+        cluster_run (&cluster, after * after * 10 * TIME_MS);
+        cluster_restart (&cluster);
+        cluster_until (&cluster, is_erased, 60 * TIME_SECOND, "the erasure");
+        cluster_restart (&cluster);
+        cr_assert (is_erased (&cluster));
+        cr_assert (!key_is_kept (&cluster));
+        cluster_release (&cluster);
+    }
+}
+
+Test (forgets, that_are_asked_for_again_are_the_same)
+{
+    cluster_t cluster;
+    start (&cluster, 1);
+    forget (&cluster);
+    forget (&cluster);
+    cluster_until (&cluster, is_erased, 20 * TIME_SECOND, "the erasure");
+    forget (&cluster);
+    cr_assert (is_erased (&cluster));
+    cr_assert_eq (cluster_manifest (&cluster), 1);
+    cluster_release (&cluster);
+}
+
+Test (forgets, of_what_is_no_entity_are_refused)
+{
+    static const struct {
+        const char *stream, *id, *field, *other;
+    } wrong[] = {
+        { "payment", ID, "user_id", NULL },
+        { "payments", "12", "user_id", NULL },
+        { "payments", "0123456789ABCDEF", "user_id", NULL },
+        { "payments", ID, NULL, NULL },
+        { "payments", ID, "merchant", NULL },
+        { "payments", ID, "user_id", "merchant" },
+    };
+    cluster_t cluster;
+    start (&cluster, 1);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        cr_expect_eq (
+            ask (&cluster, wrong[i].stream, wrong[i].id, wrong[i].field, wrong[i].other).kind,
+            MESSAGE_ERROR, "%zu", i);
+    cr_expect (!key_is_kept (&cluster));
+    cluster_release (&cluster);
+}
