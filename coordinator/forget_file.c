@@ -24,25 +24,14 @@ static void encode (const forget_t *forget, buf_t *out)
 
 status_t forget_file_write (coordinator_core_t *self, const forget_t *forget, error_t *error)
 {
-    fs_t *fs = self->env->fs;
     char *path = path_of (forget->row.id);
-    file_t *file = NULL;
     buf_t bytes;
     buf_init (&bytes, FORGET_FILE_MAX);
     encode (forget, &bytes);
     status_t status = bytes.bad ? error_set (error, STATUS_TOO_LARGE, "the key is too long")
-                                : fs_make_dir (fs, FORGETS_DIR, error);
-    if (status == STATUS_OK) /* of a question that failed and is asked again */
-        status = fs_remove (fs, path, error);
+                                : fs_make_dir (self->env->fs, FORGETS_DIR, error);
     if (status == STATUS_OK)
-        status = fs_open (fs, path, FS_WRITE, &file, error);
-    if (status == STATUS_OK)
-        status = fs_write (fs, file, 0, bytes.data, bytes.size, error);
-    if (status == STATUS_OK)
-        status = fs_sync (fs, file, error);
-    fs_close (fs, &file);
-    if (status == STATUS_OK)
-        status = fs_sync_dir (fs, FORGETS_DIR, error);
+        status = fs_replace (self->env->fs, path, bytes.data, bytes.size, error);
     buf_release (&bytes);
     mem_free (path);
     return status;
@@ -98,45 +87,14 @@ status_t forget_file_remove (coordinator_core_t *self, const char *id, error_t *
 {
     fs_t *fs = self->env->fs;
     char *path = path_of (id);
+    char *temporary = mem_format ("%s.tmp", path); /* of a write that was cut off */
     status_t status = fs_remove (fs, path, error);
+    if (status == STATUS_OK)
+        status = fs_remove (fs, temporary, error);
+    mem_free (temporary);
     mem_free (path);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+    if (status != STATUS_OK)
         return status;
     status = fs_sync_dir (fs, FORGETS_DIR, error);
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-}
-
-/* ---- what is left of others ---- */
-
-typedef struct listing {
-    const coordinator_core_t *self;
-    char **names;
-    size_t count;
-} listing_t;
-
-static void look (void *arg, const char *name)
-{
-    listing_t *listing = arg;
-    const coordinator_core_t *self = listing->self;
-    for (size_t i = 0; i < self->forgets_count; i++)
-        if (strcmp (self->forgets[i]->row.id, name) == 0 &&
-            self->forgets[i]->state <= FORGET_ERASING)
-            return;
-    listing->names = mem_resize (listing->names, listing->count + 1, sizeof (char *));
-    listing->names[listing->count++] = mem_string (name);
-}
-
-void forget_files_sweep (coordinator_core_t *self)
-{
-    listing_t listing = { .self = self };
-    error_t error;
-    status_t status = fs_list (self->env->fs, FORGETS_DIR, look, &listing, &error);
-    for (size_t i = 0; i < listing.count; i++) {
-        if (status == STATUS_OK)
-            status = forget_file_remove (self, listing.names[i], &error);
-        mem_free (listing.names[i]);
-    }
-    mem_free (listing.names);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
-        env_log (self->env, LOG_WARNING, "files of forgets that are over: %s", error.text);
 }

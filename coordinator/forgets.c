@@ -7,8 +7,8 @@
 #define FORGET_RETRY TIME_SECOND
 
 static const char *const words[] = {
-    [FORGET_ACCEPTED] = "accepted", [FORGET_PLACING] = "placing", [FORGET_ERASING] = "erasing",
-    [FORGET_ERASED] = "erased",     [FORGET_FAILED] = "failed",
+    [FORGET_ASKED] = "asked",     [FORGET_ACCEPTED] = "accepted", [FORGET_PLACING] = "placing",
+    [FORGET_ERASING] = "erasing", [FORGET_ERASED] = "erased",     [FORGET_FAILED] = "failed",
 };
 
 static bool state_of (const char *word, forget_state_t *state)
@@ -143,27 +143,44 @@ static void copy_row (forget_t *forget, const catalog_forget_t *row)
     mem_free (control);
 }
 
+/* Nobody was told that it is accepted. */
+static status_t drop_asked (coordinator_core_t *self, const char *id, error_t *error)
+{
+    status_t status = forget_file_remove (self, id, error);
+    return status == STATUS_OK ? catalog_drop_forget (self->catalog, id, error) : status;
+}
+
+static status_t restore (coordinator_core_t *self, const catalog_forget_t *row, error_t *error)
+{
+    forget_state_t state;
+    if (!state_of (row->state, &state))
+        return error_set (error, STATUS_CORRUPT, "a forget is \"%s\" in the catalog", row->state);
+    if (state == FORGET_ASKED)
+        return drop_asked (self, row->id, error);
+    forget_t *forget = forget_new ();
+    add (self, forget);
+    copy_row (forget, row);
+    forget->state = state;
+    if (is_over (forget))
+        return STATUS_OK;
+    status_t status = forget_file_read (self, forget, error);
+    forget->damaged = status == STATUS_CORRUPT || status == STATUS_VERSION ||
+                      (forget->key_gone && state < FORGET_ERASING);
+    if (status != STATUS_OK && !forget->damaged)
+        return status;
+    forget->partition = key_partition (key_hash (forget->key), self->options.partitions);
+    if (forget->state >= FORGET_PLACING)
+        forget_add_logs (self, forget);
+    return STATUS_OK;
+}
+
 status_t forgets_restore (coordinator_core_t *self, arena_t *arena, error_t *error)
 {
     catalog_forget_t *rows;
     size_t count;
     status_t status = catalog_forgets (self->catalog, arena, &rows, &count, error);
-    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-        forget_t *forget = forget_new ();
-        add (self, forget);
-        copy_row (forget, &rows[i]);
-        if (!state_of (rows[i].state, &forget->state))
-            return error_set (error, STATUS_CORRUPT, "a forget is \"%s\" in the catalog",
-                              rows[i].state);
-        if (is_over (forget))
-            continue;
-        status = forget_file_read (self, forget, error);
-        if (status == STATUS_OK && forget->key_gone && forget->state < FORGET_ERASING)
-            status = error_set (error, STATUS_CORRUPT, "forgets/%s is missing", forget->row.id);
-        forget->partition = key_partition (key_hash (forget->key), self->options.partitions);
-        if (forget->state >= FORGET_PLACING)
-            forget_add_logs (self, forget);
-    }
+    for (size_t i = 0; i < count && status == STATUS_OK; i++)
+        status = restore (self, &rows[i], error);
     return status;
 }
 
@@ -313,6 +330,22 @@ static status_t check_request (coordinator_core_t *self, const wire_value_t *bod
     return core_writable (self, error);
 }
 
+/* First that there is something, so that a key is never left that nobody knows of; then the key;
+ * and only a coordinator that still leads makes it count. */
+static status_t take_in (coordinator_core_t *self, forget_t *forget, error_t *error)
+{
+    error_t other;
+    status_t status = forget_store (self, forget, FORGET_ASKED, error);
+    if (status != STATUS_OK)
+        return status;
+    status = forget_file_write (self, forget, error);
+    if (status == STATUS_OK)
+        return forget_store (self, forget, FORGET_ACCEPTED, error);
+    if (drop_asked (self, forget->row.id, &other) != STATUS_OK)
+        (void)core_failed (self, &other);
+    return status;
+}
+
 static status_t make (coordinator_core_t *self, const wire_value_t *body, error_t *error)
 {
     const stream_t *stream;
@@ -337,9 +370,7 @@ static status_t make (coordinator_core_t *self, const wire_value_t *body, error_
     forget->row.after = loads_before (self, forget);
     status = read_key (self, forget, stream, wire_map (body, "key"), error);
     if (status == STATUS_OK)
-        status = forget_file_write (self, forget, error);
-    if (status == STATUS_OK)
-        status = forget_store (self, forget, FORGET_ACCEPTED, error);
+        status = take_in (self, forget, error);
     if (status != STATUS_OK) {
         forget_destroy (&forget);
         return status;
@@ -372,14 +403,13 @@ void forget_asked (coordinator_core_t *self, const peer_t *from, const message_t
 
 /* ---- going on ---- */
 
-static void fail (coordinator_core_t *self, forget_t *forget)
+static void fail (coordinator_core_t *self, forget_t *forget, const char *why)
 {
     error_t error;
     if (core_now (self) < forget->retry_at)
         return;
     remove_tasks (self, forget);
-    forget->row.error = "the stream was deleted; what it left below the data directory is to be "
-                        "removed with the stream's directories";
+    forget->row.error = why;
     forget->row.finished = self->env->clock_us (self->env);
     status_t status = forget_file_remove (self, forget->row.id, &error);
     if (status == STATUS_OK)
@@ -472,7 +502,11 @@ static void go_on (coordinator_core_t *self, forget_t *forget)
 {
     const stream_t *stream = definitions_stream (self->definitions, text_of (forget->row.stream));
     if (!stream)
-        fail (self, forget);
+        fail (self, forget,
+              "the stream was deleted; what it left below the data directory is to be removed with "
+              "the stream's directories");
+    else if (forget->damaged)
+        fail (self, forget, "the file of its key is damaged or missing; ask for it again");
     else if (forget->state == FORGET_ACCEPTED)
         begin_placing (self, forget);
     else if (forget->state == FORGET_PLACING)

@@ -14,6 +14,7 @@ enum {
 };
 
 typedef enum forget_state {
+    FORGET_ASKED,    /* its key is being written: never answered, and never in memory */
     FORGET_ACCEPTED, /* what was begun before it goes first */
     FORGET_PLACING,  /* its record is on its way into every log */
     FORGET_ERASING,  /* recomputes leave it out, old files go, and it is looked for */
@@ -40,6 +41,7 @@ struct forget {
     const char *control; /* "forget-<id>" */
     text_t key;          /* encoded; empty when it is over */
     const char *shown;   /* as users write it, "" when it is over */
+    bool damaged;        /* its file is not what was written */
     bool key_gone;       /* its file was removed: it had been erased */
     uint32_t partition;  /* of the stream's own log */
     forget_log_t *logs;  /* from PLACING on */
@@ -75,10 +77,11 @@ void erase_go_on (coordinator_core_t *self, forget_t *forget);
 
 /* ---- forget_file.c: the key, which the catalog never holds ---- */
 
-/* Durably in forgets/<id>. */
+/* Durably in forgets/<id>, whole or not at all. */
 MUST_CHECK status_t forget_file_write (coordinator_core_t *self, const forget_t *forget,
                                        error_t *error);
-/* Fills key and shown, or key_gone when there is no file. CORRUPT when it is damaged. */
+/* Fills key and shown, or key_gone when there is no file. CORRUPT or VERSION when it is no such
+ * file. */
 MUST_CHECK status_t forget_file_read (coordinator_core_t *self, forget_t *forget, error_t *error);
 /* Durably gone. One that is not there is fine. */
 MUST_CHECK status_t forget_file_remove (coordinator_core_t *self, const char *id, error_t *error);

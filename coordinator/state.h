@@ -570,8 +570,6 @@ MUST_CHECK status_t forgets_restore (coordinator_core_t *self, arena_t *arena, e
 /* After the control records, too, are restored. */
 void forgets_restored (coordinator_core_t *self);
 void forgets_settle (coordinator_core_t *self);
-/* Files of forgets that are over, or that the catalog never had. */
-void forget_files_sweep (coordinator_core_t *self);
 
 /* ---- forget_order.c ---- */
 /* Does the load wait until what was forgotten before it has its place? */
