@@ -154,6 +154,7 @@ void forget_verified (coordinator_core_t *self, task_t *task, const wire_value_t
     forget->row.error = arena_string (forget->arena, text_of (text));
     mem_free (text);
     forget->retry_at = core_now (self) + RETRY_LAST;
+    of_log->again = true;
     if (log)
         log->sweep = true;
 }

@@ -107,7 +107,9 @@ void forgets_choose (coordinator_core_t *self, recompute_t *recompute, const log
     recompute->forgets_count = 0;
     for (size_t i = 0; i < self->forgets_count; i++) {
         const forget_t *forget = self->forgets[i];
-        const forget_log_t *of_log = forget_log (forget, log->name);
+        forget_log_t *of_log = forget_log (forget, log->name);
+        if (of_log)
+            of_log->again = false;
         if (forget->state == FORGET_ERASING && of_log && !log_has_load (log, forget->control) &&
             forget_is_placed (self, forget, of_log, recompute->cuts) &&
             loads_are_in (self, recompute, log, of_log))
@@ -176,7 +178,7 @@ const char *forgets_reason (const coordinator_core_t *self, const log_t *log)
         const forget_log_t *of_log = forget_log (forget, log->name);
         if (forget->state != FORGET_ERASING || forget->key_gone || !of_log)
             continue;
-        if (!log_has_load (log, forget->control))
+        if (!log_has_load (log, forget->control) || of_log->again)
             return forget->row.id;
         if (core_now (self) < log->started + EARLY_INTERVAL)
             continue;

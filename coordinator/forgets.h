@@ -30,6 +30,7 @@ typedef struct forget_log {
     uint64_t manifest;   /* the first known without it; 0 */
     const char *dataset; /* of that */
     uint64_t bound;      /* tasks from this number on never read what held it */
+    bool again;          /* something was found: another recompute trims and sweeps once more */
     bool *verified;      /* per partition */
     task_t **tasks;      /* per partition, while it is looked for */
 } forget_log_t;
