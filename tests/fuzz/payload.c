@@ -1,6 +1,7 @@
 /* What stands inside the log's records, as a replay reads it. The first byte chooses: the payload
- * of events, of events forwarded to another key's log, of a control, marks, or a whole record of
- * events of a stream, once as it is and once with the checksum of its block made right. */
+ * of events, of events forwarded to another key's log, of a control or a forget, marks, or a whole
+ * record of events of a stream, once as it is and once with the checksum of its block made right.
+ */
 #include "base/check.h"
 #include "base/mem.h"
 #include "block/block.h"
@@ -47,6 +48,25 @@ static void read_control (text_t bytes)
     CHECK (control_payload_decode (written, &again, &error) == STATUS_OK);
     CHECK (text_equal (again.id, payload.id));
     CHECK (text_equal (again.producers, payload.producers));
+    buf_release (&out);
+}
+
+static void read_forget (text_t bytes)
+{
+    forget_payload_t payload;
+    forget_payload_t again;
+    error_t error;
+    if (forget_payload_decode (bytes, &payload, &error) != STATUS_OK)
+        return;
+    CHECK (payload.id.size <= CONTROL_ID_MAX && payload.key.size <= KEY_SIZE_MAX);
+    buf_t out;
+    buf_init (&out, 2 * KEY_SIZE_MAX);
+    forget_payload_encode (&payload, &out);
+    CHECK (!out.bad);
+    text_t written = { (const char *)out.data, (uint32_t)out.size };
+    CHECK (forget_payload_decode (written, &again, &error) == STATUS_OK);
+    CHECK (text_equal (again.id, payload.id) && text_equal (again.key, payload.key));
+    CHECK (again.forwarded == payload.forwarded && again.to == payload.to);
     buf_release (&out);
 }
 
@@ -129,9 +149,10 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     text_t rest = { (const char *)data + 1, (uint32_t)size - 1 };
     if (data[0] % 5 == 0)
         read_events (rest);
-    else if (data[0] % 5 == 1)
+    else if (data[0] % 5 == 1) {
         read_control (rest);
-    else if (data[0] % 5 == 3)
+        read_forget (rest); /* which begins alike */
+    } else if (data[0] % 5 == 3)
         read_forwarded (rest);
     else if (data[0] % 5 == 4)
         read_marks (rest);
