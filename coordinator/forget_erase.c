@@ -106,10 +106,11 @@ void erase_go_on (coordinator_core_t *self, forget_t *forget)
 {
     error_t error;
     bool done = true;
-    for (size_t l = 0; l < forget->logs_count && !forget->key_gone; l++)
+    bool cleared = forget->state == FORGET_CLEARED;
+    for (size_t l = 0; l < forget->logs_count && !cleared; l++)
         if (!is_gone (self, forget, &forget->logs[l]))
             return;
-    for (size_t l = 0; l < forget->logs_count && !forget->key_gone && !self->doubtful; l++)
+    for (size_t l = 0; l < forget->logs_count && !cleared && !self->doubtful; l++)
         done = is_verified (self, forget, &forget->logs[l]) && done;
     if (!done || self->doubtful) {
         (void)snprintf (forget->waits, sizeof forget->waits, "the files to be looked through");

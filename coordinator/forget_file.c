@@ -77,10 +77,7 @@ status_t forget_file_read (coordinator_core_t *self, forget_t *forget, error_t *
     fs_close (fs, &file);
     mem_free (data);
     mem_free (path);
-    if (status != STATUS_NOT_FOUND)
-        return status;
-    forget->key_gone = true;
-    return STATUS_OK;
+    return status;
 }
 
 status_t forget_file_remove (coordinator_core_t *self, const char *id, error_t *error)

@@ -176,7 +176,7 @@ const char *forgets_reason (const coordinator_core_t *self, const log_t *log)
     for (size_t i = 0; i < self->forgets_count; i++) {
         const forget_t *forget = self->forgets[i];
         const forget_log_t *of_log = forget_log (forget, log->name);
-        if (forget->state != FORGET_ERASING || forget->key_gone || !of_log)
+        if (forget->state != FORGET_ERASING || !of_log)
             continue;
         if (!log_has_load (log, forget->control) || of_log->again)
             return forget->row.id;

@@ -8,7 +8,8 @@
 
 static const char *const words[] = {
     [FORGET_ASKED] = "asked",     [FORGET_ACCEPTED] = "accepted", [FORGET_PLACING] = "placing",
-    [FORGET_ERASING] = "erasing", [FORGET_ERASED] = "erased",     [FORGET_FAILED] = "failed",
+    [FORGET_ERASING] = "erasing", [FORGET_CLEARED] = "cleared",   [FORGET_ERASED] = "erased",
+    [FORGET_FAILED] = "failed",
 };
 
 static bool state_of (const char *word, forget_state_t *state)
@@ -163,9 +164,9 @@ static status_t restore (coordinator_core_t *self, const catalog_forget_t *row, 
     forget->state = state;
     if (is_over (forget))
         return STATUS_OK;
-    status_t status = forget_file_read (self, forget, error);
-    forget->damaged = status == STATUS_CORRUPT || status == STATUS_VERSION ||
-                      (forget->key_gone && state < FORGET_ERASING);
+    status_t status = state == FORGET_CLEARED ? STATUS_OK : forget_file_read (self, forget, error);
+    forget->damaged =
+        status == STATUS_CORRUPT || status == STATUS_VERSION || status == STATUS_NOT_FOUND;
     if (status != STATUS_OK && !forget->damaged)
         return status;
     forget->partition = key_partition (key_hash (forget->key), self->options.partitions);
@@ -506,7 +507,8 @@ static void go_on (coordinator_core_t *self, forget_t *forget)
               "the stream was deleted; what it left below the data directory is to be removed with "
               "the stream's directories");
     else if (forget->damaged)
-        fail (self, forget, "the file of its key is damaged or missing; ask for it again");
+        fail (self, forget,
+              "the file of its key is damaged or missing, as after a restore: ask for it again");
     else if (forget->state == FORGET_ACCEPTED)
         begin_placing (self, forget);
     else if (forget->state == FORGET_PLACING)
@@ -543,19 +545,26 @@ void forgets_settle (coordinator_core_t *self)
         drop_oldest (self);
 }
 
-status_t forget_finish (coordinator_core_t *self, forget_t *forget, error_t *error)
+/* What was found out lasts before the key goes: whoever finds neither knows of a damage. */
+static status_t clear (coordinator_core_t *self, forget_t *forget, error_t *error)
 {
     buf_t datasets;
-    status_t status = forget_file_remove (self, forget->row.id, error);
-    if (status != STATUS_OK)
-        return status;
-    forget->key_gone = true;
     buf_init (&datasets, KEYED_LOGS_MAX * 2 * (KEYED_LOG_NAME_MAX + 64));
     for (size_t l = 0; l < forget->logs_count; l++)
         buf_printf (&datasets, "%s %s\n", forget->logs[l].name, forget->logs[l].dataset);
     forget->row.datasets =
         arena_string (forget->arena, (text_t){ (char *)datasets.data, (uint32_t)datasets.size });
     buf_release (&datasets);
+    return forget_store (self, forget, FORGET_CLEARED, error);
+}
+
+status_t forget_finish (coordinator_core_t *self, forget_t *forget, error_t *error)
+{
+    status_t status = forget->state == FORGET_CLEARED ? STATUS_OK : clear (self, forget, error);
+    if (status == STATUS_OK)
+        status = forget_file_remove (self, forget->row.id, error);
+    if (status != STATUS_OK)
+        return status;
     forget->row.finished = self->env->clock_us (self->env);
     status = forget_store (self, forget, FORGET_ERASED, error);
     if (status != STATUS_OK)
@@ -601,7 +610,8 @@ static void write_forget (coordinator_core_t *self, const forget_t *forget)
     wire_open_map (writer);
     wire_field_string (writer, "id", row->id);
     wire_field_string (writer, "stream", row->stream);
-    wire_field_string (writer, "state", row->state);
+    wire_field_string (writer, "state",
+                       words[forget->state == FORGET_CLEARED ? FORGET_ERASING : forget->state]);
     wire_field_int (writer, "created", row->created);
     if (row->finished != 0)
         wire_field_int (writer, "finished", row->finished);

@@ -18,6 +18,7 @@ typedef enum forget_state {
     FORGET_ACCEPTED, /* what was begun before it goes first */
     FORGET_PLACING,  /* its record is on its way into every log */
     FORGET_ERASING,  /* recomputes leave it out, old files go, and it is looked for */
+    FORGET_CLEARED,  /* nothing is left, and its key is going */
     FORGET_ERASED,
     FORGET_FAILED /* the stream was deleted */
 } forget_state_t;
@@ -42,8 +43,7 @@ struct forget {
     const char *control; /* "forget-<id>" */
     text_t key;          /* encoded; empty when it is over */
     const char *shown;   /* as users write it, "" when it is over */
-    bool damaged;        /* its file is not what was written */
-    bool key_gone;       /* its file was removed: it had been erased */
+    bool damaged;        /* its file is not what was written, or not there */
     uint32_t partition;  /* of the stream's own log */
     forget_log_t *logs;  /* from PLACING on */
     size_t logs_count;
@@ -81,8 +81,7 @@ void erase_go_on (coordinator_core_t *self, forget_t *forget);
 /* Durably in forgets/<id>, whole or not at all. */
 MUST_CHECK status_t forget_file_write (coordinator_core_t *self, const forget_t *forget,
                                        error_t *error);
-/* Fills key and shown, or key_gone when there is no file. CORRUPT or VERSION when it is no such
- * file. */
+/* Fills key and shown. NOT_FOUND, CORRUPT, or VERSION when there is no such file. */
 MUST_CHECK status_t forget_file_read (coordinator_core_t *self, forget_t *forget, error_t *error);
 /* Durably gone. One that is not there is fine. */
 MUST_CHECK status_t forget_file_remove (coordinator_core_t *self, const char *id, error_t *error);

@@ -135,22 +135,30 @@ static status_t check_block (log_pass_t *self, text_t block, uint32_t accepted, 
     return status;
 }
 
+/* What the log has of a source goes on from what it had. */
+static status_t take_range (log_pass_t *self, uint32_t source, uint64_t from, uint64_t to,
+                            error_t *error)
+{
+    if (source >= self->fsck->inventory->partitions)
+        return error_set (error, STATUS_CORRUPT, "it is of a source that there is not");
+    if (is_told (self, source) && from < self->marks[source])
+        return error_set (error, STATUS_CORRUPT,
+                          "it has offset %" PRIu64 " of source %" PRIu32
+                          ", and the log had all below %" PRIu64 " already",
+                          from, source, self->marks[source]);
+    self->marks[source] = to;
+    self->marked[source] = true;
+    return STATUS_OK;
+}
+
 static status_t check_forwarded (log_pass_t *self, text_t bytes, error_t *error)
 {
     forwarded_payload_t payload;
     status_t status = forwarded_payload_decode (bytes, &payload, error);
-    if (status != STATUS_OK)
-        return status;
-    if (payload.source >= self->fsck->inventory->partitions)
-        return error_set (error, STATUS_CORRUPT, "it is of a source that there is not");
-    if (is_told (self, payload.source) && payload.from < self->marks[payload.source])
-        return error_set (error, STATUS_CORRUPT,
-                          "it has offset %" PRIu64 " of source %" PRIu32
-                          ", and the log had all below %" PRIu64 " already",
-                          payload.from, payload.source, self->marks[payload.source]);
-    self->marks[payload.source] = payload.to;
-    self->marked[payload.source] = true;
-    return check_block (self, payload.block, payload.accepted, error);
+    if (status == STATUS_OK)
+        status = take_range (self, payload.source, payload.from, payload.to, error);
+    return status == STATUS_OK ? check_block (self, payload.block, payload.accepted, error)
+                               : status;
 }
 
 static status_t check_events (log_pass_t *self, text_t bytes, error_t *error)
@@ -211,6 +219,18 @@ static status_t check_control (log_pass_t *self, const log_record_t *record, tex
     return status == STATUS_OK ? add_control (self, record, payload.id, error) : status;
 }
 
+static status_t check_forget (log_pass_t *self, const log_record_t *record, text_t bytes,
+                              error_t *error)
+{
+    forget_payload_t payload;
+    status_t status = forget_payload_decode (bytes, &payload, error);
+    if (status == STATUS_OK && payload.forwarded == self->found->log->primary)
+        status = error_set (error, STATUS_CORRUPT, "it is a forget of another log");
+    if (status == STATUS_OK && payload.forwarded)
+        status = take_range (self, payload.source, payload.from, payload.to, error);
+    return status == STATUS_OK ? add_control (self, record, payload.id, error) : status;
+}
+
 static void on_record (void *arg, const char *path, uint64_t byte, const log_record_t *record)
 {
     log_pass_t *self = arg;
@@ -221,6 +241,8 @@ static void on_record (void *arg, const char *path, uint64_t byte, const log_rec
         status = check_events (self, bytes, &error);
     else if (record->kind == LOG_KIND_CUT || record->kind == LOG_KIND_LOAD_COMMIT)
         status = check_control (self, record, bytes, &error);
+    else if (record->kind == LOG_KIND_FORGET)
+        status = check_forget (self, record, bytes, &error);
     if (status != STATUS_OK)
         bad_record (self, path, byte, record, &error);
 }
