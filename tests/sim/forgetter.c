@@ -13,7 +13,7 @@ enum { FORGETS_AT_ONCE = 3 };
 
 typedef struct asked {
     struct sim_forgetter *self;
-    sim_forget_t *forget; /* NULL: free */
+    sim_forget_t *forget;            /* NULL: free */
     value_t values[DATA_FIELDS_MAX]; /* of the key: at the places of its fields */
 } asked_t;
 
@@ -26,11 +26,6 @@ struct sim_forgetter {
 
 static void ask (sim_t *sim, void *arg);
 static void look (sim_t *sim, void *arg);
-
-static const sim_node_t *coordinator (const sim_forgetter_t *self)
-{
-    return sim_node (self->sim, ROLE_COORDINATOR, 0);
-}
 
 static void later (asked_t *asked, uint64_t least_ms, uint64_t most_ms,
                    void (*call) (sim_t *sim, void *arg))
@@ -80,7 +75,8 @@ static void look (sim_t *sim, void *arg)
         return;
     wire_writer_t *writer = client_begin (asked->self->client, MESSAGE_FORGETS);
     wire_field_string (writer, "id", asked->forget->id);
-    client_ask (asked->self->client, coordinator (asked->self), 2 * TIME_SECOND, looked, asked);
+    client_ask (asked->self->client, client_coordinator (asked->self->client), 2 * TIME_SECOND,
+                looked, asked);
 }
 
 /* ---- asking ---- */
@@ -131,7 +127,8 @@ static void ask (sim_t *sim, void *arg)
     wire_close (writer);
     if (asked->forget->before != INT64_MAX)
         wire_field_int (writer, "before", asked->forget->before);
-    client_ask (asked->self->client, coordinator (asked->self), 2 * TIME_SECOND, answered, asked);
+    client_ask (asked->self->client, client_coordinator (asked->self->client), 2 * TIME_SECOND,
+                answered, asked);
 }
 
 /* ---- life ---- */
