@@ -97,21 +97,13 @@ static void fewer_users (shrinker_t *self)
     static const struct {
         const char *name;
         const char *value;
-    } less[] = { { "evolves", "off" },
-                 { "second-apply", "off" },
-                 { "loads", "off" },
-                 { "unloads", "off" },
-                 { "forgets", "0" },
-                 { "recompute-every", "off" },
-                 { "wild-floats", "off" },
-                 { "producers", "1" },
-                 { "serving", "1" },
-                 { "batch", "1" },
-                 { "speed", "1" },
-                 { "speed", "2" },
-                 { "coordinators", "1" },
-                 { "segment-size", "off" },
-                 { "memory-limit", "268435456" } };
+    } less[] = {
+        { "evolves", "off" },     { "second-apply", "off" }, { "loads", "off" },
+        { "unloads", "off" },     { "forgets", "0" },        { "recompute-every", "off" },
+        { "wild-floats", "off" }, { "producers", "1" },      { "serving", "1" },
+        { "batch", "1" },         { "speed", "1" },          { "speed", "2" },
+        { "coordinators", "1" },  { "segment-size", "off" }, { "memory-limit", "268435456" }
+    };
     for (size_t i = 0; i < sizeof less / sizeof *less; i++) {
         sim_setup_t setup = self->best;
         if (set (&setup, less[i].name, less[i].value))
