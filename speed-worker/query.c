@@ -2,6 +2,11 @@
 
 #include <inttypes.h>
 
+enum {
+    PART_OVERHEAD = 2048, /* of a part beside its answers: a reason, names */
+    ANSWERS_MAX = WIRE_MESSAGE_MAX - 2 * PART_OVERHEAD, /* bytes of answers in one message */
+};
+
 /* Room for T - W, and for the microsecond that `before` takes off the earliest. */
 static bool as_of_in_range (int64_t as_of)
 {
@@ -55,47 +60,39 @@ static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wi
     return STATUS_OK;
 }
 
-static void write_part (speed_core_t *self, const wire_value_t *body, const wire_value_t *part)
+/* Writes a part of the reply; `answers` are those of it when `error` says OK. */
+static void put_part (speed_core_t *self, const wire_value_t *part, const buf_t *answers,
+                      uint64_t position, const error_t *error)
 {
-    buf_t answers;
-    buf_init (&answers, WIRE_MESSAGE_MAX - 4096);
-    uint64_t position = 0;
-    error_t error;
-    error_clear (&error);
-    status_t status = evaluate (self, body, part, &answers, &position, &error);
-    /* after the evaluation: had somebody else become the owner meanwhile, this would be old */
-    if (status == STATUS_OK && !member_leased (self->member))
-        status = error_set (&error, STATUS_FENCED, "the lease ran out");
     wire_writer_t *writer = self->writer;
     wire_open_map (writer);
     wire_field_uint (writer, "partition", wire_uint (part, "partition", 0));
-    wire_field_string (writer, "status", status_word (status));
-    if (status == STATUS_OK) {
+    wire_field_string (writer, "status", status_word (error->status));
+    if (error->status == STATUS_OK) {
         wire_field_uint (writer, "position", position);
         wire_field_bin (
             writer, "answers",
-            (text_t){ .data = (const char *)answers.data, .size = (uint32_t)answers.size });
+            (text_t){ .data = (const char *)answers->data, .size = (uint32_t)answers->size });
     } else {
         self->metrics.queries_refused++;
-        wire_field_string (writer, "reason", error.text);
+        wire_field_string (writer, "reason", error->text);
     }
     wire_close (writer);
-    buf_release (&answers);
 }
 
-void query_answer (speed_core_t *self, const peer_t *from, const message_t *message)
+static void begin_reply (speed_core_t *self, const message_t *message)
 {
-    self->metrics.queries++;
-    wire_list_t parts = wire_list (message->body, "parts");
     wire_begin (self->writer, MESSAGE_QUERY_OK, message->id);
     if (wire_has (message->body, "log"))
         wire_field_text (self->writer, "log", wire_text (message->body, "log"));
     wire_field_list (self->writer, "parts");
-    for (uint32_t i = 0; i < parts.count; i++)
-        write_part (self, message->body, &parts.items[i]);
-    wire_close (self->writer);
+}
+
+static void end_reply (speed_core_t *self, const peer_t *from, const message_t *message)
+{
     const void *data;
     size_t size;
+    wire_close (self->writer);
     if (wire_end (self->writer, &data, &size)) {
         self->env->send (self->env, from, data, size);
         return;
@@ -106,4 +103,34 @@ void query_answer (speed_core_t *self, const peer_t *from, const message_t *mess
                "the answers are over the limit of a message; ask for "
                "fewer keys at a time");
     worker_send_error (self, from, message->id, &error);
+}
+
+/* Parts that do not fit into one message come in several, under the same id. */
+void query_answer (speed_core_t *self, const peer_t *from, const message_t *message)
+{
+    self->metrics.queries++;
+    wire_list_t parts = wire_list (message->body, "parts");
+    size_t used = 0;
+    begin_reply (self, message);
+    for (uint32_t i = 0; i < parts.count; i++) {
+        buf_t answers;
+        buf_init (&answers, ANSWERS_MAX);
+        uint64_t position = 0;
+        error_t error;
+        error_clear (&error);
+        status_t status =
+            evaluate (self, message->body, &parts.items[i], &answers, &position, &error);
+        /* after the evaluation: had somebody else become the owner meanwhile, this would be old */
+        if (status == STATUS_OK && !member_leased (self->member))
+            error_set (&error, STATUS_FENCED, "the lease ran out");
+        if (used > 0 && used + answers.size > ANSWERS_MAX) {
+            end_reply (self, from, message);
+            begin_reply (self, message);
+            used = 0;
+        }
+        put_part (self, &parts.items[i], &answers, position, &error);
+        used += answers.size + PART_OVERHEAD;
+        buf_release (&answers);
+    }
+    end_reply (self, from, message);
 }
