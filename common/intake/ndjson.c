@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <pthread.h>
 
 /* A number from its text: an integer when it is written as one and fits, else a float that keeps
  * its text for a decimal. */
@@ -173,6 +174,17 @@ static bool is_blank (const buf_t *line)
         if (line->data[i] != ' ' && line->data[i] != '\t' && line->data[i] != '\r')
             return false;
     return true;
+}
+
+static void use_our_memory (void)
+{
+    json_set_alloc_funcs (mem_alloc, mem_free);
+}
+
+void ndjson_start (void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    CHECK (pthread_once (&once, use_our_memory) == 0);
 }
 
 status_t ndjson_line (text_reader_t *self, bool *fits, error_t *error)

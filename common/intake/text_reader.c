@@ -27,6 +27,7 @@ text_reader_t *text_reader_new (text_format_t format, size_t rows_max)
     self->texts = mem_zero (rows_max, sizeof *self->texts);
     self->columns = mem_zero (TEXT_COLUMNS_MAX, sizeof *self->columns);
     csv_start (self);
+    ndjson_start ();
     return self;
 }
 

@@ -77,6 +77,9 @@ MUST_CHECK status_t csv_end (text_reader_t *self, error_t *error);
 
 /* ---- ndjson.c ---- */
 
+/* From then on jansson's memory is base/mem.h's: out of it, the process ends. By itself jansson
+ * would say that a good row is bad. */
+void ndjson_start (void);
 /* Takes the line in self->record; *fits is false when it is for the next table. INVALID. */
 MUST_CHECK status_t ndjson_line (text_reader_t *self, bool *fits, error_t *error);
 /* The cells of the table, row by row, in its arena. */
