@@ -152,7 +152,10 @@ int64_t column_int (statement_t *self)
 const char *column_string (statement_t *self, arena_t *arena)
 {
     int column = self->column++;
+    bool is_null = sqlite3_column_type (self->handle, column) == SQLITE_NULL;
     const unsigned char *text = sqlite3_column_text (self->handle, column);
+    if (!text && !is_null) /* it had to be copied, and there is no memory */
+        fail (self->database, SQLITE_NOMEM);
     uint32_t size = (uint32_t)sqlite3_column_bytes (self->handle, column);
     return arena_string (arena, (text_t){ text ? (const char *)text : "", text ? size : 0 });
 }

@@ -180,7 +180,9 @@ static status_t unpack (wire_decoder_t *self, const void *data, size_t size, err
 {
     size_t offset = 0;
     msgpack_zone_clear (&self->zone);
-    if (msgpack_unpack (data, size, &offset, &self->zone, &self->root) != MSGPACK_UNPACK_SUCCESS)
+    msgpack_unpack_return got = msgpack_unpack (data, size, &offset, &self->zone, &self->root);
+    CHECK (got != MSGPACK_UNPACK_NOMEM_ERROR); /* as in mem_alloc: a good message is no bad one */
+    if (got != MSGPACK_UNPACK_SUCCESS)
         return error_set (error, STATUS_CORRUPT, "not a whole msgpack object");
     if (self->root.via.array.ptr[4].type != MSGPACK_OBJECT_MAP)
         return error_set (error, STATUS_INVALID, "the body must be a map");
