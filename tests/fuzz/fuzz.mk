@@ -39,7 +39,7 @@ fuzz: ## fuzz with coverage, with clang (TARGET=wire MINUTES=10)
 	@[ -n "$(filter $(FUZZERS),$(TARGET))" ] || { echo "make fuzz: TARGET is one of: $(FUZZERS)"; exit 1; }
 	@echo 'int LLVMFuzzerTestOneInput (void) { return 0; }' | clang -x c -fsanitize=fuzzer - -o /dev/null 2> /dev/null || \
 		{ echo "make fuzz: this needs clang with libFuzzer (apt install clang libclang-rt-14-dev)"; exit 1; }
-	@$(MAKE) VARIANT=fuzz fuzz-$(TARGET) FUZZ_SECONDS=$$(($(MINUTES) * 60))
+	@$(MAKE) VARIANT=fuzz CC=clang fuzz-$(TARGET) FUZZ_SECONDS=$$(($(MINUTES) * 60))
 
 # Of the cores each input runs a whole town: fewer of them.
 fuzz-smoke: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz entry point over its corpus and seeded mutations

@@ -3,7 +3,8 @@ acknowledged that every answer is held against while it runs. It takes bounded m
 
 A complete answer must hold, for each key, at least what was acknowledged before it was asked for and at
 most what was sent before it came. Of the view by the stream's own key it must be exactly what was acknowledged
-below the position that it reports; that is checked as soon as no batch from before it is under way."""
+below the position that it reports; that is checked as soon as no batch from before it is under way. Positions
+never go back from an answer to one that is asked for later."""
 import bisect
 import itertools
 import random
@@ -74,6 +75,7 @@ class Tally:
         self.batches = itertools.count(1)
         self.under_way = {}  # batch: when it began
         self.asking = {}  # question: when it began
+        self.seen = defaultdict(int)  # log: the highest position of a complete answer
         self.settled = defaultdict(lambda: (0, 0))  # page: what is below `entries`
         self.entries = defaultdict(list)  # page: (position, count, total, when), ascending
         self.answers = deque()  # (when asked, batches begun, page, position, found)
@@ -129,7 +131,7 @@ class Tally:
     def look(self, client, view, keys, exactly=False, **more):
         """Asks and checks; how many answers were complete."""
         with self.lock:
-            least = dict(self.acked[view])
+            least, seen = dict(self.acked[view]), dict(self.seen)
             self.asking[(question := object())] = (asked := time.monotonic())
         try:
             results = client.get(view, keys, **more)
@@ -137,6 +139,9 @@ class Tally:
                 most, begun = dict(self.sent[view]), next(self.batches)
                 complete = [r for r in results if r["complete"]]
                 for result in complete:
+                    for log, position in result["positions"].items():
+                        expect(position >= seen.get(log, 0), view, result, f"was at {seen.get(log)} before")
+                        self.seen[log] = max(self.seen[log], position)
                     self._take(view, result, least, most, asked, begun, exactly)
                 self.counts["answers complete"] += len(complete)
                 self.counts["answers incomplete"] += len(results) - len(complete)
