@@ -244,12 +244,15 @@ const key_pair_t *keyring_own (const keyring_t *self)
     return &self->own;
 }
 
+static int compare_key (const void *key, const void *accepted)
+{
+    return strcmp (key, ((const accepted_key_t *)accepted)->key);
+}
+
 const accepted_key_t *keyring_find (const keyring_t *self, const char *key)
 {
     CHECK_OBJECT (self, KEYRING_MAGIC);
-    accepted_key_t wanted = { .role = ROLE_NONE };
-    snprintf (wanted.key, sizeof wanted.key, "%s", key);
-    return bsearch (&wanted, self->accepted, self->count, sizeof *self->accepted, compare);
+    return bsearch (key, self->accepted, self->count, sizeof *self->accepted, compare_key);
 }
 
 const char *keyring_server (const keyring_t *self, size_t at)
