@@ -45,9 +45,13 @@ void leaders_take_beat (sim_check_t *self, const sim_node_t *from, const message
     wire_list_t held = wire_list (message->body, "partitions");
     for (uint32_t i = 0; i < held.count; i++) {
         uint64_t partition = wire_uint (&held.items[i], "partition", UINT64_MAX);
-        if (partition < SIM_PARTITIONS && text_is (wire_text (&held.items[i], "state"), "failed") &&
-            wire_uint (&held.items[i], "epoch", 0) >= lease->epoch[partition])
-            lease->epoch[partition] = 0;
+        uint64_t epoch = wire_uint (&held.items[i], "epoch", 0);
+        if (partition >= SIM_PARTITIONS ||
+            !text_is (wire_text (&held.items[i], "state"), "failed") ||
+            epoch < lease->epoch[partition])
+            continue;
+        lease->epoch[partition] = 0;
+        lease->failed[partition] = epoch;
     }
 }
 
@@ -98,8 +102,10 @@ void leaders_take_orders (sim_check_t *self, const sim_node_t *to, const message
     wire_list_t partitions = wire_list (message->body, "partitions");
     for (uint32_t i = 0; i < partitions.count; i++) {
         uint64_t partition = wire_uint (&partitions.items[i], "partition", UINT64_MAX);
-        if (partition < SIM_PARTITIONS)
-            epochs[partition] = wire_uint (&partitions.items[i], "epoch", 0);
+        uint64_t epoch = wire_uint (&partitions.items[i], "epoch", 0);
+        /* orders may be from before the failure, and come late */
+        if (partition < SIM_PARTITIONS && epoch > lease->failed[partition])
+            epochs[partition] = epoch;
     }
     memcpy (lease->epoch, epochs, sizeof epochs);
     for (uint32_t p = 0; p < SIM_PARTITIONS; p++)

@@ -83,7 +83,8 @@ typedef struct sim_lease {
     uint64_t term;
     uint64_t orders; /* the beat whose answer is followed */
     int64_t until;
-    uint64_t epoch[SIM_PARTITIONS]; /* 0: not for this one */
+    uint64_t epoch[SIM_PARTITIONS];  /* 0: not for this one */
+    uint64_t failed[SIM_PARTITIONS]; /* the highest epoch that has failed there */
 } sim_lease_t;
 
 struct sim_check {
