@@ -23,14 +23,14 @@ AT_ONCE = 3  # faults
 
 print(f"seed {SEED}, {MINUTES:g} minutes")
 cluster = Hosts({"tally.yaml": DEFINITIONS}, seed=SEED, speed_workers=3, serving=2, batch_workers=2,
-                settings=f"lease: {LEASE}s\n")
+                coordinators=2, settings=f"lease: {LEASE}s\n")
 for node in cluster.nodes.values():
     node.may_fail()
 cluster.start()
 nodes, hosts = list(cluster.nodes), cluster.links.names
-speed, serving, batch = ([name for name in nodes if cluster[name].kind == kind]
-                         for kind in ("speed-worker", "serving", "batch-worker"))
-talk = ([("coordinator", host) for host in hosts if host != "coordinator"] + list(itertools.combinations(speed, 2)) +
+leaders, speed, serving, batch = ([name for name in nodes if cluster[name].kind == kind]
+                                  for kind in ("coordinator", "speed-worker", "serving", "batch-worker"))
+talk = ([(leader, host) for leader in leaders for host in hosts if host not in leaders] + list(itertools.combinations(speed, 2)) +
         list(itertools.product([TESTER], serving)) + list(itertools.product([TESTER, *serving], speed)))
 links = talk + [(b, a) for a, b in talk]  # between those who talk to each other
 traffic = Traffic(cluster, seed=SEED, readers=2, loads=True, recompute=1.0, pace=0.05)
@@ -172,7 +172,7 @@ def table():
     rows = dict(tally.counts)
     rows |= {f"fault: {what}": n for what, n in sorted(done.items())}
     rows |= {f"packets {what}": n for what, n in cluster.links.counts().items()}
-    rows["recomputes published"] = len(re.findall(r": manifest \d+", cluster["coordinator"].log()))
+    rows["recomputes published"] = sum(len(re.findall(r": manifest \d+", cluster[name].log())) for name in leaders)
     rows["datasets that answers stood on"] = len(tally.datasets)
     rows |= {f"longest {what}": f"{s:.1f} s" for what, s in sorted(tally.longest.items())}
     rows["memory of the checker"] = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"

@@ -86,18 +86,20 @@ class Links:
 
 
 class Hosts(Cluster):
-    def __init__(self, files, seed=1, speed_workers=2, serving=1, batch_workers=1, **more):
-        names = [TESTER, "coordinator"] + [f"{kind}-{i + 1}" for kind, count in
+    def __init__(self, files, seed=1, speed_workers=2, serving=1, batch_workers=1, coordinators=1, **more):
+        names = [TESTER, "coordinator"] + [f"coordinator-{i + 2}" for i in range(coordinators - 1)] + [f"{kind}-{i + 1}" for kind, count in
                  (("serving", serving), ("speed-worker", speed_workers), ("batch-worker", batch_workers))
                  for i in range(count)]
         self.links = Links(names, seed)
-        super().__init__(files, speed_workers=speed_workers, serving=serving, batch_workers=batch_workers, **more)
+        super().__init__(files, speed_workers=speed_workers, serving=serving, batch_workers=batch_workers,
+                         coordinators=coordinators, **more)
         for name, node in self.nodes.items():
             node.before = ["nsenter", f"--net={self.links.namespaces[name]}", "--"]
         self.links.enter(TESTER)
 
     def endpoint(self, above):
-        name = ("coordinator" if above == 0 else f"speed-worker-{above - 10}" if above > 10
+        name = ("coordinator" if above == 0 else f"coordinator-{above - 29}" if above > 30
+                else f"speed-worker-{above - 10}" if above > 10
                 else f"serving-{above}")
         return f"tcp://{self.links.address(name)}:{self.port + above}"
 
