@@ -214,9 +214,11 @@ static void tell_started (const cluster_t *cluster)
                     (int)cluster->nodes[i].pid);
         printf ("}}\n");
     } else {
-        printf ("%s is up: %zu nodes, %u partitions; coordinator at %s, serving at %s\n",
-                project->cluster, cluster->count, project->partitions, project->coordinator,
-                project->serving[0]);
+        printf ("%s is up: %zu nodes, %u partitions; coordinator%s at ", project->cluster,
+                cluster->count, project->partitions, project->coordinators_count > 1 ? "s" : "");
+        for (size_t i = 0; i < project->coordinators_count; i++)
+            printf ("%s%s", i > 0 ? ", " : "", project->coordinators[i]);
+        printf ("; serving at %s\n", project->serving[0]);
     }
     fflush (stdout);
 }

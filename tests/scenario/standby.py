@@ -98,7 +98,7 @@ def leads(endpoint, seconds=1):
     except Silent:
         return False
     except Refused as error:
-        expect(error.leader is not None, error)
+        expect(error.status == "unavailable", error)
         return False
     finally:
         client.close()
