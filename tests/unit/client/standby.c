@@ -1,0 +1,191 @@
+/* Several coordinators, played: who asks finds the one that leads, and waits while none does. */
+#include "client/lib/weir.h"
+
+#include "base/mem.h"
+#include "transport/transport.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+TestSuite (standby, .timeout = 60);
+
+typedef struct played {
+    char endpoint[128];
+    char other[128]; /* whom it names when it stands by */
+    atomic_bool stop;
+    atomic_bool leads;
+    atomic_uint asked; /* how often, for the status */
+    unsigned leads_after;
+    pthread_barrier_t listens;
+    pthread_t thread;
+} played_t;
+
+static void answer (played_t *self, transport_t *transport, wire_writer_t *writer,
+                    const peer_t *from, const message_t *message)
+{
+    static const char *const lists[] = { "nodes", "logs", "loads", "recomputes" };
+    const void *data;
+    size_t size;
+    if (message->kind == MESSAGE_PING) {
+        wire_begin (writer, MESSAGE_PING_OK, message->id);
+        wire_field_string (writer, "node", "coordinator");
+        wire_field_string (writer, "kind", "coordinator");
+        wire_field_string (writer, "cluster", "c");
+        wire_field_uint (writer, "incarnation", 1);
+    } else if (!atomic_load (&self->leads)) {
+        if (atomic_fetch_add (&self->asked, 1) + 1 == self->leads_after)
+            atomic_store (&self->leads, true);
+        wire_begin (writer, MESSAGE_ERROR, message->id);
+        wire_field_string (writer, "status", "unavailable");
+        wire_field_string (writer, "text", "it stands by");
+        wire_field_string (writer, "leader", self->other);
+    } else {
+        wire_begin (writer, MESSAGE_STATUS_OK, message->id);
+        wire_field_string (writer, "cluster", "c");
+        wire_field_uint (writer, "partitions", 4);
+        wire_field_uint (writer, "version", 1);
+        for (size_t i = 0; i < 4; i++) {
+            wire_field_list (writer, lists[i]);
+            wire_close (writer);
+        }
+    }
+    if (!wire_end (writer, &data, &size))
+        abort (); /* nothing of criterion may be called from here */
+    transport_send (transport, from, data, size);
+}
+
+static void *play (void *arg)
+{
+    played_t *self = arg;
+    transport_t *transport;
+    error_t error;
+    if (transport_new (self->endpoint, &transport, &error) != STATUS_OK)
+        abort ();
+    (void)pthread_barrier_wait (&self->listens);
+    wire_decoder_t *decoder = wire_decoder_new ();
+    wire_writer_t *writer = wire_writer_new ();
+    while (!atomic_load (&self->stop)) {
+        peer_t from;
+        const void *data;
+        size_t size;
+        message_t message;
+        transport_poll (transport, 10, NULL, 0, NULL);
+        while (transport_receive (transport, &from, &data, &size))
+            if (wire_decode (decoder, data, size, &message, &error) == STATUS_OK)
+                answer (self, transport, writer, &from, &message);
+    }
+    wire_decoder_destroy (&decoder);
+    wire_writer_destroy (&writer);
+    transport_destroy (&transport);
+    return NULL;
+}
+
+typedef struct two {
+    played_t one;
+    played_t other;
+    weir_t *weir;
+} two_t;
+
+static void name (played_t *self, const char *which)
+{
+    snprintf (self->endpoint, sizeof self->endpoint, "ipc:///tmp/weir-standby-%d-%s",
+              (int)getpid (), which);
+}
+
+/* Plays, and listens when this returns. */
+static void begin (played_t *self)
+{
+    cr_assert_eq (pthread_barrier_init (&self->listens, NULL, 2), 0);
+    cr_assert_eq (pthread_create (&self->thread, NULL, play, self), 0);
+    (void)pthread_barrier_wait (&self->listens);
+    pthread_barrier_destroy (&self->listens);
+}
+
+/* Both play, and a project names both. */
+static void start (two_t *self)
+{
+    project_t *project;
+    error_t error;
+    name (&self->one, "one");
+    name (&self->other, "other");
+    begin (&self->one);
+    begin (&self->other);
+    char *text = mem_format ("cluster: c\nnodes:\n  coordinators: ['%s', '%s']\n",
+                             self->one.endpoint, self->other.endpoint);
+    cr_assert_eq (project_parse ("/tmp", text_of (text), &project, &error), STATUS_OK, "%s",
+                  error.text);
+    self->weir = weir_of_project (project);
+    project_destroy (&project);
+    mem_free (text);
+}
+
+static void end (two_t *self)
+{
+    weir_close (&self->weir);
+    atomic_store (&self->one.stop, true);
+    atomic_store (&self->other.stop, true);
+    pthread_join (self->one.thread, NULL);
+    pthread_join (self->other.thread, NULL);
+}
+
+static status_t ask (weir_t *weir, int timeout_ms, error_t *error)
+{
+    message_t reply;
+    (void)weir_begin (weir, MESSAGE_STATUS);
+    return weir_call (weir, WEIR_COORDINATOR, timeout_ms, &reply, error);
+}
+
+Test (standby, is_passed_over_for_the_one_that_leads)
+{
+    static two_t two;
+    error_t error;
+    atomic_store (&two.other.leads, true);
+    start (&two);
+    cr_assert_eq (ask (two.weir, 5000, &error), STATUS_OK, "%s", error.text);
+    unsigned asked = atomic_load (&two.one.asked);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq (ask (two.weir, 5000, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (atomic_load (&two.one.asked), asked, "it is remembered who leads");
+    end (&two);
+}
+
+Test (standby, tells_who_leads_to_a_client_that_knows_only_itself)
+{
+    static two_t two;
+    error_t error;
+    atomic_store (&two.other.leads, true);
+    start (&two);
+    snprintf (two.one.other, sizeof two.one.other, "%s", two.other.endpoint);
+    weir_t *weir;
+    cr_assert_eq (weir_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (ask (weir, 5000, &error), STATUS_OK, "%s", error.text);
+    weir_close (&weir);
+    end (&two);
+}
+
+Test (standby, is_waited_for_while_none_leads)
+{
+    static two_t two;
+    error_t error;
+    two.other.leads_after = 3;
+    start (&two);
+    cr_assert_eq (ask (two.weir, 5000, &error), STATUS_OK, "%s", error.text);
+    cr_assert_geq (atomic_load (&two.other.asked), 3);
+    end (&two);
+}
+
+Test (standby, where_none_leads_in_time_that_is_said)
+{
+    static two_t two;
+    error_t error;
+    start (&two);
+    cr_assert_eq (ask (two.weir, 300, &error), STATUS_UNAVAILABLE);
+    cr_assert_not_null (strstr (error.text, "no coordinator leads"), "%s", error.text);
+    cr_assert (weir_unreachable (two.weir));
+    end (&two);
+}
