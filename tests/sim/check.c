@@ -46,8 +46,11 @@ void check_destroy (sim_check_t **self_p)
         }
     for (size_t l = 0; l < DATA_LOGS; l++)
         mem_free (self->history_loads[l]);
-    for (sim_dataset_t *dataset = self->datasets; dataset; dataset = dataset->next)
+    for (sim_dataset_t *dataset = self->datasets; dataset; dataset = dataset->next) {
         mem_free (dataset->loads);
+        mem_free (dataset->runs);
+        mem_free (dataset->views);
+    }
     data_destroy (&self->data);
     wire_decoder_destroy (&self->decoder);
     arena_destroy (&self->arena);
@@ -330,5 +333,6 @@ void check_end (sim_check_t *self)
                       batch->accepted_in_log + batch->refused_in_log);
     }
     check_logs (self);
+    dataset_verify (self);
     sim_log (self->sim, "%zu rows sent, %" PRIu64 " answers checked", rows, self->answers);
 }

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "batchview/batchview.h"
 #include "storage/run.h"
 
 #include <inttypes.h>
@@ -263,6 +264,67 @@ static void take_parts (sim_check_t *self, sim_dataset_t *dataset, wire_list_t p
     }
 }
 
+/* ---- files ---- */
+
+static void keep_paths (sim_check_t *self, wire_list_t files, const char ***paths, size_t *count)
+{
+    *paths = mem_resize (*paths, *count + files.count, sizeof (char *));
+    for (uint32_t i = 0; i < files.count; i++)
+        (*paths)[(*count)++] = arena_string (self->arena, wire_text (&files.items[i], "path"));
+}
+
+static void keep_files (sim_check_t *self, sim_dataset_t *dataset, wire_list_t parts)
+{
+    for (uint32_t i = 0; i < parts.count; i++) {
+        keep_paths (self, wire_list (&parts.items[i], "runs"), &dataset->runs,
+                    &dataset->runs_count);
+        keep_paths (self, wire_list (&parts.items[i], "views"), &dataset->views,
+                    &dataset->views_count);
+    }
+}
+
+static void verify_run (sim_check_t *self, const char *path)
+{
+    run_t *run = NULL;
+    batch_t batch;
+    error_t error;
+    run_options_t options = { RUN_OFFSET_AS_WRITTEN };
+    status_t status = run_open (self->fs, path, &options, &run, &error);
+    if (status == STATUS_OK) {
+        run_cursor_t *cursor = run_cursor_new (run, NULL);
+        do
+            status = run_cursor_next (cursor, &batch, &error);
+        while (status == STATUS_OK);
+        run_cursor_destroy (&cursor);
+    }
+    run_destroy (&run);
+    if (status != STATUS_END)
+        sim_fail (self->sim, "in the end run %s does not read: %s", path, error.text);
+}
+
+static void verify_view (sim_check_t *self, const char *path)
+{
+    batchview_t *view = NULL;
+    error_t error;
+    if (batchview_open (self->fs, path, &view, &error) != STATUS_OK)
+        sim_fail (self->sim, "in the end view %s does not read: %s", path, error.text);
+    batchview_destroy (&view);
+}
+
+void dataset_verify (sim_check_t *self)
+{
+    for (size_t log = 0; log < DATA_LOGS; log++) {
+        const sim_dataset_t *newest = NULL;
+        for (const sim_dataset_t *dataset = self->datasets; dataset; dataset = dataset->next)
+            if (dataset->log == log && (!newest || dataset->manifest > newest->manifest))
+                newest = dataset;
+        for (size_t i = 0; newest && i < newest->runs_count; i++)
+            verify_run (self, newest->runs[i]);
+        for (size_t i = 0; newest && i < newest->views_count; i++)
+            verify_view (self, newest->views[i]);
+    }
+}
+
 void dataset_take (sim_check_t *self, const wire_value_t *body)
 {
     int log = shadow_log (self, wire_text (body, "log"));
@@ -275,6 +337,7 @@ void dataset_take (sim_check_t *self, const wire_value_t *body)
     dataset->next = self->datasets;
     self->datasets = dataset;
     wire_list_t parts = wire_list (body, "partitions");
+    keep_files (self, dataset, parts);
     if (parts.count != 0 && parts.count != SIM_PARTITIONS)
         sim_fail (self->sim, "dataset %s has %u partitions", dataset->id, parts.count);
     else

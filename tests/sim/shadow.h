@@ -53,7 +53,11 @@ typedef struct sim_dataset {
     size_t loads_count;
     const sim_forget_t **forgets; /* listed */
     size_t forgets_count;
-    bool history; /* the load of what was there before the log is in it */
+    bool history;      /* the load of what was there before the log is in it */
+    const char **runs; /* paths of its files */
+    const char **views;
+    size_t runs_count;
+    size_t views_count;
     struct sim_dataset *next;
 } sim_dataset_t;
 
@@ -127,6 +131,8 @@ int shadow_log (const sim_check_t *self, text_t log_name); /* -1 */
 
 /* A `dataset.ok`: its runs hold what they must. */
 void dataset_take (sim_check_t *self, const wire_value_t *body);
+/* The files of the newest dataset of each log are there, whole: every checksum in them is right. */
+void dataset_verify (sim_check_t *self);
 /* NULL when nobody was ever told of it. */
 const sim_dataset_t *dataset_find (const sim_check_t *self, size_t log, text_t id);
 bool dataset_has (const sim_dataset_t *self, const sim_load_t *load);
