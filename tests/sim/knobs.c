@@ -204,6 +204,12 @@ static status_t check_sizes (const sim_knobs_t *self, error_t *error)
 status_t knobs_set (sim_knobs_t *self, const char *text, error_t *error)
 {
     size_t size = strcspn (text, "=");
+    if (strcmp (text, "faults=off") == 0) {
+        for (size_t i = 0; i < KNOBS; i++)
+            if (table[i].fault)
+                (void)set_value (self, &table[i], "off", error);
+        return STATUS_OK;
+    }
     if (text[size] != '=')
         return error_set (error, STATUS_INVALID, "'%s' is not NAME=VALUE", text);
     for (size_t i = 0; i < KNOBS; i++) {

@@ -87,7 +87,7 @@ typedef struct sim_knobs {
 void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active);
 
 /* "NAME=VALUE": a number, a time with a unit ("250ms", "3s"), `on` or `off`. INVALID with what is
- * wrong; then nothing has changed. */
+ * wrong; then nothing has changed. "faults=off" is for all kinds of faults. */
 status_t knobs_set (sim_knobs_t *self, const char *text, error_t *error);
 
 /* The knobs by place, NULL past the last: their names, whether they make a fault, whether they are

@@ -236,11 +236,19 @@ void print_command (const sim_setup_t *setup, bool all_faults, int64_t active)
 {
     sim_knobs_t chosen;
     knobs_choose (&chosen, setup->seed, all_faults, active);
+    bool fewer = false; /* kinds of faults than the seed turns on */
+    for (size_t i = 0; knobs_name (i); i++)
+        fewer |= knobs_is_fault (i) && knobs_is_on (&chosen, i) && !knobs_is_on (&setup->knobs, i);
+    error_t error;
+    if (fewer)
+        fewer = knobs_set (&chosen, "faults=off", &error) == STATUS_OK;
     printf ("weir-sim --seed-base %" PRIu64, setup->seed);
     if (all_faults)
         printf (" --all-faults");
     if (active != TIME_MINUTE)
         printf (" --minutes %g", (double)active / (double)TIME_MINUTE);
+    if (fewer)
+        printf (" --set faults=off");
     for (size_t i = 0; knobs_name (i); i++) {
         char was[32];
         char is[32];
