@@ -91,33 +91,122 @@ status_t dataset_from_message (const wire_value_t *body, uint32_t partitions, fs
     return STATUS_OK;
 }
 
-static status_t open_part (dataset_t *self, dataset_part_t *part, error_t *error)
+/* Can the rest be used without this file? */
+static bool is_tolerable (status_t status, bool patient)
 {
-    for (size_t i = 0; i < part->runs_count; i++) {
-        dataset_run_t *run = &part->runs[i];
-        run_options_t options = { .offset_override = run->offset };
-        status_t status = run_open (self->fs, run->path, &options, &run->run, error);
-        if (status != STATUS_OK)
-            return error_prefix (error, "opening %s", run->path);
-    }
-    for (size_t i = 0; i < part->views_count; i++) {
-        dataset_view_t *view = &part->views[i];
-        status_t status = batchview_open (self->fs, view->path, &view->file, error);
-        if (status != STATUS_OK)
-            return error_prefix (error, "opening %s", view->path);
-        if (batchview_info (view->file)->cut != part->cut)
-            return error_set (error, STATUS_CORRUPT, "%s is of another cut than its manifest",
-                              view->path);
-    }
+    return status == STATUS_CORRUPT || status == STATUS_VERSION ||
+           (patient && (status == STATUS_NOT_FOUND || status == STATUS_IO));
+}
+
+static status_t open_run (dataset_t *self, dataset_run_t *run, bool patient, error_t *error)
+{
+    run_options_t options = { .offset_override = run->offset };
+    status_t status = run_open (self->fs, run->path, &options, &run->run, error);
+    if (status == STATUS_OK)
+        return status;
+    if (!is_tolerable (status, patient))
+        return error_prefix (error, "opening %s", run->path);
+    run->damage = mem_string (error->text);
+    self->unusable++;
     return STATUS_OK;
 }
 
-status_t dataset_open (dataset_t *self, error_t *error)
+static status_t open_view (dataset_t *self, const dataset_part_t *part, dataset_view_t *view,
+                           bool patient, error_t *error)
+{
+    status_t status = batchview_open (self->fs, view->path, &view->file, error);
+    if (status == STATUS_OK && batchview_info (view->file)->cut != part->cut)
+        status =
+            error_set (error, STATUS_CORRUPT, "%s is of another cut than its manifest", view->path);
+    if (status == STATUS_OK)
+        return status;
+    if (!is_tolerable (status, patient))
+        return error_prefix (error, "opening %s", view->path);
+    view->damage = mem_string (error->text);
+    self->unusable++;
+    return STATUS_OK;
+}
+
+static status_t open_part (dataset_t *self, dataset_part_t *part, bool patient, error_t *error)
+{
+    status_t status = STATUS_OK;
+    for (size_t i = 0; i < part->runs_count && status == STATUS_OK; i++)
+        status = open_run (self, &part->runs[i], patient, error);
+    for (size_t i = 0; i < part->views_count && status == STATUS_OK; i++)
+        status = open_view (self, part, &part->views[i], patient, error);
+    return status;
+}
+
+status_t dataset_open (dataset_t *self, bool patient, error_t *error)
 {
     status_t status = STATUS_OK;
     for (uint32_t i = 0; i < self->parts_count && status == STATUS_OK; i++)
-        status = open_part (self, &self->parts[i], error);
+        status = open_part (self, &self->parts[i], patient, error);
     return status;
+}
+
+void dataset_give_up (dataset_t *self, const batchview_t *file, const char *reason)
+{
+    for (uint32_t p = 0; p < self->parts_count; p++)
+        for (size_t i = 0; i < self->parts[p].views_count; i++) {
+            dataset_view_t *view = &self->parts[p].views[i];
+            if (view->file != file || view->damage)
+                continue;
+            view->damage = mem_string (reason);
+            self->unusable++;
+        }
+}
+
+void dataset_blame (dataset_t *self, uint32_t partition, size_t run, const char *reason)
+{
+    dataset_run_t *blamed = &self->parts[partition].runs[run];
+    if (!blamed->damage)
+        blamed->damage = mem_string (reason);
+}
+
+/* ---- looking again ---- */
+
+static void scrub_run (job_t *job)
+{
+    scrub_job_t *self = (scrub_job_t *)job;
+    self->status = batchview_verify (self->file, &self->error);
+}
+
+static void scrub_discard (job_t *job)
+{
+    scrub_job_t *self = (scrub_job_t *)job;
+    scrub_job_destroy (&self);
+}
+
+scrub_job_t *scrub_job_new (dataset_t *self, size_t at)
+{
+    for (uint32_t p = 0; p < self->parts_count; p++)
+        for (size_t i = 0; i < self->parts[p].views_count; i++) {
+            const dataset_view_t *view = &self->parts[p].views[i];
+            if (!view->file || view->damage || at-- > 0)
+                continue;
+            scrub_job_t *job = mem_zero (1, sizeof *job);
+            job->job = (job_t){ .run = scrub_run, .discard = scrub_discard };
+            job->dataset = dataset_ref (self);
+            job->file = view->file;
+            return job;
+        }
+    return NULL;
+}
+
+void scrub_job_destroy (scrub_job_t **self_p)
+{
+    scrub_job_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    dataset_unref (&self->dataset);
+    mem_free (self);
+}
+
+bool scrub_job_is (const job_t *job)
+{
+    return job->run == scrub_run;
 }
 
 dataset_t *dataset_ref (dataset_t *self)
@@ -132,10 +221,12 @@ static void release_part (dataset_part_t *part)
     for (size_t i = 0; i < part->runs_count; i++) {
         run_destroy (&part->runs[i].run);
         mem_free (part->runs[i].path);
+        mem_free (part->runs[i].damage);
     }
     for (size_t i = 0; i < part->views_count; i++) {
         batchview_destroy (&part->views[i].file);
         mem_free (part->views[i].path);
+        mem_free (part->views[i].damage);
     }
     mem_free (part->runs);
     mem_free (part->views);
@@ -161,7 +252,8 @@ void dataset_unref (dataset_t **self_p)
 const batchview_t *dataset_view (const dataset_part_t *part, text_t view, uint32_t version)
 {
     for (size_t i = 0; i < part->views_count; i++)
-        if (part->views[i].version == version && text_is (view, part->views[i].name))
+        if (part->views[i].version == version && !part->views[i].damage &&
+            text_is (view, part->views[i].name))
             return part->views[i].file;
     return NULL;
 }

@@ -14,13 +14,15 @@ typedef struct dataset_view {
     char name[NAME_MAX_SIZE + 1];
     uint32_t version;
     char *path;
-    batchview_t *file;
+    batchview_t *file; /* NULL: it could not be opened */
+    char *damage;      /* why it is not used; NULL: it is */
 } dataset_view_t;
 
 typedef struct dataset_run {
     char *path;
     uint64_t offset; /* of all rows of a load's run, or RUN_OFFSET_AS_WRITTEN */
-    run_t *run;
+    run_t *run;      /* NULL: it could not be opened */
+    char *damage;    /* what of it cannot be read; NULL: nothing is known of */
 } dataset_run_t;
 
 typedef struct dataset_part {
@@ -40,6 +42,7 @@ typedef struct dataset {
     dataset_part_t *parts; /* one per partition */
     uint32_t parts_count;
     fs_t *fs;
+    size_t unusable;     /* views that are not used, runs that could not be opened */
     unsigned references; /* counted on the core's thread */
 } dataset_t;
 
@@ -51,13 +54,34 @@ dataset_t *dataset_empty (const char *log_name, uint32_t partitions);
 MUST_CHECK status_t dataset_from_message (const wire_value_t *body, uint32_t partitions, fs_t *fs,
                                           dataset_t **dataset, error_t *error);
 
-/* Opens and verifies all files. Blocks. */
-MUST_CHECK status_t dataset_open (dataset_t *self, error_t *error);
+/* Opens all files, verifying all of views, and of runs all but the blocks. Blocks. What is damaged
+ * is not used, and the rest goes on without it; with `patient` also what is not there or cannot be
+ * read, which may be because a newer dataset has come. */
+MUST_CHECK status_t dataset_open (dataset_t *self, bool patient, error_t *error);
+
+/* A view that is in use turned out to be damaged: it is used no more. On the core's thread. */
+void dataset_give_up (dataset_t *self, const batchview_t *file, const char *reason);
+/* Something of a run turned out to be damaged; the rest of it is still read. */
+void dataset_blame (dataset_t *self, uint32_t partition, size_t run, const char *reason);
+
+/* A job that verifies again what is mapped, since it may rot. Its `damages` are for
+ * dataset_give_up. */
+typedef struct scrub_job {
+    job_t job;
+    dataset_t *dataset; /* one reference */
+    const batchview_t *file;
+    status_t status;
+    error_t error;
+} scrub_job_t;
+/* Of the `at`-th of all views that are in use; NULL when there are not so many. */
+scrub_job_t *scrub_job_new (dataset_t *self, size_t at);
+void scrub_job_destroy (scrub_job_t **self_p);
+bool scrub_job_is (const job_t *job);
 
 dataset_t *dataset_ref (dataset_t *self);
 void dataset_unref (dataset_t **self_p);
 
-/* The file of a view's version in a part, or NULL when there is none. */
+/* The file of a view's version in a part, or NULL when there is none that is to be used. */
 const batchview_t *dataset_view (const dataset_part_t *part, text_t view, uint32_t version);
 
 /* Does a row with this offset count? */

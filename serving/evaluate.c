@@ -85,7 +85,7 @@ static void queue_slow (serving_core_t *self, query_t *query, query_part_t *part
     self->metrics.slow_keys += count;
 }
 
-static bool from_file (serving_core_t *self, const batchview_t *file,
+static bool from_file (serving_core_t *self, dataset_t *dataset, const batchview_t *file,
                        const batchview_binding_t *binding, const query_key_t *key, answer_t *answer)
 {
     if (!file)
@@ -97,6 +97,7 @@ static bool from_file (serving_core_t *self, const batchview_t *file,
         return exact;
     env_log (self->env, LOG_ERROR, "a batch view of %s, answered from history instead: %s",
              batchview_info (file)->view, error.text);
+    logs_give_up (self, dataset, file, error.text);
     answer_reset (answer);
     return false;
 }
@@ -123,8 +124,9 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
         query_key_t *key = &query->keys[i];
         answer_t *answer = key->answers[part->source];
         answer_reset (answer);
+        key->lost &= ~(UINT32_C (1) << part->source);
         if (query->want_batch && data->runs_count > 0 &&
-            !from_file (self, file, binding, key, answer))
+            !from_file (self, part->dataset, file, binding, key, answer))
             slow[slow_count++] =
                 (history_key_t){ .key = key->key, .as_of = key->as_of, .place = i };
         query_measure (query, key, self->options.query_memory);
@@ -146,6 +148,7 @@ static void begin_part (serving_core_t *self, query_t *query, query_part_t *part
     part->filling = logs_filling (self, &query->view->sources[part->source]);
     part->slow = false;
     part->slow_failed = false;
+    part->lost = false;
     merge_batch (self, query, part);
 }
 
@@ -162,6 +165,14 @@ static void slow_done (serving_core_t *self, history_job_t *job)
         job->status = answer_merge (key->answers[part->source], &reader, &job->error);
         query_measure (query, key, self->options.query_memory);
     }
+    for (size_t i = 0; i < job->count; i++)
+        if (job->lost[i])
+            query->keys[job->keys[i].place].lost |= UINT32_C (1) << part->source;
+    if (job->lost_count > 0) {
+        part->lost = true;
+        snprintf (part->reason, sizeof part->reason, "history cannot be read: %.200s",
+                  job->error.text);
+    }
     if (job->status != STATUS_OK) {
         part->slow_failed = true;
         snprintf (part->reason, sizeof part->reason, "history cannot be read: %.200s",
@@ -175,6 +186,12 @@ void evaluate_job_done (serving_core_t *self, job_t *job)
 {
     history_job_t *slow = (history_job_t *)job;
     self->slow_running--;
+    if (slow->lost_count > 0) {
+        env_log (self->env, LOG_ERROR, "%zu of %zu keys cannot be answered from history: %s",
+                 slow->lost_count, slow->count, slow->error.text);
+        dataset_blame (slow->dataset, slow->partition, slow->lost_run, slow->error.text);
+        member_beat_soon (self->member);
+    }
     slow_done (self, slow);
     history_job_destroy (&slow);
     start_slow (self);

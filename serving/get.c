@@ -369,8 +369,16 @@ static void write_values (serving_core_t *self, const query_t *query, const outc
     wire_close (writer);
 }
 
+/* Does the key lack nothing in the log of a source? */
+static bool source_complete (const query_t *query, const query_key_t *key, size_t source)
+{
+    return part_complete (query_part_of (query, key, source)) && (key->lost >> source & 1) == 0;
+}
+
 static const char *why_incomplete (const query_part_t *part)
 {
+    if (part->lost)
+        return part->reason;
     if (part->state == PART_DONE && part->slow)
         return "history was not read before the deadline";
     if (part->state == PART_DONE && !part->slow_failed)
@@ -394,7 +402,7 @@ static part_name_t name_of (const query_t *query, const query_part_t *part)
 static bool key_complete (const query_t *query, const query_key_t *key)
 {
     for (size_t s = 0; s < query->plans_count; s++)
-        if (!part_complete (query_part_of (query, key, s)))
+        if (!source_complete (query, key, s))
             return false;
     return true;
 }
@@ -404,7 +412,7 @@ static void write_incomplete (serving_core_t *self, const query_t *query, const 
     wire_field_list (self->writer, "incomplete");
     for (size_t s = 0; s < query->plans_count; s++) {
         const query_part_t *part = query_part_of (query, key, s);
-        if (part_complete (part))
+        if (source_complete (query, key, s))
             continue;
         wire_open_map (self->writer);
         wire_field_string (self->writer, "log", name_of (query, part).text);
@@ -480,7 +488,7 @@ static bool refuse (serving_core_t *self, query_t *query)
     }
     for (size_t i = 0; i < query->parts_count; i++) {
         const query_part_t *part = &query->parts[i];
-        if (part_complete (part))
+        if (part_complete (part) && !part->lost)
             continue;
         self->metrics.incomplete++;
         if (!query->refuse_incomplete)

@@ -62,6 +62,23 @@ static status_t read_run (const history_job_t *self, const run_t *run, const his
     return status == STATUS_END ? STATUS_OK : status;
 }
 
+/* What cannot be read is missing for the keys that are in it, and for no others. */
+static void read_or_lose (history_job_t *self, const dataset_run_t *run, size_t at, size_t key,
+                          arena_t *scratch, answer_t *answer)
+{
+    error_t error;
+    status_t status = run->run
+                          ? read_run (self, run->run, &self->keys[key], scratch, answer, &error)
+                          : error_set (&error, STATUS_CORRUPT, "%s", run->damage);
+    if (status == STATUS_OK)
+        return;
+    self->lost[key] = true;
+    if (self->lost_count++ > 0)
+        return;
+    self->error = error;
+    self->lost_run = at;
+}
+
 static void history_run (job_t *job)
 {
     history_job_t *self = (history_job_t *)job;
@@ -69,14 +86,12 @@ static void history_run (job_t *job)
     answer_t *answer = answer_new (self->plan);
     arena_t *scratch = arena_new (BLOCK_CHUNK);
     self->status = STATUS_OK;
-    for (size_t k = 0; k < self->count && self->status == STATUS_OK && !self->answers.bad; k++) {
+    for (size_t k = 0; k < self->count && !self->answers.bad; k++) {
         answer_reset (answer);
-        for (size_t r = 0; r < part->runs_count && self->status == STATUS_OK; r++) {
-            self->status =
-                read_run (self, part->runs[r].run, &self->keys[k], scratch, answer, &self->error);
-            if (self->status != STATUS_OK)
-                error_prefix (&self->error, "reading %s", part->runs[r].path);
-        }
+        for (size_t r = 0; r < part->runs_count && !self->lost[k]; r++)
+            read_or_lose (self, &part->runs[r], r, k, scratch, answer);
+        if (self->lost[k])
+            answer_reset (answer);
         answer_encode (answer, &self->answers);
     }
     if (self->status == STATUS_OK && self->answers.bad)
@@ -105,6 +120,7 @@ history_job_t *history_job_new (model_t *model, const plan_t *plan, dataset_t *d
     self->arena = arena_new (KEYS_CHUNK);
     self->keys = arena_alloc (self->arena, count * sizeof *keys);
     self->count = count;
+    self->lost = arena_zero (self->arena, count, sizeof *self->lost);
     for (size_t i = 0; i < count; i++) {
         self->keys[i] = keys[i];
         self->keys[i].key = arena_text (self->arena, keys[i].key);

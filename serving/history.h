@@ -32,9 +32,12 @@ typedef struct history_job {
     struct history_job *next; /* in the queue of those that wait for their turn */
 
     status_t status;
-    error_t error;
-    buf_t
-        answers; /* their encodings, one after the other; the asker may set how much they may be */
+    error_t error; /* the first, of `status` or of a key */
+    bool *lost;    /* per key: some run could not be read for it, and its answer is empty */
+    size_t lost_count;
+    size_t lost_run; /* of the part: that of `error` */
+    /* their encodings, one after the other; the asker may set how much they may be */
+    buf_t answers;
 } history_job_t;
 
 history_job_t *history_job_new (model_t *model, const plan_t *plan, dataset_t *dataset,

@@ -4,12 +4,19 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum { DAMAGES_TOLD = 100 }; /* in a beat */
+
 #define RETRY_INTERVAL   (500 * TIME_MS)
 #define DEFINITIONS_WAIT (20 * TIME_MS) /* for definitions that are on their way */
+
+#define HEAL_FIRST     (5 * TIME_SECOND) /* doubles */
+#define HEAL_LAST      TIME_MINUTE
+#define SCRUB_INTERVAL (15 * TIME_MINUTE)
 
 typedef struct open_job {
     job_t job;
     dataset_t *dataset;
+    bool patient;
     status_t status;
     error_t error;
 } open_job_t;
@@ -58,6 +65,65 @@ void logs_take_orders (serving_core_t *self, const wire_value_t *orders)
     }
 }
 
+static void write_damage (wire_writer_t *beat, const served_log_t *log, uint32_t partition,
+                          const char *kind, const char *path, const char *reason)
+{
+    wire_open_map (beat);
+    wire_field_string (beat, "log", log->name);
+    wire_field_uint (beat, "manifest", log->dataset->number);
+    wire_field_uint (beat, "partition", partition);
+    wire_field_string (beat, "kind", kind);
+    wire_field_string (beat, "path", path);
+    wire_field_string (beat, "reason", reason);
+    wire_close (beat);
+}
+
+/* The first DAMAGES_TOLD of what is not used of a dataset. */
+static void write_damages (wire_writer_t *beat, const served_log_t *log, size_t *left)
+{
+    const dataset_t *dataset = log->dataset;
+    for (uint32_t p = 0; p < dataset->parts_count; p++) {
+        const dataset_part_t *part = &dataset->parts[p];
+        for (size_t i = 0; i<part->views_count && * left> 0; i++)
+            if (part->views[i].damage) {
+                write_damage (beat, log, p, "view", part->views[i].path, part->views[i].damage);
+                --*left;
+            }
+        for (size_t i = 0; i<part->runs_count && * left> 0; i++)
+            if (part->runs[i].damage) {
+                write_damage (beat, log, p, "run", part->runs[i].path, part->runs[i].damage);
+                --*left;
+            }
+    }
+}
+
+static bool any_damage (const dataset_t *dataset)
+{
+    for (uint32_t p = 0; p < dataset->parts_count; p++) {
+        for (size_t i = 0; i < dataset->parts[p].views_count; i++)
+            if (dataset->parts[p].views[i].damage)
+                return true;
+        for (size_t i = 0; i < dataset->parts[p].runs_count; i++)
+            if (dataset->parts[p].runs[i].damage)
+                return true;
+    }
+    return false;
+}
+
+static void fill_damages (serving_core_t *self, wire_writer_t *beat)
+{
+    size_t left = DAMAGES_TOLD;
+    bool any = false;
+    for (const served_log_t *log = self->logs; log && !any; log = log->next)
+        any = any_damage (log->dataset);
+    if (!any)
+        return;
+    wire_field_list (beat, "damaged");
+    for (const served_log_t *log = self->logs; log; log = log->next)
+        write_damages (beat, log, &left);
+    wire_close (beat);
+}
+
 void logs_fill_beat (serving_core_t *self, wire_writer_t *beat)
 {
     wire_field_list (beat, "datasets");
@@ -68,6 +134,46 @@ void logs_fill_beat (serving_core_t *self, wire_writer_t *beat)
         wire_close (beat);
     }
     wire_close (beat);
+    fill_damages (self, beat);
+}
+
+/* Is there something of the dataset that may be used after all, and is it time to see? */
+static bool is_to_heal (const served_log_t *log, int64_t now)
+{
+    return log->dataset->unusable > 0 && now >= log->heal_at;
+}
+
+/* One file at a time, so that a new dataset need not wait. */
+static void scrub (serving_core_t *self, served_log_t *log, int64_t now)
+{
+    if (log->scrubbing || now < log->scrub_at)
+        return;
+    scrub_job_t *job = log->scrub_at == 0 ? NULL : scrub_job_new (log->dataset, log->scrub_next);
+    if (!job) { /* all were looked at, or verified just now when they were opened */
+        log->scrub_next = 0;
+        log->scrub_at = now + SCRUB_INTERVAL;
+        return;
+    }
+    log->scrubbing = true;
+    self->env->submit (self->env, &job->job);
+}
+
+static void heal_later (served_log_t *log, int64_t now)
+{
+    log->heal_wait = log->heal_wait == 0 ? HEAL_FIRST : 2 * log->heal_wait;
+    if (log->heal_wait > HEAL_LAST)
+        log->heal_wait = HEAL_LAST;
+    log->heal_at = now + log->heal_wait;
+}
+
+void logs_give_up (serving_core_t *self, dataset_t *dataset, const batchview_t *file,
+                   const char *reason)
+{
+    dataset_give_up (dataset, file, reason);
+    served_log_t *log = find_log (self, text_of (dataset->log_name));
+    if (log && log->dataset == dataset)
+        heal_later (log, self->env->boot_us (self->env));
+    member_beat_soon (self->member);
 }
 
 static void ask (serving_core_t *self, served_log_t *log, int64_t now)
@@ -83,7 +189,13 @@ int64_t logs_tick (serving_core_t *self, int64_t now)
 {
     int64_t next = INT64_MAX;
     for (served_log_t *log = self->logs; log; log = log->next) {
-        if (log->wanted <= log->dataset->number || log->opening)
+        scrub (self, log, now);
+        if (!log->scrubbing && log->scrub_at < next)
+            next = log->scrub_at;
+        bool heal = is_to_heal (log, now);
+        if (log->dataset->unusable > 0 && log->heal_at > now && log->heal_at < next)
+            next = log->heal_at;
+        if ((log->wanted <= log->dataset->number && !heal) || log->opening)
             continue;
         if (log->fetch_id == 0 || now >= log->fetch_again)
             ask (self, log, now);
@@ -96,7 +208,7 @@ int64_t logs_tick (serving_core_t *self, int64_t now)
 static void open_run (job_t *job)
 {
     open_job_t *self = (open_job_t *)job;
-    self->status = dataset_open (self->dataset, &self->error);
+    self->status = dataset_open (self->dataset, self->patient, &self->error);
 }
 
 static void open_discard (job_t *job)
@@ -113,7 +225,9 @@ bool logs_receive (serving_core_t *self, const message_t *message)
     served_log_t *log = find_log (self, wire_text (message->body, "log"));
     if (!log || log->fetch_id != message->id || log->opening)
         return true;
-    if (wire_uint (message->body, "manifest", 0) <= log->dataset->number)
+    uint64_t number = wire_uint (message->body, "manifest", 0);
+    if (number < log->dataset->number ||
+        (number == log->dataset->number && !is_to_heal (log, self->env->boot_us (self->env))))
         return true;
     if (wire_uint (message->body, "definitions", 0) > member_model (self->member)->version) {
         /* its rows may have columns that the plans here cannot read yet */
@@ -133,25 +247,63 @@ bool logs_receive (serving_core_t *self, const message_t *message)
     job->job.run = open_run;
     job->job.discard = open_discard;
     job->dataset = dataset;
+    job->patient = log->failed == number; /* else something newer may have come */
     self->env->submit (self->env, &job->job);
     return true;
 }
 
+static void scrub_done (serving_core_t *self, scrub_job_t *job)
+{
+    served_log_t *log = find_log (self, text_of (job->dataset->log_name));
+    CHECK (log != NULL);
+    log->scrubbing = false;
+    log->scrub_next++;
+    if (job->status != STATUS_OK) {
+        env_log (self->env, LOG_ERROR, "%s: a batch view has been damaged since it was opened: %s",
+                 log->name, job->error.text);
+        logs_give_up (self, job->dataset, job->file, job->error.text);
+        log->scrub_next--; /* it is none of those in use any more */
+    }
+    scrub_job_destroy (&job);
+}
+
+/* What was opened takes the place of what is in use: it is newer, or less of it is damaged. */
+static void take_dataset (serving_core_t *self, served_log_t *log, dataset_t *dataset)
+{
+    bool newer = dataset->number > log->dataset->number;
+    log->fetch_id = 0;
+    if (!newer && dataset->unusable >= log->dataset->unusable) {
+        heal_later (log, self->env->boot_us (self->env));
+        return;
+    }
+    if (newer)
+        log->heal_wait = 0;
+    dataset_unref (&log->dataset);
+    log->dataset = dataset_ref (dataset);
+    log->scrub_at = 0;
+    if (dataset->unusable > 0)
+        heal_later (log, self->env->boot_us (self->env));
+    member_beat_soon (self->member); /* the trim waits for this */
+    env_log (self->env, dataset->unusable > 0 ? LOG_ERROR : LOG_INFO,
+             "%s: manifest %" PRIu64 " (%s) in use, %zu of its files are not", log->name,
+             log->dataset->number, log->dataset->id, dataset->unusable);
+}
+
 bool logs_job_done (serving_core_t *self, job_t *job)
 {
+    if (scrub_job_is (job)) {
+        scrub_done (self, (scrub_job_t *)job);
+        return true;
+    }
     if (job->run != open_run)
         return false;
     open_job_t *opened = (open_job_t *)job;
     served_log_t *log = find_log (self, text_of (opened->dataset->log_name));
     CHECK (log != NULL);
     log->opening = false;
+    log->failed = opened->status == STATUS_OK ? 0 : opened->dataset->number;
     if (opened->status == STATUS_OK) {
-        dataset_unref (&log->dataset);
-        log->dataset = dataset_ref (opened->dataset);
-        log->fetch_id = 0;
-        member_beat_soon (self->member); /* the trim waits for this */
-        env_log (self->env, LOG_INFO, "%s: manifest %" PRIu64 " (%s) in use", log->name,
-                 log->dataset->number, log->dataset->id);
+        take_dataset (self, log, opened->dataset);
     } else {
         env_log (self->env, LOG_ERROR, "%s: manifest %" PRIu64 " not used, trying again: %s",
                  log->name, opened->dataset->number, opened->error.text);

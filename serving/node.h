@@ -22,6 +22,12 @@ typedef struct served_log {
     uint64_t fetch_id;   /* of the `dataset` question under way, 0 none */
     int64_t fetch_again; /* boot µs */
     bool opening;        /* a job is opening the next one */
+    uint64_t failed;     /* manifest that could not be opened the last time; 0 none */
+    int64_t heal_at;     /* boot µs: what is not used of the dataset is tried again … */
+    int64_t heal_wait;   /* … after so long */
+    int64_t scrub_at;    /* boot µs: the next look at what is mapped */
+    size_t scrub_next;   /* the view that it is at */
+    bool scrubbing;      /* a job is looking */
     bool filled;         /* orders said so once: it stays so */
     struct served_log *next;
 } served_log_t;
@@ -74,6 +80,9 @@ dataset_t *logs_dataset (serving_core_t *self, const char *log_name);
 bool logs_filling (serving_core_t *self, const view_source_t *source);
 void logs_take_orders (serving_core_t *self, const wire_value_t *orders);
 void logs_fill_beat (serving_core_t *self, wire_writer_t *beat);
+/* A file of a dataset turned out to be damaged. */
+void logs_give_up (serving_core_t *self, dataset_t *dataset, const batchview_t *file,
+                   const char *reason);
 bool logs_receive (serving_core_t *self, const message_t *message);
 bool logs_job_done (serving_core_t *self, job_t *job);
 int64_t logs_tick (serving_core_t *self, int64_t now);

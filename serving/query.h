@@ -29,6 +29,7 @@ typedef struct query_key {
     value_t *request;   /* the view's request_count values; NULL: all null */
     answer_t **answers; /* one per source of the view; all are merged into the first in the end */
     size_t memory;      /* bytes that these hold, when they were last looked at */
+    uint32_t lost;      /* bit per source: its history cannot be read for this key */
 } query_key_t;
 
 typedef enum part_state {
@@ -52,6 +53,7 @@ typedef struct query_part {
     int64_t asked;   /* boot µs */
     bool slow;       /* a history job is under way or waits */
     bool slow_failed;
+    bool lost;                     /* the history of some of its keys cannot be read */
     bool begun;                    /* it has a batch part */
     bool filling;                  /* the log lacked events of the stream when it was begun */
     dataset_t *dataset;            /* that its batch part is from */

@@ -239,7 +239,7 @@ Test (answers, no_keys_no_results)
 
 /* ---- datasets ---- */
 
-Test (datasets, one_with_a_damaged_file_is_not_used_and_the_older_one_stays)
+Test (datasets, a_damaged_view_is_not_used_and_told_and_its_answers_come_from_history)
 {
     house_t house;
     house_init (&house, 10);
@@ -250,13 +250,46 @@ Test (datasets, one_with_a_damaged_file_is_not_used_and_the_older_one_stays)
     house_publish (&house, 1, false, false);
     sim_disk_rot (house.disk, house_path (2, 1, "view"), 8000);
     house_pass (&house, 2 * TIME_SECOND);
-    cr_assert_eq (house.reported, 1);
+    cr_assert_eq (house.reported, 2);
+    cr_assert_eq (house.damaged_views, 1);
     cr_assert_gt (house.rig.warnings, 0);
     ask_all (&house);
     house_check (&house, NULL, 0, NULL);
     sim_disk_rot (house.disk, house_path (2, 1, "view"), 8000); /* as it was */
-    house_pass (&house, 2 * TIME_SECOND);
+    house_pass (&house, 2 * TIME_MINUTE);
     cr_assert_eq (house.reported, 2);
+    cr_assert_eq (house.damaged_views, 0);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    house_release (&house);
+}
+
+Test (datasets, a_view_that_is_gone_is_not_waited_for)
+{
+    house_t house;
+    error_t error;
+    house_init (&house, 14);
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    cr_assert_eq (fs_remove (house.rig.env.fs, house_path (1, 1, "view"), &error), STATUS_OK);
+    house_pass (&house, 5 * TIME_SECOND);
+    cr_assert_eq (house.reported, 1);
+    cr_assert_eq (house.damaged_views, 1);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    house_release (&house);
+}
+
+Test (datasets, a_run_that_cannot_be_opened_harms_no_answer_that_views_give)
+{
+    house_t house;
+    house_init (&house, 15);
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    sim_disk_rot (house.disk, house_path (1, 1, "run"), 40);
+    house_pass (&house, 2 * TIME_SECOND);
+    cr_assert_eq (house.reported, 1);
+    cr_assert_eq (house.damaged_runs, 1);
     ask_all (&house);
     house_check (&house, NULL, 0, NULL);
     house_release (&house);

@@ -69,11 +69,13 @@ typedef struct house {
     bool nobody;               /* owns anything */
     uint64_t routes;
     bool hold_jobs;
-    bool cut_off;      /* from the coordinator */
-    uint64_t queries;  /* that the owners were asked */
-    uint64_t reported; /* the manifest in the latest beat; UINT64_MAX: none */
-    reply_t *replies;  /* to the client */
-    reply_t *late;     /* of the owners */
+    bool cut_off;           /* from the coordinator */
+    uint64_t queries;       /* that the owners were asked */
+    uint64_t reported;      /* the manifest in the latest beat; UINT64_MAX: none */
+    uint32_t damaged_views; /* told in the latest beat */
+    uint32_t damaged_runs;
+    reply_t *replies; /* to the client */
+    reply_t *late;    /* of the owners */
     uint64_t next_id;
     uint8_t *kept;
 } house_t;
