@@ -61,6 +61,7 @@ static int run (call_t *call)
     puts ("");
     print_disk (reply.body);
     print_partitions (reply.body);
+    print_damaged (reply.body);
     print_recent (reply.body);
     return EXIT_DONE;
 }

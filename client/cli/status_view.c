@@ -108,3 +108,17 @@ void print_partitions (const wire_value_t *body)
     table_print (table);
     table_destroy (&table);
 }
+
+void print_damaged (const wire_value_t *body)
+{
+    wire_list_t logs = wire_list (body, "logs");
+    for (uint32_t i = 0; i < logs.count; i++) {
+        wire_list_t damaged = loose_list (&logs.items[i], "damaged");
+        for (uint32_t k = 0; k < damaged.count; k++)
+            printf ("\ndamaged, and not used by " TEXT_FORMAT ": " TEXT_FORMAT "\n  " TEXT_FORMAT
+                    "\n",
+                    TEXT_ARGS (loose_text (&damaged.items[k], "node")),
+                    TEXT_ARGS (loose_text (&damaged.items[k], "path")),
+                    TEXT_ARGS (loose_text (&damaged.items[k], "reason")));
+    }
+}

@@ -8,6 +8,8 @@
 void print_nodes (const wire_value_t *body);
 void print_disk (const wire_value_t *body); /* and an empty line */
 void print_partitions (const wire_value_t *body);
+/* Files of datasets that serving nodes found damaged; nothing when there are none. */
+void print_damaged (const wire_value_t *body);
 
 /* Nodes whose lease is good, the coordinators among them. */
 uint32_t count_alive (const wire_value_t *body);
