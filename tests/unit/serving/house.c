@@ -362,16 +362,6 @@ static void write_dataset (house_t *self, uint64_t id)
         wire_field_uint (writer, "definitions", self->manifest[self->ordered].written_under);
 }
 
-static void take_damages (house_t *self, wire_list_t damaged)
-{
-    self->damaged_views = self->damaged_runs = 0;
-    for (uint32_t i = 0; i < damaged.count; i++) {
-        bool view = text_is (wire_text (&damaged.items[i], "kind"), "view");
-        self->damaged_views += view;
-        self->damaged_runs += !view;
-    }
-}
-
 static void coordinate (house_t *self, const message_t *message)
 {
     peer_t coordinator = peer_of_endpoint (COORDINATOR);
@@ -381,7 +371,7 @@ static void coordinate (house_t *self, const message_t *message)
         datasets = wire_list (message->body, "datasets");
         if (datasets.count > 0)
             self->reported = wire_uint (&datasets.items[0], "manifest", 0);
-        take_damages (self, wire_list (message->body, "damaged"));
+        house_take_damages (self, wire_list (message->body, "damaged"));
         write_orders (self, message->id);
         break;
     case MESSAGE_DEFINITIONS:

@@ -128,4 +128,7 @@ void house_check_values (house_t *self, const wire_value_t *result, uint64_t def
 const char *house_reason (const message_t *message);
 uint64_t house_metric (house_t *self, const char *name);
 
+/* Counts what a beat says is damaged. */
+void house_take_damages (house_t *self, wire_list_t damaged);
+
 #endif

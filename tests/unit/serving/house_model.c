@@ -55,3 +55,13 @@ model_t *house_owners_model (const house_t *self)
     wire_decoder_destroy (&decoder);
     return model;
 }
+
+void house_take_damages (house_t *self, wire_list_t damaged)
+{
+    self->damaged_views = self->damaged_runs = 0;
+    for (uint32_t i = 0; i < damaged.count; i++) {
+        bool view = text_is (wire_text (&damaged.items[i], "kind"), "view");
+        self->damaged_views += view;
+        self->damaged_runs += !view;
+    }
+}
