@@ -283,6 +283,23 @@ static void keep_files (sim_check_t *self, sim_dataset_t *dataset, wire_list_t p
     }
 }
 
+/* Is it known? Its files may be others now: of a view that was damaged and is made anew. */
+static bool told_again (sim_check_t *self, size_t log, const wire_value_t *body)
+{
+    uint64_t manifest = wire_uint (body, "manifest", 0);
+    for (sim_dataset_t *dataset = self->datasets; dataset; dataset = dataset->next) {
+        if (dataset->log != log || !text_is (wire_text (body, "id"), dataset->id))
+            continue;
+        if (manifest >= dataset->manifest) {
+            dataset->manifest = manifest;
+            dataset->runs_count = dataset->views_count = 0;
+            keep_files (self, dataset, wire_list (body, "partitions"));
+        }
+        return true;
+    }
+    return false;
+}
+
 static void verify_run (sim_check_t *self, const char *path)
 {
     run_t *run = NULL;
@@ -328,7 +345,7 @@ void dataset_verify (sim_check_t *self)
 void dataset_take (sim_check_t *self, const wire_value_t *body)
 {
     int log = shadow_log (self, wire_text (body, "log"));
-    if (log < 0 || dataset_find (self, (size_t)log, wire_text (body, "id")))
+    if (log < 0 || told_again (self, (size_t)log, body))
         return;
     sim_dataset_t *dataset = arena_zero (self->arena, 1, sizeof *dataset);
     dataset->log = (size_t)log;
