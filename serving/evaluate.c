@@ -275,10 +275,14 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
         query_part_t *part = &query->parts[i];
         if (!asking[i])
             continue;
-        dataset_t *dataset = logs_dataset (self, query->plans[part->source]->log_name);
+        const char *log_name = query->plans[part->source]->log_name;
+        dataset_t *dataset = logs_dataset (self, log_name);
         if (!part->begun || part->dataset != dataset)
             begin_part (self, query, part, dataset, query->round);
-        if (!query->want_realtime) {
+        if (!logs_current (self, log_name)) {
+            again_later (self, part, now, "this serving node has no lease, or no new dataset yet");
+            asking[i] = false;
+        } else if (!query->want_realtime) {
             part->position = part->dataset->parts[part->partition].cut;
             part->state = PART_DONE;
             asking[i] = false;

@@ -47,6 +47,13 @@ dataset_t *logs_dataset (serving_core_t *self, const char *log_name)
     return get_log (self, text_of (log_name))->dataset;
 }
 
+bool logs_current (serving_core_t *self, const char *log_name)
+{
+    const served_log_t *log = get_log (self, text_of (log_name));
+    return member_leased (self->member) && self->lapses == member_lapses (self->member) &&
+           log->dataset->number >= log->least;
+}
+
 bool logs_filling (serving_core_t *self, const view_source_t *source)
 {
     return strcmp (source->log_name, source->stream->log_name) != 0 &&
@@ -56,11 +63,15 @@ bool logs_filling (serving_core_t *self, const view_source_t *source)
 void logs_take_orders (serving_core_t *self, const wire_value_t *orders)
 {
     wire_list_t datasets = wire_list (orders, "datasets");
+    bool anew = self->lapses != member_lapses (self->member);
+    self->lapses = member_lapses (self->member);
     for (uint32_t i = 0; i < datasets.count; i++) {
         served_log_t *log = get_log (self, wire_text (&datasets.items[i], "log"));
         uint64_t wanted = wire_uint (&datasets.items[i], "manifest", 0);
         if (wanted > log->wanted)
             log->wanted = wanted;
+        if (anew)
+            log->least = wanted;
         log->filled = log->filled || !wire_bool (&datasets.items[i], "filling", false);
     }
 }

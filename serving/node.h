@@ -19,6 +19,7 @@ typedef struct served_log {
     char *name;
     dataset_t *dataset;  /* the one in use */
     uint64_t wanted;     /* manifest in the latest orders */
+    uint64_t least;      /* manifest in the first orders of the lease */
     uint64_t fetch_id;   /* of the `dataset` question under way, 0 none */
     int64_t fetch_again; /* boot µs */
     bool opening;        /* a job is opening the next one */
@@ -57,6 +58,7 @@ struct serving_core {
     wire_decoder_t *decoder;
     wire_writer_t *writer;
     served_log_t *logs;
+    uint64_t lapses; /* of the member, when `least` of the logs was taken from orders */
     query_table_t *queries;
     arena_t *outcomes;         /* of the keys that are being written */
     uint64_t next_id;          /* of questions about datasets */
@@ -75,6 +77,10 @@ void serving_send_error (serving_core_t *self, const peer_t *to, uint64_t id, co
 /* ---- logs.c ---- */
 /* The log's dataset in use (an empty one if the log is new); borrowed. */
 dataset_t *logs_dataset (serving_core_t *self, const char *log_name);
+/* May the dataset in use be answered from? Not without a lease, and not when the first orders after
+ * one that had run out name a later one: meanwhile the coordinator need not have waited for this
+ * node when it told users what is visible. */
+bool logs_current (serving_core_t *self, const char *log_name);
 /* May events be missing in the log of a view's source, which came before there was a view with its
  * key? */
 bool logs_filling (serving_core_t *self, const view_source_t *source);

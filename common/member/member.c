@@ -41,6 +41,7 @@ struct member {
     bool answered;       /* the latest */
     bool soon;           /* another is wanted before the interval is over */
     int64_t lease_until; /* boot µs; 0: never had one */
+    uint64_t lapses;     /* answers that came when there was none */
     uint64_t fetch_id;   /* of the outstanding `definitions`, 0 none */
     int64_t fetch_again; /* boot µs */
     uint64_t wanted;     /* version of the definitions in the latest orders */
@@ -206,6 +207,8 @@ static void take_orders (member_t *self, const peer_t *from, const message_t *me
         return;
     int64_t lease = (int64_t)granted;
     self->interval = lease / LEASE_FRACTION;
+    if (!member_leased (self))
+        self->lapses++;
     if (beat->sent + lease > self->lease_until)
         self->lease_until = beat->sent + lease;
     if (message->id < self->orders_id)
@@ -300,6 +303,11 @@ bool member_receive (member_t *self, const peer_t *from, const message_t *messag
     default:
         return false;
     }
+}
+
+uint64_t member_lapses (const member_t *self)
+{
+    return self->lapses;
 }
 
 bool member_leased (const member_t *self)

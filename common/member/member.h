@@ -59,6 +59,10 @@ void member_beat_soon (member_t *self);
 
 /* Is the lease good at this instant? Check after the work, before the answer. */
 bool member_leased (const member_t *self);
+/* How often a lease began anew: for the first time, or after one had run out. While it stays the
+ * same, and the lease is good, the coordinator has not taken the node for dead. Grows before the
+ * orders that come with such a lease are handed over, or before later ones are. */
+uint64_t member_lapses (const member_t *self);
 /* µs since the lease ran out; 0 while it is good. */
 int64_t member_lapsed (const member_t *self);
 

@@ -300,6 +300,7 @@ Test (datasets, one_that_lacks_a_partition_is_not_used)
     house_t house;
     house_init (&house, 11);
     house_add (&house, 200);
+    house_pass (&house, TIME_SECOND); /* a lease from before it was published */
     house_publish (&house, 1, false, false)->short_of_one = true;
     house_pass (&house, 2 * TIME_SECOND);
     cr_assert_eq (house.reported, 0);
@@ -313,6 +314,7 @@ Test (datasets, one_of_newer_definitions_waits_for_them)
     house_t house;
     house_init (&house, 13);
     house_add (&house, 200);
+    house_pass (&house, TIME_SECOND);
     house_publish (&house, 1, false, false)->written_under = PAYMENTS_GROWN;
     house_pass (&house, 2 * TIME_SECOND);
     cr_assert_eq (house.reported, 0);
@@ -322,6 +324,36 @@ Test (datasets, one_of_newer_definitions_waits_for_them)
     house_pass (&house, 2 * TIME_SECOND);
     cr_assert_eq (house.reported, 1);
     check_grown (&house, false);
+    house_release (&house);
+}
+
+/* What was published meanwhile users may have been told of: the coordinator waited for nobody. */
+Test (datasets, of_before_are_not_answered_from_when_the_lease_ran_out)
+{
+    house_t house;
+    unsigned user = 4;
+    house_init (&house, 14);
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    house.cut_off = true;
+    house_pass (&house, HOUSE_LEASE + TIME_SECOND);
+    house_publish (&house, 1, false, false);
+    house_get (&house, "spend", &user, 1);
+    house_ask (&house);
+    house_pass (&house, 5 * TIME_SECOND); /* the deadline */
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    wire_list_t results = wire_list (message.body, "results");
+    cr_expect_not (wire_bool (&results.items[0], "complete", true));
+    cr_expect_not_null (strstr (house_reason (&message), "no lease"));
+    house_get (&house, "spend", &user, 1);
+    house_ask (&house);
+    house.cut_off = false;
+    house_pass (&house, TIME_SECOND);
+    message = house_reply (&house, MESSAGE_GET_OK);
+    results = wire_list (message.body, "results");
+    cr_expect (wire_bool (&results.items[0], "complete", false));
+    cr_expect (text_is (wire_text (&results.items[0], "dataset"), "d2"));
     house_release (&house);
 }
 
