@@ -105,7 +105,9 @@ void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *
 /* ---- other keys ---- */
 
 /* The re-keyed logs that this shard's events go to, as the latest orders have it. With `more`
- * there are others that the definitions here do not know yet: nothing is trimmed meanwhile. */
+ * there are others that the definitions here do not know yet: nothing is appended or trimmed
+ * meanwhile. Nor is it when one is left out though the log may have events: what waits for that one
+ * waits until it is ordered again. */
 void shard_set_forwards (shard_t *self, const text_t *logs, size_t count, bool more);
 
 /* Appends to this re-keyed log what the source has for it. The waiter is told now or later, always

@@ -100,15 +100,29 @@ static bool is_wanted (const forward_t *forward, const text_t *logs, size_t coun
     return false;
 }
 
-static void drop_unwanted (shard_t *self, const text_t *logs, size_t count)
+/* Can the log hold an event that somebody was told is there? */
+static bool may_have_events (const shard_t *self)
+{
+    return self->pending.head || self->position > self->controls.count;
+}
+
+/* Logs of other keys go with their stream, or while it has no events. One that is not ordered any
+ * more beside this one is another's mistake: what waits for it waits on, until it is ordered again.
+ * True: there is such a one. */
+static bool drop_unwanted (shard_t *self, const text_t *logs, size_t count)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < self->forwards_count; i++)
-        if (is_wanted (self->forwards[i], logs, count))
+    bool missed = false;
+    for (size_t i = 0; i < self->forwards_count; i++) {
+        bool wanted = is_wanted (self->forwards[i], logs, count);
+        if (wanted || may_have_events (self))
             self->forwards[kept++] = self->forwards[i];
         else
             forward_destroy (&self->forwards[i]);
+        missed = missed || (!wanted && may_have_events (self));
+    }
     self->forwards_count = kept;
+    return missed;
 }
 
 static bool has_forward (const shard_t *self, text_t log)
@@ -152,18 +166,33 @@ static void forget_wanted (shard_t *self)
     self->wanted_count = 0;
 }
 
+static bool wants (const shard_t *self, text_t log)
+{
+    for (size_t i = 0; i < self->wanted_count; i++)
+        if (text_is (log, self->wanted[i]))
+            return true;
+    return false;
+}
+
+static void want (shard_t *self, const text_t *logs, size_t count)
+{
+    self->wanted = mem_resize (self->wanted, self->wanted_count + count, sizeof (char *));
+    for (size_t i = 0; i < count; i++)
+        if (!wants (self, logs[i]))
+            self->wanted[self->wanted_count++] = mem_string_n (logs[i].data, logs[i].size);
+}
+
 void shard_set_forwards (shard_t *self, const text_t *logs, size_t count, bool more)
 {
     CHECK_OBJECT (self, SHARD_MAGIC);
     CHECK (self->keyed.primary || count == 0);
-    forget_wanted (self);
-    self->wanted = mem_zero (count, sizeof (char *));
-    for (size_t i = 0; i < count; i++)
-        self->wanted[self->wanted_count++] = mem_string_n (logs[i].data, logs[i].size);
+    if (self->state != SHARD_OPENING) /* what was ordered meanwhile is looked at when it serves */
+        forget_wanted (self);
+    want (self, logs, count);
     self->forwards_unknown = more;
     if (self->state != SHARD_SERVING)
         return;
-    drop_unwanted (self, logs, count);
+    self->forwards_unknown = drop_unwanted (self, logs, count) || more;
     shard_forward_begin (self);
 }
 

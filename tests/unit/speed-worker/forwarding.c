@@ -247,3 +247,52 @@ Test (forwarding, nothing_is_trimmed_that_another_key_lacks_and_marks_come_back_
     check_once_after (&town, before);
     town_release (&town);
 }
+
+/* A key goes with its stream alone: orders without it were a mistake. */
+Test (forwarding, nothing_is_acknowledged_or_appended_while_orders_leave_a_log_out)
+{
+    town_t town;
+    payment_t payments[30];
+    begin (&town, 44, 2);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        town_give (&town, p, (int)(p % 2));
+    town_pass (&town, 8 * TIME_SECOND);
+    for (size_t i = 0; i < 30; i++)
+        do
+            make (&town, &payments[i], 1);
+        while (payments[i].partition % 2 != 0);
+    town.worker[1].deaf = true;
+    town_send (&town, 0, payments, 30, 1);
+    town_pass (&town, TIME_SECOND);
+    cr_assert_not (town_answered (&town));
+    town.other_log = NULL;
+    town_pass (&town, 3 * TIME_SECOND);
+    town_send (&town, 0, payments, 30, 2);
+    town_pass (&town, TIME_SECOND);
+    while (town_answered (&town)) /* the second, and the first when whoever took it gave up */
+        (void)town_reply (&town, MESSAGE_ERROR);
+    town.other_log = ITEMS_LOG;
+    town.worker[1].deaf = false;
+    town_pass (&town, 2 * TIME_SECOND);
+    for (uint32_t p = 0; p < PARTITIONS; p++) /* opened again, they need a new epoch */
+        town_give (&town, p, (int)(p % 2));
+    town_pass (&town, 8 * TIME_SECOND);
+    while (town_answered (&town))
+        (void)town_reply (&town, town.replies->kind);
+    insist (&town, 0, payments, 30, 1);
+    town_pass (&town, TIME_SECOND);
+    check_once (&town);
+    town_release (&town);
+}
+
+Test (forwarding, a_key_of_a_stream_without_events_may_go)
+{
+    town_t town;
+    begin (&town, 45, 2);
+    town_order (&town, "cut-1", true);
+    town_pass (&town, 2 * TIME_SECOND);
+    town.other_log = NULL;
+    town_pass (&town, 2 * TIME_SECOND);
+    town_add (&town, 0, 20);
+    town_release (&town);
+}
