@@ -103,8 +103,11 @@ status_t definitions_load (coordinator_core_t *self, error_t *error)
     status_t status = catalog_objects (self->catalog, arena, &objects, &count, error);
     if (status == STATUS_OK)
         status = read_objects (objects, count, &definitions, error);
+    if (status == STATUS_OK)
+        status = logs_refresh (self, definitions, objects, count, error);
     if (status != STATUS_OK) {
-        arena_destroy (&arena); /* what was in force stays so */
+        definitions_destroy (&definitions);
+        arena_destroy (&arena); /* what was in force stays so, with its logs */
         return status;
     }
     definitions_unload (self);
@@ -182,10 +185,7 @@ static files_t files_of (coordinator_core_t *self, const wire_value_t *body, are
 static void follow (coordinator_core_t *self)
 {
     error_t error;
-    status_t status = definitions_load (self, &error);
-    if (status == STATUS_OK)
-        status = logs_refresh (self, &error);
-    if (status != STATUS_OK) {
+    if (definitions_load (self, &error) != STATUS_OK) {
         (void)core_failed (self, &error);
         return;
     }

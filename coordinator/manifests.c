@@ -102,27 +102,66 @@ static status_t log_read (coordinator_core_t *self, const keyed_log_t *keyed, lo
     return status;
 }
 
+/* A log that is not known yet, among those of `self`. */
 static status_t want_log (coordinator_core_t *self, const keyed_log_t *keyed, error_t *error)
 {
-    log_t *log = log_named (self, text_of (keyed->name));
-    if (!log) {
-        status_t status = log_read (self, keyed, &log, error);
-        if (status != STATUS_OK)
-            return status;
-        self->logs = mem_resize (self->logs, self->logs_count + 1, sizeof (log_t *));
-        self->logs[self->logs_count++] = log;
-    }
-    log->dropped = false;
-    log->primary = keyed->primary;
-    core_set (&log->stream, keyed->stream->name);
+    log_t *log;
+    if (log_named (self, text_of (keyed->name)))
+        return STATUS_OK;
+    status_t status = log_read (self, keyed, &log, error);
+    if (status != STATUS_OK)
+        return status;
+    log->dropped = true; /* until all are read */
+    self->logs = mem_resize (self->logs, self->logs_count + 1, sizeof (log_t *));
+    self->logs[self->logs_count++] = log;
     return STATUS_OK;
 }
 
-/* Those of streams, of views, and those that are kept up though no view is over them. */
-status_t logs_refresh (coordinator_core_t *self, error_t *error)
+/* What the catalog has of how logs of other keys came about: of those from place `from` on. A
+ * stream that comes back finds its logs as they were. */
+static status_t read_begun (coordinator_core_t *self, size_t from, error_t *error)
 {
-    const definitions_t *all = self->definitions;
-    size_t most = all->streams_count + SOURCES_MAX * all->views_count + self->objects_count;
+    if (from == self->logs_count)
+        return STATUS_OK;
+    arena_t *arena = arena_new (1 << 14);
+    catalog_control_t *rows;
+    size_t count;
+    status_t status = catalog_controls (self->catalog, arena, &rows, &count, error);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++)
+        for (size_t l = from; l < self->logs_count; l++) {
+            log_t *log = self->logs[l];
+            if (strcmp (log->name, rows[i].log) != 0 ||
+                rows[i].partition >= self->options.partitions)
+                continue;
+            if (strcmp (rows[i].id, CONTROL_FORWARDED) == 0) {
+                log->forwarded[rows[i].partition] = true;
+            } else if (strcmp (rows[i].id, CONTROL_BEGIN) == 0) {
+                log->marks[rows[i].partition] = rows[i].offset;
+                log->begun = true;
+            }
+        }
+    arena_destroy (&arena);
+    return status;
+}
+
+static void take_wanted (coordinator_core_t *self, const keyed_log_t *wanted, size_t count)
+{
+    for (size_t i = 0; i < self->logs_count; i++)
+        self->logs[i]->dropped = true;
+    for (size_t i = 0; i < count; i++) {
+        log_t *log = log_named (self, text_of (wanted[i].name));
+        log->dropped = false;
+        log->primary = wanted[i].primary;
+        core_set (&log->stream, wanted[i].stream->name);
+    }
+}
+
+/* Those of streams, of views, and those that are kept up though no view is over them. Owners stop
+ * waiting for a log that their orders leave out: so none goes before all that are new are read. */
+status_t logs_refresh (coordinator_core_t *self, const definitions_t *all,
+                       const catalog_object_t *objects, size_t objects_count, error_t *error)
+{
+    size_t most = all->streams_count + SOURCES_MAX * all->views_count + objects_count;
     keyed_log_t *wanted = mem_zero (most, sizeof *wanted);
     size_t count = 0;
     for (size_t i = 0; i < all->streams_count; i++)
@@ -131,14 +170,19 @@ status_t logs_refresh (coordinator_core_t *self, error_t *error)
         for (size_t s = 0; s < all->views[i].sources_count; s++)
             count +=
                 keyed_log_find (all, text_of (all->views[i].sources[s].log_name), &wanted[count]);
-    for (size_t i = 0; i < self->objects_count; i++)
-        if (strcmp (self->objects[i].kind, KIND_KEY) == 0)
-            count += keyed_log_find (all, text_of (self->objects[i].name), &wanted[count]);
-    for (size_t i = 0; i < self->logs_count; i++)
-        self->logs[i]->dropped = true;
+    for (size_t i = 0; i < objects_count; i++)
+        if (strcmp (objects[i].kind, KIND_KEY) == 0)
+            count += keyed_log_find (all, text_of (objects[i].name), &wanted[count]);
+    size_t known = self->logs_count;
     status_t status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < count; i++)
         status = want_log (self, &wanted[i], error);
+    if (status == STATUS_OK)
+        status = read_begun (self, known, error);
+    if (status == STATUS_OK)
+        take_wanted (self, wanted, count);
+    while (status != STATUS_OK && self->logs_count > known)
+        log_destroy (&self->logs[--self->logs_count]);
     mem_free (wanted);
     return status;
 }

@@ -160,17 +160,7 @@ static status_t restore_loads (coordinator_core_t *self, arena_t *arena, error_t
 static void restore_control (coordinator_core_t *self, const catalog_control_t *row)
 {
     placed_t *places = NULL;
-    if (strcmp (row->id, CONTROL_FORWARDED) == 0) {
-        log_t *log = log_named (self, text_of (row->log));
-        if (log && row->partition < self->options.partitions)
-            log->forwarded[row->partition] = true;
-    } else if (strcmp (row->id, CONTROL_BEGIN) == 0) {
-        log_t *log = log_named (self, text_of (row->log));
-        if (log && row->partition < self->options.partitions) {
-            log->marks[row->partition] = row->offset;
-            log->begun = true;
-        }
-    } else if (strncmp (row->id, "load-", 5) == 0) {
+    if (strncmp (row->id, "load-", 5) == 0) {
         load_t *load = load_find (self, text_of (row->id + 5));
         load_log_t *log = load ? load_log (load, row->log) : NULL;
         places = log ? log->places : NULL;
@@ -219,8 +209,6 @@ static void restore_schedule (coordinator_core_t *self)
 static status_t read_all (coordinator_core_t *self, arena_t *arena, error_t *error)
 {
     status_t status = definitions_load (self, error);
-    if (status == STATUS_OK)
-        status = logs_refresh (self, error);
     if (status == STATUS_OK)
         status = restore_recomputes (self, arena, error);
     if (status == STATUS_OK)

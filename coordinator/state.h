@@ -611,8 +611,11 @@ MUST_CHECK status_t load_runs_read (load_t *load, uint32_t partitions, error_t *
 log_t *log_named (const coordinator_core_t *self, text_t name);
 /* Does its current dataset include the load? */
 bool log_has_load (const log_t *self, const char *id);
-/* A log for every key of every stream; logs of deleted streams are marked. */
-MUST_CHECK status_t logs_refresh (coordinator_core_t *self, error_t *error);
+/* A log for every key of every stream of `all`, read from the catalog with these objects; logs of
+ * deleted streams are marked. All or nothing: when it fails, the logs are as they were. */
+MUST_CHECK status_t logs_refresh (coordinator_core_t *self, const definitions_t *all,
+                                  const catalog_object_t *objects, size_t objects_count,
+                                  error_t *error);
 void log_destroy (log_t **self_p);
 /* The new current manifest; `arena` holds it, and the log takes it. */
 void log_take_manifest (coordinator_core_t *self, log_t *log, arena_t **arena,

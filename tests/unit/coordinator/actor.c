@@ -231,10 +231,12 @@ static void forward_forget (cluster_t *self, const char *id)
 static void take_logs (cluster_t *self, actor_t *actor, uint32_t partition, wire_list_t logs)
 {
     played_partition_t *held = &actor->partitions[partition];
+    memset (held->listed, 0, sizeof held->listed);
     for (uint32_t i = 0; i < logs.count; i++) {
         char name[128];
         wire_copy (&logs.items[i], "log", name, sizeof name);
         played_log_t *log = played_log (self, partition, name);
+        held->listed[log - self->logs[partition]] = true;
         uint64_t base = wire_uint (&logs.items[i], "base", 0);
         if (log->epoch == 0) /* it is new */
             log->epoch = held->epoch;

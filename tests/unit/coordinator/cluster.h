@@ -33,6 +33,7 @@ typedef struct played_partition {
     bool held;
     uint64_t epoch;
     uint64_t base[LOGS_PLAYED]; /* of each log, as last ordered */
+    bool listed[LOGS_PLAYED];   /* in the latest orders */
     int64_t opened;             /* boot µs; it serves a little later */
     bool failed;
 } played_partition_t;

@@ -245,3 +245,73 @@ Test (keys, of_a_stream_are_bounded_with_those_that_were_used_before)
     }
     cluster_release (&cluster);
 }
+
+/* Is the log in the latest orders for every partition? */
+static bool is_listed (const cluster_t *cluster, const char *log)
+{
+    size_t count = 0;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        for (size_t i = 0; i < LOGS_PLAYED; i++)
+            count += speed->partitions[p].listed[i] && strcmp (cluster->logs[p][i].name, log) == 0;
+    return count == PARTITIONS;
+}
+
+/* An owner that does not find it in its orders acknowledges without it. */
+Test (keys, a_log_stays_in_all_orders_when_an_apply_cannot_be_read_back)
+{
+    static const char newer[] = "views:\n"
+                                "  all:\n" /* before the other one */
+                                "    from: payments\n"
+                                "    key: []\n"
+                                "    features:\n"
+                                "      n: count()\n";
+    unsigned doubted = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        cluster_t cluster;
+        start (&cluster, seed);
+        cluster_apply (&cluster, by_amount);
+        cluster_run (&cluster, 2 * LEASE);
+        cr_assert (is_listed (&cluster, OTHER));
+        sim_disk_set_faults (cluster.disk, &(sim_disk_faults_t){ .read_error = 0.2 });
+        bool answered = apply (&cluster, newer).kind == MESSAGE_APPLY_OK;
+        sim_disk_set_faults (cluster.disk, &(sim_disk_faults_t){ 0 });
+        for (int i = 0; i < 10; i++) {
+            cluster_run (&cluster, LEASE / 10);
+            cr_assert (is_listed (&cluster, PAYMENTS) && is_listed (&cluster, OTHER), "seed %llu",
+                       (unsigned long long)seed);
+            doubted += i == 0 && answered && !is_listed (&cluster, "payments/_");
+        }
+        cluster_run (&cluster, 2 * TIME_SECOND);
+        cr_assert (!answered || is_listed (&cluster, "payments/_"));
+        cluster_release (&cluster);
+    }
+    cr_assert_gt (doubted, 0);
+}
+
+/* Where it began is in the catalog, and its history is in it. */
+Test (keys, a_log_of_a_stream_that_comes_back_over_a_restart_does_not_begin_again)
+{
+    cluster_t cluster;
+    start (&cluster, 8);
+    cluster_apply (&cluster, by_amount);
+    cluster_send (&cluster, 7);
+    cluster_run (&cluster, 2 * LEASE);
+    waited_for = cluster_load (&cluster, 'a');
+    cluster_until (&cluster, is_visible, 5 * TIME_SECOND, "the load");
+    cr_assert_eq (filling (), 0);
+    static const char *const names[] = { "same", "spend", "payments" };
+    for (size_t i = 0; i < 3; i++) {
+        wire_field_string (call_begin (&cluster, MESSAGE_DELETE), "name", names[i]);
+        cr_assert_eq (call_end (&cluster).kind, MESSAGE_DELETE_OK);
+    }
+    cluster_run (&cluster, 2 * LEASE);
+    cluster_restart (&cluster);
+    cluster_run (&cluster, 2 * LEASE);
+    batch->lazy = true; /* a history would be seen */
+    cluster_apply (&cluster, payments_definitions);
+    cluster_apply (&cluster, by_amount);
+    cluster_run (&cluster, 2 * LEASE);
+    cr_assert_not (has_history_task (&cluster));
+    cr_assert_eq (filling (), 0);
+    cluster_release (&cluster);
+}
