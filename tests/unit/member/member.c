@@ -161,6 +161,23 @@ Test (member, a_lease_runs_from_the_sending_of_the_beat)
     teardown (&f);
 }
 
+Test (member, a_lease_begins_anew_when_the_one_before_had_run_out)
+{
+    fixture_t f;
+    setup (&f);
+    answer_beat (&f, beat (&f), 0, 0);
+    uint64_t first = member_lapses (f.member);
+    rig_env_pass (&f.rig, LEASE - 1);
+    answer_beat (&f, beat (&f), 0, 0);
+    cr_assert_eq (member_lapses (f.member), first);
+    rig_env_pass (&f.rig, LEASE);
+    cr_assert_not (member_leased (f.member));
+    answer_beat (&f, beat (&f), 0, 0);
+    cr_assert (member_leased (f.member));
+    cr_assert_eq (member_lapses (f.member), first + 1);
+    teardown (&f);
+}
+
 Test (member, beats_six_times_in_a_lease)
 {
     fixture_t f;

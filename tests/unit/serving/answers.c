@@ -357,6 +357,27 @@ Test (datasets, of_before_are_not_answered_from_when_the_lease_ran_out)
     house_release (&house);
 }
 
+/* What users were told before the node came is in the dataset that its first orders name. */
+Test (datasets, of_its_first_orders_is_awaited_by_a_node_that_comes)
+{
+    house_t house;
+    unsigned user = 4;
+    house_init (&house, 61);
+    house_add (&house, 200);
+    house_publish (&house, 1, true, false);
+    house.hold_jobs = true;
+    house_pass (&house, TIME_SECOND);
+    int64_t as_of = house.rig.clock;
+    house_get (&house, "spend", &user, 1);
+    house_ask (&house);
+    house_pass (&house, TIME_SECOND);
+    cr_assert_not (house_answered (&house));
+    house.hold_jobs = false;
+    house_pass (&house, 300 * TIME_MS);
+    house_check (&house, &user, 1, &as_of);
+    house_release (&house);
+}
+
 Test (datasets, a_query_keeps_the_one_that_it_began_with)
 {
     house_t house;
