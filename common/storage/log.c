@@ -109,46 +109,6 @@ static status_t take_over (log_t *self, const log_identity_t *identity, const ta
     return status;
 }
 
-typedef struct leftovers {
-    char **path;
-    size_t count;
-    size_t capacity;
-    const char *dir;
-    uint64_t epoch;
-} leftovers_t;
-
-static void add_leftover (void *arg, const char *name)
-{
-    leftovers_t *self = arg;
-    char segment[LOG_SEGMENT_NAME];
-    log_segment_id_t id;
-    if (strlen (name) != sizeof segment - 1 + 4 || strcmp (name + sizeof segment - 1, ".tmp") != 0)
-        return;
-    memcpy (segment, name, sizeof segment - 1);
-    segment[sizeof segment - 1] = '\0';
-    if (!log_segment_parse_name (segment, &id) || id.epoch > self->epoch)
-        return;
-    if (self->count == self->capacity) {
-        self->capacity = self->capacity * 2 + 8;
-        self->path = mem_resize (self->path, self->capacity, sizeof *self->path);
-    }
-    self->path[self->count++] = mem_format ("%s/%s", self->dir, name);
-}
-
-/* Removes segments that an earlier owner did not finish. */
-static status_t remove_leftovers (fs_t *fs, const char *dir, uint64_t epoch, error_t *error)
-{
-    leftovers_t found = { .dir = dir, .epoch = epoch };
-    status_t status = fs_list (fs, dir, add_leftover, &found, error);
-    for (size_t i = 0; i < found.count; i++) {
-        if (status == STATUS_OK)
-            status = fs_remove (fs, found.path[i], error);
-        mem_free (found.path[i]);
-    }
-    mem_free (found.path);
-    return status;
-}
-
 static status_t check_epoch (fs_t *fs, const char *dir, uint64_t highest_allowed, uint64_t epoch,
                              error_t *error)
 {
@@ -172,7 +132,7 @@ static status_t open_chain (log_t *self, const log_identity_t *identity, error_t
     tail_t tail;
     status_t status = check_epoch (self->fs, self->dir, self->epoch - 1, self->epoch, error);
     if (status == STATUS_OK)
-        status = remove_leftovers (self->fs, self->dir, self->epoch, error);
+        status = log_remove_leftovers (self->fs, self->dir, self->epoch, UINT64_MAX, error);
     if (status == STATUS_OK)
         status = log_chain_load (self->fs, self->dir, identity, 0, &self->chain, error);
     if (status == STATUS_OK)

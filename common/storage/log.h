@@ -133,9 +133,9 @@ bool log_failed (const log_t *self);
 
 /* Removes the segments that hold nothing at or above `below`, oldest first, each removal durable
  * before the next, so that a crash leaves a log that starts later; and files of earlier owners that
- * no header leads to. Works as a flush does: NULL when there is nothing to remove or a trim is
- * under way. `below` must not be above log_durable. A trim that fails leaves the log usable and may
- * be tried again. Flushes may go on meanwhile. */
+ * no header leads to, or that they did not finish. Works as a flush does: NULL when there is
+ * nothing to remove or a trim is under way. `below` must not be above log_durable. A trim that
+ * fails leaves the log usable and may be tried again. Flushes may go on meanwhile. */
 log_trim_t *log_trim_begin (log_t *self, uint64_t below);
 job_t *log_trim_job (log_trim_t *trim);
 MUST_CHECK status_t log_trim_end (log_t *self, log_trim_t **trim_p, error_t *error);

@@ -3,6 +3,53 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <string.h>
+
+/* ---- segments that were not finished ---- */
+
+typedef struct leftovers {
+    char **path;
+    size_t count;
+    size_t capacity;
+    const char *dir;
+    uint64_t epoch;
+    uint64_t below;
+} leftovers_t;
+
+static void add_leftover (void *arg, const char *name)
+{
+    leftovers_t *self = arg;
+    char segment[LOG_SEGMENT_NAME];
+    log_segment_id_t id;
+    if (strlen (name) != sizeof segment - 1 + 4 || strcmp (name + sizeof segment - 1, ".tmp") != 0)
+        return;
+    memcpy (segment, name, sizeof segment - 1);
+    segment[sizeof segment - 1] = '\0';
+    if (!log_segment_parse_name (segment, &id) || id.epoch > self->epoch || id.first >= self->below)
+        return;
+    if (self->count == self->capacity) {
+        self->capacity = self->capacity * 2 + 8;
+        self->path = mem_resize (self->path, self->capacity, sizeof *self->path);
+    }
+    self->path[self->count++] = mem_format ("%s/%s", self->dir, name);
+}
+
+status_t log_remove_leftovers (fs_t *fs, const char *dir, uint64_t epoch, uint64_t below,
+                               error_t *error)
+{
+    leftovers_t found = { .dir = dir, .epoch = epoch, .below = below };
+    status_t status = fs_list (fs, dir, add_leftover, &found, error);
+    for (size_t i = 0; i < found.count; i++) {
+        if (status == STATUS_OK)
+            status = fs_remove (fs, found.path[i], error);
+        mem_free (found.path[i]);
+    }
+    mem_free (found.path);
+    return status;
+}
+
+/* ---- trimming ---- */
+
 static status_t remove_segment (log_trim_t *self, log_segment_id_t id, error_t *error)
 {
     char *path = log_segment_path (self->dir, id, false);
@@ -40,6 +87,10 @@ static void trim_run (job_t *job)
     CHECK (!self->ran);
     error_clear (&self->error);
     status_t status = remove_void (self, &self->error);
+    /* One that was replaced while it began a segment may have made it after our log was opened. */
+    if (status == STATUS_OK)
+        status =
+            log_remove_leftovers (self->fs, self->dir, self->epoch - 1, self->below, &self->error);
     while (status == STATUS_OK && self->removed < self->removable) {
         status = remove_segment (self, self->chain.link[self->removed].id, &self->error);
         if (status == STATUS_OK)

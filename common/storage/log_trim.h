@@ -20,7 +20,13 @@ struct log_trim {
     error_t error;
 };
 
-/* A job that removes the first `removable` links of `chain`, and void segments below `below`. */
+/* Removes segments that owners up to `epoch` did not finish, of those that begin below `below`.
+ * They are gone for good once the directory is synced. */
+MUST_CHECK status_t log_remove_leftovers (fs_t *fs, const char *dir, uint64_t epoch, uint64_t below,
+                                          error_t *error);
+
+/* A job that removes the first `removable` links of `chain`, and of what earlier owners left void
+ * segments and unfinished ones that begin below `below`. */
 log_trim_t *log_trim_new (fs_t *fs, const char *dir, const log_chain_t *chain, size_t removable,
                           uint64_t below, uint64_t epoch);
 void log_trim_destroy (log_trim_t **self_p);

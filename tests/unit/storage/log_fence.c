@@ -3,6 +3,7 @@
 #include "tests/unit/storage/log_model.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
 
 static error_t error;
 
@@ -81,6 +82,64 @@ Test (log_fence, what_a_replaced_owner_still_writes_is_never_read)
         check_late_writes (seed, &(log_limits_t){ 0 });
         check_late_writes (seed, &(log_limits_t){ .segment_size = 1200 });
     }
+}
+
+static void count_name (void *arg, const char *name)
+{
+    (void)name;
+    ++*(size_t *)arg;
+}
+
+/* The old owner begins a segment after it has been replaced, and dies at call `calls` of that;
+ * false when it takes fewer. Then the new one trims its log above what the old one began. */
+static bool check_unfinished (uint64_t calls)
+{
+    random_t random;
+    random_seed (&random, calls);
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    fs_t *fs = sim_disk_fs (disk);
+    fs_t *old_fs = sim_disk_mount (disk);
+    log_model_t model = { 0 };
+    log_t *old = model_open (old_fs, 1, NULL);
+    cr_assert_eq (model_append (&model, old, &random, 100), STATUS_OK);
+    cr_assert_eq (model_flush (&model, old, &error), STATUS_OK);
+    uint64_t late;
+    log_begin_segment (old);
+    cr_assert_eq (log_append (old, LOG_KIND_EVENTS, "late", 4, 1, 0, &late, &error), STATUS_OK);
+
+    log_t *new = model_open (fs, 2, NULL);
+    sim_disk_fail_after (old_fs, calls);
+    log_flush_t *flush = log_flush_begin (old);
+    model_run (log_flush_job (flush));
+    bool died = log_flush_end (old, &flush, &error) != STATUS_OK;
+    log_destroy (&old);
+
+    cr_assert_eq (model_append (&model, new, &random, 100), STATUS_OK);
+    log_begin_segment (new);
+    uint64_t cut = log_end (new);
+    cr_assert_gt (cut, late);
+    cr_assert_eq (model_append (&model, new, &random, 100), STATUS_OK);
+    cr_assert_eq (model_flush (&model, new, &error), STATUS_OK);
+    log_trim_t *trim = log_trim_begin (new, cut);
+    model_run (log_trim_job (trim));
+    cr_assert_eq (log_trim_end (new, &trim, &error), STATUS_OK);
+    size_t files = 0;
+    cr_assert_eq (fs_list (fs, MODEL_DIR, count_name, &files, &error), STATUS_OK);
+    cr_assert_eq (files, 1, "%zu files are left with %" PRIu64 " calls of the old owner", files,
+                  calls);
+    model_check_read (&model, fs, cut, log_durable (new));
+    log_destroy (&new);
+    model_release (&model);
+    sim_disk_destroy (&disk);
+    return died;
+}
+
+Test (log_fence, a_segment_that_a_replaced_owner_began_goes_when_the_log_is_trimmed)
+{
+    uint64_t calls = 0;
+    while (check_unfinished (calls))
+        calls++;
+    cr_assert_gt (calls, 4, "it opens, writes, syncs, renames");
 }
 
 /* A reader that has the chain of before the takeover gets what was durable, whoever wrote it. */
