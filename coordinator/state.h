@@ -152,6 +152,7 @@ typedef struct log {
     unsigned failures;
     int64_t retry_at;        /* boot µs: nothing is scheduled before, after a failure */
     bool sweep;              /* files may be there that nobody refers to */
+    bool swept_durably;      /* what sweeps removed until now is gone for good */
     uint64_t swept_manifest; /* those of only earlier ones than this were removed … */
     uint64_t swept_least;    /* … as far as tasks below this number wrote them */
 } log_t;

@@ -15,6 +15,7 @@ typedef struct sweep {
     char *log;         /* its name; NULL: only leftovers */
     uint64_t manifest; /* the oldest that was kept */
     uint64_t least;    /* files of this task and later ones stay */
+    bool sync;         /* all directories: an earlier one may have removed what is not durable */
     const char **leftovers;
     size_t leftovers_count; /* after the job: those that are still there */
     uint64_t removed;
@@ -80,7 +81,7 @@ static void run (job_t *job)
         error_t error;
         uint64_t before = self->removed;
         status_t status = fs_list (self->fs, listing.directory, look, &listing, &error);
-        if (status == STATUS_OK && self->removed > before) /* for good */
+        if (status == STATUS_OK && (self->sync || self->removed > before)) /* for good */
             status = fs_sync_dir (self->fs, listing.directory, &error);
         if (status != STATUS_OK && status != STATUS_NOT_FOUND)
             self->error = error;
@@ -188,7 +189,8 @@ static void start (coordinator_core_t *self, log_t *log)
         add_directories (sweep, log, self->options.partitions);
         sweep->log = mem_string (log->name);
         sweep->manifest = log->kept[0].number;
-        log->sweep = false;
+        sweep->sync = !log->swept_durably;
+        log->swept_durably = log->sweep = false;
     }
     if (sweep->kept_count > 0)
         qsort (sweep->kept, sweep->kept_count, sizeof *sweep->kept, compare);
@@ -221,6 +223,7 @@ void sweep_done (coordinator_core_t *self, job_t *job)
     if (log && sweep->error.status == STATUS_OK) {
         log->swept_manifest = sweep->manifest;
         log->swept_least = sweep->least;
+        log->swept_durably = true;
     }
     if (sweep->removed > 0)
         env_log (self->env, LOG_INFO, "%" PRIu64 " old files removed", sweep->removed);

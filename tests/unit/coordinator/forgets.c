@@ -1,7 +1,8 @@
 /* Entities that are erased: from the question to the look that finds nothing. */
-#include "tests/unit/coordinator/cluster.h"
+#include "tests/unit/coordinator/actor.h"
 
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #define ID "0123456789abcdef"
@@ -70,13 +71,18 @@ static void forget (cluster_t *cluster)
     cr_assert_eq (ask (cluster, "payments", ID, "user_id", NULL).kind, MESSAGE_FORGET_OK);
 }
 
-static bool key_is_kept (cluster_t *cluster)
+static bool is_there (cluster_t *cluster, const char *path)
 {
     file_t *file;
     error_t error;
-    bool there = fs_open (cluster->rig.env.fs, "forgets/" ID, FS_READ, &file, &error) == STATUS_OK;
+    bool there = fs_open (cluster->rig.env.fs, path, FS_READ, &file, &error) == STATUS_OK;
     fs_close (cluster->rig.env.fs, &file);
     return there;
+}
+
+static bool key_is_kept (cluster_t *cluster)
+{
+    return is_there (cluster, "forgets/" ID);
 }
 
 Test (forgets, are_erased_when_nothing_is_left_and_the_key_goes_last)
@@ -121,6 +127,39 @@ Test (forgets, are_not_told_while_a_look_finds_something)
     cluster.left = 0;
     cluster_until (&cluster, is_erased, 60 * TIME_SECOND, "the erasure");
     cluster_release (&cluster);
+}
+
+/* A file that no manifest has, from before; of each partition. */
+static const char *old_file (uint32_t partition)
+{
+    static char path[64];
+    (void)snprintf (path, sizeof path, "history/" PAYMENTS "/%u/0-1-0.run", partition);
+    return path;
+}
+
+/* Also when a directory was not synced at the first try, and when the coordinator ended between. */
+Test (forgets, are_told_when_no_crash_brings_an_old_file_back)
+{
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        cluster_t cluster;
+        start (&cluster, seed);
+        for (uint32_t p = 0; p < PARTITIONS; p++)
+            cluster_put_file (&cluster, old_file (p));
+        forget (&cluster);
+        int64_t end = cluster.rig.boot + 60 * TIME_SECOND;
+        while (!is_erased (&cluster)) {
+            cr_assert_lt (cluster.rig.boot, end);
+            cluster_run (&cluster, (int64_t)random_below (&cluster.random, 60) * TIME_MS);
+            sim_disk_set_faults (cluster.disk, &(sim_disk_faults_t){ .name_error = 0.2 });
+            cluster_run (&cluster, (int64_t)random_below (&cluster.random, 60) * TIME_MS);
+            sim_disk_set_faults (cluster.disk, &(sim_disk_faults_t){ 0 });
+        }
+        cluster_restart (&cluster);
+        for (uint32_t p = 0; p < PARTITIONS; p++)
+            cr_expect (!is_there (&cluster, old_file (p)), "%s of seed %" PRIu64, old_file (p),
+                       seed);
+        cluster_release (&cluster);
+    }
 }
 
 Test (forgets, of_a_restarted_coordinator_go_on)
