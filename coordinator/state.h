@@ -351,7 +351,7 @@ int64_t core_now (const coordinator_core_t *self); /* boot µs */
 /* How long a lease may last for whoever has it, also when that node's boot clock is slower than
  * ours by 1 % (docs/coordination.md). */
 int64_t lease_drifted (int64_t lease);
-/* Boot µs at which a lease that is given now is over. */
+/* Boot µs at which the lease of a node that is given one now is over. */
 int64_t core_lease_end (const coordinator_core_t *self);
 /* How long beats could be heard, µs: as boot time, without what this process was stopped or waited
  * for the disk. Leases of nodes are counted by it, so that what was in the queue meanwhile is read

@@ -361,8 +361,9 @@ void actor_take_orders (cluster_t *self, actor_t *actor, const message_t *messag
     if (term < actor->term)
         return;
     actor->term = term;
-    if (sent + LEASE > actor->lease_until)
-        actor->lease_until = sent + LEASE;
+    int64_t lease = (int64_t)wire_uint (message->body, "lease_us", 0);
+    if (sent + lease > actor->lease_until)
+        actor->lease_until = sent + lease;
     if (message->id < actor->orders_id)
         return;
     actor->orders_id = message->id;

@@ -219,6 +219,39 @@ Test (standby, waits_out_leases_that_were_longer_than_its_own)
     cluster_release (&cluster);
 }
 
+/* A lease is the node's, not the partition's: what the one before gave it is good for all that it
+ * has, also after an answer that gives less. */
+Test (standby, an_answer_with_a_shorter_lease_takes_nothing_back)
+{
+    for (unsigned moved = 0; moved < 2; moved++) {
+        cluster_t cluster;
+        cluster_init (&cluster, 1, 0);
+        cluster_apply (&cluster, payments_definitions);
+        actor_t *first = cluster_add (&cluster, "s1", "speed");
+        cluster_run (&cluster, 2 * LEASE);
+        actor_t *other = cluster_add (&cluster, "s2", "speed");
+        other->cut_off = !moved;
+        cluster_run (&cluster, LEASE);
+        first->next_beat = cluster.rig.boot;
+        cluster_run (&cluster, 2 * TIME_MS);
+        cluster.options.lease = LEASE / 3; /* its settings were changed */
+        cluster_restart (&cluster);
+        if (moved)
+            actor_restart (&cluster, other); /* what it had goes to the first */
+        for (int i = 0; i < 3; i++) {
+            first->next_beat = cluster.rig.boot;
+            if (moved && i < 2)
+                other->next_beat = cluster.rig.boot;
+            cluster_run (&cluster, 3 * TIME_MS);
+        }
+        other->cut_off = false;
+        first->cut_off = true;
+        cluster_run (&cluster, 3 * LEASE);
+        cr_assert_eq (actor_serves (&cluster, other), PARTITIONS);
+        cluster_release (&cluster);
+    }
+}
+
 Test (standby, goes_on_with_what_the_leader_had_begun)
 {
     for (uint64_t seed = 0; seed < 30; seed++) {
