@@ -2,6 +2,8 @@
  * checks that no partition has two owners (cluster.h). */
 #include "tests/unit/coordinator/cluster.h"
 
+#include "catalog/catalog.h"
+
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -250,6 +252,64 @@ Test (standby, an_answer_with_a_shorter_lease_takes_nothing_back)
         cr_assert_eq (actor_serves (&cluster, other), PARTITIONS);
         cluster_release (&cluster);
     }
+}
+
+static catalog_leader_t leader_of (cluster_t *self)
+{
+    catalog_t *catalog;
+    catalog_leader_t leader;
+    error_t error;
+    fs_t *fs = sim_disk_fs (self->disk);
+    cr_assert_eq (catalog_open_reading (fs, "catalog.db", true, &catalog, &error), STATUS_OK, "%s",
+                  error.text);
+    cr_assert_eq (catalog_leader (catalog, &leader, &error), STATUS_OK, "%s", error.text);
+    catalog_close (&catalog);
+    return leader;
+}
+
+/* The second one, whose leases are shorter, takes over and its disk fails from that call on, and
+ * goes on a little later. Returns how many calls it had made before (*before) and after that
+ * millisecond. */
+static uint64_t take_over_with_a_bad_disk (uint64_t calls, uint64_t *before)
+{
+    cluster_t cluster;
+    cluster_init (&cluster, 1, 0);
+    cluster_apply (&cluster, payments_definitions);
+    (void)cluster_add (&cluster, "s1", "speed");
+    cluster.options.lease = LEASE / 3;
+    cluster_add_second (&cluster);
+    cluster_run (&cluster, LEASE);
+    uint64_t term = leader_of (&cluster).term;
+    fs_t *fs = cluster.second.rig.env.fs;
+    cluster_end (&cluster, false);
+    uint64_t first = sim_disk_calls (fs);
+    sim_disk_fail_after (fs, calls);
+    do {
+        *before = sim_disk_calls (fs) - first;
+        cluster_run (&cluster, TIME_MS);
+    } while (leader_of (&cluster).term == term && *before < calls);
+    uint64_t after = sim_disk_calls (fs) - first;
+    sim_disk_fail_after (fs, SIM_DISK_NEVER);
+    for (int64_t passed = 0; passed < LEASE; passed += 50 * TIME_MS) {
+        cr_assert_eq (leader_of (&cluster).lease, LEASE, "%" PRIu64 " calls", calls);
+        cluster_run (&cluster, 50 * TIME_MS);
+    }
+    cluster_run (&cluster, 2 * LEASE);
+    cr_assert (second_leads (&cluster));
+    cr_assert_eq (leader_of (&cluster).lease, LEASE / 3);
+    cluster_release (&cluster);
+    return after;
+}
+
+/* Also when it cannot read the catalog at first: leases of before run on. */
+Test (standby, tells_of_longer_leases_until_it_has_waited_for_them)
+{
+    uint64_t before;
+    uint64_t ignored;
+    uint64_t after = take_over_with_a_bad_disk (SIM_DISK_NEVER, &before);
+    cr_assert_gt (after, before + 10);
+    for (uint64_t calls = before; calls <= after; calls += 3)
+        (void)take_over_with_a_bad_disk (calls, &ignored);
 }
 
 Test (standby, goes_on_with_what_the_leader_had_begun)
