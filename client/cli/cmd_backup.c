@@ -68,14 +68,29 @@ static status_t go_on (void *arg, error_t *error)
     return self->lost ? error_set (error, STATUS_STALE, "%s", ignored.text) : STATUS_OK;
 }
 
-static void end_pin (void *arg)
+static void end_pin (taking_t *self)
 {
-    taking_t *self = arg;
     message_t reply;
     error_t ignored;
     if (self->id != 0 && !self->lost) /* else it runs out by itself */
         (void)!weir_backup (self->call->weir, self->id, true, &reply, &ignored);
     self->id = 0;
+}
+
+/* Was all held until now? Files and segments may have gone since it was last renewed, if another
+ * coordinator leads: what was copied may then not belong together. */
+static status_t taken (void *arg, error_t *error)
+{
+    taking_t *self = arg;
+    message_t reply;
+    error_t why;
+    if (self->id == 0)
+        return STATUS_OK;
+    self->lost = weir_backup (self->call->weir, self->id, false, &reply, &why) != STATUS_OK;
+    if (self->lost)
+        return error_set (error, STATUS_STALE, "%s", why.text);
+    end_pin (self);
+    return STATUS_OK;
 }
 
 static void show (void *arg, const char *path, uint64_t done, uint64_t total)
@@ -177,7 +192,7 @@ static int make (call_t *call, const char *base, bool copy)
                                    .base = base ? world_path (&self.world, base) : NULL,
                                    .copy = copy,
                                    .time = clock_us (),
-                                   .watch = { show, go_on, end_pin, &self } };
+                                   .watch = { show, go_on, taken, &self } };
     bool running = true;
     if (!answers (call))
         status = take_stopped (&self, &summary, &running, &error);

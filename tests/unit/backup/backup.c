@@ -325,6 +325,26 @@ Test (backup, one_that_is_stopped_leaves_none)
     house_release (&house);
 }
 
+static status_t was_not_held (void *arg, error_t *reason)
+{
+    (void)arg;
+    return error_set (reason, STATUS_STALE, "nobody held it");
+}
+
+/* What was copied may not belong together then, however whole it looks. */
+Test (backup, one_of_files_that_were_not_held_is_none)
+{
+    house_t house = house_new (3);
+    backup_order_t order = order_of (&house, "safe");
+    backup_summary_t summary;
+    order.watch = (backup_watch_t){ .taken = was_not_held };
+    cr_assert_eq (backup_make (&order, &summary, &error), STATUS_STALE);
+    cr_assert_eq (backup_verify (house.fs, "safe", NULL, &summary, &error), STATUS_NOT_FOUND);
+    order.watch = (backup_watch_t){ .taken = NULL };
+    OK (backup_make (&order, &summary, &error));
+    house_release (&house);
+}
+
 Test (backup, a_second_one_shares_what_has_not_changed)
 {
     house_t house = house_new (4);
