@@ -215,6 +215,11 @@ static status_t read_order (backup_t *self, error_t *error)
         status = inventory_read (catalog, &self->inventory, error);
     if (status == STATUS_OK && self->order->base)
         status = listing_read (self->order->fs, self->order->base, &self->base, error);
+    if (status == STATUS_OK && self->base && self->base->cluster.id != self->cluster.id)
+        status = error_set (error, STATUS_INVALID,
+                            "%s is a backup of another cluster (\"%s\"): its files only have the "
+                            "same names",
+                            self->order->base, self->base->cluster.name);
     catalog_close (&catalog);
     for (size_t i = 0; status == STATUS_OK && i < self->inventory->files_count; i++)
         self->work.total += 2 * self->inventory->files[i].size; /* taken, and read again */

@@ -43,9 +43,9 @@ typedef struct backup_summary {
     int64_t time;
 } backup_summary_t;
 
-/* Takes a backup and verifies it. EXISTS for a target that is in use; CORRUPT, naming the file,
- * when something damaged would go into it; NOT_FOUND (and to be tried again) when a file went
- * meanwhile. On failure nothing stays that looks like a backup. */
+/* Takes a backup and verifies it. EXISTS for a target that is in use; INVALID for a base of another
+ * cluster; CORRUPT, naming the file, when something damaged would go into it; NOT_FOUND (and to be
+ * tried again) when a file went meanwhile. On failure nothing stays that looks like a backup. */
 MUST_CHECK status_t backup_make (const backup_order_t *order, backup_summary_t *summary,
                                  error_t *error);
 

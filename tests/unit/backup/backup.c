@@ -360,3 +360,24 @@ Test (backup, a_second_one_shares_what_has_not_changed)
     OK (backup_verify (house.fs, "two", NULL, &second, &error));
     house_release (&house);
 }
+
+/* Files of two clusters may have the same names and sizes. */
+Test (backup, nothing_is_shared_with_a_backup_of_another_cluster)
+{
+    house_t house = house_new (4);
+    backup_order_t order = order_of (&house, "one");
+    backup_summary_t summary;
+    cluster_file_t cluster;
+    OK (backup_make (&order, &summary, &error));
+    listing_t *listing;
+    OK (listing_read (house.fs, "one", &listing, &error));
+    listing->cluster.id++;
+    OK (listing_write (listing, house.fs, "one", &error));
+    listing_destroy (&listing);
+    order.target = "two";
+    order.base = "one";
+    cr_assert_eq (backup_make (&order, &summary, &error), STATUS_INVALID);
+    cr_assert_eq (listing_read (house.fs, "two", &listing, &error), STATUS_NOT_FOUND);
+    OK (cluster_file_read (house.data, &cluster, &error)); /* which is left as it is */
+    house_release (&house);
+}
