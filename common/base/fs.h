@@ -103,8 +103,9 @@ MUST_CHECK status_t fs_free_space (fs_t *fs, uint64_t *bytes, error_t *error);
 /* Takes the lock of the file for this handle, for itself alone among all processes and handles, and
  * waits for it up to `wait_ms`: BUSY when somebody else still has it then. It goes with fs_unlock,
  * fs_close, or the end of the process, however that comes; a process that is only stopped keeps it.
- * Locks bind only those who ask for them. A handle that has the lock must not ask again.
- * UNSUPPORTED where the filesystem has none. */
+ * Locks bind only those who ask for them. A handle that has the lock must not ask again. STALE when
+ * the file was removed since it was opened, and others may have the lock of one in its place: open
+ * it again. UNSUPPORTED where the filesystem has none. */
 MUST_CHECK status_t fs_lock (fs_t *fs, file_t *file, int wait_ms, error_t *error);
 void fs_unlock (fs_t *fs, file_t *file);
 

@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOCK_WAIT_MS = 200 }; /* transactions take a few milliseconds, mostly of syncs */
+enum {
+    LOCK_WAIT_MS = 200, /* transactions take a few milliseconds, mostly of syncs */
+    LOCK_TRIES = 3      /* of a lock whose file is removed */
+};
 
 static status_t status_of_code (int code)
 {
@@ -181,18 +184,26 @@ void database_run (database_t *self, const char *sql)
 /* SQLite's own locks, with their levels, are left out (disk_vfs.c): one process at a time is in the
  * database, from the beginning of a transaction to its end. So nobody has to give way in the middle
  * of one, and what a process leaves half done when it dies is rolled back by the next one alone. */
-static status_t take_lock (database_t *self, error_t *error)
+static status_t try_lock (database_t *self, error_t *error)
 {
-    if (self->locked || self->image)
-        return STATUS_OK;
     status_t status = STATUS_OK;
     if (!self->lock) {
         char *path = mem_format ("%s.lock", self->path);
         status = fs_open (self->fs, path, FS_WRITE, &self->lock, error);
         mem_free (path);
     }
-    if (status == STATUS_OK)
-        status = fs_lock (self->fs, self->lock, LOCK_WAIT_MS, error);
+    return status == STATUS_OK ? fs_lock (self->fs, self->lock, LOCK_WAIT_MS, error) : status;
+}
+
+static status_t take_lock (database_t *self, error_t *error)
+{
+    if (self->locked || self->image)
+        return STATUS_OK;
+    status_t status = try_lock (self, error);
+    for (int i = 0; i < LOCK_TRIES && status == STATUS_STALE; i++) {
+        fs_close (self->fs, &self->lock); /* somebody removed the file: there may be another */
+        status = try_lock (self, error);
+    }
     self->locked = status == STATUS_OK;
     if (status == STATUS_BUSY)
         return error_set (
@@ -200,7 +211,10 @@ static status_t take_lock (database_t *self, error_t *error)
             "another coordinator is in the middle of a transaction of the catalog %s; if "
             "it is stopped, let it go on or end it",
             self->path);
-    return status == STATUS_OK ? status : error_prefix (error, "the catalog %s", self->path);
+    if (status == STATUS_OK)
+        return status;
+    (void)error_prefix (error, "the catalog %s", self->path);
+    return error->status = status == STATUS_STALE ? STATUS_IO : status;
 }
 
 static void leave_lock (database_t *self)

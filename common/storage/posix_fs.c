@@ -262,13 +262,25 @@ static status_t do_free_space (fs_t *fs, uint64_t *bytes, error_t *error)
     return STATUS_OK;
 }
 
+/* A lock of a file without a name would keep nobody else out. */
+static status_t check_name (file_t *file, error_t *error)
+{
+    struct stat about;
+    if (fstat (descriptor_of (file), &about) != 0)
+        return error_set_errno (error, errno, "asking about %s", file->path);
+    if (about.st_nlink > 0)
+        return STATUS_OK;
+    (void)flock (descriptor_of (file), LOCK_UN);
+    return error_set (error, STATUS_STALE, "%s was removed", file->path);
+}
+
 /* No lock of the kernel's can be waited for with a limit, so it is asked for again and again. */
 static status_t do_lock (fs_t *fs, file_t *file, int wait_ms, error_t *error)
 {
     (void)fs;
     for (int waited_ms = 0;; waited_ms += LOCK_AGAIN_MS) {
         if (flock (descriptor_of (file), LOCK_EX | LOCK_NB) == 0)
-            return STATUS_OK;
+            return check_name (file, error);
         if (errno != EWOULDBLOCK && errno != EINTR)
             return error_set_errno (error, errno, "locking %s", file->path);
         if (waited_ms >= wait_ms)

@@ -423,6 +423,10 @@ static status_t sim_lock (fs_t *fs, file_t *handle, int wait_ms, error_t *error)
     if (status != STATUS_OK)
         return status;
     CHECK (file->node->locked_by != file);
+    char name[PATH_MAXIMUM];
+    node_t *parent = parent_of (mount_of (fs)->disk, file->path, name);
+    if (parent == NULL || node_find (parent, name) != file->node)
+        return error_set (error, STATUS_STALE, "%s was removed", file->path);
     if (file->node->locked_by != NULL)
         return error_set (error, STATUS_BUSY, "%s is locked by another process", file->path);
     file->node->locked_by = file;

@@ -298,6 +298,28 @@ Test (catalog, a_process_stopped_in_a_transaction_keeps_the_others_out_until_it_
     sim_disk_destroy (&disk);
 }
 
+/* Somebody tidied up, and another process made a new file for the lock. */
+Test (catalog, a_lock_that_was_removed_keeps_nobody_apart_and_is_taken_anew)
+{
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    fs_t *other = sim_disk_mount (disk);
+    catalog_t *catalog;
+    file_t *lock;
+    uint64_t number;
+    OK (model_open (sim_disk_fs (disk), &catalog, &error));
+    OK (catalog_next_task (catalog, &number, &error));
+    OK (fs_remove (other, "meta/catalog.db.lock", &error));
+    OK (fs_open (other, "meta/catalog.db.lock", FS_WRITE, &lock, &error));
+    OK (fs_lock (other, lock, 0, &error));
+    cr_assert_eq (catalog_next_task (catalog, &number, &error), STATUS_BUSY);
+    fs_close (other, &lock);
+    OK (fs_remove (other, "meta/catalog.db.lock", &error));
+    OK (catalog_next_task (catalog, &number, &error));
+    catalog_close (&catalog);
+    cr_assert_eq (sim_disk_open_files (disk), 0);
+    sim_disk_destroy (&disk);
+}
+
 /* Two that have it open read what the other wrote, and never half of it. */
 Test (catalog, what_one_process_wrote_another_reads)
 {

@@ -218,6 +218,25 @@ Test (posix_fs, a_file_is_locked_by_one_handle_at_a_time)
     fs_close (disk, &one);
 }
 
+/* Who has a file open that somebody removed, and who makes another, would both have a lock. */
+Test (posix_fs, a_file_that_was_removed_is_not_locked)
+{
+    error_t error;
+    file_t *one, *two;
+    cr_assert_eq (fs_open (disk, "f", FS_WRITE, &one, &error), STATUS_OK);
+    cr_assert_eq (fs_lock (disk, one, 0, &error), STATUS_OK);
+    fs_unlock (disk, one);
+    cr_assert_eq (fs_remove (disk, "f", &error), STATUS_OK);
+    cr_assert_eq (fs_open (disk, "f", FS_WRITE, &two, &error), STATUS_OK);
+    cr_assert_eq (fs_lock (disk, two, 0, &error), STATUS_OK);
+    cr_assert_eq (fs_lock (disk, one, 0, &error), STATUS_STALE);
+    fs_close (disk, &one);
+    cr_assert_eq (fs_open (disk, "f", FS_WRITE, &one, &error), STATUS_OK);
+    cr_assert_eq (fs_lock (disk, one, 0, &error), STATUS_BUSY);
+    fs_close (disk, &one);
+    fs_close (disk, &two);
+}
+
 /* A process that is stopped keeps its lock; one that is killed does not. */
 Test (posix_fs, a_lock_outlasts_a_stop_and_not_a_death)
 {
