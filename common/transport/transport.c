@@ -8,7 +8,9 @@
 #include "wire/wire.h"
 
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 enum {
@@ -145,6 +147,15 @@ static void numeric (const char *listen, char *out, size_t size)
         snprintf (out, size, "%s", listen);
 }
 
+/* A ROUTER counts the names that it gives to connections from a number of rand(), which libzmq never
+ * seeds, and aborts when one that it gives is held by a client that named itself so. */
+static void start_names_anywhere (void)
+{
+    unsigned seed;
+    CHECK (getrandom (&seed, sizeof seed, 0) == sizeof seed);
+    srand (seed);
+}
+
 static status_t start_listening (transport_t *self, const char *listen, error_t *error)
 {
     char address[PEER_SIZE_MAX + 1];
@@ -155,6 +166,7 @@ static status_t start_listening (transport_t *self, const char *listen, error_t 
     if (strncmp (listen, "ipc://", 6) == 0 && listen[6] != '*' && endpoint_may_answer (listen))
         return bind_failed (listen, EADDRINUSE, error);
     numeric (listen, address, sizeof address);
+    start_names_anywhere ();
     void *socket = line_socket (self, ZMQ_ROUTER, address, NULL);
     if (!socket)
         return bind_failed (listen, zmq_errno (), error);

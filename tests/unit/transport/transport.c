@@ -97,6 +97,25 @@ Test (transport, localhost_is_an_address_to_listen_at)
     ask_and_answer ("tcp://localhost:*");
 }
 
+/* What libzmq would start with by itself is the same in every process, and who guesses the name of
+ * the next connection and takes it for his own ends the process. */
+Test (transport, the_names_of_connections_cannot_be_foreseen)
+{
+    peer_t from[2];
+    for (size_t i = 0; i < 2; i++) {
+        srand (1);
+        transport_t *node = start ("tcp://127.0.0.1:*");
+        transport_t *asker = start (NULL);
+        peer_t to = peer_of_endpoint (transport_endpoint (node));
+        transport_send (asker, &to, "hello", 5);
+        expect_text (node, &from[i], "hello");
+        transport_destroy (&asker);
+        transport_destroy (&node);
+    }
+    cr_assert_eq (from[0].size, 6);
+    cr_assert_not (peer_equal (&from[0], &from[1]));
+}
+
 static void *connected (void *context, int type, const char *endpoint)
 {
     void *socket = zmq_socket (context, type);
