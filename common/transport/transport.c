@@ -25,6 +25,7 @@ enum {
     PROBE_S = 1,          /* how often */
     PROBES = 4,           /* without an answer */
     HANDSHAKE_MS = 3000,  /* of who was stopped just then; ZeroMQ waits for 30 s */
+    JUNK_MAX = 64,        /* messages passed over in one transport_receive, of each peer's socket */
 };
 
 /* ---- sockets ---- */
@@ -373,13 +374,18 @@ bool transport_receive (transport_t *self, peer_t *from, const void **data, size
         line_t *line = &self->lines[at];
         self->next = at + 1;
         taken_t taken = TAKEN_NOTHING;
-        while (line->ready && (taken = line_take (self, line, at == 0, from)) == TAKEN_JUNK)
-            self->counts.dropped++;
+        unsigned junk = 0;
+        while (line->ready && junk < JUNK_MAX &&
+               (taken = line_take (self, line, at == 0, from)) == TAKEN_JUNK)
+            junk++;
+        self->counts.dropped += junk;
         if (taken == TAKEN_MESSAGE) {
             *data = zmq_msg_data (&self->part);
             *size = zmq_msg_size (&self->part);
             return true;
         }
+        if (taken == TAKEN_JUNK)
+            continue; /* whoever goes on with it must not keep us from all else: in the next poll */
         line->drained = line->drained || line->ready;
         line->ready = false;
     }

@@ -171,6 +171,37 @@ Test (transport, an_envelope_comes_back_whole_and_a_long_one_is_dropped)
     transport_destroy (&node);
 }
 
+Test (transport, who_sends_what_is_no_message_does_not_keep_a_node_from_all_else)
+{
+    enum { SENDERS = 32, MANY = 200, AT_ONCE = 64 };
+    transport_t *node = start ("tcp://127.0.0.1:*");
+    void *context = zmq_ctx_new ();
+    void *senders[SENDERS];
+    char frame[250] = { 0 };
+    peer_t from;
+    const void *data;
+    size_t size;
+    unsigned came = 0;
+    for (int i = 0; i < SENDERS; i++) {
+        senders[i] = connected (context, ZMQ_DEALER, transport_endpoint (node));
+        for (int j = 0; j < MANY; j++) {
+            cr_assert_eq (zmq_send (senders[i], frame, sizeof frame, ZMQ_SNDMORE), sizeof frame);
+            cr_assert_eq (zmq_send (senders[i], "too far", 7, 0), 7);
+        }
+        cr_assert_eq (zmq_send (senders[i], "near", 4, 0), 4);
+    }
+    for (uint64_t before = 0; came < SENDERS; before = transport_dropped (node)) {
+        transport_poll (node, PATIENCE_MS, NULL, 0, NULL);
+        came += transport_receive (node, &from, &data, &size);
+        cr_assert_leq (transport_dropped (node) - before, AT_ONCE);
+    }
+    cr_assert_eq (transport_dropped (node), SENDERS * MANY);
+    for (int i = 0; i < SENDERS; i++)
+        zmq_close (senders[i]);
+    zmq_ctx_term (context);
+    transport_destroy (&node);
+}
+
 Test (transport, a_message_over_the_limit_is_refused_and_the_node_goes_on)
 {
     transport_t *node = start ("tcp://127.0.0.1:*");
