@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,9 +21,11 @@ enum {
     PLACES = 4 * TRAFFIC_CONNECTIONS_MAX, /* of ids; a power of two */
     LOOK_SHARE = 20,                      /* a look takes at most 1 in so many of the time */
     HEADER_SHORT = 2,
-    HEADER_LONG = 9,   /* of a frame over 255 bytes */
-    HANDSHAKE = 4096,  /* bytes that are of no message, at most */
-    SECURED_FRAME = 33 /* what CURVE adds to one */
+    HEADER_LONG = 9,    /* of a frame over 255 bytes */
+    SECURED_FRAME = 33, /* what CURVE adds to one */
+    /* Bytes that are of no message, which are forgiven: the handshake, and heartbeats. */
+    SPARE_MAX = 4096,
+    SPARE_PER_SECOND = 64,
 };
 
 /* One that was made to us; by its descriptor, which libzmq owns. */
@@ -31,12 +34,14 @@ typedef struct connection {
     uint64_t id;     /* hash of what a ROUTER calls it; 0: it said nothing yet */
     uint64_t look;   /* the one that saw it last */
     int64_t since_ms;
-    uint64_t came;   /* bytes that libzmq has read, as of the last look … */
-    uint64_t taken;  /* … those of messages taken since … */
-    uint64_t held;   /* … and what of all was not taken then */
-    uint64_t went;   /* bytes that the other side has acknowledged, as of the last look … */
-    uint64_t sent;   /* … those sent since … */
-    uint64_t unread; /* … and what of all was not acknowledged then */
+    uint64_t came;       /* bytes that libzmq has read, as of the last look … */
+    uint64_t taken;      /* … those of messages taken since … */
+    uint64_t held;       /* … and what of all was not taken then */
+    uint64_t spare;      /* bytes that are forgiven yet, … */
+    int64_t measured_ms; /* … as of then */
+    uint64_t went;       /* bytes that the other side has acknowledged, as of the last look … */
+    uint64_t sent;       /* … those sent since … */
+    uint64_t unread;     /* … and what of all was not acknowledged then */
 } connection_t;
 
 struct traffic {
@@ -45,7 +50,8 @@ struct traffic {
     bool secured;
     connection_t *connection; /* by descriptor */
     int connections_room;
-    int *place; /* descriptor of an id, by hash */
+    int *place;    /* descriptor of an id, by hash; of two with the same place, the one seen last */
+    uint64_t seed; /* of the hash: clients may choose their ids */
     uint64_t looks;
     int64_t next_ms;
     size_t count;
@@ -71,6 +77,7 @@ traffic_t *traffic_new (const char *endpoint, bool secured)
     self->port = htons ((uint16_t)strtoul (colon + 1, NULL, 10));
     self->secured = secured;
     self->place = mem_zero (PLACES, sizeof *self->place);
+    CHECK (getrandom (&self->seed, sizeof self->seed, 0) == sizeof self->seed);
     return self;
 }
 
@@ -132,11 +139,57 @@ static connection_t *at (traffic_t *self, int fd)
 
 static void begin (traffic_t *self, connection_t *connection, uint64_t cookie)
 {
-    *connection =
-        (connection_t){ .cookie = cookie, .look = self->looks, .since_ms = now_us () / 1000 };
+    int64_t now_ms = now_us () / 1000;
+    *connection = (connection_t){ .cookie = cookie,
+                                  .look = self->looks,
+                                  .since_ms = now_ms,
+                                  .spare = SPARE_MAX,
+                                  .measured_ms = now_ms };
 }
 
-/* What went through it since the last look. */
+static uint64_t least (uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* `came` is never less than what libzmq has read, so that what was taken is never more than what
+ * came, but for what was forgiven: no rounding adds up over the looks at a connection that is busy
+ * for days. */
+static void measure_in (connection_t *connection, uint64_t came)
+{
+    uint64_t in = connection->held;
+    if (came > connection->came) {
+        in += came - connection->came;
+        connection->came = came;
+    }
+    if (connection->taken > in) /* a message's, as it turns out */
+        connection->spare += connection->taken - in;
+    connection->held = in > connection->taken ? in - connection->taken : 0;
+    connection->taken = 0;
+    int64_t now_ms = now_us () / 1000;
+    uint64_t passed_ms = (uint64_t)(now_ms - connection->measured_ms);
+    if (passed_ms >= 1000) {
+        connection->spare += passed_ms / 1000 * SPARE_PER_SECOND;
+        connection->measured_ms = now_ms;
+    }
+    connection->spare = least (connection->spare, SPARE_MAX);
+    if (connection->held <= connection->spare) {
+        connection->spare -= connection->held;
+        connection->held = 0;
+    }
+}
+
+static void measure_out (connection_t *connection, uint64_t went, bool is_leaving)
+{
+    uint64_t out = connection->unread + connection->sent;
+    uint64_t gone = went > connection->went ? went - connection->went : 0;
+    connection->unread = is_leaving && out > gone ? out - gone : 0;
+    connection->went = went;
+    connection->sent = 0;
+}
+
+/* What went through it since the last look. What waits in the kernel is asked first: what comes in
+ * between is then counted too soon, and not taken for less than libzmq has read already. */
 static void measure (connection_t *connection, int fd)
 {
     struct tcp_info info;
@@ -144,23 +197,12 @@ static void measure (connection_t *connection, int fd)
     int waits = 0;
     int leaves = 0;
     memset (&info, 0, sizeof info);
-    if (getsockopt (fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
-        ioctl (fd, SIOCINQ, &waits) != 0 || ioctl (fd, SIOCOUTQ, &leaves) != 0)
+    if (ioctl (fd, SIOCINQ, &waits) != 0 || ioctl (fd, SIOCOUTQ, &leaves) != 0 ||
+        getsockopt (fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
         return;
-    uint64_t came = info.tcpi_bytes_received;
-    came -= (uint64_t)waits < came ? (uint64_t)waits : came;
-    uint64_t in = connection->held + (came > connection->came ? came - connection->came : 0);
-    connection->held = in > connection->taken ? in - connection->taken : 0;
-    if (waits == 0 && connection->held <= HANDSHAKE)
-        connection->held = 0;
-    connection->came = came;
-    connection->taken = 0;
-    uint64_t went = info.tcpi_bytes_acked;
-    uint64_t out = connection->unread + connection->sent;
-    uint64_t gone = went > connection->went ? went - connection->went : 0;
-    connection->unread = leaves > 0 && out > gone ? out - gone : 0;
-    connection->went = went;
-    connection->sent = 0;
+    measure_in (connection,
+                info.tcpi_bytes_received - least ((uint64_t)waits, info.tcpi_bytes_received));
+    measure_out (connection, info.tcpi_bytes_acked, leaves > 0);
 }
 
 /* Through a descriptor of our own, so that it can be no other connection that is cut. */
@@ -181,9 +223,24 @@ static void cut (traffic_t *self, int fd)
 
 /* ---- messages ---- */
 
-static uint64_t hash_of (text_t id)
+static uint64_t hash_of (const traffic_t *self, text_t id)
 {
-    return XXH3_64bits (id.data, id.size) | 1;
+    return XXH3_64bits_withSeed (id.data, id.size, self->seed) | 1;
+}
+
+/* The descriptor of an id; -1 when it has gone. */
+static int find (traffic_t *self, uint64_t hash)
+{
+    int *place = &self->place[hash & (PLACES - 1)];
+    if (*place < self->connections_room && self->connection[*place].id == hash)
+        return *place;
+    for (int fd = 0; fd < self->connections_room; fd++) {
+        if (self->connection[fd].id != hash)
+            continue;
+        *place = fd;
+        return fd;
+    }
+    return -1;
 }
 
 void traffic_received (traffic_t *self, text_t id, int fd, size_t bytes)
@@ -191,13 +248,12 @@ void traffic_received (traffic_t *self, text_t id, int fd, size_t bytes)
     CHECK_OBJECT (self, TRAFFIC_MAGIC);
     if (fd < 0)
         return;
-    uint64_t hash = hash_of (id);
+    uint64_t hash = hash_of (self, id);
     connection_t *connection = at (self, fd);
-    if (connection->id !=
-        hash) { /* its first message, or another's than the descriptor was before */
+    if (connection->id != hash) { /* its first message, or the descriptor was another's before */
         uint64_t cookie = cookie_of (fd);
-        if (cookie == 0)
-            return;
+        if (cookie == 0 || !is_ours (self, fd))
+            return; /* it has gone, and the descriptor is something else */
         if (connection->cookie != cookie)
             begin (self, connection, cookie);
         connection->id = hash;
@@ -209,11 +265,10 @@ void traffic_received (traffic_t *self, text_t id, int fd, size_t bytes)
 bool traffic_send (traffic_t *self, text_t id, size_t bytes)
 {
     CHECK_OBJECT (self, TRAFFIC_MAGIC);
-    uint64_t hash = hash_of (id);
-    int fd = self->place[hash & (PLACES - 1)];
-    connection_t *connection = at (self, fd);
-    if (connection->id != hash)
+    int fd = find (self, hash_of (self, id));
+    if (fd < 0)
         return true; /* it has gone: ZeroMQ drops the message */
+    connection_t *connection = &self->connection[fd];
     if (connection->unread + connection->sent + bytes > TRAFFIC_UNREAD_MAX &&
         cookie_of (fd) == connection->cookie) {
         self->unread -= connection->unread;
@@ -245,9 +300,12 @@ static bool look_at_all (traffic_t *self)
             continue;
         connection_t *connection = at (self, fd);
         if (connection->cookie != cookie) {
+            uint64_t taken =
+                connection->taken; /* by a namesake on the same descriptor, it may be */
             if (!is_ours (self, fd))
                 continue;
             begin (self, connection, cookie);
+            connection->taken = taken;
         }
         connection->look = self->looks;
         measure (connection, fd);
@@ -260,16 +318,23 @@ static bool look_at_all (traffic_t *self)
 }
 
 /* Forgets those that have gone, and cuts those that hold too much. */
-static void cut_hoarders (traffic_t *self, bool drained)
+static void cut_hoarders (traffic_t *self, traffic_drained_fn *is_drained, void *context)
 {
     int most = -1;
+    bool asked = false, drained = false;
     for (int fd = 0; fd < self->connections_room; fd++) {
         connection_t *connection = &self->connection[fd];
         if (connection->cookie == 0)
             continue;
-        if (connection->look != self->looks)
+        if (connection->look != self->looks) {
             *connection = (connection_t){ 0 };
-        else if (drained && connection->held > TRAFFIC_UNFINISHED_MAX)
+            continue;
+        }
+        if (connection->held > TRAFFIC_UNFINISHED_MAX && !asked) {
+            drained = is_drained (context);
+            asked = true;
+        }
+        if (drained && connection->held > TRAFFIC_UNFINISHED_MAX)
             cut (self, fd);
         else if (most < 0 || connection->held > self->connection[most].held)
             most = fd;
@@ -303,14 +368,14 @@ static void cut_crowd (traffic_t *self)
     mem_free (all);
 }
 
-int traffic_look (traffic_t *self, bool drained)
+int traffic_look (traffic_t *self, traffic_drained_fn *is_drained, void *context)
 {
     CHECK_OBJECT (self, TRAFFIC_MAGIC);
     int64_t began = now_us ();
     if (began / 1000 < self->next_ms)
         return (int)(self->next_ms - began / 1000);
     if (look_at_all (self)) {
-        cut_hoarders (self, drained);
+        cut_hoarders (self, is_drained, context);
         cut_crowd (self);
     }
     int64_t took_ms = (now_us () - began) / 1000;

@@ -41,9 +41,12 @@ void traffic_received (traffic_t *self, text_t id, int fd, size_t bytes);
 /* Counts a message that is to go to the peer; false: it has too much unread, and it must not. */
 bool traffic_send (traffic_t *self, text_t id, size_t bytes);
 
-/* Looks at all connections when it is time; returns ms until the next time. `drained`: no whole
- * message waits to be taken, so that what is held is unfinished. */
-int traffic_look (traffic_t *self, bool drained);
+/* Does no whole message wait to be taken? */
+typedef bool traffic_drained_fn (void *context);
+
+/* Looks at all connections when it is time; returns ms until the next time. `is_drained` is asked
+ * where one holds too much, and after that was counted: then all of it is unfinished. */
+int traffic_look (traffic_t *self, traffic_drained_fn *is_drained, void *context);
 
 size_t traffic_connections (const traffic_t *self);
 size_t traffic_held (const traffic_t *self);  /* bytes, in both directions, as of the last look */

@@ -148,8 +148,8 @@ static void numeric (const char *listen, char *out, size_t size)
         snprintf (out, size, "%s", listen);
 }
 
-/* A ROUTER counts the names that it gives to connections from a number of rand(), which libzmq never
- * seeds, and aborts when one that it gives is held by a client that named itself so. */
+/* A ROUTER counts the names that it gives to connections from a number of rand(), which libzmq
+ * never seeds, and aborts when one that it gives is held by a client that named itself so. */
 static void start_names_anywhere (void)
 {
     unsigned seed;
@@ -274,6 +274,14 @@ static bool has_message (line_t *line)
     return events & ZMQ_POLLIN;
 }
 
+/* Asked again, and not as the last round left it: messages may have come since. */
+static bool is_empty (void *context)
+{
+    line_t *line = context;
+    line->drained = !has_message (line);
+    return line->drained;
+}
+
 /* zmq_poll asks every socket before and after it waits, each time with a system call. A socket that
  * was found empty and not used since need not be asked: its descriptor tells when it has news. */
 void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t count, bool *ready)
@@ -283,6 +291,10 @@ void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t c
     struct pollfd items[2 * SOCKETS_MAX + 1 + TRANSPORT_FDS_MAX];
     size_t first = self->lines[0].socket ? 0 : 1;
     size_t used = 0;
+    if (self->traffic) {
+        int look_ms = traffic_look (self->traffic, is_empty, &self->lines[0]);
+        timeout_ms = timeout_ms < 0 || look_ms < timeout_ms ? look_ms : timeout_ms;
+    }
     for (size_t i = 0; i < count; i++)
         items[used++] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
     for (size_t i = first; i < self->count; i++) {
@@ -292,10 +304,6 @@ void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t c
         if (line->ready)
             timeout_ms = 0;
         items[used++] = (struct pollfd){ .fd = line->fd, .events = POLLIN };
-    }
-    if (self->traffic) {
-        int look_ms = traffic_look (self->traffic, self->lines[0].drained);
-        timeout_ms = timeout_ms < 0 || look_ms < timeout_ms ? look_ms : timeout_ms;
     }
     size_t sockets = used;
     if (self->keyring)

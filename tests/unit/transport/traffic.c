@@ -191,37 +191,86 @@ Test (traffic, answers_that_nobody_reads_are_dropped_and_counted)
     transport_destroy (&transport);
 }
 
-/* Somebody who listens and is no ZeroMQ. */
-Test (traffic, of_too_many_connections_the_silent_ones_go)
+static bool yes (void *context)
 {
-    enum { MANY = TRAFFIC_CONNECTIONS_MAX + 50 };
+    (void)context;
+    return true;
+}
+
+/* ---- somebody who listens and is no ZeroMQ ---- */
+
+typedef struct crowd {
+    int listener;
+    struct sockaddr_in address;
+    traffic_t *traffic;
+} crowd_t;
+
+static void crowd_init (crowd_t *self)
+{
+    socklen_t size = sizeof self->address;
+    char endpoint[64];
+    self->address =
+        (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = { htonl (INADDR_LOOPBACK) } };
+    self->listener = socket (AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq (bind (self->listener, (struct sockaddr *)&self->address, size), 0);
+    cr_assert_eq (listen (self->listener, 16), 0);
+    cr_assert_eq (getsockname (self->listener, (struct sockaddr *)&self->address, &size), 0);
+    snprintf (endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", ntohs (self->address.sin_port));
+    self->traffic = traffic_new (endpoint, false);
+}
+
+static void crowd_release (crowd_t *self)
+{
+    close (self->listener);
+    traffic_destroy (&self->traffic);
+}
+
+static void join (crowd_t *self, int *theirs, int *ours)
+{
+    *theirs = socket (AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq (connect (*theirs, (struct sockaddr *)&self->address, sizeof self->address), 0);
+    *ours = accept (self->listener, NULL, NULL);
+    cr_assert_geq (*ours, 0);
+}
+
+static text_t id_of (const size_t *number)
+{
+    return (text_t){ (const char *)number, sizeof *number };
+}
+
+/* Waits until it is time for one. */
+static void look (crowd_t *self)
+{
+    int wait = traffic_look (self->traffic, yes, NULL);
+    for (int64_t until = now_ms () + wait; now_ms () < until;)
+        (void)poll (NULL, 0, (int)(until - now_ms ()));
+}
+
+static void allow_descriptors (rlim_t count)
+{
     struct rlimit limit;
     cr_assert_eq (getrlimit (RLIMIT_NOFILE, &limit), 0);
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit (RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < 2 * MANY + 200)
+    if (limit.rlim_cur < count)
         cr_skip_test ("too few descriptors are allowed");
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl (INADDR_LOOPBACK) } };
-    socklen_t size = sizeof address;
-    int listener = socket (AF_INET, SOCK_STREAM, 0);
-    cr_assert_eq (bind (listener, (struct sockaddr *)&address, size), 0);
-    cr_assert_eq (listen (listener, 16), 0);
-    cr_assert_eq (getsockname (listener, (struct sockaddr *)&address, &size), 0);
-    char endpoint[64];
-    snprintf (endpoint, sizeof endpoint, "tcp://127.0.0.1:%u", ntohs (address.sin_port));
-    traffic_t *traffic = traffic_new (endpoint, false);
+}
+
+Test (traffic, of_too_many_connections_the_silent_ones_go)
+{
+    enum { MANY = TRAFFIC_CONNECTIONS_MAX + 50 };
     static int theirs[MANY], ours[MANY];
+    crowd_t crowd;
+    allow_descriptors (2 * MANY + 200);
+    crowd_init (&crowd);
     for (size_t i = 0; i < MANY; i++) {
-        theirs[i] = socket (AF_INET, SOCK_STREAM, 0);
-        cr_assert_eq (connect (theirs[i], (struct sockaddr *)&address, size), 0);
-        ours[i] = accept (listener, NULL, NULL);
-        cr_assert_geq (ours[i], 0);
+        join (&crowd, &theirs[i], &ours[i]);
         if (i < 10) /* the oldest have said something */
-            traffic_received (traffic, (text_t){ (const char *)&i, sizeof i }, ours[i], 1);
+            traffic_received (crowd.traffic, id_of (&i), ours[i], 1);
     }
-    (void)traffic_look (traffic, true);
-    cr_assert_eq (traffic_cut (traffic), 50);
-    cr_assert_eq (traffic_connections (traffic), TRAFFIC_CONNECTIONS_MAX);
+    (void)traffic_look (crowd.traffic, yes, NULL);
+    cr_assert_eq (traffic_cut (crowd.traffic), 50);
+    cr_assert_eq (traffic_connections (crowd.traffic), TRAFFIC_CONNECTIONS_MAX);
     char byte;
     for (size_t i = 0; i < MANY; i++) {
         bool is_cut = recv (theirs[i], &byte, 1, MSG_DONTWAIT) == 0;
@@ -229,6 +278,72 @@ Test (traffic, of_too_many_connections_the_silent_ones_go)
         close (theirs[i]);
         close (ours[i]);
     }
-    close (listener);
-    traffic_destroy (&traffic);
+    crowd_release (&crowd);
+}
+
+Test (traffic, what_comes_drop_by_drop_and_never_ends_is_held_too)
+{
+    enum { DROPS = 6, DROP = 3000, FORGIVEN = 5000 };
+    static char bytes[DROP];
+    crowd_t crowd;
+    int theirs, ours;
+    size_t id = 1;
+    crowd_init (&crowd);
+    join (&crowd, &theirs, &ours);
+    traffic_received (crowd.traffic, id_of (&id), ours, 0);
+    for (int i = 0; i < DROPS; i++) {
+        cr_assert_eq (send (theirs, bytes, DROP, 0), DROP);
+        cr_assert_eq (recv (ours, bytes, DROP, MSG_WAITALL), DROP);
+        look (&crowd);
+    }
+    look (&crowd);
+    cr_assert_geq (traffic_held (crowd.traffic), DROPS * DROP - FORGIVEN);
+    /* and when it ends, nothing is */
+    traffic_received (crowd.traffic, id_of (&id), ours, DROPS * DROP);
+    look (&crowd);
+    cr_assert_eq (traffic_held (crowd.traffic), 0);
+    close (theirs);
+    close (ours);
+    crowd_release (&crowd);
+}
+
+/* Of so many, some have the same place in the table of ids. */
+Test (traffic, who_does_not_read_is_found_among_many)
+{
+    enum { MANY = 600 };
+    static int theirs[MANY], ours[MANY];
+    crowd_t crowd;
+    allow_descriptors (2 * MANY + 200);
+    crowd_init (&crowd);
+    for (size_t i = 0; i < MANY; i++) {
+        join (&crowd, &theirs[i], &ours[i]);
+        traffic_received (crowd.traffic, id_of (&i), ours[i], 1);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        cr_assert (traffic_send (crowd.traffic, id_of (&i), 1));
+        cr_assert_not (traffic_send (crowd.traffic, id_of (&i), TRAFFIC_UNREAD_MAX + 1), "%zu", i);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        close (theirs[i]);
+        close (ours[i]);
+    }
+    crowd_release (&crowd);
+}
+
+/* A message may be taken after its connection has gone, and the descriptor is another's. */
+Test (traffic, a_connection_that_was_not_made_to_us_is_not_counted)
+{
+    crowd_t crowd, other;
+    int theirs, ours;
+    size_t id = 1;
+    crowd_init (&crowd);
+    crowd_init (&other);
+    join (&other, &theirs, &ours);
+    traffic_received (crowd.traffic, id_of (&id), theirs, 1);
+    (void)traffic_look (crowd.traffic, yes, NULL);
+    cr_assert_eq (traffic_connections (crowd.traffic), 0);
+    close (theirs);
+    close (ours);
+    crowd_release (&other);
+    crowd_release (&crowd);
 }
