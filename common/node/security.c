@@ -85,17 +85,20 @@ static void tell_problem (security_t *self, env_t *env, const char *problem)
     snprintf (self->problem, sizeof self->problem, "%s", problem);
 }
 
-/* A bad file accepts nobody, and keeps nobody else's key from being taken up or removed. */
+/* A bad file, also that of our own pair, keeps nobody else's key from being taken up or removed. */
 static void take_keys (security_t *self, env_t *env, transport_t *transport)
 {
     error_t error;
     keyring_t *keyring = NULL;
-    status_t status = read_keys (self, &keyring, &error);
-    if (status != STATUS_OK) {
+    if (read_keys (self, &keyring, &error) == STATUS_OK) {
+        tell_problem (self, env, keyring_complaint (keyring));
+    } else {
+        const key_pair_t *own = keyring_own (transport_keyring (transport));
         tell_problem (self, env, error.text);
-        return;
+        if (keyring_read_accepted (self->directory, self->secret_path, own, &keyring, &error) !=
+            STATUS_OK)
+            return; /* the directory cannot be read: nothing is known of who was removed */
     }
-    tell_problem (self, env, keyring_complaint (keyring));
     bool is_other = strcmp (keyring_own (keyring)->public,
                             keyring_own (transport_keyring (transport))->public) != 0;
     env_log (env, LOG_INFO, "keys read again: %zu accepted, %zu of them nodes'%s",

@@ -171,8 +171,9 @@ static keyring_t *empty (void)
     return self;
 }
 
-status_t keyring_read (const char *directory, const char *secret_path, keyring_t **keyring,
-                       error_t *error)
+/* With the pair `own`, or with NULL the one in the file. */
+static status_t read_all (const char *directory, const char *secret_path, const key_pair_t *own,
+                          keyring_t **keyring, error_t *error)
 {
     keyring_t *self = empty ();
     *keyring = NULL;
@@ -183,13 +184,27 @@ status_t keyring_read (const char *directory, const char *secret_path, keyring_t
     uint64_t ignored;
     if (status == STATUS_OK)
         status = take_print (directory, secret_path, self, &ignored, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && own)
+        self->own = *own;
+    else if (status == STATUS_OK)
         status = key_read_pair (secret_path, &self->own, error);
     settle (self);
     if (status != STATUS_OK)
         keyring_destroy (&self);
     *keyring = self;
     return status;
+}
+
+status_t keyring_read (const char *directory, const char *secret_path, keyring_t **keyring,
+                       error_t *error)
+{
+    return read_all (directory, secret_path, NULL, keyring, error);
+}
+
+status_t keyring_read_accepted (const char *directory, const char *secret_path,
+                                const key_pair_t *own, keyring_t **keyring, error_t *error)
+{
+    return read_all (directory, secret_path, own, keyring, error);
 }
 
 keyring_t *keyring_of (const key_pair_t *own, const accepted_key_t *accepted, size_t count)

@@ -27,6 +27,11 @@ typedef struct keyring keyring_t;
  * that is not as it should be accepts nothing, and is what keyring_complaint tells of. */
 MUST_CHECK status_t keyring_read (const char *directory, const char *secret_path,
                                   keyring_t **keyring, error_t *error);
+/* The same with the pair in `own` instead, which is copied: for when the file's is not to be used.
+ * It has changed when that file has, too. */
+MUST_CHECK status_t keyring_read_accepted (const char *directory, const char *secret_path,
+                                           const key_pair_t *own, keyring_t **keyring,
+                                           error_t *error);
 /* The same from memory. Copies; what has the same key as one before is left out. */
 keyring_t *keyring_of (const key_pair_t *own, const accepted_key_t *accepted, size_t count);
 void keyring_destroy (keyring_t **self_p); /* overwrites the secret */
