@@ -34,6 +34,7 @@ struct space {
                         written when it was taken */
     uint64_t before; /* of these, until the last look began … */
     uint64_t earlier; /* … and until the one under way did */
+    bool failed;      /* the last look did */
     bool was_full;    /* as it was told last */
 };
 
@@ -101,7 +102,7 @@ status_t space_take (space_t *self, uint64_t bytes, error_t *error)
                                 (double)free / (1 << 20),
                                 (double)(self->reserve + bytes) / (1 << 20));
     if (unseen (self) + bytes > self->reserve / UNSEEN_PART && unseen (self) > 0)
-        return error_set_retry (error, STATUS_BUSY, UNSEEN_RETRY_MS,
+        return error_set_retry (error, STATUS_BUSY, self->failed ? SPACE_RETRY_MS : UNSEEN_RETRY_MS,
                                 "the room on the disk is being looked at; try again");
     self->taken += bytes;
     return STATUS_OK;
@@ -113,7 +114,8 @@ int64_t space_tick (space_t *self)
     int64_t now = self->env->boot_us (self->env);
     if (self->reserve == 0 || self->look)
         return INT64_MAX;
-    if (now < self->due && unseen (self) <= self->reserve / SOON_PART)
+    bool is_soon = unseen (self) > self->reserve / SOON_PART && !self->failed;
+    if (now < self->due && !is_soon)
         return self->due;
     self->due = now + LOOK_EVERY;
     self->earlier = self->taken;
@@ -137,18 +139,30 @@ static void tell (space_t *self)
     self->was_full = is_full;
 }
 
+static void take_look (space_t *self, const look_t *look)
+{
+    bool failed = look->status != STATUS_OK;
+    if (failed && !self->failed)
+        env_log (self->env, LOG_ERROR,
+                 "the room on the disk cannot be looked at, and events are taken for %.1f MiB more "
+                 "at most: %s",
+                 (double)(self->reserve / UNSEEN_PART) / (1 << 20), look->error.text);
+    self->failed = failed;
+    if (failed)
+        return;
+    self->taken -= self->before;
+    self->before = self->earlier - self->before;
+    self->free = look->free;
+    self->known = true;
+    tell (self);
+}
+
 bool space_job_done (space_t *self, job_t *job)
 {
     CHECK_OBJECT (self, SPACE_MAGIC);
     if (!self->look || job != &self->look->job)
         return false;
-    if (self->look->status == STATUS_OK) {
-        self->taken -= self->before;
-        self->before = self->earlier - self->before;
-        self->free = self->look->free;
-        self->known = true;
-        tell (self);
-    }
+    take_look (self, self->look);
     mem_free (self->look);
     self->look = NULL;
     return true;

@@ -109,6 +109,32 @@ Test (space, no_more_than_half_the_reserve_is_taken_without_a_look)
     place_release (&place);
 }
 
+Test (space, a_look_that_fails_is_told_once_and_not_tried_again_at_once)
+{
+    place_t place;
+    error_t error;
+    const sim_disk_faults_t broken = { .read_error = 1 };
+    const sim_disk_faults_t none = { .read_error = 0 };
+    place_init (&place);
+    look (&place);
+    sim_disk_set_faults (place.disk, &broken);
+    while (space_take (place.space, MIB / 4, &error) == STATUS_OK) {
+        /* on: as much as is taken unseen */
+    }
+    look (&place);
+    look (&place);
+    cr_assert_eq (place.rig.warnings, 1);
+    (void)space_tick (place.space);
+    cr_assert_eq (rig_env_jobs (&place.rig), 0, "the clock stands still");
+    cr_assert_eq (space_take (place.space, MIB / 4, &error), STATUS_BUSY);
+    cr_assert_eq (error.retry_ms, SPACE_RETRY_MS);
+    sim_disk_set_faults (place.disk, &none);
+    look (&place);
+    look (&place);
+    cr_assert_eq (space_take (place.space, MIB / 4, &error), STATUS_OK, "%s", error.text);
+    place_release (&place);
+}
+
 Test (space, without_a_reserve_nothing_is_looked_at)
 {
     place_t place;
