@@ -19,7 +19,7 @@ static text_t without (text_t text, size_t size)
     return (text_t){ text.data + size, text.size - (uint32_t)size };
 }
 
-/* 127.a.b.c with parts from 0 to 255 */
+/* 127.a.b.c with parts from 0 to 255. Without leading zeros: 0127 is 87 to some resolvers. */
 static bool is_loopback_v4 (text_t host)
 {
     size_t parts = 0;
@@ -31,7 +31,7 @@ static bool is_loopback_v4 (text_t host)
                 return false;
             parts++;
             part = -1;
-        } else if (c >= '0' && c <= '9' && part <= 255) {
+        } else if (c >= '0' && c <= '9' && part != 0 && part <= 255) {
             part = (part < 0 ? 0 : part * 10) + (c - '0');
         } else {
             return false;
@@ -45,6 +45,10 @@ static status_t check_ipc (text_t path, error_t *error)
     if (path.size == 0 || path.size > IPC_PATH_MAX)
         return error_set (error, STATUS_INVALID, "the path after ipc:// must have 1 to %d bytes",
                           IPC_PATH_MAX);
+    if (path.data[0] == '@')
+        return error_set (error, STATUS_INVALID,
+                          "the path after ipc:// begins with \"@\", which is no file and has no "
+                          "mode that keeps others out");
     for (uint32_t i = 0; i < path.size; i++) {
         if ((uint8_t)path.data[i] <= ' ' || path.data[i] == 0x7f)
             return error_set (error, STATUS_INVALID, "the path after ipc:// has blanks");

@@ -174,9 +174,17 @@ Test (projects, listen_only_on_this_machine_without_keys)
 {
     static const char *const good[] = { "tcp://127.0.0.1:1", "tcp://127.255.0.9:65535",
                                         "tcp://localhost:7600", "tcp://[::1]:7600", "ipc://a/b" };
-    static const char *const far[] = { "tcp://10.0.0.1:7600", "tcp://127.0.0.1.example.org:7600",
-                                       "tcp://127.0.0:7600",  "tcp://127.0.0.256:7600",
-                                       "tcp://a-b.c:1",       "tcp://[2001:db8::1]:7600" };
+    static const char *const far[] = { "tcp://10.0.0.1:7600",
+                                       "tcp://127.0.0.1.example.org:7600",
+                                       "tcp://127.0.0:7600",
+                                       "tcp://127.0.0.256:7600",
+                                       "tcp://a-b.c:1",
+                                       "tcp://[2001:db8::1]:7600",
+                                       "tcp://0127.0.0.1:1",
+                                       "tcp://127.0.0.01:1",
+                                       "tcp://127.00.0.1:1",
+                                       "tcp://0:1",
+                                       "tcp://[::ffff:127.0.0.1]:1" };
     static const char *const bad[] = { "tcp://0.0.0.0:1",
                                        "tcp://*:7600",
                                        "tcp://[::]:7600",
@@ -192,6 +200,7 @@ Test (projects, listen_only_on_this_machine_without_keys)
                                        "tcp://",
                                        "ipc://",
                                        "ipc://a b",
+                                       "ipc://@weir",
                                        "udp://127.0.0.1:1",
                                        "" };
     error_t error;
