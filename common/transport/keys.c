@@ -136,7 +136,15 @@ static status_t make_dir (const char *path, error_t *error)
     return error_set_errno (error, errno, "cannot make the directory %s", path);
 }
 
-/* On disk before we say that it is there. */
+static status_t sync_dir (const char *path, error_t *error)
+{
+    int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int code = fd >= 0 && fsync (fd) == 0 ? 0 : errno;
+    if (fd >= 0)
+        close (fd);
+    return code == 0 ? STATUS_OK : error_set_errno (error, code, "cannot write %s", path);
+}
+
 static status_t write_new (const char *path, const char *text, mode_t mode, error_t *error)
 {
     int fd = open (path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -196,6 +204,10 @@ status_t key_generate (const char *directory, const char *name, peer_role_t role
                             "this build of libzmq has no CURVE: install one with libsodium");
     if (status == STATUS_OK)
         status = write_pair (secret_path, public_path, name, role, &pair, error);
+    if (status == STATUS_OK) /* on disk before we say that it is there */
+        status = sync_dir (accepted, error);
+    if (status == STATUS_OK)
+        status = sync_dir (directory, error);
     key_pair_forget (&pair);
     mem_free (public_path);
     mem_free (secret_path);
