@@ -42,7 +42,7 @@ static query_part_t *part_waiting (serving_core_t *self, const history_job_t *jo
 static history_job_t *take_slow (serving_core_t *self)
 {
     history_job_t **at = &self->slow_first;
-    while (*at && peer_equal (&(*at)->from, &self->slow_from))
+    while (*at && peer_same_connection (&(*at)->from, &self->slow_from))
         at = &(*at)->next;
     if (!*at)
         at = &self->slow_first;

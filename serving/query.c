@@ -50,7 +50,7 @@ static bool has_its_share (const query_table_t *self, const peer_t *from)
     if (self->used < QUERIES_MAX / 2)
         return false;
     for (uint32_t i = 0; i < self->used; i++)
-        count += peer_equal (&self->slots[self->order[i]].from, from);
+        count += peer_same_connection (&self->slots[self->order[i]].from, from);
     return count >= QUERIES_SHARE;
 }
 
@@ -121,7 +121,7 @@ static uint32_t count_started (const query_table_t *self, const peer_t *from)
     uint32_t count = 0;
     for (uint32_t i = 0; i < self->used; i++) {
         const query_t *query = &self->slots[self->order[i]];
-        count += !query->waits && peer_equal (&query->from, from);
+        count += !query->waits && peer_same_connection (&query->from, from);
     }
     return count;
 }
@@ -142,7 +142,7 @@ query_t *query_next (query_table_t *self)
     for (uint32_t i = 0; i < self->used; i++) {
         query_t *query = &self->slots[self->order[i]];
         if (!query->waits || (oldest && oldest->id < query->id) ||
-            (busy && peer_equal (busy, &query->from)))
+            (busy && peer_same_connection (busy, &query->from)))
             continue;
         if (count_started (self, &query->from) >= QUERIES_AT_ONCE)
             busy = &query->from;

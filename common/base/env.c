@@ -23,6 +23,18 @@ bool peer_equal (const peer_t *a, const peer_t *b)
            memcmp (a->bytes, b->bytes, a->size) == 0;
 }
 
+static size_t connection_size (const peer_t *peer)
+{
+    return peer->connection > 0 ? peer->connection : peer->size;
+}
+
+bool peer_same_connection (const peer_t *a, const peer_t *b)
+{
+    size_t size = connection_size (a);
+    return a->incoming == b->incoming && size == connection_size (b) &&
+           memcmp (a->bytes, b->bytes, size) == 0;
+}
+
 void env_log (env_t *env, log_level_t level, const char *format, ...)
 {
     char line[LOG_LINE_MAX];

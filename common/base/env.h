@@ -24,11 +24,15 @@ typedef struct peer {
     uint8_t size;     /* bytes used; 0 is nobody */
     uint8_t incoming; /* 1: a return address, good for replies while the asker is connected */
     uint8_t role; /* of an incoming message's sender, a peer_role_t (wire/roles.h); not compared */
+    uint8_t connection; /* bytes of an incoming one that say which connection it came over; those
+                           behind are the asker's own, who may choose them. 0: all; not compared */
     char bytes[PEER_SIZE_MAX];
 } peer_t;
 
 peer_t peer_of_endpoint (const char *endpoint); /* CHECKs that it fits */
 bool peer_equal (const peer_t *a, const peer_t *b);
+/* Did both come over the same connection? For who gives each its share. */
+bool peer_same_connection (const peer_t *a, const peer_t *b);
 
 /* Work that blocks or takes long, done off the event loop. The core embeds a job_t first in a
  * structure of its own, fills `run` and submits it. run() gets only what is in that structure: no

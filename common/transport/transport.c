@@ -330,6 +330,8 @@ static bool keep_frame (peer_t *from, zmq_msg_t *frame)
     if (size > 0)
         memcpy (from->bytes + from->size + 1, zmq_msg_data (frame), size);
     from->size = (uint8_t)(from->size + 1 + size);
+    if (from->connection == 0) /* the first is the ROUTER's */
+        from->connection = from->size;
     return true;
 }
 

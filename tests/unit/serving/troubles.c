@@ -1,5 +1,6 @@
 /* Owners that do not answer, pictures that are old, definitions that change: answered within the
  * deadline, exact or saying that it is not. */
+#include "serving/query.h"
 #include "tests/unit/serving/house.h"
 
 static const unsigned user = 5;
@@ -483,6 +484,21 @@ Test (refused, over_the_limit_of_queries_clients_are_told_busy)
     ask_one (&house);
     house_check (&house, &user, 1, NULL);
     house_release (&house);
+}
+
+Test (answers, of_a_client_that_makes_up_return_addresses_wait_as_well)
+{
+    query_table_t *table = query_table_new (QUERY_MEMORY);
+    char name[] = "client-a";
+    for (unsigned i = 0; i <= QUERIES_AT_ONCE; i++) {
+        name[sizeof name - 2] = (char)('a' + i);
+        peer_t from = rig_incoming (name);
+        from.connection = sizeof "client" - 1;
+        query_t *query = query_new (table, &from, 0);
+        cr_assert_not_null (query);
+        cr_assert_eq (query_must_wait (table, query), i == QUERIES_AT_ONCE);
+    }
+    query_table_destroy (&table);
 }
 
 Test (answers, of_a_client_that_asks_for_much_wait_for_its_own_and_not_others)

@@ -171,6 +171,30 @@ Test (transport, an_envelope_comes_back_whole_and_a_long_one_is_dropped)
     transport_destroy (&node);
 }
 
+/* So that who makes up hops is not taken for many. */
+Test (transport, a_connection_is_one_asker_whatever_its_envelopes_say)
+{
+    transport_t *node = start ("tcp://127.0.0.1:*");
+    void *context = zmq_ctx_new ();
+    void *dealer = connected (context, ZMQ_DEALER, transport_endpoint (node));
+    void *other = connected (context, ZMQ_DEALER, transport_endpoint (node));
+    peer_t bare, hop, stranger;
+    cr_assert_eq (zmq_send (dealer, "bare", 4, 0), 4);
+    expect_text (node, &bare, "bare");
+    cr_assert_eq (zmq_send (dealer, "hop", 3, ZMQ_SNDMORE), 3);
+    cr_assert_eq (zmq_send (dealer, "far", 3, 0), 3);
+    expect_text (node, &hop, "far");
+    cr_assert_eq (zmq_send (other, "other", 5, 0), 5);
+    expect_text (node, &stranger, "other");
+    cr_assert_not (peer_equal (&bare, &hop));
+    cr_assert (peer_same_connection (&bare, &hop));
+    cr_assert_not (peer_same_connection (&bare, &stranger));
+    zmq_close (dealer);
+    zmq_close (other);
+    zmq_ctx_term (context);
+    transport_destroy (&node);
+}
+
 Test (transport, who_sends_what_is_no_message_does_not_keep_a_node_from_all_else)
 {
     enum { SENDERS = 32, MANY = 200, AT_ONCE = 64 };
