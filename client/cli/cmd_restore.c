@@ -26,9 +26,9 @@ static void show (void *arg, const char *path, uint64_t done, uint64_t total)
 static status_t go_on (void *arg, error_t *error)
 {
     (void)arg;
-    return interrupt_came () ? error_set (error, STATUS_CANCELLED,
-                                          "interrupted: the directory cannot be used; remove it")
-                             : STATUS_OK;
+    return interrupt_came ()
+               ? error_set (error, STATUS_CANCELLED, "interrupted: nothing was restored")
+               : STATUS_OK;
 }
 
 static status_t random_place (uint64_t *place, error_t *error)
@@ -90,6 +90,10 @@ static int run (call_t *call)
     if (status == STATUS_OK)
         status = restore (&world, call->words[0], directory, &summary, &listing, &error);
     progress_end ();
+    if (status != STATUS_OK && status != STATUS_EXISTS)
+        world_remove_empty (directory);
+    if (status != STATUS_OK)
+        world_explain (&world, &error);
     world_release (&world);
     if (status == STATUS_OK)
         print_done (call, directory, listing, &summary);

@@ -65,7 +65,24 @@ const char *world_path (world_t *self, const char *path)
     buf_release (&out);
     mem_free (real);
     mem_free (head);
+    if (self->paths_count < WORLD_PATHS_MAX && copy[0] != '\0')
+        self->paths[self->paths_count++] = copy;
     return copy;
+}
+
+void world_explain (const world_t *self, error_t *error)
+{
+    for (size_t i = 0; i < self->paths_count; i++) {
+        size_t size = strlen (self->paths[i]);
+        for (char *at = error->text; (at = strstr (at, self->paths[i])) != NULL; at += size) {
+            size_t used = strlen (error->text) + 1;
+            /* within a word it is a part of something else, or has its slash */
+            if ((at > error->text && at[-1] != ' ' && at[-1] != '"') || used == sizeof error->text)
+                continue;
+            memmove (at + 1, at, used - (size_t)(at - error->text));
+            *at++ = '/';
+        }
+    }
 }
 
 static int remove_directory (const char *path, const struct stat *about, int kind,

@@ -355,7 +355,7 @@ static status_t prepare_target (const backup_order_t *order, error_t *error)
     bool unfinished = fsck_file_exists (order->fs, marker);
     status_t status = STATUS_OK;
     if (unfinished)
-        work_clear (order->fs, order->target);
+        work_clear (order->fs, order->target, BACKUP_UNFINISHED);
     if (!work_is_empty (order->fs, order->target))
         status = error_set (error, STATUS_EXISTS, "%s %s: choose another directory", order->target,
                             done ? "is a backup already" : "is not empty");
@@ -422,7 +422,7 @@ status_t backup_make (const backup_order_t *order, backup_summary_t *summary, er
         error_t ignored;
         char *list = mem_format ("%s/%s", order->target, BACKUP_FILE);
         (void)!fs_remove (order->fs, list, &ignored);
-        work_clear (order->fs, order->target);
+        work_clear (order->fs, order->target, BACKUP_UNFINISHED);
         mem_free (list);
     }
     return status;

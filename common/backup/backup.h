@@ -56,8 +56,8 @@ MUST_CHECK status_t backup_verify (fs_t *fs, const char *directory, const backup
 
 /* Makes a data directory of a backup. Every file is verified while it is copied. `place` (not 0)
  * is the mark of the new directory: nodes that work on another one are refused by its coordinator.
- * EXISTS unless the directory is empty or not there. When it fails, the directory cannot be used.
- */
+ * EXISTS unless the directory is empty, not there, or left by a restore that was not finished. When
+ * it fails, what it made is removed. */
 MUST_CHECK status_t backup_restore (fs_t *fs, const char *backup, const char *data, uint64_t place,
                                     const backup_watch_t *watch, backup_summary_t *summary,
                                     error_t *error);

@@ -112,34 +112,46 @@ typedef struct visit {
     const char *directory;
     int depth;
     bool remove;
+    const char *keep; /* a name in the uppermost directory */
     bool found;
 } visit_t;
 
 static void look (void *arg, const char *name)
 {
     visit_t *self = arg;
+    if (self->keep && strcmp (name, self->keep) == 0)
+        return;
     char *path = mem_format ("%s/%s", self->directory, name);
-    visit_t inner = { self->fs, path, self->depth + 1, self->remove, false };
+    visit_t inner = { self->fs, path, self->depth + 1, self->remove, NULL, false };
     error_t ignored;
     bool is_directory =
         self->depth < DEPTH_MAX && fs_list (self->fs, path, look, &inner, &ignored) == STATUS_OK;
     if (!is_directory && self->remove)
         (void)!fs_remove (self->fs, path, &ignored);
+    if (is_directory && self->remove)
+        (void)!fs_sync_dir (self->fs, path, &ignored);
     self->found = self->found || !is_directory || inner.found;
     mem_free (path);
 }
 
 bool work_is_empty (fs_t *fs, const char *directory)
 {
-    visit_t visit = { fs, directory, 0, false, false };
+    visit_t visit = { fs, directory, 0, false, NULL, false };
     error_t error;
     status_t status = fs_list (fs, directory, look, &visit, &error);
     return (status == STATUS_OK && !visit.found) || status == STATUS_NOT_FOUND;
 }
 
-void work_clear (fs_t *fs, const char *directory)
+void work_clear (fs_t *fs, const char *directory, const char *last)
 {
-    visit_t visit = { fs, directory, 0, true, false };
+    visit_t visit = { fs, directory, 0, true, last, false };
     error_t ignored;
     (void)!fs_list (fs, directory, look, &visit, &ignored);
+    if (!last || fs_sync_dir (fs, directory, &ignored) != STATUS_OK)
+        return;
+    char *path = mem_format ("%s/%s", directory, last);
+    visit_t left = { fs, directory, 0, false, last, false };
+    if (fs_list (fs, directory, look, &left, &ignored) == STATUS_OK && !left.found)
+        (void)!fs_remove (fs, path, &ignored);
+    mem_free (path);
 }

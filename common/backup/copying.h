@@ -36,7 +36,8 @@ char *work_directory (const char *path);
 
 /* Is there no file below the directory, which may not be there? */
 bool work_is_empty (fs_t *fs, const char *directory);
-/* Removes all files below it, as far as it can. */
-void work_clear (fs_t *fs, const char *directory);
+/* Removes all files below it, as far as it can; the one named `last` (or NULL) in it when nothing
+ * else is left, durably. */
+void work_clear (fs_t *fs, const char *directory, const char *last);
 
 #endif

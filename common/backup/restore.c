@@ -80,6 +80,8 @@ static status_t begin_anew (restore_t *self, uint64_t place, error_t *error)
 
 static status_t prepare (restore_t *self, error_t *error)
 {
+    if (cluster_file_is_unfinished (self->target)) /* an earlier restore's, and of no use */
+        work_clear (self->work.fs, self->data, CLUSTER_FILE);
     if (!work_is_empty (self->work.fs, self->data))
         return error_set (error, STATUS_EXISTS,
                           "%s is not empty: restore into a new directory, and move the old one "
@@ -103,10 +105,13 @@ status_t backup_restore (fs_t *fs, const char *backup, const char *data, uint64_
         self.epochs = mem_zero (self.listing->cluster.partitions, sizeof *self.epochs);
     if (status == STATUS_OK)
         status = prepare (&self, error);
+    bool ours = status == STATUS_OK;
     if (status == STATUS_OK)
         status = copy_all (&self, error);
     if (status == STATUS_OK)
         status = begin_anew (&self, place, error);
+    if (ours && status != STATUS_OK) /* the mark that it is not whole goes last */
+        work_clear (fs, data, CLUSTER_FILE);
     if (status == STATUS_OK) {
         summary->files = self.listing->files_count;
         summary->bytes = summary->copied = self.work.done;

@@ -76,20 +76,24 @@ static status_t parse (const char *text, cluster_file_t *file, error_t *error)
     return STATUS_OK;
 }
 
-status_t cluster_file_read (fs_t *fs, cluster_file_t *cluster, error_t *error)
+static status_t read_text (fs_t *fs, char text[TEXT_SIZE], error_t *error)
 {
-    char text[TEXT_SIZE];
     file_t *file;
     size_t size = 0;
     status_t status = fs_open (fs, CLUSTER_FILE, FS_READ, &file, error);
     if (status != STATUS_OK)
         return status;
-    status = fs_read (fs, file, 0, text, sizeof text - 1, &size, error);
+    status = fs_read (fs, file, 0, text, TEXT_SIZE - 1, &size, error);
     fs_close (fs, &file);
-    if (status != STATUS_OK)
-        return status;
-    text[size] = '\0';
-    return parse (text, cluster, error);
+    text[status == STATUS_OK ? size : 0] = '\0';
+    return status;
+}
+
+status_t cluster_file_read (fs_t *fs, cluster_file_t *cluster, error_t *error)
+{
+    char text[TEXT_SIZE];
+    status_t status = read_text (fs, text, error);
+    return status == STATUS_OK ? parse (text, cluster, error) : status;
 }
 
 status_t cluster_file_write (fs_t *fs, const cluster_file_t *cluster, error_t *error)
@@ -109,4 +113,11 @@ status_t cluster_file_write (fs_t *fs, const cluster_file_t *cluster, error_t *e
 status_t cluster_file_write_unfinished (fs_t *fs, error_t *error)
 {
     return fs_replace (fs, CLUSTER_FILE, UNFINISHED, strlen (UNFINISHED), error);
+}
+
+bool cluster_file_is_unfinished (fs_t *fs)
+{
+    char text[TEXT_SIZE];
+    error_t ignored;
+    return read_text (fs, text, &ignored) == STATUS_OK && strcmp (text, UNFINISHED) == 0;
 }

@@ -26,4 +26,7 @@ MUST_CHECK status_t cluster_file_write (fs_t *fs, const cluster_file_t *file, er
  */
 MUST_CHECK status_t cluster_file_write_unfinished (fs_t *fs, error_t *error);
 
+/* Has the directory that mark? */
+bool cluster_file_is_unfinished (fs_t *fs);
+
 #endif

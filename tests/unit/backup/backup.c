@@ -200,6 +200,57 @@ Test (backup, a_restore_that_is_cut_off_leaves_nothing_to_start_from, .timeout =
     house_release (&house);
 }
 
+static status_t stop_soon (void *arg, error_t *stopped)
+{
+    int *steps = arg;
+    return ++*steps < 10 ? STATUS_OK : error_set (stopped, STATUS_CANCELLED, "stopped");
+}
+
+Test (backup, a_restore_that_fails_removes_what_it_made_and_one_that_was_cut_off_begins_anew,
+      .timeout = 300)
+{
+    house_t house = house_new (1);
+    backup_order_t order = order_of (&house, "safe");
+    backup_summary_t summary;
+    OK (backup_make (&order, &summary, &error));
+    sim_disk_settle (house.disk);
+    size_t anew = 0;
+    for (uint64_t at = 20; at < 400; at += 20) {
+        char target[32];
+        snprintf (target, sizeof target, "new-%llu", (unsigned long long)at);
+        fs_t *below = fs_below_new (house.fs, target);
+        fs_t *dying = sim_disk_mount (house.disk);
+        sim_disk_fail_after (dying, at);
+        status_t made = backup_restore (dying, "safe", target, 7, NULL, &summary, &error);
+        sim_disk_crash (house.disk, &house.random);
+        bool unfinished = cluster_file_is_unfinished (below);
+        fs_below_destroy (&below);
+        if (made != STATUS_OK && !unfinished)
+            continue; /* before it had begun */
+        if (unfinished)
+            OK (backup_restore (house.fs, "safe", target, 7, NULL, &summary, &error));
+        anew += unfinished;
+        expect_whole (house.fs, target);
+        cr_assert_eq (backup_restore (house.fs, "safe", target, 7, NULL, &summary, &error),
+                      STATUS_EXISTS, "what is whole is in the way");
+        expect_whole (house.fs, target);
+    }
+    cr_assert (anew > 0);
+
+    int steps = 0;
+    backup_watch_t watch = { .go_on = stop_soon, .arg = &steps };
+    cr_assert_eq (backup_restore (house.fs, "safe", "new", 7, &watch, &summary, &error),
+                  STATUS_CANCELLED);
+    arena_t *arena = arena_new (1 << 16);
+    fs_t *below = fs_below_new (house.fs, "new");
+    size_t count = 0;
+    (void)stored_files (below, arena, &count);
+    cr_assert_eq (count, 0, "%zu files stay", count);
+    fs_below_destroy (&below);
+    arena_destroy (&arena);
+    house_release (&house);
+}
+
 Test (backup, damage_in_a_backup_is_found_and_not_restored, .timeout = 120)
 {
     house_t house = house_new (2);
