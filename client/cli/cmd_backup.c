@@ -175,6 +175,19 @@ static int failed (const call_t *call, const error_t *error)
     return error->status == STATUS_CANCELLED ? EXIT_INTERRUPTED : exit_status;
 }
 
+/* What is below the data directory is lost with it, and is not the cluster's: fsck would not know.
+ */
+static status_t check_target (const backup_order_t *order, error_t *error)
+{
+    size_t size = strlen (order->data);
+    if (strncmp (order->target, order->data, size) == 0 && order->target[size] == '/')
+        return error_set (error, STATUS_EXISTS,
+                          "%s is inside the data directory, and would be lost with it: choose a "
+                          "directory elsewhere, best on another disk",
+                          order->target);
+    return STATUS_OK;
+}
+
 static int make (call_t *call, const char *base, bool copy)
 {
     taking_t self = { .call = call };
@@ -194,13 +207,16 @@ static int make (call_t *call, const char *base, bool copy)
                                    .time = clock_us (),
                                    .watch = { show, go_on, taken, &self } };
     bool running = true;
-    if (!answers (call))
+    status = check_target (&self.order, &error);
+    if (status == STATUS_OK && !answers (call))
         status = take_stopped (&self, &summary, &running, &error);
     if (status == STATUS_OK && running)
         status = take (&self, &summary, &error);
     progress_end ();
     if (status != STATUS_OK && status != STATUS_EXISTS)
         world_remove_empty (call->words[0]);
+    if (status != STATUS_OK)
+        world_explain (&self.world, &error);
     int exit_status = EXIT_DONE;
     if (status == STATUS_OK)
         print_done (call, &summary, false);
@@ -221,6 +237,8 @@ static int verify (call_t *call)
         status =
             backup_verify (world.fs, world_path (&world, call->words[0]), &watch, &summary, &error);
     progress_end ();
+    if (status != STATUS_OK)
+        world_explain (&world, &error);
     world_release (&world);
     if (status != STATUS_OK)
         return failed (call, &error);
