@@ -457,6 +457,24 @@ static bool is_rejects (const char *path)
            path[9] != '\0';
 }
 
+/* Of a load that failed nobody told where they are: an attempt that gave them their name may have
+ * ended after that. */
+static status_t remove_rejected_rows (coordinator_core_t *self, const catalog_load_t *load,
+                                      error_t *error)
+{
+    fs_t *fs = self->env->fs;
+    bool told = load->rejects[0] != '\0';
+    char *path = told ? mem_string (load->rejects) : mem_format ("incoming/%s.rejects", load->id);
+    status_t status = STATUS_OK;
+    if (is_rejects (path)) {
+        status = fs_remove (fs, path, error);
+        if (status == STATUS_OK)
+            status = fs_sync_dir (fs, "incoming", error);
+    }
+    mem_free (path);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 /* Refused rows of the stream's loads, which may have been the entity's. */
 static status_t remove_rejects (coordinator_core_t *self, const forget_t *forget, error_t *error)
 {
@@ -470,10 +488,7 @@ static status_t remove_rejects (coordinator_core_t *self, const forget_t *forget
         if (load->row.rejects[0] == '\0' && !failed)
             continue;
         catalog_load_t row = load->row;
-        if (is_rejects (row.rejects))
-            status = fs_remove (self->env->fs, row.rejects, error);
-        if (status == STATUS_OK && is_rejects (row.rejects))
-            status = fs_sync_dir (self->env->fs, "incoming", error);
+        status = remove_rejected_rows (self, &row, error);
         if (status != STATUS_OK)
             return status;
         row.rejects = "";

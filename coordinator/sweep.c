@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define INCOMING "incoming"
+
 typedef struct sweep {
     job_t job;
     fs_t *fs;
@@ -40,6 +42,14 @@ typedef struct listing {
     const char *directory;
 } listing_t;
 
+/* Where others put their files, a task's are those that it has not given their names yet. */
+static bool is_unfinished (const char *name)
+{
+    static const char end[] = ".rejects.tmp";
+    size_t size = strlen (name);
+    return size >= sizeof end && strcmp (name + size - (sizeof end - 1), end) == 0;
+}
+
 static void look (void *arg, const char *name)
 {
     const listing_t *listing = arg;
@@ -49,6 +59,8 @@ static void look (void *arg, const char *name)
     uint64_t task = strtoull (name, &end, 10);
     if (name[0] < '0' || name[0] > '9' || errno != 0 || *end != '-' || task >= self->least)
         return; /* not a task's, or of one that may still be wanted */
+    if (strcmp (listing->directory, INCOMING) == 0 && !is_unfinished (name))
+        return;
     char *path = mem_format ("%s/%s", listing->directory, name);
     if (!is_kept (self, path)) {
         if (fs_remove (self->fs, path, &self->error) == STATUS_OK)
@@ -149,7 +161,8 @@ static status_t keep_log (coordinator_core_t *self, sweep_t *sweep, const log_t 
 
 static void add_directories (sweep_t *self, const log_t *log, uint32_t partitions)
 {
-    self->directories = arena_zero (self->arena, 2 * (size_t)partitions, sizeof (char *));
+    self->directories = arena_zero (self->arena, 1 + 2 * (size_t)partitions, sizeof (char *));
+    self->directories[self->directories_count++] = INCOMING; /* rows of loads that were cut off */
     for (uint32_t p = 0; p < partitions; p++)
         for (int views = 0; views < 2; views++) {
             char *directory =

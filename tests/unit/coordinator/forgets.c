@@ -71,7 +71,7 @@ static void forget (cluster_t *cluster)
     cr_assert_eq (ask (cluster, "payments", ID, "user_id", NULL).kind, MESSAGE_FORGET_OK);
 }
 
-static bool is_there (cluster_t *cluster, const char *path)
+static bool file_is_there (cluster_t *cluster, const char *path)
 {
     file_t *file;
     error_t error;
@@ -82,7 +82,7 @@ static bool is_there (cluster_t *cluster, const char *path)
 
 static bool key_is_kept (cluster_t *cluster)
 {
-    return is_there (cluster, "forgets/" ID);
+    return file_is_there (cluster, "forgets/" ID);
 }
 
 Test (forgets, are_erased_when_nothing_is_left_and_the_key_goes_last)
@@ -113,6 +113,35 @@ Test (forgets, wait_for_segments_of_the_log_and_for_serving_nodes)
         cluster_until (&cluster, is_erased, 20 * TIME_SECOND, "the erasure");
         cluster_release (&cluster);
     }
+}
+
+static void put_file (cluster_t *cluster, const char *path)
+{
+    file_t *file;
+    error_t error;
+    fs_t *fs = cluster->rig.env.fs;
+    cr_assert_eq (fs_make_dir (fs, "incoming", &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (fs_open (fs, path, FS_CREATE, &file, &error), STATUS_OK, "%s", error.text);
+    fs_close (fs, &file);
+}
+
+/* Rows that a load refused whose worker died, and what others have in that place. */
+Test (forgets, take_with_them_what_a_dead_worker_had_of_refused_rows)
+{
+    static const char *const stay[] = { "incoming/7-00000000.csv", "incoming/7-1.tmp",
+                                        "incoming/.rejects.tmp",
+                                        "incoming/99999999-1.rejects.tmp" };
+    cluster_t cluster;
+    start (&cluster, 1);
+    put_file (&cluster, "incoming/7-1.rejects.tmp");
+    for (size_t i = 0; i < sizeof stay / sizeof stay[0]; i++)
+        put_file (&cluster, stay[i]);
+    forget (&cluster);
+    cluster_until (&cluster, is_erased, 20 * TIME_SECOND, "the erasure");
+    cr_assert (!file_is_there (&cluster, "incoming/7-1.rejects.tmp"));
+    for (size_t i = 0; i < sizeof stay / sizeof stay[0]; i++)
+        cr_assert (file_is_there (&cluster, stay[i]), "%s", stay[i]);
+    cluster_release (&cluster);
 }
 
 Test (forgets, are_not_told_while_a_look_finds_something)
@@ -156,7 +185,7 @@ Test (forgets, are_told_when_no_crash_brings_an_old_file_back)
         }
         cluster_restart (&cluster);
         for (uint32_t p = 0; p < PARTITIONS; p++)
-            cr_expect (!is_there (&cluster, old_file (p)), "%s of seed %" PRIu64, old_file (p),
+            cr_expect (!file_is_there (&cluster, old_file (p)), "%s of seed %" PRIu64, old_file (p),
                        seed);
         cluster_release (&cluster);
     }
