@@ -1,6 +1,7 @@
 #include "client/cli/data_place.h"
 
 #include "base/mem.h"
+#include "storage/cluster_file.h"
 #include "storage/posix_fs.h"
 
 #include <dirent.h>
@@ -31,10 +32,16 @@ status_t data_place_open (data_place_t *self, const char *directory, error_t *er
     if (stat (directory, &about) != 0 || !S_ISDIR (about.st_mode))
         return error_set (error, STATUS_NOT_FOUND, "there is no directory %s", directory);
     status_t status = posix_fs_open (directory, &self->fs, error);
-    if (status == STATUS_OK)
-        status = fs_list (self->fs, "nodes", take_lock, self, error);
+    if (status != STATUS_OK)
+        return status;
+    error_t ignored; /* where nothing can be written no node can start */
+    if (posix_fs_lock (self->fs, CLUSTER_LOCK, &self->cluster, &ignored) == STATUS_BUSY)
+        self->running = true; /* one is starting, or another command is at work */
+    status = fs_list (self->fs, "nodes", take_lock, self, error);
     if (status == STATUS_NOT_FOUND) /* no node ever ran here */
         status = STATUS_OK;
+    if (self->running)
+        fs_close (self->fs, &self->cluster);
     if (status != STATUS_OK)
         data_place_release (self);
     return status;
@@ -42,9 +49,12 @@ status_t data_place_open (data_place_t *self, const char *directory, error_t *er
 
 void data_place_release (data_place_t *self)
 {
+    if (!self->fs)
+        return;
     for (size_t i = 0; i < self->locks_count; i++)
         fs_close (self->fs, &self->locks[i]);
     self->locks_count = 0;
+    fs_close (self->fs, &self->cluster);
     posix_fs_destroy (&self->fs);
 }
 

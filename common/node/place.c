@@ -141,23 +141,14 @@ static status_t check_cluster (const cluster_file_t *file, const project_t *proj
     return STATUS_OK;
 }
 
-/* Nodes of one cluster start together; the first to hold the lock writes the file. */
 static status_t agree_on_cluster (fs_t *fs, const project_t *project, cluster_file_t *file,
                                   error_t *error)
 {
-    file_t *lock = NULL;
-    status_t status = posix_fs_lock_wait (fs, "cluster.lock", &lock, error);
-    if (status != STATUS_OK)
-        return status;
-    status = cluster_file_read (fs, file, error);
+    status_t status = cluster_file_read (fs, file, error);
     if (status == STATUS_NOT_FOUND)
-        status = write_cluster (fs, project, file, error);
-    else if (status == STATUS_OK)
-        status = check_cluster (file, project, error);
-    else
-        error_prefix (error, "the data directory %s", project->data);
-    fs_close (fs, &lock);
-    return status;
+        return write_cluster (fs, project, file, error);
+    return status == STATUS_OK ? check_cluster (file, project, error)
+                               : error_prefix (error, "the data directory %s", project->data);
 }
 
 /* ---- the data directory ---- */
@@ -198,10 +189,16 @@ static status_t open_data (place_t *place, const project_t *project, const char 
     if (posix_fs_refuse_network (data, error) != STATUS_OK)
         return error->status;
     make_parents (data);
+    file_t *lock;
     if (posix_fs_open (data, &place->fs, error) != STATUS_OK ||
-        agree_on_cluster (place->fs, &here, &place->cluster, error) != STATUS_OK)
+        posix_fs_lock_wait (place->fs, CLUSTER_LOCK, &lock, error) != STATUS_OK)
         return error->status;
-    return lock_node (place, data, error);
+    /* nodes of one cluster start together: the first to hold the lock writes the file */
+    status_t status = agree_on_cluster (place->fs, &here, &place->cluster, error);
+    if (status == STATUS_OK)
+        status = lock_node (place, data, error);
+    fs_close (place->fs, &lock);
+    return status;
 }
 
 status_t place_open (place_t *place, node_kind_t kind, const node_options_t *options,

@@ -5,6 +5,9 @@
 #include "base/fs.h"
 
 #define CLUSTER_FILE "cluster"
+/* Held by a node from before it reads the file until it has its own lock, and by who works on the
+ * directory without nodes: so none starts meanwhile. */
+#define CLUSTER_LOCK "cluster.lock"
 
 enum { CLUSTER_NAME_MAX = 255 }; /* bytes */
 

@@ -3,11 +3,13 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "node/place.h"
+#include "storage/posix_fs.h"
 #include "transport/transport.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,6 +289,42 @@ Test (node, a_burst_is_answered_whole)
     cr_assert_eq (got, BURST);
     transport_destroy (&asker);
     stop (pid);
+}
+
+/* Does the process wait for somebody's lock of a file? */
+static bool waits_for_a_lock (pid_t pid)
+{
+    char line[256], mine[32];
+    bool waits = false;
+    FILE *locks = fopen ("/proc/locks", "r");
+    cr_assert_not_null (locks);
+    snprintf (mine, sizeof mine, " WRITE %d ", (int)pid);
+    while (fgets (line, sizeof line, locks))
+        waits = waits || (strstr (line, "-> FLOCK") && strstr (line, mine));
+    fclose (locks);
+    return waits;
+}
+
+/* As `weir fsck` and `weir backup` do, also where the node never ran. */
+Test (node, none_starts_while_somebody_works_on_the_directory)
+{
+    fs_t *fs;
+    file_t *lock;
+    file_t *node;
+    cr_assert_eq (mkdir (path_in ("deep"), 0700), 0);
+    cr_assert_eq (posix_fs_open (path_in ("deep/data"), &fs, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (posix_fs_lock (fs, CLUSTER_LOCK, &lock, &error), STATUS_OK, "%s", error.text);
+    pid_t pid = start (&serving, NULL, NULL);
+    for (int waited = 0; waited < PATIENCE_MS && !waits_for_a_lock (pid); waited++)
+        (void)poll (NULL, 0, 1);
+    cr_assert (waits_for_a_lock (pid));
+    cr_assert_eq (fs_open (fs, "nodes/serving-1.lock", FS_READ, &node, &error), STATUS_NOT_FOUND);
+    fs_unlock (fs, lock); /* the process, which is no other program, has the handle, too */
+    fs_close (fs, &lock);
+    expect_answer ("serving", "hello", "hello");
+    cr_assert_eq (posix_fs_lock (fs, "nodes/serving-1.lock", &node, &error), STATUS_BUSY);
+    stop (pid);
+    posix_fs_destroy (&fs);
 }
 
 Test (node, sigint_stops_as_sigterm_does)
