@@ -267,6 +267,14 @@ static void check_start (const log_pass_t *self, const char *dir)
     mem_free (path);
 }
 
+/* Does the catalog tell of a record of this log? Other rows are no records. */
+static bool is_record_of (const catalog_control_t *row, const found_log_t *found)
+{
+    bool record = strncmp (row->id, "cut-", 4) == 0 || strncmp (row->id, "load-", 5) == 0 ||
+                  strncmp (row->id, "forget-", 7) == 0;
+    return record && row->partition == found->partition && strcmp (row->log, found->log->name) == 0;
+}
+
 /* What the catalog has been told was durable is there. */
 static void check_end (const log_pass_t *self, const char *dir)
 {
@@ -275,9 +283,7 @@ static void check_end (const log_pass_t *self, const char *dir)
     uint64_t needed = stored_log_cut (found->log, found->partition);
     for (size_t i = 0; i < inventory->controls_count; i++) {
         const catalog_control_t *row = &inventory->controls[i];
-        bool record = strncmp (row->id, "cut-", 4) == 0 || strncmp (row->id, "load-", 5) == 0;
-        if (record && row->partition == found->partition &&
-            strcmp (row->log, found->log->name) == 0 && row->offset + 1 > needed)
+        if (is_record_of (row, found) && row->offset + 1 > needed)
             needed = row->offset + 1;
     }
     if (found->extent.end >= needed || found->extent.damages > 0)
@@ -303,9 +309,7 @@ static void check_controls (const log_pass_t *self)
     const inventory_t *inventory = self->fsck->inventory;
     for (size_t i = 0; i < inventory->controls_count; i++) {
         const catalog_control_t *row = &inventory->controls[i];
-        bool record = strncmp (row->id, "cut-", 4) == 0 || strncmp (row->id, "load-", 5) == 0;
-        if (!record || row->partition != found->partition ||
-            strcmp (row->log, found->log->name) != 0 || row->offset < found->extent.start ||
+        if (!is_record_of (row, found) || row->offset < found->extent.start ||
             row->offset >= found->extent.end || found->extent.damages > 0)
             continue;
         const found_control_t *control = control_of (found, row->id);

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "catalog/catalog.h"
 #include "storage/log_check.h"
 #include "tests/sim/disk/disk.h"
 #include "tests/unit/fsck/stored.h"
@@ -58,6 +59,33 @@ Test (fsck, a_cluster_that_is_whole_is_clean)
         stored_build (sim_disk_fs (disk), seed);
         findings_t findings = check (sim_disk_fs (disk), false, NULL);
         cr_assert_eq (findings.wrong + findings.orphans, 0, "%s", buf_string (&findings.text));
+        buf_release (&findings.text);
+        sim_disk_destroy (&disk);
+    }
+}
+
+/* A record that was confirmed has to be there, of whatever kind. */
+Test (fsck, the_end_of_a_log_that_was_confirmed_is_missed)
+{
+    static const char *const ids[] = { "cut-9", "load-9", "forget-9" };
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        sim_disk_t *disk = sim_disk_new (1, 0);
+        fs_t *fs = sim_disk_fs (disk);
+        catalog_t *catalog;
+        catalog_leader_t seen;
+        catalog_leader_t leader = { .lease = 1, .name = "coordinator" };
+        catalog_control_t row = { STORED_LOG, 0, ids[i], 1 << 30, STORED_CLOCK };
+        stored_build (fs, 1);
+        cr_assert_eq (
+            catalog_open (fs, "catalog.db", "shop", STORED_PARTITIONS, &catalog, &error),
+            STATUS_OK);
+        cr_assert_eq (catalog_leader (catalog, &seen, &error), STATUS_OK);
+        cr_assert_eq (catalog_lead (catalog, &seen, &leader, &error), STATUS_OK);
+        cr_assert_eq (catalog_put_controls (catalog, &row, 1, &error), STATUS_OK);
+        catalog_close (&catalog);
+        findings_t findings = check (fs, false, NULL);
+        cr_expect_eq (findings.wrong, 1, "%s: %s", ids[i], buf_string (&findings.text));
+        cr_expect (strstr (buf_string (&findings.text), "once went to"), "%s", ids[i]);
         buf_release (&findings.text);
         sim_disk_destroy (&disk);
     }
