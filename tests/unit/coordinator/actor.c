@@ -361,7 +361,7 @@ void actor_take_orders (cluster_t *self, actor_t *actor, const message_t *messag
     if (term < actor->term)
         return;
     actor->term = term;
-    int64_t lease = (int64_t)wire_uint (message->body, "lease_us", 0);
+    int64_t lease = LEASE_HELD ((int64_t)wire_uint (message->body, "lease_us", 0));
     if (sent + lease > actor->lease_until)
         actor->lease_until = sent + lease;
     if (message->id < actor->orders_id)
