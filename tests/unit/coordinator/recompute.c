@@ -190,6 +190,16 @@ Test (recompute, a_worker_that_forgets_its_tasks_gets_them_again)
     cluster_release (&cluster);
 }
 
+static void say_corrupt (cluster_t *cluster, const played_task_t *task, uint64_t attempt)
+{
+    wire_writer_t *writer = call_begin (cluster, MESSAGE_TASK_DONE);
+    wire_field_uint (writer, "task", task->task);
+    wire_field_uint (writer, "attempt", attempt);
+    wire_field_string (writer, "status", "corrupt");
+    cr_assert_eq (call_end (cluster).kind, MESSAGE_TASK_DONE_OK);
+}
+
+/* Neither one from before nor one that was never given. */
 Test (recompute, an_attempt_that_was_given_up_counts_no_more)
 {
     cluster_t cluster;
@@ -198,12 +208,22 @@ Test (recompute, an_attempt_that_was_given_up_counts_no_more)
     waited_for = cluster_recompute (&cluster);
     cluster_until (&cluster, is_building, TIME_SECOND, "the build");
     cluster_run (&cluster, 20 * TIME_MS);
-    wire_writer_t *writer = call_begin (&cluster, MESSAGE_TASK_DONE);
-    wire_field_uint (writer, "task", trio.batch->tasks[0].task);
-    wire_field_uint (writer, "attempt", trio.batch->tasks[0].attempt + 1);
-    wire_field_string (writer, "status", "corrupt");
-    cr_assert_eq (call_end (&cluster).kind, MESSAGE_TASK_DONE_OK);
+    played_task_t first = trio.batch->tasks[0];
+    actor_restart (&cluster, trio.batch);
+    trio.batch->lazy = true;
+    cluster_run (&cluster, LEASE);
+    size_t at = 0;
+    while (at < trio.batch->tasks_count && trio.batch->tasks[at].task != first.task)
+        at++;
+    cr_assert_lt (at, trio.batch->tasks_count);
+    const played_task_t *again = &trio.batch->tasks[at];
+    cr_assert_gt (again->attempt, first.attempt);
+    say_corrupt (&cluster, again, first.attempt);
     cr_assert_str_eq (cluster_recompute_state (&cluster, waited_for), "building");
+    say_corrupt (&cluster, again, again->attempt + 1);
+    cr_assert_str_eq (cluster_recompute_state (&cluster, waited_for), "building");
+    say_corrupt (&cluster, again, again->attempt);
+    cr_assert_str_eq (cluster_recompute_state (&cluster, waited_for), "failed");
     cluster_release (&cluster);
 }
 
