@@ -251,8 +251,11 @@ static void take_logs (cluster_t *self, actor_t *actor, uint32_t partition, wire
         for (uint32_t c = 0; c < controls.count; c++) {
             char id[64];
             wire_copy (&controls.items[c], "id", id, sizeof id);
+            bool forget = text_is (wire_text (&controls.items[c], "kind"), "forget");
+            if (forget && self->places_no_forgets)
+                continue;
             append_control (self, log, id);
-            if (text_is (wire_text (&controls.items[c], "kind"), "forget"))
+            if (forget)
                 forward_forget (self, id);
             actor->next_beat = self->rig.boot;
         }

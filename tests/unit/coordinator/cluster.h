@@ -120,9 +120,10 @@ typedef struct cluster {
     played_log_t logs[PARTITIONS][LOGS_PLAYED];
     int64_t next_tick;
     uint64_t incarnations;
-    bool keeps_segments; /* owners trim nothing */
-    uint64_t left;       /* rows that a look for an erased entity finds */
-    double loss;         /* of messages, each way */
+    bool keeps_segments;    /* owners trim nothing */
+    bool places_no_forgets; /* owners write no record of an entity that is to be erased */
+    uint64_t left;          /* rows that a look for an erased entity finds */
+    double loss;            /* of messages, each way */
     random_t random;
     rig_message_t *reply; /* that the latest answer borrows from */
     const peer_t *caller; /* who waits for it, while it is asked for */

@@ -7,6 +7,13 @@
 
 #define ID "0123456789abcdef"
 
+static const char by_amount[] = "views:\n"
+                                "  same:\n"
+                                "    from: payments\n"
+                                "    key: amount\n"
+                                "    features:\n"
+                                "      n: count()\n";
+
 static char state[32];
 
 static const char *forget_state (cluster_t *self)
@@ -205,6 +212,78 @@ Test (forgets, of_a_restarted_coordinator_go_on)
         cr_assert (!key_is_kept (&cluster));
         cluster_release (&cluster);
     }
+}
+
+/* Where a record stands in a played log; -1: it does not. */
+static int64_t place_of (const played_log_t *log, const char *id)
+{
+    for (size_t i = 0; i < log->controls_count; i++)
+        if (strcmp (log->controls[i].id, id) == 0)
+            return (int64_t)log->controls[i].offset;
+    return -1;
+}
+
+static size_t count_logs (const cluster_t *self)
+{
+    size_t count = 0;
+    while (count < LOGS_PLAYED && self->logs[0][count].name[0] != '\0')
+        count++;
+    return count;
+}
+
+static const char *load;
+
+static bool load_is_visible (cluster_t *self)
+{
+    return strcmp (cluster_load_state (self, load), "visible") == 0;
+}
+
+/* What it brings is new: it is erased in no log. */
+Test (forgets, go_before_loads_that_are_asked_for_later)
+{
+    cluster_t cluster;
+    start (&cluster, 1);
+    cluster_apply (&cluster, by_amount);
+    cluster_run (&cluster, 2 * LEASE);
+    cr_assert_eq (count_logs (&cluster), 2);
+    cluster.places_no_forgets = true;
+    forget (&cluster);
+    load = cluster_load (&cluster, 'a');
+    cluster_run (&cluster, 5 * LEASE);
+    cr_assert_str_eq (cluster_load_state (&cluster, load), "committing");
+    char control[64];
+    (void)snprintf (control, sizeof control, "load-%s", load);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        for (size_t l = 0; l < 2; l++)
+            cr_assert_eq (place_of (&cluster.logs[p][l], control), -1);
+    cluster.places_no_forgets = false;
+    cluster_until (&cluster, load_is_visible, 20 * TIME_SECOND, "the load");
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        for (size_t l = 0; l < 2; l++)
+            cr_assert_gt (place_of (&cluster.logs[p][l], control),
+                          place_of (&cluster.logs[p][l], "forget-" ID));
+    cluster_release (&cluster);
+}
+
+/* Its history, which is that of the dataset, would bring the entity back. */
+Test (forgets, go_before_a_key_that_is_new)
+{
+    cluster_t cluster;
+    start (&cluster, 1);
+    cluster.places_no_forgets = true;
+    forget (&cluster);
+    cluster_run (&cluster, LEASE);
+    cluster_apply (&cluster, by_amount);
+    cluster_run (&cluster, 5 * LEASE);
+    cr_assert_eq (count_logs (&cluster), 1);
+    cluster.places_no_forgets = false;
+    while (!is_erased (&cluster)) {
+        cr_assert_eq (count_logs (&cluster), 1);
+        cluster_run (&cluster, STEP);
+    }
+    cluster_run (&cluster, 2 * LEASE);
+    cr_assert_eq (count_logs (&cluster), 2);
+    cluster_release (&cluster);
 }
 
 Test (forgets, that_are_asked_for_again_are_the_same)
