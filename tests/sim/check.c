@@ -237,6 +237,7 @@ void check_add_load (sim_check_t *self, sim_load_t *load)
     for (size_t l = 0; l < DATA_LOGS; l++)
         for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
             load->offset[l][p] = UINT64_MAX;
+    load->asked = sim_now (self->sim);
     load->next = self->loads;
     self->loads = load;
 }

@@ -66,8 +66,10 @@ typedef struct sim_load {
     size_t stream;
     sim_row_t *rows;
     size_t count;
-    bool failed;  /* it said so */
-    bool visible; /* it said so */
+    int64_t asked; /* first */
+    int64_t taken; /* it was first said to be; 0: not yet */
+    bool failed;   /* it said so */
+    bool visible;  /* it said so */
     int64_t visible_at;
     bool undone;   /* `unload` was asked for */
     bool unloaded; /* it said so */
@@ -86,6 +88,8 @@ typedef struct sim_forget {
     text_t key; /* by the stream's own key */
     int64_t before;
     uint32_t partition; /* of the stream's own log */
+    int64_t asked;      /* first */
+    int64_t taken;      /* it was first said to be; 0: not yet */
     bool erased;        /* it said so */
     int64_t erased_at;
     /* of its record, in the logs of its stream; UINT64_MAX not seen */

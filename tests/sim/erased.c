@@ -15,8 +15,25 @@ void check_add_forget (sim_check_t *self, sim_forget_t *forget)
         for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
             forget->offset[l][p] = UINT64_MAX;
     forget->partition = key_partition (key_hash (forget->key), SIM_PARTITIONS);
+    forget->asked = sim_now (self->sim);
     forget->next = self->forgets;
     self->forgets = forget;
+}
+
+void check_order (sim_check_t *self, const shadow_t *shadow, const sim_forget_t *forget,
+                  const sim_load_t *load)
+{
+    uint64_t forgotten = forget->offset[shadow->log][shadow->partition];
+    uint64_t loaded = load->offset[shadow->log][shadow->partition];
+    if (forget->stream != load->stream || forgotten == UINT64_MAX || loaded == UINT64_MAX)
+        return;
+    bool first = forget->taken > 0 && forget->taken < load->asked;
+    bool last = load->taken > 0 && load->taken < forget->asked;
+    if (first ? forgotten > loaded : last && forgotten < loaded)
+        sim_fail (self->sim,
+                  "%s: forget %s stands at %" PRIu64 " and load %s at %" PRIu64
+                  ", which came %s it",
+                  shadow->dir, forget->id, forgotten, load->id, loaded, first ? "after" : "before");
 }
 
 sim_forget_t *forget_of (const sim_check_t *self, text_t id)

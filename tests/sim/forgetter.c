@@ -84,7 +84,10 @@ static void look (sim_t *sim, void *arg)
 static void answered (void *arg, const message_t *reply)
 {
     asked_t *asked = arg;
-    if (reply && reply->kind == MESSAGE_FORGET_OK)
+    bool taken = reply && reply->kind == MESSAGE_FORGET_OK;
+    if (taken && asked->forget->taken == 0)
+        asked->forget->taken = sim_now (asked->self->sim);
+    if (taken)
         later (asked, 100, 1000, look);
     else if (client_may_retry (asked->self->sim, "a forget", reply))
         later (asked, 500, 500, ask);

@@ -155,6 +155,8 @@ static void load_answered (void *arg, const message_t *reply)
     sim_loader_t *self = arg;
     bool taken = reply && (reply->kind == MESSAGE_LOAD_OK ||
                            client_status (reply) == STATUS_EXISTS); /* an answer was lost */
+    if (taken && self->load->taken == 0)
+        self->load->taken = sim_now (self->sim);
     if (taken)
         look_later (self);
     else if (client_may_retry (self->sim, "a load", reply))

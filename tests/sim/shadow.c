@@ -243,6 +243,8 @@ static void take_forget (sim_check_t *self, shadow_t *shadow, const log_record_t
         return;
     }
     forget->offset[shadow->log][shadow->partition] = record->offset;
+    for (const sim_load_t *load = self->loads; load; load = load->next)
+        check_order (self, shadow, forget, load);
     if (!primary)
         take_forwarded_forget (self, shadow, &payload, forget);
 }
@@ -267,6 +269,8 @@ static void take_control (sim_check_t *self, shadow_t *shadow, const log_record_
     for (sim_load_t *load = self->loads; load; load = load->next)
         if (strncmp (id, "load-", 5) == 0 && strcmp (id + 5, load->id) == 0) {
             load->offset[shadow->log][shadow->partition] = record->offset;
+            for (const sim_forget_t *forget = self->forgets; forget; forget = forget->next)
+                check_order (self, shadow, forget, load);
             return;
         }
     sim_fail (self->sim, "%s: %s commits a load that nobody made", shadow->dir, id);

@@ -139,6 +139,10 @@ bool dataset_has (const sim_dataset_t *self, const sim_load_t *load);
 
 /* ---- erased.c ---- */
 sim_forget_t *forget_of (const sim_check_t *self, text_t id); /* NULL */
+/* Do they stand in this log, as far as they do, as they were asked for? Called when one is found.
+ */
+void check_order (sim_check_t *self, const shadow_t *shadow, const sim_forget_t *forget,
+                  const sim_load_t *load);
 bool dataset_lists (const sim_dataset_t *self, const sim_forget_t *forget);
 /* Does the dataset (NULL: of nothing yet) lack the row, of these values, at the position? */
 bool dataset_erases (const sim_check_t *self, const sim_dataset_t *dataset, uint32_t partition,
