@@ -19,7 +19,8 @@ int64_t lease_drifted (int64_t lease)
 int64_t core_lease_end (const coordinator_core_t *self)
 {
     int64_t end = core_now (self) + lease_drifted (self->options.lease);
-    /* a node's lease is for all that it has, and an earlier leader may have given it a longer one */
+    /* a node's lease is for all that it has, and an earlier leader may have given it a longer one
+     */
     return end > self->lead.earlier_until ? end : self->lead.earlier_until;
 }
 

@@ -39,8 +39,8 @@ static bool renew (coordinator_core_t *self)
                                 row.term);
         lead->watched = status == STATUS_OK && row.watched;
     }
-    bool shorter = lead->ready && lead->told_lease != self->options.lease &&
-                   began >= lead->earlier_until;
+    bool shorter =
+        lead->ready && lead->told_lease != self->options.lease && began >= lead->earlier_until;
     if (status == STATUS_OK && (lead->watched || shorter)) {
         int64_t lease = shorter ? self->options.lease : lead->told_lease;
         status = catalog_renew (self->catalog, lease, &error);

@@ -323,8 +323,7 @@ static status_t sync_names (backup_t *self, error_t *error)
 static status_t finish (backup_t *self, error_t *error)
 {
     const backup_order_t *order = self->order;
-    status_t status =
-        order->watch.taken ? order->watch.taken (order->watch.arg, error) : STATUS_OK;
+    status_t status = order->watch.taken ? order->watch.taken (order->watch.arg, error) : STATUS_OK;
     self->listing = listing_new ();
     self->listing->cluster = self->cluster;
     self->listing->time = order->time;

@@ -18,8 +18,9 @@ typedef struct backup_watch {
     void (*progress) (void *arg, const char *path, uint64_t done, uint64_t total);
     /* Called often: anything but OK ends the work with that, and what was made is removed. */
     status_t (*go_on) (void *arg, error_t *error);
-    /* Nothing of the data directory is needed any more: what follows reads the backup alone. Anything
-     * but OK, as when it is not known that all was held until now, ends the work with that. */
+    /* Nothing of the data directory is needed any more: what follows reads the backup alone.
+     * Anything but OK, as when it is not known that all was held until now, ends the work with
+     * that. */
     status_t (*taken) (void *arg, error_t *error);
     void *arg;
 } backup_watch_t;

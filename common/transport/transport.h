@@ -71,9 +71,10 @@ const char *transport_endpoint (const transport_t *self);
 void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t count, bool *ready);
 
 /* Takes a message that came before the last transport_poll returned, from each peer in turn. False
- * when there is none, or much that is no message: the next poll says. The bytes are valid until the next call of any function of this transport.
- * What comes from somebody who connected to us has `from->incoming` and the role of its key
- * (ROLE_OPEN without a keyring); what comes back over our own connection is from the endpoint. */
+ * when there is none, or much that is no message: the next poll says. The bytes are valid until the
+ * next call of any function of this transport. What comes from somebody who connected to us has
+ * `from->incoming` and the role of its key (ROLE_OPEN without a keyring); what comes back over our
+ * own connection is from the endpoint. */
 bool transport_receive (transport_t *self, peer_t *from, const void **data, size_t *size);
 
 /* Sends to an endpoint or answers an incoming peer. The bytes are copied. */

@@ -76,9 +76,8 @@ Test (fsck, the_end_of_a_log_that_was_confirmed_is_missed)
         catalog_leader_t leader = { .lease = 1, .name = "coordinator" };
         catalog_control_t row = { STORED_LOG, 0, ids[i], 1 << 30, STORED_CLOCK };
         stored_build (fs, 1);
-        cr_assert_eq (
-            catalog_open (fs, "catalog.db", "shop", STORED_PARTITIONS, &catalog, &error),
-            STATUS_OK);
+        cr_assert_eq (catalog_open (fs, "catalog.db", "shop", STORED_PARTITIONS, &catalog, &error),
+                      STATUS_OK);
         cr_assert_eq (catalog_leader (catalog, &seen, &error), STATUS_OK);
         cr_assert_eq (catalog_lead (catalog, &seen, &leader, &error), STATUS_OK);
         cr_assert_eq (catalog_put_controls (catalog, &row, 1, &error), STATUS_OK);
