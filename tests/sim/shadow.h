@@ -106,6 +106,7 @@ struct sim_check {
     sim_load_t *loads;
     sim_forget_t *forgets;
     sim_dataset_t *datasets;
+    bool ordered[DATA_LOGS]; /* in orders for a partition, once */
     sim_held_t held[SIM_NODES_MAX];
     sim_owner_t answered[SIM_PARTITIONS];
     sim_lease_t leases[SIM_NODES_MAX];
