@@ -11,10 +11,12 @@ enum {
     IMAGE_MAX = 1 << 30, /* bytes of a catalog that is read whole */
     LIVE_TRIES = 10,
     LOCK_WAIT_MS = 5000,
-    CHUNK = 1 << 20,   /* bytes copied at a time */
-    TERM_STEP = 1000,  /* what may have been given since the copy was made: terms … */
-    NUMBER_STEP = 100, /* … numbers of recomputes and blocks of those of tasks … */
-    EPOCH_STEP = 1000  /* … and epochs */
+    CHUNK = 1 << 20,  /* bytes copied at a time */
+    TERM_STEP = 1000, /* what may have been given since the copy was made: terms, … */
+    /* … numbers of recomputes and of blocks of tasks; those of cuts that were made while logs were
+     * copied are in these, and a number that comes again would be taken for that cut; … */
+    NUMBER_STEP = 1 << 20,
+    EPOCH_STEP = 1000 /* … and epochs */
 };
 
 /* ---- the file's bytes ---- */

@@ -115,6 +115,15 @@ Test (backup, what_is_restored_is_whole_and_another_directory_of_the_same_cluste
         cr_assert_eq (count, STORED_PARTITIONS);
         for (size_t i = 0; i < count; i++)
             cr_assert (rows[i].epoch > 3 && rows[i].node[0] == '\0');
+        /* more than a busy cluster gives while a backup is taken: its logs may have their cuts */
+        catalog_recompute_t recompute = {
+            .log = STORED_LOG, .reason = "", .state = "queued", .error = ""
+        };
+        uint64_t task;
+        OK (catalog_lead (catalog, &leads, &led, &error));
+        OK (catalog_put_recompute (catalog, &recompute, &error));
+        OK (catalog_next_task (catalog, &task, &error));
+        cr_assert (recompute.id > 1000000 && task > 1000000);
         arena_destroy (&arena);
         catalog_close (&old);
         catalog_close (&catalog);
