@@ -222,9 +222,11 @@ bool ingest_refused (speed_core_t *self, const peer_t *from, message_kind_t kind
     if (!is_of_producers (kind))
         return false;
     (void)worker_pressure (self);
-    status_t status = space_take (self->space, size, &error);
+    /* In this order: what was reserved of memory is counted anew in a moment, and what was taken of
+     * the disk only when two looks have passed. */
+    status_t status = pressure_reserve (&self->pressure, size, &error);
     if (status == STATUS_OK)
-        status = pressure_reserve (&self->pressure, size, &error);
+        status = space_take (self->space, size, &error);
     if (status == STATUS_OK)
         return false;
     self->metrics.busy += status == STATUS_BUSY;
