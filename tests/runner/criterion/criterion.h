@@ -80,6 +80,8 @@ void criterion_skip (const char *reason) __attribute__ ((noreturn));
 #define cr_assert_geq(a, b, ...) CRITERION_COMPARE (true, a, >=, b, __VA_ARGS__)
 #define cr_assert_str_eq(a, b, ...)                                                                \
     CRITERION_CHECK (true, #a " is the text " #b, strcmp (a, b) == 0, __VA_ARGS__)
+#define cr_assert_str_neq(a, b, ...)                                                               \
+    CRITERION_CHECK (true, #a " is not the text " #b, strcmp (a, b) != 0, __VA_ARGS__)
 #define cr_assert_arr_eq(a, b, size, ...)                                                          \
     CRITERION_CHECK (true, #a " are the bytes " #b, memcmp (a, b, size) == 0, __VA_ARGS__)
 #define cr_assert_fail(...) CRITERION_CHECK (true, "this is not reached", false, __VA_ARGS__)
@@ -97,6 +99,8 @@ void criterion_skip (const char *reason) __attribute__ ((noreturn));
 #define cr_expect_geq(a, b, ...) CRITERION_COMPARE (false, a, >=, b, __VA_ARGS__)
 #define cr_expect_str_eq(a, b, ...)                                                                \
     CRITERION_CHECK (false, #a " is the text " #b, strcmp (a, b) == 0, __VA_ARGS__)
+#define cr_expect_str_neq(a, b, ...)                                                               \
+    CRITERION_CHECK (false, #a " is not the text " #b, strcmp (a, b) != 0, __VA_ARGS__)
 #define cr_expect_arr_eq(a, b, size, ...)                                                          \
     CRITERION_CHECK (false, #a " are the bytes " #b, memcmp (a, b, size) == 0, __VA_ARGS__)
 
