@@ -49,6 +49,7 @@ weir_t *weir_of_project (const project_t *project)
     for (size_t i = 0; i < project->coordinators_count; i++)
         endpoints_add (&self->roles[WEIR_COORDINATOR], text_of (project->coordinators[i]));
     self->cluster = mem_string (project->cluster);
+    self->open = project->open;
     if (project->keys)
         self->keys = mem_string (project->keys);
     for (size_t i = 0; i < project->serving_count; i++)
@@ -284,6 +285,13 @@ static bool only_reads (message_kind_t kind)
            kind == MESSAGE_METRICS || kind == MESSAGE_PING;
 }
 
+/* What a coordinator names is checked before a peer is made of it. */
+static bool is_good_name (text_t endpoint)
+{
+    error_t ignored;
+    return endpoint.size <= PEER_SIZE_MAX && endpoint_check (endpoint, &ignored) == STATUS_OK;
+}
+
 /* A coordinator that does not lead has carried nothing out. Where it says that another one leads,
  * that one is asked too from now on. */
 static bool stands_by (weir_t *self, endpoints_t *endpoints, const answer_t *answer, error_t *error)
@@ -295,9 +303,9 @@ static bool stands_by (weir_t *self, endpoints_t *endpoints, const answer_t *ans
         return false;
     (void)!session_told (&message, error);
     text_t leader = wire_text (message.body, "leader");
-    bool known = endpoints->count >= COORDINATORS_KNOWN_MAX ||
-                 endpoint_check (leader, &ignored) != STATUS_OK ||
-                 endpoint_check_reach (leader, self->keys != NULL, &ignored) != STATUS_OK;
+    bool may_be_far = self->keys || self->open;
+    bool known = endpoints->count >= COORDINATORS_KNOWN_MAX || !is_good_name (leader) ||
+                 endpoint_check_reach (leader, may_be_far, &ignored) != STATUS_OK;
     for (size_t i = 0; i < endpoints->count && !known; i++)
         known = text_is (leader, endpoints->items[i]);
     if (!known)
@@ -418,13 +426,14 @@ static status_t exchange (weir_t *self, wire_writer_t *writer, endpoints_t *endp
     return STATUS_OK;
 }
 
+/* Those that are known stay: a sender under way goes by their numbers. */
 static void take_names (endpoints_t *endpoints, wire_list_t names)
 {
-    if (names.count == 0)
+    if (endpoints->count > 0)
         return;
-    endpoints_clear (endpoints);
     for (uint32_t i = 0; i < names.count; i++)
-        endpoints_add (endpoints, wire_item_text (&names.items[i]));
+        if (is_good_name (wire_item_text (&names.items[i])))
+            endpoints_add (endpoints, wire_item_text (&names.items[i]));
 }
 
 status_t session_refresh (weir_t *self, error_t *error)

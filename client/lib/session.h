@@ -25,6 +25,7 @@ struct weir {
     uint64_t next_id;
     char *cluster; /* its name; NULL: any */
     char *keys;    /* the directory of keys; NULL: no security */
+    bool open;     /* and nodes may be beyond this machine all the same */
     char *secret;  /* our secret key's file */
     int64_t keys_looked_ms;
     bool unreachable;
@@ -43,7 +44,7 @@ bool session_rekey (weir_t *self, bool now);
 MUST_CHECK status_t session_endpoints (weir_t *self, weir_role_t role, endpoints_t **endpoints,
                                        error_t *error);
 
-/* Asks the coordinator which nodes there are. Replaces what was known, if it names any. */
+/* Asks the coordinator which nodes there are, of the roles of which none are known yet. */
 MUST_CHECK status_t session_refresh (weir_t *self, error_t *error);
 
 /* Asks the node at endpoint `at` for its cluster, unless it has said before or any will do. INVALID

@@ -1,5 +1,5 @@
 /* Several coordinators, played: who asks finds the one that leads, and waits while none does. */
-#include "client/lib/weir.h"
+#include "client/lib/session.h"
 
 #include "base/mem.h"
 #include "transport/transport.h"
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 TestSuite (standby, .timeout = 60);
+TestSuite (routes, .timeout = 60);
 
 typedef struct played {
     char endpoint[128];
@@ -21,6 +22,7 @@ typedef struct played {
     atomic_bool leads;
     atomic_uint asked; /* how often, for the status */
     unsigned leads_after;
+    unsigned routes; /* told so far */
     pthread_barrier_t listens;
     pthread_t thread;
 } played_t;
@@ -44,6 +46,24 @@ static void answer (played_t *self, transport_t *transport, wire_writer_t *write
         wire_field_string (writer, "status", "unavailable");
         wire_field_string (writer, "text", "it stands by");
         wire_field_string (writer, "leader", self->other);
+    } else if (message->kind == MESSAGE_ROUTES) {
+        wire_begin (writer, MESSAGE_ROUTES_OK, message->id);
+        wire_field_uint (writer, "version", 1);
+        wire_field_uint (writer, "partitions", 4);
+        wire_field_list (writer, "owners");
+        wire_close (writer);
+        wire_field_list (writer, "serving");
+        if (self->routes > 0) { /* they come up later */
+            wire_put_string (writer, "");
+            wire_put_string (writer, "no endpoint");
+            wire_put_string (writer, "ipc:///tmp/serving");
+        }
+        wire_close (writer);
+        wire_field_list (writer, "speed");
+        for (unsigned i = 0; i < 2 + self->routes; i++)
+            wire_put_string (writer, "ipc:///tmp/speed");
+        wire_close (writer);
+        self->routes++;
     } else {
         wire_begin (writer, MESSAGE_STATUS_OK, message->id);
         wire_field_string (writer, "cluster", "c");
@@ -164,6 +184,29 @@ Test (standby, tells_who_leads_to_a_client_that_knows_only_itself)
     weir_t *weir;
     cr_assert_eq (weir_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
     cr_assert_eq (ask (weir, 5000, &error), STATUS_OK, "%s", error.text);
+    weir_close (&weir);
+    end (&two);
+}
+
+/* A sender that is under way counts on them. */
+Test (routes, leave_the_nodes_alone_that_are_known_and_bring_none_that_is_no_endpoint)
+{
+    static two_t two;
+    error_t error;
+    endpoints_t *endpoints;
+    atomic_store (&two.one.leads, true);
+    start (&two);
+    weir_t *weir;
+    cr_assert_eq (weir_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (weir_check_keys (weir, &error), STATUS_OK);
+    cr_assert_eq (session_endpoints (weir, WEIR_SPEED, &endpoints, &error), STATUS_OK);
+    cr_assert_eq (endpoints->count, 2);
+    cr_assert_eq (session_endpoints (weir, WEIR_SERVING, &endpoints, &error), STATUS_OK, "%s",
+                  error.text);
+    cr_assert_eq (endpoints->count, 1);
+    cr_assert_str_eq (endpoints->items[0], "ipc:///tmp/serving");
+    cr_assert_eq (session_endpoints (weir, WEIR_SPEED, &endpoints, &error), STATUS_OK);
+    cr_assert_eq (endpoints->count, 2);
     weir_close (&weir);
     end (&two);
 }
