@@ -100,6 +100,16 @@ static bool ask (call_t *call, message_kind_t kind, message_t *reply, error_t *e
     return weir_call (call->weir, WEIR_COORDINATOR, ASK_TIMEOUT_MS, reply, error) == STATUS_OK;
 }
 
+/* Another cluster of the same name may answer where ours is to listen, such as the one that a
+ * backup is of. */
+static const local_node_t *unplaced (const cluster_t *cluster)
+{
+    for (size_t i = 0; i < cluster->count; i++)
+        if (cluster->started[i] && !node_is_placed (cluster->call->project, &cluster->nodes[i]))
+            return &cluster->nodes[i];
+    return NULL;
+}
+
 /* What is still waited for; false when nothing is. */
 static bool is_waiting (cluster_t *cluster, buf_t *what, error_t *error)
 {
@@ -108,6 +118,11 @@ static bool is_waiting (cluster_t *cluster, buf_t *what, error_t *error)
     buf_clear (what);
     if (!ask (call, MESSAGE_STATUS, &reply, error)) {
         buf_put_string (what, "the coordinator");
+        return true;
+    }
+    const local_node_t *node = unplaced (cluster);
+    if (node) {
+        buf_put_string (what, node->name);
         return true;
     }
     uint32_t alive = count_alive (reply.body);

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CMDLINE_MAX = 16384, LAST_BYTES = 8192, EXIT_NO_PROGRAM = 127 };
+enum { CMDLINE_MAX = 16384, FIRST_BYTES = 16384, LAST_BYTES = 8192, EXIT_NO_PROGRAM = 127 };
 
 static char *run_path (const project_t *project, const char *name)
 {
@@ -226,6 +226,22 @@ void node_forget (const project_t *project, const local_node_t *node)
     char *path = run_path (project, node->name);
     (void)unlink (path);
     mem_free (path);
+}
+
+bool node_is_placed (const project_t *project, const local_node_t *node)
+{
+    char bytes[FIRST_BYTES];
+    char *mark = mem_format (" info %s: started; ", node->name); /* node.c */
+    char *path = node_log_path (project, node->name);
+    int fd = open (path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? pread (fd, bytes, sizeof bytes - 1, (off_t)node->log_start) : -1;
+    if (fd >= 0)
+        close (fd);
+    bytes[got > 0 ? got : 0] = '\0';
+    bool is_placed = strstr (bytes, mark) != NULL;
+    mem_free (path);
+    mem_free (mark);
+    return is_placed;
 }
 
 void node_last_words (const project_t *project, const local_node_t *node, char *text, size_t size)

@@ -31,6 +31,9 @@ MUST_CHECK status_t nodes_prepare (const project_t *project, error_t *error);
 MUST_CHECK status_t node_start (const project_t *project, local_node_t *node, error_t *error);
 /* Does it still run? Takes its exit status if it was our child. Forgets the process if not. */
 bool node_runs (const project_t *project, local_node_t *node);
+/* Has one that node_start started got its place and its endpoint, as its log says? Whoever answers
+ * there before that is not it. */
+bool node_is_placed (const project_t *project, const local_node_t *node);
 /* Sends a signal, if it runs. */
 void node_signal (const project_t *project, local_node_t *node, int number);
 /* Removes the file of its process id. */
