@@ -22,7 +22,7 @@ struct keyring {
     size_t servers_count;
     char *directory; /* NULL: from memory */
     char *secret_path;
-    uint64_t print; /* of the files' names, sizes and times */
+    uint64_t print; /* of the files' and directories' names, sizes and times */
     error_t complaint;
 };
 
@@ -134,6 +134,21 @@ static uint64_t print_of (const char *directory, const char *file)
     return XXH3_64bits (&about, sizeof about);
 }
 
+/* Whoever may write there may accept himself. Told and not failed for: keys are still to be taken
+ * away. */
+static void check_directory (keyring_t *self, const char *path)
+{
+    struct stat found;
+    error_t error;
+    if (stat (path, &found) != 0 || (found.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+        return;
+    (void)error_set (&error, STATUS_INVALID,
+                     "others than its owner may write into %s (mode %03o), and so accept keys: "
+                     "`chmod 700 %s`, and look at whose keys are in it",
+                     path, (unsigned)(found.st_mode & 0777), path);
+    complain (self, &error);
+}
+
 /* Does not depend on the order in which a directory lists its files. */
 static status_t take_print (const char *directory, const char *secret_path, keyring_t *into,
                             uint64_t *print, error_t *error)
@@ -141,12 +156,16 @@ static status_t take_print (const char *directory, const char *secret_path, keyr
     char *accepted = mem_format ("%s/accepted", directory);
     DIR *dir = opendir (accepted);
     status_t status = STATUS_OK;
-    *print = print_of (NULL, secret_path);
+    *print = print_of (NULL, secret_path) + print_of (NULL, directory) + print_of (NULL, accepted);
     if (!dir)
         status = error_set_errno (error, errno,
                                   "cannot read the directory of accepted keys %s (`weir keygen` "
                                   "makes it)",
                                   accepted);
+    if (into) {
+        check_directory (into, directory);
+        check_directory (into, accepted);
+    }
     const struct dirent *entry;
     size_t files = 0;
     while (dir && (entry = readdir (dir)) != NULL && files <= KEYRING_MAX) {

@@ -24,7 +24,8 @@ typedef struct accepted_key {
 typedef struct keyring keyring_t;
 
 /* Reads the pair at `secret_path` and the accepted keys below `directory`. A file of accepted keys
- * that is not as it should be accepts nothing, and is what keyring_complaint tells of. */
+ * that is not as it should be accepts nothing, and is what keyring_complaint tells of; so are
+ * directories that others than their owner may write into, whose keys are accepted all the same. */
 MUST_CHECK status_t keyring_read (const char *directory, const char *secret_path,
                                   keyring_t **keyring, error_t *error);
 /* The same with the pair in `own` instead, which is copied: for when the file's is not to be used.

@@ -81,6 +81,12 @@ status_t key_read_public (const char *path, char key[KEY_TEXT_SIZE + 1], error_t
     char text[FILE_MAX];
     mode_t mode;
     status_t status = read_file (path, text, &mode, error);
+    if (status == STATUS_OK && (mode & (S_IWGRP | S_IWOTH)) != 0)
+        status = error_set (
+            error, STATUS_INVALID,
+            "others than its owner may write to the accepted key %s (mode %03o): `chmod 644 "
+            "%s`, and look whether it is still the key that it was",
+            path, (unsigned)(mode & 0777), path);
     if (status == STATUS_OK && !read_key (text, "public-key", key))
         status = error_set (error, STATUS_INVALID,
                             "%s has no line public-key = \"...\" with a key of %d characters; "

@@ -77,10 +77,11 @@ static outcome_t exchange (transport_t *self, line_t *line, uint64_t id, const v
 static status_t denied (const transport_t *self, const char *endpoint, bool known, error_t *error)
 {
     if (known)
-        return error_set (error, STATUS_DENIED,
-                          "%s does not accept this key (public key %s): its operator has to put it "
-                          "into keys/accepted; see docs/security.md",
-                          endpoint, keyring_own (self->keyring)->public);
+        return error_set (
+            error, STATUS_DENIED,
+            "%s does not accept this key (public key %s): its operator has to put it "
+            "into keys/accepted, which nodes read once a second; see docs/security.md",
+            endpoint, keyring_own (self->keyring)->public);
     return error_set (error, STATUS_DENIED,
                       "who listens at %s has none of the %zu nodes' keys in keys/accepted, or no "
                       "security at all; see docs/security.md",
@@ -109,8 +110,10 @@ status_t transport_request (transport_t *self, const char *endpoint, const void 
     line_t *line = line_to (self, &peer);
     if (!line && self->keyring && keyring_servers (self->keyring) == 0)
         return error_set (error, STATUS_DENIED,
-                          "no node is trusted: keys/accepted has no NAME.node.pub; see "
-                          "docs/security.md");
+                          "no node is trusted: keys/accepted has no NAME.node.pub%s%s; see "
+                          "docs/security.md",
+                          keyring_complaint (self->keyring)[0] ? " that can be used: " : "",
+                          keyring_complaint (self->keyring));
     if (!line)
         return error_set (error, STATUS_INVALID,
                           "\"%s\" is no endpoint: expected tcp://host:port or ipc://path",

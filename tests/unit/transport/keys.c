@@ -132,6 +132,34 @@ Test (keys, a_secret_that_others_can_read_is_refused)
     cr_assert_eq (key_read_pair (path_of ("keys/node.secret"), &pair, &error), STATUS_OK);
 }
 
+Test (keys, who_may_write_where_accepted_keys_are_is_told_of)
+{
+    static const char *const places[] = { "keys", "keys/accepted" };
+    generate ("node", ROLE_NODE);
+    generate ("a", ROLE_READER);
+    keyring_t *ring = read_ring ("keys/node.secret");
+    cr_assert_str_empty (keyring_complaint (ring));
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq (chmod (path_of (places[i]), 0770), 0);
+        cr_assert (keyring_changed (ring));
+        keyring_destroy (&ring);
+        ring = read_ring ("keys/node.secret");
+        cr_assert (strstr (keyring_complaint (ring), "chmod 700"), "%s", keyring_complaint (ring));
+        cr_assert_eq (keyring_count (ring), 2);
+        cr_assert_eq (chmod (path_of (places[i]), 0755), 0);
+        keyring_destroy (&ring);
+        ring = read_ring ("keys/node.secret");
+        cr_assert_str_empty (keyring_complaint (ring));
+    }
+    cr_assert_eq (chmod (path_of ("keys/accepted/a.reader.pub"), 0664), 0);
+    cr_assert (keyring_changed (ring));
+    keyring_destroy (&ring);
+    ring = read_ring ("keys/node.secret");
+    cr_assert (strstr (keyring_complaint (ring), "chmod 644"), "%s", keyring_complaint (ring));
+    cr_assert_eq (keyring_count (ring), 1, "nobody is accepted by it");
+    keyring_destroy (&ring);
+}
+
 Test (keys, damaged_files_are_refused)
 {
     static const char key[] = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
