@@ -212,7 +212,7 @@ static status_t read_order (backup_t *self, error_t *error)
     if (status == STATUS_OK)
         status = catalog_open_reading (self->data, self->order->catalog, false, &catalog, error);
     if (status == STATUS_OK)
-        status = inventory_read (catalog, &self->inventory, error);
+        status = inventory_read (catalog, self->data, &self->inventory, error);
     if (status == STATUS_OK && self->order->base)
         status = listing_read (self->order->fs, self->order->base, &self->base, error);
     if (status == STATUS_OK && self->base && self->base->cluster.id != self->cluster.id)

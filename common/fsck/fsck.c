@@ -107,7 +107,7 @@ static status_t open_catalog (fsck_t *self, error_t *error)
     if (status == STATUS_OK)
         status = catalog_check (self->catalog, error);
     if (status == STATUS_OK)
-        status = inventory_read (self->catalog, &self->inventory, error);
+        status = inventory_read (self->catalog, self->fs, &self->inventory, error);
     if (status == STATUS_BUSY)
         return status;
     if (status != STATUS_OK) {

@@ -101,7 +101,7 @@ static bool is_gone (const file_check_t *self)
     error_t error;
     bool gone =
         catalog_open_reading (self->fsck->fs, "catalog.db", true, &catalog, &error) == STATUS_OK &&
-        inventory_read (catalog, &inventory, &error) == STATUS_OK &&
+        inventory_read (catalog, self->fsck->fs, &inventory, &error) == STATUS_OK &&
         !inventory_file (inventory, self->file->path);
     inventory_destroy (&inventory);
     catalog_close (&catalog);

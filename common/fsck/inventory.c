@@ -131,8 +131,31 @@ static void set_begin (inventory_t *self)
     }
 }
 
+static void pass_over (void *arg, const char *name)
+{
+    (void)arg;
+    (void)name;
+}
+
+/* Nobody needs what a deleted stream had, and people may remove it. It is there again when a stream
+ * of that name is, as long as it is there. */
+static bool was_removed (fs_t *fs, const catalog_object_t *objects, size_t count, const char *log)
+{
+    static const char *const roots[] = { "log", "history", "views" };
+    char *stream = mem_string_n (log, strcspn (log, "/"));
+    bool removed = !is_object (objects, count, "stream", stream);
+    for (size_t i = 0; i < sizeof roots / sizeof roots[0] && removed; i++) {
+        char *directory = mem_format ("%s/%s", roots[i], log);
+        error_t ignored;
+        removed = fs_list (fs, directory, pass_over, NULL, &ignored) == STATUS_NOT_FOUND;
+        mem_free (directory);
+    }
+    mem_free (stream);
+    return removed;
+}
+
 /* A key that a stream has just got, whose log has not begun, has nothing on the disk. */
-static status_t add_logs (inventory_t *self, catalog_t *catalog, error_t *error)
+static status_t add_logs (inventory_t *self, catalog_t *catalog, fs_t *fs, error_t *error)
 {
     catalog_object_t *objects;
     const char **names;
@@ -144,10 +167,13 @@ static status_t add_logs (inventory_t *self, catalog_t *catalog, error_t *error)
     if (status != STATUS_OK)
         return status;
     self->logs = arena_zero (self->arena, count + 1, sizeof *self->logs);
+    self->removed = arena_zero (self->arena, count + 1, sizeof *self->removed);
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         bool begun = has_begin (self, names[i]);
         bool key = is_object (objects, objects_count, "key", names[i]);
-        if (!key || begun)
+        if (was_removed (fs, objects, objects_count, names[i]))
+            self->removed[self->removed_count++] = names[i];
+        else if (!key || begun)
             status = add_log (self, catalog, names[i], key || begun, error);
     }
     set_begin (self);
@@ -190,6 +216,9 @@ static bool add_load_log (inventory_t *self, const catalog_load_t *load, const c
     json_t *run;
     if (json_array_size (parts) != self->partitions)
         return false;
+    for (size_t r = 0; r < self->removed_count; r++)
+        if (strcmp (self->removed[r], log) == 0)
+            return true;
     json_array_foreach (parts, p, part)
     {
         json_array_foreach (part, i, run)
@@ -282,7 +311,7 @@ static status_t sort_files (inventory_t *self, error_t *error)
     return STATUS_OK;
 }
 
-static status_t read_all (inventory_t *self, catalog_t *catalog, error_t *error)
+static status_t read_all (inventory_t *self, catalog_t *catalog, fs_t *fs, error_t *error)
 {
     status_t status =
         catalog_identity (catalog, self->arena, &self->cluster, &self->partitions, error);
@@ -298,18 +327,18 @@ static status_t read_all (inventory_t *self, catalog_t *catalog, error_t *error)
     if (status == STATUS_OK)
         status = catalog_loads (catalog, self->arena, &self->loads, &self->loads_count, error);
     if (status == STATUS_OK)
-        status = add_logs (self, catalog, error);
+        status = add_logs (self, catalog, fs, error);
     for (size_t i = 0; i < self->loads_count && status == STATUS_OK; i++)
         status = add_load (self, &self->loads[i], error);
     return status == STATUS_OK ? sort_files (self, error) : status;
 }
 
-status_t inventory_read (catalog_t *catalog, inventory_t **inventory, error_t *error)
+status_t inventory_read (catalog_t *catalog, fs_t *fs, inventory_t **inventory, error_t *error)
 {
     inventory_t *self = mem_zero (1, sizeof *self);
     self->arena = arena_new (1 << 16);
     *inventory = self;
-    return read_all (self, catalog, error);
+    return read_all (self, catalog, fs, error);
 }
 
 void inventory_destroy (inventory_t **self_p)

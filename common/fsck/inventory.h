@@ -40,14 +40,19 @@ typedef struct inventory {
     size_t loads_count;
     stored_log_t *logs;
     size_t logs_count;
+    const char **removed; /* logs that are left out */
+    size_t removed_count;
     stored_file_t *files; /* by path, each once */
     size_t files_count;
     const char **older; /* paths of earlier manifests that are still known, sorted */
     size_t older_count;
 } inventory_t;
 
-/* Reads it. CORRUPT when the catalog contradicts itself. Destroy it in any case. */
-MUST_CHECK status_t inventory_read (catalog_t *catalog, inventory_t **inventory, error_t *error);
+/* Reads it, of the directory `fs`: logs of a stream that was deleted, and whose directories
+ * somebody removed after that, are left out. CORRUPT when the catalog contradicts itself. Destroy
+ * it in any case. */
+MUST_CHECK status_t inventory_read (catalog_t *catalog, fs_t *fs, inventory_t **inventory,
+                                    error_t *error);
 void inventory_destroy (inventory_t **self_p);
 
 const stored_log_t *inventory_log (const inventory_t *self, const char *name);

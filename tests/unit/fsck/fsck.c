@@ -64,6 +64,16 @@ Test (fsck, a_cluster_that_is_whole_is_clean)
     }
 }
 
+static void become_leader (fs_t *fs, catalog_t **catalog)
+{
+    catalog_leader_t seen;
+    catalog_leader_t leader = { .lease = 1, .name = "coordinator" };
+    cr_assert_eq (catalog_open (fs, "catalog.db", "shop", STORED_PARTITIONS, catalog, &error),
+                  STATUS_OK, "%s", error.text);
+    cr_assert_eq (catalog_leader (*catalog, &seen, &error), STATUS_OK);
+    cr_assert_eq (catalog_lead (*catalog, &seen, &leader, &error), STATUS_OK);
+}
+
 /* A record that was confirmed has to be there, of whatever kind. */
 Test (fsck, the_end_of_a_log_that_was_confirmed_is_missed)
 {
@@ -72,14 +82,9 @@ Test (fsck, the_end_of_a_log_that_was_confirmed_is_missed)
         sim_disk_t *disk = sim_disk_new (1, 0);
         fs_t *fs = sim_disk_fs (disk);
         catalog_t *catalog;
-        catalog_leader_t seen;
-        catalog_leader_t leader = { .lease = 1, .name = "coordinator" };
         catalog_control_t row = { STORED_LOG, 0, ids[i], 1 << 30, STORED_CLOCK };
         stored_build (fs, 1);
-        cr_assert_eq (catalog_open (fs, "catalog.db", "shop", STORED_PARTITIONS, &catalog, &error),
-                      STATUS_OK);
-        cr_assert_eq (catalog_leader (catalog, &seen, &error), STATUS_OK);
-        cr_assert_eq (catalog_lead (catalog, &seen, &leader, &error), STATUS_OK);
+        become_leader (fs, &catalog);
         cr_assert_eq (catalog_put_controls (catalog, &row, 1, &error), STATUS_OK);
         catalog_close (&catalog);
         findings_t findings = check (fs, false, NULL);
@@ -87,6 +92,52 @@ Test (fsck, the_end_of_a_log_that_was_confirmed_is_missed)
         cr_expect (strstr (buf_string (&findings.text), "once went to"), "%s", ids[i]);
         buf_release (&findings.text);
         sim_disk_destroy (&disk);
+    }
+}
+
+/* The stream is deleted, and what it had removed, as people are told to do. */
+Test (fsck, nobody_misses_what_a_deleted_stream_had)
+{
+    for (int deleted = 0; deleted < 2; deleted++) {
+        sim_disk_t *disk = sim_disk_new (1, 0);
+        sim_disk_t *rest = sim_disk_new (1, 0);
+        fs_t *fs = sim_disk_fs (rest);
+        arena_t *arena = arena_new (1 << 16);
+        size_t count;
+        stored_build (sim_disk_fs (disk), 1);
+        char **files = stored_files (sim_disk_fs (disk), arena, &count);
+        cr_assert_eq (fs_make_dir (fs, "incoming", &error), STATUS_OK);
+        for (size_t i = 0; i < count; i++)
+            if (strncmp (files[i], "incoming/", 9) == 0 || !strchr (files[i], '/'))
+                stored_write (fs, files[i], stored_read (sim_disk_fs (disk), arena, files[i]));
+        catalog_t *catalog;
+        uint64_t version;
+        catalog_object_t left[] = { { "log", STORED_LOG, 1, 0, "" } };
+        catalog_load_t load = { .id = "waits",
+                                .stream = "pay",
+                                .log = STORED_LOG,
+                                .name = "",
+                                .path = "",
+                                .format = "csv",
+                                .ingest_time = "",
+                                .state = "waiting",
+                                .error = "",
+                                .rejects = "",
+                                .runs = "{\"" STORED_LOG "\":[[[\"history/" STORED_LOG
+                                        "/0/1-1-load-0.run\",10,1]],[]]}" };
+        become_leader (fs, &catalog);
+        cr_assert_eq (catalog_put_load (catalog, &load, &error), STATUS_OK);
+        if (deleted)
+            cr_assert_eq (catalog_apply (catalog, catalog_definitions_version (catalog),
+                                         STORED_CLOCK, "", left, 1, &version, &error),
+                          STATUS_OK);
+        catalog_close (&catalog);
+        findings_t findings = check (fs, false, NULL);
+        cr_expect_eq (findings.wrong == 0, deleted, "%s", buf_string (&findings.text));
+        buf_release (&findings.text);
+        arena_destroy (&arena);
+        sim_disk_destroy (&disk);
+        sim_disk_destroy (&rest);
     }
 }
 
@@ -182,7 +233,7 @@ static bool is_trimmable (fs_t *fs, char *const *files, size_t count, const char
             break;
         }
     cr_assert_eq (catalog_open_reading (fs, "catalog.db", false, &catalog, &error), STATUS_OK);
-    cr_assert_eq (inventory_read (catalog, &inventory, &error), STATUS_OK);
+    cr_assert_eq (inventory_read (catalog, fs, &inventory, &error), STATUS_OK);
     const stored_log_t *log = inventory_log (
         inventory,
         strncmp (path + 4, STORED_LOG, strlen (STORED_LOG)) == 0 ? STORED_LOG : STORED_OTHER);
