@@ -106,7 +106,8 @@ const command_t command_fsck = {
         "what does not change is looked at.\n\nWhat is damaged is told with file and byte, what of "
         "the data it holds, and what can be done. --repair does what\nis always safe: it removes "
         "damaged batch views, which are built again, and files that nothing needs. It never\n"
-        "touches logs and history.\n\nExit status: 0 clean, 1 damaged, 2 wrong usage.",
+        "touches logs and history.\n\nExit status: 0 clean, 1 damaged or could not be looked at, 2 "
+        "wrong usage.",
     .examples = "  weir fsck\n  weir fsck --json /srv/shop/data\n  weir down && weir fsck --repair",
     .least = 0,
     .most = 1,

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void take_lock (void *arg, const char *name)
 {
@@ -31,6 +32,13 @@ status_t data_place_open (data_place_t *self, const char *directory, error_t *er
     *self = (data_place_t){ .fs = NULL };
     if (stat (directory, &about) != 0 || !S_ISDIR (about.st_mode))
         return error_set (error, STATUS_NOT_FOUND, "there is no directory %s", directory);
+    char *cluster = mem_format ("%s/" CLUSTER_FILE, directory);
+    bool is_data = access (cluster, F_OK) == 0;
+    mem_free (cluster);
+    if (!is_data)
+        return error_set (error, STATUS_NOT_FOUND,
+                          "%s is no data directory: there is no file \"" CLUSTER_FILE "\" in it",
+                          directory);
     status_t status = posix_fs_open (directory, &self->fs, error);
     if (status != STATUS_OK)
         return status;

@@ -32,6 +32,9 @@ static void tell_damage (database_t *self, const char *what)
                      "the catalog %s is damaged: %s; it is left as it is. `weir fsck` says what "
                      "else is; restore the latest backup with `weir restore`",
                      self->path, what);
+    for (char *at = self->failure.text; *at; at++) /* what SQLite says has several lines */
+        if (*at == '\n')
+            *at = ' ';
 }
 
 /* Keeps the first failure, in the words of whoever knows most: the disk, else SQLite. */

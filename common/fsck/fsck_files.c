@@ -55,7 +55,7 @@ static const char *holds_of (const stored_file_t *file, char *text, size_t size)
     return text;
 }
 
-static const char *remedy_of (const stored_file_t *file)
+static const char *remedy_of (const stored_file_t *file, fsck_kind_t kind)
 {
     switch (file->kind) {
     case STORED_RUN:
@@ -63,7 +63,9 @@ static const char *remedy_of (const stored_file_t *file)
                    ? "take the file from a backup, or unload the load and load its file again"
                    : FROM_BACKUP;
     case STORED_VIEW:
-        return "with --repair it is removed; the cluster builds it again from the history";
+        return kind == FSCK_MISSING
+                   ? "start the cluster, and wait for a recompute"
+                   : "with --repair it is removed; the cluster builds it again from the history";
     case STORED_INCOMING:
         return "the load will fail: load the file again";
     default:
@@ -82,7 +84,7 @@ static void tell (const file_check_t *self, fsck_kind_t kind, const char *what)
                                  .partition = file->partition,
                                  .what = what,
                                  .holds = holds_of (file, holds, sizeof holds),
-                                 .remedy = remedy_of (file) },
+                                 .remedy = remedy_of (file, kind) },
                file->kind == STORED_VIEW && kind != FSCK_MISSING);
 }
 
@@ -137,7 +139,7 @@ static void run_damaged (void *arg, const run_damage_t *damage)
                                  .partition = self->file->partition,
                                  .what = damage->what,
                                  .holds = buf_string (&holds),
-                                 .remedy = remedy_of (self->file) },
+                                 .remedy = remedy_of (self->file, FSCK_DAMAGED) },
                false);
     buf_release (&holds);
 }
@@ -227,7 +229,8 @@ static void check_view (const file_check_t *self)
     status_t status = batchview_open (fsck->fs, self->file->path, &view, &error);
     if (status == STATUS_NOT_FOUND) {
         if (!is_gone (self))
-            tell (self, FSCK_MISSING, "it is not there: the cluster builds it again");
+            tell (self, FSCK_MISSING,
+                  "it is not there; the cluster builds it again from the history");
         return;
     }
     fsck->summary->files++;

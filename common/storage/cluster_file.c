@@ -51,6 +51,14 @@ static bool is_checked (const char *text)
            XXH3_64bits (text, (size_t)(line + 1 - text)) == stored;
 }
 
+static status_t damaged (error_t *error)
+{
+    return error_set (
+        error, STATUS_CORRUPT,
+        "the file \"cluster\" is damaged: take it from a backup of this cluster (it is in "
+        "data/ there), or restore that");
+}
+
 static status_t parse (const char *text, cluster_file_t *file, error_t *error)
 {
     char version[32];
@@ -61,7 +69,7 @@ static status_t parse (const char *text, cluster_file_t *file, error_t *error)
                           "a restore into this directory was not finished: remove it and run `weir "
                           "restore` again");
     if (!line_value (text, "weir-cluster", version, sizeof version))
-        return error_set (error, STATUS_CORRUPT, "the file \"cluster\" is damaged");
+        return damaged (error);
     bool first = strcmp (version, "1") == 0;
     if (!first && strcmp (version, "2") != 0)
         return error_set (error, STATUS_VERSION,
@@ -71,7 +79,7 @@ static status_t parse (const char *text, cluster_file_t *file, error_t *error)
         !line_value (text, "partitions", partitions, sizeof partitions) ||
         partitions[strspn (partitions, "0123456789")] != '\0' ||
         (!first && (!hex_value (text, "place", &file->place) || !is_checked (text))))
-        return error_set (error, STATUS_CORRUPT, "the file \"cluster\" is damaged");
+        return damaged (error);
     file->partitions = (uint32_t)strtoul (partitions, NULL, 10);
     return STATUS_OK;
 }
