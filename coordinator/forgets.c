@@ -269,8 +269,8 @@ static status_t read_key (coordinator_core_t *self, forget_t *forget, const stre
         status = read_field (forget, &stream->fields[log.key[i]], map, &key, &shown, error);
     if (status == STATUS_OK && map->via.map.size != log.key_count)
         status = error_set (error, STATUS_INVALID,
-                            "an entity of stream %s is named by the %zu field%s of its own key",
-                            stream->name, log.key_count, log.key_count == 1 ? "" : "s");
+                            "an entity of stream %s is named by its own key and nothing else: %.*s",
+                            stream->name, (int)shown.size, (const char *)shown.data);
     if (status == STATUS_OK && (key.bad || key.size > KEY_SIZE_MAX || shown.bad))
         status =
             error_set (error, STATUS_TOO_LARGE, "no key is longer than %d bytes", KEY_SIZE_MAX);

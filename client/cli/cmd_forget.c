@@ -206,7 +206,7 @@ static void print_forgets (wire_list_t forgets)
 {
     static const char *const heads[] = { "FORGET",   "STREAM",    "ENTITY",     "STATE",
                                          ">EVENTS",  ">FILES",    ">ROWS READ", "ASKED",
-                                         "FINISHED", "WAITS FOR", "",           NULL };
+                                         "FINISHED", "WAITS FOR", "WHY",        NULL };
     table_t *table = table_new (heads);
     for (uint32_t i = 0; i < forgets.count; i++) {
         const wire_value_t *forget = &forgets.items[i];
