@@ -130,13 +130,21 @@ static bool is_waiting (cluster_t *cluster, buf_t *what, error_t *error)
         buf_printf (what, "nodes (%u of %zu)", alive, cluster->count);
         return true;
     }
-    if (!ask (call, MESSAGE_METRICS, &reply, error))
-        return true;
-    uint64_t served = loose_uint (wire_map (reply.body, "values"), "partitions_served");
-    if (served < call->project->partitions)
-        buf_printf (what, "partitions (%llu of %u)", (unsigned long long)served,
-                    call->project->partitions);
-    return served < call->project->partitions;
+    buf_t failed; /* told with the partitions, which another reply has */
+    buf_init (&failed, 1024);
+    put_failed_partition (&failed, reply.body);
+    uint64_t served = 0;
+    bool waiting = !ask (call, MESSAGE_METRICS, &reply, error);
+    if (!waiting) {
+        served = loose_uint (wire_map (reply.body, "values"), "partitions_served");
+        waiting = served < call->project->partitions;
+        if (waiting)
+            buf_printf (what, "partitions (%llu of %u)%s%s", (unsigned long long)served,
+                        call->project->partitions, failed.size > 0 ? ": " : "",
+                        buf_string (&failed));
+    }
+    buf_release (&failed);
+    return waiting;
 }
 
 /* Has a node that we started ended? Says why. */
@@ -187,10 +195,11 @@ static int wait_ready (cluster_t *cluster)
             exit_status = call_failed (cluster->call, &error);
         else if (monotonic_ms () - start > READY_MS) {
             progress_end ();
-            fprintf (stderr,
-                     "weir up: after %d s still waiting for %s; `weir logs` says more, and the "
-                     "nodes go on\n",
-                     READY_MS / 1000, buf_string (&what));
+            fprintf (
+                stderr,
+                "weir up: after %d s still waiting for %s; `weir status` and `weir logs` say more, "
+                "and the nodes go on\n",
+                READY_MS / 1000, buf_string (&what));
             exit_status = EXIT_UNREACHABLE;
         } else {
             progress ("waiting for %s", buf_string (&what));

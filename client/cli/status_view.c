@@ -77,6 +77,23 @@ void print_disk (const wire_value_t *body)
     buf_release (&kept_text);
 }
 
+void put_failed_partition (buf_t *out, const wire_value_t *body)
+{
+    wire_list_t logs = wire_list (body, "logs");
+    for (uint32_t i = 0; i < logs.count; i++) {
+        wire_list_t parts = loose_list (&logs.items[i], "partitions");
+        for (uint32_t p = 0; p < parts.count; p++) {
+            const wire_value_t *part = &parts.items[p];
+            if (!text_is (loose_text (part, "state"), "failed"))
+                continue;
+            buf_printf (out, TEXT_FORMAT "/%" PRIu64 " failed: " TEXT_FORMAT,
+                        TEXT_ARGS (loose_text (&logs.items[i], "log")),
+                        loose_uint (part, "partition"), TEXT_ARGS (loose_text (part, "reason")));
+            return;
+        }
+    }
+}
+
 void print_partitions (const wire_value_t *body)
 {
     static const char *const heads[] = { "LOG",        ">PARTITION", "OWNER", "STATE", ">POSITION",

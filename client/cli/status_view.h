@@ -11,6 +11,9 @@ void print_partitions (const wire_value_t *body);
 /* Files of datasets that serving nodes found damaged; nothing when there are none. */
 void print_damaged (const wire_value_t *body);
 
+/* Appends the first partition that has failed, and why; nothing when none has. */
+void put_failed_partition (buf_t *out, const wire_value_t *body);
+
 /* Nodes whose lease is good, the coordinators among them. */
 uint32_t count_alive (const wire_value_t *body);
 
