@@ -20,7 +20,7 @@ typedef enum forget_state {
     FORGET_ERASING,  /* recomputes leave it out, old files go, and it is looked for */
     FORGET_CLEARED,  /* nothing is left, and its key is going */
     FORGET_ERASED,
-    FORGET_FAILED /* the stream was deleted */
+    FORGET_FAILED /* the stream was deleted, or its key is lost */
 } forget_state_t;
 
 /* A forget in one of the stream's keyed logs. */

@@ -1,7 +1,7 @@
 /* state.h - the inside of the coordinator's core, for its own files only.
  *
  * Memory follows the catalog: what must last is written there first, and only then acted upon or
- * answered. core_load makes all of it again from the catalog. */
+ * answered. core_restore makes all of it again from the catalog. */
 #ifndef WEIR_COORDINATOR_STATE_H
 #define WEIR_COORDINATOR_STATE_H
 

@@ -1,4 +1,4 @@
-/* backup.c - taking one. What goes first, and why: docs/operations.md, Backups. */
+/* backup.c - taking one. What goes first, and why: docs/backup.md. */
 #include "backup/backup.h"
 
 #include "backup/copying.h"

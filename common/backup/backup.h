@@ -1,5 +1,5 @@
 /* backup.h - a copy of a cluster's data directory, taken while it runs, and a directory made from
- * one (docs/operations.md says why it is consistent).
+ * one (docs/backup.md says why it is consistent).
  *
  * A backup is a directory: BACKUP, which lists every file with size and hash, and the files in
  * data/, laid out as in a data directory. BACKUP is written last: without it there is no backup.
