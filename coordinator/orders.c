@@ -194,7 +194,9 @@ void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id)
     wire_writer_t *writer = self->writer;
     wire_begin (writer, MESSAGE_BEAT_OK, id);
     wire_field_uint (writer, "lease_us", (uint64_t)self->options.lease);
-    wire_field_uint (writer, "definitions", self->version);
+    /* what was told to be applied, also while it cannot be read back: nobody refuses a row for good
+     * under what is in force here until then */
+    wire_field_uint (writer, "definitions", catalog_definitions_version (self->catalog));
     wire_field_uint (writer, "routes", self->routes_version);
     wire_field_uint (writer, "term", catalog_term (self->catalog));
     if (node->role == ROLE_SPEED)
