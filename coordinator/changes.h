@@ -1,10 +1,35 @@
-/* changes.h - what the parts of finding changes share: streams, views and removals (changes.c), and
- * the keys of logs beside the streams' own (changes_keys.c). */
+/* changes.h - what an apply changes: streams, views and removals (changes.c), and the keys of logs
+ * beside the streams' own (changes_keys.c). */
 #ifndef WEIR_COORDINATOR_CHANGES_H
 #define WEIR_COORDINATOR_CHANGES_H
 
 #include "coordinator/state.h"
 #include "feature/schema.h"
+
+/* What a new set of definitions is against the present one, and the objects to keep for it. */
+typedef struct change {
+    const char *kind;
+    const char *name;
+    const char *change; /* add, alter, remove, same */
+    const char *detail; /* NULL */
+    bool widened;       /* a field of the stream was */
+} change_t;
+
+typedef struct changes {
+    arena_t *arena;
+    change_t *list;
+    size_t count;
+    bool any; /* is one of them not `same`? */
+    catalog_object_t *objects;
+    size_t objects_count;
+} changes_t;
+
+/* INVALID with the reason when something may not be changed so. `next` is given the numbers of its
+ * fields. */
+MUST_CHECK status_t changes_find (coordinator_core_t *self, definitions_t *next, arena_t *arena,
+                                  changes_t *changes, error_t *error);
+
+/* ---- what its parts share ---- */
 
 /* Every log that there ever was has an object of this kind, named as it, with the fields that its
  * rows have (schema.h): so that nobody reads them as something else. Version 0: nothing had been

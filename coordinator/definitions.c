@@ -1,4 +1,4 @@
-#include "coordinator/state.h"
+#include "coordinator/changes.h"
 #include "feature/plan.h"
 #include "feature/schema.h"
 #include "feature/yaml_tree.h"

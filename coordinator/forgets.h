@@ -58,6 +58,15 @@ void forget_add_logs (coordinator_core_t *self, forget_t *forget);
 /* What it has in a log, or NULL. */
 forget_log_t *forget_log (const forget_t *self, const char *log);
 
+/* Erased or failed: nothing is to be done for it any more. */
+bool forget_is_over (const forget_t *self);
+/* It is one of the core's from now on. */
+void forget_add (coordinator_core_t *self, forget_t *forget);
+/* The texts are copied. */
+void forget_copy_row (forget_t *forget, const catalog_forget_t *row);
+/* One that nobody was told is accepted goes, with its key. */
+MUST_CHECK status_t forget_drop_asked (coordinator_core_t *self, const char *id, error_t *error);
+
 /* Durably in that state, first in the catalog. */
 MUST_CHECK status_t forget_store (coordinator_core_t *self, forget_t *forget, forget_state_t state,
                                   error_t *error);

@@ -447,25 +447,7 @@ void definitions_tell (coordinator_core_t *self, const peer_t *from, uint64_t id
 MUST_CHECK status_t definitions_load (coordinator_core_t *self, error_t *error);
 void definitions_unload (coordinator_core_t *self);
 
-/* ---- changes.c ---- */
-/* What a new set of definitions is against the present one, and the objects to keep for it. */
-typedef struct change {
-    const char *kind;
-    const char *name;
-    const char *change; /* add, alter, remove, same */
-    const char *detail; /* NULL */
-    bool widened;       /* a field of the stream was */
-} change_t;
-
-typedef struct changes {
-    arena_t *arena;
-    change_t *list;
-    size_t count;
-    bool any; /* is one of them not `same`? */
-    catalog_object_t *objects;
-    size_t objects_count;
-} changes_t;
-
+/* ---- what the catalog has of logs ---- */
 /* A log that is not that of its stream's own key has an object of this kind in the catalog from
  * when a view first has the key: it is kept up as long as there is the stream. */
 #define KIND_KEY "key"
@@ -474,11 +456,6 @@ typedef struct changes {
 #define CONTROL_FORWARDED "forwarded"
 /* And: forwarding to the log begins at this offset of the partition of the primary log. */
 #define CONTROL_BEGIN "begin"
-
-/* INVALID with the reason when something may not be changed so. `next` is given the numbers of its
- * fields. */
-MUST_CHECK status_t changes_find (coordinator_core_t *self, definitions_t *next, arena_t *arena,
-                                  changes_t *changes, error_t *error);
 
 /* ---- recompute.c ---- */
 recompute_t *recompute_find (const coordinator_core_t *self, uint64_t id);
