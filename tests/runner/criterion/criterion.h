@@ -82,6 +82,8 @@ void criterion_skip (const char *reason) __attribute__ ((noreturn));
     CRITERION_CHECK (true, #a " is the text " #b, strcmp (a, b) == 0, __VA_ARGS__)
 #define cr_assert_str_neq(a, b, ...)                                                               \
     CRITERION_CHECK (true, #a " is not the text " #b, strcmp (a, b) != 0, __VA_ARGS__)
+#define cr_assert_str_empty(a, ...)                                                                \
+    CRITERION_CHECK (true, #a " is empty", (a)[0] == '\0', __VA_ARGS__)
 #define cr_assert_arr_eq(a, b, size, ...)                                                          \
     CRITERION_CHECK (true, #a " are the bytes " #b, memcmp (a, b, size) == 0, __VA_ARGS__)
 #define cr_assert_fail(...) CRITERION_CHECK (true, "this is not reached", false, __VA_ARGS__)
