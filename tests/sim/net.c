@@ -22,8 +22,9 @@ typedef struct packet {
     sim_node_t *from;
     sim_node_t *to;
     uint64_t from_incarnation;
-    uint64_t to_incarnation; /* of a reply: it finds nobody else */
+    uint64_t to_incarnation; /* of a reply, or once it has arrived: it finds nobody else */
     bool reply;
+    bool arrived; /* at a process that is stopped */
     size_t size;
     uint8_t data[];
 } packet_t;
@@ -92,12 +93,15 @@ static void deliver (sim_t *sim, void *arg)
 {
     packet_t *packet = arg;
     sim_node_t *to = packet->to;
-    bool gone = !to->core || (packet->reply && to->incarnation != packet->to_incarnation);
+    bool bound = packet->reply || packet->arrived;
+    bool gone = !to->core || (bound && to->incarnation != packet->to_incarnation);
     if (sim_finished (sim) || gone) {
         mem_free (packet);
         return;
     }
     if (to->paused_until > sim_now (sim)) {
+        packet->arrived = true; /* it waits with that process, and goes with it */
+        packet->to_incarnation = to->incarnation;
         sim_at (sim, to->paused_until, deliver, packet);
         return;
     }
