@@ -227,8 +227,8 @@ Test (batchview, edges_that_meet_events_are_exact)
 /* Builds the rows of `c` with a key's rows handed over `parts` at a time. */
 static void check_same_bytes (test_case_t *c, size_t parts)
 {
-    built_t whole;
-    built_t split;
+    built_t whole = { .budget = NULL };
+    built_t split = { .budget = NULL };
     error_t error;
     built_init (&whole, c, UINT64_MAX, CASE_START + CASE_RANGE / 2);
     memory_file_init (&split.file);

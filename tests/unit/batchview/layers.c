@@ -125,7 +125,7 @@ static void layers_init (test_case_t *c, uint64_t seed, const question_t *questi
 
 typedef struct layers {
     size_t files;
-    built_t built[FILES_MAX];
+    built_t built[FILES_MAX] = { 0 };
     batchview_t *view[FILES_MAX];
     batchview_binding_t *binding[FILES_MAX];
     size_t epochs;
