@@ -125,7 +125,7 @@ static void layers_init (test_case_t *c, uint64_t seed, const question_t *questi
 
 typedef struct layers {
     size_t files;
-    built_t built[FILES_MAX] = { 0 };
+    built_t built[FILES_MAX];
     batchview_t *view[FILES_MAX];
     batchview_binding_t *binding[FILES_MAX];
     size_t epochs;
@@ -401,7 +401,7 @@ static size_t asked; /* of files */
 static void check_question (const question_t *question, uint64_t seed)
 {
     test_case_t c;
-    layers_t layers;
+    layers_t layers = { .files = 0 };
     layers_init (&c, seed, question);
     layers_make (&layers, &c);
     answer_t *answer = answer_new (c.plan);
