@@ -105,7 +105,7 @@ static status_t log_read (coordinator_core_t *self, const keyed_log_t *keyed, lo
 /* A log that is not known yet, among those of `self`. */
 static status_t want_log (coordinator_core_t *self, const keyed_log_t *keyed, error_t *error)
 {
-    log_t *log;
+    log_t *log = NULL;
     if (log_named (self, text_of (keyed->name)))
         return STATUS_OK;
     status_t status = log_read (self, keyed, &log, error);

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgpack
 import zmq
 
-from cluster import Cluster, expect, expect_equal, now_us, wait_for
+from cluster import SLOWER, Cluster, expect, expect_equal, now_us, wait_for
 from wire import Client, Keys, Producer, Refused, Silent
 
 TIME_LIMIT = 120
@@ -275,7 +275,8 @@ for name in PORTS:
     expect(now["messages_refused"] - before[name]["messages_refused"] >= 80, name, now)
     expect(now["messages_stray"] - before[name]["messages_stray"] >= 30, name, now)
     grown = memory(name) - held[name]
-    expect(grown < 24 << 20, name, f"has grown by {grown >> 10} KiB")
+    # freed memory stays with AddressSanitizer for a while
+    expect(grown < 24 << 20 or SLOWER > 1, name, f"has grown by {grown >> 10} KiB")
 
 steady.stop = True
 steady.join(20)
