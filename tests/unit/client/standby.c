@@ -123,7 +123,6 @@ static void begin (played_t *self)
     cr_assert_eq (pthread_barrier_init (&self->listens, NULL, 2), 0);
     cr_assert_eq (pthread_create (&self->thread, NULL, play, self), 0);
     (void)pthread_barrier_wait (&self->listens);
-    pthread_barrier_destroy (&self->listens);
 }
 
 /* Both play, and a project names both. */
@@ -151,6 +150,8 @@ static void end (two_t *self)
     atomic_store (&self->other.stop, true);
     pthread_join (self->one.thread, NULL);
     pthread_join (self->other.thread, NULL);
+    pthread_barrier_destroy (&self->one.listens);
+    pthread_barrier_destroy (&self->other.listens);
 }
 
 static status_t ask (weir_t *weir, int timeout_ms, error_t *error)
