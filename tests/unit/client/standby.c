@@ -17,7 +17,7 @@ TestSuite (routes, .timeout = 60);
 
 typedef struct played {
     char endpoint[128];
-    char other[128]; /* whom it names when it stands by */
+    const char *_Atomic other; /* whom it names when it stands by; NULL: nobody */
     atomic_bool stop;
     atomic_bool leads;
     atomic_uint asked; /* how often, for the status */
@@ -45,7 +45,8 @@ static void answer (played_t *self, transport_t *transport, wire_writer_t *write
         wire_begin (writer, MESSAGE_ERROR, message->id);
         wire_field_string (writer, "status", "unavailable");
         wire_field_string (writer, "text", "it stands by");
-        wire_field_string (writer, "leader", self->other);
+        const char *other = atomic_load (&self->other);
+        wire_field_string (writer, "leader", other ? other : "");
     } else if (message->kind == MESSAGE_ROUTES) {
         wire_begin (writer, MESSAGE_ROUTES_OK, message->id);
         wire_field_uint (writer, "version", 1);
@@ -181,7 +182,7 @@ Test (standby, tells_who_leads_to_a_client_that_knows_only_itself)
     error_t error;
     atomic_store (&two.other.leads, true);
     start (&two);
-    snprintf (two.one.other, sizeof two.one.other, "%s", two.other.endpoint);
+    atomic_store (&two.one.other, two.other.endpoint);
     weir_t *weir;
     cr_assert_eq (weir_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
     cr_assert_eq (ask (weir, 5000, &error), STATUS_OK, "%s", error.text);
