@@ -225,6 +225,11 @@ static status_t identify (coordinator_core_t *self, const beat_t *beat, const pe
 
 /* ---- what it says ---- */
 
+bool node_informed (const coordinator_core_t *self, const node_t *node)
+{
+    return node->definitions > 0 || self->version == 0;
+}
+
 static uint64_t metric (const wire_value_t *metrics, const char *name)
 {
     if (!metrics)
@@ -253,7 +258,10 @@ static void take_datasets (node_t *node, wire_list_t datasets)
 static void take_report (coordinator_core_t *self, node_t *node, const wire_value_t *body)
 {
     const wire_value_t *metrics = wire_map (body, "metrics");
+    bool informed = node_informed (self, node);
     node->definitions = wire_uint (body, "definitions", 0);
+    if (node_informed (self, node) != informed)
+        self->routes_version++;
     node->memory = metric (metrics, "memory");
     node->memory_limit = metric (metrics, "memory_limit");
     switch (node->role) {

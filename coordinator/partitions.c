@@ -418,7 +418,8 @@ void partitions_routes (coordinator_core_t *self, const peer_t *from, uint64_t i
         wire_field_list (writer, serving ? "serving" : "speed");
         for (size_t i = 0; i < self->nodes_count; i++) {
             const node_t *node = self->nodes[i];
-            if (node->role == (serving ? ROLE_SERVING : ROLE_SPEED) && node_alive (self, node))
+            if (node->role == (serving ? ROLE_SERVING : ROLE_SPEED) && node_alive (self, node) &&
+                (!serving || node_informed (self, node)))
                 wire_put_string (writer, node->endpoint);
         }
         wire_close (writer);

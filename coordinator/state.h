@@ -395,6 +395,9 @@ void leader_refer (coordinator_core_t *self, const peer_t *from, const message_t
 /* ---- nodes.c ---- */
 void node_beat (coordinator_core_t *self, const peer_t *from, const message_t *message);
 bool node_alive (const coordinator_core_t *self, const node_t *node);
+/* Has it told of definitions, where there are any? A serving node that just started has none yet.
+ */
+bool node_informed (const coordinator_core_t *self, const node_t *node);
 node_t *node_named (const coordinator_core_t *self, const char *name);
 /* The live node of that incarnation, or NULL. */
 node_t *node_of (const coordinator_core_t *self, const char *name, uint64_t incarnation);

@@ -26,6 +26,37 @@ Test (partitions, the_first_worker_gets_all_at_once)
     cluster_release (&cluster);
 }
 
+static uint32_t serving_listed (cluster_t *cluster)
+{
+    call_begin (cluster, MESSAGE_ROUTES);
+    message_t reply = call_end (cluster);
+    return wire_list (reply.body, "serving").count;
+}
+
+Test (partitions, routes_name_a_serving_node_once_it_has_definitions)
+{
+    cluster_t cluster;
+    start (&cluster, 1);
+    actor_t *serving = cluster_add (&cluster, "q1", "serving");
+    for (int steps = 0; serving->definitions == 0 && steps < 20; steps++)
+        cluster_run (&cluster, 1);
+    cr_assert_eq (serving->definitions, 1); /* heard of, not told yet */
+    cr_assert_eq (serving_listed (&cluster), 0);
+    cluster_run (&cluster, LEASE / 2);
+    cr_assert_eq (serving_listed (&cluster), 1);
+    cluster_release (&cluster);
+}
+
+Test (partitions, routes_name_a_serving_node_of_a_cluster_without_definitions)
+{
+    cluster_t cluster;
+    cluster_init (&cluster, 1, 0);
+    cluster_add (&cluster, "q1", "serving");
+    cluster_run (&cluster, 20 * TIME_MS);
+    cr_assert_eq (serving_listed (&cluster), 1);
+    cluster_release (&cluster);
+}
+
 Test (partitions, a_second_worker_gets_its_half_by_release)
 {
     cluster_t cluster;
