@@ -8,6 +8,7 @@
 #include "transport/transport.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,7 @@ enum {
     BATCH_MAX = 256,  /* messages, and jobs, that are handled before the next tick */
     ROUND_US = 20000, /* and for so long at most, each: a node that is flooded still has to beat */
     LOG_LINE_MAX = 4096,
+    MAKE_AGAIN_MS = 200, /* a core that waits for another process */
 };
 
 /* What is watched beside the sockets. */
@@ -293,7 +295,16 @@ static status_t make_core (shell_t *self, const project_t *project, error_t *err
             self->standbys[self->node.standbys_count++] = peer;
     }
     self->node.standbys = self->standbys;
-    return self->program->make (&self->node, &self->core, error);
+    status_t status = self->program->make (&self->node, &self->core, error);
+    if (status == STATUS_BUSY)
+        env_log (&self->env, LOG_WARNING, "waits: %s", error->text);
+    while (status == STATUS_BUSY) {
+        struct pollfd signals = { .fd = self->fds[WATCH_SIGNALS], .events = POLLIN };
+        if (poll (&signals, 1, MAKE_AGAIN_MS) > 0 && take_signal (self))
+            return error_set (error, STATUS_CANCELLED, "stopped before it had started");
+        status = self->program->make (&self->node, &self->core, error);
+    }
+    return status;
 }
 
 static status_t start (shell_t *self, const project_t *project, const node_options_t *options,
@@ -369,7 +380,7 @@ status_t node_run (const node_program_t *program, const node_options_t *options,
     }
     stop (&self);
     project_destroy (&project);
-    return status;
+    return status == STATUS_CANCELLED ? STATUS_OK : status;
 }
 
 int node_main (const node_program_t *program, int argc, char **argv)

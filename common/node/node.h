@@ -71,7 +71,8 @@ typedef struct node_program {
     node_kind_t kind;
     const char *purpose; /* a sentence for --help */
     const node_core_t *core;
-    /* Makes the core; it may block, and send and submit already. */
+    /* Makes the core; it may block, and send and submit already. BUSY: not before another process
+     * has let go of something; it is called again until then, or until a signal stops the node. */
     status_t (*make) (const node_t *node, void **core, error_t *error);
     unsigned threads; /* that run jobs; 1 to 64 */
 } node_program_t;

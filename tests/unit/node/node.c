@@ -22,6 +22,13 @@ enum { PATIENCE_MS = 20000, TICK_US = 1500 };
 static char directory[] = "/tmp/weir-node-XXXXXX";
 static error_t error;
 
+static const char *path_in (const char *name)
+{
+    static char path[256];
+    snprintf (path, sizeof path, "%s/%s", directory, name);
+    return path;
+}
+
 /* ---- a core that answers what it is sent ---- */
 
 typedef struct echo_core {
@@ -96,6 +103,8 @@ static status_t make_echo (const node_t *node, void **core, error_t *why)
 {
     if (strcmp (node->name, "speed-worker-2") == 0)
         return error_set (why, STATUS_UNAVAILABLE, "cannot be made today");
+    if (access (path_in ("busy"), F_OK) == 0)
+        return error_set (why, STATUS_BUSY, "somebody else holds it");
     echo_core_t *self = mem_zero (1, sizeof *self);
     self->env = node->env;
     snprintf (self->about, sizeof self->about, "%s %s %s %u %.*s", node->name, node->cluster,
@@ -120,13 +129,6 @@ static const node_program_t speed_worker = { .kind = NODE_SPEED_WORKER,
                                              .threads = 1 };
 
 /* ---- a project in a directory of its own ---- */
-
-static const char *path_in (const char *name)
-{
-    static char path[256];
-    snprintf (path, sizeof path, "%s/%s", directory, name);
-    return path;
-}
 
 static void write_project (const char *cluster, unsigned partitions)
 {
@@ -198,14 +200,28 @@ static void stop (pid_t pid)
     cr_assert_eq (wait_for_end (pid), 0);
 }
 
-static void expect_log (const char *text)
+static bool log_says (const char *text)
 {
     char log[65536];
     FILE *file = fopen (path_in ("log"), "r");
-    cr_assert_not_null (file);
+    if (!file)
+        return false;
     log[fread (log, 1, sizeof log - 1, file)] = '\0';
     fclose (file);
-    cr_assert (strstr (log, text), "the log does not say \"%s\":\n%s", text, log);
+    return strstr (log, text) != NULL;
+}
+
+static void expect_log (const char *text)
+{
+    cr_assert (log_says (text), "the log does not say \"%s\"", text);
+}
+
+static void await_log (const char *text)
+{
+    for (int waited = 0; !log_says (text); waited += 10) {
+        cr_assert_lt (waited, PATIENCE_MS, "the log does not say \"%s\"", text);
+        poll (NULL, 0, 10);
+    }
 }
 
 /* Sends and waits for the answer. */
@@ -263,6 +279,33 @@ Test (node, a_core_is_told_who_and_where_it_is)
               directory, directory);
     expect_answer ("serving", "about", about);
     stop (pid);
+}
+
+static void hold (bool held)
+{
+    if (held)
+        cr_assert_eq (close (open (path_in ("busy"), O_WRONLY | O_CREAT, 0600)), 0);
+    else
+        cr_assert_eq (unlink (path_in ("busy")), 0);
+}
+
+Test (node, waits_for_what_another_process_holds)
+{
+    hold (true);
+    pid_t pid = start (&serving, NULL, NULL);
+    await_log ("warning serving-1: waits: somebody else holds it");
+    hold (false);
+    expect_answer ("serving", "hello", "hello");
+    stop (pid);
+}
+
+Test (node, is_stopped_while_it_waits)
+{
+    hold (true);
+    pid_t pid = start (&serving, NULL, NULL);
+    await_log ("warning serving-1: waits: somebody else holds it");
+    stop (pid);
+    hold (false);
 }
 
 Test (node, a_burst_is_answered_whole)
