@@ -135,6 +135,10 @@ static status_t open_chain (log_t *self, const log_identity_t *identity, error_t
         status = log_remove_leftovers (self->fs, self->dir, self->epoch, UINT64_MAX, error);
     if (status == STATUS_OK)
         status = log_chain_load (self->fs, self->dir, identity, 0, &self->chain, error);
+    /* The name that our segment's header refers to may be of an owner whose sync of the directory
+     * failed: were ours to survive a power cut without it, all before it would seem trimmed. */
+    if (status == STATUS_OK)
+        status = fs_sync_dir (self->fs, self->dir, error);
     if (status == STATUS_OK)
         status = scan_chain (self->fs, self->dir, identity, &self->chain, &tail, error);
     if (status == STATUS_OK)

@@ -54,13 +54,21 @@ static bool is_segment (const char *path)
     return size > 4 && strcmp (path + size - 4, ".seg") == 0;
 }
 
-/* The newest segment of a log: of its last records nobody can tell whether they rotted or were
- * never written whole (docs/formats.md). Only its header is damaged. */
-static bool is_newest (const walk_t *walk, size_t place)
+/* The newest segment of a log, or one that a power cut may make the newest: of its last records
+ * nobody can tell whether they rotted or were never written whole (docs/formats.md). Only its
+ * header is damaged. */
+static bool is_newest (sim_disk_t *disk, const walk_t *walk, size_t place)
 {
     const char *path = walk->paths[place];
     size_t dir = (size_t)(strrchr (path, '/') - path);
-    return place + 1 == walk->count || strncmp (walk->paths[place + 1], path, dir + 1) != 0;
+    for (size_t i = place + 1; i < walk->count; i++) {
+        const char *later = walk->paths[i];
+        if (strncmp (later, path, dir + 1) != 0)
+            break;
+        if (is_segment (later) && sim_disk_name_is_durable (disk, later))
+            return false;
+    }
+    return true;
 }
 
 void rot_somewhere (sim_t *self, random_t *random)
@@ -76,7 +84,8 @@ void rot_somewhere (sim_t *self, random_t *random)
     if (walk.count > 0) {
         size_t chosen = choice % walk.count;
         uint64_t size = sim_disk_durable_size (sim_disk (self), walk.paths[chosen]);
-        if (is_segment (walk.paths[chosen]) && is_newest (&walk, chosen) && size > SEGMENT_HEADER)
+        if (is_segment (walk.paths[chosen]) && is_newest (sim_disk (self), &walk, chosen) &&
+            size > SEGMENT_HEADER)
             size = SEGMENT_HEADER;
         if (size > 0) {
             uint64_t bit = place % (size * 8);

@@ -127,6 +127,18 @@ void sim_disk_rot (sim_disk_t *self, const char *path, uint64_t bit)
         (rotten_t){ node_retain (node), bit, node->now.data[bit / 8] };
 }
 
+bool sim_disk_name_is_durable (sim_disk_t *self, const char *path)
+{
+    CHECK_OBJECT (self, DISK_MAGIC);
+    const char *slash = strrchr (path, '/');
+    char *parent = slash ? mem_string_n (path, (size_t)(slash - path)) : mem_string (".");
+    const node_t *node = sim_disk_node (self, parent);
+    bool durable = node && node_find (node, slash ? slash + 1 : path) &&
+                   node_name_is_durable (node, slash ? slash + 1 : path);
+    mem_free (parent);
+    return durable;
+}
+
 uint64_t sim_disk_durable_size (sim_disk_t *self, const char *path)
 {
     CHECK_OBJECT (self, DISK_MAGIC);

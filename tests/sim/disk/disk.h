@@ -74,6 +74,9 @@ void sim_disk_settle (sim_disk_t *self);
  * must exist and be longer than `bit / 8`. */
 void sim_disk_rot (sim_disk_t *self, const char *path, uint64_t bit);
 
+/* Would a power cut leave the file its name? */
+bool sim_disk_name_is_durable (sim_disk_t *self, const char *path);
+
 /* Bytes of a file that are durable: those that rot stays in whatever happens. 0 for no file. */
 uint64_t sim_disk_durable_size (sim_disk_t *self, const char *path);
 

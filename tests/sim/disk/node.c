@@ -211,6 +211,14 @@ node_t *node_find (const node_t *self, const char *name)
     return names_at (&self->names, place, name) ? self->names.name[place].node : NULL;
 }
 
+bool node_name_is_durable (const node_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->name_change_count; i++)
+        if (strcmp (self->name_changes[i].name, name) == 0)
+            return false;
+    return true;
+}
+
 void node_link (node_t *self, const char *name, node_t *node, uint64_t coin, bool durable)
 {
     node_t *held = node == NULL ? NULL : node_retain (node);

@@ -77,6 +77,8 @@ void node_sync_failed (node_t *self, random_t *random);
 
 /* The node of a name, or NULL. Borrowed. */
 node_t *node_find (const node_t *self, const char *name);
+/* Is it the same now and after a power cut, whatever is left of what is not durable? */
+bool node_name_is_durable (const node_t *self, const char *name);
 /* Sets or removes (`node` NULL) a name; `durable` at once or after node_sync_names. */
 void node_link (node_t *self, const char *name, node_t *node, uint64_t coin, bool durable);
 void node_sync_names (node_t *self);

@@ -100,6 +100,51 @@ Test (log_crash, at_any_call_loses_nothing_durable)
     }
 }
 
+/* A log with a few segments, whose owner has died. */
+static void begin_log (trial_t *self, uint64_t seed)
+{
+    trial_init (self, seed);
+    self->limits.segment_size = 700;
+    reopen (self, false);
+    for (int i = 0; i < 6; i++) {
+        cr_assert_eq (model_append (&self->model, self->log, &self->random, 200), STATUS_OK);
+        cr_assert_eq (model_flush (&self->model, self->log, &error), STATUS_OK, "%s", error.text);
+    }
+    log_destroy (&self->log);
+}
+
+static void open_and_die (trial_t *self, uint64_t calls)
+{
+    sim_disk_fail_after (self->fs, calls);
+    (void)!log_open (self->fs, MODEL_DIR, &model_identity, ++self->epoch, &self->limits, &self->log,
+                     &error);
+    log_destroy (&self->log);
+    sim_disk_fail_after (self->fs, SIM_DISK_NEVER);
+}
+
+/* The second builds on what the first may not have made durable, its name included. */
+Test (log_crash, of_two_owners_in_a_row_that_die_as_they_open_loses_nothing_durable, .timeout = 60)
+{
+    trial_t trial;
+    begin_log (&trial, 1);
+    uint64_t before = sim_disk_calls (trial.fs);
+    open_and_die (&trial, SIM_DISK_NEVER);
+    uint64_t last = sim_disk_calls (trial.fs) - before;
+    trial_release (&trial);
+    uint64_t first = last > 8 ? last - 8 : 0; /* its segment gets its name in the last calls */
+    for (uint64_t seed = 0; seed < 30; seed++)
+        for (uint64_t one = first; one <= last; one++)
+            for (uint64_t other = first; other <= last + 20; other++) {
+                begin_log (&trial, 1);
+                random_seed (&trial.random, seed);
+                open_and_die (&trial, one);
+                open_and_die (&trial, other);
+                sim_disk_crash (trial.disk, &trial.random);
+                reopen (&trial, false);
+                trial_release (&trial);
+            }
+}
+
 Test (log_crash, injected_faults_lose_nothing_durable)
 {
     for (uint64_t seed = 0; seed < 150; seed++) {
