@@ -35,7 +35,7 @@ bool log_is_filled (const coordinator_core_t *self, const log_t *log)
     if (log->primary)
         return true;
     const load_t *history = history_of (self, log);
-    if (!log->begun || (history && history->state < LOAD_VISIBLE))
+    if (!log->begun || (history && history->state != LOAD_VISIBLE))
         return false;
     for (uint32_t p = 0; p < self->options.partitions; p++)
         if (!log->forwarded[p])

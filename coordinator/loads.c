@@ -500,8 +500,14 @@ static void start_parsing (coordinator_core_t *self, load_t *load)
 static void go_on (coordinator_core_t *self, load_t *load)
 {
     log_t *log = log_named (self, text_of (load->row.log));
+    bool gone = !log || log->dropped;
     error_t error;
-    if (load->state <= LOAD_COMMITTING && (!log || log->dropped)) {
+    if (gone && load_is_history (load)) { /* it is what the log lacks if its stream comes back */
+        if (load->task)
+            task_remove (self, &load->task);
+        return;
+    }
+    if (load->state <= LOAD_COMMITTING && gone) {
         (void)load_fail (self, load, "the stream was deleted");
         return;
     }

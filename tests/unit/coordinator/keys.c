@@ -317,3 +317,40 @@ Test (keys, a_log_of_a_stream_that_comes_back_over_a_restart_does_not_begin_agai
     cr_assert_eq (filling (), 0);
     cluster_release (&cluster);
 }
+
+static void delete (cluster_t *cluster, const char *name)
+{
+    wire_field_string (call_begin (cluster, MESSAGE_DELETE), "name", name);
+    cr_assert_eq (call_end (cluster).kind, MESSAGE_DELETE_OK, "%s", name);
+}
+
+/* A history that was cut short by the end of its stream is what the log lacks when it is back. */
+Test (keys, a_history_waits_for_a_stream_that_was_deleted_to_come_back)
+{
+    static const char *const names[] = { "same", "spend", "payments" };
+    for (int restart = 0; restart < 2; restart++) {
+        cluster_t cluster;
+        start (&cluster, 9);
+        cluster_send (&cluster, 7);
+        (void)cluster_recompute (&cluster);
+        cluster_until (&cluster, is_published, TIME_SECOND, "the dataset");
+        batch->lazy = true;
+        cluster_apply (&cluster, by_amount);
+        cluster_until (&cluster, has_history_task, TIME_SECOND, "the task");
+        for (size_t i = 0; i < 3; i++)
+            delete (&cluster, names[i]);
+        cluster_run (&cluster, 2 * LEASE);
+        cr_assert_not (has_history_task (&cluster));
+        if (restart)
+            cluster_restart (&cluster);
+        cluster_run (&cluster, 2 * LEASE);
+        cluster_apply (&cluster, payments_definitions);
+        cluster_apply (&cluster, by_amount);
+        cluster_run (&cluster, 2 * LEASE);
+        cr_assert (has_history_task (&cluster));
+        cr_assert_eq (filling (), 1);
+        batch->lazy = false;
+        cluster_until (&cluster, is_filled, 5 * TIME_SECOND, "the log to be filled");
+        cluster_release (&cluster);
+    }
+}
