@@ -193,11 +193,26 @@ static void follow (coordinator_core_t *self)
     nodes_poke_all (self);
 }
 
+/* Before the keys themselves go: one without a beginning begins again. */
+static status_t forget_keys (coordinator_core_t *self, const changes_t *changes, error_t *error)
+{
+    status_t status = STATUS_OK;
+    for (size_t i = 0; i < self->objects_count && status == STATUS_OK; i++) {
+        const catalog_object_t *object = &self->objects[i];
+        if (strcmp (object->kind, KIND_KEY) == 0 &&
+            !find_object (changes->objects, changes->objects_count, KIND_KEY, object->name))
+            status = keys_forget (self, object->name, error);
+    }
+    return status;
+}
+
 static status_t store (coordinator_core_t *self, const changes_t *changes, const char *message,
                        error_t *error)
 {
     uint64_t version;
     status_t status = core_writable (self, error);
+    if (status == STATUS_OK)
+        status = forget_keys (self, changes, error);
     if (status != STATUS_OK)
         return status;
     status = catalog_apply (self->catalog, self->version, self->env->clock_us (self->env), message,

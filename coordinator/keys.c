@@ -130,6 +130,26 @@ void keys_settle (coordinator_core_t *self)
             begin (self, self->logs[i]);
 }
 
+/* ---- going ---- */
+
+status_t keys_forget (coordinator_core_t *self, const char *log_name, error_t *error)
+{
+    status_t status = catalog_forget_control (self->catalog, log_name, CONTROL_FORWARDED, error);
+    if (status == STATUS_OK)
+        status = catalog_forget_control (self->catalog, log_name, CONTROL_BEGIN, error);
+    if (status != STATUS_OK)
+        return core_failed (self, error);
+    log_t *log = log_named (self, text_of (log_name));
+    if (!log)
+        return STATUS_OK;
+    log->begun = false;
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        log->forwarded[p] = false;
+        log->marks[p] = 0;
+    }
+    return STATUS_OK;
+}
+
 /* ---- the order ---- */
 
 /* Numbers that rows below the cut take: one an offset, and those of loads as well. */

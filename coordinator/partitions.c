@@ -137,8 +137,8 @@ static void find_forwarded (coordinator_core_t *self, uint32_t partition, wire_l
 {
     for (uint32_t i = 0; i < logs.count; i++) {
         const log_t *log = log_named (self, wire_item_text (&logs.items[i]));
-        if (!log || log->forwarded[partition])
-            continue;
+        if (!log || log->dropped || !log->begun || log->forwarded[partition])
+            continue; /* a log that goes may be told of once more */
         out->rows = mem_resize (out->rows, out->count + 1, sizeof *out->rows);
         out->rows[out->count++] = (catalog_control_t){
             .log = log->name, .partition = partition, .id = core_text (text_of (CONTROL_FORWARDED))

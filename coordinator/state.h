@@ -413,6 +413,9 @@ const char *role_word (role_t role);
 /* ---- keys.c ---- */
 /* Lets logs of new keys begin. */
 void keys_settle (coordinator_core_t *self);
+/* The log's key is the stream's no more, which has no events. Should it be again, the log begins
+ * anew: what is sent until then does not go to it. */
+MUST_CHECK status_t keys_forget (coordinator_core_t *self, const char *log_name, error_t *error);
 /* Is there everything in it that was in the stream before it was made? */
 bool log_is_filled (const coordinator_core_t *self, const log_t *log);
 /* Have all logs of the stream begun? Before, no rows are loaded into it. */

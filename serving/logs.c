@@ -65,6 +65,8 @@ void logs_take_orders (serving_core_t *self, const wire_value_t *orders)
     wire_list_t datasets = wire_list (orders, "datasets");
     bool anew = self->lapses != member_lapses (self->member);
     self->lapses = member_lapses (self->member);
+    for (served_log_t *log = self->logs; log; log = log->next)
+        log->filled = false; /* one that is not listed may begin anew */
     for (uint32_t i = 0; i < datasets.count; i++) {
         served_log_t *log = get_log (self, wire_text (&datasets.items[i], "log"));
         uint64_t wanted = wire_uint (&datasets.items[i], "manifest", 0);
@@ -72,7 +74,7 @@ void logs_take_orders (serving_core_t *self, const wire_value_t *orders)
             log->wanted = wanted;
         if (anew)
             log->least = wanted;
-        log->filled = log->filled || !wire_bool (&datasets.items[i], "filling", false);
+        log->filled = !wire_bool (&datasets.items[i], "filling", false);
     }
 }
 

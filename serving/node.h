@@ -29,7 +29,7 @@ typedef struct served_log {
     int64_t scrub_at;    /* boot µs: the next look at what is mapped */
     size_t scrub_next;   /* the view that it is at */
     bool scrubbing;      /* a job is looking */
-    bool filled;         /* orders said so once: it stays so */
+    bool filled;         /* the latest orders say so */
     struct served_log *next;
 } served_log_t;
 

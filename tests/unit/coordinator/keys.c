@@ -354,3 +354,42 @@ Test (keys, a_history_waits_for_a_stream_that_was_deleted_to_come_back)
         cluster_release (&cluster);
     }
 }
+
+/* Nothing was in it, and what was sent since did not go to it: it is a new one. */
+Test (keys, a_key_that_went_while_there_were_no_events_gets_the_history_when_it_is_back)
+{
+    static const char without[] = "streams:\n"
+                                  "  payments:\n"
+                                  "    key: user_id\n"
+                                  "    time: ts\n"
+                                  "    fields:\n"
+                                  "      user_id: string\n"
+                                  "      ts: timestamp\n";
+    for (int restart = 0; restart < 2; restart++) {
+        cluster_t cluster;
+        start (&cluster, 10);
+        cluster_apply (&cluster, by_amount);
+        cluster_until (&cluster, is_filled, TIME_SECOND, "the log to be filled");
+        delete (&cluster, "same");
+        delete (&cluster, "spend");
+        cluster_apply (&cluster, without);
+        cluster_run (&cluster, 2 * LEASE);
+        cr_assert_not (is_listed (&cluster, OTHER));
+        if (restart)
+            cluster_restart (&cluster);
+        cluster_apply (&cluster, payments_definitions);
+        cluster_send (&cluster, 7);
+        cluster_run (&cluster, 2 * LEASE);
+        (void)cluster_recompute (&cluster);
+        cluster_until (&cluster, is_published, 5 * TIME_SECOND, "the dataset");
+        uint64_t cut = cluster_log_number (&cluster, 0, "cut");
+        batch->lazy = true;
+        cluster_apply (&cluster, by_amount);
+        cluster_until (&cluster, has_history_task, 5 * TIME_SECOND, "the task");
+        cr_assert_eq (speed->marks[0], cut);
+        cr_assert_eq (filling (), 1);
+        batch->lazy = false;
+        cluster_until (&cluster, is_filled, 5 * TIME_SECOND, "the log to be filled");
+        cluster_release (&cluster);
+    }
+}
