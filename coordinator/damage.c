@@ -45,18 +45,32 @@ void damage_take (coordinator_core_t *self, node_t *node, wire_list_t damaged)
     }
 }
 
+/* A node that can read no file does not read the next one either. */
+static void wait_longer (coordinator_core_t *self, log_t *log)
+{
+    int64_t now = core_now (self);
+    if (now >= log->damage_at + BACKOFF_LAST)
+        log->damages = 0;
+    int64_t wait = RETRY_LAST << (log->damages < 16 ? log->damages : 16);
+    log->damage_at = now + (wait < BACKOFF_LAST ? wait : BACKOFF_LAST);
+    log->damages++;
+}
+
 /* Once for a manifest: when it does not come about, the schedule tries again in its own time. */
 static void settle_one (coordinator_core_t *self, const damage_t *damage)
 {
     log_t *log = log_named (self, text_of (damage->log));
     if (!log || log->dropped || !log->begun || !damage->view ||
-        damage->manifest != log->manifest.number || log->damage_asked == damage->manifest)
+        damage->manifest != log->manifest.number || log->damage_asked == damage->manifest ||
+        core_now (self) < log->damage_at)
         return;
     error_t error;
     uint64_t id;
     char *reason = mem_format ("a batch view is damaged: %s", damage->path);
-    if (recompute_request (self, log, reason, &id, &error) == STATUS_OK)
+    if (recompute_request (self, log, reason, &id, &error) == STATUS_OK) {
         log->damage_asked = damage->manifest;
+        wait_longer (self, log);
+    }
     mem_free (reason);
 }
 

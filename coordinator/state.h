@@ -147,6 +147,8 @@ typedef struct log {
     size_t kept_count;
     uint64_t *held;             /* bases that backups hold, per partition; NULL: none */
     uint64_t damage_asked;      /* manifest that a recompute was asked for, for it is damaged */
+    unsigned damages;           /* that were asked for one soon after another */
+    int64_t damage_at;          /* boot µs: none is asked for before */
     uint64_t built_definitions; /* version when the latest build began */
     int64_t started;            /* boot µs of the latest recompute's cut */
     unsigned failures;

@@ -135,6 +135,24 @@ static void write_tasks (cluster_t *self, const actor_t *actor)
     wire_close (self->writer);
 }
 
+static void write_damaged (cluster_t *self, const actor_t *actor)
+{
+    wire_field_list (self->writer, "damaged");
+    for (size_t i = 0; i < actor->datasets_count; i++) {
+        if (actor->datasets[i] == 0)
+            continue;
+        wire_open_map (self->writer);
+        wire_field_string (self->writer, "log", actor->dataset_log[i]);
+        wire_field_uint (self->writer, "manifest", actor->datasets[i]);
+        wire_field_uint (self->writer, "partition", 0);
+        wire_field_string (self->writer, "kind", "view");
+        wire_field_string (self->writer, "path", "views/x/0/1-1-x.view");
+        wire_field_string (self->writer, "reason", "it cannot be read");
+        wire_close (self->writer);
+    }
+    wire_close (self->writer);
+}
+
 static void write_datasets (cluster_t *self, const actor_t *actor)
 {
     wire_field_list (self->writer, "datasets");
@@ -145,6 +163,8 @@ static void write_datasets (cluster_t *self, const actor_t *actor)
         wire_close (self->writer);
     }
     wire_close (self->writer);
+    if (actor->damaged)
+        write_damaged (self, actor);
 }
 
 void cluster_deliver (cluster_t *self, const char *from)

@@ -94,7 +94,8 @@ typedef struct actor {
     uint64_t wanted[LOGS_PLAYED];
     bool filling[LOGS_PLAYED];
     size_t datasets_count;
-    bool stays; /* takes no newer manifest */
+    bool stays;   /* takes no newer manifest */
+    bool damaged; /* finds a view of whichever manifest damaged */
 } actor_t;
 
 /* Another coordinator on the same catalog, with a boot clock of its own. */

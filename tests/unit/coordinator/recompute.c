@@ -422,3 +422,22 @@ Test (recompute, a_full_disk_of_the_catalog_stops_nothing_for_good)
         cluster_release (&cluster);
     }
 }
+
+/* A node may be unable to read any file; the next one that is built is read no better. */
+Test (recompute, of_what_is_damaged_each_time_comes_ever_more_rarely)
+{
+    cluster_t cluster;
+    trio_t trio = start (&cluster, 1, 0);
+    cluster_send (&cluster, 5);
+    trio.serving->damaged = true;
+    (void)cluster_recompute (&cluster);
+    cluster_run (&cluster, TIME_SECOND);
+    cr_assert_eq (cluster_manifest (&cluster), 2); /* at once */
+    cluster_run (&cluster, 9 * TIME_SECOND);
+    cr_assert_eq (cluster_manifest (&cluster), 2);
+    cluster_run (&cluster, 21 * TIME_SECOND);
+    cr_assert_eq (cluster_manifest (&cluster), 4); /* 10 s after the first, and 20 s after that */
+    cluster_run (&cluster, 30 * TIME_SECOND);
+    cr_assert_eq (cluster_manifest (&cluster), 4);
+    cluster_release (&cluster);
+}
