@@ -26,7 +26,6 @@ enum {
     FINISHED_KEPT = 100,     /* finished recomputes that are told */
     LOADS_MAX = 10000,       /* remembered; more are refused */
     LOADS_TOLD_MAX = 1000,   /* in one message, the newest */
-    QUEUED_MAX = 256,        /* recomputes that wait, of all logs */
     PINS_MAX = 4,            /* backups at the same time */
     DAMAGES_MAX = 1000,      /* files of a serving node that are remembered as damaged */
     TEXTS_MAX = 8 << 20,     /* bytes of all definitions' texts */

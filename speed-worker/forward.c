@@ -79,7 +79,6 @@ struct forward {
     forward_read_t *read; /* under way */
     int64_t read_again;   /* boot µs: not before */
     uint64_t counter;
-    uint64_t events;
     arena_t *scratch;
     buf_t block;
 };
@@ -513,7 +512,6 @@ static void ask_target (forward_t *self, uint32_t number, uint64_t base, int64_t
     }
     if (picked.to <= target->mark || (picked.count == 0 && !picked.forget && !lags))
         return; /* what there is for it has not been read yet */
-    self->events += picked.count;
     ask (self, number, target->mark, picked.to, picked.forget, now);
 }
 
@@ -586,9 +584,4 @@ uint64_t forward_low (const forward_t *self)
 size_t forward_memory (const forward_t *self)
 {
     return self->read_bytes + self->piece_bytes + arena_held (self->scratch) + self->block.capacity;
-}
-
-uint64_t forward_events (const forward_t *self)
-{
-    return self->events;
 }

@@ -86,6 +86,5 @@ bool forward_caught_up (const forward_t *self);
 uint64_t forward_low (const forward_t *self);
 /* Bytes that it holds, beside the records that were handed over. */
 size_t forward_memory (const forward_t *self);
-uint64_t forward_events (const forward_t *self); /* sent so far, repeats counted again */
 
 #endif

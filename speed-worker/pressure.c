@@ -99,11 +99,6 @@ static size_t held_bytes (const pressure_t *self)
            self->reserved;
 }
 
-bool pressure_full (const pressure_t *self)
-{
-    return held_bytes (self) >= pressure_admits (self);
-}
-
 status_t pressure_reserve (pressure_t *self, size_t bytes, error_t *error)
 {
     size_t held = held_bytes (self);

@@ -80,9 +80,6 @@ void pressure_take (pressure_t *self, const memory_t *memory, int64_t now);
 /* Takes a message of `bytes` in, or BUSY with a time to wait. */
 MUST_CHECK status_t pressure_reserve (pressure_t *self, size_t bytes, error_t *error);
 
-/* Would the next message be refused? */
-bool pressure_full (const pressure_t *self);
-
 /* Are the timelines at the whole limit? Then events that are durable elsewhere already are not
  * taken in either; only timelines count, which a recompute makes smaller. */
 bool pressure_views_full (const pressure_t *self);

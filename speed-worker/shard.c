@@ -305,10 +305,8 @@ void shard_set_model (shard_t *self, model_t *model)
 
 static void apply (shard_t *self, pending_t *pending)
 {
-    if (pending->kind == LOG_KIND_EVENTS && pending->batch.rows > 0) {
+    if (pending->kind == LOG_KIND_EVENTS)
         add_to_views (self, pending);
-        self->appended += pending->batch.rows;
-    }
     if (pending->kind == LOG_KIND_CUT)
         realtime_cut (self->realtime, pending->offset);
     if (pending->kind != LOG_KIND_EVENTS)
@@ -496,11 +494,6 @@ size_t shard_memory (const shard_t *self)
 size_t shard_controls (const shard_t *self)
 {
     return self->controls.count;
-}
-
-uint64_t shard_events_appended (const shard_t *self)
-{
-    return self->appended;
 }
 
 static void write_cut (void *arg, uint64_t cut)

@@ -137,6 +137,5 @@ size_t shard_controls (const shard_t *self);
 /* Adds what it holds, and what has gone. */
 void shard_measure (const shard_t *self, memory_t *memory);
 size_t shard_memory (const shard_t *self); /* all of it */
-uint64_t shard_events_appended (const shard_t *self);
 
 #endif

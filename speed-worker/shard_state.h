@@ -90,7 +90,6 @@ struct shard {
     pending_t *unforwarded; /* durable, and some log of another key lacks them; by offset */
     pending_t **unforwarded_last;
     size_t forward_bytes;
-    uint64_t appended;       /* events, since this owner began */
     uint64_t gone_trimmed;   /* bytes: of timelines that were dropped … */
     uint64_t gone_flushed;   /* … of batches that became durable … */
     uint64_t gone_forwarded; /* … and of those that other keys' logs have */

@@ -97,15 +97,6 @@ int view_source_of (const view_t *self, const char *stream)
     return -1;
 }
 
-bool view_has_log (const view_t *self, const char *log_name)
-{
-    for (size_t i = 0; i < self->sources_count; i++) {
-        if (strcmp (self->sources[i].log_name, log_name) == 0)
-            return true;
-    }
-    return false;
-}
-
 void view_format_sources (const view_t *self, buf_t *out)
 {
     for (size_t i = 0; i < self->sources_count; i++)

@@ -173,8 +173,6 @@ const char *definitions_nearest_stream (const definitions_t *self, text_t name);
 view_t view_over (const view_t *self, size_t source);
 /* Index of the source that is this stream, or -1. */
 int view_source_of (const view_t *self, const char *stream);
-/* Does the view read that keyed log? */
-bool view_has_log (const view_t *self, const char *log_name);
 /* Appends the names of its streams: "payments, refunds". */
 void view_format_sources (const view_t *self, buf_t *out);
 

@@ -28,9 +28,4 @@ typedef struct view_scope {
 void view_scope_init (view_scope_t *self, const view_t *view, const bool *mistaken,
                       view_scope_note_t *note);
 
-static inline uint32_t view_scope_derived_column (const view_t *view, size_t derived)
-{
-    return (uint32_t)(view->features_count + derived);
-}
-
 #endif

@@ -315,12 +315,6 @@ bool member_leased (const member_t *self)
     return self->env->boot_us (self->env) < self->lease_until;
 }
 
-int64_t member_lapsed (const member_t *self)
-{
-    int64_t over = self->env->boot_us (self->env) - self->lease_until;
-    return over > 0 ? over : 0;
-}
-
 model_t *member_model (const member_t *self)
 {
     return self->model;

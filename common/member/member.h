@@ -63,8 +63,6 @@ bool member_leased (const member_t *self);
  * same, and the lease is good, the coordinator has not taken the node for dead. Grows before the
  * orders that come with such a lease are handed over, or before later ones are. */
 uint64_t member_lapses (const member_t *self);
-/* µs since the lease ran out; 0 while it is good. */
-int64_t member_lapsed (const member_t *self);
 
 /* The definitions in force; version 0 before the first fetch. Borrowed. */
 model_t *member_model (const member_t *self);

@@ -153,11 +153,8 @@ Test (member, a_lease_runs_from_the_sending_of_the_beat)
     cr_assert (member_leased (f.member));
     rig_env_pass (&f.rig, sent_at + LEASE - f.rig.boot - 1);
     cr_assert (member_leased (f.member));
-    cr_assert_eq (member_lapsed (f.member), 0);
     rig_env_pass (&f.rig, 1);
     cr_assert_not (member_leased (f.member));
-    rig_env_pass (&f.rig, 5);
-    cr_assert_eq (member_lapsed (f.member), 5);
     teardown (&f);
 }
 
