@@ -15,13 +15,8 @@ static void wait_for (forget_t *forget, const char *what, const char *log)
 /* Does every answer that is asked for from now on stand on a dataset without it? */
 static bool is_served (const coordinator_core_t *self, const log_t *log, const forget_log_t *of_log)
 {
-    for (size_t i = 0; i < self->recomputes_count; i++) {
-        const recompute_t *recompute = self->recomputes[i];
-        if (recompute->state == RECOMPUTE_PUBLISHED && recompute->manifest <= of_log->manifest &&
-            strcmp (recompute->log, log->name) == 0)
-            return false;
-    }
-    return log->kept[0].number >= of_log->manifest;
+    return recompute_is_served (self, log->name, of_log->manifest) &&
+           log->kept[0].number >= of_log->manifest;
 }
 
 /* Have the owners removed all segments that hold the record or what is before it? */
@@ -160,24 +155,13 @@ void forget_verified (coordinator_core_t *self, task_t *task, const wire_value_t
         log->sweep = true;
 }
 
-static void write_run (wire_writer_t *writer, const catalog_run_t *run, uint64_t offset)
-{
-    wire_open_map (writer);
-    wire_field_string (writer, "path", run->path);
-    wire_field_uint (writer, "size", run->size);
-    wire_field_uint (writer, "rows", run->rows);
-    if (offset != UINT64_MAX)
-        wire_field_uint (writer, "offset", offset);
-    wire_close (writer);
-}
-
 /* Those of the dataset, and those of loads that are on their way into one. */
 static void write_runs (coordinator_core_t *self, const log_t *log, uint32_t partition)
 {
     const catalog_part_t *part = log->manifest.number > 0 ? &log->manifest.parts[partition] : NULL;
     wire_field_list (self->writer, "runs");
     for (size_t i = 0; part && i < part->runs_count; i++)
-        write_run (self->writer, &part->runs[i], part->runs[i].offset);
+        orders_write_run (self, &part->runs[i], part->runs[i].offset);
     for (size_t i = 0; i < self->loads_count; i++) {
         const load_t *load = self->loads[i];
         const load_log_t *of_log = load_log (load, log->name);
@@ -186,8 +170,8 @@ static void write_runs (coordinator_core_t *self, const log_t *log, uint32_t par
             continue;
         const placed_t *place = &of_log->places[partition];
         for (size_t r = 0; r < of_log->parts[partition].runs_count; r++)
-            write_run (self->writer, &of_log->parts[partition].runs[r],
-                       place->known ? place->offset : INT64_MAX);
+            orders_write_run (self, &of_log->parts[partition].runs[r],
+                              place->known ? place->offset : INT64_MAX);
     }
     wire_close (self->writer);
 }

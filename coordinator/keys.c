@@ -194,11 +194,7 @@ void keys_write_history (coordinator_core_t *self, const load_t *load)
         wire_field_uint (writer, "partition", part->partition);
         /* places of events of several partitions are the same only when there is no room for all */
         wire_field_uint (writer, "first", total <= UINT32_MAX ? first : 0);
-        orders_write_runs (self, part->runs, part->runs_count);
-        wire_field_list (writer, "excluded");
-        for (size_t i = 0; i < part->excluded_count; i++)
-            wire_put_uint (writer, part->excluded[i]);
-        wire_close (writer);
+        orders_write_runs (self, part->runs, part->runs_count, part);
         write_loads (self, log, part->partition);
         wire_close (writer);
         first += span_of (self, log, (uint32_t)p);

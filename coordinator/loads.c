@@ -34,16 +34,9 @@ void load_needs_manifests (const coordinator_core_t *self, load_t *load)
     }
 }
 
-/* A manifest is published before serving nodes have it in use, and trimmed when all have. */
 static bool is_served (const coordinator_core_t *self, const load_log_t *log)
 {
-    for (size_t i = 0; i < self->recomputes_count; i++) {
-        const recompute_t *recompute = self->recomputes[i];
-        if (recompute->state == RECOMPUTE_PUBLISHED && recompute->manifest <= log->manifest &&
-            strcmp (recompute->log, log->name) == 0)
-            return false;
-    }
-    return true;
+    return recompute_is_served (self, log->name, log->manifest);
 }
 
 const char *load_told (const coordinator_core_t *self, const load_t *load)

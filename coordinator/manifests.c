@@ -286,33 +286,14 @@ void manifests_settle (coordinator_core_t *self)
 
 /* ---- telling ---- */
 
-static void write_runs (wire_writer_t *writer, const catalog_part_t *part)
+static void write_part (coordinator_core_t *self, const catalog_part_t *part)
 {
-    wire_field_list (writer, "runs");
-    for (size_t i = 0; i < part->runs_count; i++) {
-        const catalog_run_t *run = &part->runs[i];
-        wire_open_map (writer);
-        wire_field_string (writer, "path", run->path);
-        wire_field_uint (writer, "size", run->size);
-        wire_field_uint (writer, "rows", run->rows);
-        if (run->offset != UINT64_MAX)
-            wire_field_uint (writer, "offset", run->offset);
-        wire_close (writer);
-    }
-    wire_close (writer);
-    wire_field_list (writer, "excluded");
-    for (size_t i = 0; i < part->excluded_count; i++)
-        wire_put_uint (writer, part->excluded[i]);
-    wire_close (writer);
-}
-
-static void write_part (wire_writer_t *writer, const catalog_part_t *part)
-{
+    wire_writer_t *writer = self->writer;
     wire_open_map (writer);
     wire_field_uint (writer, "partition", part->partition);
     wire_field_uint (writer, "cut", part->cut);
     wire_field_int (writer, "clock", part->clock);
-    write_runs (writer, part);
+    orders_write_runs (self, part->runs, part->runs_count, part);
     wire_field_list (writer, "views");
     for (size_t i = 0; i < part->views_count; i++) {
         const catalog_view_file_t *view = &part->views[i];
@@ -356,7 +337,7 @@ void manifests_dataset (coordinator_core_t *self, const peer_t *from, const mess
     wire_field_list (writer, "partitions");
     for (uint32_t p = 0; p < self->options.partitions; p++) {
         catalog_part_t empty = { .partition = p };
-        write_part (writer, log->manifest.number > 0 ? &log->manifest.parts[p] : &empty);
+        write_part (self, log->manifest.number > 0 ? &log->manifest.parts[p] : &empty);
     }
     wire_close (writer);
     write_forgets (writer, &log->manifest);

@@ -86,22 +86,28 @@ static void write_partitions (coordinator_core_t *self, const node_t *node)
     wire_close (self->writer);
 }
 
-static void write_run (wire_writer_t *writer, const catalog_run_t *run)
+void orders_write_run (coordinator_core_t *self, const catalog_run_t *run, uint64_t offset)
 {
+    wire_writer_t *writer = self->writer;
     wire_open_map (writer);
     wire_field_string (writer, "path", run->path);
     wire_field_uint (writer, "size", run->size);
     wire_field_uint (writer, "rows", run->rows);
-    if (run->offset != UINT64_MAX)
-        wire_field_uint (writer, "offset", run->offset);
+    if (offset != UINT64_MAX)
+        wire_field_uint (writer, "offset", offset);
     wire_close (writer);
 }
 
-void orders_write_runs (coordinator_core_t *self, const catalog_run_t *runs, size_t count)
+void orders_write_runs (coordinator_core_t *self, const catalog_run_t *runs, size_t count,
+                        const catalog_part_t *part)
 {
     wire_field_list (self->writer, "runs");
     for (size_t i = 0; i < count; i++)
-        write_run (self->writer, &runs[i]);
+        orders_write_run (self, &runs[i], runs[i].offset);
+    wire_close (self->writer);
+    wire_field_list (self->writer, "excluded");
+    for (size_t i = 0; i < part->excluded_count; i++)
+        wire_put_uint (self->writer, part->excluded[i]);
     wire_close (self->writer);
 }
 
@@ -115,14 +121,7 @@ static void write_build (coordinator_core_t *self, const recompute_t *recompute,
     wire_field_uint (writer, "from", build->from);
     wire_field_uint (writer, "cut", build->part.cut);
     wire_field_int (writer, "clock", build->part.clock);
-    wire_field_list (writer, "runs");
-    for (size_t i = 0; i < build->inputs_count; i++)
-        write_run (writer, &build->inputs[i]);
-    wire_close (writer);
-    wire_field_list (writer, "excluded");
-    for (size_t i = 0; i < build->part.excluded_count; i++)
-        wire_put_uint (writer, build->part.excluded[i]);
-    wire_close (writer);
+    orders_write_runs (self, build->inputs, build->inputs_count, &build->part);
     forgets_write_build (self, recompute, partition);
     wire_close (writer);
 }

@@ -49,6 +49,18 @@ recompute_t *recompute_running (const coordinator_core_t *self, const char *log)
     return NULL;
 }
 
+/* A manifest is published before serving nodes have it in use, and trimmed when all have. */
+bool recompute_is_served (const coordinator_core_t *self, const char *log, uint64_t manifest)
+{
+    for (size_t i = 0; i < self->recomputes_count; i++) {
+        const recompute_t *recompute = self->recomputes[i];
+        if (recompute->state == RECOMPUTE_PUBLISHED && recompute->manifest <= manifest &&
+            strcmp (recompute->log, log) == 0)
+            return false;
+    }
+    return true;
+}
+
 static recompute_t *queued (const coordinator_core_t *self, const char *log)
 {
     for (size_t i = 0; i < self->recomputes_count; i++)

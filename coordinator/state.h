@@ -430,8 +430,11 @@ bool load_is_history (const load_t *self);
 void keys_write_history (coordinator_core_t *self, const load_t *load);
 
 /* ---- orders.c ---- */
-/* A field `runs`. */
-void orders_write_runs (coordinator_core_t *self, const catalog_run_t *runs, size_t count);
+/* A run of which all rows have that offset, UINT64_MAX: their own. */
+void orders_write_run (coordinator_core_t *self, const catalog_run_t *run, uint64_t offset);
+/* The fields `runs` and `excluded`, the latter of `part`. */
+void orders_write_runs (coordinator_core_t *self, const catalog_run_t *runs, size_t count,
+                        const catalog_part_t *part);
 void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id);
 
 /* ---- partitions.c ---- */
@@ -468,6 +471,8 @@ void definitions_unload (coordinator_core_t *self);
 recompute_t *recompute_find (const coordinator_core_t *self, uint64_t id);
 /* The recompute of a log that is under way (cutting or building), or NULL. */
 recompute_t *recompute_running (const coordinator_core_t *self, const char *log);
+/* Is the manifest of that number in use at all serving nodes, as far as recomputes tell? */
+bool recompute_is_served (const coordinator_core_t *self, const char *log, uint64_t manifest);
 /* The one that waits, made when there is none. */
 MUST_CHECK status_t recompute_request (coordinator_core_t *self, log_t *log, const char *reason,
                                        uint64_t *id, error_t *error);
