@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static bool is_id (text_t id)
+bool forget_is_id (text_t id)
 {
     for (uint32_t i = 0; i < id.size; i++)
         if (id.data[i] == '\0' || !strchr ("0123456789abcdef", id.data[i]))
@@ -122,7 +122,7 @@ static status_t check_request (coordinator_core_t *self, const wire_value_t *bod
                           TEXT_ARGS (name), nearest ? "; did you mean " : "",
                           nearest ? nearest : "", nearest ? "?" : "");
     }
-    if (!is_id (wire_text (body, "id")))
+    if (!forget_is_id (wire_text (body, "id")))
         return error_set (error, STATUS_INVALID, "a forget's id is %d digits of lower-case hex",
                           FORGET_ID_SIZE);
     if (pending_count (self) >= FORGETS_PENDING_MAX)

@@ -80,6 +80,30 @@ status_t forget_file_read (coordinator_core_t *self, forget_t *forget, error_t *
     return status;
 }
 
+typedef struct listing {
+    arena_t *arena;
+    const char **names;
+    size_t count;
+} listing_t;
+
+static void add_name (void *arg, const char *name)
+{
+    listing_t *self = arg;
+    if (self->count % 64 == 0)
+        self->names = mem_resize (self->names, self->count + 64, sizeof (char *));
+    self->names[self->count++] = arena_string (self->arena, text_of (name));
+}
+
+status_t forget_files (coordinator_core_t *self, arena_t *arena, const char ***names, size_t *count,
+                       error_t *error)
+{
+    listing_t listing = { .arena = arena };
+    status_t status = fs_list (self->env->fs, FORGETS_DIR, add_name, &listing, error);
+    *names = listing.names;
+    *count = listing.count;
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
 status_t forget_file_remove (coordinator_core_t *self, const char *id, error_t *error)
 {
     fs_t *fs = self->env->fs;

@@ -174,13 +174,36 @@ static status_t restore (coordinator_core_t *self, const catalog_forget_t *row, 
     return STATUS_OK;
 }
 
+/* A coordinator that was stopped while it wrote a key, and replaced, writes it when it wakes: for
+ * nobody. */
+static void remove_stray (coordinator_core_t *self, const char *name)
+{
+    error_t error;
+    char *id = mem_string_n (name, strnlen (name, FORGET_ID_SIZE));
+    const char *end = name + strlen (id);
+    const forget_t *forget = forget_find (self, text_of (id));
+    bool is_key = forget_is_id (text_of (id)) && (*end == '\0' || strcmp (end, ".tmp") == 0);
+    if (is_key && (!forget || forget_is_over (forget)) &&
+        forget_file_remove (self, id, &error) != STATUS_OK)
+        env_log (self->env, LOG_WARNING, "a key that nobody needs stays: %s", error.text);
+    mem_free (id);
+}
+
+/* Files are listed first: whichever is there then, of one that is accepted, is of one among the
+ * rows. */
 status_t forgets_restore (coordinator_core_t *self, arena_t *arena, error_t *error)
 {
-    catalog_forget_t *rows;
-    size_t count;
-    status_t status = catalog_forgets (self->catalog, arena, &rows, &count, error);
+    catalog_forget_t *rows = NULL;
+    const char **names;
+    size_t count = 0, names_count;
+    status_t status = forget_files (self, arena, &names, &names_count, error);
+    if (status == STATUS_OK)
+        status = catalog_forgets (self->catalog, arena, &rows, &count, error);
     for (size_t i = 0; i < count && status == STATUS_OK; i++)
         status = restore (self, &rows[i], error);
+    for (size_t i = 0; i < names_count && status == STATUS_OK; i++)
+        remove_stray (self, names[i]);
+    mem_free (names);
     return status;
 }
 

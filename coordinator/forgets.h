@@ -73,6 +73,10 @@ MUST_CHECK status_t forget_store (coordinator_core_t *self, forget_t *forget, fo
 /* Nothing is left of it: its key goes, and it is over. */
 MUST_CHECK status_t forget_finish (coordinator_core_t *self, forget_t *forget, error_t *error);
 
+/* ---- forget_asked.c ---- */
+/* FORGET_ID_SIZE digits of lower-case hex? */
+bool forget_is_id (text_t id);
+
 /* ---- forget_order.c ---- */
 /* Was the load begun before it? */
 bool forget_comes_after (const forget_t *self, const load_t *load);
@@ -92,6 +96,9 @@ MUST_CHECK status_t forget_file_write (coordinator_core_t *self, const forget_t 
                                        error_t *error);
 /* Fills key and shown. NOT_FOUND, CORRUPT, or VERSION when there is no such file. */
 MUST_CHECK status_t forget_file_read (coordinator_core_t *self, forget_t *forget, error_t *error);
+/* The names of all files that there are, in `arena`; the list is the caller's. */
+MUST_CHECK status_t forget_files (coordinator_core_t *self, arena_t *arena, const char ***names,
+                                  size_t *count, error_t *error);
 /* Durably gone. One that is not there is fine. */
 MUST_CHECK status_t forget_file_remove (coordinator_core_t *self, const char *id, error_t *error);
 #endif

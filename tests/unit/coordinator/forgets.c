@@ -320,3 +320,30 @@ Test (forgets, of_what_is_no_entity_are_refused)
     cr_expect (!key_is_kept (&cluster));
     cluster_release (&cluster);
 }
+
+/* As of a coordinator that slept while it wrote them, and another went on. */
+Test (forgets, whose_keys_nobody_needs_go_when_the_next_coordinator_leads)
+{
+    static const char *const go[] = { "forgets/00000000000000aa", "forgets/00000000000000bb.tmp" };
+    static const char *const stay[] = { "forgets/" ID, "forgets/readme",
+                                        "forgets/00000000000000aab" };
+    cluster_t cluster;
+    start (&cluster, 1);
+    cluster.places_no_forgets = true;
+    forget (&cluster);
+    for (size_t i = 0; i < 2; i++)
+        cluster_put_file (&cluster, go[i]);
+    for (size_t i = 1; i < 3; i++)
+        cluster_put_file (&cluster, stay[i]);
+    cluster_restart (&cluster);
+    for (size_t i = 0; i < 2; i++)
+        cr_assert (!file_is_there (&cluster, go[i]), "%s", go[i]);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert (file_is_there (&cluster, stay[i]), "%s", stay[i]);
+    cluster.places_no_forgets = false;
+    cluster_until (&cluster, is_erased, 20 * TIME_SECOND, "the erasure");
+    cluster_put_file (&cluster, "forgets/" ID);
+    cluster_restart (&cluster);
+    cr_assert (!key_is_kept (&cluster));
+    cluster_release (&cluster);
+}
