@@ -490,6 +490,17 @@ static void start_parsing (coordinator_core_t *self, load_t *load)
             (void)load_add_log (load, self->logs[i]->name, self->options.partitions);
 }
 
+/* Has no dataset any of its rows? Of logs that are not known (any more) nothing is. */
+static bool is_nowhere (const coordinator_core_t *self, const load_t *load)
+{
+    for (size_t l = 0; l < load->logs_count; l++) {
+        const log_t *log = log_named (self, text_of (load->logs[l].name));
+        if (!log || log_has_load (log, load->row.id))
+            return false;
+    }
+    return true;
+}
+
 static void go_on (coordinator_core_t *self, load_t *load)
 {
     log_t *log = log_named (self, text_of (load->row.log));
@@ -500,7 +511,8 @@ static void go_on (coordinator_core_t *self, load_t *load)
             task_remove (self, &load->task);
         return;
     }
-    if (load->state <= LOAD_COMMITTING && gone) {
+    if (gone && (load->state <= LOAD_COMMITTING ||
+                 (load->state == LOAD_WAITING && is_nowhere (self, load)))) {
         (void)load_fail (self, load, "the stream was deleted");
         return;
     }

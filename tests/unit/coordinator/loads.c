@@ -240,3 +240,24 @@ Test (loads, that_nobody_should_have_asked_for_are_refused)
     cr_assert_eq (ask (&cluster, "incoming/x", id, "csv", false).kind, MESSAGE_LOAD_OK);
     cluster_release (&cluster);
 }
+
+Test (loads, that_wait_for_a_dataset_fail_when_their_stream_is_deleted)
+{
+    cluster_t cluster;
+    actor_t *batch = start (&cluster, 1);
+    waited_for = cluster_load (&cluster, 'a');
+    cluster_until (&cluster, is_waiting, TIME_SECOND, "the dataset to be waited for");
+    batch->lazy = true;
+    static const char *const names[] = { "spend", "payments" };
+    for (size_t i = 0; i < 2; i++) {
+        wire_field_string (call_begin (&cluster, MESSAGE_DELETE), "name", names[i]);
+        cr_assert_eq (call_end (&cluster).kind, MESSAGE_DELETE_OK);
+    }
+    cr_assert (has_failed (&cluster));
+    batch->lazy = false;
+    cluster_apply (&cluster, payments_definitions);
+    cluster_run (&cluster, 2 * LEASE);
+    cr_assert_str_eq (cluster_load (&cluster, 'a'), waited_for); /* as any that failed */
+    cluster_until (&cluster, is_visible, TIME_SECOND, "the load");
+    cluster_release (&cluster);
+}
