@@ -77,7 +77,7 @@ size_t pressure_admits (const pressure_t *self);
 bool pressure_due (const pressure_t *self, int64_t now);
 void pressure_take (pressure_t *self, const memory_t *memory, int64_t now);
 
-/* Takes a message of `bytes` in, or BUSY with a time to wait. */
+/* Takes a message of `bytes` in, or BUSY with a time to wait; TOO_LARGE: it never fits. */
 MUST_CHECK status_t pressure_reserve (pressure_t *self, size_t bytes, error_t *error);
 
 /* Are the timelines at the whole limit? Then events that are durable elsewhere already are not

@@ -41,6 +41,19 @@ Test (pressure, tables_that_stay_do_not_stop_all_events_for_good)
     cr_assert_eq (pressure_reserve (&pressure, MIB, &error), STATUS_BUSY);
 }
 
+/* To wait would be of no use. */
+Test (pressure, refuses_for_good_what_never_fits)
+{
+    pressure_t pressure;
+    error_t error;
+    pressure_init (&pressure, 16 * MIB);
+    size_t most = pressure_admits (&pressure) / PRESSURE_GROWTH;
+    cr_assert_eq (pressure_reserve (&pressure, most + 1, &error), STATUS_TOO_LARGE);
+    cr_assert_eq (error.retry_ms, 0);
+    cr_assert_eq (pressure_reserve (&pressure, most - 1, &error), STATUS_OK);
+    cr_assert_eq (pressure_reserve (&pressure, most - 1, &error), STATUS_BUSY);
+}
+
 Test (pressure, counts_each_part)
 {
     memory_t memory = { 0 };
