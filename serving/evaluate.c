@@ -308,8 +308,22 @@ static bool same_sources (const view_t *a, const view_t *b)
     return same;
 }
 
-/* Features by name in the plan of another model. False when one is gone, or when it is not what was
- * asked for any more: another version than the one named, keys of other fields. */
+/* Those that were asked for, in the plan of another model; NULL when one is gone. */
+static uint32_t *find_features (const query_t *query, const plan_t *plan)
+{
+    uint32_t *features =
+        arena_alloc (query->arena, query->features_count * sizeof *query->features);
+    for (size_t i = 0; i < query->features_count; i++) {
+        int index = plan_feature_index (plan, query->feature_names[i]);
+        if (index < 0)
+            return NULL;
+        features[i] = (uint32_t)index;
+    }
+    return features;
+}
+
+/* The query under another model: all of it, or nothing. False when a feature is gone, or when it is
+ * not what was asked for any more: another version than the one named, keys of other fields. */
 static bool resolve_again (query_t *query, model_t *model)
 {
     size_t plans_count;
@@ -320,13 +334,11 @@ static bool resolve_again (query_t *query, model_t *model)
     const view_t *view = definitions_view (model->definitions, query->view_name);
     if (!same_sources (view, query->view) || !given_same_request (view, query->view))
         return false;
-    for (size_t i = 0; i < query->features_count; i++) {
-        int index = plan_feature_index (plan, query->feature_names[i]);
-        if (index < 0)
-            return false;
-        query->features[i] = (uint32_t)index;
-    }
+    uint32_t *features = find_features (query, plan);
+    if (!features)
+        return false;
     CHECK (plans_count == query->plans_count);
+    query->features = features;
     query->plans = plans;
     query->plan = plan;
     for (size_t i = 0; i < query->keys_count; i++)

@@ -63,6 +63,7 @@ typedef struct house {
     bool other_key;         /* there is a view `by_items` of the payments by their items */
     bool told;              /* orders speak of its log … */
     bool filling;           /* … and say that it is filling */
+    bool shrinks;           /* there is a view `shrinks`, of three features and then one */
     uint64_t owners_definitions;
     owners_t owners;
     uint64_t base[PARTITIONS]; /* below it the owners hold nothing */

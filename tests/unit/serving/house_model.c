@@ -7,6 +7,15 @@ static const char by_items[] = "views:\n"
                                "    key: items\n"
                                "    features: {n: count()}\n";
 
+static const char *const shrinks[] = { "views:\n"
+                                       "  shrinks:\n"
+                                       "    from: payments\n"
+                                       "    features: {a: count(), b: sum(items), c: max(items)}\n",
+                                       "views:\n"
+                                       "  shrinks:\n"
+                                       "    from: payments\n"
+                                       "    features: {b: sum(items)}\n" };
+
 /* Its features are those of `spend`. */
 static const char moves[] = "streams:\n"
                             "  refunds:\n"
@@ -30,6 +39,8 @@ void house_write_definitions (const house_t *self, uint64_t version, wire_writer
 {
     if (self->moves)
         payments_write_definitions_and (writer, version, "refunds", moves);
+    else if (self->shrinks)
+        payments_write_definitions_and (writer, version, "shrinks", shrinks[version > 1]);
     else
         payments_write_definitions_and (writer, version, self->other_key ? "by_items" : NULL,
                                         by_items);

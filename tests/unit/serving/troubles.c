@@ -305,6 +305,33 @@ Test (troubles, definitions_that_change_under_a_query_are_taken_for_the_whole_of
     house_release (&house);
 }
 
+/* One of its features is gone, and another stands elsewhere. */
+Test (troubles, a_query_that_newer_definitions_cannot_answer_keeps_those_it_began_with)
+{
+    static const char *const names[] = { "b", "c" };
+    house_t house;
+    house_init (&house, 35);
+    house.shrinks = true;
+    house_add (&house, 300);
+    house_pass (&house, TIME_SECOND);
+    house.owners = OWNERS_SILENT;
+    house_get (&house, "shrinks", &user, 1);
+    wire_field_list (house.writer, "features");
+    for (size_t i = 0; i < 2; i++)
+        wire_put_string (house.writer, names[i]);
+    wire_close (house.writer);
+    house_ask (&house);
+    house.definitions = 2;
+    house_pass (&house, HOUSE_DEADLINE + 10 * TIME_MS);
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    wire_list_t told = wire_list (message.body, "features");
+    cr_assert_eq (told.count, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        cr_assert (text_is (wire_item_text (&told.items[i]), names[i]), TEXT_FORMAT,
+                   TEXT_ARGS (wire_item_text (&told.items[i])));
+    house_release (&house);
+}
+
 Test (troubles, a_version_that_was_named_is_not_exchanged_for_another)
 {
     house_t house;
