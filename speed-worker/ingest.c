@@ -224,7 +224,11 @@ bool ingest_refused (speed_core_t *self, const peer_t *from, message_kind_t kind
     (void)worker_pressure (self);
     /* In this order: what was reserved of memory is counted anew in a moment, and what was taken of
      * the disk only when two looks have passed. */
-    status_t status = pressure_reserve (&self->pressure, size, &error);
+    status_t status = STATUS_OK;
+    if (kind == MESSAGE_SEND) /* of what was passed on, other parts may be in already */
+        status = pressure_check_size (&self->pressure, size, &error);
+    if (status == STATUS_OK)
+        status = pressure_reserve (&self->pressure, size, &error);
     if (status == STATUS_OK)
         status = space_take (self->space, size, &error);
     if (status == STATUS_OK)

@@ -99,15 +99,21 @@ static size_t held_bytes (const pressure_t *self)
            self->reserved;
 }
 
+status_t pressure_check_size (const pressure_t *self, size_t bytes, error_t *error)
+{
+    size_t most = pressure_admits (self) / PRESSURE_GROWTH;
+    if (bytes < most)
+        return STATUS_OK;
+    return error_set (error, STATUS_TOO_LARGE,
+                      "a batch of %zu KiB never fits in the memory of this worker, which takes "
+                      "%zu KiB at most; send fewer rows at a time (limits: speed_memory)",
+                      bytes >> 10, most >> 10);
+}
+
 status_t pressure_reserve (pressure_t *self, size_t bytes, error_t *error)
 {
     size_t held = held_bytes (self);
     size_t more = bytes * PRESSURE_GROWTH;
-    if (more >= pressure_admits (self))
-        return error_set (error, STATUS_TOO_LARGE,
-                          "a batch of %zu KiB never fits in the memory of this worker, which takes "
-                          "%zu KiB at most; send fewer rows at a time (limits: speed_memory)",
-                          bytes >> 10, pressure_admits (self) / PRESSURE_GROWTH >> 10);
     if (held + more >= pressure_admits (self))
         return error_set_retry (error, STATUS_BUSY, pressure_retry_ms (self),
                                 "this worker holds %zu MiB in memory, and takes %zu in at most, "

@@ -77,7 +77,9 @@ size_t pressure_admits (const pressure_t *self);
 bool pressure_due (const pressure_t *self, int64_t now);
 void pressure_take (pressure_t *self, const memory_t *memory, int64_t now);
 
-/* Takes a message of `bytes` in, or BUSY with a time to wait; TOO_LARGE: it never fits. */
+/* TOO_LARGE when a message of `bytes` is not taken in however long it waits. */
+MUST_CHECK status_t pressure_check_size (const pressure_t *self, size_t bytes, error_t *error);
+/* Takes a message of `bytes` in, or BUSY with a time to wait. */
 MUST_CHECK status_t pressure_reserve (pressure_t *self, size_t bytes, error_t *error);
 
 /* Are the timelines at the whole limit? Then events that are durable elsewhere already are not

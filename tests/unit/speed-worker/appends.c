@@ -217,6 +217,21 @@ Test (appends, over_the_memory_limit_senders_are_told_busy)
     town_release (&town);
 }
 
+Test (appends, of_batches_that_never_fit_in_memory_are_refused_for_good)
+{
+    town_t town;
+    town_init (&town, 9, 0);
+    town.memory_limit = 4 << 10;
+    worker_start (&town, 0);
+    town_pass (&town, TIME_SECOND);
+    payment_t payments[BATCH_MAX];
+    make (&town, payments, BATCH_MAX);
+    town_send (&town, 0, payments, BATCH_MAX, 1);
+    town_run (&town);
+    town_expect_error (&town, STATUS_TOO_LARGE, "send fewer rows");
+    town_release (&town);
+}
+
 /* Batches of one row take more memory than room in the log. */
 Test (appends, over_the_limit_of_what_waits_for_the_disk_senders_are_told_busy)
 {

@@ -48,8 +48,9 @@ Test (pressure, refuses_for_good_what_never_fits)
     error_t error;
     pressure_init (&pressure, 16 * MIB);
     size_t most = pressure_admits (&pressure) / PRESSURE_GROWTH;
-    cr_assert_eq (pressure_reserve (&pressure, most + 1, &error), STATUS_TOO_LARGE);
+    cr_assert_eq (pressure_check_size (&pressure, most, &error), STATUS_TOO_LARGE);
     cr_assert_eq (error.retry_ms, 0);
+    cr_assert_eq (pressure_check_size (&pressure, most - 1, &error), STATUS_OK);
     cr_assert_eq (pressure_reserve (&pressure, most - 1, &error), STATUS_OK);
     cr_assert_eq (pressure_reserve (&pressure, most - 1, &error), STATUS_BUSY);
 }
