@@ -281,8 +281,8 @@ status_t session_recognize (weir_t *self, endpoints_t *endpoints, size_t at, int
 static bool only_reads (message_kind_t kind)
 {
     return kind == MESSAGE_GET || kind == MESSAGE_STATUS || kind == MESSAGE_LOADS ||
-           kind == MESSAGE_RECOMPUTES || kind == MESSAGE_ROUTES || kind == MESSAGE_DEFINITIONS ||
-           kind == MESSAGE_METRICS || kind == MESSAGE_PING;
+           kind == MESSAGE_RECOMPUTES || kind == MESSAGE_FORGETS || kind == MESSAGE_ROUTES ||
+           kind == MESSAGE_DEFINITIONS || kind == MESSAGE_METRICS || kind == MESSAGE_PING;
 }
 
 /* What a coordinator names is checked before a peer is made of it. */

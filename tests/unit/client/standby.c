@@ -20,7 +20,8 @@ typedef struct played {
     const char *_Atomic other; /* whom it names when it stands by; NULL: nobody */
     atomic_bool stop;
     atomic_bool leads;
-    atomic_uint asked; /* how often, for the status */
+    atomic_bool silent; /* as one that was stopped */
+    atomic_uint asked;  /* how often, for the status */
     unsigned leads_after;
     unsigned routes; /* told so far */
     pthread_barrier_t listens;
@@ -65,6 +66,10 @@ static void answer (played_t *self, transport_t *transport, wire_writer_t *write
             wire_put_string (writer, "ipc:///tmp/speed");
         wire_close (writer);
         self->routes++;
+    } else if (message->kind == MESSAGE_FORGETS) {
+        wire_begin (writer, MESSAGE_FORGETS_OK, message->id);
+        wire_field_list (writer, "forgets");
+        wire_close (writer);
     } else {
         wire_begin (writer, MESSAGE_STATUS_OK, message->id);
         wire_field_string (writer, "cluster", "c");
@@ -97,7 +102,8 @@ static void *play (void *arg)
         message_t message;
         transport_poll (transport, 10, NULL, 0, NULL);
         while (transport_receive (transport, &from, &data, &size))
-            if (wire_decode (decoder, data, size, &message, &error) == STATUS_OK)
+            if (!atomic_load (&self->silent) &&
+                wire_decode (decoder, data, size, &message, &error) == STATUS_OK)
                 answer (self, transport, writer, &from, &message);
     }
     wire_decoder_destroy (&decoder);
@@ -187,6 +193,21 @@ Test (standby, tells_who_leads_to_a_client_that_knows_only_itself)
     cr_assert_eq (weir_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
     cr_assert_eq (ask (weir, 5000, &error), STATUS_OK, "%s", error.text);
     weir_close (&weir);
+    end (&two);
+}
+
+/* What only asks does no harm when it is asked twice. */
+Test (standby, is_asked_for_what_one_that_stands_still_does_not_answer)
+{
+    static two_t two;
+    error_t error;
+    message_t reply;
+    atomic_store (&two.one.leads, true);
+    start (&two);
+    cr_assert_eq (ask (two.weir, 5000, &error), STATUS_OK, "%s", error.text);
+    atomic_store (&two.one.silent, true);
+    atomic_store (&two.other.leads, true);
+    cr_assert_eq (weir_forgets (two.weir, NULL, &reply, &error), STATUS_OK, "%s", error.text);
     end (&two);
 }
 
