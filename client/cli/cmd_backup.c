@@ -191,7 +191,7 @@ static status_t check_target (const backup_order_t *order, error_t *error)
 static int make (call_t *call, const char *base, bool copy)
 {
     taking_t self = { .call = call };
-    backup_summary_t summary;
+    backup_summary_t summary = { .begun = false };
     error_t error;
     if (!call_weir (call))
         return EXIT_FAILED;
@@ -213,7 +213,7 @@ static int make (call_t *call, const char *base, bool copy)
     if (status == STATUS_OK && running)
         status = take (&self, &summary, &error);
     progress_end ();
-    if (status != STATUS_OK && status != STATUS_EXISTS)
+    if (status != STATUS_OK && summary.begun)
         world_remove_empty (call->words[0]);
     if (status != STATUS_OK)
         world_explain (&self.world, &error);

@@ -81,7 +81,7 @@ static int run (call_t *call)
     if (call->words_count < 2 && !call_project (call))
         return EXIT_FAILED;
     const char *directory = call->words_count > 1 ? call->words[1] : call->project->data;
-    backup_summary_t summary;
+    backup_summary_t summary = { .begun = false };
     listing_t *listing = NULL;
     world_t world;
     error_t error;
@@ -90,7 +90,7 @@ static int run (call_t *call)
     if (status == STATUS_OK)
         status = restore (&world, call->words[0], directory, &summary, &listing, &error);
     progress_end ();
-    if (status != STATUS_OK && status != STATUS_EXISTS)
+    if (status != STATUS_OK && summary.begun)
         world_remove_empty (directory);
     if (status != STATUS_OK)
         world_explain (&world, &error);

@@ -25,7 +25,8 @@ const char *world_path (world_t *self, const char *path);
 /* Paths of world_path in the error's text become those from the root, as people write them. */
 void world_explain (const world_t *self, error_t *error);
 
-/* Removes directories below `path`, and itself, that have nothing in them. */
+/* Removes directories below `path`, and itself, that have nothing in them: all of them, so only of
+ * a path that was taken into use (backup_summary_t.begun). */
 void world_remove_empty (const char *path);
 
 #endif

@@ -346,7 +346,7 @@ static status_t finish (backup_t *self, error_t *error)
 
 /* ---- the whole ---- */
 
-static status_t prepare_target (const backup_order_t *order, error_t *error)
+static status_t prepare_target (const backup_order_t *order, bool *begun, error_t *error)
 {
     char *list = mem_format ("%s/%s", order->target, BACKUP_FILE);
     char *marker = mem_format ("%s/%s", order->target, BACKUP_UNFINISHED);
@@ -358,6 +358,7 @@ static status_t prepare_target (const backup_order_t *order, error_t *error)
     if (!work_is_empty (order->fs, order->target))
         status = error_set (error, STATUS_EXISTS, "%s %s: choose another directory", order->target,
                             done ? "is a backup already" : "is not empty");
+    *begun = status == STATUS_OK;
     if (status == STATUS_OK)
         status = fs_make_dir (order->fs, order->target, error);
     if (status == STATUS_OK)
@@ -400,7 +401,7 @@ static void release (backup_t *self)
 status_t backup_make (const backup_order_t *order, backup_summary_t *summary, error_t *error)
 {
     *summary = (backup_summary_t){ .time = order->time };
-    status_t status = prepare_target (order, error);
+    status_t status = prepare_target (order, &summary->begun, error);
     if (status != STATUS_OK)
         return status;
     char *inside = mem_format ("%s/data", order->target);

@@ -37,6 +37,8 @@ typedef struct backup_order {
 } backup_order_t;
 
 typedef struct backup_summary {
+    bool begun; /* the directory was found empty, or unfinished, and taken into use: when it fails,
+                   empty directories are all that is left of it. Else nothing there was touched. */
     uint64_t files;
     uint64_t bytes;
     uint64_t copied; /* bytes of these; the others are shared with the directory, or the base */

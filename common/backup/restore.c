@@ -78,7 +78,7 @@ static status_t begin_anew (restore_t *self, uint64_t place, error_t *error)
     return status == STATUS_OK ? cluster_file_write (self->target, &cluster, error) : status;
 }
 
-static status_t prepare (restore_t *self, error_t *error)
+static status_t prepare (restore_t *self, bool *begun, error_t *error)
 {
     if (cluster_file_is_unfinished (self->target)) /* an earlier restore's, and of no use */
         work_clear (self->work.fs, self->data, CLUSTER_FILE);
@@ -87,6 +87,7 @@ static status_t prepare (restore_t *self, error_t *error)
                           "%s is not empty: restore into a new directory, and move the old one "
                           "away yourself if this is to be its name",
                           self->data);
+    *begun = true;
     status_t status = fs_make_dir (self->work.fs, self->data, error);
     return status == STATUS_OK ? cluster_file_write_unfinished (self->target, error) : status;
 }
@@ -104,7 +105,7 @@ status_t backup_restore (fs_t *fs, const char *backup, const char *data, uint64_
     if (status == STATUS_OK)
         self.epochs = mem_zero (self.listing->cluster.partitions, sizeof *self.epochs);
     if (status == STATUS_OK)
-        status = prepare (&self, error);
+        status = prepare (&self, &summary->begun, error);
     bool ours = status == STATUS_OK;
     if (status == STATUS_OK)
         status = copy_all (&self, error);

@@ -152,6 +152,15 @@ def check_answers(port, rows, what):
     client.close()
 
 
+def check_that_mistakes_touch_nothing(stopped):
+    """What cannot begin leaves the directories of others alone, the empty ones, too."""
+    others = stopped.directory / "others"
+    (others / "empty").mkdir(parents=True)
+    for mistake in ("restore", stopped.directory / "no-backup", others), ("backup", others):
+        run = stopped.weir(*mistake)
+        expect(run.code != 0 and (others / "empty").is_dir(), mistake, run)
+
+
 def restore_and_check(backup, before, told, pages):
     """The backup in a cluster of its own, some ports above."""
     what, positions = backup.name, positions_of(backup)
@@ -160,6 +169,7 @@ def restore_and_check(backup, before, told, pages):
     os.environ["WEIR_SCENARIO_PORT"] = str(cluster.port + 40)
     again = Cluster({}, settings=f"lease: {LEASE}s\n", directory=f"restored-{what}")
     os.environ["WEIR_SCENARIO_PORT"] = str(cluster.port)
+    check_that_mistakes_touch_nothing(again)
     run = again.done("restore", backup)
     expect(again.weir("restore", backup).code == 1, "a directory in use was restored into")
     run = again.weir("fsck")

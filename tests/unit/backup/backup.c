@@ -149,6 +149,40 @@ Test (backup, a_directory_that_is_in_use_is_left_alone)
     house_release (&house);
 }
 
+static status_t stop_at_once (void *arg, error_t *stopped)
+{
+    (void)arg;
+    return error_set (stopped, STATUS_CANCELLED, "stopped");
+}
+
+/* Who asked removes the empty directories that are left of what was: none of anybody else's. */
+Test (backup, what_fails_says_whether_the_directory_was_touched)
+{
+    house_t house = house_new (1);
+    backup_order_t order = order_of (&house, "safe");
+    backup_summary_t summary;
+    order.watch = (backup_watch_t){ .go_on = stop_at_once };
+    cr_assert_eq (backup_make (&order, &summary, &error), STATUS_CANCELLED);
+    cr_assert (summary.begun);
+    order.watch = (backup_watch_t){ .go_on = NULL };
+    OK (backup_make (&order, &summary, &error));
+    cr_assert (summary.begun);
+    cr_assert_eq (backup_make (&order, &summary, &error), STATUS_EXISTS);
+    cr_assert_not (summary.begun);
+
+    cr_assert_eq (backup_restore (house.fs, "none", "new", 1, NULL, &summary, &error),
+                  STATUS_NOT_FOUND);
+    cr_assert_not (summary.begun);
+    cr_assert_eq (backup_restore (house.fs, "safe", "data", 1, NULL, &summary, &error),
+                  STATUS_EXISTS);
+    cr_assert_not (summary.begun);
+    backup_watch_t watch = { .go_on = stop_at_once };
+    cr_assert_eq (backup_restore (house.fs, "safe", "new", 1, &watch, &summary, &error),
+                  STATUS_CANCELLED);
+    cr_assert (summary.begun);
+    house_release (&house);
+}
+
 Test (backup, cut_off_anywhere_it_leaves_a_whole_backup_or_none, .timeout = 300)
 {
     size_t whole = 0;
