@@ -169,6 +169,8 @@ static status_t add_logs (inventory_t *self, catalog_t *catalog, fs_t *fs, error
     self->logs = arena_zero (self->arena, count + 1, sizeof *self->logs);
     self->removed = arena_zero (self->arena, count + 1, sizeof *self->removed);
     for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+        if (!fs_is_path (text_of (names[i]))) /* it is a part of paths */
+            return error_set (error, STATUS_CORRUPT, "the catalog names a log \"%s\"", names[i]);
         bool begun = has_begin (self, names[i]);
         bool key = is_object (objects, objects_count, "key", names[i]);
         if (was_removed (fs, objects, objects_count, names[i]))
@@ -285,11 +287,6 @@ static int compare_files (const void *a, const void *b)
     return strcmp (((const stored_file_t *)a)->path, ((const stored_file_t *)b)->path);
 }
 
-static bool is_path (const char *path)
-{
-    return path[0] != '\0' && path[0] != '/' && !strstr (path, "..") && !strstr (path, "//");
-}
-
 /* By path. A load that waits in one log has its runs in the manifests of others already. */
 static status_t sort_files (inventory_t *self, error_t *error)
 {
@@ -300,7 +297,7 @@ static status_t sort_files (inventory_t *self, error_t *error)
     size_t kept = 0;
     for (size_t i = 0; i < self->files_count; i++) {
         stored_file_t *file = &self->files[i];
-        if (!is_path (file->path))
+        if (!fs_is_path (text_of (file->path)))
             return error_set (error, STATUS_CORRUPT, "the catalog names a file \"%s\"", file->path);
         if (kept == 0 || strcmp (self->files[kept - 1].path, file->path) != 0)
             self->files[kept++] = *file;

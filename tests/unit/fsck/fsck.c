@@ -95,6 +95,43 @@ Test (fsck, the_end_of_a_log_that_was_confirmed_is_missed)
     }
 }
 
+/* SQLite has no checksums: whatever a text has become is told, and opens no file. */
+Test (fsck, a_catalog_whose_names_are_none_is_damaged)
+{
+    static const char *const names[] = { "pay//user", "pay/", "/pay", "pay/..", "pay/./user", "" };
+    for (size_t i = 0; i < 2 * sizeof names / sizeof names[0]; i++) {
+        sim_disk_t *disk = sim_disk_new (1, 0);
+        fs_t *fs = sim_disk_fs (disk);
+        catalog_t *catalog;
+        const char *name = names[i / 2];
+        catalog_control_t row = { name, 0, "cut-9", 1, STORED_CLOCK };
+        catalog_load_t load = { .id = "waits",
+                                .stream = "pay",
+                                .log = STORED_LOG,
+                                .name = "",
+                                .path = name,
+                                .format = "csv",
+                                .ingest_time = "",
+                                .state = "queued",
+                                .error = "",
+                                .rejects = "",
+                                .runs = "" };
+        if (i % 2 == 1 && name[0] == '\0')
+            load.rejects = "incoming/";
+        stored_build (fs, 1);
+        become_leader (fs, &catalog);
+        cr_assert_eq (i % 2 == 0 ? catalog_put_controls (catalog, &row, 1, &error)
+                                 : catalog_put_load (catalog, &load, &error),
+                      STATUS_OK);
+        catalog_close (&catalog);
+        findings_t findings = check (fs, false, "catalog.db");
+        cr_expect_eq (findings.wrong, 1, "%s: %s", name, buf_string (&findings.text));
+        cr_expect_not (findings.others, "%s: %s", name, buf_string (&findings.text));
+        buf_release (&findings.text);
+        sim_disk_destroy (&disk);
+    }
+}
+
 /* The stream is deleted, and what it had removed, as people are told to do. */
 Test (fsck, nobody_misses_what_a_deleted_stream_had)
 {
