@@ -1,6 +1,7 @@
 /* weir restore - a data directory from a backup. */
 #include "client/cli/command.h"
 #include "client/cli/terminal.h"
+#include "client/cli/work.h"
 #include "client/cli/world.h"
 
 #include "backup/backup.h"
@@ -50,10 +51,16 @@ static void print_done (const call_t *call, const char *directory, const listing
         printf ("{\"files\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"time\":%" PRId64
                 ",\"partitions\":%" PRIu32 "}\n",
                 summary->files, summary->bytes, summary->time, listing->cluster.partitions);
-    else
+    else {
         printf ("%s: %" PRIu64 " files, %s, of the cluster %s (%" PRIu32 " partitions)\n",
                 directory, summary->files, buf_string (&text), listing->cluster.name,
                 listing->cluster.partitions);
+        buf_clear (&text);
+        format_time (&text, summary->time);
+        printf ("it is of %s: what was sent after that is missing, and entities that were erased "
+                "after that are there again (`weir forget`)\n",
+                buf_string (&text));
+    }
     buf_release (&text);
 }
 
@@ -112,7 +119,9 @@ const command_t command_restore = {
     .details = "DIR must be empty or not there; without it, it is the project's data directory. "
                "Every file is verified while it is\ncopied. Nodes start on it as on any other; "
                "those that still run on the old directory are refused by its coordinator.\nWhat "
-               "was acknowledged after the backup is not in it.",
+               "was acknowledged after the backup is not in it. What was forgotten, unloaded or "
+               "deleted after it is there again,\nand so are entities that were being erased just "
+               "then: `weir forgets` has those as failed. Erase them again.",
     .examples = "  weir restore /mnt/safe/monday\n  weir restore /mnt/safe/monday /srv/shop/data",
     .least = 1,
     .most = 2,
