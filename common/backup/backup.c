@@ -346,26 +346,84 @@ static status_t finish (backup_t *self, error_t *error)
 
 /* ---- the whole ---- */
 
-static status_t prepare_target (const backup_order_t *order, bool *begun, error_t *error)
+/* What a backup that is not finished consists of. */
+static const char *const unfinished_names[] = {
+    BACKUP_UNFINISHED, BACKUP_FILE, BACKUP_FILE ".tmp", "data", NULL,
+};
+static const char *const mark_name[] = { BACKUP_UNFINISHED, NULL };
+
+static void remove_name (const backup_order_t *order, const char *name)
+{
+    error_t ignored;
+    char *path = mem_format ("%s/%s", order->target, name);
+    (void)!fs_remove (order->fs, path, &ignored);
+    mem_free (path);
+}
+
+/* What there is of one, but for the mark. Its list first, for good: then it is no backup, whatever
+ * stays. */
+static void clear_target (const backup_order_t *order)
+{
+    error_t ignored;
+    char *data = mem_format ("%s/data", order->target);
+    remove_name (order, BACKUP_FILE);
+    remove_name (order, BACKUP_FILE ".tmp");
+    (void)!fs_sync_dir (order->fs, order->target, &ignored);
+    work_clear (order->fs, data, NULL);
+    mem_free (data);
+}
+
+/* Our mark, which is empty; a file of the same name may be anybody's. */
+static bool has_mark (const backup_order_t *order)
+{
+    char *path = mem_format ("%s/%s", order->target, BACKUP_UNFINISHED);
+    file_t *file = NULL;
+    uint64_t size = 1;
+    error_t ignored;
+    bool marked = fs_open (order->fs, path, FS_READ, &file, &ignored) == STATUS_OK &&
+                  fs_size (order->fs, file, &size, &ignored) == STATUS_OK && size == 0;
+    fs_close (order->fs, &file);
+    mem_free (path);
+    return marked;
+}
+
+static status_t refuse_target (const backup_order_t *order, error_t *error)
 {
     char *list = mem_format ("%s/%s", order->target, BACKUP_FILE);
-    char *marker = mem_format ("%s/%s", order->target, BACKUP_UNFINISHED);
     bool done = fsck_file_exists (order->fs, list);
-    bool unfinished = fsck_file_exists (order->fs, marker);
-    status_t status = STATUS_OK;
-    if (unfinished)
-        work_clear (order->fs, order->target, BACKUP_UNFINISHED);
-    if (!work_is_empty (order->fs, order->target))
-        status = error_set (error, STATUS_EXISTS, "%s %s: choose another directory", order->target,
-                            done ? "is a backup already" : "is not empty");
-    *begun = status == STATUS_OK;
-    if (status == STATUS_OK)
-        status = fs_make_dir (order->fs, order->target, error);
-    if (status == STATUS_OK)
-        status = fs_replace (order->fs, marker, "", 0, error);
     mem_free (list);
-    mem_free (marker);
+    return error_set (error, STATUS_EXISTS, "%s %s: choose another directory", order->target,
+                      done ? "is a backup already" : "is not empty");
+}
+
+/* Takes the directory into use: `mark` says so, and is locked until it is closed. */
+static status_t prepare_target (const backup_order_t *order, file_t **mark, error_t *error)
+{
+    fs_t *fs = order->fs;
+    bool unfinished = has_mark (order);
+    *mark = NULL;
+    if (!work_has_only (fs, order->target, unfinished ? unfinished_names : NULL))
+        return refuse_target (order, error);
+    status_t status = work_hold (fs, order->target, BACKUP_UNFINISHED, mark, error);
+    if (status == STATUS_OK && !unfinished && !work_has_only (fs, order->target, mark_name)) {
+        remove_name (order, BACKUP_UNFINISHED); /* somebody made one while we looked */
+        fs_close (fs, mark);
+        return refuse_target (order, error);
+    }
+    if (status == STATUS_OK && unfinished)
+        clear_target (order);
     return status;
+}
+
+/* Nothing stays that looks like a backup. The mark goes when it is the last. */
+static void give_up_target (const backup_order_t *order)
+{
+    error_t ignored;
+    clear_target (order);
+    if (!work_has_only (order->fs, order->target, mark_name))
+        return;
+    remove_name (order, BACKUP_UNFINISHED);
+    (void)!fs_sync_dir (order->fs, order->target, &ignored);
 }
 
 /* Sources, as far back as targets may still need them; what never changes; targets; and then
@@ -401,7 +459,9 @@ static void release (backup_t *self)
 status_t backup_make (const backup_order_t *order, backup_summary_t *summary, error_t *error)
 {
     *summary = (backup_summary_t){ .time = order->time };
-    status_t status = prepare_target (order, &summary->begun, error);
+    file_t *mark;
+    status_t status = prepare_target (order, &mark, error);
+    summary->begun = status != STATUS_EXISTS && status != STATUS_BUSY;
     if (status != STATUS_OK)
         return status;
     char *inside = mem_format ("%s/data", order->target);
@@ -418,13 +478,9 @@ status_t backup_make (const backup_order_t *order, backup_summary_t *summary, er
     summary->copied = self.copied;
     summary->events = self.events;
     release (&self);
-    if (status != STATUS_OK) { /* its list first: then it is no backup, whatever stays */
-        error_t ignored;
-        char *list = mem_format ("%s/%s", order->target, BACKUP_FILE);
-        (void)!fs_remove (order->fs, list, &ignored);
-        work_clear (order->fs, order->target, BACKUP_UNFINISHED);
-        mem_free (list);
-    }
+    if (status != STATUS_OK)
+        give_up_target (order);
+    fs_close (order->fs, &mark);
     return status;
 }
 

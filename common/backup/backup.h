@@ -46,9 +46,10 @@ typedef struct backup_summary {
     int64_t time;
 } backup_summary_t;
 
-/* Takes a backup and verifies it. EXISTS for a target that is in use; INVALID for a base of another
- * cluster; CORRUPT, naming the file, when something damaged would go into it; NOT_FOUND (and to be
- * tried again) when a file went meanwhile. On failure nothing stays that looks like a backup. */
+/* Takes a backup and verifies it. EXISTS for a target that is in use; BUSY for one that another
+ * call writes into; INVALID for a base of another cluster; CORRUPT, naming the file, when something
+ * damaged would go into it; NOT_FOUND (and to be tried again) when a file went meanwhile. On
+ * failure nothing stays that looks like a backup. */
 MUST_CHECK status_t backup_make (const backup_order_t *order, backup_summary_t *summary,
                                  error_t *error);
 
@@ -59,8 +60,8 @@ MUST_CHECK status_t backup_verify (fs_t *fs, const char *directory, const backup
 
 /* Makes a data directory of a backup. Every file is verified while it is copied. `place` (not 0)
  * is the mark of the new directory: nodes that work on another one are refused by its coordinator.
- * EXISTS unless the directory is empty, not there, or left by a restore that was not finished. When
- * it fails, what it made is removed. */
+ * EXISTS unless the directory is empty, not there, or left by a restore that was not finished; BUSY
+ * when one is under way. When it fails, what it made is removed. */
 MUST_CHECK status_t backup_restore (fs_t *fs, const char *backup, const char *data, uint64_t place,
                                     const backup_watch_t *watch, backup_summary_t *summary,
                                     error_t *error);

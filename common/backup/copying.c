@@ -112,14 +112,22 @@ typedef struct visit {
     const char *directory;
     int depth;
     bool remove;
-    const char *keep; /* a name in the uppermost directory */
+    const char *const *keep; /* names in the uppermost directory; NULL: none */
     bool found;
 } visit_t;
+
+static bool is_kept (const visit_t *self, const char *name)
+{
+    for (const char *const *keep = self->keep; keep && *keep; keep++)
+        if (strcmp (name, *keep) == 0)
+            return true;
+    return false;
+}
 
 static void look (void *arg, const char *name)
 {
     visit_t *self = arg;
-    if (self->keep && strcmp (name, self->keep) == 0)
+    if (is_kept (self, name))
         return;
     char *path = mem_format ("%s/%s", self->directory, name);
     visit_t inner = { self->fs, path, self->depth + 1, self->remove, NULL, false };
@@ -134,24 +142,41 @@ static void look (void *arg, const char *name)
     mem_free (path);
 }
 
-bool work_is_empty (fs_t *fs, const char *directory)
+bool work_has_only (fs_t *fs, const char *directory, const char *const *names)
 {
-    visit_t visit = { fs, directory, 0, false, NULL, false };
+    visit_t visit = { fs, directory, 0, false, names, false };
     error_t error;
     status_t status = fs_list (fs, directory, look, &visit, &error);
     return (status == STATUS_OK && !visit.found) || status == STATUS_NOT_FOUND;
 }
 
-void work_clear (fs_t *fs, const char *directory, const char *last)
+void work_clear (fs_t *fs, const char *directory, const char *const *names)
 {
-    visit_t visit = { fs, directory, 0, true, last, false };
+    visit_t visit = { fs, directory, 0, true, names, false };
     error_t ignored;
-    (void)!fs_list (fs, directory, look, &visit, &ignored);
-    if (!last || fs_sync_dir (fs, directory, &ignored) != STATUS_OK)
-        return;
-    char *path = mem_format ("%s/%s", directory, last);
-    visit_t left = { fs, directory, 0, false, last, false };
-    if (fs_list (fs, directory, look, &left, &ignored) == STATUS_OK && !left.found)
-        (void)!fs_remove (fs, path, &ignored);
+    if (fs_list (fs, directory, look, &visit, &ignored) == STATUS_OK)
+        (void)!fs_sync_dir (fs, directory, &ignored);
+}
+
+status_t work_hold (fs_t *fs, const char *directory, const char *name, file_t **lock,
+                    error_t *error)
+{
+    char *path = mem_format ("%s/%s", directory, name);
+    *lock = NULL;
+    status_t status = fs_make_dir (fs, directory, error);
+    if (status == STATUS_OK)
+        status = fs_open (fs, path, FS_WRITE, lock, error);
+    if (status == STATUS_OK)
+        status = fs_lock (fs, *lock, 0, error);
+    if (status == STATUS_BUSY || status == STATUS_STALE) /* it has just ended */
+        status = error_set (error, STATUS_BUSY,
+                            "another program is at work on %s: wait for its end", directory);
+    if (status == STATUS_UNSUPPORTED)
+        status = STATUS_OK;
+    if (status == STATUS_OK)
+        status = fs_sync_dir (fs, directory, error);
+    if (status != STATUS_OK)
+        fs_close (fs, lock);
     mem_free (path);
+    return status;
 }

@@ -34,10 +34,15 @@ MUST_CHECK status_t work_make_directory (work_t *self, const char *path, error_t
 /* The directory of a path; the caller frees it. */
 char *work_directory (const char *path);
 
-/* Is there no file below the directory, which may not be there? */
-bool work_is_empty (fs_t *fs, const char *directory);
-/* Removes all files below it, as far as it can; the one named `last` (or NULL) in it when nothing
- * else is left, durably. */
-void work_clear (fs_t *fs, const char *directory, const char *last);
+/* Is there no file below the directory, which may not be there, but for those of these names in it?
+ * NULL: none. */
+bool work_has_only (fs_t *fs, const char *directory, const char *const *names);
+/* Removes all files below it, as far as it can, but for those of these names in it. */
+void work_clear (fs_t *fs, const char *directory, const char *const *names);
+
+/* Makes the directory and takes the lock of a file in it, which is made if it is not there, for
+ * whoever works on the directory: closed when that ends. BUSY when somebody else has it. */
+MUST_CHECK status_t work_hold (fs_t *fs, const char *directory, const char *name, file_t **lock,
+                               error_t *error);
 
 #endif

@@ -78,18 +78,42 @@ static status_t begin_anew (restore_t *self, uint64_t place, error_t *error)
     return status == STATUS_OK ? cluster_file_write (self->target, &cluster, error) : status;
 }
 
-static status_t prepare (restore_t *self, bool *begun, error_t *error)
+/* What there may be of a restore that was not finished, and goes last. */
+static const char *const mark_names[] = { CLUSTER_FILE, CLUSTER_FILE ".tmp", CLUSTER_LOCK, NULL };
+static const char *const lock_name[] = { CLUSTER_LOCK, NULL };
+
+/* Takes the directory into use: it is marked, and `lock` keeps away nodes, which wait, and other
+ * commands. */
+static status_t prepare (restore_t *self, file_t **lock, error_t *error)
 {
-    if (cluster_file_is_unfinished (self->target)) /* an earlier restore's, and of no use */
-        work_clear (self->work.fs, self->data, CLUSTER_FILE);
-    if (!work_is_empty (self->work.fs, self->data))
+    fs_t *fs = self->work.fs;
+    *lock = NULL;
+    status_t status = STATUS_OK;
+    bool usable =
+        cluster_file_is_unfinished (self->target) || work_has_only (fs, self->data, lock_name);
+    if (usable)
+        status = work_hold (fs, self->data, CLUSTER_LOCK, lock, error);
+    if (status != STATUS_OK)
+        return status;
+    bool unfinished = cluster_file_is_unfinished (self->target); /* nobody makes it so any more */
+    if (!usable || (!unfinished && !work_has_only (fs, self->data, lock_name))) {
+        fs_close (fs, lock);
         return error_set (error, STATUS_EXISTS,
                           "%s is not empty: restore into a new directory, and move the old one "
                           "away yourself if this is to be its name",
                           self->data);
-    *begun = true;
-    status_t status = fs_make_dir (self->work.fs, self->data, error);
-    return status == STATUS_OK ? cluster_file_write_unfinished (self->target, error) : status;
+    }
+    if (unfinished) /* an earlier restore's, and of no use */
+        work_clear (fs, self->data, mark_names);
+    return cluster_file_write_unfinished (self->target, error);
+}
+
+/* The mark that it is not whole goes after all else, if that went. */
+static void give_up (restore_t *self)
+{
+    work_clear (self->work.fs, self->data, mark_names);
+    if (work_has_only (self->work.fs, self->data, mark_names))
+        work_clear (self->work.fs, self->data, NULL);
 }
 
 status_t backup_restore (fs_t *fs, const char *backup, const char *data, uint64_t place,
@@ -104,15 +128,18 @@ status_t backup_restore (fs_t *fs, const char *backup, const char *data, uint64_
     status_t status = listing_read (fs, backup, &self.listing, error);
     if (status == STATUS_OK)
         self.epochs = mem_zero (self.listing->cluster.partitions, sizeof *self.epochs);
-    if (status == STATUS_OK)
-        status = prepare (&self, &summary->begun, error);
-    bool ours = status == STATUS_OK;
+    file_t *lock = NULL;
+    if (status == STATUS_OK) {
+        status = prepare (&self, &lock, error);
+        summary->begun = status != STATUS_EXISTS && status != STATUS_BUSY;
+    }
     if (status == STATUS_OK)
         status = copy_all (&self, error);
     if (status == STATUS_OK)
         status = begin_anew (&self, place, error);
-    if (ours && status != STATUS_OK) /* the mark that it is not whole goes last */
-        work_clear (fs, data, CLUSTER_FILE);
+    if (lock && status != STATUS_OK)
+        give_up (&self);
+    fs_close (fs, &lock);
     if (status == STATUS_OK) {
         summary->files = self.listing->files_count;
         summary->bytes = summary->copied = self.work.done;

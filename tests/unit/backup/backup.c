@@ -183,6 +183,69 @@ Test (backup, what_fails_says_whether_the_directory_was_touched)
     house_release (&house);
 }
 
+/* A second command while the first is at work: in a terminal that was lost, say. */
+typedef struct second {
+    backup_order_t order;
+    int done;
+    status_t backup;
+    status_t restore;
+} second_t;
+
+static status_t try_as_well (void *arg, error_t *ignored)
+{
+    second_t *self = arg;
+    backup_summary_t summary;
+    if (++self->done != 5)
+        return STATUS_OK;
+    self->backup = backup_make (&self->order, &summary, ignored);
+    cr_assert_not (summary.begun);
+    self->restore =
+        backup_restore (self->order.fs, "one", self->order.target, 2, NULL, &summary, ignored);
+    cr_assert_not (summary.begun);
+    return STATUS_OK;
+}
+
+Test (backup, of_two_into_one_directory_the_second_is_refused)
+{
+    house_t house = house_new (1);
+    backup_order_t order = order_of (&house, "one");
+    backup_summary_t summary;
+    OK (backup_make (&order, &summary, &error));
+    second_t second = { .order = order_of (&house, "two") };
+    order = second.order;
+    order.watch = (backup_watch_t){ .go_on = try_as_well, .arg = &second };
+    OK (backup_make (&order, &summary, &error));
+    cr_assert_eq (second.backup, STATUS_BUSY);
+    cr_assert_eq (second.restore, STATUS_EXISTS);
+    OK (backup_verify (house.fs, "two", NULL, &summary, &error));
+
+    second = (second_t){ .order = order_of (&house, "again") };
+    backup_watch_t watch = { .go_on = try_as_well, .arg = &second };
+    OK (backup_restore (house.fs, "one", "again", 1, &watch, &summary, &error));
+    cr_assert_eq (second.backup, STATUS_EXISTS);
+    cr_assert_eq (second.restore, STATUS_BUSY);
+    expect_whole (house.fs, "again");
+    house_release (&house);
+}
+
+/* Only what a backup leaves is cleared away, and only where a backup left it. */
+Test (backup, files_of_others_are_in_the_way_whatever_they_are_called)
+{
+    house_t house = house_new (1);
+    backup_order_t order = order_of (&house, "books");
+    backup_summary_t summary;
+    arena_t *arena = arena_new (4096);
+    OK (fs_make_dir (house.fs, "books", &error));
+    stored_write (house.fs, "books/" BACKUP_UNFINISHED, text_of ("chapters"));
+    cr_assert_eq (backup_make (&order, &summary, &error), STATUS_EXISTS);
+    stored_write (house.fs, "books/" BACKUP_UNFINISHED, text_of (""));
+    stored_write (house.fs, "books/first", text_of ("a book"));
+    cr_assert_eq (backup_make (&order, &summary, &error), STATUS_EXISTS);
+    cr_assert (text_is (stored_read (house.fs, arena, "books/first"), "a book"));
+    arena_destroy (&arena);
+    house_release (&house);
+}
+
 Test (backup, cut_off_anywhere_it_leaves_a_whole_backup_or_none, .timeout = 300)
 {
     size_t whole = 0;
