@@ -17,7 +17,7 @@ enum { TRIES = 10 }; /* of a log that is trimmed while it is copied */
 /* A segment that is in the backup. */
 typedef struct taken {
     char *path;    /* below the data directory */
-    uint64_t size; /* bytes of it */
+    uint64_t size; /* bytes of it; UINT64_MAX: none, it went before it was copied */
 } taken_t;
 
 typedef struct backup {
@@ -118,7 +118,6 @@ static status_t take_piece (backup_t *self, const char *dir, const log_piece_t *
     status_t status = STATUS_OK;
     if (taken->size != piece->size) {
         listed_hash_t hash;
-        taken->size = UINT64_MAX;
         status = copy_whole (self, path, piece->size, &hash, error);
         if (status == STATUS_OK)
             taken->size = piece->size;
@@ -294,7 +293,8 @@ static status_t list_all (backup_t *self, error_t *error)
     if (status == STATUS_OK)
         status = list_file (self, "catalog.db", error);
     for (size_t i = 0; i < self->taken_count && status == STATUS_OK; i++)
-        status = list_file (self, self->taken[i].path, error);
+        if (self->taken[i].size != UINT64_MAX)
+            status = list_file (self, self->taken[i].path, error);
     for (size_t i = 0; i < self->inventory->files_count && status == STATUS_OK; i++) {
         const stored_file_t *file = &self->inventory->files[i];
         status = list_file (self, file->path, error);

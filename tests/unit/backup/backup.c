@@ -482,6 +482,48 @@ Test (backup, one_that_is_stopped_leaves_none)
     house_release (&house);
 }
 
+/* An owner whose last trim was under way when the backup began: it takes the first segment away
+ * when that has been seen, and is about to be copied. */
+static struct {
+    const fs_ops_t *ops;
+    char path[256];
+    int opened;
+} trim;
+
+static status_t open_or_trim (fs_t *fs, const char *path, fs_mode_t mode, file_t **file,
+                              error_t *why)
+{
+    if (strcmp (path, trim.path) == 0 && ++trim.opened == 2)
+        OK (trim.ops->remove (fs, path, &error));
+    return trim.ops->open (fs, path, mode, file, why);
+}
+
+static void note_first (void *arg, const char *name)
+{
+    (void)arg;
+    if (trim.path[0] == '\0')
+        snprintf (trim.path, sizeof trim.path, "data/log/" STORED_LOG "/0/%s", name);
+}
+
+Test (backup, a_log_that_is_trimmed_while_it_is_copied_is_taken_as_it_is_then)
+{
+    house_t house = house_new (3);
+    backup_order_t order = order_of (&house, "safe");
+    backup_summary_t summary;
+    OK (fs_list (house.data, "log/" STORED_LOG "/0", note_first, NULL, &error));
+    trim.ops = house.fs->ops;
+    fs_ops_t ops = *house.fs->ops;
+    ops.open = open_or_trim;
+    house.fs->ops = &ops;
+    OK (backup_make (&order, &summary, &error));
+    house.fs->ops = trim.ops;
+    cr_assert_geq (trim.opened, 2);
+    OK (backup_verify (house.fs, "safe", NULL, &summary, &error));
+    OK (backup_restore (house.fs, "safe", "again", 5, NULL, &summary, &error));
+    expect_whole (house.fs, "again");
+    house_release (&house);
+}
+
 static status_t was_not_held (void *arg, error_t *reason)
 {
     (void)arg;
