@@ -150,7 +150,11 @@ $(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c) $(TE
 endef
 # what a unit test needs beside its own sources and the library that it tests
 TEST_SOURCES_feature := tests/unit/expr/abnf.c tests/unit/expr/page.c
-TEST_USES_storage := sim-disk
+TEST_USES_storage := sim-disk rig
+TEST_USES_transport := rig
+TEST_USES_node := rig
+TEST_USES_client := rig
+TEST_USES_command := rig
 TEST_USES_catalog := sim-disk
 TEST_USES_fsck := sim-disk
 TEST_USES_backup := sim-disk

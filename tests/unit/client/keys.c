@@ -2,10 +2,10 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "client/lib/weir.h"
+#include "tests/rig/scratch.h"
 #include "transport/transport.h"
 
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,40 +15,23 @@
 enum { PATIENCE_MS = 20000 };
 
 static error_t error;
-static char directory[] = "/tmp/weir-client-keys-XXXXXX";
-
-static int remove_one (const char *path, const struct stat *about, int type, struct FTW *walk)
-{
-    (void)about;
-    (void)type;
-    (void)walk;
-    return remove (path);
-}
+static scratch_t scratch;
 
 static void set_up (void)
 {
-    cr_assert_not_null (mkdtemp (directory));
+    scratch_make (&scratch);
 }
 
 static void tear_down (void)
 {
-    nftw (directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove (&scratch);
 }
 
 TestSuite (keys, .init = set_up, .fini = tear_down, .timeout = 120);
 
-static const char *path_of (const char *name)
-{
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf (path, sizeof paths[0], "%s/%s", directory, name);
-    return path;
-}
-
 static void generate (const char *name, peer_role_t role)
 {
-    cr_assert_eq (key_generate (directory, name, role, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (key_generate (scratch.path, name, role, &error), STATUS_OK, "%s", error.text);
 }
 
 /* ---- a node that answers `delete`, as the shell of a real one lets it ---- */
@@ -95,7 +78,7 @@ static void *serve (void *arg)
             keyring_t *keyring;
             error_t why;
             /* half changed, it is looked at again */
-            if (keyring_read (directory, self->secret, &keyring, &why) != STATUS_OK)
+            if (keyring_read (scratch.path, self->secret, &keyring, &why) != STATUS_OK)
                 continue;
             CHECK (transport_rekey (self->transport, &keyring, &why) == STATUS_OK);
             self->changes++;
@@ -109,8 +92,10 @@ static void start (node_t *self)
 {
     keyring_t *keyring;
     *self = (node_t){ .stop = false };
-    snprintf (self->secret, sizeof self->secret, "%s", path_of ("node.secret"));
-    cr_assert_eq (keyring_read (directory, path_of ("node.secret"), &keyring, &error), STATUS_OK);
+    snprintf (self->secret, sizeof self->secret, "%s", scratch_path (&scratch, "node.secret"));
+    cr_assert_eq (
+        keyring_read (scratch.path, scratch_path (&scratch, "node.secret"), &keyring, &error),
+        STATUS_OK);
     cr_assert_eq (transport_new_secured ("tcp://127.0.0.1:*", &keyring, &self->transport, &error),
                   STATUS_OK, "%s", error.text);
     cr_assert_eq (pthread_create (&self->thread, NULL, serve, self), 0);
@@ -126,8 +111,8 @@ static void stop (node_t *self)
 static weir_t *connect_with (const node_t *node, const char *key)
 {
     weir_t *weir;
-    cr_assert_eq (weir_connect_secured (transport_endpoint (node->transport), directory,
-                                        key ? path_of (key) : NULL, &weir, &error),
+    cr_assert_eq (weir_connect_secured (transport_endpoint (node->transport), scratch.path,
+                                        key ? scratch_path (&scratch, key) : NULL, &weir, &error),
                   STATUS_OK, "%s", error.text);
     return weir;
 }
@@ -162,7 +147,7 @@ Test (keys, a_client_uses_the_key_that_it_is_given_or_its_own)
     for (int waited = 0; ask (weir) != STATUS_OK; waited++) /* until the node has read the key */
         cr_assert (error.status == STATUS_DENIED && waited < PATIENCE_MS, "%s", error.text);
     weir_close (&weir);
-    cr_assert_eq (setenv ("WEIR_KEY", path_of ("team.secret"), 1), 0);
+    cr_assert_eq (setenv ("WEIR_KEY", scratch_path (&scratch, "team.secret"), 1), 0);
     weir = connect_with (&node, NULL);
     cr_assert_eq (ask (weir), STATUS_DENIED);
     weir_close (&weir);
@@ -191,9 +176,11 @@ Test (keys, a_client_goes_on_when_keys_change_under_it)
 
     /* its own: the new one is in place, and the old one is not accepted any more */
     generate ("client2", ROLE_ADMIN);
-    cr_assert_eq (rename (path_of ("client2.secret"), path_of ("client.secret")), 0);
+    cr_assert_eq (rename (scratch_path (&scratch, "client2.secret"),
+                          scratch_path (&scratch, "client.secret")),
+                  0);
     unsigned changes = node.changes;
-    cr_assert_eq (unlink (path_of ("accepted/client.admin.pub")), 0);
+    cr_assert_eq (unlink (scratch_path (&scratch, "accepted/client.admin.pub")), 0);
     cr_assert_eq (failures_until (weir, &node, changes), 0, "%s", error.text);
 
     /* the node's: first both are known, then it has the new one, then the old one is forgotten */
@@ -201,11 +188,13 @@ Test (keys, a_client_goes_on_when_keys_change_under_it)
     generate ("node2", ROLE_NODE);
     cr_assert_eq (failures_until (weir, &node, changes), 0, "%s", error.text);
     changes = node.changes;
-    cr_assert_eq (rename (path_of ("node2.secret"), path_of ("node.secret")), 0);
+    cr_assert_eq (
+        rename (scratch_path (&scratch, "node2.secret"), scratch_path (&scratch, "node.secret")),
+        0);
     /* the one that was under way when the node changed, which is not of a kind to be asked twice */
     cr_assert_leq (failures_until (weir, &node, changes), 1);
     changes = node.changes;
-    cr_assert_eq (unlink (path_of ("accepted/node.node.pub")), 0);
+    cr_assert_eq (unlink (scratch_path (&scratch, "accepted/node.node.pub")), 0);
     cr_assert_eq (failures_until (weir, &node, changes), 0, "%s", error.text);
     weir_close (&weir);
     stop (&node);
@@ -216,7 +205,7 @@ Test (keys, beyond_this_machine_takes_keys)
     weir_t *weir;
     cr_assert_eq (weir_connect ("tcp://192.0.2.1:7600", &weir, &error), STATUS_INVALID);
     cr_assert_null (weir);
-    cr_assert_eq (weir_connect_secured ("tcp://192.0.2.1:7600", directory, NULL, &weir, &error),
+    cr_assert_eq (weir_connect_secured ("tcp://192.0.2.1:7600", scratch.path, NULL, &weir, &error),
                   STATUS_OK);
     weir_close (&weir);
 }

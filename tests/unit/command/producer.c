@@ -3,24 +3,23 @@
 
 #include "base/mem.h"
 #include "base/random.h"
+#include "tests/rig/scratch.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static char directory[] = "/tmp/weir-producer-XXXXXX";
+static scratch_t scratch;
 
 static void make (void)
 {
-    cr_assert_not_null (mkdtemp (directory));
+    scratch_make (&scratch);
 }
 
 static void clean (void)
 {
-    char *command = mem_format ("rm -rf %s", directory);
-    cr_assert_eq (system (command), 0);
-    mem_free (command);
+    scratch_remove (&scratch);
 }
 
 TestSuite (producer, .init = make, .fini = clean);
@@ -29,7 +28,7 @@ Test (producer, is_read_back_as_it_was_written)
 {
     random_t random;
     random_seed (&random, 3);
-    char *path = producer_path (directory, "payments", "0123");
+    char *path = producer_path (scratch.path, "payments", "0123");
     for (int i = 0; i < 50; i++) {
         error_t error;
         producer_t back,
@@ -55,7 +54,7 @@ Test (producer, that_is_cut_short_anywhere_is_not_taken)
 {
     error_t error;
     producer_t back, one = { .batch_rows = 500, .acknowledged = 12, .accepted = 6000 };
-    char *path = producer_path (directory, "s", "ff");
+    char *path = producer_path (scratch.path, "s", "ff");
     char whole[1024];
     weir_producer_new (one.id);
     cr_assert_eq (producer_write (path, &one, false, &error), STATUS_OK, "%s", error.text);
@@ -84,7 +83,7 @@ Test (producer, that_cannot_be_written_leaves_no_half_behind)
 {
     error_t error;
     producer_t one = { .batch_rows = 500 };
-    char *path = producer_path (directory, "payments", "taken");
+    char *path = producer_path (scratch.path, "payments", "taken");
     char *temporary = mem_format ("%s.tmp", path);
     char *command = mem_format ("mkdir -p %s/in-the-way", path); /* no file replaces that */
     cr_assert_eq (system (command), 0);

@@ -4,11 +4,11 @@
 #include "base/mem.h"
 #include "node/place.h"
 #include "storage/posix_fs.h"
+#include "tests/rig/scratch.h"
 #include "transport/transport.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,15 +19,8 @@
 
 enum { PATIENCE_MS = 20000, TICK_US = 1500 };
 
-static char directory[] = "/tmp/weir-node-XXXXXX";
+static scratch_t scratch;
 static error_t error;
-
-static const char *path_in (const char *name)
-{
-    static char path[256];
-    snprintf (path, sizeof path, "%s/%s", directory, name);
-    return path;
-}
 
 /* ---- a core that answers what it is sent ---- */
 
@@ -103,7 +96,7 @@ static status_t make_echo (const node_t *node, void **core, error_t *why)
 {
     if (strcmp (node->name, "speed-worker-2") == 0)
         return error_set (why, STATUS_UNAVAILABLE, "cannot be made today");
-    if (access (path_in ("busy"), F_OK) == 0)
+    if (access (scratch_path (&scratch, "busy"), F_OK) == 0)
         return error_set (why, STATUS_BUSY, "somebody else holds it");
     echo_core_t *self = mem_zero (1, sizeof *self);
     self->env = node->env;
@@ -132,33 +125,25 @@ static const node_program_t speed_worker = { .kind = NODE_SPEED_WORKER,
 
 static void write_project (const char *cluster, unsigned partitions)
 {
-    FILE *file = fopen (path_in ("weir.yaml"), "w");
+    FILE *file = fopen (scratch_path (&scratch, "weir.yaml"), "w");
     cr_assert_not_null (file);
     fprintf (file,
              "cluster: %s\npartitions: %u\ndata: deep/data\nnodes:\n"
              "  coordinator: ipc://%s/coordinator\n  serving: [\"ipc://%s/serving\"]\n"
              "  speed_workers: [\"ipc://%s/speed1\", \"ipc://%s/speed2\"]\n",
-             cluster, partitions, directory, directory, directory, directory);
+             cluster, partitions, scratch.path, scratch.path, scratch.path, scratch.path);
     cr_assert_eq (fclose (file), 0);
 }
 
 static void set_up (void)
 {
-    cr_assert_not_null (mkdtemp (directory));
+    scratch_make (&scratch);
     write_project ("shop", 4);
-}
-
-static int remove_one (const char *path, const struct stat *stat, int type, struct FTW *walk)
-{
-    (void)stat;
-    (void)type;
-    (void)walk;
-    return remove (path);
 }
 
 static void tear_down (void)
 {
-    nftw (directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove (&scratch);
 }
 
 TestSuite (node, .init = set_up, .fini = tear_down, .timeout = 120);
@@ -166,7 +151,9 @@ TestSuite (node, .init = set_up, .fini = tear_down, .timeout = 120);
 /* Runs node_main in a process of its own, its stderr in the file `log`. */
 static pid_t start (const node_program_t *program, const char *option, const char *value)
 {
-    const char *words[] = { "weir-node", "-C", directory, "--log-level", "debug", option, value };
+    const char *words[] = {
+        "weir-node", "-C", scratch.path, "--log-level", "debug", option, value
+    };
     char *argv[8] = { NULL };
     int argc = 0;
     while (argc < 7 && words[argc]) {
@@ -176,7 +163,7 @@ static pid_t start (const node_program_t *program, const char *option, const cha
     pid_t pid = fork ();
     cr_assert_geq (pid, 0);
     if (pid == 0) {
-        int log = open (path_in ("log"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        int log = open (scratch_path (&scratch, "log"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
         dup2 (log, STDERR_FILENO);
         dup2 (log, STDOUT_FILENO);
         _exit (node_main (program, argc, argv));
@@ -203,7 +190,7 @@ static void stop (pid_t pid)
 static bool log_says (const char *text)
 {
     char log[65536];
-    FILE *file = fopen (path_in ("log"), "r");
+    FILE *file = fopen (scratch_path (&scratch, "log"), "r");
     if (!file)
         return false;
     log[fread (log, 1, sizeof log - 1, file)] = '\0';
@@ -249,7 +236,7 @@ static void expect_answer (const char *name, const char *question, const char *a
     char endpoint[256], got[512];
     transport_t *asker;
     cr_assert_eq (transport_new (NULL, &asker, &error), STATUS_OK);
-    snprintf (endpoint, sizeof endpoint, "ipc://%s/%s", directory, name);
+    snprintf (endpoint, sizeof endpoint, "ipc://%s/%s", scratch.path, name);
     peer_t to = peer_of_endpoint (endpoint);
     ask (asker, &to, question, got, sizeof got);
     cr_assert_str_eq (got, answer);
@@ -276,7 +263,7 @@ Test (node, a_core_is_told_who_and_where_it_is)
     char about[512];
     pid_t pid = start (&serving, NULL, NULL);
     snprintf (about, sizeof about, "serving-1 shop ipc://%s/serving 4 ipc://%s/coordinator",
-              directory, directory);
+              scratch.path, scratch.path);
     expect_answer ("serving", "about", about);
     stop (pid);
 }
@@ -284,9 +271,9 @@ Test (node, a_core_is_told_who_and_where_it_is)
 static void hold (bool held)
 {
     if (held)
-        cr_assert_eq (close (open (path_in ("busy"), O_WRONLY | O_CREAT, 0600)), 0);
+        cr_assert_eq (close (open (scratch_path (&scratch, "busy"), O_WRONLY | O_CREAT, 0600)), 0);
     else
-        cr_assert_eq (unlink (path_in ("busy")), 0);
+        cr_assert_eq (unlink (scratch_path (&scratch, "busy")), 0);
 }
 
 Test (node, waits_for_what_another_process_holds)
@@ -316,7 +303,7 @@ Test (node, a_burst_is_answered_whole)
     pid_t pid = start (&serving, NULL, NULL);
     expect_answer ("serving", "hello", "hello");
     cr_assert_eq (transport_new (NULL, &asker, &error), STATUS_OK);
-    snprintf (endpoint, sizeof endpoint, "ipc://%s/serving", directory);
+    snprintf (endpoint, sizeof endpoint, "ipc://%s/serving", scratch.path);
     peer_t to = peer_of_endpoint (endpoint);
     for (int i = 0; i < BURST; i++)
         transport_send (asker, &to, i % 2 ? "job" : "hi", i % 2 ? 3 : 2);
@@ -354,8 +341,9 @@ Test (node, none_starts_while_somebody_works_on_the_directory)
     fs_t *fs;
     file_t *lock;
     file_t *node;
-    cr_assert_eq (mkdir (path_in ("deep"), 0700), 0);
-    cr_assert_eq (posix_fs_open (path_in ("deep/data"), &fs, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (mkdir (scratch_path (&scratch, "deep"), 0700), 0);
+    cr_assert_eq (posix_fs_open (scratch_path (&scratch, "deep/data"), &fs, &error), STATUS_OK,
+                  "%s", error.text);
     cr_assert_eq (posix_fs_lock (fs, CLUSTER_LOCK, &lock, &error), STATUS_OK, "%s", error.text);
     pid_t pid = start (&serving, NULL, NULL);
     for (int waited = 0; waited < PATIENCE_MS && !waits_for_a_lock (pid); waited++)
@@ -418,7 +406,7 @@ Test (node, a_core_that_cannot_be_made_says_why)
 
 Test (node, a_project_that_is_not_there_is_told)
 {
-    unlink (path_in ("weir.yaml"));
+    unlink (scratch_path (&scratch, "weir.yaml"));
     expect_refusal (&serving, NULL, NULL, 1, "weir.yaml");
 }
 
@@ -433,7 +421,7 @@ Test (node, the_same_node_twice_is_refused)
 
 static void append_to_project (const char *text)
 {
-    FILE *file = fopen (path_in ("weir.yaml"), "a");
+    FILE *file = fopen (scratch_path (&scratch, "weir.yaml"), "a");
     cr_assert_not_null (file);
     fputs (text, file);
     cr_assert_eq (fclose (file), 0);
@@ -451,17 +439,19 @@ Test (node, with_security_and_no_key_it_does_not_start)
 {
     append_to_project ("security: {keys: keys}\n");
     expect_refusal (&serving, NULL, NULL, 1, "weir keygen node --role node");
-    cr_assert_eq (key_generate (path_in ("keys"), "node", ROLE_NODE, &error), STATUS_OK);
+    cr_assert_eq (key_generate (scratch_path (&scratch, "keys"), "node", ROLE_NODE, &error),
+                  STATUS_OK);
     pid_t pid = start (&serving, NULL, NULL);
     key_pair_t pair;
     accepted_key_t node = { .name = "node", .role = ROLE_NODE };
-    cr_assert_eq (key_read_pair (path_in ("keys/node.secret"), &pair, &error), STATUS_OK);
+    cr_assert_eq (key_read_pair (scratch_path (&scratch, "keys/node.secret"), &pair, &error),
+                  STATUS_OK);
     memcpy (node.key, pair.public, sizeof node.key);
     keyring_t *keyring = keyring_of (&pair, &node, 1);
     transport_t *asker;
     char endpoint[256], got[512];
     cr_assert_eq (transport_new_secured (NULL, &keyring, &asker, &error), STATUS_OK);
-    snprintf (endpoint, sizeof endpoint, "ipc://%s/serving", directory);
+    snprintf (endpoint, sizeof endpoint, "ipc://%s/serving", scratch.path);
     peer_t to = peer_of_endpoint (endpoint);
     ask (asker, &to, "hello", got, sizeof got);
     cr_assert_str_eq (got, "hello");
@@ -478,8 +468,8 @@ static status_t open_place (node_kind_t kind, uint64_t *id)
 {
     place_t place;
     project_t *project;
-    node_options_t options = { .directory = directory };
-    cr_assert_eq (project_read (directory, &project, &error), STATUS_OK, "%s", error.text);
+    node_options_t options = { .directory = scratch.path };
+    cr_assert_eq (project_read (scratch.path, &project, &error), STATUS_OK, "%s", error.text);
     status_t status = place_open (&place, kind, &options, project, &error);
     if (status == STATUS_OK)
         *id = place.cluster.id;
@@ -523,7 +513,7 @@ Test (node, a_damaged_cluster_file_is_refused)
     uint64_t id = 0;
     cr_assert_eq (open_place (NODE_SERVING, &id), STATUS_OK, "%s", error.text);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        FILE *file = fopen (path_in ("deep/data/cluster"), "w");
+        FILE *file = fopen (scratch_path (&scratch, "deep/data/cluster"), "w");
         cr_assert_not_null (file);
         fputs (cases[i].text, file);
         fclose (file);
@@ -546,9 +536,9 @@ Test (node, nodes_that_start_together_agree_on_the_cluster)
             project_t *project;
             char name[32];
             snprintf (name, sizeof name, "batch-worker-%d", i + 1);
-            node_options_t options = { .directory = directory, .name = name };
+            node_options_t options = { .directory = scratch.path, .name = name };
             uint64_t id = 0;
-            if (project_read (directory, &project, &error) == STATUS_OK &&
+            if (project_read (scratch.path, &project, &error) == STATUS_OK &&
                 place_open (&place, NODE_BATCH_WORKER, &options, project, &error) == STATUS_OK)
                 id = place.cluster.id;
             _exit (write (pipes[1], &id, sizeof id) == sizeof id ? 0 : 1);

@@ -3,10 +3,10 @@
 
 #include "base/mem.h"
 #include "base/timestamp.h"
+#include "tests/rig/scratch.h"
 #include "wire/wire.h"
 
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static error_t error;
-static char directory[] = "/tmp/weir-security-XXXXXX";
+static scratch_t scratch;
 static project_t *project;
 static security_t security;
 static wire_writer_t *writer;
@@ -59,27 +59,10 @@ static void world_log (env_t *env, log_level_t level, const char *text)
     snprintf (world.said, sizeof world.said, "%s", text);
 }
 
-static int remove_one (const char *path, const struct stat *about, int type, struct FTW *walk)
-{
-    (void)about;
-    (void)type;
-    (void)walk;
-    return remove (path);
-}
-
-static const char *path_of (const char *name)
-{
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf (path, sizeof paths[0], "%s/%s", directory, name);
-    return path;
-}
-
 static void set_up (void)
 {
-    cr_assert_not_null (mkdtemp (directory));
-    cr_assert_eq (project_parse (directory, text_of ("cluster: shop\nsecurity: {keys: k}\n"),
+    scratch_make (&scratch);
+    cr_assert_eq (project_parse (scratch.path, text_of ("cluster: shop\nsecurity: {keys: k}\n"),
                                  &project, &error),
                   STATUS_OK);
     writer = wire_writer_new ();
@@ -94,14 +77,15 @@ static void tear_down (void)
     wire_writer_destroy (&writer);
     wire_decoder_destroy (&decoder);
     project_destroy (&project);
-    nftw (directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove (&scratch);
 }
 
 TestSuite (security, .init = set_up, .fini = tear_down, .timeout = 60);
 
 static void generate (const char *name, peer_role_t role)
 {
-    cr_assert_eq (key_generate (path_of ("k"), name, role, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (key_generate (scratch_path (&scratch, "k"), name, role, &error), STATUS_OK, "%s",
+                  error.text);
 }
 
 static status_t open_keys (const char *name, const char *key, keyring_t **keyring)
@@ -126,9 +110,9 @@ Test (security, without_keys_a_node_is_told_how_to_make_them)
     expect_refused (NULL, "weir keygen node --role node");
     generate ("client", ROLE_ADMIN);
     expect_refused (NULL, "weir keygen node --role node");
-    expect_refused (path_of ("k/client.secret"), "is not accepted as a node's");
+    expect_refused (scratch_path (&scratch, "k/client.secret"), "is not accepted as a node's");
     generate ("node", ROLE_NODE);
-    cr_assert_eq (chmod (path_of ("k/node.secret"), 0644), 0);
+    cr_assert_eq (chmod (scratch_path (&scratch, "k/node.secret"), 0644), 0);
     expect_refused (NULL, "chmod 600");
 }
 
@@ -144,7 +128,8 @@ Test (security, a_node_has_the_key_of_its_name_or_the_common_one)
     cr_assert_eq (open_keys ("serving-1", NULL, &keyring), STATUS_OK, "%s", error.text);
     cr_assert_neq (strcmp (keyring_own (keyring)->public, common), 0);
     keyring_destroy (&keyring);
-    cr_assert_eq (open_keys ("serving-1", path_of ("k/node.secret"), &keyring), STATUS_OK);
+    cr_assert_eq (open_keys ("serving-1", scratch_path (&scratch, "k/node.secret"), &keyring),
+                  STATUS_OK);
     cr_assert_str_eq (keyring_own (keyring)->public, common);
     keyring_destroy (&keyring);
 }
@@ -153,7 +138,7 @@ Test (security, a_bad_accepted_file_keeps_a_node_from_starting)
 {
     generate ("node", ROLE_NODE);
     generate ("a", ROLE_READER);
-    cr_assert_eq (truncate (path_of ("k/accepted/a.reader.pub"), 10), 0);
+    cr_assert_eq (truncate (scratch_path (&scratch, "k/accepted/a.reader.pub"), 10), 0);
     expect_refused (NULL, "a.reader.pub");
 }
 
@@ -179,7 +164,9 @@ Test (security, keys_are_read_again_when_they_change_and_once_a_second)
     memcpy (own, keyring_own (transport_keyring (transport))->public, sizeof own);
 
     /* an own key that nobody would accept stays where it is, and is told of once */
-    cr_assert_eq (rename (path_of ("k/a.secret"), path_of ("k/node.secret")), 0);
+    cr_assert_eq (
+        rename (scratch_path (&scratch, "k/a.secret"), scratch_path (&scratch, "k/node.secret")),
+        0);
     for (int i = 0; i < 3; i++) {
         world.boot_us += TIME_SECOND;
         security_look (&security, &world.env, transport, false);
@@ -189,7 +176,7 @@ Test (security, keys_are_read_again_when_they_change_and_once_a_second)
     cr_assert_str_eq (keyring_own (transport_keyring (transport))->public, own);
 
     /* but keeps nobody's key from being taken away */
-    cr_assert_eq (unlink (path_of ("k/accepted/b.admin.pub")), 0);
+    cr_assert_eq (unlink (scratch_path (&scratch, "k/accepted/b.admin.pub")), 0);
     world.boot_us += TIME_SECOND;
     security_look (&security, &world.env, transport, false);
     cr_assert_eq (keyring_count (transport_keyring (transport)), 2);
@@ -197,8 +184,10 @@ Test (security, keys_are_read_again_when_they_change_and_once_a_second)
 
     /* a bad file of an accepted key keeps no other from being taken away */
     generate ("node2", ROLE_NODE);
-    cr_assert_eq (rename (path_of ("k/node2.secret"), path_of ("k/node.secret")), 0);
-    cr_assert_eq (truncate (path_of ("k/accepted/a.reader.pub"), 10), 0);
+    cr_assert_eq (rename (scratch_path (&scratch, "k/node2.secret"),
+                          scratch_path (&scratch, "k/node.secret")),
+                  0);
+    cr_assert_eq (truncate (scratch_path (&scratch, "k/accepted/a.reader.pub"), 10), 0);
     world.boot_us += TIME_SECOND;
     security_look (&security, &world.env, transport, false);
     cr_assert_eq (security.reread, 4);

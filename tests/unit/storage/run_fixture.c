@@ -5,7 +5,6 @@
 #include "storage/sort.h"
 
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,9 +12,10 @@ static error_t error;
 
 void run_fixture_init (run_fixture_t *self, uint64_t seed)
 {
-    *self = (run_fixture_t){ .root = "/tmp/weir-run-XXXXXX" };
-    cr_assert_not_null (mkdtemp (self->root));
-    cr_assert_eq (posix_fs_open (self->root, &self->fs, &error), STATUS_OK, "%s", error.text);
+    *self = (run_fixture_t){ .fs = NULL };
+    scratch_make (&self->scratch);
+    cr_assert_eq (posix_fs_open (self->scratch.path, &self->fs, &error), STATUS_OK, "%s",
+                  error.text);
     cr_assert_eq (fs_make_dir (self->fs, "runs", &error), STATUS_OK, "%s", error.text);
     self->arena = arena_new (1 << 18);
     random_seed (&self->random, seed);
@@ -28,19 +28,11 @@ void run_fixture_init (run_fixture_t *self, uint64_t seed)
                                    .columns = self->columns };
 }
 
-static int remove_one (const char *path, const struct stat *stat, int flag, struct FTW *ftw)
-{
-    (void)stat;
-    (void)flag;
-    (void)ftw;
-    return remove (path);
-}
-
 void run_fixture_release (run_fixture_t *self)
 {
     arena_destroy (&self->arena);
     posix_fs_destroy (&self->fs);
-    nftw (self->root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove (&self->scratch);
 }
 
 batch_t run_fixture_sorted (run_fixture_t *self, size_t rows, bool load)

@@ -3,12 +3,13 @@
 #define WEIR_TESTS_RUN_FIXTURE_H
 
 #include "storage/run.h"
+#include "tests/rig/scratch.h"
 #include "tests/unit/block/random_batch.h"
 
 enum { FIXTURE_COLUMNS = 6 };
 
 typedef struct run_fixture {
-    char root[64];
+    scratch_t scratch;
     fs_t *fs;
     arena_t *arena;
     random_t random;

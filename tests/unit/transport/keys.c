@@ -1,9 +1,9 @@
 /* keys.c - key pairs and keyrings in files. */
 #include "base/mem.h"
+#include "tests/rig/scratch.h"
 #include "transport/keyring.h"
 
 #include <criterion/criterion.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,52 +11,36 @@
 #include <unistd.h>
 
 static error_t error;
-static char directory[] = "/tmp/weir-keys-XXXXXX";
-
-static int remove_one (const char *path, const struct stat *about, int type, struct FTW *walk)
-{
-    (void)about;
-    (void)type;
-    (void)walk;
-    return remove (path);
-}
+static scratch_t scratch;
 
 static void set_up (void)
 {
-    cr_assert_not_null (mkdtemp (directory));
+    scratch_make (&scratch);
 }
 
 static void tear_down (void)
 {
-    nftw (directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove (&scratch);
 }
 
 TestSuite (keys, .init = set_up, .fini = tear_down, .timeout = 60);
 
-static const char *path_of (const char *name)
-{
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf (path, sizeof paths[0], "%s/%s", directory, name);
-    return path;
-}
-
 static unsigned mode_of (const char *name)
 {
     struct stat about;
-    cr_assert_eq (stat (path_of (name), &about), 0, "%s", name);
+    cr_assert_eq (stat (scratch_path (&scratch, name), &about), 0, "%s", name);
     return about.st_mode & 0777;
 }
 
 static void generate (const char *name, peer_role_t role)
 {
-    cr_assert_eq (key_generate (path_of ("keys"), name, role, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (key_generate (scratch_path (&scratch, "keys"), name, role, &error), STATUS_OK,
+                  "%s", error.text);
 }
 
 static void write_text (const char *name, const char *text)
 {
-    FILE *file = fopen (path_of (name), "w");
+    FILE *file = fopen (scratch_path (&scratch, name), "w");
     cr_assert_not_null (file);
     fputs (text, file);
     cr_assert_eq (fclose (file), 0);
@@ -65,8 +49,9 @@ static void write_text (const char *name, const char *text)
 static keyring_t *read_ring (const char *own)
 {
     keyring_t *ring;
-    cr_assert_eq (keyring_read (path_of ("keys"), path_of (own), &ring, &error), STATUS_OK, "%s",
-                  error.text);
+    cr_assert_eq (
+        keyring_read (scratch_path (&scratch, "keys"), scratch_path (&scratch, own), &ring, &error),
+        STATUS_OK, "%s", error.text);
     return ring;
 }
 
@@ -80,28 +65,35 @@ Test (keys, a_new_pair_is_in_files_of_safe_modes)
     cr_assert_eq (mode_of ("keys/accepted"), 0700);
     cr_assert_eq (mode_of ("keys/node.secret"), 0600);
     cr_assert_eq (mode_of ("keys/accepted/node.node.pub"), 0644);
-    cr_assert_eq (key_read_pair (path_of ("keys/node.secret"), &pair, &error), STATUS_OK);
-    cr_assert_eq (key_read_public (path_of ("keys/accepted/node.node.pub"), key, &error),
+    cr_assert_eq (key_read_pair (scratch_path (&scratch, "keys/node.secret"), &pair, &error),
                   STATUS_OK);
+    cr_assert_eq (
+        key_read_public (scratch_path (&scratch, "keys/accepted/node.node.pub"), key, &error),
+        STATUS_OK);
     cr_assert_str_eq (key, pair.public);
-    cr_assert_eq (key_read_pair (path_of ("keys/accepted/node.node.pub"), &pair, &error),
-                  STATUS_INVALID);
+    cr_assert_eq (
+        key_read_pair (scratch_path (&scratch, "keys/accepted/node.node.pub"), &pair, &error),
+        STATUS_INVALID);
 }
 
 Test (keys, nothing_is_written_over)
 {
     key_pair_t before, after;
     generate ("a", ROLE_READER);
-    cr_assert_eq (key_read_pair (path_of ("keys/a.secret"), &before, &error), STATUS_OK);
-    cr_assert_eq (key_generate (path_of ("keys"), "a", ROLE_READER, &error), STATUS_EXISTS);
+    cr_assert_eq (key_read_pair (scratch_path (&scratch, "keys/a.secret"), &before, &error),
+                  STATUS_OK);
+    cr_assert_eq (key_generate (scratch_path (&scratch, "keys"), "a", ROLE_READER, &error),
+                  STATUS_EXISTS);
     cr_assert (strstr (error.text, "is there already"), "%s", error.text);
     /* the public file alone is reason enough, and leaves no secret behind */
-    cr_assert_eq (unlink (path_of ("keys/a.secret")), 0);
-    cr_assert_eq (key_generate (path_of ("keys"), "a", ROLE_READER, &error), STATUS_EXISTS);
-    cr_assert_neq (access (path_of ("keys/a.secret"), F_OK), 0);
-    cr_assert_eq (unlink (path_of ("keys/accepted/a.reader.pub")), 0);
+    cr_assert_eq (unlink (scratch_path (&scratch, "keys/a.secret")), 0);
+    cr_assert_eq (key_generate (scratch_path (&scratch, "keys"), "a", ROLE_READER, &error),
+                  STATUS_EXISTS);
+    cr_assert_neq (access (scratch_path (&scratch, "keys/a.secret"), F_OK), 0);
+    cr_assert_eq (unlink (scratch_path (&scratch, "keys/accepted/a.reader.pub")), 0);
     generate ("a", ROLE_READER);
-    cr_assert_eq (key_read_pair (path_of ("keys/a.secret"), &after, &error), STATUS_OK);
+    cr_assert_eq (key_read_pair (scratch_path (&scratch, "keys/a.secret"), &after, &error),
+                  STATUS_OK);
     cr_assert_neq (strcmp (before.secret, after.secret), 0);
 }
 
@@ -112,8 +104,10 @@ Test (keys, a_name_is_a_name)
     memset (long_name, 'x', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        cr_expect_eq (key_generate (path_of ("keys"), bad[i], ROLE_NODE, &error), STATUS_INVALID);
-    cr_expect_eq (key_generate (path_of ("keys"), long_name, ROLE_NODE, &error), STATUS_INVALID);
+        cr_expect_eq (key_generate (scratch_path (&scratch, "keys"), bad[i], ROLE_NODE, &error),
+                      STATUS_INVALID);
+    cr_expect_eq (key_generate (scratch_path (&scratch, "keys"), long_name, ROLE_NODE, &error),
+                  STATUS_INVALID);
     long_name[KEY_NAME_MAX] = '\0';
     generate (long_name, ROLE_NODE);
 }
@@ -124,12 +118,14 @@ Test (keys, a_secret_that_others_can_read_is_refused)
     generate ("node", ROLE_NODE);
     static const mode_t bad[] = { 0640, 0604, 0620, 0601 };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        cr_assert_eq (chmod (path_of ("keys/node.secret"), bad[i]), 0);
-        cr_assert_eq (key_read_pair (path_of ("keys/node.secret"), &pair, &error), STATUS_INVALID);
+        cr_assert_eq (chmod (scratch_path (&scratch, "keys/node.secret"), bad[i]), 0);
+        cr_assert_eq (key_read_pair (scratch_path (&scratch, "keys/node.secret"), &pair, &error),
+                      STATUS_INVALID);
         cr_assert (strstr (error.text, "chmod 600"), "%s", error.text);
     }
-    cr_assert_eq (chmod (path_of ("keys/node.secret"), 0400), 0);
-    cr_assert_eq (key_read_pair (path_of ("keys/node.secret"), &pair, &error), STATUS_OK);
+    cr_assert_eq (chmod (scratch_path (&scratch, "keys/node.secret"), 0400), 0);
+    cr_assert_eq (key_read_pair (scratch_path (&scratch, "keys/node.secret"), &pair, &error),
+                  STATUS_OK);
 }
 
 Test (keys, who_may_write_where_accepted_keys_are_is_told_of)
@@ -140,18 +136,18 @@ Test (keys, who_may_write_where_accepted_keys_are_is_told_of)
     keyring_t *ring = read_ring ("keys/node.secret");
     cr_assert_str_empty (keyring_complaint (ring));
     for (size_t i = 0; i < 2; i++) {
-        cr_assert_eq (chmod (path_of (places[i]), 0770), 0);
+        cr_assert_eq (chmod (scratch_path (&scratch, places[i]), 0770), 0);
         cr_assert (keyring_changed (ring));
         keyring_destroy (&ring);
         ring = read_ring ("keys/node.secret");
         cr_assert (strstr (keyring_complaint (ring), "chmod 700"), "%s", keyring_complaint (ring));
         cr_assert_eq (keyring_count (ring), 2);
-        cr_assert_eq (chmod (path_of (places[i]), 0755), 0);
+        cr_assert_eq (chmod (scratch_path (&scratch, places[i]), 0755), 0);
         keyring_destroy (&ring);
         ring = read_ring ("keys/node.secret");
         cr_assert_str_empty (keyring_complaint (ring));
     }
-    cr_assert_eq (chmod (path_of ("keys/accepted/a.reader.pub"), 0664), 0);
+    cr_assert_eq (chmod (scratch_path (&scratch, "keys/accepted/a.reader.pub"), 0664), 0);
     cr_assert (keyring_changed (ring));
     keyring_destroy (&ring);
     ring = read_ring ("keys/node.secret");
@@ -173,16 +169,17 @@ Test (keys, damaged_files_are_refused)
     char got[KEY_TEXT_SIZE + 1];
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         write_text ("x", bad[i]);
-        cr_expect_eq (key_read_public (path_of ("x"), got, &error), STATUS_INVALID, "%s", bad[i]);
+        cr_expect_eq (key_read_public (scratch_path (&scratch, "x"), got, &error), STATUS_INVALID,
+                      "%s", bad[i]);
     }
     snprintf (text, sizeof text, "public-key = \"%s\"\nsecret-key = \"%s\"\n", key, key);
     write_text ("x", text);
-    cr_assert_eq (key_read_public (path_of ("x"), got, &error), STATUS_OK);
-    cr_assert_eq (chmod (path_of ("x"), 0600), 0);
-    cr_assert_eq (key_read_pair (path_of ("x"), &pair, &error), STATUS_INVALID);
+    cr_assert_eq (key_read_public (scratch_path (&scratch, "x"), got, &error), STATUS_OK);
+    cr_assert_eq (chmod (scratch_path (&scratch, "x"), 0600), 0);
+    cr_assert_eq (key_read_pair (scratch_path (&scratch, "x"), &pair, &error), STATUS_INVALID);
     cr_assert (strstr (error.text, "do not belong together"), "%s", error.text);
-    cr_assert_eq (key_read_pair (path_of ("none"), &pair, &error), STATUS_NOT_FOUND);
-    cr_assert_eq (key_read_pair (directory, &pair, &error), STATUS_INVALID);
+    cr_assert_eq (key_read_pair (scratch_path (&scratch, "none"), &pair, &error), STATUS_NOT_FOUND);
+    cr_assert_eq (key_read_pair (scratch.path, &pair, &error), STATUS_INVALID);
 }
 
 Test (keys, a_ring_knows_who_is_accepted_and_whom_to_trust)
@@ -196,7 +193,8 @@ Test (keys, a_ring_knows_who_is_accepted_and_whom_to_trust)
     cr_assert_eq (keyring_servers (ring), 1);
     cr_assert_str_eq (keyring_server (ring, 0), keyring_own (ring)->public);
     cr_assert_null (keyring_server (ring, 1));
-    cr_assert_eq (key_read_pair (path_of ("keys/risk-team.secret"), &pair, &error), STATUS_OK);
+    cr_assert_eq (key_read_pair (scratch_path (&scratch, "keys/risk-team.secret"), &pair, &error),
+                  STATUS_OK);
     const accepted_key_t *found = keyring_find (ring, pair.public);
     cr_assert_not_null (found);
     cr_assert_eq (found->role, ROLE_READER);
@@ -215,12 +213,15 @@ Test (keys, a_ring_notices_what_changes)
     keyring_destroy (&ring);
     ring = read_ring ("keys/node.secret");
     cr_assert_eq (keyring_count (ring), 2);
-    cr_assert_eq (
-        rename (path_of ("keys/accepted/b.admin.pub"), path_of ("keys/accepted/b.reader.pub")), 0);
+    cr_assert_eq (rename (scratch_path (&scratch, "keys/accepted/b.admin.pub"),
+                          scratch_path (&scratch, "keys/accepted/b.reader.pub")),
+                  0);
     cr_assert (keyring_changed (ring));
     keyring_destroy (&ring);
     ring = read_ring ("keys/node.secret");
-    cr_assert_eq (rename (path_of ("keys/b.secret"), path_of ("keys/node.secret")), 0);
+    cr_assert_eq (rename (scratch_path (&scratch, "keys/b.secret"),
+                          scratch_path (&scratch, "keys/node.secret")),
+                  0);
     cr_assert (keyring_changed (ring));
     keyring_destroy (&ring);
 }
@@ -234,8 +235,9 @@ Test (keys, a_bad_file_accepts_nobody_and_is_told_of)
     cr_assert_eq (keyring_count (ring), 1);
     cr_assert (strstr (keyring_complaint (ring), "x.reader.pub"), "%s", keyring_complaint (ring));
     keyring_destroy (&ring);
-    cr_assert_eq (
-        rename (path_of ("keys/accepted/x.reader.pub"), path_of ("keys/accepted/x.boss.pub")), 0);
+    cr_assert_eq (rename (scratch_path (&scratch, "keys/accepted/x.reader.pub"),
+                          scratch_path (&scratch, "keys/accepted/x.boss.pub")),
+                  0);
     ring = read_ring ("keys/node.secret");
     cr_assert (strstr (keyring_complaint (ring), "NAME.ROLE.pub"), "%s", keyring_complaint (ring));
     keyring_destroy (&ring);
@@ -245,8 +247,9 @@ Test (keys, one_key_under_two_names_is_nobodys)
 {
     generate ("node", ROLE_NODE);
     generate ("a", ROLE_READER);
-    cr_assert_eq (
-        link (path_of ("keys/accepted/a.reader.pub"), path_of ("keys/accepted/a.admin.pub")), 0);
+    cr_assert_eq (link (scratch_path (&scratch, "keys/accepted/a.reader.pub"),
+                        scratch_path (&scratch, "keys/accepted/a.admin.pub")),
+                  0);
     keyring_t *ring = read_ring ("keys/node.secret");
     cr_assert_eq (keyring_count (ring), 1);
     cr_assert (strstr (keyring_complaint (ring), "the same key"), "%s", keyring_complaint (ring));
