@@ -145,7 +145,7 @@ static void begin_part (serving_core_t *self, query_t *query, query_part_t *part
     part->dataset = dataset;
     part->since = since;
     part->begun = true;
-    part->filling = logs_filling (self, &query->view->sources[part->source]);
+    part->filling = logs_filling (self, &query->view->sources[part->source], dataset);
     part->slow = false;
     part->slow_failed = false;
     part->lost = false;

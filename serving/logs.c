@@ -37,6 +37,7 @@ static served_log_t *get_log (serving_core_t *self, text_t name)
     log = mem_zero (1, sizeof *log);
     log->name = mem_string_n (name.data, name.size);
     log->dataset = dataset_empty (log->name, self->options.partitions);
+    log->filled = UINT64_MAX;
     log->next = self->logs;
     self->logs = log;
     return log;
@@ -54,10 +55,10 @@ bool logs_current (serving_core_t *self, const char *log_name)
            log->dataset->number >= log->least;
 }
 
-bool logs_filling (serving_core_t *self, const view_source_t *source)
+bool logs_filling (serving_core_t *self, const view_source_t *source, const dataset_t *dataset)
 {
     return strcmp (source->log_name, source->stream->log_name) != 0 &&
-           !get_log (self, text_of (source->log_name))->filled;
+           dataset->number < get_log (self, text_of (source->log_name))->filled;
 }
 
 void logs_take_orders (serving_core_t *self, const wire_value_t *orders)
@@ -66,7 +67,7 @@ void logs_take_orders (serving_core_t *self, const wire_value_t *orders)
     bool anew = self->lapses != member_lapses (self->member);
     self->lapses = member_lapses (self->member);
     for (served_log_t *log = self->logs; log; log = log->next)
-        log->filled = false; /* one that is not listed may begin anew */
+        log->listed = false;
     for (uint32_t i = 0; i < datasets.count; i++) {
         served_log_t *log = get_log (self, wire_text (&datasets.items[i], "log"));
         uint64_t wanted = wire_uint (&datasets.items[i], "manifest", 0);
@@ -74,8 +75,15 @@ void logs_take_orders (serving_core_t *self, const wire_value_t *orders)
             log->wanted = wanted;
         if (anew)
             log->least = wanted;
-        log->filled = !wire_bool (&datasets.items[i], "filling", false);
+        log->listed = true;
+        if (wire_bool (&datasets.items[i], "filling", false))
+            log->filled = UINT64_MAX;
+        else if (wanted < log->filled)
+            log->filled = wanted;
     }
+    for (served_log_t *log = self->logs; log; log = log->next)
+        if (!log->listed)
+            log->filled = UINT64_MAX; /* it may begin anew */
 }
 
 static void write_damage (wire_writer_t *beat, const served_log_t *log, uint32_t partition,

@@ -29,7 +29,8 @@ typedef struct served_log {
     int64_t scrub_at;    /* boot µs: the next look at what is mapped */
     size_t scrub_next;   /* the view that it is at */
     bool scrubbing;      /* a job is looking */
-    bool filled;         /* the latest orders say so */
+    bool listed;         /* in the latest orders, which say that it has all … */
+    uint64_t filled;     /* … from this manifest on; UINT64_MAX: they do not */
     struct served_log *next;
 } served_log_t;
 
@@ -82,8 +83,9 @@ dataset_t *logs_dataset (serving_core_t *self, const char *log_name);
  * node when it told users what is visible. */
 bool logs_current (serving_core_t *self, const char *log_name);
 /* May events be missing in the log of a view's source, which came before there was a view with its
- * key? */
-bool logs_filling (serving_core_t *self, const view_source_t *source);
+ * key, for who answers from this dataset? What orders say is true from the manifest on that they
+ * name, which need not be in use yet. */
+bool logs_filling (serving_core_t *self, const view_source_t *source, const dataset_t *dataset);
 void logs_take_orders (serving_core_t *self, const wire_value_t *orders);
 void logs_fill_beat (serving_core_t *self, wire_writer_t *beat);
 /* A file of a dataset turned out to be damaged. */

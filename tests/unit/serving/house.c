@@ -273,8 +273,8 @@ static void write_orders (house_t *self, uint64_t id)
     wire_close (writer);
     if (self->told) {
         wire_open_map (writer);
-        wire_field_string (writer, "log", "payments/items");
-        wire_field_uint (writer, "manifest", 0);
+        wire_field_string (writer, "log", OTHER_LOG);
+        wire_field_uint (writer, "manifest", self->other_ordered);
         if (self->filling)
             wire_field_bool (writer, "filling", true);
         wire_close (writer);
@@ -362,6 +362,30 @@ static void write_dataset (house_t *self, uint64_t id)
         wire_field_uint (writer, "definitions", self->manifest[self->ordered].written_under);
 }
 
+/* Of the other key's log. */
+static void write_other_dataset (house_t *self, uint64_t id)
+{
+    wire_writer_t *writer = self->writer;
+    wire_begin (writer, MESSAGE_DATASET_OK, id);
+    wire_field_string (writer, "log", OTHER_LOG);
+    wire_field_uint (writer, "manifest", self->other_ordered);
+    wire_field_string (writer, "id", "d1");
+    wire_field_list (writer, "partitions");
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        wire_open_map (writer);
+        wire_field_uint (writer, "partition", p);
+        wire_field_uint (writer, "cut", 0);
+        wire_field_int (writer, "clock", 0);
+        static const char *const lists[] = { "runs", "excluded", "views" };
+        for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+            wire_field_list (writer, lists[i]);
+            wire_close (writer);
+        }
+        wire_close (writer);
+    }
+    wire_close (writer);
+}
+
 static void coordinate (house_t *self, const message_t *message)
 {
     peer_t coordinator = peer_of_endpoint (COORDINATOR);
@@ -382,7 +406,12 @@ static void coordinate (house_t *self, const message_t *message)
         write_routes (self, message->id);
         break;
     case MESSAGE_DATASET:
-        write_dataset (self, message->id);
+        if (!text_is (wire_text (message->body, "log"), OTHER_LOG))
+            write_dataset (self, message->id);
+        else if (self->other_told)
+            write_other_dataset (self, message->id);
+        else
+            return;
         break;
     default:
         cr_assert_fail ("serving asks the coordinator for %s", message_word (message->kind));

@@ -15,6 +15,7 @@ enum { PARTITIONS = 4, MANIFESTS = 8, SLOW_MAX = 2 };
 
 #define HOUSE_LEASE    (6 * TIME_SECOND)
 #define HOUSE_DEADLINE (2 * TIME_SECOND)
+#define OTHER_LOG      "payments/items" /* of the view by another key */
 
 typedef struct manifest {
     uint64_t cut[PARTITIONS];
@@ -64,6 +65,8 @@ typedef struct house {
     bool told;              /* orders speak of its log … */
     bool filling;           /* … and say that it is filling */
     bool shrinks;           /* there is a view `shrinks`, of three features and then one */
+    uint64_t other_ordered; /* number of its manifest in the orders … */
+    bool other_told;        /* … which is told to who asks, and has no rows */
     uint64_t owners_definitions;
     owners_t owners;
     uint64_t base[PARTITIONS]; /* below it the owners hold nothing */

@@ -84,3 +84,24 @@ Test (keys, whose_log_begins_anew_have_no_complete_answers)
         house_release (&house);
     }
 }
+
+/* That nothing is missing is said of a manifest, which must be in use first. */
+Test (keys, whose_log_was_filled_have_complete_answers_once_its_dataset_is_in_use)
+{
+    house_t house;
+    start (&house, 62);
+    house.told = house.filling = true;
+    house_pass (&house, 2 * TIME_SECOND);
+    house.filling = false;
+    house.other_ordered = 1;
+    house_pass (&house, 2 * TIME_SECOND);
+    message_t message = ask (&house, "items", 7, MESSAGE_GET_OK);
+    cr_assert_not_null (strstr (house_reason (&message), "the view's key is new"));
+    house.other_told = true;
+    house_pass (&house, 2 * TIME_SECOND);
+    message = ask (&house, "items", 7, MESSAGE_GET_OK);
+    const wire_value_t *result = &wire_list (message.body, "results").items[0];
+    cr_assert (wire_bool (result, "complete", false));
+    cr_assert (text_is (wire_text (result, "dataset"), "d1"));
+    house_release (&house);
+}
