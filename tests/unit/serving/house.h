@@ -13,6 +13,7 @@
 
 enum { PARTITIONS = 4, MANIFESTS = 8, SLOW_MAX = 2 };
 
+#define COORDINATOR    "tcp://coordinator"
 #define HOUSE_LEASE    (6 * TIME_SECOND)
 #define HOUSE_DEADLINE (2 * TIME_SECOND)
 #define OTHER_LOG      "payments/items" /* of the view by another key */
@@ -104,6 +105,11 @@ const char *house_path (uint64_t manifest, uint32_t partition, const char *kind)
 /* The body of a `definitions.ok` of the house, and the model of what its owners know. */
 void house_write_definitions (const house_t *self, uint64_t version, wire_writer_t *writer);
 model_t *house_owners_model (const house_t *self);
+
+/* Gives the node what stands in the writer, as from `from`. */
+void house_give (house_t *self, const peer_t *from);
+/* The coordinator's answer to a message. */
+void house_coordinate (house_t *self, const message_t *message);
 
 /* Until nothing is under way. */
 void house_run (house_t *self);
