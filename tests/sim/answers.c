@@ -2,10 +2,8 @@
  * loads of its dataset give. */
 #include "tests/sim/shadow.h"
 
-#include "base/decimal.h"
 #include "base/key.h"
 #include "base/mem.h"
-#include "base/number.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,121 +72,6 @@ static void gather (sim_check_t *self, const shadow_t *shadow, const sim_dataset
                                             .row = (uint32_t)i,
                                             .values = load->rows[i].values });
     }
-}
-
-/* ---- values ---- */
-
-static void print_value (const value_t *value, buf_t *out);
-
-/* Those of a list, or the keys and values of a map. */
-static void print_values (const value_t *keys, const value_t *values, size_t count, buf_t *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        buf_put_string (out, i > 0 ? ", " : "[");
-        print_value (&keys[i], out);
-        if (values) {
-            buf_put_string (out, ": ");
-            print_value (&values[i], out);
-        }
-    }
-    buf_put_u8 (out, ']');
-}
-
-static void print_value (const value_t *value, buf_t *out)
-{
-    if (value->null)
-        buf_put_string (out, "null");
-    else if (value->type == TYPE_FLOAT64)
-        number_format_float (out, value->f);
-    else if (type_is_decimal (value->type))
-        decimal_format (out, value->d, type_scale (value->type));
-    else if (value->type == TYPE_STRING)
-        buf_printf (out, "'" TEXT_FORMAT "'", TEXT_ARGS (value->s));
-    else if (value->type == TYPE_LIST)
-        print_values (value->list->items, NULL, value->list->count, out);
-    else if (value->type == TYPE_MAP)
-        print_values (value->map->keys, value->map->values, value->map->count, out);
-    else
-        buf_printf (out, "%" PRId64, value->i);
-}
-
-static value_t value_of (const wire_value_t *given, type_t type)
-{
-    value_t value = { .type = type };
-    switch (given->type) {
-    case MSGPACK_OBJECT_NIL:
-        value.null = true;
-        break;
-    case MSGPACK_OBJECT_STR:
-        if (!type_is_decimal (type))
-            value.s = wire_item_text (given);
-        else if (decimal_parse (wire_item_text (given), DECIMAL_DIGITS_MAX, type_scale (type),
-                                &value.d) != DECIMAL_GOOD)
-            value.type = TYPE_NONE; /* agrees with nothing */
-        break;
-    case MSGPACK_OBJECT_FLOAT32:
-    case MSGPACK_OBJECT_FLOAT64:
-        value.f = given->via.f64;
-        break;
-    case MSGPACK_OBJECT_BOOLEAN:
-        value.i = given->via.boolean;
-        break;
-    default:
-        value.i = given->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? (int64_t)given->via.u64
-                                                                 : given->via.i64;
-    }
-    return value;
-}
-
-/* What is between "KIND<" and ">"; false when it is another type. */
-static bool is_of (text_t type, const char *kind, text_t *inside)
-{
-    uint32_t size = (uint32_t)strlen (kind);
-    if (type.size < size + 1 || memcmp (type.data, kind, size) != 0)
-        return false;
-    *inside = (text_t){ type.data + size, type.size - size - 1 };
-    return true;
-}
-
-static value_t typed_value (const wire_value_t *given, text_t type, arena_t *arena);
-
-static const value_t *typed_values (wire_list_t list, text_t type, arena_t *arena)
-{
-    value_t *values = arena_zero (arena, list.count + 1, sizeof *values);
-    for (uint32_t i = 0; i < list.count; i++)
-        values[i] = typed_value (&list.items[i], type, arena);
-    return values;
-}
-
-/* A value of a type in words, as "map<string,list<int64>>". */
-static value_t typed_value (const wire_value_t *given, text_t type, arena_t *arena)
-{
-    text_t item;
-    if (given->type == MSGPACK_OBJECT_NIL)
-        return (value_t){ .null = true };
-    if (is_of (type, "list<", &item)) {
-        wire_list_t items = wire_items (given);
-        value_list_t *list = arena_zero (arena, 1, sizeof *list);
-        *list = (value_list_t){ items.count, typed_values (items, item, arena) };
-        return (value_t){ .type = TYPE_LIST, .list = list };
-    }
-    if (!is_of (type, "map<", &item))
-        return value_of (given, type_from_word (type));
-    bool decimals = item.size > 8 && memcmp (item.data, "decimal(", 8) == 0;
-    const char *from = decimals ? memchr (item.data, ')', item.size) : item.data; /* past its own */
-    const char *comma = from ? memchr (from, ',', item.size - (uint32_t)(from - item.data)) : NULL;
-    if (comma == NULL)
-        return (value_t){ .type = TYPE_MAP, .null = true };
-    text_t key = { item.data, (uint32_t)(comma - item.data) };
-    item = (text_t){ comma + 1, item.size - key.size - 1 };
-    value_map_t *map = arena_zero (arena, 1, sizeof *map);
-    wire_list_t keys = wire_list (given, "keys");
-    *map = (value_map_t){ .count = keys.count,
-                          .keys = typed_values (keys, key, arena),
-                          .values = typed_values (wire_list (given, "values"), item, arena),
-                          .capped = wire_bool (given, "capped", false),
-                          .total = wire_uint (given, "total", 0) };
-    return (value_t){ .type = TYPE_MAP, .map = map };
 }
 
 static bool has_error (const wire_value_t *result, text_t feature)
@@ -549,19 +432,60 @@ static void check_result (sim_check_t *self, result_t *result, const sim_floor_t
     self->answers++;
 }
 
-void check_answer (sim_check_t *self, size_t view, const sim_floor_t *floor, bool settled,
-                   const wire_value_t *body, bool *complete)
+/* The features that were asked for, or, with all of a view, at least those that it had at first. */
+static void check_features (sim_check_t *self, const sim_question_t *question,
+                            const wire_value_t *body)
+{
+    wire_list_t names = wire_list (body, "features");
+    size_t view = question->view;
+    size_t count = question->features_count;
+    for (size_t i = 0; i < count && i < names.count; i++)
+        if (!text_equal (wire_item_text (&names.items[i]), question->features[i]))
+            sim_fail (self->sim, "%s is asked for " TEXT_FORMAT " and answered with " TEXT_FORMAT,
+                      self->data->view_name[view], TEXT_ARGS (question->features[i]),
+                      TEXT_ARGS (wire_item_text (&names.items[i])));
+    if (count > 0 ? names.count != count : names.count < data_features (self->data, view, 0))
+        sim_fail (self->sim, "%s is answered with %u features", self->data->view_name[view],
+                  names.count);
+    if (question->settled && names.count != data_features (self->data, view, self->data->usable))
+        sim_fail (self->sim, "%s has %u features in the end", self->data->view_name[view],
+                  names.count);
+}
+
+/* Is the result the one of that place: its key, at its time? */
+static void check_place (sim_check_t *self, const sim_question_t *question, size_t place,
+                         const wire_value_t *map)
+{
+    text_t key;
+    arena_reset (self->scratch);
+    const wire_value_t *fields = wire_map (map, "key");
+    if (!fields || !read_key (self, self->data->view_log[question->view], fields, &key) ||
+        !text_equal (key, question->keys[place]))
+        sim_fail (self->sim, "result %zu of an answer of %s is not of the key that was asked for",
+                  place, self->data->view_name[question->view]);
+    int64_t wanted = question->as_ofs[place];
+    int64_t as_of = wire_int (map, "as_of", INT64_MIN);
+    if (as_of == INT64_MIN || (wanted != INT64_MIN && as_of != wanted))
+        sim_fail (self->sim, "result %zu of an answer of %s is as of %" PRId64 ", not %" PRId64,
+                  place, self->data->view_name[question->view], as_of, wanted);
+}
+
+void check_answer (sim_check_t *self, const sim_question_t *question, const wire_value_t *body,
+                   bool *complete)
 {
     wire_list_t results = wire_list (body, "results");
-    uint32_t features = wire_list (body, "features").count;
     *complete = true;
-    if (settled && features != data_features (self->data, view, self->data->usable))
-        sim_fail (self->sim, "%s has %u features in the end", self->data->view_name[view],
-                  features);
+    check_features (self, question, body);
+    if (results.count != question->keys_count)
+        sim_fail (self->sim, "%zu keys of %s are asked for, and %u are answered",
+                  question->keys_count, self->data->view_name[question->view], results.count);
     for (uint32_t i = 0; i < results.count && !sim_failed (self->sim); i++) {
-        result_t result = { .body = body, .map = &results.items[i], .view = view };
+        result_t result = { .body = body, .map = &results.items[i], .view = question->view };
+        check_place (self, question, i, result.map);
+        if (sim_failed (self->sim))
+            return;
         if (wire_bool (result.map, "complete", false))
-            check_result (self, &result, floor);
+            check_result (self, &result, &question->floor);
         else
             *complete = false;
     }

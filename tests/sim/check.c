@@ -91,8 +91,11 @@ void check_calm_over (sim_check_t *self)
  * another lasts, so that from then on only the new owner may answer for it. */
 static void take_epoch (sim_check_t *self, const sim_node_t *to, uint64_t partition, uint64_t epoch)
 {
-    if (partition >= SIM_PARTITIONS || epoch >= EPOCHS_MAX)
+    if (partition >= SIM_PARTITIONS || epoch >= EPOCHS_MAX) {
+        sim_fail (self->sim, "%s gets partition %" PRIu64 " with epoch %" PRIu64, to->name,
+                  partition, epoch);
         return;
+    }
     char *given = self->given[partition][epoch];
     if (given[0] == '\0')
         snprintf (given, sizeof self->given[partition][epoch], "%.15s", to->name);

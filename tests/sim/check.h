@@ -112,10 +112,23 @@ typedef struct sim_floor {
 } sim_floor_t;
 void check_floor (const sim_check_t *self, sim_floor_t *floor);
 
-/* A `get.ok` came; *complete says whether all of it was. With `settled`, it has all features
- * of the steps that have been allowed. */
-void check_answer (sim_check_t *self, size_t view, const sim_floor_t *floor, bool settled,
-                   const wire_value_t *body, bool *complete);
+enum { ASKED_KEYS_MAX = 16 };
+
+/* What was asked; an answer has just this, in this order. */
+typedef struct sim_question {
+    size_t view;
+    size_t keys_count;
+    text_t keys[ASKED_KEYS_MAX];    /* as logs have them; in the run's arena */
+    int64_t as_ofs[ASKED_KEYS_MAX]; /* INT64_MIN: by the clock of the serving node */
+    const text_t *features;         /* in the run's arena */
+    size_t features_count;          /* 0: all of the view */
+    bool settled;                   /* these are those of the steps that have been allowed */
+    sim_floor_t floor;
+} sim_question_t;
+
+/* A `get.ok` came; *complete says whether all of it was. */
+void check_answer (sim_check_t *self, const sim_question_t *question, const wire_value_t *body,
+                   bool *complete);
 
 /* The stored logs once more, against the shadow. */
 void check_logs (sim_check_t *self);

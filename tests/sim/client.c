@@ -160,18 +160,20 @@ bool client_may_retry (sim_t *sim, const char *what, const message_t *reply)
     case STATUS_TIMEOUT:
     case STATUS_FENCED:
     case STATUS_STALE:
+        return true;
     case STATUS_IO:
     case STATUS_NO_SPACE:
-        return true;
+        if (sim_has_bad_disks (sim))
+            return true;
+        break;
     case STATUS_CORRUPT: /* which is the right answer where bits rot */
         if (sim_knobs (sim)->every[STRIKE_ROT] > 0)
             return true;
-        __attribute__ ((fallthrough));
-    default: {
-        text_t text = wire_text (reply->body, "text");
-        sim_fail (sim, "%s is answered with %s: " TEXT_FORMAT, what,
-                  status_word (client_status (reply)), TEXT_ARGS (text));
-        return false;
+        break;
+    default:
+        break;
     }
-    }
+    sim_fail (sim, "%s is answered with %s: " TEXT_FORMAT, what,
+              status_word (client_status (reply)), TEXT_ARGS (wire_text (reply->body, "text")));
+    return false;
 }

@@ -141,6 +141,7 @@ static void applied (void *arg, const message_t *reply)
         sim_log (self->sim, "steps %x are applied", self->steps);
         self->applying = false;
         self->applied = self->steps;
+        querier_steps (self->querier, self->applied);
         self->apply_from = sim_now (self->sim) + APPLY_APART;
         sim_at (self->sim, sim_now (self->sim) + sim_knobs (self->sim)->lease + 100 * TIME_MS,
                 allow_call, self);
@@ -297,7 +298,6 @@ static void step (sim_clients_t *self)
     case PHASE_SETTLE:
         if (in_phase < 3 * knobs->lease)
             break;
-        querier_steps (self->querier, self->applied);
         querier_ask_all (self->querier);
         enter (self, PHASE_ASK);
         break;

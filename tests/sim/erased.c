@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "intake/logged.h"
+#include "storage/log_chain.h"
 #include "storage/run.h"
 
 #include <inttypes.h>
@@ -167,27 +168,33 @@ static void look_at_run (names_t *names, const char *name)
     mem_free (path);
 }
 
-/* The epoch in "<first offset>-<epoch>.seg". */
-static uint64_t epoch_of (const char *name)
+/* Is the segment of the log as its newest owner has it? An owner that was replaced, and was stopped
+ * while it was looked for, may begin another when it wakes: that one is void, and goes with a later
+ * trim (docs/operations.md, What weir cannot erase). */
+static bool is_of_log (const names_t *names, const char *name)
 {
-    const char *epoch = strchr (name, '-');
-    return epoch ? strtoull (epoch + 1, NULL, 10) : 0;
-}
-
-/* An owner that was replaced, and was stopped while it was looked for, may begin a segment when it
- * wakes: it is void, and goes with a later trim (docs/operations.md, What weir cannot erase). */
-static bool is_of_an_earlier_owner (const names_t *names, const char *name)
-{
-    uint64_t latest = 0;
-    for (size_t i = 0; i < names->count; i++)
-        latest = epoch_of (names->items[i]) > latest ? epoch_of (names->items[i]) : latest;
-    return epoch_of (name) < latest;
+    sim_check_t *self = names->self;
+    log_identity_t identity =
+        logged_identity (&self->data->log[names->log], SIM_CLUSTER_ID, names->partition);
+    log_segment_id_t id;
+    log_chain_t chain;
+    error_t error;
+    if (!log_segment_parse_name (name, &id))
+        return false;
+    if (log_chain_load (self->fs, names->dir, &identity, 0, &chain, &error) != STATUS_OK)
+        sim_fail (self->sim, "%s, of which an entity was erased, does not read: %s", names->dir,
+                  error.text);
+    bool is_there = false;
+    for (size_t i = 0; i < chain.count; i++)
+        is_there |= chain.link[i].id.first == id.first && chain.link[i].id.epoch == id.epoch;
+    log_chain_release (&chain);
+    return is_there;
 }
 
 static void look_at_segment (names_t *names, const char *name)
 {
     if (strtoull (name, NULL, 10) <= names->forget->offset[names->log][names->partition] &&
-        !is_of_an_earlier_owner (names, name))
+        is_of_log (names, name))
         sim_fail (names->self->sim, "forget %s is erased, and %s/%s is still there",
                   names->forget->id, names->dir, name);
 }

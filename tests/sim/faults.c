@@ -105,6 +105,22 @@ static void strike_CUT (sim_t *sim, random_t *random)
     net_cut (sim_net (sim), one, other, one_way, sim_now (sim) + time);
 }
 
+/* Users reach both sides. */
+static void strike_SPLIT (sim_t *sim, random_t *random)
+{
+    uint64_t side = random_next (random); /* a bit for each node */
+    int64_t time = pick_ms (random, 100, 12000);
+    sim_log (sim, "nodes are split for %.3f s", (double)time / 1e6);
+    for (size_t a = 0; sim_node_at (sim, a); a++)
+        for (size_t b = 0; b < a; b++) {
+            const sim_node_t *one = sim_node_at (sim, a);
+            const sim_node_t *other = sim_node_at (sim, b);
+            bool apart = ((side >> a ^ side >> b) & 1) != 0;
+            if (apart && one->role != ROLE_CLIENT && other->role != ROLE_CLIENT)
+                net_cut (sim_net (sim), one, other, false, sim_now (sim) + time);
+        }
+}
+
 static void strike_CLOCK_JUMP (sim_t *sim, random_t *random)
 {
     sim_node_t *node = any_node (sim, random);

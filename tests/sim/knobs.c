@@ -407,4 +407,6 @@ void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
     /* last: so that the rest of a seed is as it was before there was this */
     unsigned forgets = some_count (&choice, 1, 3);
     self->forgets = is_on (&choice, 0.6) ? forgets : 0;
+    int64_t splits = sometimes (&choice, 0.25, 8 * TIME_SECOND, 40 * TIME_SECOND);
+    self->every[STRIKE_SPLIT] = self->calm ? 0 : splits;
 }

@@ -36,7 +36,8 @@ typedef enum sim_role {
     X (DISK_FULL, "disk-full", "the disk has no room any more, for a while")                       \
     X (ROT, "rot", "a bit of a log, a run or a view is inverted, until faults stop")               \
     X (SLOW_NODE, "slow-node", "all that a node does takes long, for a while")                     \
-    X (SLOW_LINK, "slow-link", "messages from one node to another take long, for a while")
+    X (SLOW_LINK, "slow-link", "messages from one node to another take long, for a while")         \
+    X (SPLIT, "split", "nothing passes between two halves of the nodes, for a while")
 
 typedef enum sim_strike {
 #define SIM_STRIKE_ENUM(name, word, is) STRIKE_##name,

@@ -12,7 +12,7 @@
 /* Since its start, that a cluster in which nothing goes wrong may take to answer completely. */
 #define CALM_AFTER (10 * TIME_SECOND)
 
-enum { KEYS_ASKED_MAX = 3, ALL_KEYS_MAX = 16, FINAL_TIMES = 4 };
+enum { KEYS_ASKED_MAX = 3, FINAL_TIMES = 4 };
 
 struct sim_querier {
     sim_t *sim;
@@ -27,17 +27,23 @@ struct sim_querier {
 typedef struct question_sent {
     sim_querier_t *querier;
     const sim_node_t *node;
-    size_t view;
-    sim_floor_t floor;
-    bool settled;
+    sim_question_t asked;
     bool hurried;   /* with a deadline that may be too early */
-    int64_t offset; /* of the as-of from now, when settled */
+    int64_t offset; /* of the as-of from now, in the end */
 } question_sent_t;
 
 /* It lives as long as the run: nobody may be there any more to give it back. */
 static question_sent_t *new_question (sim_querier_t *self)
 {
     return arena_zero (check_arena (sim_check (self->sim)), 1, sizeof (question_sent_t));
+}
+
+/* A key that is asked for, at some time. */
+static void add_key (sim_querier_t *self, sim_question_t *asked, text_t key, int64_t as_of)
+{
+    CHECK (asked->keys_count < ASKED_KEYS_MAX);
+    asked->as_ofs[asked->keys_count] = as_of;
+    asked->keys[asked->keys_count++] = arena_text (check_arena (sim_check (self->sim)), key);
 }
 
 static void write_key (const keyed_log_t *log, const value_t *values, wire_writer_t *writer)
@@ -52,20 +58,29 @@ static void write_key (const keyed_log_t *log, const value_t *values, wire_write
 
 /* ---- while things happen ---- */
 
+/* A view that came later: a serving node need not know it yet, and its key's history may be on the
+ * way. */
+static bool is_later (size_t view)
+{
+    return !data_has_view (view, 0);
+}
+
 static void answered (void *arg, const message_t *reply)
 {
-    question_sent_t question = *(question_sent_t *)arg;
-    sim_querier_t *self = question.querier;
+    const question_sent_t *question = arg;
+    sim_querier_t *self = question->querier;
+    size_t view = question->asked.view;
     bool complete = true;
     if (reply && reply->kind == MESSAGE_GET_OK)
-        check_answer (sim_check (self->sim), question.view, &question.floor, false, reply->body,
-                      &complete);
+        check_answer (sim_check (self->sim), &question->asked, reply->body, &complete);
+    else if (reply && is_later (view) && client_status (reply) == STATUS_NOT_FOUND)
+        return;
     else
         complete = !client_may_retry (self->sim, "a query", reply);
     bool calm = sim_knobs (self->sim)->calm && sim_now (self->sim) - self->since > CALM_AFTER;
-    if (!complete && calm && !question.hurried)
+    if (!complete && calm && !question->hurried && !is_later (view))
         sim_fail (self->sim, "nothing went wrong, and an answer of %s is not complete",
-                  check_data (sim_check (self->sim))->view_name[question.view]);
+                  check_data (sim_check (self->sim))->view_name[view]);
 }
 
 /* As-of times of all kinds. */
@@ -90,22 +105,26 @@ static int64_t some_as_of (sim_t *sim)
 }
 
 /* Some of those that the view has had from the start. */
-static void write_features (sim_querier_t *self, size_t view, wire_writer_t *writer)
+static void write_features (sim_querier_t *self, sim_question_t *asked, wire_writer_t *writer)
 {
     const sim_data_t *data = check_data (sim_check (self->sim));
+    size_t count = data_features (data, asked->view, 0);
+    text_t *features = arena_zero (check_arena (sim_check (self->sim)), count, sizeof *features);
     wire_field_list (writer, "features");
-    for (size_t i = 0; i < data_features (data, view, 0); i++)
-        if (i == 0 || sim_chance (self->sim, 0.3))
-            wire_put_text (writer, data->view[view]->names[i]);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || sim_chance (self->sim, 0.3)) {
+            features[asked->features_count++] = data->view[asked->view]->names[i];
+            wire_put_text (writer, data->view[asked->view]->names[i]);
+        }
     wire_close (writer);
+    asked->features = features;
 }
 
-static void write_question (sim_querier_t *self, size_t view, bool hurried, wire_writer_t *writer)
+static void write_keys (sim_querier_t *self, sim_question_t *asked, wire_writer_t *writer)
 {
     const sim_data_t *data = check_data (sim_check (self->sim));
-    size_t log = data->view_log[view];
+    size_t log = data->view_log[asked->view];
     arena_reset (self->scratch);
-    wire_field_string (writer, "view", data->view_name[view]);
     wire_field_list (writer, "keys");
     size_t keys = sim_chosen (self->sim, 1, KEYS_ASKED_MAX);
     for (size_t i = 0; i < keys; i++) {
@@ -113,24 +132,57 @@ static void write_question (sim_querier_t *self, size_t view, bool hurried, wire
         text_t key;
         data_key (data, self->sim, log, self->scratch, values, &key);
         write_key (&data->log[log], values, writer);
+        add_key (self, asked, key, INT64_MIN);
     }
     wire_close (writer);
+}
+
+static void write_times (sim_querier_t *self, sim_question_t *asked, wire_writer_t *writer)
+{
     if (sim_chance (self->sim, 0.3)) {
         wire_field_list (writer, "as_ofs");
-        for (size_t i = 0; i < keys; i++)
-            wire_put_int (writer, some_as_of (self->sim));
+        for (size_t i = 0; i < asked->keys_count; i++) {
+            asked->as_ofs[i] = some_as_of (self->sim);
+            wire_put_int (writer, asked->as_ofs[i]);
+        }
         wire_close (writer);
     } else if (sim_chance (self->sim, 0.5)) {
-        wire_field_int (writer, "as_of", some_as_of (self->sim));
+        int64_t as_of = some_as_of (self->sim);
+        for (size_t i = 0; i < asked->keys_count; i++)
+            asked->as_ofs[i] = as_of;
+        wire_field_int (writer, "as_of", as_of);
     }
-    if (sim_chance (self->sim, 0.2))
-        wire_field_bool (writer, "before", true);
+    if (!sim_chance (self->sim, 0.2))
+        return;
+    wire_field_bool (writer, "before", true);
+    for (size_t i = 0; i < asked->keys_count; i++)
+        if (asked->as_ofs[i] != INT64_MIN)
+            asked->as_ofs[i]--;
+}
+
+static void write_question (sim_querier_t *self, question_sent_t *question, wire_writer_t *writer)
+{
+    sim_question_t *asked = &question->asked;
+    wire_field_string (writer, "view", check_data (sim_check (self->sim))->view_name[asked->view]);
+    write_keys (self, asked, writer);
+    write_times (self, asked, writer);
     if (sim_chance (self->sim, 0.3))
-        write_features (self, view, writer);
-    if (hurried)
+        write_features (self, asked, writer);
+    if (question->hurried)
         wire_field_uint (writer, "deadline_ms", sim_chosen (self->sim, 50, 3000));
     if (sim_chance (self->sim, 0.1))
         wire_field_bool (writer, "refuse_incomplete", true);
+}
+
+/* Those that came later are asked for more often: much happens around them. */
+static size_t some_view (sim_querier_t *self)
+{
+    bool later = self->steps & (STEP_VIEW | STEP_KEY) && sim_chance (self->sim, 0.3);
+    for (;;) {
+        size_t view = sim_chosen (self->sim, 0, DATA_VIEWS - 1);
+        if (data_has_view (view, self->steps) && (!later || is_later (view)))
+            return view;
+    }
 }
 
 static void ask (sim_t *sim, void *arg)
@@ -138,16 +190,12 @@ static void ask (sim_t *sim, void *arg)
     sim_querier_t *self = arg;
     if (sim_finished (sim) || self->asked_all)
         return;
-    size_t view;
-    do
-        view = sim_chosen (sim, 0, DATA_VIEWS - 1);
-    while (!data_has_view (view, self->steps));
     question_sent_t *question = new_question (self);
     question->querier = self;
-    question->view = view;
-    check_floor (sim_check (sim), &question->floor);
+    question->asked.view = some_view (self);
+    check_floor (sim_check (sim), &question->asked.floor);
     question->hurried = sim_chance (sim, 0.5);
-    write_question (self, view, question->hurried, client_begin (self->client, MESSAGE_GET));
+    write_question (self, question, client_begin (self->client, MESSAGE_GET));
     size_t node = sim_chosen (sim, 0, sim_count (sim, ROLE_SERVING) - 1);
     client_ask (self->client, sim_node (sim, ROLE_SERVING, node), 4 * TIME_SECOND, answered,
                 question);
@@ -164,8 +212,7 @@ static void answered_finally (void *arg, const message_t *reply)
     sim_querier_t *self = question->querier;
     bool complete = false;
     if (reply && reply->kind == MESSAGE_GET_OK)
-        check_answer (sim_check (self->sim), question->view, &question->floor, true, reply->body,
-                      &complete);
+        check_answer (sim_check (self->sim), &question->asked, reply->body, &complete);
     else if (!client_may_retry (self->sim, "a query", reply))
         complete = true; /* the run has failed */
     if (complete) {
@@ -178,18 +225,23 @@ static void answered_finally (void *arg, const message_t *reply)
 static void ask_finally (question_sent_t *question)
 {
     sim_querier_t *self = question->querier;
+    sim_question_t *asked = &question->asked;
     const sim_data_t *data = check_data (sim_check (self->sim));
-    size_t log = data->view_log[question->view];
-    check_floor (sim_check (self->sim), &question->floor);
+    size_t log = data->view_log[asked->view];
+    int64_t as_of = sim_wall (self->sim) + question->offset;
+    asked->keys_count = 0;
+    check_floor (sim_check (self->sim), &asked->floor);
     wire_writer_t *writer = client_begin (self->client, MESSAGE_GET);
-    wire_field_string (writer, "view", data->view_name[question->view]);
-    wire_field_int (writer, "as_of", sim_wall (self->sim) + question->offset);
+    wire_field_string (writer, "view", data->view_name[asked->view]);
+    wire_field_int (writer, "as_of", as_of);
     wire_field_list (writer, "keys");
     arena_reset (self->scratch);
     value_t values[DATA_FIELDS_MAX];
     text_t key;
-    for (size_t i = 0; data_key_at (data, log, i, self->scratch, values, &key); i++)
+    for (size_t i = 0; data_key_at (data, log, i, self->scratch, values, &key); i++) {
         write_key (&data->log[log], values, writer);
+        add_key (self, asked, key, as_of);
+    }
     wire_close (writer);
     client_ask (self->client, question->node, 4 * TIME_SECOND, answered_finally, question);
 }
@@ -211,8 +263,7 @@ void querier_ask_all (sim_querier_t *self)
                 question_sent_t *question = new_question (self);
                 *question = (question_sent_t){ .querier = self,
                                                .node = sim_node (self->sim, ROLE_SERVING, n),
-                                               .view = view,
-                                               .settled = true,
+                                               .asked = { .view = view, .settled = true },
                                                .offset = offsets[t] };
                 self->waiting++;
                 ask_finally (question);

@@ -138,6 +138,13 @@ void dataset_verify (sim_check_t *self);
 const sim_dataset_t *dataset_find (const sim_check_t *self, size_t log, text_t id);
 bool dataset_has (const sim_dataset_t *self, const sim_load_t *load);
 
+/* ---- values.c ---- */
+void print_value (const value_t *value, buf_t *out);
+/* Of a message; of type TYPE_NONE, which agrees with nothing, when it is none of that type. */
+value_t value_of (const wire_value_t *given, type_t type);
+/* Of a type in words, as "map<string,list<int64>>". */
+value_t typed_value (const wire_value_t *given, text_t type, arena_t *arena);
+
 /* ---- erased.c ---- */
 sim_forget_t *forget_of (const sim_check_t *self, text_t id); /* NULL */
 /* Do they stand in this log, as far as they do, as they were asked for? Called when one is found.
