@@ -129,6 +129,8 @@ def log_of_page():
     client = cluster.serving()
     results = client.get("pages", [{"page": p} for p in PAGES], seconds=5)
     client.close()
+    if not all(r["complete"] for r in results):
+        return None
     return {r["key"]["page"]: next(iter(r["positions"])) for r in results}
 
 

@@ -99,7 +99,9 @@ class Node:
 
     def may_fail(self):
         """Before it starts: `disk_fault` can be used."""
-        self.environment = {"LD_PRELOAD": str(BIN.parent / "tests/faults.so"),
+        library = BIN.parent / "tests/faults.so"
+        expect(library.exists(), library, "is not built: no fault would happen")
+        self.environment = {"LD_PRELOAD": str(library),
                             "WEIR_FAULTS": str(self.cluster.directory / f"faults-{self.name}"),
                             "ASAN_OPTIONS": "verify_asan_link_order=0"}
 

@@ -181,8 +181,11 @@ cluster.recompute()
 check("after a last recompute")
 client = cluster.serving()
 for user in USERS:
-    count = client.get("notes", [{"note": NOTES[user]}], seconds=10)[0]
-    expect(count["complete"], count)
+    def counted():
+        [result] = client.get("notes", [{"note": NOTES[user]}], seconds=10)
+        return result if result["complete"] else None
+
+    count = wait_for(counted, 30, "a complete answer by the new key")
     expect_equal(count["features"]["n"], expected()["users"][user][0], f"by the new key: {user}")
 client.close()
 for wrong, code in ((("forget", "hits", "shop=a"), 1), (("forget", "hit", "user=a"), 1), (("forget", "hits", "user"), 2),

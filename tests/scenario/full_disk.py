@@ -39,7 +39,7 @@ if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "weir", disk]).retu
     skip("this needs to mount a small tmpfs")
 
 cluster = Cluster({"notes.yaml": DEFINITIONS}, partitions=1, speed_workers=1,
-                  settings=f"data: {disk}/data\nlease: 1s\n"
+                  settings=f"data: {disk}/data\nlease: {3 * int(SLOWER)}s\n"
                            f"limits: {{disk_reserve: {RESERVE >> 20}MiB}}\n").start()
 client = cluster.serving()
 producer = Producer([f"tcp://127.0.0.1:{cluster.port + 11}"])
@@ -66,8 +66,13 @@ def send(rows, seconds=30):
 
 
 def count(asked=client):
-    [result] = asked.get("writing", [{"author": "a"}], deadline_ms=500)
+    """None when the answer is not complete."""
+    [result] = asked.get("writing", [{"author": "a"}], deadline_ms=2000 * int(SLOWER), seconds=10 * SLOWER)
     return result["features"]["n"] if result["complete"] else None
+
+
+def counted():
+    return wait_for(count, 20, "a complete answer")
 
 
 class Questions(threading.Thread):
@@ -140,7 +145,7 @@ expect(command.code == 1 and "is full" in command.err and "make room" in command
 expect(not list((disk / "data/incoming").iterdir()), "what was not loaded stays")
 # a recompute is what makes room, of the log: it may use half of what is reserved
 cluster.recompute()
-expect_equal(count(), acked, "after a recompute on a full disk")
+expect_equal(counted(), acked, "after a recompute on a full disk")
 ballast.unlink()
 room = time.monotonic()
 acked += send(batch(), 10)
@@ -182,24 +187,23 @@ expect_equal(command.wait(20 * SLOWER), 0, "weir load")
 acked += 20000
 acked += send(batch(), 10)
 questions.stop("recompute and load waited")
-expect_equal(count(), acked, "acknowledged events")
+expect_equal(counted(), acked, "acknowledged events")
 
 # ---- all at once: writes fail, the owner gives up, and another takes it when there is room ----
 fill(0)
 failed = None
 for _ in range(40):
+    rows = batch()
     try:
-        acked += send(batch(), 2)
+        acked += send(rows, 2)
     except (AssertionError, Refused, Silent) as error:
         failed = error
         break
 expect(failed, "events are taken on a disk without a byte")
 ballast.unlink()
 producer.sequence -= 1  # the batch that failed is sent again as it was: it counts once
-rows = batch()
 acked += send(rows, 30)
-wait_for(lambda: count() is not None, 20, "queries are complete again")
-expect_equal(count(), acked, "acknowledged events")
+expect_equal(counted(), acked, "acknowledged events")
 cluster.recompute()
-expect_equal(count(), acked, "after a recompute")
+expect_equal(counted(), acked, "after a recompute")
 cluster.stop()

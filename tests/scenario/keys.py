@@ -76,7 +76,7 @@ def known():
 
 
 def look(client, view, exactly=False):
-    """Complete answers have all that was acknowledged before they were asked; how many were complete."""
+    """Complete answers have all that was acknowledged before they were asked, or exactly that; how many were complete."""
     before = known()[view]
     complete = 0
     for result in client.get(view, KEYS[view], seconds=2, deadline_ms=500):
@@ -86,8 +86,8 @@ def look(client, view, exactly=False):
         if result["complete"]:
             complete += 1
             expect(found[0] >= events and found[1] >= total, view, result, "lacks", events, total)
-        if exactly:
-            expect_equal(found, (events, total), f"{view} {result}")
+            if exactly:
+                expect_equal(found, (events, total), f"{view} {result}")
     return complete
 
 
@@ -120,17 +120,17 @@ def guarded(work, *arguments):
     return thread
 
 
-def wait_complete(view, what):
+def wait_complete(view, what, exactly=False):
     client = cluster.serving()
 
     def complete():
         expect(not failures, failures)
         try:
-            return look(client, view) == len(KEYS[view])
+            return look(client, view, exactly) == len(KEYS[view])
         except (Silent, Refused):
             return False
 
-    wait_for(complete, 60 * SLOWER, f"{view} is answered completely {what}")
+    wait_for(complete, 60, f"{view} is answered completely {what}")
     client.close()
 
 
@@ -166,12 +166,9 @@ finally:
     for thread in threads:
         thread.join()
 expect(not failures, failures)
-client = cluster.serving()
 for after in ("the last event", "a last recompute"):
     for view in KEYS:
-        wait_complete(view, f"after {after}")
-        look(client, view, exactly=True)
+        wait_complete(view, f"after {after}", exactly=True)
     cluster.recompute()
-client.close()
 print(f"{known()['all'][()][0]} events by {len(KEYS)} keys")
 cluster.stop()

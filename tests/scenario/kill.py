@@ -166,12 +166,21 @@ finally:
     for thread in threads:
         thread.join()
 expect(not failures, failures)
-last = cluster.serving().get("pages", KEYS)
+client = cluster.serving()
+
+
+def whole():
+    """All keys, when all are answered completely."""
+    results = client.get("pages", KEYS)
+    return results if all(r["complete"] for r in results) else None
+
+
+last = wait_for(whole, 20, "complete answers at the end")
 check(answers + [(len(acked), r) for r in last])
 expect_equal(sum(r["features"]["n"] for r in last), 20 * len(acked), "events at the end")
 expect_equal(sum(r["features"]["total"] for r in last), sum(range(1, next(numbers))), "their sum")
 cluster.recompute()
-expect_equal([r["features"] for r in cluster.serving().get("pages", KEYS)],
+expect_equal([r["features"] for r in wait_for(whole, 20, "complete answers after a recompute")],
              [r["features"] for r in last], "after a last recompute")
 expect(len({r["dataset"] for _, r in answers}) >= 10, "few datasets were met")
 print(f"{len(acked)} batches, {len(answers)} complete answers, {len(incomplete)} incomplete ones")

@@ -24,7 +24,7 @@ scenario: programs $(ORACLE) $(HOSTS) $(FAULTS) build/test-deps.ok ## real proce
 
 MINUTES ?= 1
 SEED ?=
-chaos: programs $(HOSTS) build/test-deps.ok ## kill -9, SIGSTOP and bad links at random, answers checked all the time (MINUTES=30 SEED=7)
+chaos: programs $(HOSTS) $(FAULTS) build/test-deps.ok ## kill -9, SIGSTOP and bad links at random, answers checked all the time (MINUTES=30 SEED=7)
 	@WEIR_CHAOS_MINUTES=$(MINUTES) WEIR_CHAOS_SEED=$(SEED) WEIR_MORE_TIME=$$(($(MINUTES) * 70)) $(SCENARIO_RUN) --show chaos
 
 scenario-flights: programs $(ORACLE) build/test-deps.ok ## the whole of WEIR_FLIGHTS, thousands of answers

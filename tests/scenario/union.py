@@ -91,7 +91,7 @@ def check(streams, what):
     as_ofs = [LAST + DAY, LAST - 3 * DAY] + [t + d for t, d in zip(edges, (0, HOUR, DAY))]
     for as_of in as_ofs:
         results = client.get("moves", [{"user_id": user} for user in USERS + ["nobody"]], as_of=as_of,
-                             seconds=10, deadline_ms=8000)
+                             seconds=60, deadline_ms=30000)
         for result in results:
             user = result["key"]["user_id"]
             expect(result["complete"], what, result)
