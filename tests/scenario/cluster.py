@@ -9,11 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from wire import Client, Keys, Refused, Silent
+from wire import SLOWER, Client, Keys, Refused, Silent
 
 BIN = Path(os.environ.get("WEIR_BIN", Path(__file__).parents[2] / "build/release/bin"))
-# Builds with sanitizers are slower: every deadline is stretched by this.
-SLOWER = float(os.environ.get("WEIR_SLOWER", "1"))
 # Any scenario with security on: WEIR_SECURED=1.
 SECURED = os.environ.get("WEIR_SECURED", "0") == "1"
 SKIPPED = 77  # exit status of a scenario that cannot run here
@@ -270,7 +268,7 @@ class Cluster:
     def speed(self, number=1):
         return self.client(10 + number)
 
-    def ask_coordinator(self, kind, body=None, seconds=2):
+    def ask_coordinator(self, kind, body=None, seconds=5 * SLOWER):
         """Of the one that leads. Who stands by is passed over, and so is who is silent."""
         for endpoint in self.coordinators:
             client = Client(endpoint)

@@ -12,7 +12,7 @@ from pathlib import Path
 from cluster import BIN, SLOWER, Cluster, expect, expect_equal, now_us, skip, wait_for
 from wire import Client, Producer, Refused, Silent
 
-TIME_LIMIT = 240
+TIME_LIMIT = 400
 RESERVE = 12 << 20
 
 DEFINITIONS = """

@@ -9,7 +9,7 @@ from collections import defaultdict
 from cluster import SLOWER, Cluster, expect, expect_equal, now_us, wait_for
 from wire import Client, Producer, Refused, Silent
 
-TIME_LIMIT = 240
+TIME_LIMIT = 400
 LEASE = 3  # seconds
 
 STREAM = """

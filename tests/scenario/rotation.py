@@ -9,7 +9,7 @@ import threading
 from cluster import BIN, SLOWER, Cluster, expect, expect_equal, now_us, wait_for
 from wire import Client, Keys, Producer, Refused, Silent
 
-TIME_LIMIT = 120
+TIME_LIMIT = 300
 
 DEFINITIONS = """
 streams:
@@ -64,7 +64,7 @@ class Retrying(Client):
     def ask(self, kind, body=None, seconds=10):
         for attempt in range(10):
             try:
-                return super().ask(kind, body, 1)
+                return super().ask(kind, body, SLOWER)
             except Silent:
                 self.keys.next()
             except Refused as error:
@@ -90,7 +90,7 @@ def send(step):
 
 def ask(step):
     sure = acknowledged
-    found = reader.get("per_user", [{"user": f"u{n}"} for n in range(7)])
+    found = reader.get("per_user", [{"user": f"u{n}"} for n in range(7)], deadline_ms=5000 * int(SLOWER))
     expect(all(result["complete"] for result in found), found)
     total = sum(result["features"]["n"] or 0 for result in found)
     expect(total >= sure, f"{total} counted, {sure} acknowledged")

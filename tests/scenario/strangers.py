@@ -13,7 +13,7 @@ import zmq
 from cluster import SLOWER, Cluster, expect, expect_equal, now_us, wait_for
 from wire import Client, Keys, Producer, Refused, Silent
 
-TIME_LIMIT = 120
+TIME_LIMIT = 300
 
 DEFINITIONS = """
 streams:

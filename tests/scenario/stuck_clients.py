@@ -13,7 +13,7 @@ import zmq
 from cluster import SLOWER, Cluster, expect, now_us, wait_for
 from wire import Client, Producer, Refused, Silent
 
-TIME_LIMIT = 240
+TIME_LIMIT = 400
 MIB = 1 << 20
 CROWD = int(os.environ.get("STUCK_CONNECTIONS", "6000"))
 BESIDE = 330 * MIB  # of a node: what connections may hold (256 MiB), and the process itself

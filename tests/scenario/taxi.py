@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from cluster import DAY, Cluster, skip
 from real_data import View, definitions, rfc3339
 
-TIME_LIMIT = 120
+TIME_LIMIT = 300
 
 SOURCE = os.environ.get("WEIR_TAXI", "")
 if not Path(SOURCE).is_file():

@@ -7,6 +7,9 @@ import msgpack
 import zmq
 import zmq.auth
 
+# Builds with sanitizers are slower: every deadline is stretched by this.
+SLOWER = float(os.environ.get("WEIR_SLOWER", "1"))
+
 
 class Refused(Exception):
     """The node answered with an error."""
@@ -78,7 +81,7 @@ class Client:
             raise Silent(f"no answer from {self.endpoint}")
         return msgpack.unpackb(self.socket.recv_multipart()[-1])
 
-    def ask(self, kind, body=None, seconds=10):
+    def ask(self, kind, body=None, seconds=10 * SLOWER):
         self.id += 1
         self.send_bytes(msgpack.packb(["weir", 1, kind, self.id, body or {}]))
         deadline = time.monotonic() + seconds
@@ -94,7 +97,7 @@ class Client:
             raise Refused(reply)
         return reply
 
-    def get(self, view, keys, seconds=10, **more):
+    def get(self, view, keys, seconds=10 * SLOWER, **more):
         """The results of a query, each with its values by name as "features"."""
         reply = self.ask("get", {"view": view, "keys": keys, **more}, seconds)
         for result in reply["results"]:
@@ -111,7 +114,7 @@ class Producer:
         self.clients = [Client(endpoint, keys) for endpoint in endpoints]
         self.sequence, self.retries, self.next = 0, 0, 0
 
-    def send(self, stream, columns, rows, seconds=30, patience=1.0):
+    def send(self, stream, columns, rows, seconds=30 * SLOWER, patience=1.0):
         self.sequence += 1
         body = {"stream": stream, "producer": self.id, "sequence": self.sequence,
                 "columns": columns, "rows": rows}
