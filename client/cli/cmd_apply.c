@@ -79,13 +79,8 @@ static int preview (call_t *call, weir_apply_t apply, bool yes, bool dry_run, bo
         print_changes (changes);
     if (dry_run || count_changes (changes, "same") == changes.count)
         return done (call, &reply, "would be applied");
-    bool asked = true;
-    *more = yes || ask_yes ("apply?", &asked);
-    if (*more)
-        return EXIT_DONE;
-    fprintf (stderr, "weir apply: nothing was applied%s\n",
-             asked ? "" : "; without a terminal to ask at, --yes says that it shall be");
-    return EXIT_FAILED;
+    *more = call_agreed (call, yes, "apply?", "nothing was applied");
+    return *more ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* Has every node that takes events or queries got that version? */

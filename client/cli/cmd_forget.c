@@ -10,11 +10,11 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { FOLLOW_MS = 100, PATIENCE_MS = 30000, ID_MAX = WIRE_NAME_MAX, KEY_FIELDS = 8 };
+enum { FOLLOW_MS = 100, PATIENCE_MS = 30000, KEY_FIELDS = 8, QUESTION_MAX = 4096 };
 
 typedef struct wanted {
     const char *before, *message;
-    bool no_wait;
+    bool no_wait, yes;
     weir_forget_t request;
     text_t fields[KEY_FIELDS];
     text_t values[KEY_FIELDS];
@@ -64,6 +64,26 @@ static bool read_before (const call_t *call, wanted_t *wanted)
         return true;
     (void)call_usage (call, "--before: %s", error.text);
     return false;
+}
+
+/* It cannot be undone: who asks for it reads once more what it takes. */
+static bool is_meant (const call_t *call, const wanted_t *wanted)
+{
+    buf_t question;
+    buf_init (&question, QUESTION_MAX);
+    buf_printf (&question, "erase ");
+    for (size_t i = 1; i < call->words_count; i++)
+        buf_printf (&question, "%s%s", i > 1 ? ", " : "", call->words[i]);
+    buf_printf (&question, " of %s for good, %s", call->words[0],
+                wanted->before ? "its events before " : "all its events");
+    if (wanted->before)
+        time_format (&question, wanted->request.before);
+    buf_put_u8 (&question, '?');
+    bool meant = call_agreed (call, wanted->yes,
+                              question.bad ? "erase that for good?" : buf_string (&question),
+                              "nothing was erased");
+    buf_release (&question);
+    return meant;
 }
 
 /* So that asking again is the same question. */
@@ -143,6 +163,7 @@ static int run_forget (call_t *call)
         { 0, "before", "TIME", "only its events with earlier times", &wanted.before, NULL },
         { 'm', "message", "WHY", "is kept with the record of it; do not name the entity in it",
           &wanted.message, NULL },
+        { 'y', "yes", NULL, "do not ask", NULL, &wanted.yes },
         { 0, "no-wait", NULL, "return when the cluster has taken it", NULL, &wanted.no_wait },
     };
     int exit_status;
@@ -150,7 +171,7 @@ static int run_forget (call_t *call)
         return exit_status;
     if (!read_key (call, &wanted) || !read_before (call, &wanted))
         return EXIT_USAGE;
-    if (!call_weir (call))
+    if (!call_weir (call) || !is_meant (call, &wanted))
         return EXIT_FAILED;
     make_id (wanted.id);
     wanted.request.id = wanted.id;
@@ -176,15 +197,15 @@ const command_t command_forget = {
     .name = "forget",
     .group = "Events",
     .operands = "STREAM FIELD=VALUE...",
-    .purpose = "Erases one entity: its events, every copy of them, and what was made of them",
+    .purpose = "Asks, and erases one entity: its events, every copy, and what was made of them",
     .details =
         "FIELD=VALUE names the entity by the stream's own key. What was sent or loaded before is "
         "erased for good,\nby the recomputes that the forget schedules; what is sent later is new "
         "and stays. It returns when\nevery file was looked through and holds nothing of it. "
-        "Backups "
-        "made before still do.",
+        "Backups made before still do. Without a terminal\nto ask at, --yes is needed.",
     .examples = "  weir forget payments user_id=u1 -m \"request 4711\"\n"
                 "  weir forget payments user_id=u1 --before 2025-01-01\n"
+                "  weir forget payments user_id=u1 --yes --no-wait --json\n"
                 "  weir forgets",
     .least = 2,
     .most = 1 + KEY_FIELDS,

@@ -398,7 +398,7 @@ const command_t command_show = {
 
 static int run_delete (call_t *call)
 {
-    bool yes = false, asked = true;
+    bool yes = false;
     const option_spec_t specs[] = { { 'y', "yes", NULL, "do not ask", NULL, &yes } };
     int exit_status;
     if (!call_options (call, specs, 1, &exit_status))
@@ -406,13 +406,10 @@ static int run_delete (call_t *call)
     if (!call_weir (call))
         return EXIT_FAILED;
     char *question = mem_format ("delete %s from the cluster's definitions?", call->words[0]);
-    bool agreed = yes || ask_yes (question, &asked);
+    bool agreed = call_agreed (call, yes, question, "nothing was deleted");
     mem_free (question);
-    if (!agreed) {
-        fprintf (stderr, "weir delete: nothing was deleted%s\n",
-                 asked ? "" : "; without a terminal to ask at, --yes says that it shall be");
+    if (!agreed)
         return EXIT_FAILED;
-    }
     message_t reply;
     error_t error;
     wire_writer_t *writer = weir_begin (call->weir, MESSAGE_DELETE);

@@ -220,6 +220,16 @@ bool call_options (call_t *call, const option_spec_t *specs, size_t count, int *
     return check_operands (call, exit_status);
 }
 
+bool call_agreed (const call_t *call, bool yes, const char *question, const char *nothing)
+{
+    bool asked = true;
+    if (yes || ask_yes (question, &asked))
+        return true;
+    fprintf (stderr, "weir %s: %s%s\n", call->command->name, nothing,
+             asked ? "" : "; without a terminal to ask at, --yes says that it shall be");
+    return false;
+}
+
 bool call_number (const call_t *call, const char *option, const char *text, int64_t most,
                   int64_t *number)
 {

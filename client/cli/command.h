@@ -95,6 +95,11 @@ bool call_project (call_t *call);
 /* The cluster of the project. False after printing why not. Owned by the call. */
 bool call_weir (call_t *call);
 
+/* Whether it shall be done: `yes`, or who is at the terminal says so. False after printing
+ * `nothing`
+ * ("nothing was applied"), and without a terminal that --yes is needed. */
+bool call_agreed (const call_t *call, bool yes, const char *question, const char *nothing);
+
 /* A number from 1 to `most` given to an option; false after printing. */
 bool call_number (const call_t *call, const char *option, const char *text, int64_t most,
                   int64_t *number);

@@ -4,12 +4,13 @@ import itertools
 import os
 import random
 import string
+import subprocess
 import threading
 import time
 from collections import defaultdict
 from pathlib import Path
 
-from cluster import SLOWER, Cluster, expect, expect_equal, now_us, wait_for
+from cluster import BIN, SLOWER, Cluster, expect, expect_equal, now_us, wait_for
 from wire import Client, Producer, Refused, Silent
 
 TIME_LIMIT = 300
@@ -121,7 +122,7 @@ def holders(text):
 def forget(user, crash=()):
     """Erases one who sends no more; kills nodes on the way."""
     expect(holders(user), user, "is in no file before")
-    id = cluster.done("forget", "hits", f"user={user}", "--no-wait", "--json").objects()[0]["id"]
+    id = cluster.done("forget", "hits", f"user={user}", "--yes", "--no-wait", "--json").objects()[0]["id"]
     for node in crash:
         cluster[node].kill()
         cluster[node].start()
@@ -144,6 +145,26 @@ def forget(user, crash=()):
         expect_equal(holders(text), [], f"{text} after it was erased")
     expect(user not in cluster.done("forgets").out, "the entity is listed")
     return id
+
+
+def at_a_terminal(answer, *arguments):
+    """The weir command with a terminal, at which its first question gets the answer: exit status, what was shown."""
+    ours, its = os.openpty()
+    process = subprocess.Popen([BIN / "weir", "-C", cluster.directory, *arguments], stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:
+            break  # it has ended
+        if not part:
+            break
+        if b"[y/N]" not in shown and b"[y/N]" in shown + part:
+            os.write(ours, answer)
+        shown += part
+    os.close(ours)
+    return process.wait(60 * SLOWER), shown.decode()
 
 
 late = 0
@@ -188,8 +209,20 @@ for user in USERS:
     count = wait_for(counted, 30, "a complete answer by the new key")
     expect_equal(count["features"]["n"], expected()["users"][user][0], f"by the new key: {user}")
 client.close()
-for wrong, code in ((("forget", "hits", "shop=a"), 1), (("forget", "hit", "user=a"), 1), (("forget", "hits", "user"), 2),
-                    (("forget", "hits", "user=a", "--before", "x"), 2), (("forgets", "0"), 1)):
+for wrong, code in ((("forget", "hits", "shop=a", "--yes"), 1), (("forget", "hit", "user=a", "--yes"), 1),
+                    (("forget", "hits", "user"), 2), (("forget", "hits", "user=a", "--before", "x"), 2), (("forgets", "0"), 1)):
     expect_equal(cluster.weir(*wrong).code, code, wrong)
+# it asks, and nothing happens unless the answer is yes; where there is nobody to ask, it says what is needed
+records = cluster.done("forgets").out
+run = cluster.weir("forget", "hits", f"user={USERS[6]}")
+expect(run.code == 1 and "--yes" in run.err and "nothing was erased" in run.err, run)
+for answer in (b"\n", b"n\n", b"yess\n", b"\x04"):
+    code, shown = at_a_terminal(answer, "forget", "hits", f"user={USERS[6]}", "--before", "2001-01-01")
+    expect(code == 1 and "nothing was erased" in shown, answer, code, shown)
+    expect(f"user={USERS[6]}" in shown and "of hits" in shown and "2001-01-01" in shown, shown)
+expect_equal(cluster.done("forgets").out, records, "after nothing was agreed to")
+code, shown = at_a_terminal(b"y\n", "forget", "hits", f"user={USERS[6]}", "--before", "2001-01-01", "--no-wait")
+expect(code == 0 and "is taken" in shown, code, shown)
+wait_for(lambda: cluster.done("forgets").out.count("erased") == records.count("erased") + 1, 60, "the seventh is erased")
 print(f"{len(events)} events, 6 of {len(USERS)} entities erased")
 cluster.stop()
