@@ -11,11 +11,15 @@
  * each server is tried so often before it is told that it is none of them. */
 enum { ROUNDS = 3 };
 
+/* Who never answered and is silent for so long is looked at: it may want a key, where we have none.
+ */
+enum { SILENT_MS = 300 };
+
 typedef enum outcome {
     OUTCOME_ANSWERED, /* what came is in self->part */
     OUTCOME_LATE,
     OUTCOME_LOST,    /* the connection that it went over */
-    OUTCOME_REFUSED, /* it went over none: the handshake failed */
+    OUTCOME_REFUSED, /* it went over none: the handshake failed, or would without keys */
 } outcome_t;
 
 /* Waits until something can be received, or something happens to the connection. */
@@ -74,8 +78,38 @@ static outcome_t exchange (transport_t *self, line_t *line, uint64_t id, const v
     }
 }
 
+/* libzmq does not say that the other side wants keys where we have none: it connects again and
+ * again. Who is silent is looked at ever less often: a slow machine may keep the first look from
+ * seeing. */
+static outcome_t ask (transport_t *self, line_t *line, const char *endpoint, uint64_t id,
+                      const void *data, size_t size, int64_t deadline)
+{
+    int64_t silent_ms = SILENT_MS, now = connections_now_ms ();
+    if (self->keyring || line->answered || now + silent_ms >= deadline)
+        return exchange (self, line, id, data, size, deadline);
+    outcome_t outcome = exchange (self, line, id, data, size, now + silent_ms);
+    bool is_sent = connections_now_ms () >= now + silent_ms;
+    while (outcome == OUTCOME_LATE && is_sent) {
+        if (endpoint_wants_key (endpoint))
+            return OUTCOME_REFUSED;
+        silent_ms *= 2;
+        now = connections_now_ms ();
+        if (now + silent_ms >= deadline)
+            return await (self, line, id, deadline);
+        outcome = await (self, line, id, now + silent_ms);
+    }
+    return outcome;
+}
+
 static status_t denied (const transport_t *self, const char *endpoint, bool known, error_t *error)
 {
+    if (!self->keyring)
+        return error_set (
+            error, STATUS_DENIED,
+            "who listens at %s wants a key, and none is set: the cluster has security "
+            "on; put `security: {keys: DIR}` into weir.yaml, with a secret key and "
+            "the nodes' public one in DIR; see docs/security.md",
+            endpoint);
     if (known)
         return error_set (
             error, STATUS_DENIED,
@@ -124,8 +158,9 @@ status_t transport_request (transport_t *self, const char *endpoint, const void 
         return unreachable (endpoint, error);
     }
     int64_t deadline = connections_now_ms () + timeout_ms;
-    outcome_t outcome = exchange (self, line, id, data, size, deadline);
+    outcome_t outcome = ask (self, line, endpoint, id, data, size, deadline);
     if (outcome == OUTCOME_ANSWERED) {
+        line->answered = true;
         *reply = zmq_msg_data (&self->part);
         *reply_size = zmq_msg_size (&self->part);
         return STATUS_OK;

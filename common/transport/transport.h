@@ -88,8 +88,9 @@ bool transport_broke (transport_t *self, const peer_t *endpoint);
  * dropping others that come from there. The reply is valid until the next call. UNAVAILABLE when
  * nobody listens at the endpoint, TIMEOUT when no reply came (the request may have been carried
  * out), before `timeout_ms` are over when the connection was lost, DENIED when who listens there
- * does not accept our key or is nobody whom we trust, INVALID when it is no endpoint. Do not mix
- * with transport_send to the same endpoint when the answers to that matter. */
+ * does not accept our key, is nobody whom we trust, or wants a key and we have none, INVALID when
+ * it is no endpoint. Do not mix with transport_send to the same endpoint when the answers to that
+ * matter. */
 MUST_CHECK status_t transport_request (transport_t *self, const char *endpoint, const void *data,
                                        size_t size, int timeout_ms, const void **reply,
                                        size_t *reply_size, error_t *error);

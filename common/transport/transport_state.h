@@ -20,7 +20,8 @@ typedef struct line {
     uint64_t used; /* a count of sends: the least is longest ago */
     int fd;        /* can be read when ZeroMQ has news for the socket since it was last used */
     bool ready;
-    bool drained; /* it had no message, and has not been used since: the fd will tell */
+    bool drained;  /* it had no message, and has not been used since: the fd will tell */
+    bool answered; /* a request of ours was, here */
     /* with keys only: */
     void *monitor;
     int monitor_fd;

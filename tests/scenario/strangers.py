@@ -105,6 +105,13 @@ silent(nobody)
 wait_for(lambda: metrics("serving-1")["handshakes_failed"] +
          metrics("serving-1")["handshakes_broken_off"] >
          before["handshakes_failed"] + before["handshakes_broken_off"], 5, "no key is counted")
+# the command is told which setting it lacks, whatever it wants
+unset = cluster.directory.parent / "unset"
+(unset / "features").mkdir(parents=True)
+(unset / "weir.yaml").write_text((cluster.directory / "weir.yaml").read_text().replace("security: {keys: ./keys}\n", ""))
+for words in (["status"], ["get", "per_user", "user=steady"], ["send", "clicks", "-"], ["apply", "--yes"]):
+    run = cluster.weir(*words, "-C", unset, input='{"user": "x", "ts": "2025-03-01T12:00:00Z"}\n')
+    expect(run.code == 1 and "wants a key" in run.err and "security: {keys: DIR}" in run.err, words, run)
 stray = cluster.keygen("stray", "admin")
 (cluster.keys / "accepted" / "stray.admin.pub").unlink()
 wait_for(lambda: metrics("serving-1")["keys_accepted"] == 4, 10, "the stray key is not accepted")

@@ -1,13 +1,17 @@
 /* secured.c - transports with keys: who gets in, as what, and for how long. */
 #include "base/check.h"
+#include "transport/probe.h"
 #include "transport/transport.h"
 #include "wire/wire.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -336,6 +340,60 @@ Test (secured, a_request_finds_the_server_among_those_it_trusts)
     responder.stop = true;
     pthread_join (thread, NULL);
     transport_destroy (&responder.transport);
+}
+
+Test (secured, that_a_key_is_wanted_is_seen_of_who_wants_one_alone)
+{
+    transport_t *node = start ("tcp://127.0.0.1:*", ring (&node_pair, OLD_NODE | READER));
+    cr_assert (endpoint_wants_key (transport_endpoint (node)));
+    transport_destroy (&node);
+    node = start ("tcp://127.0.0.1:*", NULL);
+    cr_assert_not (endpoint_wants_key (transport_endpoint (node)));
+    char endpoint[PEER_SIZE_MAX + 1];
+    snprintf (endpoint, sizeof endpoint, "%s", transport_endpoint (node));
+    transport_destroy (&node);
+    cr_assert_not (endpoint_wants_key (endpoint), "nobody listens there");
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    int mute = socket (AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq (bind (mute, (struct sockaddr *)&address, size), 0);
+    cr_assert_eq (listen (mute, 8), 0);
+    cr_assert_eq (getsockname (mute, (struct sockaddr *)&address, &size), 0);
+    snprintf (endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", ntohs (address.sin_port));
+    cr_assert_not (endpoint_wants_key (endpoint), "who is there says nothing");
+    close (mute);
+    cr_assert_not (endpoint_wants_key ("inproc://x"));
+    cr_assert_not (endpoint_wants_key ("ipc:///nowhere/at/all"));
+}
+
+static void refused_without_a_key (const char *listen)
+{
+    responder_t responder = { .transport = start (listen, ring (&node_pair, OLD_NODE | READER)) };
+    char endpoint[PEER_SIZE_MAX + 1];
+    pthread_t thread;
+    snprintf (endpoint, sizeof endpoint, "%s", transport_endpoint (responder.transport));
+    cr_assert_eq (pthread_create (&thread, NULL, respond, &responder), 0);
+    transport_t *asker = start (NULL, NULL);
+    for (uint64_t id = 1; id < 4; id++) {
+        cr_assert_eq (request (asker, endpoint, id), STATUS_DENIED, "%s", error.text);
+        cr_assert (strstr (error.text, "wants a key"), "%s", error.text);
+        cr_assert (strstr (error.text, "security: {keys: DIR}"), "%s", error.text);
+    }
+    transport_destroy (&asker);
+    responder.stop = true;
+    pthread_join (thread, NULL);
+    transport_destroy (&responder.transport);
+}
+
+Test (secured, who_asks_without_a_key_is_told_that_one_is_wanted_over_tcp)
+{
+    refused_without_a_key ("tcp://127.0.0.1:*");
+}
+
+Test (secured, who_asks_without_a_key_is_told_that_one_is_wanted_over_ipc)
+{
+    refused_without_a_key ("ipc://*");
 }
 
 Test (secured, a_request_over_a_connection_that_is_lost_is_told_at_once)
