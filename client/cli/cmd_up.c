@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     LOOK_EVERY_MS = 50,
@@ -25,6 +26,7 @@ typedef struct cluster {
     bool started[NODES_MOST]; /* by us */
     bool told[NODES_MOST];    /* that it has ended */
     size_t count;
+    int turn; /* to start nodes; -1: it is not ours */
 } cluster_t;
 
 /* ---- waiting, and Ctrl-C ---- */
@@ -214,11 +216,39 @@ static int wait_ready (cluster_t *cluster)
 
 /* ---- up ---- */
 
+/* One `weir up` at a time starts nodes; what the one before has started is then running. */
+static int take_turn (cluster_t *cluster)
+{
+    const project_t *project = cluster->call->project;
+    error_t error;
+    status_t status = nodes_prepare (project, &error);
+    if (status == STATUS_OK)
+        status = nodes_take_turn (project, &cluster->turn, &error);
+    if (status == STATUS_BUSY)
+        fprintf (stderr, "%s; waiting for it\n", error.text);
+    while (status == STATUS_BUSY) {
+        if (wait_stopped (LOOK_EVERY_MS))
+            return EXIT_INTERRUPTED;
+        status = nodes_take_turn (project, &cluster->turn, &error);
+    }
+    if (status != STATUS_OK)
+        return call_failed (cluster->call, &error);
+    cluster->count = nodes_find (project, cluster->nodes);
+    return EXIT_DONE;
+}
+
+static void end_turn (cluster_t *cluster)
+{
+    if (cluster->turn >= 0)
+        close (cluster->turn);
+    cluster->turn = -1;
+}
+
 static int start (cluster_t *cluster)
 {
     call_t *call = cluster->call;
     error_t error;
-    status_t status = nodes_prepare (call->project, &error);
+    status_t status = STATUS_OK;
     for (size_t i = 0; i < cluster->count && status == STATUS_OK; i++) {
         if (cluster->nodes[i].pid != 0)
             continue;
@@ -272,6 +302,19 @@ static int stay (cluster_t *cluster)
     return EXIT_INTERRUPTED;
 }
 
+/* Says so; how many do, if some. */
+static bool are_all_running (cluster_t *cluster)
+{
+    size_t already = running (cluster);
+    if (already == cluster->count)
+        printf ("%s is running already: %zu nodes\n", cluster->call->project->cluster,
+                cluster->count);
+    else if (already > 0)
+        fprintf (stderr, "%zu of %zu nodes are running already; starting the others\n", already,
+                 cluster->count);
+    return already == cluster->count;
+}
+
 static int bring_up (cluster_t *cluster, bool detached)
 {
     sigset_t signals;
@@ -283,8 +326,13 @@ static int bring_up (cluster_t *cluster, bool detached)
     int exit_status = EXIT_DONE;
     if (!call_weir (cluster->call))
         exit_status = EXIT_FAILED;
-    else if (weir_check_keys (cluster->call->weir, &error) != STATUS_OK)
+    else if (running (cluster) < cluster->count &&
+             weir_check_keys (cluster->call->weir, &error) != STATUS_OK)
         exit_status = call_failed (cluster->call, &error);
+    if (exit_status == EXIT_DONE)
+        exit_status = take_turn (cluster);
+    if (exit_status == EXIT_DONE && are_all_running (cluster))
+        return EXIT_DONE;
     if (exit_status == EXIT_DONE)
         exit_status = start (cluster);
     if (exit_status == EXIT_DONE)
@@ -295,8 +343,10 @@ static int bring_up (cluster_t *cluster, bool detached)
         return exit_status;
     if (exit_status == EXIT_DONE && detached)
         return exit_status;
-    if (exit_status == EXIT_DONE)
+    if (exit_status == EXIT_DONE) {
+        end_turn (cluster);
         exit_status = stay (cluster);
+    }
     (void)stop (cluster, true);
     return exit_status;
 }
@@ -315,16 +365,9 @@ static int run_up (call_t *call)
     cluster_t *cluster = mem_zero (1, sizeof *cluster);
     cluster->call = call;
     cluster->count = nodes_find (call->project, cluster->nodes);
-    size_t already = running (cluster);
-    if (already == cluster->count) {
-        printf ("%s is running already: %zu nodes\n", call->project->cluster, cluster->count);
-        exit_status = EXIT_DONE;
-    } else {
-        if (already > 0)
-            fprintf (stderr, "%zu of %zu nodes are running already; starting the others\n", already,
-                     cluster->count);
-        exit_status = bring_up (cluster, detached);
-    }
+    cluster->turn = -1;
+    exit_status = bring_up (cluster, detached);
+    end_turn (cluster);
     mem_free (cluster);
     return exit_status;
 }

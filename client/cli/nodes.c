@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -127,6 +128,23 @@ status_t nodes_prepare (const project_t *project, error_t *error)
         status = make_dir (logs, error);
     mem_free (run);
     mem_free (logs);
+    return status;
+}
+
+status_t nodes_take_turn (const project_t *project, int *turn, error_t *error)
+{
+    char *path = mem_format ("%s/run/up.lock", project->data);
+    int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    int failed = fd < 0 || flock (fd, LOCK_EX | LOCK_NB) != 0 ? errno : 0;
+    status_t status = STATUS_OK;
+    if (failed == EWOULDBLOCK)
+        status = error_set (error, STATUS_BUSY, "another `weir up` starts nodes");
+    else if (failed)
+        status = error_set_errno (error, failed, "cannot lock %s", path);
+    if (failed && fd >= 0)
+        close (fd);
+    mem_free (path);
+    *turn = failed ? -1 : fd;
     return status;
 }
 

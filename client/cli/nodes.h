@@ -27,6 +27,11 @@ size_t nodes_find (const project_t *project, local_node_t nodes[NODES_MOST]);
 /* Makes the directories that nodes need. */
 MUST_CHECK status_t nodes_prepare (const project_t *project, error_t *error);
 
+/* Who starts nodes takes a turn: two at once would each meet the nodes of the other in the places
+ * of its own. After nodes_prepare; a descriptor to be closed when the turn ends, BUSY when another
+ * has it. It ends with the process, too. */
+MUST_CHECK status_t nodes_take_turn (const project_t *project, int *turn, error_t *error);
+
 /* Starts one as a process of its own that outlives us. */
 MUST_CHECK status_t node_start (const project_t *project, local_node_t *node, error_t *error);
 /* Does it still run? Takes its exit status if it was our child. Forgets the process if not. */

@@ -1,0 +1,51 @@
+"""`weir up` by several at once: each node is started once, all of them succeed, and who is interrupted while it
+waits for another ends nothing."""
+import signal
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from cluster import BIN, SLOWER, Cluster, expect, expect_equal, wait_for
+
+TIME_LIMIT = 120
+
+cluster = Cluster({})
+names = list(cluster.nodes)
+
+
+def starts(name):
+    log = cluster.directory / "data/logs" / f"{name}.log"
+    return log.read_text().count(": started; ") if log.exists() else 0
+
+
+try:
+    for round in range(1, 4):
+        with ThreadPoolExecutor(4) as pool:
+            runs = list(pool.map(lambda _: cluster.weir("up", "-d"), range(4)))
+        expect(all(run.code == 0 for run in runs), runs)
+        expect_equal(sum("is up: 5 nodes" in run.out for run in runs), 1, runs)
+        expect_equal(sum("is running already: 5 nodes" in run.out for run in runs), 3, runs)
+        expect_equal([starts(name) for name in names], [round] * len(names), names)
+        cluster.done("down")
+    # one that is stopped in the middle of starting keeps its turn; another waits until it goes on, or gives up
+    first = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "up"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    wait_for(lambda: starts("coordinator") == 4, 20, "the first starts nodes")
+    first.send_signal(signal.SIGSTOP)
+    second = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "up", "-d"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    told = second.stderr.readline()
+    if "waiting for it" in told:  # else the first was ready before it was stopped
+        second.send_signal(signal.SIGINT)
+        expect_equal(second.wait(20 * SLOWER), 130)
+    else:
+        second.wait(20 * SLOWER)
+    first.send_signal(signal.SIGCONT)
+    expect("is up: 5 nodes" in first.stdout.readline(), "the first is ready")
+    expect_equal([starts(name) for name in names], [4] * len(names), names)
+    expect_equal(cluster.done("up", "-d").out, "scenario is running already: 5 nodes\n")
+    first.send_signal(signal.SIGINT)
+    expect_equal(first.wait(30 * SLOWER), 130)
+    expect_equal(cluster.done("down").out, "no node was running\n")
+finally:
+    cluster.weir("down")
+print("12 starts of 5 nodes, 3 of them by four at once")
