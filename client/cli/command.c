@@ -87,6 +87,8 @@ static int no_command (const char *name)
     fprintf (stderr, "weir: there is no %s \"%s\"", name[0] == '-' ? "option" : "command", name);
     if (nearest)
         fprintf (stderr, "; did you mean `weir %s`?", nearest);
+    if (name[0] == '-')
+        fputs ("; options but -C and --json stand after the command", stderr);
     fputs ("\n`weir --help` lists the commands\n", stderr);
     return EXIT_USAGE;
 }
@@ -135,6 +137,10 @@ static int dispatch (int argc, const char **argv)
             directory = argv[at] + 2;
         else
             break;
+    }
+    if (at < argc && strcmp (argv[at], "-C") == 0) {
+        fputs ("weir: -C takes a directory, as in `weir -C my-project status`\n", stderr);
+        return EXIT_USAGE;
     }
     if (at == argc) {
         print_commands (stderr);

@@ -1,5 +1,6 @@
 #include "client/cli/data_place.h"
 
+#include "backup/backup.h"
 #include "base/mem.h"
 #include "storage/cluster_file.h"
 #include "storage/posix_fs.h"
@@ -35,6 +36,14 @@ status_t data_place_open (data_place_t *self, const char *directory, error_t *er
     char *cluster = mem_format ("%s/" CLUSTER_FILE, directory);
     bool is_data = access (cluster, F_OK) == 0;
     mem_free (cluster);
+    char *backup = mem_format ("%s/" BACKUP_FILE, directory);
+    bool is_backup = access (backup, F_OK) == 0;
+    mem_free (backup);
+    if (!is_data && is_backup)
+        return error_set (
+            error, STATUS_INVALID,
+            "%s is a backup, and no data directory: `weir backup --verify %s` reads it", directory,
+            directory);
     if (!is_data)
         return error_set (error, STATUS_NOT_FOUND,
                           "%s is no data directory: there is no file \"" CLUSTER_FILE "\" in it",

@@ -16,7 +16,8 @@ enum { KEY_NAME = 256, KEY_LISTEN, KEY_DATA, KEY_KEY, KEY_LOG_LEVEL, EXIT_WRONG_
 
 static const struct argp_option known[] = {
     { "directory", 'C', "DIR", 0, "the project's directory, with weir.yaml (default: .)", 0 },
-    { "name", KEY_NAME, "NAME", 0, "this node's name, unique in the cluster (default: KIND-1)", 0 },
+    { "name", KEY_NAME, "NAME", 0,
+      "this node's name, unique in the cluster (default: KIND-1, or coordinator)", 0 },
     { "listen", KEY_LISTEN, "ENDPOINT", 0,
       "where to listen: tcp://HOST:PORT (PORT may be *; HOST beyond this machine needs security "
       "in weir.yaml) or ipc://PATH (default: what "

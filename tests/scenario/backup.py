@@ -168,6 +168,8 @@ def restore_and_check(backup, before, told, pages):
     what, positions = backup.name, positions_of(backup)
     run = cluster.weir("backup", "--verify", backup)
     expect(run.code == 0, what, run)
+    run = cluster.weir("fsck", backup)
+    expect(run.code == 1 and "weir backup --verify" in run.err, what, run)
     os.environ["WEIR_SCENARIO_PORT"] = str(cluster.port + 40)
     again = Cluster({}, settings=f"lease: {LEASE}s\n", directory=f"restored-{what}")
     os.environ["WEIR_SCENARIO_PORT"] = str(cluster.port)

@@ -128,6 +128,14 @@ def questions():
         expect("spend_7d" in error.text, error)
 
 
+def command_line():
+    """What may stand before a command, and what after it."""
+    for words, part in ((["-C"], "takes a directory"), (["--key", "x", "status"], "after the command"),
+                        (["statsu"], "`weir status`"), (["status", "--jsn"], "--json")):
+        run = subprocess.run([BIN / "weir", *words], capture_output=True, text=True, timeout=60)
+        expect(run.returncode == 2 and part in run.stderr, words, run)
+
+
 def messages():
     """Malformed, too large or of another version: refused, counted, and the node goes on."""
     body = {"view": "user_spend", "keys": [{"user_id": "a"}]}
@@ -168,7 +176,7 @@ def places():
     expect(run.returncode == 1 and "another" in run.stderr and "scenario" in run.stderr, run)
 
 
-for part in (definitions, events, loads, questions, messages, places):
+for part in (definitions, events, loads, questions, command_line, messages, places):
     part()
     print(part.__name__)
 cluster.wait_ready()
