@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OUT_SIZE = 1 << 16, OUT_MAX = 1 << 20, DEFAULT_EVENTS = 100000, DEFAULT_USERS = 1000 };
@@ -133,14 +134,23 @@ static status_t live (payments_t *payments, const wanted_t *wanted, int fd, buf_
     return status;
 }
 
+/* What is not whole is removed; but no device or pipe. Live events are whole wherever they end. */
+static bool is_file (int fd)
+{
+    struct stat about;
+    return fstat (fd, &about) == 0 && S_ISREG (about.st_mode);
+}
+
 static status_t generate (const wanted_t *wanted, error_t *error)
 {
     int fd = STDOUT_FILENO;
+    bool removes = false;
     if (wanted->path && strcmp (wanted->path, "-") != 0) {
         fd = open (wanted->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (fd < 0)
             return error_set_errno (error, errno, "%s", wanted->path);
-        interrupt_removes (wanted->path);
+        removes = is_file (fd) && !wanted->live;
+        interrupt_removes (removes ? wanted->path : NULL);
     }
     buf_t out;
     buf_init (&out, OUT_MAX);
@@ -152,6 +162,8 @@ static status_t generate (const wanted_t *wanted, error_t *error)
     buf_release (&out);
     if (fd != STDOUT_FILENO && close (fd) != 0 && status == STATUS_OK)
         status = error_set_errno (error, errno, "%s", wanted->path);
+    if (status != STATUS_OK && removes)
+        (void)unlink (wanted->path);
     progress_end ();
     return status;
 }

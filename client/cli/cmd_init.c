@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/timestamp.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -125,9 +126,14 @@ static status_t write_new (const char *path, const buf_t *text, error_t *error)
     int fd = open (path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return error_set_errno (error, errno, "%s", path);
-    bool good = write (fd, text->data, text->size) == (ssize_t)text->size;
-    good = close (fd) == 0 && good;
-    return good ? STATUS_OK : error_set_errno (error, errno, "%s", path);
+    ssize_t written = write (fd, text->data, text->size);
+    int failed = written < 0 ? errno : written < (ssize_t)text->size ? ENOSPC : 0;
+    if (close (fd) != 0 && !failed)
+        failed = errno;
+    if (!failed)
+        return STATUS_OK;
+    (void)unlink (path);
+    return error_set_errno (error, failed, "%s", path);
 }
 
 /* All or none: what is there already is never written over. */
@@ -145,9 +151,16 @@ static status_t write_all (const char *directory, const starter_t *starters, err
     if (status == STATUS_OK)
         status = make_dir (features, error);
     mem_free (features);
-    for (size_t i = 0; i < STARTERS && status == STATUS_OK; i++) {
-        char *path = mem_format ("%s/%s", directory, starters[i].name);
-        status = write_new (path, &starters[i].text, error);
+    size_t written = 0;
+    while (written < STARTERS && status == STATUS_OK) {
+        char *path = mem_format ("%s/%s", directory, starters[written].name);
+        status = write_new (path, &starters[written].text, error);
+        written += status == STATUS_OK;
+        mem_free (path);
+    }
+    while (status != STATUS_OK && written-- > 0) {
+        char *path = mem_format ("%s/%s", directory, starters[written].name);
+        (void)unlink (path); /* so that it can be tried again, with room */
         mem_free (path);
     }
     return status;

@@ -12,12 +12,14 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     BATCH_ROWS = 500,
     LIVE_ROWS = 20, /* of a batch from a pipe, which may be slow */
     UNDER_WAY = 16,
     TOLD_MAX = 20, /* refused rows that are told one by one */
+    STALLED_MS = 5000,
     SAVE_EVERY_MS = 1000,
     IDLE_MS = 20,
 };
@@ -47,6 +49,9 @@ typedef struct sending {
     uint64_t rows; /* acknowledged in this run */
     int64_t start_ms;
     int64_t saved_ms;
+    int64_t stalled_ms;    /* since when there was no room; 0: nothing waited for any */
+    uint64_t stalled_rows; /* acknowledged then */
+    bool stalled_told;
     error_t save_error;
 } sending_t;
 
@@ -104,9 +109,25 @@ static void acknowledged (void *arg, const weir_acknowledged_t *what)
     buf_release (&rate);
 }
 
+/* Where no progress is shown, who reads the output later has to learn why nothing went on. */
+static void tell_stalled (sending_t *self, const char *reason)
+{
+    int64_t now = monotonic_ms ();
+    if (self->stalled_ms == 0 || self->stalled_rows != self->rows) {
+        self->stalled_ms = now;
+        self->stalled_rows = self->rows;
+        self->stalled_told = false;
+    } else if (!self->stalled_told && now - self->stalled_ms >= STALLED_MS) {
+        self->stalled_told = true;
+        fprintf (stderr, "weir send: no room, waiting: %s\n", reason);
+    }
+}
+
 static void waits (void *arg, uint32_t wait_ms, const char *reason)
 {
-    const sending_t *self = arg;
+    sending_t *self = arg;
+    if (!isatty (STDERR_FILENO))
+        tell_stalled (self, reason);
     progress ("%" PRIu64 " events; no room, again in %.1f s: %.70s", self->producer.accepted,
               (double)wait_ms / 1000, reason);
 }

@@ -79,6 +79,7 @@ typedef struct tally {
     size_t failed;
     uint64_t done;
     uint64_t total;
+    text_t waits; /* for what the first does that has not ended */
 } tally_t;
 
 static tally_t tally_of (wire_list_t recomputes)
@@ -89,6 +90,8 @@ static tally_t tally_of (wire_list_t recomputes)
         text_t state = wire_text (recompute, "state");
         bool failed = text_is (state, "failed");
         tally.failed += failed;
+        if (!failed && tally.waits.size == 0)
+            tally.waits = wire_text (recompute, "error");
         tally.ended += failed || text_is (state, "trimmed");
         tally.published += text_is (state, "published");
         tally.done += wire_uint (recompute, "done", 0);
@@ -152,8 +155,9 @@ int follow_recomputes (call_t *call, const uint64_t *ids, size_t count, bool qui
             if (tally.ended + tally.published == count)
                 progress ("recomputed; serving nodes take it up");
             else
-                progress ("recomputing: %" PRIu64 " of %" PRIu64 " events", tally.done,
-                          tally.total);
+                progress ("recomputing: %" PRIu64 " of %" PRIu64 " events%s" TEXT_FORMAT,
+                          tally.done, tally.total, tally.waits.size > 0 ? "; waits: " : "",
+                          TEXT_ARGS (tally.waits));
         } else if (interrupt_came ()) {
             return interrupted (call, count);
         } else if (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS) {

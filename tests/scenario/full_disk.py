@@ -3,6 +3,7 @@ on all the while, every acknowledgement holds, and once there is room it goes on
 events are sent, during a recompute, and for a load. Then the disk is filled to the last byte at
 once, so that writes do fail."""
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -143,6 +144,20 @@ expect("the disk is full" in shown, shown)
 command = cluster.weir("load", "notes", "-", input="author,note,ts\na,b,2026-01-01T00:00:00Z\n")
 expect(command.code == 1 and "is full" in command.err and "make room" in command.err, command)
 expect(not list((disk / "data/incoming").iterdir()), "what was not loaded stays")
+# who sends without a terminal is told why nothing goes on
+sender = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "send", "notes", "-"], stdin=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+sender.stdin.write('{"author":"b","note":"b","ts":"2026-01-01T00:00:00Z"}\n')
+sender.stdin.close()
+line = sender.stderr.readline()
+expect("no room, waiting" in line and "disk_reserve" in line, line)
+sender.kill()
+sender.wait()
+# what could not be written whole is removed, but for a device
+device = Path("device")
+os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 7))  # /dev/full
+command = cluster.weir("generate", "payments", "--output", device.absolute())
+expect(command.code == 1 and "No space left" in command.err and device.is_char_device(), command)
 # a recompute is what makes room, of the log: it may use half of what is reserved
 cluster.recompute()
 expect_equal(counted(), acked, "after a recompute on a full disk")
