@@ -209,7 +209,7 @@ status_t task_build (task_t *task, error_t *error)
         status = build_compact (&self, error);
     if (status == STATUS_OK)
         status = build_merge (&self, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && (self.runs.count > 0 || !self.order->delta))
         status = build_views (&self, error);
     task->runs = self.runs;
     eraser_release (&self.eraser);

@@ -64,7 +64,7 @@ MUST_CHECK status_t build_erase (build_t *self, error_t *error);
 MUST_CHECK status_t build_compact (build_t *self, error_t *error);
 /* Merges small runs until there are at most RUNS_MAX. */
 MUST_CHECK status_t build_merge (build_t *self, error_t *error);
-/* One file for every view of the log. */
+/* One file for every view of the log, over the runs. */
 MUST_CHECK status_t build_views (build_t *self, error_t *error);
 
 #endif

@@ -156,6 +156,8 @@ static status_t read_build (task_t *self, const wire_value_t *order, error_t *er
     build->from = wire_uint (order, "from", 0);
     build->cut = wire_uint (order, "cut", 0);
     build->clock = wire_int (order, "clock", 0);
+    build->delta = wire_has (order, "latest");
+    build->latest = wire_int (order, "latest", INT64_MIN);
     build->excluded = read_excluded (self, order, &build->excluded_count);
     read_forgets (self, wire_list (order, "forgets"));
     if (wire_uint (order, "partition", UINT64_MAX) >= self->setting.partitions)
@@ -405,6 +407,7 @@ static void put_run (wire_writer_t *writer, const task_run_t *run)
 
 static void put_built (const task_t *self, wire_writer_t *writer)
 {
+    wire_field_int (writer, "latest", self->latest);
     wire_field_list (writer, "runs");
     for (size_t i = 0; i < self->runs.count; i++)
         put_run (writer, &self->runs.items[i]);

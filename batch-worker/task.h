@@ -52,7 +52,9 @@ typedef struct build_order {
     uint32_t partition;
     uint64_t from; /* offsets [from, cut) of the log are new */
     uint64_t cut;
-    int64_t clock; /* µs */
+    int64_t clock;  /* µs */
+    bool delta;     /* files of what is older stay: the new ones go above them */
+    int64_t latest; /* covered event time that they tell of; INT64_MIN without */
     task_runs_t runs;
     uint64_t *excluded; /* ascending */
     size_t excluded_count;
@@ -121,6 +123,7 @@ typedef struct task {
     status_t status;
     error_t error;
     task_runs_t runs; /* a build's whole new list; a load's, with partitions */
+    int64_t latest;   /* event time that a build covers; INT64_MIN none */
     task_view_t *views;
     size_t views_count;
     const char **left_out; /* views that have no file, and why: room for all of the model's */

@@ -115,19 +115,57 @@ static void add_load_inputs (recompute_t *recompute, build_t *build, const load_
     }
 }
 
-/* The runs that there are, without those that hold only what is left out, and those of the new
- * loads at their places. */
-static void add_inputs (coordinator_core_t *self, recompute_t *recompute, build_t *build,
-                        const catalog_part_t *present)
+static catalog_view_file_t copy_view (const catalog_view_file_t *view, arena_t *arena)
 {
-    uint32_t partition = build->part.partition;
-    size_t most = present ? present->runs_count : 0;
+    catalog_view_file_t copy = *view;
+    copy.view = arena_string (arena, text_of (view->view));
+    copy.path = arena_string (arena, text_of (view->path));
+    return copy;
+}
+
+/* The layers that stay, with their files. */
+static void keep_layers (recompute_t *recompute, build_t *build, const catalog_part_t *present)
+{
+    catalog_part_t *part = &build->part;
+    arena_t *arena = recompute->arena;
+    part->layers = arena_zero (arena, build->kept + 1, sizeof *part->layers);
+    for (size_t i = 0; i < build->kept; i++) {
+        part->layers[i] = present->layers[i];
+        part->runs_count += part->layers[i].runs_count;
+        part->views_count += part->layers[i].views_count;
+    }
+    part->layers_count = build->kept;
+    part->runs = arena_zero (arena, part->runs_count, sizeof *part->runs);
+    for (size_t i = 0; i < part->runs_count; i++)
+        part->runs[i] = copy_run (&present->runs[i], arena);
+    part->views = arena_zero (arena, part->views_count, sizeof *part->views);
+    for (size_t i = 0; i < part->views_count; i++)
+        part->views[i] = copy_view (&present->views[i], arena);
+}
+
+/* What comes in: a load is one when it has rows here. */
+static size_t loaded_runs (coordinator_core_t *self, const recompute_t *recompute,
+                           uint32_t partition, uint64_t *rows)
+{
+    size_t runs = 0;
     for (size_t i = 0; i < recompute->loads_count; i++) {
         const load_t *load = load_find (self, text_of (recompute->loads[i]));
-        most += load_log (load, recompute->log)->parts[partition].runs_count;
+        const load_part_t *part = &load_log (load, recompute->log)->parts[partition];
+        runs += part->runs_count;
+        for (size_t r = 0; r < part->runs_count; r++)
+            *rows += part->runs[r].rows;
     }
+    return runs;
+}
+
+/* The runs of the layers that are replaced, without those that hold only what is left out, and
+ * those of the new loads at their places. */
+static void add_inputs (coordinator_core_t *self, recompute_t *recompute, build_t *build,
+                        const catalog_part_t *present, size_t loaded)
+{
+    size_t most = (present ? present->runs_count - build->part.runs_count : 0) + loaded;
     build->inputs = arena_zero (recompute->arena, most, sizeof *build->inputs);
-    for (size_t i = 0; present && i < present->runs_count; i++)
+    for (size_t i = build->part.runs_count; present && i < present->runs_count; i++)
         if (!is_excluded (&build->part, present->runs[i].offset))
             build->inputs[build->inputs_count++] = copy_run (&present->runs[i], recompute->arena);
     for (size_t i = 0; i < recompute->loads_count; i++)
@@ -145,7 +183,15 @@ static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const 
                                     .clock = recompute->cuts[partition].clock };
     build->from = present ? present->cut : 0;
     exclude (self, recompute, &build->part, present);
-    add_inputs (self, recompute, build, present);
+    uint64_t rows = build->part.cut - build->from;
+    size_t loaded = loaded_runs (self, recompute, partition, &rows);
+    build->kept = layers_kept (self, recompute, log, present, build->part.clock, rows);
+    keep_layers (recompute, build, present);
+    if (present && build->kept == present->layers_count && rows == 0) {
+        build->finished = true; /* nothing is new, and nothing replaced */
+        return true;
+    }
+    add_inputs (self, recompute, build, present, loaded);
     build->task = task_new (self);
     if (!build->task)
         return false;
@@ -174,10 +220,20 @@ void build_begin (coordinator_core_t *self, recompute_t *recompute)
 
 /* ---- what came of it ---- */
 
+/* Room for more than a layer's that stay. */
+static void *with_room (arena_t *arena, const void *items, size_t count, size_t more, size_t size)
+{
+    char *larger = arena_zero (arena, count + more, size);
+    if (count > 0)
+        memcpy (larger, items, count * size);
+    return larger;
+}
+
 static status_t take_runs (recompute_t *recompute, catalog_part_t *part, wire_list_t runs,
                            error_t *error)
 {
-    part->runs = arena_zero (recompute->arena, runs.count, sizeof *part->runs);
+    part->runs =
+        with_room (recompute->arena, part->runs, part->runs_count, runs.count, sizeof *part->runs);
     for (uint32_t i = 0; i < runs.count; i++) {
         const wire_value_t *run = &runs.items[i];
         text_t path = wire_text (run, "path");
@@ -196,7 +252,8 @@ static status_t take_runs (recompute_t *recompute, catalog_part_t *part, wire_li
 static status_t take_views (recompute_t *recompute, catalog_part_t *part, wire_list_t views,
                             error_t *error)
 {
-    part->views = arena_zero (recompute->arena, views.count, sizeof *part->views);
+    part->views = with_room (recompute->arena, part->views, part->views_count, views.count,
+                             sizeof *part->views);
     for (uint32_t i = 0; i < views.count; i++) {
         const wire_value_t *view = &views.items[i];
         text_t path = wire_text (view, "path");
@@ -226,17 +283,27 @@ void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *out
     recompute_t *recompute = task->recompute;
     build_t *build = &recompute->builds[task->partition];
     CHECK (build->task == task);
+    catalog_part_t *part = &build->part;
+    catalog_layer_t layer = { .cut = part->cut,
+                              .clock = part->clock,
+                              .latest = wire_int (outputs, "latest", INT64_MIN) };
+    size_t runs = part->runs_count, views = part->views_count; /* of the layers that stay */
     error_t error;
-    build->part.runs_count = build->part.views_count = 0;
-    status_t status = take_runs (recompute, &build->part, wire_list (outputs, "runs"), &error);
+    status_t status = take_runs (recompute, part, wire_list (outputs, "runs"), &error);
     if (status == STATUS_OK)
-        status = take_views (recompute, &build->part, wire_list (outputs, "views"), &error);
+        status = take_views (recompute, part, wire_list (outputs, "views"), &error);
     if (status != STATUS_OK) {
         (void)error_prefix (&error, "the batch worker %s reports what it cannot have made",
                             task->node);
         recompute_fail (self, recompute, error.text);
         return;
     }
+    layer.runs_count = part->runs_count - runs;
+    layer.views_count = part->views_count - views;
+    if (build->kept == 0 || layer.runs_count > 0)
+        part->layers[part->layers_count++] = layer;
+    else
+        part->views_count = views; /* a delta of nothing */
     build->events = wire_uint (outputs, "rows", task->total);
     take_erased (recompute, build, wire_list (outputs, "erased"));
     build->finished = true;

@@ -67,7 +67,7 @@ static void settle_one (coordinator_core_t *self, const damage_t *damage)
     error_t error;
     uint64_t id;
     char *reason = mem_format ("a batch view is damaged: %s", damage->path);
-    if (recompute_request (self, log, reason, &id, &error) == STATUS_OK) {
+    if (recompute_request (self, log, reason, true, &id, &error) == STATUS_OK) {
         log->damage_asked = damage->manifest;
         wait_longer (self, log);
     }

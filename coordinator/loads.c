@@ -332,7 +332,7 @@ static status_t unload (coordinator_core_t *self, text_t id, uint64_t *recompute
     if (status == STATUS_OK && load->state == LOAD_VISIBLE)
         status = set_state (self, load, LOAD_UNLOADING, error);
     if (status == STATUS_OK)
-        status = recompute_request (self, log, "unload", recompute, error);
+        status = recompute_request (self, log, "unload", false, recompute, error);
     if (status == STATUS_OK)
         load->recompute = *recompute;
     /* the schedule sees to its other logs */
@@ -468,7 +468,7 @@ static void wait_for_recompute (coordinator_core_t *self, load_t *load, log_t *l
         return;
     char *reason = mem_format ("load %s", load->row.id);
     /* when this fails, the schedule asks for one, as it does for the other logs */
-    if (recompute_request (self, log, reason, &load->recompute, &error) != STATUS_OK)
+    if (recompute_request (self, log, reason, false, &load->recompute, &error) != STATUS_OK)
         load->recompute = 0;
     mem_free (reason);
 }

@@ -305,6 +305,15 @@ static void write_part (coordinator_core_t *self, const catalog_part_t *part)
         wire_close (writer);
     }
     wire_close (writer);
+    wire_field_list (writer, "layers");
+    for (size_t i = 0; i < part->layers_count; i++) {
+        wire_open_map (writer);
+        wire_field_uint (writer, "cut", part->layers[i].cut);
+        wire_field_uint (writer, "runs", part->layers[i].runs_count);
+        wire_field_uint (writer, "views", part->layers[i].views_count);
+        wire_close (writer);
+    }
+    wire_close (writer);
     wire_close (writer);
 }
 

@@ -122,6 +122,8 @@ static void write_build (coordinator_core_t *self, const recompute_t *recompute,
     wire_field_uint (writer, "cut", build->part.cut);
     wire_field_int (writer, "clock", build->part.clock);
     orders_write_runs (self, build->inputs, build->inputs_count, &build->part);
+    if (build->kept > 0) /* what is told of below the new layer */
+        wire_field_int (writer, "latest", build->part.layers[build->kept - 1].latest);
     forgets_write_build (self, recompute, partition);
     wire_close (writer);
 }

@@ -95,7 +95,8 @@ status_t recompute_store (coordinator_core_t *self, recompute_t *recompute, erro
                                 .created = recompute->created,
                                 .finished = recompute->finished,
                                 .error = recompute->error,
-                                .manifest = recompute->manifest };
+                                .manifest = recompute->manifest,
+                                .full = recompute->full };
     status_t status = catalog_put_recompute (self->catalog, &row, error);
     if (status == STATUS_OK)
         recompute->id = row.id;
@@ -121,21 +122,35 @@ static void forget_finished (coordinator_core_t *self)
     }
 }
 
-status_t recompute_request (coordinator_core_t *self, log_t *log, const char *reason, uint64_t *id,
-                            error_t *error)
+/* One that waits already is to write bases. */
+static status_t make_full (coordinator_core_t *self, recompute_t *waiting, error_t *error)
+{
+    waiting->full = true;
+    status_t status = recompute_store (self, waiting, error);
+    if (status == STATUS_OK)
+        return status;
+    waiting->full = false;
+    return core_failed (self, error);
+}
+
+status_t recompute_request (coordinator_core_t *self, log_t *log, const char *reason, bool full,
+                            uint64_t *id, error_t *error)
 {
     recompute_t *waiting = queued (self, log->name);
-    if (waiting) {
+    if (waiting)
         *id = waiting->id;
+    if (waiting && (waiting->full || !full))
         return STATUS_OK;
-    }
     status_t status = core_writable (self, error);
     if (status != STATUS_OK)
         return status;
+    if (waiting)
+        return make_full (self, waiting, error);
     recompute_t *recompute = mem_zero (1, sizeof *recompute);
     recompute->log = mem_string (log->name);
     recompute->reason = mem_string (reason);
     recompute->error = mem_string ("");
+    recompute->full = full;
     recompute->created = self->env->clock_us (self->env);
     recompute->cuts = mem_zero (self->options.partitions, sizeof *recompute->cuts);
     status = recompute_store (self, recompute, error);
@@ -168,6 +183,7 @@ void recompute_asked (coordinator_core_t *self, const peer_t *from, const messag
 {
     text_t stream = wire_text (message->body, "stream");
     bool all = !wire_has (message->body, "stream");
+    bool full = wire_bool (message->body, "full", false);
     uint64_t *ids = mem_zero (self->logs_count, sizeof *ids);
     size_t count = 0;
     error_t error;
@@ -176,7 +192,8 @@ void recompute_asked (coordinator_core_t *self, const peer_t *from, const messag
         log_t *log = self->logs[i];
         if (log->dropped || !log->begun || (!all && !text_is (stream, log->stream)))
             continue;
-        status = recompute_request (self, log, "asked for", &ids[count], &error);
+        status = recompute_request (self, log, full ? "asked for, full" : "asked for", full,
+                                    &ids[count], &error);
         count++;
     }
     if (status == STATUS_OK && !all && count == 0) {

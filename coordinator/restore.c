@@ -117,6 +117,7 @@ static status_t restore_recomputes (coordinator_core_t *self, arena_t *arena, er
         recompute->created = rows[i].created;
         recompute->finished = rows[i].finished;
         recompute->manifest = rows[i].manifest;
+        recompute->full = rows[i].full;
         recompute->cuts = mem_zero (self->options.partitions, sizeof *recompute->cuts);
     }
     return STATUS_OK;

@@ -40,32 +40,6 @@ int64_t schedule_next (const coordinator_core_t *self)
     return next;
 }
 
-static bool has_file (const catalog_part_t *part, const view_t *view, uint64_t plan)
-{
-    for (size_t i = 0; i < part->views_count; i++)
-        if (strcmp (part->views[i].view, view->name) == 0 &&
-            part->views[i].version == view->version && part->views[i].plan == plan)
-            return true;
-    return false;
-}
-
-/* A view of the log that some partition has no file of, while a build could still make one. */
-static const char *view_without_file (const coordinator_core_t *self, const log_t *log)
-{
-    if (log->manifest.number == 0 || log->built_definitions >= self->version)
-        return NULL;
-    for (size_t v = 0; v < self->definitions->views_count; v++) {
-        const view_t *view = &self->definitions->views[v];
-        int source = view_source_of (view, log->stream);
-        if (source < 0 || strcmp (view->sources[source].log_name, log->name) != 0)
-            continue;
-        for (size_t p = 0; p < log->manifest.parts_count; p++)
-            if (!has_file (&log->manifest.parts[p], view, self->plans[v][source]))
-                return view->name;
-    }
-    return NULL;
-}
-
 /* Is an owner of some of the log's events short of memory? */
 static bool memory_is_short (const coordinator_core_t *self, const log_t *log)
 {
@@ -77,6 +51,23 @@ static bool memory_is_short (const coordinator_core_t *self, const log_t *log)
         if (!node || node->memory_limit == 0 || schedule_uncovered (log, partition) == 0)
             continue;
         if (node->memory / MEMORY_HIGH_PERCENT >= node->memory_limit / 100)
+            return true;
+    }
+    return false;
+}
+
+/* Would the owner of some of the log's events need seconds to replay them? */
+static bool replay_is_long (const coordinator_core_t *self, const log_t *log)
+{
+    if (core_now (self) < log->started + EARLY_INTERVAL)
+        return false;
+    for (size_t i = 0; i < self->nodes_count; i++) {
+        const node_t *node = self->nodes[i];
+        uint64_t events = 0;
+        for (uint32_t p = 0; node->role == ROLE_SPEED && p < self->options.partitions; p++)
+            if (partition_listed (&self->partitions[p], node))
+                events += schedule_uncovered (log, &self->partitions[p]);
+        if (events >= REPLAY_EVENTS)
             return true;
     }
     return false;
@@ -116,11 +107,13 @@ static char *reason_for (const coordinator_core_t *self, const log_t *log)
     const char *forget = forgets_reason (self, log);
     if (forget)
         return mem_format ("forget %s", forget);
-    const char *view = view_without_file (self, log);
+    const char *view = layers_view_missing (self, log);
     if (view)
         return mem_format ("view %s has no file", view);
     if (memory_is_short (self, log))
         return mem_string ("memory is short");
+    if (replay_is_long (self, log))
+        return mem_string ("many events are new");
     if (self->options.recompute_every > 0 && now >= due_at (self, log) &&
         schedule_has_new (self, log))
         return mem_string ("schedule");
@@ -136,7 +129,7 @@ void schedule_settle (coordinator_core_t *self)
         uint64_t id;
         error_t error;
         /* a catalog that failed is tried again later */
-        (void)!recompute_request (self, self->logs[i], reason, &id, &error);
+        (void)!recompute_request (self, self->logs[i], reason, false, &id, &error);
         mem_free (reason);
     }
 }

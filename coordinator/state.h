@@ -19,19 +19,22 @@
 enum {
     COORDINATOR_MAGIC = 0x434f4f52,
     NODES_MAX = 1024,
-    RETIRED_KEPT = 8,        /* incarnations of a node that are known to be over */
-    TASKS_PER_NODE = 4,      /* given to a batch worker at the same time */
-    TASK_FAILURES_MAX = 5,   /* of a kind that may pass; then the task has failed */
-    TASK_MISSING_MAX = 2,    /* beats without a task that its worker had listed */
-    FINISHED_KEPT = 100,     /* finished recomputes that are told */
-    LOADS_MAX = 10000,       /* remembered; more are refused */
-    LOADS_TOLD_MAX = 1000,   /* in one message, the newest */
-    PINS_MAX = 4,            /* backups at the same time */
-    DAMAGES_MAX = 1000,      /* files of a serving node that are remembered as damaged */
-    TEXTS_MAX = 8 << 20,     /* bytes of all definitions' texts */
-    TASK_BLOCK = 1024,       /* numbers of tasks that one number of the catalog stands for */
-    LEASE_DRIFT_PART = 64,   /* of a lease: what it is held for granted beyond its end */
-    MEMORY_HIGH_PERCENT = 80 /* of a speed worker's limit, from which on a recompute is early */
+    RETIRED_KEPT = 8,         /* incarnations of a node that are known to be over */
+    TASKS_PER_NODE = 4,       /* given to a batch worker at the same time */
+    TASK_FAILURES_MAX = 5,    /* of a kind that may pass; then the task has failed */
+    TASK_MISSING_MAX = 2,     /* beats without a task that its worker had listed */
+    FINISHED_KEPT = 100,      /* finished recomputes that are told */
+    LOADS_MAX = 10000,        /* remembered; more are refused */
+    LOADS_TOLD_MAX = 1000,    /* in one message, the newest */
+    PINS_MAX = 4,             /* backups at the same time */
+    DAMAGES_MAX = 1000,       /* files of a serving node that are remembered as damaged */
+    TEXTS_MAX = 8 << 20,      /* bytes of all definitions' texts */
+    TASK_BLOCK = 1024,        /* numbers of tasks that one number of the catalog stands for */
+    LEASE_DRIFT_PART = 64,    /* of a lease: what it is held for granted beyond its end */
+    MEMORY_HIGH_PERCENT = 80, /* of a speed worker's limit, from which on a recompute is early */
+    REPLAY_EVENTS =
+        4000000,    /* that a speed worker would have to replay, seconds of work: likewise */
+    DELTAS_MAX = 8, /* above a base */
 };
 
 #define RELOAD_INTERVAL (500 * TIME_MS) /* between tries after the catalog failed */
@@ -42,7 +45,7 @@ enum {
 #define AVOID_TIME     (10 * TIME_SECOND) /* a worker where a partition failed gets no more */
 #define BACKOFF_LAST   TIME_HOUR          /* of recomputes that fail */
 #define FORGET_NODES   (10 * TIME_MINUTE) /* after their lease has ended */
-#define EARLY_INTERVAL (5 * TIME_SECOND)  /* at least, between recomputes for the sake of memory */
+#define EARLY_INTERVAL (5 * TIME_SECOND)  /* at least, between recomputes before their time */
 
 /* ---- nodes ---- */
 
@@ -179,9 +182,10 @@ typedef struct forget forget_t; /* forgets.h */
 
 /* One partition of a recompute. */
 typedef struct build {
-    catalog_run_t *inputs;
+    catalog_run_t *inputs; /* of the layers that are replaced, and of loads */
     size_t inputs_count;
     uint64_t from;
+    size_t kept;  /* layers that stay: 0 when it writes a base */
     task_t *task; /* NULL when finished */
     bool finished;
     uint64_t events;
@@ -198,6 +202,7 @@ typedef struct recompute {
     int64_t finished; /* 0 */
     char *error;      /* "" */
     uint64_t manifest;
+    bool full;          /* bases are written, whatever is new */
     placed_t *cuts;     /* per partition */
     build_t *builds;    /* per partition, while BUILDING */
     arena_t *arena;     /* of the builds */
@@ -467,15 +472,24 @@ void definitions_unload (coordinator_core_t *self);
 /* And: forwarding to the log begins at this offset of the partition of the primary log. */
 #define CONTROL_BEGIN "begin"
 
+/* ---- layers.c ---- */
+/* A view of which some layer of the current manifest has no file, while a build could make one: the
+ * definitions are newer than the latest build. NULL: none. */
+const char *layers_view_missing (const coordinator_core_t *self, const log_t *log);
+/* How many layers of a partition stay when `new_rows` come in at a cut of that clock: those above
+ * are built anew with what is new, all of them being a new base. `present` may be NULL. */
+size_t layers_kept (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
+                    const catalog_part_t *present, int64_t clock, uint64_t new_rows);
+
 /* ---- recompute.c ---- */
 recompute_t *recompute_find (const coordinator_core_t *self, uint64_t id);
 /* The recompute of a log that is under way (cutting or building), or NULL. */
 recompute_t *recompute_running (const coordinator_core_t *self, const char *log);
 /* Is the manifest of that number in use at all serving nodes, as far as recomputes tell? */
 bool recompute_is_served (const coordinator_core_t *self, const char *log, uint64_t manifest);
-/* The one that waits, made when there is none. */
+/* The one that waits, made when there is none. With `full` it writes bases. */
 MUST_CHECK status_t recompute_request (coordinator_core_t *self, log_t *log, const char *reason,
-                                       uint64_t *id, error_t *error);
+                                       bool full, uint64_t *id, error_t *error);
 void recomputes_settle (coordinator_core_t *self);
 void recompute_fail (coordinator_core_t *self, recompute_t *recompute, const char *reason);
 void recompute_destroy (recompute_t **self_p);

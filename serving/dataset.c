@@ -37,7 +37,36 @@ static int compare_offsets (const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void read_part (dataset_part_t *part, const wire_value_t *map)
+/* To which layer each view belongs. Without any told, all are of one. */
+static status_t read_layers (dataset_part_t *part, const wire_value_t *map, error_t *error)
+{
+    wire_list_t layers = wire_list (map, "layers");
+    size_t views = 0, runs = 0;
+    bool good = layers.count <= DATASET_LAYERS_MAX;
+    part->layers_count = layers.count;
+    for (uint32_t i = 0; i < layers.count && good; i++) {
+        const wire_value_t *layer = &layers.items[i];
+        uint64_t more_views = wire_uint (layer, "views", 0);
+        uint64_t more_runs = wire_uint (layer, "runs", 0);
+        good = more_views <= part->views_count - views && more_runs <= part->runs_count - runs;
+        runs += more_runs;
+        for (size_t end = views + more_views; good && views < end; views++) {
+            part->views[views].layer = i;
+            part->views[views].cut = wire_uint (layer, "cut", 0);
+        }
+    }
+    if (good && layers.count > 0 && views == part->views_count && runs == part->runs_count)
+        return STATUS_OK;
+    if (wire_has (map, "layers") && part->views_count + part->runs_count > 0)
+        return error_set (error, STATUS_INVALID,
+                          "the manifest's layers are not those of its files");
+    part->layers_count = part->views_count > 0;
+    for (size_t i = 0; i < part->views_count; i++)
+        part->views[i].cut = part->cut;
+    return STATUS_OK;
+}
+
+static status_t read_part (dataset_part_t *part, const wire_value_t *map, error_t *error)
 {
     part->cut = wire_uint (map, "cut", 0);
     wire_list_t runs = wire_list (map, "runs");
@@ -61,6 +90,7 @@ static void read_part (dataset_part_t *part, const wire_value_t *map)
     for (uint32_t i = 0; i < excluded.count; i++)
         part->excluded[i] = wire_item_uint (&excluded.items[i]);
     qsort (part->excluded, part->excluded_count, sizeof *part->excluded, compare_offsets);
+    return read_layers (part, map, error);
 }
 
 status_t dataset_from_message (const wire_value_t *body, uint32_t partitions, fs_t *fs,
@@ -85,10 +115,15 @@ status_t dataset_from_message (const wire_value_t *body, uint32_t partitions, fs
     self->fs = fs;
     self->number = wire_uint (body, "manifest", 0);
     wire_copy (body, "id", self->id, sizeof self->id);
-    for (uint32_t i = 0; i < parts.count; i++)
-        read_part (&self->parts[wire_uint (&parts.items[i], "partition", 0)], &parts.items[i]);
-    *dataset = self;
-    return STATUS_OK;
+    status_t status = STATUS_OK;
+    for (uint32_t i = 0; i < parts.count && status == STATUS_OK; i++)
+        status = read_part (&self->parts[wire_uint (&parts.items[i], "partition", 0)],
+                            &parts.items[i], error);
+    if (status == STATUS_OK)
+        *dataset = self;
+    else
+        dataset_unref (&self);
+    return status;
 }
 
 /* Can the rest be used without this file? */
@@ -111,11 +146,10 @@ static status_t open_run (dataset_t *self, dataset_run_t *run, bool patient, err
     return STATUS_OK;
 }
 
-static status_t open_view (dataset_t *self, const dataset_part_t *part, dataset_view_t *view,
-                           bool patient, error_t *error)
+static status_t open_view (dataset_t *self, dataset_view_t *view, bool patient, error_t *error)
 {
     status_t status = batchview_open (self->fs, view->path, &view->file, error);
-    if (status == STATUS_OK && batchview_info (view->file)->cut != part->cut)
+    if (status == STATUS_OK && batchview_info (view->file)->cut != view->cut)
         status =
             error_set (error, STATUS_CORRUPT, "%s is of another cut than its manifest", view->path);
     if (status == STATUS_OK)
@@ -133,7 +167,7 @@ static status_t open_part (dataset_t *self, dataset_part_t *part, bool patient, 
     for (size_t i = 0; i < part->runs_count && status == STATUS_OK; i++)
         status = open_run (self, &part->runs[i], patient, error);
     for (size_t i = 0; i < part->views_count && status == STATUS_OK; i++)
-        status = open_view (self, part, &part->views[i], patient, error);
+        status = open_view (self, &part->views[i], patient, error);
     return status;
 }
 
@@ -249,13 +283,15 @@ void dataset_unref (dataset_t **self_p)
     mem_free (self);
 }
 
-const batchview_t *dataset_view (const dataset_part_t *part, text_t view, uint32_t version)
+size_t dataset_view (const dataset_part_t *part, text_t view, uint32_t version,
+                     const batchview_t **files)
 {
+    size_t count = 0;
     for (size_t i = 0; i < part->views_count; i++)
         if (part->views[i].version == version && !part->views[i].damage &&
-            text_is (view, part->views[i].name))
-            return part->views[i].file;
-    return NULL;
+            part->views[i].layer == count && text_is (view, part->views[i].name))
+            files[count++] = part->views[i].file;
+    return count == part->layers_count ? count : 0;
 }
 
 bool dataset_includes (const dataset_part_t *part, uint64_t offset)

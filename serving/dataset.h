@@ -10,9 +10,13 @@
 #include "storage/run.h"
 #include "wire/wire.h"
 
+enum { DATASET_LAYERS_MAX = 64 }; /* of a part: a base and deltas */
+
 typedef struct dataset_view {
     char name[NAME_MAX_SIZE + 1];
     uint32_t version;
+    size_t layer;
+    uint64_t cut; /* that its layer goes up to */
     char *path;
     batchview_t *file; /* NULL: it could not be opened */
     char *damage;      /* why it is not used; NULL: it is */
@@ -26,7 +30,8 @@ typedef struct dataset_run {
 } dataset_run_t;
 
 typedef struct dataset_part {
-    uint64_t cut; /* everything below it, and no more, is here */
+    uint64_t cut;        /* everything below it, and no more, is here */
+    size_t layers_count; /* the base and the deltas above it, which together are all */
     dataset_view_t *views;
     size_t views_count;
     dataset_run_t *runs;
@@ -81,8 +86,10 @@ bool scrub_job_is (const job_t *job);
 dataset_t *dataset_ref (dataset_t *self);
 void dataset_unref (dataset_t **self_p);
 
-/* The file of a view's version in a part, or NULL when there is none that is to be used. */
-const batchview_t *dataset_view (const dataset_part_t *part, text_t view, uint32_t version);
+/* The files of a view's version in a part, one a layer, which together cover it; returns how many,
+ * 0 when one of them is not there or not to be used. `files` has room for DATASET_LAYERS_MAX. */
+size_t dataset_view (const dataset_part_t *part, text_t view, uint32_t version,
+                     const batchview_t **files);
 
 /* Does a row with this offset count? */
 bool dataset_includes (const dataset_part_t *part, uint64_t offset);

@@ -85,21 +85,31 @@ static void queue_slow (serving_core_t *self, query_t *query, query_part_t *part
     self->metrics.slow_keys += count;
 }
 
-static bool from_file (serving_core_t *self, dataset_t *dataset, const batchview_t *file,
-                       const batchview_binding_t *binding, const query_key_t *key, answer_t *answer)
+/* The files of a view that cover a part, and how they are read: one a layer. */
+typedef struct view_files {
+    const batchview_t *file[DATASET_LAYERS_MAX];
+    batchview_binding_t *binding[DATASET_LAYERS_MAX];
+    size_t count; /* 0: the part cannot be answered from files */
+} view_files_t;
+
+/* False, with nothing in the answer, when some file cannot tell. */
+static bool from_files (serving_core_t *self, dataset_t *dataset, const view_files_t *files,
+                        const query_key_t *key, answer_t *answer)
 {
-    if (!file)
-        return false;
-    bool exact = false;
-    error_t error;
-    status_t status = batchview_merge (file, binding, key->key, key->as_of, answer, &exact, &error);
-    if (status == STATUS_OK)
-        return exact;
-    env_log (self->env, LOG_ERROR, "a batch view of %s, answered from history instead: %s",
-             batchview_info (file)->view, error.text);
-    logs_give_up (self, dataset, file, error.text);
-    answer_reset (answer);
-    return false;
+    bool exact = files->count > 0;
+    for (size_t i = 0; i < files->count && exact; i++) {
+        error_t error;
+        if (batchview_merge (files->file[i], files->binding[i], key->key, key->as_of, answer,
+                             &exact, &error) == STATUS_OK)
+            continue;
+        env_log (self->env, LOG_ERROR, "a batch view of %s, answered from history instead: %s",
+                 batchview_info (files->file[i])->view, error.text);
+        logs_give_up (self, dataset, files->file[i], error.text);
+        exact = false;
+    }
+    if (!exact)
+        answer_reset (answer);
+    return exact;
 }
 
 /* The cells that the answer is made of. Those of other features of the view may not be in its file
@@ -111,13 +121,27 @@ static const bool *cells_asked (const query_t *query)
     return asked;
 }
 
+static void open_files (query_t *query, const dataset_part_t *data, const plan_t *plan,
+                        view_files_t *files)
+{
+    files->count = dataset_view (data, query->view_name, plan->version, files->file);
+    const bool *asked = files->count > 0 ? cells_asked (query) : NULL;
+    for (size_t i = 0; i < files->count; i++)
+        files->binding[i] = batchview_bind_cells (files->file[i], plan, asked);
+}
+
+static void close_files (view_files_t *files)
+{
+    for (size_t i = 0; i < files->count; i++)
+        batchview_binding_destroy (&files->binding[i]);
+}
+
 static void merge_batch (serving_core_t *self, query_t *query, query_part_t *part)
 {
     const dataset_part_t *data = &part->dataset->parts[part->partition];
     const plan_t *plan = query->plans[part->source];
-    const batchview_t *file = dataset_view (data, query->view_name, plan->version);
-    batchview_binding_t *binding =
-        file ? batchview_bind_cells (file, plan, cells_asked (query)) : NULL;
+    view_files_t files;
+    open_files (query, data, plan, &files);
     history_key_t *slow = arena_alloc (query->arena, part->keys_count * sizeof *slow);
     size_t slow_count = 0;
     for (uint32_t i = part->first; i != UINT32_MAX && !query->too_large; i = query->keys[i].next) {
@@ -126,12 +150,12 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
         answer_reset (answer);
         key->lost &= ~(UINT32_C (1) << part->source);
         if (query->want_batch && data->runs_count > 0 &&
-            !from_file (self, part->dataset, file, binding, key, answer))
+            !from_files (self, part->dataset, &files, key, answer))
             slow[slow_count++] =
                 (history_key_t){ .key = key->key, .as_of = key->as_of, .place = i };
         query_measure (query, key, self->options.query_memory);
     }
-    batchview_binding_destroy (&binding);
+    close_files (&files);
     if (slow_count > 0 && !query->too_large)
         queue_slow (self, query, part, slow, slow_count);
 }

@@ -86,11 +86,14 @@ status_t weir_forgets (weir_t *self, const char *id, message_t *reply, error_t *
     return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
 }
 
-status_t weir_recompute (weir_t *self, const char *stream, message_t *reply, error_t *error)
+status_t weir_recompute (weir_t *self, const char *stream, bool full, message_t *reply,
+                         error_t *error)
 {
     wire_writer_t *writer = weir_begin (self, MESSAGE_RECOMPUTE);
     if (stream)
         wire_field_string (writer, "stream", stream);
+    if (full)
+        wire_field_bool (writer, "full", true);
     return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
 }
 

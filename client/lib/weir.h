@@ -115,8 +115,9 @@ MUST_CHECK status_t weir_forget (weir_t *self, const weir_forget_t *forget, mess
 /* `id` NULL: all. */
 MUST_CHECK status_t weir_forgets (weir_t *self, const char *id, message_t *reply, error_t *error);
 
-/* `stream` NULL is all streams. */
-MUST_CHECK status_t weir_recompute (weir_t *self, const char *stream, message_t *reply,
+/* `stream` NULL is all streams. `full`: of all events, whatever is new (docs/coordination.md, Bases
+ * and deltas). */
+MUST_CHECK status_t weir_recompute (weir_t *self, const char *stream, bool full, message_t *reply,
                                     error_t *error);
 MUST_CHECK status_t weir_recomputes (weir_t *self, const uint64_t *ids, size_t count,
                                      message_t *reply, error_t *error);

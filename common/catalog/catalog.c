@@ -42,8 +42,8 @@ static void create (catalog_t *self, const char *cluster, uint32_t partitions)
     meta_put (database, "task", 0, "");
     meta_put (database, "recompute", 0, "");
     meta_put (database, "settled", 0, "");
-    database_run (database, "PRAGMA user_version = 2");
-    _Static_assert(SCHEMA_VERSION == 2, "the number in the statement above");
+    database_run (database, "PRAGMA user_version = 3");
+    _Static_assert(SCHEMA_VERSION == 3, "the number in the statement above");
 }
 
 /* What an earlier version of this program made becomes what this one needs. */
@@ -51,7 +51,9 @@ static void upgrade (catalog_t *self)
 {
     database_t *database = &self->database;
     database_run (database, CATALOG_SCHEMA_FORGET);
-    database_run (database, "PRAGMA user_version = 2");
+    database_run (database, CATALOG_SCHEMA_LAYER);
+    database_run (database, CATALOG_SCHEMA_FULL);
+    database_run (database, "PRAGMA user_version = 3");
 }
 
 /* Is it the catalog of this cluster? */
@@ -106,7 +108,7 @@ static void establish (catalog_t *self, const char *cluster, uint32_t partitions
         create (self, cluster, partitions);
     else
         compare (self, cluster, partitions);
-    if (version == 1)
+    if (version > 0 && version < SCHEMA_VERSION)
         upgrade (self);
     self->definitions =
         database_number (database, "SELECT number FROM meta WHERE name = 'definitions'", 0);

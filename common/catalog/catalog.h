@@ -107,6 +107,7 @@ typedef struct catalog_recompute {
     int64_t finished;  /* 0: not yet */
     const char *error; /* "" */
     uint64_t manifest; /* published as; 0 */
+    bool full;         /* a base was asked for */
 } catalog_recompute_t;
 
 /* id 0 is given the next number, which is returned in recompute->id; otherwise replaces the row. */
@@ -198,10 +199,22 @@ typedef struct catalog_view_file {
     uint64_t size;
 } catalog_view_file_t;
 
+/* A base, or a delta above it: some of the part's runs, and the files of all views over just their
+ * rows. */
+typedef struct catalog_layer {
+    uint64_t cut;      /* with those before it, it covers what is below */
+    int64_t clock;     /* µs, at that cut */
+    int64_t latest;    /* covered event time, of those before it too; INT64_MIN: none, or unknown */
+    size_t runs_count; /* the part's next ones */
+    size_t views_count;
+} catalog_layer_t;
+
 typedef struct catalog_part {
     uint32_t partition;
     uint64_t cut;
     int64_t clock;
+    catalog_layer_t *layers; /* the base first */
+    size_t layers_count;
     catalog_run_t *runs;
     size_t runs_count;
     uint64_t *excluded; /* offsets of unloaded loads whose rows may still be in runs */

@@ -274,6 +274,8 @@ static const char *const begin_anew[] = {
     "DELETE FROM run WHERE number < (SELECT max(number) FROM manifest AS m WHERE m.log = run.log)",
     "DELETE FROM excluded WHERE number < (SELECT max(number) FROM manifest AS m WHERE m.log = "
     "excluded.log)",
+    "DELETE FROM layer WHERE number < (SELECT max(number) FROM manifest AS m WHERE m.log = "
+    "layer.log)",
     "DELETE FROM view_file WHERE number < (SELECT max(number) FROM manifest AS m WHERE m.log = "
     "view_file.log)",
     "DELETE FROM manifest WHERE number < (SELECT max(number) FROM manifest AS m WHERE m.log = "

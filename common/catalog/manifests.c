@@ -54,6 +54,27 @@ static void put_views (database_t *database, const catalog_manifest_t *manifest,
     }
 }
 
+static void put_layers (database_t *database, const catalog_manifest_t *manifest,
+                        const catalog_part_t *part)
+{
+    size_t runs = 0, views = 0;
+    for (size_t i = 0; i < part->layers_count; i++) {
+        const catalog_layer_t *layer = &part->layers[i];
+        statement_t put = statement_of (
+            database, "INSERT INTO layer VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+        bind_place (&put, manifest, part->partition, i);
+        bind_uint (&put, layer->cut);
+        bind_int (&put, layer->clock);
+        bind_int (&put, layer->latest);
+        bind_uint (&put, layer->runs_count);
+        bind_uint (&put, layer->views_count);
+        statement_run (&put);
+        runs += layer->runs_count;
+        views += layer->views_count;
+    }
+    CHECK (runs == part->runs_count && views == part->views_count);
+}
+
 static void put_parts (database_t *database, const catalog_manifest_t *manifest)
 {
     for (size_t i = 0; i < manifest->parts_count; i++) {
@@ -67,6 +88,7 @@ static void put_parts (database_t *database, const catalog_manifest_t *manifest)
         statement_run (&put);
         put_runs (database, manifest, part);
         put_views (database, manifest, part);
+        put_layers (database, manifest, part);
     }
 }
 
@@ -152,6 +174,7 @@ static const char *const manifest_tables[] = {
     "DELETE FROM run WHERE log = ?1 AND number < ?2",
     "DELETE FROM excluded WHERE log = ?1 AND number < ?2",
     "DELETE FROM view_file WHERE log = ?1 AND number < ?2",
+    "DELETE FROM layer WHERE log = ?1 AND number < ?2",
 };
 
 status_t catalog_drop_manifests (catalog_t *self, const char *log, uint64_t number, error_t *error)
@@ -274,6 +297,59 @@ static void read_views (database_t *database, catalog_manifest_t *manifest, aren
     }
 }
 
+static void read_layers (database_t *database, catalog_manifest_t *manifest, arena_t *arena)
+{
+    statement_t rows = rows_of (database,
+                                "SELECT partition, cut, clock, latest, runs, views FROM layer "
+                                "WHERE log = ?1 AND number = ?2 ORDER BY partition, place",
+                                manifest);
+    while (statement_row (&rows)) {
+        catalog_part_t *part = part_of (database, manifest, (uint32_t)column_uint (&rows));
+        if (!part) {
+            statement_end (&rows);
+            return;
+        }
+        part->layers = rows_grow (arena, part->layers, part->layers_count, sizeof *part->layers);
+        catalog_layer_t *layer = &part->layers[part->layers_count++];
+        layer->cut = column_uint (&rows);
+        layer->clock = column_int (&rows);
+        layer->latest = column_int (&rows);
+        layer->runs_count = column_uint (&rows);
+        layer->views_count = column_uint (&rows);
+    }
+}
+
+/* A manifest from before version 3 of the schema has a base of everything alone. */
+static void check_layers (database_t *database, catalog_manifest_t *manifest, arena_t *arena)
+{
+    for (size_t p = 0; p < manifest->parts_count; p++) {
+        catalog_part_t *part = &manifest->parts[p];
+        size_t runs = 0, views = 0;
+        if (part->layers_count == 0) {
+            part->layers = arena_zero (arena, 1, sizeof *part->layers);
+            part->layers[part->layers_count++] = (catalog_layer_t){
+                .cut = part->cut,
+                .clock = part->clock,
+                .latest = INT64_MIN,
+                .runs_count = part->runs_count,
+                .views_count = part->views_count,
+            };
+        }
+        bool good = true;
+        for (size_t i = 0; i < part->layers_count && good; i++) {
+            const catalog_layer_t *layer = &part->layers[i];
+            good = layer->runs_count <= part->runs_count - runs &&
+                   layer->views_count <= part->views_count - views;
+            runs += layer->runs_count;
+            views += layer->views_count;
+        }
+        if (!good || runs != part->runs_count || views != part->views_count)
+            (void)database_refuse (database, STATUS_CORRUPT,
+                                   "manifest %" PRIu64 " of %s has other files than its layers",
+                                   manifest->number, manifest->log);
+    }
+}
+
 static void read_head (database_t *database, catalog_manifest_t *manifest, arena_t *arena)
 {
     statement_t head =
@@ -305,6 +381,8 @@ status_t catalog_manifest (catalog_t *self, const char *log, arena_t *arena,
     read_runs (database, manifest, arena);
     read_excluded (database, manifest, arena);
     read_views (database, manifest, arena);
+    read_layers (database, manifest, arena);
+    check_layers (database, manifest, arena);
     return database_commit (database, error);
 }
 

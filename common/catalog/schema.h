@@ -2,6 +2,13 @@
 #ifndef WEIR_CATALOG_SCHEMA_H
 #define WEIR_CATALOG_SCHEMA_H
 
+/* Since version 3. */
+#define CATALOG_SCHEMA_LAYER                                                                       \
+    "CREATE TABLE IF NOT EXISTS layer (log TEXT, number INTEGER, partition INTEGER, place "        \
+    "INTEGER, cut INTEGER, clock INTEGER, latest INTEGER, runs INTEGER, views INTEGER, "           \
+    "PRIMARY KEY (log, number, partition, place)) STRICT"
+#define CATALOG_SCHEMA_FULL "ALTER TABLE recompute ADD COLUMN full INTEGER NOT NULL DEFAULT 0"
+
 /* Since version 2. */
 #define CATALOG_SCHEMA_FORGET                                                                      \
     "CREATE TABLE IF NOT EXISTS forget (id TEXT PRIMARY KEY, stream TEXT, before INTEGER, "        \
@@ -21,6 +28,7 @@
         "incarnation INTEGER, endpoint TEXT) STRICT",                                              \
         "CREATE TABLE recompute (id INTEGER PRIMARY KEY, log TEXT, reason TEXT, state TEXT, "      \
         "created INTEGER, finished INTEGER, error TEXT, manifest INTEGER) STRICT",                 \
+        CATALOG_SCHEMA_FULL,                                                                       \
         "CREATE TABLE control (log TEXT, partition INTEGER, id TEXT, place INTEGER, clock "        \
         "INTEGER, PRIMARY KEY (log, id, partition)) STRICT",                                       \
         "CREATE TABLE load (id TEXT PRIMARY KEY, stream TEXT, log TEXT, name TEXT, path TEXT, "    \
@@ -41,6 +49,6 @@
         "CREATE TABLE view_file (log TEXT, number INTEGER, partition INTEGER, place INTEGER, "     \
         "view TEXT, version INTEGER, plan INTEGER, path TEXT, size INTEGER, "                      \
         "PRIMARY KEY (log, number, partition, place)) STRICT",                                     \
-        CATALOG_SCHEMA_FORGET
+        CATALOG_SCHEMA_FORGET, CATALOG_SCHEMA_LAYER
 
 #endif

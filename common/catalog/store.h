@@ -5,7 +5,7 @@
 #include "catalog/catalog.h"
 #include "catalog/database.h"
 
-enum { CATALOG_MAGIC = 0x43415441, SCHEMA_VERSION = 2 };
+enum { CATALOG_MAGIC = 0x43415441, SCHEMA_VERSION = 3 };
 
 struct catalog {
     uint32_t magic;

@@ -16,7 +16,7 @@ static uint64_t next_recompute (database_t *database)
 static void put_recompute (database_t *database, uint64_t id, const catalog_recompute_t *recompute)
 {
     statement_t put = statement_of (
-        database, "INSERT OR REPLACE INTO recompute VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+        database, "INSERT OR REPLACE INTO recompute VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
     bind_uint (&put, id);
     bind_string (&put, recompute->log);
     bind_string (&put, recompute->reason);
@@ -25,6 +25,7 @@ static void put_recompute (database_t *database, uint64_t id, const catalog_reco
     bind_int (&put, recompute->finished);
     bind_string (&put, recompute->error);
     bind_uint (&put, recompute->manifest);
+    bind_uint (&put, recompute->full);
     statement_run (&put);
 }
 
@@ -67,7 +68,8 @@ status_t catalog_recomputes (catalog_t *self, size_t finished_max, arena_t *aren
         return status;
     statement_t all = statement_of (
         &self->database,
-        "SELECT id, log, reason, state, created, finished, error, manifest FROM recompute WHERE "
+        "SELECT id, log, reason, state, created, finished, error, manifest, full FROM recompute "
+        "WHERE "
         "state NOT IN ('trimmed', 'failed') OR id IN (SELECT id FROM recompute WHERE state IN "
         "('trimmed', 'failed') ORDER BY id DESC LIMIT ?1) ORDER BY id");
     bind_uint (&all, finished_max);
@@ -82,6 +84,7 @@ status_t catalog_recomputes (catalog_t *self, size_t finished_max, arena_t *aren
         row->finished = column_int (&all);
         row->error = column_string (&all, arena);
         row->manifest = column_uint (&all);
+        row->full = column_uint (&all) != 0;
     }
     return database_commit (&self->database, error);
 }

@@ -213,9 +213,9 @@ static void compare_view (const file_check_t *self, const batchview_info_t *info
                   ", and the catalog's is version %" PRIu32 " of %s%s",
                   info->version, info->view, info->partition, file->view->version, file->view->view,
                   info->plan_hash != file->view->plan ? " with other features" : "");
-    else if (info->cut != file->part->cut)
+    else if (info->cut != file->cut)
         snprintf (what, sizeof what, "it is of the cut %" PRIu64 ", and the catalog's of %" PRIu64,
-                  info->cut, file->part->cut);
+                  info->cut, file->cut);
     else
         return;
     tell (self, FSCK_DISAGREES, what);

@@ -32,7 +32,10 @@ static void add_part (inventory_t *self, const stored_log_t *log, const catalog_
         file->offset = part->runs[i].offset;
         file->part = part;
     }
+    size_t layer = 0, end = 0; /* of the layer's views */
     for (size_t i = 0; i < part->views_count; i++) {
+        while (end <= i)
+            end += part->layers[layer++].views_count;
         stored_file_t *file = add_file (self);
         file->kind = STORED_VIEW;
         file->path = part->views[i].path;
@@ -41,6 +44,7 @@ static void add_part (inventory_t *self, const stored_log_t *log, const catalog_
         file->size = part->views[i].size;
         file->part = part;
         file->view = &part->views[i];
+        file->cut = part->layers[layer - 1].cut;
     }
 }
 

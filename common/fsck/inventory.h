@@ -17,6 +17,7 @@ typedef struct stored_file {
     uint64_t offset;            /* of all rows of a load's run, else UINT64_MAX */
     const catalog_part_t *part; /* of the current manifest; NULL: of a load that is under way */
     const catalog_view_file_t *view; /* NULL: none */
+    uint64_t cut;                    /* of the layer that a view file is of */
     const catalog_load_t *load;      /* whose it is, or NULL */
 } stored_file_t;
 

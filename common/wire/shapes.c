@@ -159,7 +159,7 @@ SHAPE (shape_forget, "FORGET", NAME ("id"), NAME ("stream"), NAME ("state"), INT
        RECORDS ("datasets", shape_forgotten_log));
 SHAPE (shape_FORGETS, NULL, NAME_OR_NOT ("id"));
 SHAPE (shape_FORGETS_OK, NULL, RECORDS ("forgets", shape_forget));
-SHAPE (shape_RECOMPUTE, NULL, NAME_OR_NOT ("stream"));
+SHAPE (shape_RECOMPUTE, NULL, NAME_OR_NOT ("stream"), BOOL_OR_NOT ("full"));
 SHAPE (shape_RECOMPUTE_OK, NULL, UINTS ("ids"));
 SHAPE (shape_recompute, "RECOMPUTE", UINT ("id"), NAME ("log"), PROBLEM ("reason"), NAME ("state"),
        UINT ("done"), UINT ("total"), INT ("created"), INT_OR_NOT ("finished"),
@@ -202,7 +202,7 @@ SHAPE (shape_order_partition, NULL, UINT ("partition"), UINT ("epoch"),
        RECORDS ("logs", shape_order_log));
 SHAPE (shape_erasure, "ERASURE", KEY ("key"), UINT ("offset"), INT ("before"));
 SHAPE (shape_build, "BUILD", NAME ("log"), UINT ("partition"), UINT ("from"), UINT ("cut"),
-       INT ("clock"), RECORDS ("runs", shape_run), UINTS ("excluded"),
+       INT ("clock"), RECORDS ("runs", shape_run), UINTS ("excluded"), INT_OR_NOT ("latest"),
        RECORDS_OR_NOT ("forgets", shape_erasure));
 SHAPE (shape_verify, "VERIFY", NAME ("log"), UINT ("partition"), UINT ("before_task"),
        RECORDS ("runs", shape_run), KEY ("key"), UINT ("offset"), INT ("before"));
@@ -220,8 +220,10 @@ SHAPE (shape_BEAT_OK, "ORDERS", UINT ("lease_us"), UINT ("definitions"), UINT ("
        RECORDS_OR_NOT ("tasks", shape_task), RECORDS ("datasets", shape_dataset_wanted));
 
 SHAPE (shape_dataset_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"));
+SHAPE (shape_dataset_layer, NULL, UINT ("cut"), UINT ("runs"), UINT ("views"));
 SHAPE (shape_dataset_part, "DATASET_PART", UINT ("partition"), UINT ("cut"), INT ("clock"),
-       RECORDS ("runs", shape_run), UINTS ("excluded"), RECORDS ("views", shape_dataset_view));
+       RECORDS ("runs", shape_run), UINTS ("excluded"), RECORDS ("views", shape_dataset_view),
+       RECORDS_OR_NOT ("layers", shape_dataset_layer));
 SHAPE (shape_DATASET, NULL, NAME ("log"));
 SHAPE (shape_DATASET_OK, NULL, NAME ("log"), UINT ("manifest"), NAME ("id"),
        RECORDS ("partitions", shape_dataset_part), UINT_OR_NOT ("definitions"),
@@ -233,7 +235,8 @@ SHAPE (shape_loaded, NULL, NAME ("log"), UINT ("partition"), RECORDS ("runs", sh
 SHAPE (shape_outputs, "OUTPUTS", RECORDS_OR_NOT ("runs", shape_run),
        RECORDS_OR_NOT ("views", shape_built_view), RECORDS_OR_NOT ("loaded", shape_loaded),
        UINT_OR_NOT ("rows"), UINT_OR_NOT ("refused"), PATH_OR_NOT ("rejects"),
-       UINTS_OR_NOT ("erased"), UINT_OR_NOT ("files"), PROBLEM_OR_NOT ("found"));
+       UINTS_OR_NOT ("erased"), UINT_OR_NOT ("files"), PROBLEM_OR_NOT ("found"),
+       INT_OR_NOT ("latest"));
 SHAPE (shape_TASK_DONE, NULL, UINT ("task"), UINT ("attempt"), NAME ("status"),
        PROBLEM_OR_NOT ("error"), RECORD_OR_NOT ("outputs", shape_outputs));
 EMPTY (shape_TASK_DONE_OK);

@@ -359,9 +359,15 @@ void dataset_take (sim_check_t *self, const wire_value_t *body)
         sim_fail (self->sim, "dataset %s has %u partitions", dataset->id, parts.count);
     else
         take_parts (self, dataset, parts, wire_list (body, "forgets"));
-    sim_log (self->sim, "dataset %s of %s, manifest %" PRIu64 ", %zu loads, %zu forgets",
+    uint32_t layers = 0;
+    for (uint32_t i = 0; i < parts.count; i++) {
+        uint32_t count = wire_list (&parts.items[i], "layers").count;
+        layers = count > layers ? count : layers;
+    }
+    sim_log (self->sim,
+             "dataset %s of %s, manifest %" PRIu64 ", %zu loads, %zu forgets, %u layers at most",
              dataset->id, self->data->log[log].name, dataset->manifest, dataset->loads_count,
-             dataset->forgets_count);
+             dataset->forgets_count, layers);
 }
 
 const sim_dataset_t *dataset_find (const sim_check_t *self, size_t log, text_t id)

@@ -134,6 +134,71 @@ Test (datasets, have_views_of_the_same_bytes_however_they_were_built)
     }
 }
 
+/* One layer of partition 1: from the last cut on, or with the runs of others. */
+static outputs_t build_layer (worker_t *worker, uint64_t from, uint64_t cut,
+                              const struct output_run *runs, size_t runs_count,
+                              const int64_t *latest)
+{
+    build_wish_t wish = { .task = worker->next_task++,
+                          .attempt = 1,
+                          .partition = 1,
+                          .from = from,
+                          .cut = cut,
+                          .clock = CLOCK,
+                          .latest = latest,
+                          .runs = runs,
+                          .runs_count = runs_count };
+    outputs_t outputs = worker_build (worker, &wish);
+    cr_assert_str_eq (outputs.status, "ok", "%s", outputs.error);
+    return outputs;
+}
+
+Test (datasets, have_bases_of_the_same_bytes_whatever_deltas_came_before)
+{
+    enum { DELTAS = 3 };
+    worker_t worker;
+    struct output_run runs[EVENT_RUNS_MAX];
+    size_t runs_count = 0;
+    uint64_t cut = 0;
+    int64_t latest = INT64_MIN;
+    worker_init (&worker, 12, LARGE);
+    for (int i = 0; i <= DELTAS; i++) { /* a base, and deltas above it */
+        worker_send (&worker, i == 0 ? 300 : 40);
+        uint64_t from = cut;
+        cut = worker_control (&worker, 1, LOG_KIND_CUT, -1);
+        outputs_t layer = build_layer (&worker, from, cut, NULL, 0, i == 0 ? NULL : &latest);
+        cr_assert_geq (layer.latest, latest);
+        cr_assert_eq (layer.runs_count, 1);
+        cr_assert_eq (layer.views_count, 2);
+        latest = layer.latest;
+        runs[runs_count++] = layer.runs[0];
+    }
+    outputs_t merged = build_layer (&worker, cut, cut, runs, runs_count, NULL);
+    outputs_t at_once = build_layer (&worker, 0, cut, NULL, 0, NULL);
+    cr_assert_eq (merged.latest, latest);
+    cr_assert_eq (at_once.latest, latest);
+    for (int v = 0; v < 2; v++) {
+        worker_expect_view (&worker, &merged.views[v], 1, cut, CLOCK, -1);
+        cr_expect (text_equal (worker_read (&worker, merged.views[v].path),
+                               worker_read (&worker, at_once.views[v].path)));
+    }
+    worker_release (&worker);
+}
+
+Test (datasets, have_no_files_for_a_delta_of_nothing)
+{
+    worker_t worker;
+    worker_init (&worker, 13, LARGE);
+    worker_send (&worker, 50);
+    uint64_t cut = worker_control (&worker, 1, LOG_KIND_CUT, -1);
+    outputs_t base = build_layer (&worker, 0, cut, NULL, 0, NULL);
+    uint64_t next = worker_control (&worker, 1, LOG_KIND_CUT, -1);
+    outputs_t delta = build_layer (&worker, cut, next, NULL, 0, &base.latest);
+    cr_assert_eq (delta.runs_count, 0);
+    cr_assert_eq (delta.views_count, 0);
+    worker_release (&worker);
+}
+
 /* Log and runs of two definitions, read and merged under the later one. */
 static void expect_evolved (uint64_t seed, uint64_t memory_limit, int rounds)
 {

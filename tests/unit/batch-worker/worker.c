@@ -259,6 +259,7 @@ static void copy_outputs (outputs_t *outputs, const wire_value_t *map)
     }
     outputs->rows = wire_uint (map, "rows", 0);
     outputs->refused = wire_uint (map, "refused", 0);
+    outputs->latest = wire_int (map, "latest", INT64_MIN);
     wire_copy (map, "rejects", outputs->rejects, sizeof outputs->rejects);
 }
 
@@ -342,6 +343,8 @@ void put_build (worker_t *self, wire_writer_t *writer, const void *arg)
     for (size_t i = 0; i < wish->excluded_count; i++)
         wire_put_uint (writer, wish->excluded[i]);
     wire_close (writer);
+    if (wish->latest)
+        wire_field_int (writer, "latest", *wish->latest);
     wire_close (writer);
     wire_close (writer);
 }

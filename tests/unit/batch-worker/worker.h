@@ -88,6 +88,7 @@ typedef struct outputs {
     } views[4];
     size_t views_count;
     uint64_t rows, refused;
+    int64_t latest;
     char rejects[128];
 } outputs_t;
 
@@ -157,6 +158,7 @@ typedef struct build_wish {
     uint32_t partition;
     uint64_t from, cut;
     int64_t clock;
+    const int64_t *latest; /* of what stays below the delta; NULL: a base */
     const struct output_run *runs;
     size_t runs_count;
     const uint64_t *excluded;

@@ -80,7 +80,8 @@ static status_t step_recompute (catalog_t *catalog, random_t *random, arena_t *a
                                       .reason = word (random, arena),
                                       .state = states[random_below (random, 4)],
                                       .created = (int64_t)random_next (random),
-                                      .error = word (random, arena) };
+                                      .error = word (random, arena),
+                                      .full = random_chance (random, 0.5) };
     return catalog_put_recompute (catalog, &recompute, error);
 }
 
@@ -141,6 +142,23 @@ static status_t step_publish (catalog_t *catalog, random_t *random, arena_t *are
             part->views[i] = (catalog_view_file_t){ .view = "v",
                                                     .plan = random_next (random),
                                                     .path = word (random, arena) };
+        part->layers = arena_zero (arena, 2, sizeof *part->layers);
+        part->layers_count = 1 + random_below (random, 2);
+        part->layers[0] = (catalog_layer_t){
+            .cut = random_next (random) >> 1,
+            .clock = -4,
+            .latest = INT64_MIN,
+            .runs_count = part->layers_count == 1 ? part->runs_count
+                                                  : random_below (random, part->runs_count + 1),
+            .views_count = part->layers_count == 1 ? part->views_count
+                                                   : random_below (random, part->views_count + 1),
+        };
+        part->layers[1] = (catalog_layer_t){
+            .cut = part->cut,
+            .latest = (int64_t)random_below (random, 1000),
+            .runs_count = part->runs_count - part->layers[0].runs_count,
+            .views_count = part->views_count - part->layers[0].views_count,
+        };
         part->excluded_count = random_below (random, 3);
         part->excluded = arena_zero (arena, 4, sizeof *part->excluded);
         for (size_t i = 0; i < part->excluded_count; i++)
@@ -209,6 +227,10 @@ static void dump_manifest (catalog_t *catalog, const char *log, arena_t *arena, 
             buf_printf (out, " x%" PRIu64, part->excluded[i]);
         for (size_t i = 0; i < part->views_count; i++)
             buf_printf (out, " v%s:%" PRIu64, part->views[i].path, part->views[i].plan);
+        for (size_t i = 0; i < part->layers_count; i++)
+            buf_printf (out, " l%" PRIu64 ":%" PRId64 ":%" PRId64 ":%zu:%zu", part->layers[i].cut,
+                        part->layers[i].clock, part->layers[i].latest, part->layers[i].runs_count,
+                        part->layers[i].views_count);
     }
     catalog_cut_t *cuts;
     size_t count;

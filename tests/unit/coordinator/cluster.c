@@ -341,14 +341,24 @@ uint64_t cluster_apply (cluster_t *self, const char *text)
     return wire_uint (reply.body, "version", 0);
 }
 
-uint64_t cluster_recompute (cluster_t *self)
+static uint64_t recompute (cluster_t *self, bool full)
 {
-    call_begin (self, MESSAGE_RECOMPUTE);
+    wire_field_bool (call_begin (self, MESSAGE_RECOMPUTE), "full", full);
     message_t reply = call_end (self);
     cr_assert_eq (reply.kind, MESSAGE_RECOMPUTE_OK);
     wire_list_t ids = wire_list (reply.body, "ids");
     cr_assert_geq (ids.count, 1);
     return wire_item_uint (&ids.items[0]);
+}
+
+uint64_t cluster_recompute (cluster_t *self)
+{
+    return recompute (self, false);
+}
+
+uint64_t cluster_recompute_full (cluster_t *self)
+{
+    return recompute (self, true);
 }
 
 static const char *state_of (const wire_value_t *item)

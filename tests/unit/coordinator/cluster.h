@@ -162,6 +162,7 @@ message_t call_as (cluster_t *self, const char *peer);
 uint64_t cluster_apply (cluster_t *self, const char *text);
 /* Asks for a recompute of all logs; the first id. */
 uint64_t cluster_recompute (cluster_t *self);
+uint64_t cluster_recompute_full (cluster_t *self);
 /* State of a recompute ("" when there is none). */
 const char *cluster_recompute_state (cluster_t *self, uint64_t id);
 const char *cluster_load_state (cluster_t *self, const char *id);

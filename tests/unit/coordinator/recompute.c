@@ -340,11 +340,17 @@ Test (recompute, removes_files_that_nobody_stands_on)
 {
     cluster_t cluster;
     trio_t trio = start (&cluster, 1, 0);
-    for (int i = 0; i < 3; i++) {
+    for (size_t layers = 1; layers <= 3;
+         layers++) { /* what is played has 7 rows, what is new less */
         cluster_send (&cluster, 2);
         waited_for = cluster_recompute (&cluster);
         cluster_until (&cluster, is_trimmed, TIME_SECOND, "the trim");
+        cluster_run (&cluster, 10 * TIME_MS);
+        cr_assert_eq (files_in (&cluster, "history/" PAYMENTS "/1"), layers);
+        cr_assert_eq (files_in (&cluster, "views/" PAYMENTS "/1"), layers);
     }
+    waited_for = cluster_recompute_full (&cluster);
+    cluster_until (&cluster, is_trimmed, TIME_SECOND, "the trim");
     cluster_run (&cluster, 10 * TIME_MS);
     cr_assert_eq (files_in (&cluster, "history/" PAYMENTS "/1"), 1);
     cr_assert_eq (files_in (&cluster, "views/" PAYMENTS "/1"), 1);

@@ -361,6 +361,13 @@ static void build_part (store_t *self, shelf_t *shelf, catalog_part_t *part)
     part->runs[1].offset = shelf->load_at;
     part->views = arena_zero (self->arena, 1, sizeof *part->views);
     part->views_count = 1;
+    part->layers = arena_zero (self->arena, 1, sizeof *part->layers);
+    part->layers_count = 1;
+    part->layers[0] = (catalog_layer_t){ .cut = part->cut,
+                                         .clock = part->clock,
+                                         .latest = INT64_MIN,
+                                         .runs_count = 2,
+                                         .views_count = 1 };
     part->views[0] = write_view (self, shelf, &rows);
 }
 

@@ -37,6 +37,25 @@ Test (answers, merge_the_files_and_the_owners_events)
     house_release (&house);
 }
 
+Test (answers, merge_a_base_and_a_delta)
+{
+    house_t house;
+    house_init (&house, 21);
+    house.deltas = true;
+    house_add (&house, 300);
+    house_pass (&house, TIME_SECOND);
+    for (int i = 0; i < 4; i++) {
+        house_publish (&house, 1, i == 2, i == 3);
+        house_add (&house, 60);
+        house_pass (&house, 2 * TIME_SECOND);
+        cr_assert_eq (house.reported, (uint64_t)i + 1);
+        ask_all (&house);
+        house_check (&house, NULL, 0, NULL);
+    }
+    cr_assert_eq (house_metric (&house, "slow_keys"), 0, "the files are exact for these");
+    house_release (&house);
+}
+
 Test (answers, as_of_any_time_are_exact_and_the_slow_path_answers_what_files_cannot)
 {
     house_t house;
@@ -259,6 +278,42 @@ Test (datasets, a_damaged_view_is_not_used_and_told_and_its_answers_come_from_hi
     house_pass (&house, 2 * TIME_MINUTE);
     cr_assert_eq (house.reported, 2);
     cr_assert_eq (house.damaged_views, 0);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    house_release (&house);
+}
+
+Test (datasets, a_base_without_its_delta_is_not_used)
+{
+    house_t house;
+    house_init (&house, 22);
+    house.deltas = true;
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    house_add (&house, 100);
+    house_publish (&house, 1, false, false);
+    sim_disk_rot (house.disk, house_path (2, 1, "delta"), 8000);
+    house_pass (&house, 2 * TIME_SECOND);
+    cr_assert_eq (house.damaged_views, 1);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    cr_assert_gt (house_metric (&house, "slow_keys"), 0);
+    house_release (&house);
+}
+
+Test (datasets, whose_layers_are_not_those_of_its_files_are_not_used)
+{
+    house_t house;
+    house_init (&house, 23);
+    house.deltas = true;
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    house_add (&house, 100);
+    house_publish (&house, 1, false, false)->bad_layers = true;
+    house_pass (&house, 2 * TIME_SECOND);
+    cr_assert_eq (house.reported, 1);
     ask_all (&house);
     house_check (&house, NULL, 0, NULL);
     house_release (&house);

@@ -164,9 +164,12 @@ static batch_t sorted_batch (const house_t *self, uint64_t number, uint32_t part
     return rows_pick (kept, places, batch.rows, arena);
 }
 
-static void write_view (house_t *self, uint64_t number, uint32_t partition, const model_t *model)
+/* Of rows that are in the delta, or of the others. */
+static void write_view (house_t *self, uint64_t number, uint32_t partition, const model_t *model,
+                        bool delta)
 {
     const manifest_t *manifest = &self->manifest[number];
+    uint64_t from = manifest->delta_from[partition];
     const plan_t *plan = model_plan (model, text_of ("spend"));
     arena_t *arena = arena_new (1 << 16);
     batch_t batch = sorted_batch (self, number, partition, model, arena);
@@ -175,7 +178,7 @@ static void write_view (house_t *self, uint64_t number, uint32_t partition, cons
                               .version = plan->version,
                               .partition = partition,
                               .partitions = PARTITIONS,
-                              .cut = manifest->cut[partition],
+                              .cut = from > 0 && !delta ? from : manifest->cut[partition],
                               .clock_at_cut = manifest->clock,
                               .latest = INT64_MIN };
     for (size_t i = 0; i < rows.rows; i++)
@@ -184,15 +187,12 @@ static void write_view (house_t *self, uint64_t number, uint32_t partition, cons
     error_t error;
     batchview_writer_t *writer;
     status_t status = batchview_writer_new (
-        self->rig.env.fs, house_path (number, partition, "view"), plan, &info, &writer, &error);
+        self->rig.env.fs, house_path (number, partition, delta ? "delta" : "view"), plan, &info,
+        &writer, &error);
     cr_assert_eq (status, STATUS_OK, "%s", error.text);
-    for (size_t from = 0; from < rows.rows && status == STATUS_OK;) {
-        size_t to = from;
-        while (to < rows.rows && text_equal (rows.key[from], rows.key[to]))
-            to++;
-        status = batchview_writer_add (writer, &rows, from, to, &error);
-        from = to;
-    }
+    for (size_t row = 0; row < rows.rows && status == STATUS_OK; row++)
+        if (from == 0 || (batch.offset[row] >= from) == delta)
+            status = batchview_writer_add (writer, &rows, row, row + 1, &error);
     uint64_t size;
     if (status == STATUS_OK)
         status = batchview_writer_finish (writer, &size, &error);
@@ -229,6 +229,7 @@ manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool 
         if (exclude && self->next_offset[p] > 1)
             manifest->excluded[p] = random_below (&self->random, self->next_offset[p] - 1);
         manifest->cut[p] = self->next_offset[p]++; /* the cut record takes one */
+        manifest->delta_from[p] = self->deltas ? self->manifest[number - 1].cut[p] : 0;
     }
     model_t *model = payments_model (definitions ? definitions : 1);
     for (uint32_t p = 0; p < PARTITIONS; p++) {
@@ -239,7 +240,9 @@ manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool 
         if (load)
             write_run (self, number, p, model, true);
         if (definitions)
-            write_view (self, number, p, model);
+            write_view (self, number, p, model, false);
+        if (definitions && manifest->delta_from[p] > 0)
+            write_view (self, number, p, model, true);
     }
     model_unref (&model);
     self->ordered = number;

@@ -26,6 +26,8 @@ typedef struct manifest {
     uint64_t definitions;             /* of its view files; 0: it has none */
     bool short_of_one;                /* tells of one partition too few */
     uint64_t written_under;           /* definitions of who wrote its files; 0 is not told */
+    uint64_t delta_from[PARTITIONS];  /* it has a delta of what is not below; 0: a base alone */
+    bool bad_layers;                  /* which are told as if there were a file more */
 } manifest_t;
 
 /* What the owners do when they are asked. */
@@ -58,6 +60,7 @@ typedef struct house {
     manifest_t manifest[MANIFESTS]; /* number 0 is the empty one */
     uint64_t manifests;
     uint64_t ordered; /* the number in the orders */
+    bool deltas;      /* manifests after the first have one, over what the one before lacks */
     uint64_t definitions;
     bool moves;             /* there is a view `moves` of payments and refunds, which are the same
                                events once more, none of them published */

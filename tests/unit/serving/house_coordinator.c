@@ -58,6 +58,22 @@ static void write_file (wire_writer_t *writer, const char *path, uint64_t offset
     wire_close (writer);
 }
 
+/* All runs are the base's: it makes no difference. */
+static void write_layers (wire_writer_t *writer, const manifest_t *manifest, uint32_t p)
+{
+    wire_field_list (writer, "layers");
+    for (int i = 0; i < 2; i++) {
+        bool load = manifest->load_offset[p] != UINT64_MAX;
+        wire_open_map (writer);
+        wire_field_uint (writer, "cut", i ? manifest->cut[p] : manifest->delta_from[p]);
+        wire_field_uint (writer, "runs", i ? 0 : 1 + (uint64_t)load);
+        wire_field_uint (writer, "views",
+                         (manifest->definitions > 0) + (uint64_t)manifest->bad_layers);
+        wire_close (writer);
+    }
+    wire_close (writer);
+}
+
 static void write_part (house_t *self, uint64_t number, uint32_t p)
 {
     const manifest_t *manifest = &self->manifest[number];
@@ -75,16 +91,19 @@ static void write_part (house_t *self, uint64_t number, uint32_t p)
     if (manifest->excluded[p] != UINT64_MAX)
         wire_put_uint (writer, manifest->excluded[p]);
     wire_close (writer);
+    bool delta = manifest->delta_from[p] > 0;
     wire_field_list (writer, "views");
-    if (manifest->definitions) {
+    for (int i = 0; i <= delta && manifest->definitions; i++) {
         wire_open_map (writer);
         wire_field_string (writer, "view", "spend");
         wire_field_uint (writer, "version", manifest->definitions);
         wire_field_uint (writer, "plan", 0);
-        wire_field_string (writer, "path", house_path (number, p, "view"));
+        wire_field_string (writer, "path", house_path (number, p, i ? "delta" : "view"));
         wire_close (writer);
     }
     wire_close (writer);
+    if (delta)
+        write_layers (writer, manifest, p);
     wire_close (writer);
 }
 

@@ -1,0 +1,89 @@
+/* Bases and deltas: how much of a partition a recompute builds anew (docs/coordination.md, "Bases
+ * and deltas"). */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+/* ---- views that a layer lacks ---- */
+
+static bool has_files (const catalog_part_t *part, const view_t *view, uint64_t plan)
+{
+    size_t files = 0; /* a layer has one at most */
+    for (size_t i = 0; i < part->views_count; i++)
+        files += strcmp (part->views[i].view, view->name) == 0 &&
+                 part->views[i].version == view->version && part->views[i].plan == plan;
+    return files == part->layers_count;
+}
+
+const char *layers_view_missing (const coordinator_core_t *self, const log_t *log)
+{
+    if (log->manifest.number == 0 || log->built_definitions >= self->version)
+        return NULL;
+    for (size_t v = 0; v < self->definitions->views_count; v++) {
+        const view_t *view = &self->definitions->views[v];
+        int source = view_source_of (view, log->stream);
+        if (source < 0 || strcmp (view->sources[source].log_name, log->name) != 0)
+            continue;
+        for (size_t p = 0; p < log->manifest.parts_count; p++)
+            if (!has_files (&log->manifest.parts[p], view, self->plans[v][source]))
+                return view->name;
+    }
+    return NULL;
+}
+
+/* ---- what stays ---- */
+
+/* The least time for which a view of the log is exact past what its base was built for. */
+static int64_t horizon_of (const coordinator_core_t *self, const log_t *log)
+{
+    int64_t horizon = INT64_MAX;
+    for (size_t v = 0; v < self->definitions->views_count; v++) {
+        const view_t *view = &self->definitions->views[v];
+        int source = view_source_of (view, log->stream);
+        if (source >= 0 && strcmp (view->sources[source].log_name, log->name) == 0 &&
+            view->horizon < horizon)
+            horizon = view->horizon;
+    }
+    return horizon;
+}
+
+/* Do as-of times come near the end of the base's horizon: by the clock, or by the events' own time?
+ */
+static bool is_old (const coordinator_core_t *self, const log_t *log, const catalog_part_t *part,
+                    int64_t clock)
+{
+    const catalog_layer_t *base = &part->layers[0];
+    const catalog_layer_t *top = &part->layers[part->layers_count - 1];
+    int64_t most = horizon_of (self, log) / 2;
+    int64_t moved;
+    if (__builtin_sub_overflow (clock, base->clock, &moved) || moved > most)
+        return true;
+    if (top->latest == INT64_MIN)
+        return false; /* nothing is covered */
+    return __builtin_sub_overflow (top->latest, base->latest, &moved) || moved > most;
+}
+
+static uint64_t rows_of (const catalog_part_t *part, size_t layer)
+{
+    size_t first = 0;
+    uint64_t rows = 0;
+    for (size_t i = 0; i < layer; i++)
+        first += part->layers[i].runs_count;
+    for (size_t i = 0; i < part->layers[layer].runs_count; i++)
+        rows += part->runs[first + i].rows;
+    return rows;
+}
+
+size_t layers_kept (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
+                    const catalog_part_t *present, int64_t clock, uint64_t new_rows)
+{
+    if (!present || recompute->full || recompute->unloaded_count > 0 ||
+        recompute->forgets_count > 0 || layers_view_missing (self, log) ||
+        is_old (self, log, present, clock))
+        return 0;
+    size_t kept = present->layers_count;
+    uint64_t rows = new_rows;
+    while (kept > 0 && new_rows > 0 && (kept > DELTAS_MAX || rows_of (present, kept - 1) <= rows))
+        rows += rows_of (present, --kept);
+    return kept;
+}
