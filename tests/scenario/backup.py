@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from cluster import BIN, SLOWER, Cluster, expect, expect_equal, now_us, wait_for
+from cluster import BIN, SLOWER, Cluster, Threads, expect, expect_equal, now_us, wait_for
 from wire import Producer, Refused, Silent
 
 TIME_LIMIT = 300
@@ -35,7 +35,8 @@ numbers = itertools.count(1)
 acked = []  # (positions, rows)
 loaded = {}  # load id -> rows
 visible = set()  # ids that were told visible
-lock, ended, failures = threading.Lock(), threading.Event(), []
+lock, threads = threading.Lock(), Threads()
+ended, failures = threads.ended, threads.failures
 
 
 def send_steadily(seed):
@@ -76,19 +77,6 @@ def recompute_steadily():
         except (Silent, Refused):
             pass
         ended.wait(0.4)
-
-
-def guarded(work, *arguments):
-    def body():
-        try:
-            work(*arguments)
-        except BaseException as error:
-            failures.append(error)
-            ended.set()
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    return thread
 
 
 def take(name, *more, during=None):
@@ -215,8 +203,8 @@ def kill(name):
     return upset
 
 
-threads = [guarded(send_steadily, 1), guarded(send_steadily, 2), guarded(load_steadily, 3),
-           guarded(recompute_steadily)]
+for work in (send_steadily, 1), (send_steadily, 2), (load_steadily, 3), (recompute_steadily,):
+    threads.start(*work)
 wait_for(lambda: failures or (len(acked) > 100 and visible), 60, "events and loads are there")
 pages = wait_for(log_of_page, 20, "where pages are")
 taken = [take("one"), take("two", "--base", cluster.directory / "one")]
@@ -229,9 +217,7 @@ interrupted.send_signal(2)
 interrupted.wait(60 * SLOWER)
 if interrupted.returncode != 0:
     expect(not (cluster.directory / "none" / "BACKUP").exists(), "an interrupted backup is there")
-ended.set()
-for thread in threads:
-    thread.join()
+threads.end()
 expect(not failures, failures)
 cluster.stop()
 run = cluster.weir("fsck")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -55,6 +56,30 @@ def wait_for(condition, seconds, what):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds * SLOWER:g} s; last: {last}")
         time.sleep(0.01)
+
+
+class Threads:
+    """Work beside a scenario, each piece of it until `ended`. What one of them raises is in `failures`, and ends all."""
+
+    def __init__(self):
+        self.ended, self.failures, self.all = threading.Event(), [], []
+
+    def start(self, work, *arguments):
+        def body():
+            try:
+                work(*arguments)
+            except BaseException as error:
+                self.failures.append(error)
+                self.ended.set()
+
+        self.all.append(threading.Thread(target=body))
+        self.all[-1].start()
+
+    def end(self):
+        """Waits for them."""
+        self.ended.set()
+        for thread in self.all:
+            thread.join()
 
 
 class Run:

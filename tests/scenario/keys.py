@@ -6,7 +6,7 @@ import threading
 import time
 from collections import defaultdict
 
-from cluster import SLOWER, Cluster, expect, expect_equal, now_us, wait_for
+from cluster import SLOWER, Cluster, Threads, expect, expect_equal, now_us, wait_for
 from wire import Client, Producer, Refused, Silent
 
 TIME_LIMIT = 400
@@ -42,7 +42,8 @@ cluster = Cluster({"hits.yaml": STREAM}, settings=f"lease: {LEASE}s\n").start()
 speed = [f"tcp://127.0.0.1:{cluster.port + 11 + i}" for i in range(2)]
 numbers = itertools.count(1)
 sums = {view: defaultdict(lambda: (0, 0)) for view in KEYS}  # acknowledged: key -> (events, sum)
-lock, ended, failures = threading.Lock(), threading.Event(), []
+lock, threads = threading.Lock(), Threads()
+ended, failures = threads.ended, threads.failures
 
 
 def keys_of(page, shop):
@@ -107,19 +108,6 @@ def query_steadily():
     client.close()
 
 
-def guarded(work, *arguments):
-    def body():
-        try:
-            work(*arguments)
-        except BaseException as error:
-            failures.append(error)
-            ended.set()
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    return thread
-
-
 def wait_complete(view, what, exactly=False):
     client = cluster.serving()
 
@@ -140,7 +128,8 @@ def wait_asked(what):
     wait_for(lambda: rounds[0] > before + 1, 30, f"every view is asked for {what}")
 
 
-threads = [guarded(send_steadily, i) for i in range(3)] + [guarded(query_steadily)]
+for work in *((send_steadily, i) for i in range(3)), (query_steadily,):
+    threads.start(*work)
 try:
     for view in ("pages", "shops", "both"):
         wait_complete(view, "at the start")
@@ -162,9 +151,7 @@ try:
     wait_complete("all", "by its new key")
     cluster.recompute()
 finally:
-    ended.set()
-    for thread in threads:
-        thread.join()
+    threads.end()
 expect(not failures, failures)
 for after in ("the last event", "a last recompute"):
     for view in KEYS:

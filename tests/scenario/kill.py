@@ -4,11 +4,10 @@ import bisect
 import itertools
 import math
 import random
-import threading
 import time
 from collections import defaultdict
 
-from cluster import SLOWER, Cluster, expect, expect_equal, now_us, wait_for
+from cluster import SLOWER, Cluster, Threads, expect, expect_equal, now_us, wait_for
 from wire import Client, Producer, Refused, Silent
 
 TIME_LIMIT = 300
@@ -33,7 +32,8 @@ speed = [f"tcp://127.0.0.1:{cluster.port + 11 + i}" for i in range(2)]
 numbers = itertools.count(1)
 acked = []  # (positions, {page: (events, sum of their numbers)})
 answers = []  # (events acknowledged before it was asked, result)
-incomplete, ended, failures = [], threading.Event(), []
+incomplete, threads = [], Threads()
+ended, failures = threads.ended, threads.failures
 
 
 def send_steadily(seed):
@@ -77,19 +77,6 @@ def recompute_steadily():
         except (Silent, Refused):
             pass
         ended.wait(0.5)
-
-
-def guarded(work, *arguments):
-    def body():
-        try:
-            work(*arguments)
-        except BaseException as error:
-            failures.append(error)
-            ended.set()
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    return thread
 
 
 def wait_answered(client, since, what):
@@ -154,17 +141,15 @@ def check(results):
         expect(found[0] >= least, f"{result}: {least} events of it were acknowledged before")
 
 
-threads = [guarded(send_steadily, i) for i in range(3)]
-threads += [guarded(query_steadily), guarded(recompute_steadily)]
+for work in *((send_steadily, i) for i in range(3)), (query_steadily,), (recompute_steadily,):
+    threads.start(*work)
 try:
     wait_answered(cluster.serving(), time.monotonic(), "the start")
     for pause in (False, True):
         for name in ("speed-worker-1", "speed-worker-2", "serving-1", "coordinator", "batch-worker-1"):
             upset(name, pause)
 finally:
-    ended.set()
-    for thread in threads:
-        thread.join()
+    threads.end()
 expect(not failures, failures)
 client = cluster.serving()
 

@@ -2,10 +2,9 @@
 SIGSTOP for longer than a lease, SIGTERM, again and again. The other takes over in time for every owner to go on,
 a leader that wakes stands by, and no acknowledged event is missing or counts twice."""
 import random
-import threading
 import time
 
-from cluster import SLOWER, Cluster, expect, expect_equal, now_us, wait_for
+from cluster import SLOWER, Cluster, Threads, expect, expect_equal, now_us, wait_for
 from wire import Client, Producer, Refused, Silent
 
 TIME_LIMIT = 300
@@ -29,7 +28,8 @@ KEYS = [{"page": p} for p in PAGES]
 cluster = Cluster({"hits.yaml": DEFINITIONS}, settings=f"lease: {LEASE}s\n", coordinators=2).start()
 names = dict(zip(cluster.coordinators, ("coordinator", "coordinator-2")))
 speed = [f"tcp://127.0.0.1:{cluster.port + 11 + i}" for i in range(2)]
-ended, failures = threading.Event(), []
+threads = Threads()
+ended, failures = threads.ended, threads.failures
 sent = {page: [0, 0] for page in PAGES}  # acknowledged: events, sum of their numbers
 batches, answered, gaps, trimmed = [], [time.monotonic()], [], set()
 
@@ -75,19 +75,6 @@ def recompute_steadily():
         except (Silent, Refused):
             pass
         ended.wait(0.3)
-
-
-def guarded(work):
-    def body():
-        try:
-            work()
-        except BaseException as error:
-            failures.append(error)
-            ended.set()
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    return thread
 
 
 def leads(endpoint, seconds=1):
@@ -156,7 +143,8 @@ def shown():
     return sorted(" ".join(row[2:-1]) for row in rows if len(row) > 3 and row[1] == "coordinator")
 
 
-threads = [guarded(work) for work in (send_steadily, query_steadily, recompute_steadily)]
+for work in send_steadily, query_steadily, recompute_steadily:
+    threads.start(work)
 try:
     wait_for(lambda: trimmed, 60, "a first recompute")
     for _ in range(ROUNDS):
@@ -164,9 +152,7 @@ try:
             upset(what)
     wait_for(lambda: shown() == ["leads", "stands by"], 20, "the status shows both")
 finally:
-    ended.set()
-    for thread in threads:
-        thread.join()
+    threads.end()
 expect(not failures, failures)
 print(f"{len(batches)} batches, {len(answered)} complete answers, {len(trimmed)} recomputes; "
       f"{max(gaps):.2f} s at most without a complete answer")

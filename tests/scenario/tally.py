@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict, deque
 
-from cluster import SLOWER, expect, expect_equal, now_us
+from cluster import SLOWER, Threads, expect, expect_equal, now_us
 from wire import Client, Producer, Refused, Silent
 
 FEATURES = """
@@ -202,7 +202,8 @@ class Traffic:
 
     def __init__(self, cluster, seed=1, producers=3, readers=1, loads=False, recompute=0.5, pace=0.01):
         self.cluster, self.tally = cluster, Tally()
-        self.numbers, self.ended, self.failures = itertools.count(1), threading.Event(), []
+        self.numbers, self.threads = itertools.count(1), Threads()
+        self.ended, self.failures = self.threads.ended, self.threads.failures
         self.speed = [cluster.endpoint(11 + i) for i in range(self._nodes("speed-worker"))]
         self.serving = [cluster.endpoint(1 + i) for i in range(self._nodes("serving"))]
         self.pace, self.recompute = pace, recompute
@@ -210,22 +211,11 @@ class Traffic:
         self.learn_places()
         work = [(self._send, seed * 1000 + i) for i in range(producers)]
         work += [(self._ask, seed * 1000 + 100 + i) for i in range(readers)] + [(self._recompute,), (self._watch,)]
-        self.threads = [self._start(*w) for w in work + ([(self._load, seed)] if loads else [])]
+        for one in work + ([(self._load, seed)] if loads else []):
+            self.threads.start(*one)
 
     def _nodes(self, kind):
         return sum(1 for node in self.cluster.nodes.values() if node.kind == kind)
-
-    def _start(self, work, *arguments):
-        def body():
-            try:
-                work(*arguments)
-            except BaseException as error:
-                self.failures.append(error)
-                self.ended.set()
-
-        thread = threading.Thread(target=body)
-        thread.start()
-        return thread
 
     def learn_places(self):
         """Which partition each page is in."""
@@ -352,9 +342,7 @@ class Traffic:
 
     def end(self):
         """Stops and waits until every batch under way is acknowledged."""
-        self.ended.set()
-        for thread in self.threads:
-            thread.join()
+        self.threads.end()
         self.check()
         with self.tally.lock:
             self.tally._settle()
