@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { FOLLOW_MS = 100, PATIENCE_MS = 30000, KEY_FIELDS = 8, QUESTION_MAX = 4096 };
+enum { KEY_FIELDS = 8, QUESTION_MAX = 4096 };
 
 typedef struct wanted {
     const char *before, *message;
@@ -96,7 +96,13 @@ static void make_id (char id[17])
 
 /* ---- following ---- */
 
-static int ended (call_t *call, const wire_value_t *forget, int64_t start)
+typedef struct forgetting {
+    call_t *call;
+    const char *id;
+    int64_t start; /* ms */
+} forgetting_t;
+
+static int ended (const call_t *call, const wire_value_t *forget, int64_t start)
 {
     progress_end ();
     if (call->json)
@@ -123,37 +129,35 @@ static void show (const wire_value_t *forget)
               waits.size > 0 ? ", waits for " : "", TEXT_ARGS (waits));
 }
 
-static int follow (call_t *call, const char *id)
+static status_t ask (void *arg, message_t *reply, error_t *error)
 {
-    int64_t start = monotonic_ms (), heard = start;
-    interrupt_waits ();
-    for (;;) {
-        message_t reply;
+    const forgetting_t *self = arg;
+    return weir_forgets (self->call->weir, self->id, reply, error);
+}
+
+static bool look (void *arg, const message_t *reply, int *exit_status)
+{
+    const forgetting_t *self = arg;
+    wire_list_t found = wire_list (reply->body, "forgets");
+    if (found.count == 0) {
         error_t error;
-        int64_t now = monotonic_ms ();
-        status_t status = weir_forgets (call->weir, id, &reply, &error);
-        if (status == STATUS_OK) {
-            wire_list_t found = wire_list (reply.body, "forgets");
-            heard = now;
-            if (found.count == 0)
-                (void)error_set (&error, STATUS_NOT_FOUND, "forget %s is not known any more", id);
-            if (found.count == 0)
-                return call_failed (call, &error);
-            text_t state = wire_text (&found.items[0], "state");
-            if (text_is (state, "erased") || text_is (state, "failed"))
-                return ended (call, &found.items[0], start);
-            show (&found.items[0]);
-        }
-        if (interrupt_came ()) {
-            progress_end ();
-            fprintf (stderr, "weir forget: it goes on; `weir forgets %s` tells how far it is\n",
-                     id);
-            return EXIT_INTERRUPTED;
-        }
-        if (status != STATUS_OK && (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS))
-            return call_failed (call, &error);
-        wait_ms (FOLLOW_MS);
+        (void)error_set (&error, STATUS_NOT_FOUND, "forget %s is not known any more", self->id);
+        *exit_status = call_failed (self->call, &error);
+        return true;
     }
+    text_t state = wire_text (&found.items[0], "state");
+    if (text_is (state, "erased") || text_is (state, "failed")) {
+        *exit_status = ended (self->call, &found.items[0], self->start);
+        return true;
+    }
+    show (&found.items[0]);
+    return false;
+}
+
+static void leave (void *arg)
+{
+    const forgetting_t *self = arg;
+    fprintf (stderr, "weir forget: it goes on; `weir forgets %s` tells how far it is\n", self->id);
 }
 
 static int run_forget (call_t *call)
@@ -183,8 +187,10 @@ static int run_forget (call_t *call)
         status = weir_forget (call->weir, &wanted.request, &reply, &error);
     if (status != STATUS_OK)
         return call_failed (call, &error);
-    if (!wanted.no_wait)
-        return follow (call, wanted.id);
+    if (!wanted.no_wait) {
+        forgetting_t forgetting = { call, wanted.id, monotonic_ms () };
+        return follow (call, &(following_t){ ask, look, leave, &forgetting });
+    }
     if (call->json)
         print_json (reply.body);
     else

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILES_MAX = 1000, FOLLOW_MS = 50, PATIENCE_MS = 30000, ID_MAX = WIRE_NAME_MAX };
+enum { FILES_MAX = 1000, ID_MAX = WIRE_NAME_MAX };
 
 typedef struct wanted {
     const char *format, *on_error, *rejects, *ingest_time;
@@ -205,42 +205,67 @@ static int ended (call_t *call, const wanted_t *wanted, const one_load_t *load,
     return take_rejects (call, wanted, state);
 }
 
-static int interrupted (const one_load_t *load)
+typedef struct loading {
+    call_t *call;
+    const wanted_t *wanted;
+    const one_load_t *load;
+    int64_t start; /* ms */
+} loading_t;
+
+static status_t ask_state (void *arg, message_t *reply, error_t *error)
 {
-    progress_end ();
+    const loading_t *self = arg;
+    return weir_loads (self->call->weir, self->load->id, reply, error);
+}
+
+static bool look (void *arg, const message_t *reply, int *exit_status)
+{
+    const loading_t *self = arg;
+    wire_list_t found = wire_list (reply->body, "loads");
+    if (found.count == 0) {
+        error_t error;
+        (void)error_set (&error, STATUS_NOT_FOUND, "load %s is not known any more", self->load->id);
+        *exit_status = call_failed (self->call, &error);
+        return true;
+    }
+    if (has_ended (wire_text (&found.items[0], "state"))) {
+        *exit_status = ended (self->call, self->wanted, self->load, &found.items[0], self->start);
+        return true;
+    }
+    show (self->load, &found.items[0], self->start);
+    return false;
+}
+
+static void tell_goes_on (const one_load_t *load)
+{
     fprintf (stderr,
              "weir load: %s: the load goes on as %s; `weir loads %s` shows it, `weir unload %s` "
              "undoes it\n",
              load->path, load->id, load->id, load->id);
-    return EXIT_INTERRUPTED;
 }
 
-static int follow (call_t *call, const wanted_t *wanted, const one_load_t *load, int64_t start)
+static void leave (void *arg)
 {
-    int64_t heard = monotonic_ms ();
-    for (;;) {
-        message_t reply;
-        error_t error;
-        int64_t now = monotonic_ms ();
-        status_t status = weir_loads (call->weir, load->id, &reply, &error);
-        if (status == STATUS_OK) {
-            wire_list_t found = wire_list (reply.body, "loads");
-            heard = now;
-            if (found.count == 0)
-                error_set (&error, STATUS_NOT_FOUND, "load %s is not known any more", load->id);
-            else if (has_ended (wire_text (&found.items[0], "state")))
-                return ended (call, wanted, load, &found.items[0], start);
-            else
-                show (load, &found.items[0], start);
-            if (found.count == 0)
-                return call_failed (call, &error);
+    const loading_t *self = arg;
+    tell_goes_on (self->load);
+}
+
+/* Waits for those that were begun, one after the other. Ctrl-C leaves all that are left. */
+static int follow_all (call_t *call, const wanted_t *wanted, const one_load_t *loads, size_t count,
+                       int64_t start)
+{
+    int exit_status = EXIT_DONE;
+    for (size_t i = 0; i < count; i++) {
+        if (exit_status == EXIT_INTERRUPTED) {
+            tell_goes_on (&loads[i]);
+            continue;
         }
-        if (interrupt_came ())
-            return interrupted (load);
-        if (status != STATUS_OK && (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS))
-            return call_failed (call, &error); /* a coordinator that restarts is waited for */
-        wait_ms (FOLLOW_MS);
+        loading_t loading = { call, wanted, &loads[i], start };
+        int one = follow (call, &(following_t){ ask_state, look, leave, &loading });
+        if (one == EXIT_INTERRUPTED || exit_status == EXIT_DONE)
+            exit_status = one;
     }
+    return exit_status;
 }
 
 /* ---- load ---- */
@@ -326,15 +351,10 @@ static int load_all (call_t *call, const wanted_t *wanted, one_load_t *loads)
             printf ("%s: load %s; `weir loads` tells how far it is\n", loads[count].path,
                     loads[count].id);
     }
-    if (!wanted->no_wait)
-        interrupt_waits (); /* from here on, each load goes on without us */
-    for (size_t i = 0; i < count && !wanted->no_wait; i++) {
-        int one = exit_status == EXIT_INTERRUPTED ? interrupted (&loads[i])
-                                                  : follow (call, wanted, &loads[i], start_ms);
-        exit_status = one == EXIT_INTERRUPTED || exit_status == EXIT_DONE ? one : exit_status;
-        exit_status = exit_status == EXIT_DONE ? one : exit_status;
-    }
-    return exit_status;
+    if (wanted->no_wait)
+        return exit_status;
+    int followed = follow_all (call, wanted, loads, count, start_ms);
+    return followed == EXIT_INTERRUPTED || exit_status == EXIT_DONE ? followed : exit_status;
 }
 
 static int run_load (call_t *call)

@@ -128,41 +128,73 @@ static int finish (call_t *call, const message_t *reply, const tally_t *tally, i
     return tally->failed > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-static int interrupted (const call_t *call, size_t count)
+int follow (call_t *call, const following_t *work)
 {
-    progress_end ();
-    fprintf (stderr, "weir %s: the recompute%s on; `weir list recomputes` tells how far %s\n",
-             call->command->name, count == 1 ? " goes" : "s go", count == 1 ? "it is" : "they are");
-    return EXIT_INTERRUPTED;
-}
-
-int follow_recomputes (call_t *call, const uint64_t *ids, size_t count, bool quiet)
-{
-    int64_t start = monotonic_ms (), heard = start;
+    int64_t heard = monotonic_ms ();
+    int exit_status;
     interrupt_waits ();
     for (;;) {
         message_t reply;
         error_t error;
         int64_t now = monotonic_ms ();
-        status_t status = weir_recomputes (call->weir, ids, count, &reply, &error);
+        status_t status = work->ask (work->arg, &reply, &error);
         if (status == STATUS_OK) {
             heard = now;
-            tally_t tally = tally_of (wire_list (reply.body, "recomputes"));
-            if (tally.ended >= count)
-                return finish (call, &reply, &tally, now - start, quiet);
-            if (interrupt_came ())
-                return interrupted (call, count);
-            if (tally.ended + tally.published == count)
-                progress ("recomputed; serving nodes take it up");
-            else
-                progress ("recomputing: %" PRIu64 " of %" PRIu64 " events%s" TEXT_FORMAT,
-                          tally.done, tally.total, tally.waits.size > 0 ? "; waits: " : "",
-                          TEXT_ARGS (tally.waits));
-        } else if (interrupt_came ()) {
-            return interrupted (call, count);
-        } else if (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS) {
-            return call_failed (call, &error); /* a coordinator that restarts is waited for */
+            if (work->look (work->arg, &reply, &exit_status))
+                return exit_status;
         }
+        if (interrupt_came ()) {
+            progress_end ();
+            work->leave (work->arg);
+            return EXIT_INTERRUPTED;
+        }
+        if (status != STATUS_OK && (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS))
+            return call_failed (call, &error);
         wait_ms (FOLLOW_MS);
     }
+}
+
+typedef struct recomputing {
+    call_t *call;
+    const uint64_t *ids;
+    size_t count;
+    bool quiet;
+    int64_t start; /* ms */
+} recomputing_t;
+
+static status_t ask (void *arg, message_t *reply, error_t *error)
+{
+    const recomputing_t *self = arg;
+    return weir_recomputes (self->call->weir, self->ids, self->count, reply, error);
+}
+
+static bool look (void *arg, const message_t *reply, int *exit_status)
+{
+    const recomputing_t *self = arg;
+    tally_t tally = tally_of (wire_list (reply->body, "recomputes"));
+    if (tally.ended >= self->count) {
+        *exit_status =
+            finish (self->call, reply, &tally, monotonic_ms () - self->start, self->quiet);
+        return true;
+    }
+    if (tally.ended + tally.published == self->count)
+        progress ("recomputed; serving nodes take it up");
+    else
+        progress ("recomputing: %" PRIu64 " of %" PRIu64 " events%s" TEXT_FORMAT, tally.done,
+                  tally.total, tally.waits.size > 0 ? "; waits: " : "", TEXT_ARGS (tally.waits));
+    return false;
+}
+
+static void leave (void *arg)
+{
+    const recomputing_t *self = arg;
+    fprintf (stderr, "weir %s: the recompute%s on; `weir list recomputes` tells how far %s\n",
+             self->call->command->name, self->count == 1 ? " goes" : "s go",
+             self->count == 1 ? "it is" : "they are");
+}
+
+int follow_recomputes (call_t *call, const uint64_t *ids, size_t count, bool quiet)
+{
+    recomputing_t self = { call, ids, count, quiet, monotonic_ms () };
+    return follow (call, &(following_t){ ask, look, leave, &self });
 }
