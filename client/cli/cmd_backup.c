@@ -93,18 +93,6 @@ static status_t taken (void *arg, error_t *error)
     return STATUS_OK;
 }
 
-static void show (void *arg, const char *path, uint64_t done, uint64_t total)
-{
-    (void)arg;
-    buf_t text;
-    buf_init (&text, 128);
-    format_bytes (&text, done);
-    buf_put_string (&text, " of ");
-    format_bytes (&text, total);
-    progress ("%s: %s", buf_string (&text), path);
-    buf_release (&text);
-}
-
 /* ---- taking it ---- */
 
 static status_t take (taking_t *self, backup_summary_t *summary, error_t *error)
@@ -205,7 +193,7 @@ static int make (call_t *call, const char *base, bool copy)
                                    .base = base ? world_path (&self.world, base) : NULL,
                                    .copy = copy,
                                    .time = clock_us (),
-                                   .watch = { show, go_on, taken, &self } };
+                                   .watch = { progress_bytes, go_on, taken, &self } };
     bool running = true;
     status = check_target (&self.order, &error);
     if (status == STATUS_OK && !answers (call))
@@ -231,7 +219,7 @@ static int verify (call_t *call)
     world_t world;
     backup_summary_t summary;
     error_t error;
-    backup_watch_t watch = { .progress = show };
+    backup_watch_t watch = { .progress = progress_bytes };
     status_t status = world_open (&world, &error);
     if (status == STATUS_OK)
         status =

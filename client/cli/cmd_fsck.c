@@ -66,7 +66,7 @@ static int look (call_t *call, const char *directory, bool repair)
     fsck_options_t options = { .live = place.running,
                                .repair = repair,
                                .found = findings_add,
-                               .progress = findings_progress,
+                               .progress = progress_bytes,
                                .arg = &findings };
     status_t status = fsck_run (place.fs, &options, &summary, &error);
     progress_end ();

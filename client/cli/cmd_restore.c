@@ -12,18 +12,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-static void show (void *arg, const char *path, uint64_t done, uint64_t total)
-{
-    (void)arg;
-    buf_t text;
-    buf_init (&text, 128);
-    format_bytes (&text, done);
-    buf_put_string (&text, " of ");
-    format_bytes (&text, total);
-    progress ("%s: %s", buf_string (&text), path);
-    buf_release (&text);
-}
-
 static status_t go_on (void *arg, error_t *error)
 {
     (void)arg;
@@ -68,7 +56,7 @@ static status_t restore (world_t *world, const char *backup, const char *directo
                          backup_summary_t *summary, listing_t **listing, error_t *error)
 {
     uint64_t place = 0;
-    backup_watch_t watch = { .progress = show, .go_on = go_on };
+    backup_watch_t watch = { .progress = progress_bytes, .go_on = go_on };
     status_t status = posix_fs_refuse_network (directory, error);
     if (status == STATUS_OK)
         status = random_place (&place, error);

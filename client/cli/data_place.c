@@ -5,7 +5,6 @@
 #include "storage/cluster_file.h"
 #include "storage/posix_fs.h"
 
-#include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -73,16 +72,4 @@ void data_place_release (data_place_t *self)
     self->locks_count = 0;
     fs_close (self->fs, &self->cluster);
     posix_fs_destroy (&self->fs);
-}
-
-bool data_place_is_empty (const char *directory)
-{
-    DIR *open = opendir (directory);
-    bool empty = true;
-    if (!open)
-        return true;
-    for (const struct dirent *entry = readdir (open); entry && empty; entry = readdir (open))
-        empty = strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0;
-    closedir (open);
-    return empty;
 }

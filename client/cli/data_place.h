@@ -20,7 +20,4 @@ typedef struct data_place {
 MUST_CHECK status_t data_place_open (data_place_t *self, const char *directory, error_t *error);
 void data_place_release (data_place_t *self); /* idempotent */
 
-/* Is there anything at all in the directory? False when it is not there. */
-bool data_place_is_empty (const char *directory);
-
 #endif

@@ -69,18 +69,6 @@ void findings_add (void *arg, const fsck_finding_t *finding)
         print (finding);
 }
 
-void findings_progress (void *arg, const char *path, uint64_t done, uint64_t total)
-{
-    (void)arg;
-    buf_t text;
-    buf_init (&text, 128);
-    format_bytes (&text, done);
-    buf_put_string (&text, " of ");
-    format_bytes (&text, total);
-    progress ("checking, %s: %s", buf_string (&text), path);
-    buf_release (&text);
-}
-
 const char *findings_json (findings_t *self)
 {
     return buf_string (&self->text);

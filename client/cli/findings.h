@@ -15,10 +15,8 @@ typedef struct findings {
 void findings_init (findings_t *self, bool json);
 void findings_release (findings_t *self);
 
-/* For fsck_options_t: prints a finding, or keeps it when it is for programs; shows how far it is.
- */
+/* For fsck_options_t: prints a finding, or keeps it when it is for programs. */
 void findings_add (void *arg, const fsck_finding_t *finding);
-void findings_progress (void *arg, const char *path, uint64_t done, uint64_t total);
 
 /* The findings as JSON objects, commas between; borrowed. */
 const char *findings_json (findings_t *self);

@@ -62,6 +62,18 @@ void progress (const char *format, ...)
     progress_shown = true;
 }
 
+void progress_bytes (void *unused, const char *path, uint64_t done, uint64_t total)
+{
+    (void)unused;
+    buf_t text;
+    buf_init (&text, 128);
+    format_bytes (&text, done);
+    buf_put_string (&text, " of ");
+    format_bytes (&text, total);
+    progress ("%s: %s", buf_string (&text), path);
+    buf_release (&text);
+}
+
 void progress_end (void)
 {
     if (progress_shown)

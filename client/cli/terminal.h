@@ -9,6 +9,8 @@
 /* Shows one line on stderr in place of the one before, if stderr is a terminal, the work has gone
  * on for a second, and the line shown is not too fresh. */
 void progress (const char *format, ...) PRINTF_LIKE (1, 2);
+/* Shows how much is done, and of what file, as whoever works on files tells it. */
+void progress_bytes (void *unused, const char *path, uint64_t done, uint64_t total);
 /* Removes the line, so that something else can be printed; the next piece of work begins. */
 void progress_end (void);
 
