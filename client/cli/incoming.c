@@ -74,15 +74,25 @@ static status_t drain (source_t *source, XXH3_state_t *state, int fd, const char
     return status;
 }
 
+static status_t sync_directory (const char *directory, error_t *error)
+{
+    int fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync (fd) == 0;
+    status_t status = good ? STATUS_OK : error_set_errno (error, errno, "%s", directory);
+    if (fd >= 0)
+        close (fd);
+    return status;
+}
+
 static status_t make_directory (const char *data, const char *directory, error_t *error)
 {
     struct stat about;
     if (stat (data, &about) != 0)
         return error_set_errno (
             error, errno, "%s: files are loaded on the machine that the cluster runs on", data);
-    if (mkdir (directory, 0777) != 0 && errno != EEXIST)
-        return error_set_errno (error, errno, "%s", directory);
-    return STATUS_OK;
+    if (mkdir (directory, 0777) != 0)
+        return errno == EEXIST ? STATUS_OK : error_set_errno (error, errno, "%s", directory);
+    return sync_directory (data, error); /* a load that is taken must find its copy */
 }
 
 /* What is copied is read into history after that: who fills the disk here stops what is under way.
@@ -100,16 +110,6 @@ static status_t check_room (const char *data, uint64_t bytes, uint64_t reserve, 
                       "reserve; make room and load again",
                       data, (double)free / (1 << 20), (double)bytes / (1 << 20),
                       (double)reserve / (1 << 20));
-}
-
-static status_t sync_directory (const char *directory, error_t *error)
-{
-    int fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = fd >= 0 && fsync (fd) == 0;
-    status_t status = good ? STATUS_OK : error_set_errno (error, errno, "%s", directory);
-    if (fd >= 0)
-        close (fd);
-    return status;
 }
 
 /* A name of 32 random bits, so that what another load still reads, or is about to remove, is never

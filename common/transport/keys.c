@@ -135,13 +135,6 @@ status_t key_read_pair (const char *path, key_pair_t *pair, error_t *error)
 
 /* ---- making ---- */
 
-static status_t make_dir (const char *path, error_t *error)
-{
-    if (mkdir (path, 0700) == 0 || errno == EEXIST)
-        return STATUS_OK;
-    return error_set_errno (error, errno, "cannot make the directory %s", path);
-}
-
 static status_t sync_dir (const char *path, error_t *error)
 {
     int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -149,6 +142,24 @@ static status_t sync_dir (const char *path, error_t *error)
     if (fd >= 0)
         close (fd);
     return code == 0 ? STATUS_OK : error_set_errno (error, code, "cannot write %s", path);
+}
+
+/* Its name is on disk when this returns. */
+static status_t make_dir (const char *path, error_t *error)
+{
+    if (mkdir (path, 0700) != 0)
+        return errno == EEXIST
+                   ? STATUS_OK
+                   : error_set_errno (error, errno, "cannot make the directory %s", path);
+    size_t size = strlen (path);
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    while (size > 0 && path[size - 1] != '/')
+        size--;
+    char *above = size > 0 ? mem_string_n (path, size) : mem_string (".");
+    status_t status = sync_dir (above, error);
+    mem_free (above);
+    return status;
 }
 
 static status_t write_new (const char *path, const char *text, mode_t mode, error_t *error)
