@@ -334,10 +334,11 @@ class Traffic:
         expect(not self.failures, self.failures and repr(self.failures[0]))
 
     def answered(self, client=None):
-        """Is every key of every view answered completely now?"""
+        """Is every key of every view answered completely now? Patiently: a busy machine takes its time for all keys."""
         self.check()
         client = client or self.cluster.serving()
-        return all(self.tally.look(client, view, KEYS[view], seconds=self.patience, deadline_ms=self.deadline_ms) ==
+        patience, deadline_ms = max(self.patience, 4.0), max(self.deadline_ms, 2000)
+        return all(self.tally.look(client, view, KEYS[view], seconds=patience, deadline_ms=deadline_ms) ==
                    len(KEYS[view]) for view in KEYS)
 
     def end(self):
