@@ -255,6 +255,30 @@ Test (definitions, a_catalog_that_fails_in_the_middle_leaves_old_or_new)
     }
 }
 
+/* The apply is told to be done when it stands in the catalog, also when that cannot be read then.
+ */
+Test (definitions, that_were_applied_are_not_said_not_to_be_there)
+{
+    bool unread = false;
+    for (uint64_t calls = 0; calls < 60; calls++) {
+        cluster_t cluster;
+        cluster_init (&cluster, 1, 0);
+        cluster_run (&cluster, LEASE);
+        sim_disk_fail_after (cluster.rig.env.fs, calls);
+        bool applied =
+            apply (&cluster, payments_definitions, (options_t){ 0 }).kind == MESSAGE_APPLY_OK;
+        wire_field_string (call_begin (&cluster, MESSAGE_RECOMPUTE), "stream", "payments");
+        message_t reply = call_end (&cluster);
+        if (applied && reply.kind == MESSAGE_ERROR) {
+            assert_refused (reply, "unavailable", "cannot write just now");
+            unread = true;
+        }
+        sim_disk_fail_after (cluster.rig.env.fs, SIM_DISK_NEVER);
+        cluster_release (&cluster);
+    }
+    cr_assert (unread);
+}
+
 Test (definitions, of_derived_features_are_compared_like_others)
 {
     cluster_t cluster;
