@@ -33,6 +33,7 @@ typedef struct connection {
     uint64_t cookie; /* the kernel's number for it; 0: none here */
     uint64_t id;     /* hash of what a ROUTER calls it; 0: it said nothing yet */
     uint64_t look;   /* the one that saw it last */
+    bool going;      /* it was cut: libzmq has not closed it yet, and it does not count */
     int64_t since_ms;
     uint64_t came;       /* bytes that libzmq has read, as of the last look … */
     uint64_t taken;      /* … those of messages taken since … */
@@ -223,7 +224,8 @@ static void cut (traffic_t *self, int fd)
     self->held -= connection->held;
     self->unread -= connection->unread;
     self->count--;
-    *connection = (connection_t){ 0 };
+    *connection =
+        (connection_t){ .cookie = connection->cookie, .look = connection->look, .going = true };
 }
 
 /* ---- messages ---- */
@@ -313,6 +315,8 @@ static bool look_at_all (traffic_t *self)
             connection->taken = taken;
         }
         connection->look = self->looks;
+        if (connection->going)
+            continue;
         measure (connection, fd);
         self->count++;
         self->held += connection->held;
@@ -335,6 +339,8 @@ static void cut_hoarders (traffic_t *self, traffic_drained_fn *is_drained, void 
             *connection = (connection_t){ 0 };
             continue;
         }
+        if (connection->going)
+            continue;
         if (connection->held > TRAFFIC_UNFINISHED_MAX && !asked) {
             drained = is_drained (context);
             asked = true;
@@ -365,7 +371,7 @@ static void cut_crowd (traffic_t *self)
     connection_t **all = mem_zero (self->count, sizeof (connection_t *));
     size_t count = 0, excess = self->count - TRAFFIC_CONNECTIONS_MAX;
     for (int fd = 0; fd < self->connections_room && count < self->count; fd++)
-        if (self->connection[fd].cookie != 0)
+        if (self->connection[fd].cookie != 0 && !self->connection[fd].going)
             all[count++] = &self->connection[fd];
     qsort (all, count, sizeof (connection_t *), compare_use);
     for (size_t i = 0; i < excess && i < count; i++)
