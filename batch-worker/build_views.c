@@ -64,7 +64,9 @@ static status_t scan_times (views_t *self, const run_t *run, error_t *error)
 static status_t find_latest (views_t *self, error_t *error)
 {
     const task_runs_t *runs = &self->build->runs;
-    self->latest = self->build->order->latest;
+    const build_order_t *order = self->build->order;
+    /* what was covered under a clock that was ahead of this one is later than it may be */
+    self->latest = order->latest < order->clock ? order->latest : order->clock;
     for (size_t i = 0; i < runs->count; i++) {
         run_t *run;
         status_t status = build_open_run (self->build, &runs->items[i], &run, error);
@@ -279,7 +281,7 @@ status_t build_views (build_t *build, error_t *error)
         status = add_all (&self, error);
     if (status == STATUS_OK)
         status = finish_views (&self, error);
-    build->task->latest = self.latest;
+    build->task->latest = self.latest > build->order->latest ? self.latest : build->order->latest;
     for (size_t i = 0; i < self.count; i++)
         batchview_writer_destroy (&self.outputs[i].writer);
     arena_destroy (&self.projected);

@@ -172,20 +172,21 @@ static void refuse_kind (coordinator_core_t *self, const peer_t *from, const mes
     core_reply_error (self, from, message->id, &error);
 }
 
-/* Is it asked to do something? */
-static bool is_wish (message_kind_t kind)
+/* Does the answer depend on what is there? Of the others some are asked all the time, and are as
+ * good as what is known. */
+static bool must_know (message_kind_t kind)
 {
     return kind == MESSAGE_APPLY || kind == MESSAGE_DELETE || kind == MESSAGE_LOAD ||
            kind == MESSAGE_UNLOAD || kind == MESSAGE_FORGET || kind == MESSAGE_RECOMPUTE ||
-           kind == MESSAGE_BACKUP;
+           kind == MESSAGE_BACKUP || kind == MESSAGE_LOADS;
 }
 
 static void answer (coordinator_core_t *self, const peer_t *from, const message_t *message)
 {
     error_t error;
-    /* what an apply brought that was told to be done may not have been read back: nothing is said
-     * not to be there that may be */
-    if (is_wish (message->kind) && core_writable (self, &error) != STATUS_OK) {
+    /* what the catalog was given last may not have been read back: nothing is said not to be there
+     * that may be */
+    if (must_know (message->kind) && core_writable (self, &error) != STATUS_OK) {
         core_reply_error (self, from, message->id, &error);
         return;
     }

@@ -354,6 +354,7 @@ static int load_all (call_t *call, const wanted_t *wanted, one_load_t *loads)
     if (wanted->no_wait)
         return exit_status;
     int followed = follow_all (call, wanted, loads, count, start_ms);
+    incoming_clean (call->project->data, is_wanted, call); /* of an earlier try, it may be */
     return followed == EXIT_INTERRUPTED || exit_status == EXIT_DONE ? followed : exit_status;
 }
 

@@ -148,7 +148,8 @@ int follow (call_t *call, const following_t *work)
             work->leave (work->arg);
             return EXIT_INTERRUPTED;
         }
-        if (status != STATUS_OK && (!weir_unreachable (call->weir) || now - heard > PATIENCE_MS))
+        bool passes = weir_unreachable (call->weir) || status == STATUS_UNAVAILABLE;
+        if (status != STATUS_OK && (!passes || now - heard > PATIENCE_MS))
             return call_failed (call, &error);
         wait_ms (FOLLOW_MS);
     }

@@ -185,6 +185,21 @@ Test (datasets, have_bases_of_the_same_bytes_whatever_deltas_came_before)
     worker_release (&worker);
 }
 
+/* The clock of a cut may be behind that of the cut before, under which later events were covered.
+ */
+Test (datasets, stand_a_clock_that_goes_back)
+{
+    worker_t worker;
+    worker_init (&worker, 14, LARGE);
+    worker_send (&worker, 50);
+    int64_t latest = CLOCK + TIME_HOUR;
+    uint64_t cut = worker_control (&worker, 1, LOG_KIND_CUT, -1);
+    outputs_t delta = build_layer (&worker, 0, cut, NULL, 0, &latest);
+    cr_assert_eq (delta.latest, latest);
+    cr_assert_eq (delta.views_count, 2);
+    worker_release (&worker);
+}
+
 Test (datasets, have_no_files_for_a_delta_of_nothing)
 {
     worker_t worker;
