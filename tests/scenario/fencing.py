@@ -56,7 +56,7 @@ def question(partition):
     """Asks for no key of a partition from a cut that there is: the status tells whether it would answer."""
     dataset = cluster.ask_coordinator("dataset", {"log": "hits/page"})
     [part] = [p for p in dataset["partitions"] if p["partition"] == partition]
-    [view] = [v for v in part["views"] if v["view"] == "pages"]
+    view = next(v for v in part["views"] if v["view"] == "pages")  # of any layer
     return {"view": "pages", "plan": view["plan"],
             "parts": [{"partition": partition, "cut": part["cut"], "keys": [], "as_of": []}]}
 

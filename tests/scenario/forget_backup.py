@@ -81,7 +81,7 @@ def forgets(cluster):
 
 def forget(cluster, user, state):
     """Asks for it, and waits until it has come that far."""
-    id = cluster.done("forget", "hits", f"user={user}", "--no-wait", "--json").objects()[0]["id"]
+    id = cluster.done("forget", "hits", f"user={user}", "--yes", "--no-wait", "--json").objects()[0]["id"]
     wait_for(lambda: forgets(cluster)[id]["state"] == state, 60, f"{id} is {state}")
     return id
 
