@@ -157,7 +157,9 @@ static void load_answered (void *arg, const message_t *reply)
                            client_status (reply) == STATUS_EXISTS); /* an answer was lost */
     if (taken && self->load->taken == 0)
         self->load->taken = sim_now (self->sim);
-    if (taken)
+    /* an answer was lost, and the load has failed by now: its copy is gone */
+    bool over = reply && !taken && client_status (reply) == STATUS_NOT_FOUND;
+    if (taken || over)
         look_later (self);
     else if (client_may_retry (self->sim, "a load", reply))
         sim_at (self->sim, sim_now (self->sim) + 500 * TIME_MS, ask_load, self);
