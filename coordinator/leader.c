@@ -71,7 +71,7 @@ static void poke_askers (coordinator_core_t *self)
 {
     leadership_t *lead = &self->lead;
     for (size_t i = 0; i < lead->askers_count; i++)
-        nodes_poke_peer (self, &lead->askers[i]);
+        nodes_poke_peer (self, &lead->askers[i], 0);
     mem_free (lead->askers);
     lead->askers = NULL;
     lead->askers_count = 0;

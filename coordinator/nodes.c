@@ -84,9 +84,11 @@ void nodes_poke_all (coordinator_core_t *self)
         self->nodes[i]->poke = true;
 }
 
-void nodes_poke_peer (coordinator_core_t *self, const peer_t *to)
+void nodes_poke_peer (coordinator_core_t *self, const peer_t *to, uint64_t mark)
 {
     wire_begin (self->writer, MESSAGE_POKE, 0);
+    if (mark != 0)
+        wire_field_uint (self->writer, "mark", mark);
     core_say (self, to);
 }
 
@@ -95,7 +97,7 @@ void nodes_send_pokes (coordinator_core_t *self)
     for (size_t i = 0; i < self->nodes_count; i++) {
         node_t *node = self->nodes[i];
         if (node->poke && node_alive (self, node))
-            nodes_poke_peer (self, &node->peer);
+            nodes_poke_peer (self, &node->peer, node->proven ? 0 : node->mark);
         node->poke = false;
     }
 }
@@ -121,7 +123,8 @@ static void adopt (coordinator_core_t *self, node_t *node, uint64_t incarnation,
     }
     node->incarnation = incarnation;
     node->candidate = 0;
-    node->beats = 0;
+    node->mark = self->env->random (self->env) | 1;
+    node->proven = false;
     node->beat_id = 0;
     core_set (&node->endpoint, endpoint);
     forget_datasets (node);
@@ -146,6 +149,7 @@ typedef struct beat {
     role_t role;
     uint64_t incarnation;
     uint64_t id;
+    uint64_t mark; /* of the latest poke that it got */
 } beat_t;
 
 static status_t beat_read (coordinator_core_t *self, const message_t *message, beat_t *beat,
@@ -156,6 +160,7 @@ static status_t beat_read (coordinator_core_t *self, const message_t *message, b
     wire_copy (body, "endpoint", beat->endpoint, sizeof beat->endpoint);
     beat->incarnation = wire_uint (body, "incarnation", 0);
     beat->id = message->id;
+    beat->mark = wire_uint (body, "mark", 0);
     if (!text_is (wire_text (body, "cluster"), self->options.cluster))
         return error_set (error, STATUS_INVALID, "this is the coordinator of cluster \"%s\"",
                           self->options.cluster);
@@ -175,9 +180,17 @@ static status_t beat_read (coordinator_core_t *self, const message_t *message, b
     return STATUS_OK;
 }
 
+/* Does the beat answer a poke that had this mark? Coordinators that stand by are not asked twice:
+ * they hold nothing. */
+static bool answers_poke (const beat_t *beat, uint64_t mark)
+{
+    return beat->role == ROLE_COORDINATOR || beat->mark == mark;
+}
+
 /* Another incarnation of a node whose lease is good. Only where the endpoint is the same is the
- * earlier process known to be gone. It has to beat twice, the second time asked by a poke, with no
- * beat of the present one between: a message of a process that ended long ago does not. */
+ * earlier process known to be gone. It has to beat twice, the second time with the mark of a poke
+ * that it was sent upon the first, with no beat of the present one between: no message of a process
+ * that ended long ago has it, however many of them come late. */
 static status_t take_over (coordinator_core_t *self, node_t *node, const beat_t *beat,
                            const peer_t *from, bool *known, error_t *error)
 {
@@ -187,15 +200,19 @@ static status_t take_over (coordinator_core_t *self, node_t *node, const beat_t 
         return error_set (error, STATUS_EXISTS,
                           "another node is called %s (%s at %s); give this one another name",
                           node->name, role_word (node->role), node->endpoint);
-    if (node->candidate == beat->incarnation && beat->id > node->candidate_id) {
+    if (node->candidate == beat->incarnation && beat->id > node->candidate_id &&
+        answers_poke (beat, node->candidate_mark)) {
         adopt (self, node, beat->incarnation, beat->endpoint);
-        node->beats = 1;
+        node->proven = true;
         *known = true;
         return STATUS_OK;
     }
-    node->candidate = beat->incarnation;
-    node->candidate_id = beat->id;
-    nodes_poke_peer (self, from);
+    if (node->candidate != beat->incarnation) {
+        node->candidate = beat->incarnation;
+        node->candidate_id = beat->id;
+        node->candidate_mark = self->env->random (self->env) | 1;
+    }
+    nodes_poke_peer (self, from, node->candidate_mark);
     return STATUS_OK;
 }
 
@@ -280,15 +297,15 @@ static void take_report (coordinator_core_t *self, node_t *node, const wire_valu
     }
 }
 
-/* The first beat after this coordinator's start may be an old message of a process that has ended;
- * the second, asked for by the poke, is not. */
-static void count_beat (coordinator_core_t *self, node_t *node)
+/* What it does not hold is taken for given up, once it is proven that the beat is no old message of
+ * a process that has ended. */
+static void prove (coordinator_core_t *self, node_t *node, const beat_t *beat)
 {
-    node->beats++;
-    if (node->beats == 1)
-        node->poke = true;
-    else
+    node->proven = node->proven || answers_poke (beat, node->mark);
+    if (node->proven)
         partitions_give_up (self, node);
+    else
+        node->poke = true;
 }
 
 void node_beat (coordinator_core_t *self, const peer_t *from, const message_t *message)
@@ -314,7 +331,7 @@ void node_beat (coordinator_core_t *self, const peer_t *from, const message_t *m
     if (!was_alive)
         self->routes_version++;
     take_report (self, node, message->body);
-    count_beat (self, node);
+    prove (self, node, &beat);
     if (!self->doubtful) {
         partitions_settle (self);
         loads_settle (self);

@@ -71,10 +71,12 @@ typedef struct node {
     role_t role;
     char *endpoint; /* "" */
     uint64_t incarnation;
-    uint64_t beats;     /* of this incarnation */
+    uint64_t mark;      /* in pokes to this incarnation: a beat that has it is no old message */
+    bool proven;        /* one has come */
     uint64_t beat_id;   /* of the latest; older ones that come late are dropped */
     uint64_t candidate; /* another incarnation that has beaten once, 0 none */
     uint64_t candidate_id;
+    uint64_t candidate_mark; /* in the pokes that it is sent */
     uint64_t retired[RETIRED_KEPT];
     size_t retired_next;
     peer_t peer;         /* where its latest beat came from */
@@ -412,7 +414,7 @@ void nodes_poke (coordinator_core_t *self, role_t role);
 void nodes_poke_all (coordinator_core_t *self);
 void nodes_send_pokes (coordinator_core_t *self);
 /* Whoever it is. */
-void nodes_poke_peer (coordinator_core_t *self, const peer_t *to);
+void nodes_poke_peer (coordinator_core_t *self, const peer_t *to, uint64_t mark);
 void node_destroy (node_t **self_p);
 const char *role_word (role_t role);
 

@@ -42,7 +42,9 @@ struct member {
     bool soon;           /* another is wanted before the interval is over */
     int64_t lease_until; /* boot µs; 0: never had one */
     uint64_t lapses;     /* answers that came when there was none */
-    uint64_t fetch_id;   /* of the outstanding `definitions`, 0 none */
+    uint64_t mark;     /* of the latest poke that had one: whoever reads it in a beat knows that it
+                          was sent after that */
+    uint64_t fetch_id; /* of the outstanding `definitions`, 0 none */
     int64_t fetch_again; /* boot µs */
     uint64_t wanted;     /* version of the definitions in the latest orders */
     model_t *model;
@@ -134,6 +136,8 @@ static void send_beat (member_t *self, int64_t now)
         wire_field_uint (writer, "place", self->options.place);
     if (self->options.endpoint)
         wire_field_string (writer, "endpoint", self->options.endpoint);
+    if (self->mark != 0)
+        wire_field_uint (writer, "mark", self->mark);
     wire_field_uint (writer, "definitions", self->model->version);
     self->ops.fill_beat (self->core, writer);
     send_written (self, !self->answered);
@@ -293,6 +297,8 @@ bool member_receive (member_t *self, const peer_t *from, const message_t *messag
         take_definitions (self, message);
         return true;
     case MESSAGE_POKE:
+        if (wire_has (message->body, "mark"))
+            self->mark = wire_uint (message->body, "mark", 0);
         member_beat_soon (self);
         return true;
     case MESSAGE_ERROR:

@@ -69,7 +69,7 @@ EMPTY (shape_METRICS);
 SHAPE (shape_METRICS_OK, NULL, MAP ("values"));
 SHAPE (shape_ERROR, NULL, NAME ("status"), PROBLEM ("text"), UINT_OR_NOT ("retry_ms"),
        NAME_OR_NOT ("leader"));
-EMPTY (shape_POKE);
+SHAPE (shape_POKE, NULL, UINT_OR_NOT ("mark"));
 
 /* ---- clients to serving ---- */
 
@@ -189,7 +189,7 @@ SHAPE (shape_dataset_held, NULL, NAME ("log"), UINT ("manifest"));
 SHAPE (shape_damaged, "DAMAGED", NAME ("log"), UINT ("manifest"), UINT ("partition"), NAME ("kind"),
        PATH ("path"), PROBLEM ("reason"));
 SHAPE (shape_BEAT, "BEAT", NAME ("node"), NAME ("kind"), UINT ("incarnation"), NAME ("cluster"),
-       UINT_OR_NOT ("place"), NAME_OR_NOT ("endpoint"), UINT ("definitions"),
+       UINT_OR_NOT ("place"), NAME_OR_NOT ("endpoint"), UINT_OR_NOT ("mark"), UINT ("definitions"),
        RECORDS_OR_NOT ("partitions", shape_held), RECORDS_OR_NOT ("tasks", shape_task_progress),
        RECORDS_OR_NOT ("datasets", shape_dataset_held), RECORDS_OR_NOT ("damaged", shape_damaged),
        MAP_OR_NOT ("metrics"));

@@ -196,6 +196,8 @@ void actor_beat (cluster_t *self, actor_t *actor)
     wire_field_string (writer, "cluster", "test");
     if (actor->endpoint[0] != '\0')
         wire_field_string (writer, "endpoint", actor->endpoint);
+    if (actor->mark != 0)
+        wire_field_uint (writer, "mark", actor->mark);
     wire_field_uint (writer, "definitions", actor->definitions);
     if (strcmp (actor->kind, "speed") == 0) {
         write_partitions (self, actor);

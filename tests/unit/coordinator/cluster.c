@@ -137,9 +137,10 @@ static void hear (cluster_t *self, const rig_message_t *sent)
             continue;
         cr_assert_eq (wire_decode (self->decoder, sent->data, sent->size, &message, &error),
                       STATUS_OK, "%s", error.text);
-        if (message.kind == MESSAGE_POKE)
+        if (message.kind == MESSAGE_POKE) {
             actor->next_beat = self->rig.boot;
-        else if (message.kind == MESSAGE_BEAT_OK)
+            actor->mark = wire_uint (message.body, "mark", actor->mark);
+        } else if (message.kind == MESSAGE_BEAT_OK)
             actor_take_orders (self, actor, &message);
     }
 }

@@ -67,6 +67,7 @@ typedef struct actor {
     bool there;   /* the process exists */
     bool cut_off; /* no message comes or goes */
     uint64_t incarnation;
+    uint64_t mark; /* of the latest poke */
     uint64_t next_id;
     uint64_t orders_id;
     uint64_t term;

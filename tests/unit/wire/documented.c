@@ -139,7 +139,7 @@ Test (documented, errors_and_pokes_are_told_of)
     buf_put_string (&text, "{\"status\": word, \"text\": sentence}");
     expect_on_page (&text);
     buf_clear (&text);
-    buf_put_string (&text, "one-way poke (empty body, id 0)");
+    buf_put_string (&text, "one-way poke (id 0, body {mark?: uint})");
     expect_on_page (&text);
     buf_release (&text);
 }
