@@ -190,12 +190,12 @@ docs-aggregates: $(BUILD)/tests/unit-aggregate ## write the tables of docs/aggre
 test-unit: $(addprefix $(BUILD)/tests/unit-,$(UNIT_TESTS)) ## every unit and property test
 	@for t in $^; do echo "  TEST $$t"; $$t --quiet || exit 1; done
 
-test: ## everything a change must pass: checks, unit and property tests, simulator, scenarios, a few crash points, a tiny bench
+test: ## everything a change must pass: checks, unit and property tests, simulator, scenarios, a few crash points, tiny benches
 	@$(MAKE) programs check test-unit
 	@$(MAKE) sim SEEDS=$(TEST_SEEDS)
 	@$(MAKE) scenario
 	@$(MAKE) sweep-smoke
-	@$(MAKE) bench-smoke
+	@$(MAKE) bench-smoke bench-batch-smoke
 
 demo: programs ## a cluster on this machine: a million events, live ones, one user's features, a killed node
 	@examples/demo/run $(BUILD)/bin $(BUILD)/demo $(DEMO_EVENTS)

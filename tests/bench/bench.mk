@@ -1,17 +1,18 @@
 # Benchmarks (docs/benchmarks.md). Load generators are C programs, bench.py runs them side by side
 # with what they are compared with. Included by the Makefile, whose variables and rules it uses.
-BENCH_PROGRAMS := recompute floor query ingest speed
+BENCH_PROGRAMS := recompute floor query ingest speed events batch
 BENCH_LIBRARIES := batch-worker timeline transport
+BENCH_SHARED := measure talk orders columnfile
 
 define bench_rule
 ALL_OBJECTS += $(BUILD)/obj/tests/bench/$(1).o
-$(BUILD)/bench/$(1): $(BUILD)/obj/tests/bench/$(1).o $(BUILD)/obj/tests/bench/measure.o $(BUILD)/obj/tests/bench/talk.o $(call archives_of,$(BENCH_LIBRARIES))
+$(BUILD)/bench/$(1): $(BUILD)/obj/tests/bench/$(1).o $(BENCH_SHARED:%=$(BUILD)/obj/tests/bench/%.o) $(call archives_of,$(BENCH_LIBRARIES))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
 	@$(CC) $(LDFLAGS) -o $$@ $$^ $(LDLIBS)
 endef
 $(foreach b,$(BENCH_PROGRAMS),$(eval $(call bench_rule,$(b))))
-ALL_OBJECTS += $(BUILD)/obj/tests/bench/measure.o $(BUILD)/obj/tests/bench/talk.o
+ALL_OBJECTS += $(BENCH_SHARED:%=$(BUILD)/obj/tests/bench/%.o)
 
 .PHONY: bench bench-smoke bench-programs
 bench-programs: $(addprefix $(BUILD)/bench/,$(BENCH_PROGRAMS))
@@ -21,3 +22,24 @@ bench: bench-programs programs ## figures against floors measured in the same ru
 
 bench-smoke: bench-programs programs ## the same on tiny sizes, to show that it runs
 	@tests/bench/bench.py --build $(BUILD) --smoke
+
+# The batch layer beside DuckDB, polars and pandas, which are Python packages of an environment of
+# their own. BENCH_BATCH has more options: tests/bench/batch.py --help.
+BENCH_VENV := build/bench-venv
+$(BENCH_VENV)/ok: tests/bench/requirements.txt
+	@tests/checks/packages python3-venv
+	@python3 -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(BUILD)/bench/nosync.so: tests/bench/nosync.c | build/deps.ok
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(CC) -O2 -Wall -Wextra -D_GNU_SOURCE -shared -fPIC -o $@ $<
+
+.PHONY: bench-batch bench-batch-smoke
+bench-batch: bench-programs $(BUILD)/bench/nosync.so $(BENCH_VENV)/ok ## the batch layer beside DuckDB on the same events (BENCH_BATCH='--only bar'; --full: 100 M events)
+	@$(BENCH_VENV)/bin/python3 tests/bench/batch.py --build $(BUILD) $(BENCH_BATCH)
+
+bench-batch-smoke: bench-programs ## a tiny one of weir alone, against exact arithmetic
+	@tests/bench/batch.py --build $(BUILD) --out $(BUILD)/bench-batch-smoke --smoke

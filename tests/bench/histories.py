@@ -1,0 +1,161 @@
+"""Histories that the batch layer is measured on: what they are, how they are made, and what the
+features of a key are by plain, exact arithmetic."""
+import array
+import csv
+import datetime
+import gzip
+import json
+import math
+import statistics
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+US = 10**6
+WINDOWS = {"1h": 3600 * US, "1d": 86400 * US, "7d": 7 * 86400 * US, "30d": 30 * 86400 * US}
+CODES = {"int64": "q", "timestamp": "q", "float64": "d", "string": "I"}
+
+VIEW = """views:
+  spend:
+    from: {stream}
+    key: {key}
+    features:
+      n: count() over 1h, 1d, 7d, 30d, lifetime
+      total: sum({value}) over 1h, 1d, 7d, 30d, lifetime
+      least: min({value}) over 1h, 1d, 7d, 30d
+      most: max({value}) over 1h, 1d, 7d, 30d
+      spread: stddev({value})
+"""
+
+
+class History:
+    """Events in a directory: a file per column (tests/bench/batch.c), and definitions over them."""
+
+    def __init__(self, directory, stream, fields, key, value, time, clock, keys):
+        self.directory, self.fields, self.clock, self.keys = directory, fields, clock, keys
+        self.key, self.value, self.time = key, value, time
+        self.events = (directory / key).stat().st_size // array.array(CODES[fields[key]]).itemsize
+        (directory / "schema.json").write_text(json.dumps(
+            {"fields": fields, "key": key, "value": value, "time": time, "clock": clock,
+             "windows": WINDOWS}))
+        lines = [f"      {name}: {kind if kind != 'timestamp' else '{type: timestamp, unit: us}'}"
+                 for name, kind in fields.items()]
+        (directory / "stream.yaml").write_text("\n".join(
+            ["streams:", f"  {stream}:", f"    key: {key}", f"    time: {time}", "    fields:"]
+            + lines) + "\n")
+        (directory / "view.yaml").write_text(VIEW.format(stream=stream, key=key, value=value))
+
+    def options(self):
+        return [f"--events={self.directory}", f"--stream={self.directory / 'stream.yaml'}",
+                f"--view={self.directory / 'view.yaml'}", f"--clock={self.clock}"]
+
+    def column(self, name, path=None):
+        cells = array.array(CODES[self.fields[name]])
+        cells.frombytes(Path(path or self.directory / name).read_bytes())
+        return cells
+
+    def write_keys(self, path, most):
+        """All keys that there may be, or `most` of them at equal distances."""
+        step = -(-self.keys // most)
+        cells = array.array(CODES[self.fields[self.key]], range(0, self.keys, step))
+        path.write_bytes(cells.tobytes())
+        return cells
+
+
+def payments(program, directory, events, keys, distribution):
+    subprocess.run([program, f"--directory={directory}", f"--events={events}", f"--keys={keys}",
+                    f"--distribution={distribution}"], check=True)
+    fields = {"user_id": "int64", "amount": "float64", "ts": "timestamp"}
+    clock = 1700000000 * US + 60 * 86400 * US  # as events.c has it
+    return History(directory, "payments", fields, "user_id", "amount", "ts", clock, keys)
+
+
+def flights(source, directory):
+    """Real flights: date,delay,distance,origin,destination."""
+    fields = {"date": "timestamp", "delay": "int64", "distance": "int64", "origin": "string",
+              "destination": "string"}
+    columns = {name: array.array(CODES[kind]) for name, kind in fields.items()}
+    words = {"origin": {}, "destination": {}}
+    with gzip.open(source, "rt") as lines:
+        for row in csv.DictReader(lines):
+            at = datetime.datetime.fromisoformat(row["date"])
+            columns["date"].append(int(at.timestamp()) * US)
+            for name in ("delay", "distance"):
+                columns[name].append(int(row[name]))
+            for name, numbers in words.items():
+                columns[name].append(numbers.setdefault(row[name], len(numbers)))
+    for name, cells in columns.items():
+        (directory / name).write_bytes(cells.tobytes())
+    for name, numbers in words.items():
+        (directory / f"{name}.words").write_text("".join(word + "\n" for word in numbers))
+    return History(directory, "flights", fields, "origin", "delay", "date", max(columns["date"]),
+                   len(words["origin"]))
+
+
+# ---- exact features of some keys ----
+
+SAMPLED_KEYS = 500
+SAMPLED_EVENTS = 500000  # of one key more are not looked at
+
+
+def events_of(history, keys):
+    """For each of these keys, its (time, value)s."""
+    found = {key: [] for key in keys}
+    users, values = history.column(history.key), history.column(history.value)
+    times = history.column(history.time)
+    for at, user in enumerate(users):
+        if user in found:
+            found[user].append((times[at], values[at]))
+    return found
+
+
+def exact_features(events, clock):
+    """Feature → value, or None: sums and stddev are of the exact sums, rounded once."""
+    values = [value for _, value in events]
+    add = math.fsum if any(isinstance(value, float) for value in values) else sum
+    answer = {"n_lifetime": len(values),
+              "spread": statistics.stdev(values) if len(values) > 1 else None}
+    answer["total_lifetime"] = add(values) if values else None
+    for name, window in WINDOWS.items():
+        inside = [value for time, value in events if time > clock - window]
+        answer |= {f"n_{name}": len(inside), f"total_{name}": add(inside) if inside else None,
+                   f"least_{name}": min(inside, default=None),
+                   f"most_{name}": max(inside, default=None)}
+    return answer
+
+
+def read_features(directory, history):
+    """Feature → its values, as `batch --do=answers` wrote them."""
+    features = {}
+    for valid in Path(directory).glob("*.valid"):
+        name = valid.stem
+        is_float = name.startswith("spread") or (history.fields[history.value] == "float64"
+                                                 and not name.startswith("n_"))
+        cells = array.array("d" if is_float else "q")
+        cells.frombytes((directory / name).read_bytes())
+        features[name] = [cell if good else None
+                          for cell, good in zip(cells, valid.read_bytes())]
+    return features
+
+
+def same_bits(a, b):
+    return type(a) is type(b) and (struct.pack("d", a) == struct.pack("d", b)
+                                   if isinstance(a, float) else a == b)
+
+
+def check_exact(history, keys, answers):
+    """Some of the keys' answers against exact arithmetic, to the bit. How many values."""
+    features, values = read_features(answers, history), 0
+    step = max(1, len(keys) // SAMPLED_KEYS)
+    places = {keys[at]: at for at in range(0, len(keys), step)}
+    for key, events in events_of(history, places).items():
+        if len(events) > SAMPLED_EVENTS:
+            continue
+        exact = exact_features(events, history.clock)
+        for name, cells in features.items():
+            values += 1
+            if not same_bits(cells[places[key]], exact[name]):
+                sys.exit(f"{name} of {history.key} {key}: weir has {cells[places[key]]!r}, "
+                         f"exactly it is {exact[name]!r}")
+    return values
