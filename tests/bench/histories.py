@@ -6,6 +6,7 @@ import datetime
 import gzip
 import json
 import math
+import mmap
 import statistics
 import struct
 import subprocess
@@ -50,10 +51,10 @@ class History:
         return [f"--events={self.directory}", f"--stream={self.directory / 'stream.yaml'}",
                 f"--view={self.directory / 'view.yaml'}", f"--clock={self.clock}"]
 
-    def column(self, name, path=None):
-        cells = array.array(CODES[self.fields[name]])
-        cells.frombytes(Path(path or self.directory / name).read_bytes())
-        return cells
+    def column(self, name):
+        with open(self.directory / name, "rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return memoryview(mapped).cast(CODES[self.fields[name]])
 
     def write_keys(self, path, most):
         """All keys that there may be, or `most` of them at equal distances."""
@@ -125,17 +126,17 @@ def exact_features(events, clock):
     return answer
 
 
-def read_features(directory, history):
-    """Feature → its values, as `batch --do=answers` wrote them."""
+def read_features(directory, history, places):
+    """Feature → place → value, as `batch --do=answers` wrote them."""
     features = {}
-    for valid in Path(directory).glob("*.valid"):
-        name = valid.stem
-        is_float = name.startswith("spread") or (history.fields[history.value] == "float64"
-                                                 and not name.startswith("n_"))
+    for valid_path in Path(directory).glob("*.valid"):
+        name = valid_path.stem
+        is_float = name == "spread" or (history.fields[history.value] == "float64"
+                                        and not name.startswith("n_"))
         cells = array.array("d" if is_float else "q")
         cells.frombytes((directory / name).read_bytes())
-        features[name] = [cell if good else None
-                          for cell, good in zip(cells, valid.read_bytes())]
+        valid = valid_path.read_bytes()
+        features[name] = {place: cells[place] if valid[place] else None for place in places}
     return features
 
 
@@ -146,9 +147,9 @@ def same_bits(a, b):
 
 def check_exact(history, keys, answers):
     """Some of the keys' answers against exact arithmetic, to the bit. How many values."""
-    features, values = read_features(answers, history), 0
     step = max(1, len(keys) // SAMPLED_KEYS)
     places = {keys[at]: at for at in range(0, len(keys), step)}
+    features, values = read_features(answers, history, places.values()), 0
     for key, events in events_of(history, places).items():
         if len(events) > SAMPLED_EVENTS:
             continue
