@@ -144,17 +144,21 @@ class Bench:
         for _ in range(rounds):
             self.one_round(history, found["figures"])
         self.check(history, found)
+        self.found["cases"][case] = found
+        self.save()  # what follows may take long
         if with_frames:
             self.frames(history, found["figures"], rounds)
         if with_workers:
             self.workers(history, found["figures"], rounds)
-        self.found["cases"][case] = found
+        self.save()
+
+    def save(self):
+        (Path(self.options.out) / "results.json").write_text(json.dumps(self.found, indent=1))
 
     def all(self):
         options = self.options
         cases = options.case or chosen_cases(options)
-        out = Path(options.out)
-        out.mkdir(parents=True, exist_ok=True)
+        Path(options.out).mkdir(parents=True, exist_ok=True)
         for case in dict.fromkeys(cases):  # each once, in order
             if case == "flights" and "WEIR_FLIGHTS" not in os.environ:
                 print("flights: skipped, WEIR_FLIGHTS does not name flights.csv.gz")
@@ -162,7 +166,6 @@ class Bench:
             rounds = options.rounds if case in (BAR_CASE, "flights") or options.case \
                 else min(options.rounds, 3)
             self.case(case, rounds, case == WORKERS and os.cpu_count() >= 2, not options.smoke)
-            (out / "results.json").write_text(json.dumps(self.found, indent=1))
 
 
 def chosen_cases(options):
