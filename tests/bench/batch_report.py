@@ -90,7 +90,8 @@ def disk(found):
 
 def compared(found):
     for case, of in found["cases"].items():
-        line = f"- {case}: {of['exact_values']:,} values equal to the bit to exact arithmetic"
+        line = (f"- {case} (load {of['load']:.0f}): {of['exact_values']:,} values equal to the bit "
+                "to exact arithmetic")
         if "compared" in of:
             told = of["compared"]
             line += (f"; {told['values']:,} values of {told['keys']:,} keys beside DuckDB's, "
@@ -131,11 +132,11 @@ def bar(name, value, limit, is_at_most):
     print(f"BAR {name} ratio={value:.2f} bar={limit:g} {'ok' if good else 'short'}")
 
 
-def bars_beside_duckdb(of):
+def bars_beside_duckdb(of, end=""):
     figures = of["figures"]
-    bar("recompute_3x_duckdb", ratio(figures["duckdb"], figures["weir recompute"]), 3, False)
-    bar("first_recompute_duckdb", ratio(figures["duckdb"], figures["weir first"]), 1, False)
-    bar("history_parquet_zstd", figures["weir first"][-1]["run_bytes"] / parquet(of)[0], 1, True)
+    bar(f"recompute_3x_duckdb{end}", ratio(figures["duckdb"], figures["weir recompute"]), 3, False)
+    bar(f"first_recompute_duckdb{end}", ratio(figures["duckdb"], figures["weir first"]), 1, False)
+    bar(f"history_parquet_zstd{end}", figures["weir first"][-1]["run_bytes"] / parquet(of)[0], 1, True)
 
 
 def bars_of_slope(found):
@@ -178,9 +179,10 @@ def report(found, out, smoke):
     if smoke:
         print("too small to compare with the bars: `make bench-batch` does")
         return
-    of = found["cases"].get(BAR_CASE)
-    if of and "duckdb" in of["figures"]:
-        bars_beside_duckdb(of)
+    for case, end in ((BAR_CASE, ""), ("flights", "_flights")):
+        of = found["cases"].get(case)
+        if of and "duckdb" in of["figures"]:
+            bars_beside_duckdb(of, end)
     bars_of_slope(found)
     bars_of_hot_key(found)
     bars_of_workers(found)
