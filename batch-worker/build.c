@@ -3,8 +3,8 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "batch-worker/sorter.h"
 #include "intake/logged.h"
+#include "storage/sorter.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -47,43 +47,45 @@ bool build_excludes (const build_order_t *order, uint64_t offset)
 
 typedef struct compaction {
     build_t *build;
-    sorter_t sorter;
-    arena_t *arena; /* what the gathered rows' strings and keys are in */
+    sorter_t *sorter;
+    arena_t *arena; /* of one record */
 } compaction_t;
 
 static status_t write_gathered (compaction_t *self, error_t *error)
 {
-    if (self->sorter.rows.rows == 0)
+    if (sorter_rows (self->sorter) == 0)
         return STATUS_OK;
     run_info_t info;
     const char *path = build_run_path (self->build);
     status_t status =
-        sorter_write (&self->sorter, self->build->fs, path, &self->build->schema, &info, error);
+        sorter_write (self->sorter, self->build->fs, path, &self->build->schema, &info, error);
     if (status != STATUS_OK)
         return status;
     build_add_run (self->build, path, &info);
-    sorter_clear (&self->sorter);
-    arena_destroy (&self->arena);
-    self->arena = arena_new (DECODE_CHUNK);
+    sorter_clear (self->sorter);
     return STATUS_OK;
 }
 
 /* All but those that are to be erased. */
 static void add_others (compaction_t *self, const batch_t *batch, size_t from, size_t to)
 {
+    uint32_t *rows = arena_alloc (self->arena, (to - from) * sizeof *rows);
+    size_t count = 0;
     for (size_t i = from; i < to; i++) {
         int erasure = eraser_find (&self->build->eraser, batch, i);
         if (erasure < 0)
-            sorter_add (&self->sorter, batch, i);
+            rows[count++] = (uint32_t)i;
         else
             self->build->task->erased[erasure]++;
     }
+    sorter_add_picked (self->sorter, batch, rows, count);
 }
 
 static status_t gather_record (compaction_t *self, const log_record_t *record, error_t *error)
 {
     const build_order_t *order = self->build->order;
     batch_t batch;
+    arena_reset (self->arena);
     status_t status = logged_batch (&self->build->log, record, self->arena, &batch, error);
     if (status != STATUS_OK)
         return error_prefix (error, "log %s/%u, offset %" PRIu64, self->build->log.name,
@@ -97,10 +99,9 @@ static status_t gather_record (compaction_t *self, const log_record_t *record, e
     if (self->build->eraser.count > 0)
         add_others (self, &batch, from, to);
     else
-        sorter_add_rows (&self->sorter, &batch, from, to);
+        sorter_add (self->sorter, &batch, from, to);
     task_progress (self->build->task, to - from);
-    uint64_t bytes =
-        self->sorter.rows.rows * sorter_row_bytes (&self->sorter) + arena_held (self->arena);
+    uint64_t bytes = sorter_bytes (self->sorter) + arena_held (self->arena);
     return bytes < self->build->task->setting.memory_limit / 2 ? STATUS_OK
                                                                : write_gathered (self, error);
 }
@@ -135,10 +136,11 @@ status_t build_compact (build_t *self, error_t *error)
         log_reader_open (self->fs, dir, &identity, order->from, order->cut, &reader, error);
     if (status != STATUS_OK)
         return error_prefix (error, "log %s/%u", self->log.name, order->partition);
-    compaction_t compaction = { .build = self, .arena = arena_new (DECODE_CHUNK) };
-    sorter_init (&compaction.sorter, self->schema.types, self->schema.columns);
+    compaction_t compaction = { .build = self,
+                                .sorter = sorter_new (self->schema.types, self->schema.columns),
+                                .arena = arena_new (DECODE_CHUNK) };
     status = gather_log (&compaction, reader, error);
-    sorter_release (&compaction.sorter);
+    sorter_destroy (&compaction.sorter);
     arena_destroy (&compaction.arena);
     log_reader_destroy (&reader);
     return status;

@@ -1,11 +1,11 @@
 /* load.c - a file becomes sorted runs, a few for every partition that it has rows of. */
-#include "batch-worker/sorter.h"
 #include "batch-worker/task.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "intake/logged.h"
 #include "storage/rows.h"
+#include "storage/sorter.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,9 +31,9 @@ typedef struct rejects {
 /* One of the stream's keyed logs. */
 typedef struct load_log {
     keyed_log_t keyed;
-    const char *name;  /* in the order */
-    sorter_t *sorters; /* per partition */
-    uint32_t *spills;  /* runs per partition so far */
+    const char *name;   /* in the order */
+    sorter_t **sorters; /* per partition */
+    uint32_t *spills;   /* runs per partition so far */
 } load_log_t;
 
 typedef struct load {
@@ -43,19 +43,23 @@ typedef struct load {
     file_t *file;
     text_reader_t *reader;
     arena_t *scratch; /* of one table */
-    arena_t *strings; /* of the rows that are gathered */
     load_log_t *logs;
     size_t logs_count;
-    uint64_t gathered; /* rows, in every log that has them */
     rejects_t rejects;
 } load_t;
 
 /* ---- runs ---- */
 
+static sorter_t *new_sorter (const load_t *self)
+{
+    columns_t columns = stream_columns (self->stream, self->scratch);
+    return sorter_new (columns.types, columns.count);
+}
+
 static status_t write_partition (load_t *self, load_log_t *log, uint32_t partition, error_t *error)
 {
     task_t *task = self->task;
-    sorter_t *sorter = &log->sorters[partition];
+    sorter_t **sorter = &log->sorters[partition];
     char *dir = logged_dir (task->arena, "history", log->name, partition);
     const char *path = task_format (task, "%s/%" PRIu64 "-%" PRIu64 "-load-%u.run", dir, task->id,
                                     task->attempt, log->spills[partition]++);
@@ -70,10 +74,11 @@ static status_t write_partition (load_t *self, load_log_t *log, uint32_t partiti
     run_info_t info;
     status_t status = fs_make_dir (self->fs, dir, error);
     if (status == STATUS_OK)
-        status = sorter_write (sorter, self->fs, path, &schema, &info, error);
+        status = sorter_write (*sorter, self->fs, path, &schema, &info, error);
     if (status != STATUS_OK)
         return status;
-    sorter_clear (sorter);
+    sorter_destroy (sorter); /* other partitions may need the memory next */
+    *sorter = new_sorter (self);
     task_wrote (task, path);
     task_run_t run = { .path = path,
                        .size = info.size,
@@ -88,7 +93,7 @@ static status_t write_partition (load_t *self, load_log_t *log, uint32_t partiti
 static status_t spill_log (load_t *self, load_log_t *log, error_t *error)
 {
     for (uint32_t p = 0; p < self->task->setting.partitions; p++) {
-        if (log->sorters[p].rows.rows == 0)
+        if (sorter_rows (log->sorters[p]) == 0)
             continue;
         status_t status = task_go_on (self->task, error);
         if (status == STATUS_OK)
@@ -106,9 +111,6 @@ static status_t spill (load_t *self, error_t *error)
         if (status != STATUS_OK)
             return status;
     }
-    self->gathered = 0;
-    arena_destroy (&self->strings);
-    self->strings = arena_new (TEXT_CHUNK);
     return STATUS_OK;
 }
 
@@ -198,18 +200,6 @@ static status_t refuse_rows (load_t *self, const intake_result_t *result, uint64
     return STATUS_OK;
 }
 
-static void keep_strings (load_t *self, batch_t *batch)
-{
-    for (size_t r = 0; r < batch->rows; r++)
-        batch->key[r] = arena_text (self->strings, batch->key[r]);
-    for (size_t c = 0; c < batch->columns; c++) {
-        column_t *column = &batch->column[c];
-        for (size_t r = 0; column->type == TYPE_STRING && r < batch->rows; r++)
-            if (column->valid[r])
-                column->s[r] = arena_text (self->strings, column->s[r]);
-    }
-}
-
 /* Rows are numbered in the file from 0, those that were refused too. */
 static status_t number_rows (const intake_result_t *result, uint64_t first_row, error_t *error)
 {
@@ -223,31 +213,59 @@ static status_t number_rows (const intake_result_t *result, uint64_t first_row, 
     return STATUS_OK;
 }
 
-/* Rows that belong to no entity of another key are in that key's log not at all. */
+/* The rows of each partition together, those that belong to no entity of another key nowhere: such
+ * are in that key's log not at all. Partition p's end up in rows[begin[p], begin[p + 1]). */
+static void group_rows (load_t *self, const load_log_t *log, const batch_t *batch, uint32_t *rows,
+                        uint32_t *begin)
+{
+    uint32_t partitions = self->task->setting.partitions;
+    uint32_t *partition = arena_alloc (self->scratch, batch->rows * sizeof *partition);
+    for (size_t r = 0; r < batch->rows; r++) {
+        bool nowhere = !log->keyed.primary && log->keyed.key_count > 0 && batch->key[r].size == 0;
+        partition[r] = nowhere ? partitions : key_partition (key_hash (batch->key[r]), partitions);
+        if (!nowhere)
+            begin[partition[r] + 1]++;
+    }
+    uint32_t *end = arena_alloc (self->scratch, (partitions + 1) * sizeof *end);
+    for (uint32_t p = 0; p < partitions; p++)
+        begin[p + 1] += begin[p];
+    memcpy (end, begin, (partitions + 1) * sizeof *end);
+    for (size_t r = 0; r < batch->rows; r++)
+        if (partition[r] < partitions)
+            rows[end[partition[r]]++] = (uint32_t)r;
+}
+
 static void gather_log (load_t *self, load_log_t *log, const batch_t *rows)
 {
     uint32_t partitions = self->task->setting.partitions;
     batch_t batch = *rows;
     if (!log->keyed.primary)
-        batch_set_keys (&log->keyed, &batch, self->strings);
-    for (size_t r = 0; r < batch.rows; r++) {
-        if (!log->keyed.primary && log->keyed.key_count > 0 && batch.key[r].size == 0)
-            continue;
-        uint32_t partition = key_partition (key_hash (batch.key[r]), partitions);
-        sorter_add (&log->sorters[partition], &batch, r);
-        self->gathered++;
-    }
+        batch_set_keys (&log->keyed, &batch, self->scratch);
+    uint32_t *which = arena_alloc (self->scratch, batch.rows * sizeof *which);
+    uint32_t *begin = arena_zero (self->scratch, partitions + 1, sizeof *begin);
+    group_rows (self, log, &batch, which, begin);
+    for (uint32_t p = 0; p < partitions; p++)
+        if (begin[p + 1] > begin[p])
+            sorter_add_picked (log->sorters[p], &batch, which + begin[p], begin[p + 1] - begin[p]);
 }
 
-static status_t gather (load_t *self, batch_t *batch, error_t *error)
+/* Bytes that all the rows take that are not written yet. */
+static uint64_t gathered_bytes (const load_t *self)
 {
-    keep_strings (self, batch);
+    uint64_t bytes = 0;
+    for (size_t l = 0; l < self->logs_count; l++)
+        for (uint32_t p = 0; p < self->task->setting.partitions; p++)
+            bytes += sorter_bytes (self->logs[l].sorters[p]);
+    return bytes;
+}
+
+static status_t gather (load_t *self, const batch_t *batch, error_t *error)
+{
     for (size_t l = 0; l < self->logs_count; l++)
         gather_log (self, &self->logs[l], batch);
     self->task->rows += batch->rows;
-    uint64_t bytes =
-        self->gathered * sorter_row_bytes (&self->logs[0].sorters[0]) + arena_held (self->strings);
-    return bytes < self->task->setting.memory_limit / 2 ? STATUS_OK : spill (self, error);
+    return gathered_bytes (self) < self->task->setting.memory_limit / 2 ? STATUS_OK
+                                                                        : spill (self, error);
 }
 
 static status_t map_header (load_t *self, const text_t *columns, size_t count, int32_t *map,
@@ -328,7 +346,7 @@ static bool leaves_out (const history_part_t *part, uint64_t offset)
                                                 sizeof offset, compare_offset) != NULL;
 }
 
-/* The rows that count, copied and numbered; batch->rows becomes how many they are. */
+/* The rows that count, numbered; batch->rows becomes how many they are. Strings are borrowed. */
 static status_t take_history (load_t *self, const history_part_t *part, const batch_t *read,
                               batch_t *batch, error_t *error)
 {
@@ -337,8 +355,7 @@ static status_t take_history (load_t *self, const history_part_t *part, const ba
     for (size_t r = 0; r < read->rows; r++)
         if (!leaves_out (part, read->offset[r]))
             places[count++] = (rows_place_t){ .row = (uint32_t)r };
-    batch_t kept = rows_pick (read, places, count, self->scratch);
-    *batch = rows_copy (&kept, self->strings);
+    *batch = rows_pick (read, places, count, self->scratch);
     for (size_t r = 0; r < count; r++) {
         status_t status = number_of (part, batch->offset[r], batch->row[r], &batch->row[r], error);
         if (status != STATUS_OK)
@@ -531,12 +548,11 @@ static status_t prepare_log (load_t *self, load_log_t *log, const char *name, er
         log->keyed.stream != self->stream)
         return error_set (error, STATUS_NOT_FOUND, "there is no log '%s' of stream %s", name,
                           self->stream->name);
-    const type_t *types = stream_columns (self->stream, self->task->arena).types;
     log->name = name;
     log->sorters = mem_zero (partitions, sizeof *log->sorters);
     log->spills = mem_zero (partitions, sizeof *log->spills);
     for (uint32_t p = 0; p < partitions; p++)
-        sorter_init (&log->sorters[p], types, self->stream->fields_count);
+        log->sorters[p] = new_sorter (self);
     return STATUS_OK;
 }
 
@@ -562,7 +578,7 @@ static void release (load_t *self)
 {
     for (size_t l = 0; l < self->logs_count; l++) {
         for (uint32_t p = 0; p < self->task->setting.partitions; p++)
-            sorter_release (&self->logs[l].sorters[p]);
+            sorter_destroy (&self->logs[l].sorters[p]);
         mem_free (self->logs[l].sorters);
         mem_free (self->logs[l].spills);
     }
@@ -572,15 +588,11 @@ static void release (load_t *self)
     fs_close (self->fs, &self->rejects.file);
     fs_close (self->fs, &self->file);
     arena_destroy (&self->scratch);
-    arena_destroy (&self->strings);
 }
 
 status_t task_load (task_t *task, error_t *error)
 {
-    load_t self = { .task = task,
-                    .fs = task->setting.fs,
-                    .scratch = arena_new (TEXT_CHUNK),
-                    .strings = arena_new (TEXT_CHUNK) };
+    load_t self = { .task = task, .fs = task->setting.fs, .scratch = arena_new (TEXT_CHUNK) };
     status_t status = find_stream (&self, error);
     if (status == STATUS_OK && !task->load.from_history)
         status = open_file (&self, error);

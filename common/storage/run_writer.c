@@ -230,27 +230,12 @@ static status_t flush (run_writer_t *self, error_t *error)
 
 /* ---- rows ---- */
 
-/* Rows of a batch in the order in which they are to be added: rows[0..count), or those from `first`
- * on when `rows` is NULL. */
-typedef struct picked {
+/* Rows [from, to) of a batch that are to be added. */
+typedef struct stretch {
     const batch_t *batch;
-    const uint32_t *rows;
-    size_t first;
-    size_t count;
-} picked_t;
-
-static inline size_t picked_row (const picked_t *picked, size_t i)
-{
-    return picked->rows != NULL ? picked->rows[i] : picked->first + i;
-}
-
-static picked_t picked_part (const picked_t *picked, size_t from, size_t count)
-{
-    picked_t part = { .batch = picked->batch, .first = picked->first + from, .count = count };
-    if (picked->rows != NULL)
-        part.rows = picked->rows + from;
-    return part;
-}
+    size_t from;
+    size_t to;
+} stretch_t;
 
 static size_t row_text (const batch_t *batch, size_t row)
 {
@@ -261,31 +246,57 @@ static size_t row_text (const batch_t *batch, size_t row)
     return size;
 }
 
-/* How many of the rows go in before the block is full, by rows or by strings: one at least. */
-static size_t count_that_fit (const run_writer_t *self, const picked_t *picked, size_t *text)
+static size_t column_text (const text_t *texts, size_t from, size_t to)
 {
+    size_t size = 0;
+    for (size_t i = from; i < to; i++)
+        size += texts[i].size;
+    return size;
+}
+
+/* Bytes of strings and keys of all the rows. */
+static size_t stretch_text (const stretch_t *stretch)
+{
+    const batch_t *batch = stretch->batch;
+    size_t size = column_text (batch->key, stretch->from, stretch->to);
+    for (size_t i = 0; i < batch->columns; i++)
+        if (batch->column[i].type == TYPE_STRING)
+            size += column_text (batch->column[i].s, stretch->from, stretch->to);
+    return size;
+}
+
+/* The part of the stretch that goes in before the block is full, by rows or by strings: one row at
+ * least. *text is what its strings take. */
+static stretch_t part_that_fits (const run_writer_t *self, const stretch_t *stretch, size_t *text)
+{
+    stretch_t part = *stretch;
     size_t room = RUN_BLOCK_ROWS_MAX - self->pending.rows;
-    size_t most = picked->count < room ? picked->count : room;
-    size_t count = 0;
+    if (part.to - part.from > room)
+        part.to = part.from + room;
+    *text = stretch_text (&part);
+    if (self->pending_text + *text < PENDING_TEXT_MAX)
+        return part;
     *text = 0;
-    while (count < most && self->pending_text + *text < PENDING_TEXT_MAX)
-        *text += row_text (picked->batch, picked_row (picked, count++));
-    return count;
+    size_t row = part.from;
+    while (row < part.to && self->pending_text + *text < PENDING_TEXT_MAX)
+        *text += row_text (part.batch, row++);
+    part.to = row;
+    return part;
 }
 
 /* Copies, one behind the other in the arena. `valid` NULL is all. */
-static void keep_texts (run_writer_t *self, const picked_t *picked, const text_t *from,
-                        const uint8_t *valid, text_t *to)
+static void keep_texts (run_writer_t *self, const text_t *from, const uint8_t *valid, size_t count,
+                        text_t *to)
 {
     size_t total = 0;
-    for (size_t i = 0; i < picked->count; i++) {
-        to[i] = from[picked_row (picked, i)];
+    for (size_t i = 0; i < count; i++) {
+        to[i] = from[i];
         if (valid != NULL && valid[i] == 0)
             to[i] = (text_t){ 0 };
         total += to[i].size;
     }
     char *at = arena_alloc (self->arena, total);
-    for (size_t i = 0; i < picked->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (to[i].size > 0)
             memcpy (at, to[i].data, to[i].size);
         to[i].data = at;
@@ -293,121 +304,107 @@ static void keep_texts (run_writer_t *self, const picked_t *picked, const text_t
     }
 }
 
-static void keep_column (run_writer_t *self, const picked_t *picked, size_t which)
+static void keep_column (run_writer_t *self, const stretch_t *part, size_t which)
 {
-    const column_t *from = &picked->batch->column[which];
+    const column_t *from = &part->batch->column[which];
     column_t *to = &self->pending.column[which];
     size_t at = self->pending.rows;
-    for (size_t i = 0; i < picked->count; i++)
-        to->valid[at + i] = from->valid == NULL || from->valid[picked_row (picked, i)] != 0;
+    size_t count = part->to - part->from;
+    for (size_t i = 0; i < count; i++)
+        to->valid[at + i] = from->valid == NULL || from->valid[part->from + i] != 0;
+    size_t size = type_size (to->type);
     if (to->type == TYPE_STRING)
-        keep_texts (self, picked, from->s, to->valid + at, to->s + at);
+        keep_texts (self, from->s + part->from, to->valid + at, count, to->s + at);
     else
-        for (size_t i = 0; i < picked->count; i++)
-            column_copy (to, at + i, from, picked_row (picked, i));
+        memcpy ((uint8_t *)to->data + at * size, (const uint8_t *)from->data + part->from * size,
+                count * size);
 }
 
-/* Column by column: rows that are picked lie far apart, and so many are fetched at a time. */
-static void keep_rows (run_writer_t *self, const picked_t *picked)
+static void keep_rows (run_writer_t *self, const stretch_t *part)
 {
-    const batch_t *from = picked->batch;
+    const batch_t *from = part->batch;
     const batch_t *to = &self->pending;
+    size_t first = part->from;
+    size_t count = part->to - first;
     size_t at = to->rows;
-    for (size_t i = 0; i < picked->count; i++) {
-        size_t row = picked_row (picked, i);
-        to->event_time[at + i] = from->event_time[row];
-        to->ingest_time[at + i] = from->ingest_time[row];
-        to->offset[at + i] = from->offset[row];
-        to->row[at + i] = from->row[row];
-    }
-    keep_texts (self, picked, from->key, NULL, to->key + at);
+    memcpy (to->event_time + at, from->event_time + first, count * sizeof *to->event_time);
+    memcpy (to->ingest_time + at, from->ingest_time + first, count * sizeof *to->ingest_time);
+    memcpy (to->offset + at, from->offset + first, count * sizeof *to->offset);
+    memcpy (to->row + at, from->row + first, count * sizeof *to->row);
+    keep_texts (self, from->key + first, NULL, count, to->key + at);
     for (size_t i = 0; i < to->columns; i++)
-        keep_column (self, picked, i);
-    self->pending.rows += picked->count;
+        keep_column (self, part, i);
+    self->pending.rows += count;
 }
 
-/* CHECKs the order of the pending rows from `from` on, the first against the one before it. */
-static void check_order (const run_writer_t *self, size_t from)
+/* CHECKs the order of the rows, the first against the one that was added last. */
+static void check_order (const run_writer_t *self, const stretch_t *part)
 {
-    const batch_t *batch = &self->pending;
-    for (size_t i = from; i < batch->rows; i++) {
-        bool in_order = true;
-        if (i > 0)
-            in_order = rows_compare (batch, i - 1, batch, i) <= 0;
-        else if (self->any)
-            in_order = rows_compare (&self->last, 0, batch, 0) <= 0;
-        CHECK (in_order);
-    }
+    const batch_t *batch = part->batch;
+    if (self->any)
+        CHECK (rows_compare (&self->last, 0, batch, part->from) <= 0);
+    for (size_t i = part->from + 1; i < part->to; i++)
+        CHECK (rows_compare (batch, i - 1, batch, i) <= 0);
 }
 
-/* Remembers the last pending row, which later ones must not come before. */
-static void remember (run_writer_t *self)
+/* Remembers the last row, which later ones must not come before. */
+static void remember (run_writer_t *self, const stretch_t *part)
 {
-    size_t row = self->pending.rows - 1;
-    text_t key = self->pending.key[row];
+    const batch_t *batch = part->batch;
+    size_t row = part->to - 1;
+    text_t key = batch->key[row];
     if (key.size > 0)
         memcpy (self->last_key, key.data, key.size);
     self->last.key[0] = (text_t){ (const char *)self->last_key, key.size };
-    self->last.event_time[0] = self->pending.event_time[row];
-    self->last.offset[0] = self->pending.offset[row];
-    self->last.row[0] = self->pending.row[row];
+    self->last.event_time[0] = batch->event_time[row];
+    self->last.offset[0] = batch->offset[row];
+    self->last.row[0] = batch->row[row];
     self->any = true;
 }
 
-static status_t check_rows (const run_writer_t *self, const picked_t *picked, error_t *error)
+static status_t check_rows (const run_writer_t *self, const stretch_t *stretch, error_t *error)
 {
-    const batch_t *batch = picked->batch;
+    const batch_t *batch = stretch->batch;
     CHECK_OBJECT (self, RUN_WRITER_MAGIC);
     CHECK (!self->finished);
+    CHECK (stretch->from <= stretch->to && stretch->to <= batch->rows);
     CHECK (batch->key != NULL);
     CHECK (batch->columns == self->pending.columns);
     for (size_t i = 0; i < batch->columns; i++)
         CHECK (batch->column[i].type == self->types[i]);
-    for (size_t i = 0; i < picked->count; i++) {
-        size_t row = picked_row (picked, i);
-        CHECK (row < batch->rows);
-        if (batch->key[row].size > KEY_SIZE_MAX)
+    for (size_t i = stretch->from; i < stretch->to; i++)
+        if (batch->key[i].size > KEY_SIZE_MAX)
             return error_set (error, STATUS_INVALID, "a key of %u bytes (at most %d)",
-                              batch->key[row].size, KEY_SIZE_MAX);
-    }
+                              batch->key[i].size, KEY_SIZE_MAX);
     return STATUS_OK;
 }
 
-static status_t add_rows (run_writer_t *self, const picked_t *picked, error_t *error)
+/* Rows that fill a block by themselves are written from where they are. */
+static status_t add_part (run_writer_t *self, const stretch_t *part, size_t text, error_t *error)
 {
-    status_t status = check_rows (self, picked, error);
-    for (size_t at = 0; status == STATUS_OK && at < picked->count;) {
-        picked_t rest = picked_part (picked, at, picked->count - at);
-        size_t text;
-        size_t count = count_that_fit (self, &rest, &text);
-        picked_t part = picked_part (&rest, 0, count);
-        size_t from = self->pending.rows;
-        keep_rows (self, &part);
-        check_order (self, from);
-        self->pending_text += text;
-        at += count;
-        if (self->pending.rows == RUN_BLOCK_ROWS_MAX || self->pending_text >= PENDING_TEXT_MAX) {
-            remember (self);
-            status = flush (self, error);
-        }
-    }
-    return status;
+    check_order (self, part);
+    remember (self, part);
+    size_t rows = self->pending.rows + part->to - part->from;
+    bool full = rows == RUN_BLOCK_ROWS_MAX || self->pending_text + text >= PENDING_TEXT_MAX;
+    if (full && self->pending.rows == 0)
+        return write_rows (self, part->batch, part->from, part->to, error);
+    keep_rows (self, part);
+    self->pending_text += text;
+    return full ? flush (self, error) : STATUS_OK;
 }
 
 status_t run_writer_add (run_writer_t *self, const batch_t *batch, size_t from, size_t to,
                          error_t *error)
 {
-    CHECK (from <= to && to <= batch->rows);
-    picked_t picked = { .batch = batch, .first = from, .count = to - from };
-    return add_rows (self, &picked, error);
-}
-
-status_t run_writer_add_order (run_writer_t *self, const batch_t *batch, const uint32_t *order,
-                               size_t count, error_t *error)
-{
-    CHECK (order != NULL || count == 0);
-    picked_t picked = { .batch = batch, .rows = order, .count = count };
-    return add_rows (self, &picked, error);
+    stretch_t rest = { batch, from, to };
+    status_t status = check_rows (self, &rest, error);
+    while (status == STATUS_OK && rest.from < rest.to) {
+        size_t text;
+        stretch_t part = part_that_fits (self, &rest, &text);
+        status = add_part (self, &part, text, error);
+        rest.from = part.to;
+    }
+    return status;
 }
 
 /* ---- the end ---- */

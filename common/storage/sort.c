@@ -2,161 +2,276 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "storage/rows.h"
 
 enum {
     INSERTION_MAX = 16,
-    RADIX_MIN = 128, /* rows from which counting bytes pays */
+    DIGIT_BITS = 8, /* of a radix pass: as many places are written to at a time */
+    DEEPER_MAX = 8, /* further looks into the keys, after which they are compared whole */
+    AHEAD = 8,      /* rows that are fetched ahead */
 };
 
-typedef struct item {
-    uint64_t prefix; /* eight bytes of the key, as a big-endian number */
-    uint32_t row;
-} item_t;
-
-/* Bytes that all keys begin with, capped at the shortest key. */
-static size_t common_prefix (const batch_t *batch)
+size_t sort_common (text_t a, text_t b, size_t most)
 {
-    text_t first = batch->key[0];
-    size_t common = first.size;
-    for (size_t i = 1; i < batch->rows && common > 0; i++) {
-        text_t key = batch->key[i];
-        common = key.size < common ? key.size : common;
-        while (common > 0 && memcmp (key.data, first.data, common) != 0)
-            common--;
+    most = a.size < most ? a.size : most;
+    most = b.size < most ? b.size : most;
+    size_t common = 0;
+    while (common < most && a.data[common] == b.data[common])
+        common++;
+    return common;
+}
+
+/* ---- a few items ---- */
+
+/* What there is to know about a level: items are alike in the bytes of their keys before `skip`. */
+typedef struct level {
+    const sort_rows_t *rows;
+    size_t skip;
+    unsigned deeper; /* looks into the keys so far */
+} level_t;
+
+/* The order of two rows of one key. */
+static inline bool time_is_after (const sort_rows_t *rows, const sort_item_t *a,
+                                  const sort_item_t *b)
+{
+    if (a->time != b->time)
+        return a->time > b->time;
+    int order = rows->compare != NULL ? rows->compare (rows->arg, sort_at (a), sort_at (b)) : 0;
+    return order != 0 ? order > 0 : a->place > b->place;
+}
+
+static bool key_is_after (const sort_rows_t *rows, const sort_item_t *a, const sort_item_t *b)
+{
+    text_t x = rows->key (rows->arg, sort_at (a));
+    text_t y = rows->key (rows->arg, sort_at (b));
+    return text_equal (x, y) ? time_is_after (rows, a, b) : text_compare (x, y) > 0;
+}
+
+/* Is `a` after `b`? Both have the same prefix; `same_key`: and the same key. */
+static inline bool is_after (const sort_rows_t *rows, bool same_key, const sort_item_t *a,
+                             const sort_item_t *b)
+{
+    return same_key ? time_is_after (rows, a, b) : key_is_after (rows, a, b);
+}
+
+/* Puts two halves, each in order, in order. What is in its place already is left there, so that
+ * rows that come nearly in order are hardly moved. */
+static void merge_halves (const sort_rows_t *rows, bool same_key, sort_item_t *items,
+                          sort_item_t *spare, size_t half, size_t count)
+{
+    size_t low = 0;
+    size_t high = half;
+    while (low < high) { /* the first of the left half that is after the right half's first */
+        size_t middle = low + (high - low) / 2;
+        if (is_after (rows, same_key, &items[middle], &items[half]))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    size_t out = low;
+    size_t moved = half - low;
+    memcpy (spare, items + low, moved * sizeof *spare);
+    size_t left = 0;
+    size_t right = half;
+    while (left < moved && right < count)
+        items[out++] =
+            is_after (rows, same_key, &spare[left], &items[right]) ? items[right++] : spare[left++];
+    memcpy (items + out, spare + left, (moved - left) * sizeof *items);
+}
+
+/* Sorts items of one prefix by comparing them. */
+static void merge_sort (const sort_rows_t *rows, bool same_key, sort_item_t *items,
+                        sort_item_t *spare, size_t count)
+{
+    if (count > INSERTION_MAX) {
+        size_t half = count / 2;
+        merge_sort (rows, same_key, items, spare, half);
+        merge_sort (rows, same_key, items + half, spare, count - half);
+        if (is_after (rows, same_key, &items[half - 1], &items[half]))
+            merge_halves (rows, same_key, items, spare, half, count);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        sort_item_t item = items[i];
+        size_t at = i;
+        for (; at > 0 && is_after (rows, same_key, &items[at - 1], &item); at--)
+            items[at] = items[at - 1];
+        items[at] = item;
+    }
+}
+
+/* ---- items of one prefix ---- */
+
+static void sort_level (const level_t *level, sort_item_t *items, sort_item_t *spare, size_t count,
+                        bool into_spare);
+
+static void fetch_key (const sort_rows_t *rows, const sort_item_t *item)
+{
+    __builtin_prefetch (rows->key (rows->arg, sort_at (item)).data);
+}
+
+/* Bytes that all the keys begin with. */
+static size_t common_of (const level_t *level, const sort_item_t *items, size_t count, size_t most)
+{
+    const sort_rows_t *rows = level->rows;
+    text_t first = rows->key (rows->arg, sort_at (items));
+    size_t common = most;
+    for (size_t i = 1; i < count && common > level->skip; i++) {
+        if (i + AHEAD < count)
+            fetch_key (rows, &items[i + AHEAD]);
+        text_t key = rows->key (rows->arg, sort_at (&items[i]));
+        if (memcmp (key.data, first.data, common) != 0)
+            common = sort_common (key, first, common);
     }
     return common;
 }
 
-static uint64_t prefix_of (text_t key, size_t skip)
+/* Items whose keys all go on after the prefix. False when their keys are all the same. */
+static bool go_deeper (const level_t *level, sort_item_t *items, sort_item_t *spare, size_t count,
+                       uint32_t least)
 {
-    uint64_t prefix = 0;
-    size_t size = key.size - skip;
-    if (size > 0)
-        memcpy (&prefix, key.data + skip, size < 8 ? size : 8);
-    return __builtin_bswap64 (prefix);
+    const sort_rows_t *rows = level->rows;
+    level_t next = *level;
+    next.skip = common_of (level, items, count, least);
+    next.deeper++;
+    bool same_size = true;
+    for (size_t i = 0; i < count; i++) {
+        same_size = same_size && sort_size (&items[i]) == least;
+        if (i + AHEAD < count)
+            fetch_key (rows, &items[i + AHEAD]);
+        items[i].prefix = sort_prefix (rows->key (rows->arg, sort_at (&items[i])), next.skip);
+    }
+    if (same_size && next.skip == least)
+        return false;
+    sort_level (&next, items, spare, count, false);
+    return true;
 }
 
-/* One stable pass by the byte at `shift`; false when it is the same everywhere. */
-static bool radix_pass (const item_t *from, item_t *to, size_t count, unsigned shift)
+/* Sorts items of one prefix, in place. */
+static void sort_ties (const level_t *level, sort_item_t *items, sort_item_t *spare, size_t count)
 {
-    size_t at[256] = { 0 };
+    uint32_t least = sort_size (items);
+    uint32_t most = least;
+    for (size_t i = 1; i < count; i++) {
+        uint32_t size = sort_size (&items[i]);
+        least = size < least ? size : least;
+        most = size > most ? size : most;
+    }
+    size_t seen = level->skip + sizeof items->prefix;
+    bool same_key = least == most && most <= seen;
+    if (!same_key && least > seen && level->deeper < DEEPER_MAX) {
+        if (go_deeper (level, items, spare, count, least))
+            return;
+        same_key = true;
+    }
+    merge_sort (level->rows, same_key, items, spare, count);
+}
+
+/* ---- by prefix ---- */
+
+static void sort_few (const level_t *level, sort_item_t *items, sort_item_t *spare, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        sort_item_t item = items[i];
+        size_t at = i;
+        for (; at > 0 && items[at - 1].prefix > item.prefix; at--)
+            items[at] = items[at - 1];
+        items[at] = item;
+    }
+    size_t from = 0;
+    for (size_t i = 1; i <= count; i++) {
+        if (i < count && items[i].prefix == items[from].prefix)
+            continue;
+        if (i - from > 1)
+            sort_ties (level, items + from, spare + from, i - from);
+        from = i;
+    }
+}
+
+/* As many bits as make parts of a few items, from the highest one of `differing` down. */
+static unsigned digit_bits (size_t count, uint64_t differing)
+{
+    unsigned top = 64 - (unsigned)__builtin_clzll (differing);
+    unsigned bits = 63 - (unsigned)__builtin_clzll (count) - 1;
+    bits = bits < DIGIT_BITS ? bits : DIGIT_BITS;
+    return bits < top ? bits : top;
+}
+
+/* Sorts items that are alike in the bytes before the level's; the result is in `items` or in
+ * `spare`. Each pass moves them from one to the other, and so nothing is copied back. */
+static void sort_level (const level_t *level, sort_item_t *items, sort_item_t *spare, size_t count,
+                        bool into_spare)
+{
+    uint64_t differing = 0;
+    if (count > INSERTION_MAX)
+        for (size_t i = 1; i < count; i++)
+            differing |= items[i].prefix ^ items[0].prefix;
+    if (differing == 0) {
+        if (count <= INSERTION_MAX)
+            sort_few (level, items, spare, count);
+        else
+            sort_ties (level, items, spare, count);
+        if (into_spare)
+            memcpy (spare, items, count * sizeof *items);
+        return;
+    }
+    unsigned bits = digit_bits (count, differing);
+    unsigned shift = 64 - (unsigned)__builtin_clzll (differing) - bits;
+    size_t parts = (size_t)1 << bits;
+    size_t end[1 << DIGIT_BITS];
+    memset (end, 0, parts * sizeof *end);
     for (size_t i = 0; i < count; i++)
-        at[(from[i].prefix >> shift) & 0xff]++;
-    if (at[(from[0].prefix >> shift) & 0xff] == count)
-        return false;
+        end[(items[i].prefix >> shift) & (parts - 1)]++;
     size_t sum = 0;
-    for (size_t i = 0; i < 256; i++) {
-        size_t here = at[i];
-        at[i] = sum;
+    for (size_t i = 0; i < parts; i++) {
+        size_t here = end[i];
+        end[i] = sum; /* where the part begins, until it is filled */
         sum += here;
     }
     for (size_t i = 0; i < count; i++)
-        to[at[(from[i].prefix >> shift) & 0xff]++] = from[i];
-    return true;
-}
-
-static void insertion_sort (const batch_t *batch, uint32_t *order, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        uint32_t row = order[i];
-        size_t at = i;
-        for (; at > 0 && rows_compare (batch, order[at - 1], batch, row) > 0; at--)
-            order[at] = order[at - 1];
-        order[at] = row;
-    }
-}
-
-/* A stable merge sort that leaves what is in order alone. */
-static void merge_sort (const batch_t *batch, uint32_t *order, uint32_t *scratch, size_t count)
-{
-    if (count <= INSERTION_MAX) {
-        insertion_sort (batch, order, count);
-        return;
-    }
-    size_t half = count / 2;
-    merge_sort (batch, order, scratch, half);
-    merge_sort (batch, order + half, scratch, count - half);
-    if (rows_compare (batch, order[half - 1], batch, order[half]) <= 0)
-        return;
-    memcpy (scratch, order, half * sizeof *order);
-    size_t left = 0;
-    size_t right = half;
-    size_t out = 0;
-    while (left < half && right < count) {
-        bool take_right = rows_compare (batch, scratch[left], batch, order[right]) > 0;
-        order[out++] = take_right ? order[right++] : scratch[left++];
-    }
-    memcpy (order + out, scratch + left, (half - left) * sizeof *order);
-}
-
-/* Do all keys have one size, of which the prefix is the rest? Then equal prefixes are equal keys,
- * and the keys, which lie anywhere in memory, need not be looked at again. */
-static bool prefix_is_whole (const batch_t *batch, size_t skip)
-{
-    uint32_t size = batch->key[0].size;
-    if (size > skip + sizeof (uint64_t))
-        return false;
-    for (size_t i = 1; i < batch->rows; i++)
-        if (batch->key[i].size != size)
-            return false;
-    return true;
-}
-
-/* Is row `a` before row `b`, or with it, when their prefixes are equal? */
-static bool tie_in_order (const batch_t *batch, bool same_key, uint32_t a, uint32_t b)
-{
-    if (same_key && batch->event_time[a] != batch->event_time[b])
-        return batch->event_time[a] < batch->event_time[b];
-    return rows_compare (batch, a, batch, b) <= 0;
-}
-
-/* Sorts the stretches of equal prefix, which the radix passes left in their first order. */
-static void sort_ties (const batch_t *batch, bool same_key, const item_t *items, uint32_t *order,
-                       uint32_t *scratch)
-{
+        spare[end[(items[i].prefix >> shift) & (parts - 1)]++] = items[i];
     size_t from = 0;
-    bool ordered = true;
-    for (size_t i = 1; i <= batch->rows; i++) {
-        if (i < batch->rows && items[i].prefix == items[from].prefix) {
-            ordered = ordered && tie_in_order (batch, same_key, order[i - 1], order[i]);
-            continue;
-        }
-        if (!ordered)
-            merge_sort (batch, order + from, scratch, i - from);
-        from = i;
-        ordered = true;
+    for (size_t i = 0; i < parts; i++) {
+        if (end[i] > from)
+            sort_level (level, spare + from, items + from, end[i] - from, !into_spare);
+        from = end[i];
     }
+}
+
+void sort_items (sort_item_t *items, sort_item_t *spare, size_t count, const sort_rows_t *rows)
+{
+    level_t level = { .rows = rows, .skip = rows->skip };
+    sort_level (&level, items, spare, count, false);
+}
+
+/* ---- batches ---- */
+
+static text_t key_in_batch (const void *arg, uint64_t at)
+{
+    const batch_t *batch = arg;
+    return batch->key[at];
+}
+
+static int compare_in_batch (const void *arg, uint64_t a, uint64_t b)
+{
+    const batch_t *batch = arg;
+    if (batch->offset[a] != batch->offset[b])
+        return batch->offset[a] < batch->offset[b] ? -1 : 1;
+    return (batch->row[a] > batch->row[b]) - (batch->row[a] < batch->row[b]);
 }
 
 void sort_batch (const batch_t *batch, uint32_t *order)
 {
     size_t count = batch->rows;
     CHECK (count <= UINT32_MAX);
-    if (count == 0)
-        return;
-    if (count < RADIX_MIN) {
-        uint32_t scratch[RADIX_MIN];
-        for (size_t i = 0; i < count; i++)
-            order[i] = (uint32_t)i;
-        merge_sort (batch, order, scratch, count);
-        return;
+    sort_item_t *items = mem_alloc (count * 2 * sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        CHECK (batch->key[i].size <= KEY_SIZE_MAX);
+        items[i] = (sort_item_t){ sort_prefix (batch->key[i], 0), batch->event_time[i],
+                                  sort_place (i, batch->key[i].size) };
     }
-    size_t skip = common_prefix (batch);
-    item_t *items = mem_alloc (count * sizeof *items);
-    item_t *other = mem_alloc (count * sizeof *other);
+    sort_rows_t rows = { key_in_batch, compare_in_batch, batch, 0 };
+    sort_items (items, items + count, count, &rows);
     for (size_t i = 0; i < count; i++)
-        items[i] = (item_t){ prefix_of (batch->key[i], skip), (uint32_t)i };
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-        if (radix_pass (items, other, count, shift)) {
-            item_t *sorted = other;
-            other = items;
-            items = sorted;
-        }
-    }
-    for (size_t i = 0; i < count; i++)
-        order[i] = items[i].row;
-    sort_ties (batch, prefix_is_whole (batch, skip), items, order, (uint32_t *)other);
+        order[i] = (uint32_t)sort_at (&items[i]);
     mem_free (items);
-    mem_free (other);
 }

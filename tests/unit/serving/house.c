@@ -129,7 +129,11 @@ static void write_run (house_t *self, uint64_t number, uint32_t partition, const
         run_writer_new (self->rig.env.fs, house_path (number, partition, load ? "load" : "run"),
                         &schema, &writer, &error);
     cr_assert_eq (status, STATUS_OK, "%s", error.text);
-    status = run_writer_add_order (writer, &batch, order, count, &error);
+    rows_place_t *places = arena_zero (arena, count, sizeof *places);
+    for (size_t i = 0; i < count; i++)
+        places[i].row = order[i];
+    batch_t sorted = rows_pick (&batch, places, count, arena);
+    status = count > 0 ? run_writer_add (writer, &sorted, 0, count, &error) : STATUS_OK;
     if (status == STATUS_OK)
         status = run_writer_finish (writer, NULL, &error);
     cr_assert_eq (status, STATUS_OK, "%s", error.text);

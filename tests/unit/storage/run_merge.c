@@ -1,6 +1,5 @@
 #include "storage/merge.h"
 #include "storage/rows.h"
-#include "storage/sort.h"
 #include "tests/unit/storage/run_fixture.h"
 
 #include <criterion/criterion.h>
@@ -221,37 +220,4 @@ Test (run_merge, a_failing_source_fails_the_merge)
     merge_destroy (&merge);
     cr_assert_eq (merge_new (&source, 1, NULL, &merge, &error), STATUS_IO);
     arena_destroy (&arena);
-}
-
-Test (run_sort, sorting_is_stable_and_in_order)
-{
-    random_t random;
-    random_seed (&random, 1);
-    for (int round = 0; round < 300; round++) {
-        arena_t *arena = arena_new (1 << 16);
-        size_t rows = random_below (&random, round % 10 == 0 ? 5000 : 200);
-        batch_t batch = random_batch (&random, arena, NULL, 0, rows);
-        uint64_t times = random_below (&random, 5) + 1;
-        bool random_keys = random_chance (&random, 0.5);
-        for (size_t i = 0; i < rows; i++) {
-            batch.offset[i] %= 3;
-            batch.row[i] %= 3;
-            if (random_chance (&random, 0.5))
-                batch.event_time[i] = (int64_t)random_below (&random, times);
-            if (random_keys)
-                batch.key[i] = random_text (&random, arena);
-        }
-        uint32_t *order = arena_alloc (arena, rows * sizeof *order);
-        sort_batch (&batch, order);
-        uint8_t *seen = arena_zero (arena, rows, 1);
-        for (size_t i = 0; i < rows; i++) {
-            cr_assert_lt (order[i], rows);
-            cr_assert_eq (seen[order[i]]++, 0);
-            if (i == 0)
-                continue;
-            int compared = rows_compare (&batch, order[i - 1], &batch, order[i]);
-            cr_assert (compared < 0 || (compared == 0 && order[i - 1] < order[i]));
-        }
-        arena_destroy (&arena);
-    }
 }

@@ -1,0 +1,36 @@
+/* sorter.h - rows gathered in memory, in any order, until they are written as a sorted run.
+ *
+ * A row is kept as one piece of memory, with its key and strings behind it: what a batch has in an
+ * array for every column would be fetched from as many places when rows are picked in another
+ * order, and that is what sorting costs. */
+#ifndef WEIR_STORAGE_SORTER_H
+#define WEIR_STORAGE_SORTER_H
+
+#include "storage/run.h"
+
+typedef struct sorter sorter_t;
+
+/* For rows of these columns (0 to BLOCK_COLUMNS_MAX; copied). */
+sorter_t *sorter_new (const type_t *types, size_t columns);
+void sorter_destroy (sorter_t **self_p);
+
+/* Adds rows [from, to) of a batch with keys and the sorter's columns. Everything is copied. */
+void sorter_add (sorter_t *self, const batch_t *batch, size_t from, size_t to);
+/* The same for rows which[0..count). */
+void sorter_add_picked (sorter_t *self, const batch_t *batch, const uint32_t *which, size_t count);
+
+size_t sorter_rows (const sorter_t *self);
+
+/* Bytes that the rows take until they are written, the sorting counted. */
+size_t sorter_bytes (const sorter_t *self);
+
+/* Writes the rows in order as a whole, durable run; those equal in key, event time, offset and row
+ * in the order in which they were added. Only clear and destroy come after that, whatever it
+ * returns. Errors are run_writer's. `info` is filled with the schema that was given. */
+MUST_CHECK status_t sorter_write (sorter_t *self, fs_t *fs, const char *path,
+                                  const run_schema_t *schema, run_info_t *info, error_t *error);
+
+/* Forgets the rows, and keeps the memory for the next ones. */
+void sorter_clear (sorter_t *self);
+
+#endif

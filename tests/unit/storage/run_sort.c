@@ -1,0 +1,242 @@
+/* Sorting, and rows gathered until they are a sorted run, against a plain sort. */
+#include "storage/rows.h"
+#include "storage/sort.h"
+#include "storage/sorter.h"
+#include "tests/unit/storage/run_fixture.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+static error_t error;
+
+static const batch_t *sorting; /* for compare_rows */
+
+static int compare_rows (const void *a, const void *b)
+{
+    const uint32_t *x = a;
+    const uint32_t *y = b;
+    int order = rows_compare (sorting, *x, sorting, *y);
+    return order != 0 ? order : (*x > *y) - (*x < *y);
+}
+
+static uint32_t *plain_order (const batch_t *batch, arena_t *arena)
+{
+    uint32_t *order = arena_alloc (arena, batch->rows * sizeof *order);
+    for (size_t i = 0; i < batch->rows; i++)
+        order[i] = (uint32_t)i;
+    sorting = batch;
+    qsort (order, batch->rows, sizeof *order, compare_rows);
+    return order;
+}
+
+/* What keys of a batch are like. */
+typedef enum keys { KEYS_FEW, KEYS_RANDOM, KEYS_NUMBERS, KEYS_LONG, KEYS_NESTED, KEYS_ONE } keys_t;
+enum { KINDS_OF_KEYS = KEYS_ONE + 1 };
+
+/* Zero bytes at the end count: "a" comes before "a\0". */
+static text_t nested_key (random_t *random, arena_t *arena)
+{
+    size_t size = random_below (random, 40);
+    char *bytes = arena_zero (arena, size + 1, 1);
+    if (size > 0)
+        bytes[random_below (random, size)] = (char)random_below (random, 3);
+    return (text_t){ bytes, (uint32_t)size };
+}
+
+/* Many that differ after `alike` bytes; at most 256 of them. */
+static text_t long_key (random_t *random, arena_t *arena, size_t alike)
+{
+    char *bytes = arena_alloc (arena, alike + 12);
+    memset (bytes, 'k', alike + 12);
+    bytes[alike] = (char)random_below (random, 16);
+    bytes[alike + 11] = (char)random_below (random, 16);
+    return (text_t){ bytes, (uint32_t)(alike + 12) };
+}
+
+static text_t number_key (random_t *random, arena_t *arena, uint64_t numbers)
+{
+    uint64_t number = UINT64_C (1) << 63 | random_below (random, numbers);
+    char *bytes = arena_alloc (arena, 9);
+    bytes[0] = 2;
+    for (size_t i = 0; i < 8; i++)
+        bytes[1 + i] = (char)(number >> (56 - 8 * i));
+    return (text_t){ bytes, 9 };
+}
+
+static void set_keys (random_t *random, arena_t *arena, batch_t *batch, keys_t keys)
+{
+    size_t alike = random_below (random, 100);
+    uint64_t numbers = UINT64_C (1) << random_below (random, 40);
+    for (size_t i = 0; i < batch->rows; i++) {
+        if (keys == KEYS_RANDOM)
+            batch->key[i] = random_text (random, arena);
+        else if (keys == KEYS_NUMBERS)
+            batch->key[i] = number_key (random, arena, numbers);
+        else if (keys == KEYS_LONG)
+            batch->key[i] = long_key (random, arena, alike);
+        else if (keys == KEYS_NESTED)
+            batch->key[i] = nested_key (random, arena);
+        else if (keys == KEYS_ONE)
+            batch->key[i] = batch->key[0];
+    }
+}
+
+/* Times and positions that are often equal, or that go up but for some that are late. */
+static void set_places (random_t *random, batch_t *batch)
+{
+    uint64_t times = random_below (random, 5) + 1;
+    bool in_position = random_chance (random, 0.5);
+    bool in_time = random_chance (random, 0.5);
+    for (size_t i = 0; i < batch->rows; i++) {
+        batch->offset[i] = in_position ? i / 3 : batch->offset[i] % 3;
+        batch->row[i] = in_position ? (uint32_t)i % 3 : batch->row[i] % 3;
+        if (in_time)
+            batch->event_time[i] = (int64_t)(1000 + i - random_below (random, 2) * (i % 50));
+        else if (random_chance (random, 0.5))
+            batch->event_time[i] = (int64_t)random_below (random, times);
+    }
+}
+
+Test (run_sort, sorting_a_batch_is_stable_and_in_order)
+{
+    random_t random;
+    random_seed (&random, 1);
+    for (int round = 0; round < 300; round++) {
+        arena_t *arena = arena_new (1 << 16);
+        size_t rows = random_below (&random, round % 10 == 0 ? 5000 : 200);
+        batch_t batch = random_batch (&random, arena, NULL, 0, rows);
+        set_keys (&random, arena, &batch, (keys_t)random_below (&random, KINDS_OF_KEYS));
+        set_places (&random, &batch);
+        uint32_t *expected = plain_order (&batch, arena);
+        uint32_t *order = arena_alloc (arena, rows * sizeof *order);
+        sort_batch (&batch, order);
+        cr_assert_eq (memcmp (order, expected, rows * sizeof *order), 0, "round %d", round);
+        arena_destroy (&arena);
+    }
+}
+
+/* Adds all rows, in parts, the picked ones of a part through a list. */
+static void add_rows (random_t *random, sorter_t *sorter, const batch_t *batch, arena_t *arena)
+{
+    uint32_t *which = arena_alloc (arena, batch->rows * sizeof *which);
+    for (size_t i = 0; i < batch->rows; i++)
+        which[i] = (uint32_t)i;
+    for (size_t at = 0; at < batch->rows;) {
+        size_t end = at + 1 + random_below (random, batch->rows - at);
+        if (random_chance (random, 0.5))
+            sorter_add (sorter, batch, at, end);
+        else
+            sorter_add_picked (sorter, batch, which + at, end - at);
+        at = end;
+    }
+    cr_assert_eq (sorter_rows (sorter), batch->rows);
+}
+
+static text_t file_of (run_fixture_t *fixture, const char *name)
+{
+    file_t *file;
+    uint64_t size;
+    cr_assert_eq (fs_open (fixture->fs, name, FS_READ, &file, &error), STATUS_OK);
+    cr_assert_eq (fs_size (fixture->fs, file, &size, &error), STATUS_OK);
+    char *bytes = arena_alloc (fixture->arena, size);
+    cr_assert_eq (fs_read_all (fixture->fs, file, 0, bytes, size, &error), STATUS_OK);
+    fs_close (fixture->fs, &file);
+    return (text_t){ bytes, (uint32_t)size };
+}
+
+/* The run that the rows are when they are sorted plainly and added in parts of any size. */
+static text_t plain_run (run_fixture_t *fixture, const char *name, const batch_t *batch)
+{
+    uint32_t *order = plain_order (batch, fixture->arena);
+    rows_place_t *places = arena_alloc (fixture->arena, batch->rows * sizeof *places);
+    for (size_t i = 0; i < batch->rows; i++)
+        places[i] = (rows_place_t){ 0, order[i] };
+    batch_t sorted = rows_pick (batch, places, batch->rows, fixture->arena);
+    run_fixture_write (fixture, name, batch->rows > 0 ? &sorted : batch);
+    return file_of (fixture, name);
+}
+
+static void expect_same_run (run_fixture_t *fixture, sorter_t *sorter, size_t rows)
+{
+    random_t *random = &fixture->random;
+    batch_t batch = random_batch (random, fixture->arena, fixture->types, fixture->columns, rows);
+    set_keys (random, fixture->arena, &batch, (keys_t)random_below (random, KINDS_OF_KEYS));
+    set_places (random, &batch);
+    run_info_t info;
+    add_rows (random, sorter, &batch, fixture->arena);
+    cr_assert_eq (sorter_write (sorter, fixture->fs, "got", &fixture->schema, &info, &error),
+                  STATUS_OK, "%s", error.text);
+    cr_assert_eq (info.rows, rows);
+    text_t got = file_of (fixture, "got");
+    cr_assert_eq (info.size, got.size);
+    cr_assert (text_equal (got, plain_run (fixture, "expected", &batch)));
+    cr_assert_eq (fs_remove (fixture->fs, "got", &error), STATUS_OK);
+    cr_assert_eq (fs_remove (fixture->fs, "expected", &error), STATUS_OK);
+}
+
+Test (run_sort, a_sorter_writes_the_bytes_that_sorted_rows_are)
+{
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        run_fixture_t fixture;
+        run_fixture_init (&fixture, seed);
+        sorter_t *sorter = sorter_new (fixture.types, fixture.columns);
+        for (int round = 0; round < 3; round++) {
+            bool large = seed % 20 == 0;
+            expect_same_run (&fixture, sorter, random_below (&fixture.random, large ? 20000 : 600));
+            sorter_clear (sorter);
+            cr_assert_eq (sorter_rows (sorter), 0);
+        }
+        sorter_destroy (&sorter);
+        run_fixture_release (&fixture);
+    }
+}
+
+/* Blocks end by their strings' size as well. */
+Test (run_sort, rows_of_long_strings_are_the_same_blocks)
+{
+    run_fixture_t fixture;
+    run_fixture_init (&fixture, 7);
+    fixture.types[0] = TYPE_STRING;
+    fixture.columns = 1;
+    fixture.schema.columns = 1;
+    enum { ROWS = 9000, LONGEST = 3000 };
+    batch_t batch = random_batch (&fixture.random, fixture.arena, fixture.types, 1, ROWS);
+    char *bytes = arena_alloc (fixture.arena, LONGEST);
+    memset (bytes, 'x', LONGEST);
+    for (size_t i = 0; i < ROWS; i++)
+        if (batch.column[0].valid[i])
+            batch.column[0].s[i] =
+                (text_t){ bytes, (uint32_t)random_below (&fixture.random, LONGEST) };
+    sorter_t *sorter = sorter_new (fixture.types, 1);
+    add_rows (&fixture.random, sorter, &batch, fixture.arena);
+    run_info_t info;
+    cr_assert_eq (sorter_write (sorter, fixture.fs, "got", &fixture.schema, &info, &error),
+                  STATUS_OK, "%s", error.text);
+    cr_assert_gt (info.blocks, 2);
+    cr_assert (text_equal (file_of (&fixture, "got"), plain_run (&fixture, "expected", &batch)));
+    sorter_destroy (&sorter);
+    run_fixture_release (&fixture);
+}
+
+/* A sorter that is full for its user has to be within what the user counts with. */
+Test (run_sort, a_sorter_counts_what_its_rows_take)
+{
+    run_fixture_t fixture;
+    run_fixture_init (&fixture, 11);
+    enum { ROWS = 1000 };
+    batch_t batch =
+        random_batch (&fixture.random, fixture.arena, fixture.types, fixture.columns, ROWS);
+    size_t least = 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        least += 2 * sizeof (sort_item_t) + 8 + 8 + 4 + batch.key[i].size;
+        for (size_t c = 0; c < fixture.columns; c++)
+            least += batch.column[c].type == TYPE_STRING ? batch.column[c].s[i].size
+                                                         : type_size (batch.column[c].type);
+    }
+    sorter_t *sorter = sorter_new (fixture.types, fixture.columns);
+    sorter_add (sorter, &batch, 0, ROWS);
+    cr_assert_geq (sorter_bytes (sorter), least);
+    cr_assert_leq (sorter_bytes (sorter), least + ROWS * (size_t)(8 + 4 * fixture.columns) + 64);
+    sorter_destroy (&sorter);
+    run_fixture_release (&fixture);
+}
