@@ -23,7 +23,8 @@ static inline text_t text_of (const char *string)
 
 static inline bool text_equal (text_t a, text_t b)
 {
-    return a.size == b.size && (a.size == 0 || memcmp (a.data, b.data, a.size) == 0);
+    return a.size == b.size &&
+           (a.size == 0 || a.data == b.data || memcmp (a.data, b.data, a.size) == 0);
 }
 
 static inline bool text_is (text_t a, const char *string)

@@ -113,12 +113,15 @@ static bool scaled_of (int64_t bits, unsigned power, int64_t *scaled)
 static bool find_scale (const int64_t *bits, size_t count, int64_t *scaled, unsigned *power_p)
 {
     unsigned power = 0;
+    size_t again = 0; /* values that were scaled by a lower power */
     for (size_t i = 0; i < count; i++)
-        while (!scaled_of (bits[i], power, &scaled[i]))
+        while (!scaled_of (bits[i], power, &scaled[i])) {
             if (power++ == SCALED_POWER_MAX)
                 return false;
+            again = i;
+        }
     *power_p = power;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < again; i++)
         if (!scaled_of (bits[i], power, &scaled[i]))
             return false;
     return true;
@@ -165,14 +168,17 @@ static bool floats_decode (reader_t *in, encoding_t encoding, double *values, si
 
 /* ---- times ---- */
 
-/* `values` is scratch->c; they are of all rows. Times that follow the event time, as the field that
- * it is read from and most ingest times do, are stored as the distance to it. */
+/* `values` are neither scratch->a nor b, and of all rows. Times that follow the event time, as the
+ * field that it is read from and most ingest times do, are stored as the distance to it. */
 static encoding_t times_encode (buf_t *out, const int64_t *values, size_t count,
                                 const scratch_t *scratch)
 {
     for (size_t i = 0; i < count; i++)
         scratch->a[i] = (int64_t)((uint64_t)values[i] - (uint64_t)scratch->event_time[i]);
-    if (ints_estimate (scratch->a, count) >= ints_estimate (values, count))
+    /* nothing is smaller than one distance for more than a few rows */
+    bool one = count > sizeof (int64_t) && ints_are_equal (scratch->a, count) &&
+               !ints_are_equal (values, count);
+    if (!one && ints_estimate (scratch->a, count) >= ints_estimate (values, count))
         return ints_encode (out, values, count, scratch);
     ints_put (out, scratch->a, count);
     return ENCODING_FROM_TIME;
@@ -241,26 +247,28 @@ static bool decimals_decode (reader_t *in, encoding_t encoding, unscaled_t *valu
 
 /* ---- columns ---- */
 
-static size_t count_valid (const uint8_t *valid, size_t from, size_t to)
+/* What is stored of a float, as value_float says. */
+static inline int64_t stored_bits (double value)
 {
-    size_t count = 0;
-    for (size_t i = from; i < to; i++)
-        count += valid[i] != 0;
-    return count;
+    if (isnan (value))
+        return NAN_BITS;
+    return value == 0 ? 0 : bits_of (value);
 }
 
-/* What is not null, one after the other in scratch->c. */
-static size_t gather_numbers (const column_t *column, const uint8_t *valid, size_t from, size_t to,
-                              const scratch_t *scratch)
+/* What is not null, one after the other: where it is, or in scratch->c. */
+static const int64_t *gather_numbers (const column_t *column, const uint8_t *valid, size_t from,
+                                      size_t to, const scratch_t *scratch, size_t *count_p)
 {
     size_t count = 0;
-    for (size_t i = from; i < to; i++) {
-        if (valid != NULL && valid[i] == 0)
-            continue;
-        scratch->c[count++] =
-            column->type == TYPE_FLOAT64 ? bits_of (value_float (column->f[i])) : column->i[i];
-    }
-    return count;
+    *count_p = to - from;
+    if (valid == NULL && column->type != TYPE_FLOAT64)
+        return column->i + from;
+    for (size_t i = from; i < to; i++)
+        if (valid == NULL || valid[i] != 0)
+            scratch->c[count++] =
+                column->type == TYPE_FLOAT64 ? stored_bits (column->f[i]) : column->i[i];
+    *count_p = count;
+    return scratch->c;
 }
 
 static encoding_t strings_encode (buf_t *out, const column_t *column, const uint8_t *valid,
@@ -281,7 +289,7 @@ void column_encode (buf_t *out, const column_t *column, size_t from, size_t to,
 {
     *entry = (column_entry_t){ .type = (uint8_t)column->type };
     const uint8_t *valid = column->valid;
-    if (valid != NULL && count_valid (valid, from, to) == to - from)
+    if (valid != NULL && memchr (valid + from, 0, to - from) == NULL)
         valid = NULL;
     if (valid != NULL) {
         entry->flags |= COLUMN_FLAG_NULLS;
@@ -293,15 +301,16 @@ void column_encode (buf_t *out, const column_t *column, size_t from, size_t to,
     } else if (type_is_decimal (column->type)) {
         encoding = decimals_encode (out, column, valid, from, to, scratch);
     } else {
-        size_t count = gather_numbers (column, valid, from, to, scratch);
+        size_t count;
+        const int64_t *values = gather_numbers (column, valid, from, to, scratch, &count);
         if (column->type == TYPE_BOOL)
-            encoding = bools_encode (out, scratch->c, count, scratch);
+            encoding = bools_encode (out, values, count, scratch);
         else if (column->type == TYPE_FLOAT64)
-            encoding = floats_encode (out, scratch->c, count, scratch);
+            encoding = floats_encode (out, values, count, scratch);
         else if (column->type == TYPE_TIMESTAMP && valid == NULL && scratch->event_time != NULL)
-            encoding = times_encode (out, scratch->c, count, scratch);
+            encoding = times_encode (out, values, count, scratch);
         else
-            encoding = ints_encode (out, scratch->c, count, scratch);
+            encoding = ints_encode (out, values, count, scratch);
     }
     entry->encoding = (uint8_t)encoding;
 }

@@ -13,7 +13,7 @@ typedef struct shape {
     int64_t max;
     uint64_t scale; /* every value is min + n * scale; at least 1 */
     size_t runs;
-    size_t delta_size; /* bytes of DELTA */
+    size_t delta_size; /* bytes of DELTA; not found out where it cannot be least */
 } shape_t;
 
 static uint64_t zigzag (uint64_t value)
@@ -41,25 +41,32 @@ static uint64_t greatest_divisor (uint64_t a, uint64_t b)
     return a;
 }
 
-static shape_t shape_of (const int64_t *values, size_t count)
+bool ints_are_equal (const int64_t *values, size_t count)
 {
-    shape_t shape = { .min = values[0], .max = values[0], .runs = 1 };
-    shape.delta_size = varint_size (zigzag ((uint64_t)values[0]));
-    for (size_t i = 1; i < count; i++) {
-        int64_t value = values[i];
-        uint64_t delta = (uint64_t)value - (uint64_t)values[i - 1];
-        shape.min = value < shape.min ? value : shape.min;
-        shape.max = value > shape.max ? value : shape.max;
-        shape.runs += delta != 0;
-        shape.delta_size += varint_size (zigzag (delta));
+    size_t i = 1;
+    while (i < count && values[i] == values[0])
+        i++;
+    return i >= count;
+}
+
+/* The largest number that divides all distances from the least value; at least 1. */
+static uint64_t scale_of (const int64_t *values, size_t count, int64_t min)
+{
+    uint64_t scale = 0;
+    for (size_t i = 0; i < count && scale != 1; i++) {
+        uint64_t above = (uint64_t)values[i] - (uint64_t)min;
+        if (scale == 0 || above % scale != 0)
+            scale = greatest_divisor (above, scale);
     }
-    for (size_t i = 0; i < count && shape.scale != 1; i++) {
-        uint64_t above = (uint64_t)values[i] - (uint64_t)shape.min;
-        if (shape.scale == 0 || above % shape.scale != 0)
-            shape.scale = greatest_divisor (above, shape.scale);
-    }
-    shape.scale = shape.scale == 0 ? 1 : shape.scale;
-    return shape;
+    return scale == 0 ? 1 : scale;
+}
+
+static size_t delta_size (const int64_t *values, size_t count)
+{
+    size_t size = varint_size (zigzag ((uint64_t)values[0]));
+    for (size_t i = 1; i < count; i++)
+        size += varint_size (zigzag ((uint64_t)values[i] - (uint64_t)values[i - 1]));
+    return size;
 }
 
 static unsigned packed_width (const shape_t *shape)
@@ -70,6 +77,25 @@ static unsigned packed_width (const shape_t *shape)
 static size_t packed_size (size_t count, unsigned width)
 {
     return (count * width + 7) / 8;
+}
+
+/* A difference takes a byte at least: DELTA is not looked at where PACKED takes no more. */
+static shape_t shape_of (const int64_t *values, size_t count)
+{
+    shape_t shape = { .min = values[0], .max = values[0], .runs = 1, .scale = 1 };
+    if (count > 1 && ints_are_equal (values, count))
+        return shape;
+    for (size_t i = 1; i < count; i++) {
+        int64_t value = values[i];
+        shape.min = value < shape.min ? value : shape.min;
+        shape.max = value > shape.max ? value : shape.max;
+        shape.runs += value != values[i - 1];
+    }
+    shape.scale = scale_of (values, count, shape.min);
+    shape.delta_size = SIZE_MAX;
+    if (PACKED_HEAD + packed_size (count, packed_width (&shape)) > count)
+        shape.delta_size = delta_size (values, count);
+    return shape;
 }
 
 /* ---- writing ---- */
@@ -83,6 +109,17 @@ static void put_delta (buf_t *out, const int64_t *values, size_t count)
     }
 }
 
+/* x with x * odd = 1 modulo 2^64: the number is right in its lowest three bits, and each step
+ * doubles how many are. */
+static uint64_t inverse_of_odd (uint64_t odd)
+{
+    uint64_t inverse = odd;
+    for (int bits = 3; bits < 64; bits *= 2)
+        inverse *= 2 - odd * inverse;
+    return inverse;
+}
+
+/* What is divided by the scale can be, without a rest: a multiplication does it. */
 static void put_packed (buf_t *out, const int64_t *values, size_t count, const shape_t *shape)
 {
     unsigned width = packed_width (shape);
@@ -93,16 +130,23 @@ static void put_packed (buf_t *out, const int64_t *values, size_t count, const s
     uint8_t *at = buf_extend (out, size);
     if (at == NULL)
         return;
-    unsigned __int128 pending = 0;
-    unsigned bits = 0;
+    unsigned twos = (unsigned)__builtin_ctzll (shape->scale);
+    uint64_t inverse = inverse_of_odd (shape->scale >> twos);
+    uint64_t pending = 0;
+    unsigned bits = 0; /* of it, below 64 */
     for (size_t i = 0; i < count; i++) {
-        uint64_t above = ((uint64_t)values[i] - (uint64_t)shape->min) / shape->scale;
-        pending |= (unsigned __int128)above << bits;
-        for (bits += width; bits >= 8; bits -= 8, pending >>= 8)
-            *at++ = (uint8_t)pending;
+        uint64_t above = (((uint64_t)values[i] - (uint64_t)shape->min) >> twos) * inverse;
+        pending |= above << bits;
+        bits += width;
+        if (bits >= 64) {
+            memcpy (at, &pending, sizeof pending);
+            at += sizeof pending;
+            bits -= 64;
+            pending = above >> (width - bits); /* below 64, as the width is */
+        }
     }
     if (bits > 0)
-        *at = (uint8_t)pending;
+        memcpy (at, &pending, (bits + 7) / 8);
 }
 
 static void put_runs (buf_t *out, const int64_t *values, size_t count, const scratch_t *scratch)

@@ -13,6 +13,9 @@ encoding_t ints_encode (buf_t *out, const int64_t *values, size_t count, const s
 /* Bytes that ints_put would take, about. */
 size_t ints_estimate (const int64_t *values, size_t count);
 
+/* Are all of them the same? True for none. */
+bool ints_are_equal (const int64_t *values, size_t count);
+
 /* Reads `count` values. False when the bytes are not such a sequence. RUNS is refused without
  * `scratch` (a and b are used; `values` must be neither). */
 bool ints_decode (reader_t *in, encoding_t encoding, int64_t *values, size_t count,

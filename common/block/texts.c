@@ -50,6 +50,10 @@ static size_t find_distinct (const text_t *texts, size_t count, size_t limit,
     uint32_t *table = mem_zero (slots, sizeof *table); /* number + 1, or 0 for a free slot */
     size_t distinct = 0;
     for (size_t i = 0; i < count; i++) {
+        if (i > 0 && text_equal (texts[i], texts[i - 1])) { /* as in sorted keys, mostly */
+            scratch->b[i] = scratch->b[i - 1];
+            continue;
+        }
         size_t slot = XXH3_64bits (texts[i].data, texts[i].size) & (slots - 1);
         while (table[slot] != 0 && !text_equal (scratch->texts[table[slot] - 1], texts[i]))
             slot = (slot + 1) & (slots - 1);
