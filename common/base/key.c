@@ -48,25 +48,39 @@ static void put_string (buf_t *out, text_t text)
     buf_put (out, end, sizeof end);
 }
 
+void key_put_number (uint8_t *out, type_t type, int64_t cell)
+{
+    uint64_t bits = (uint64_t)cell ^ sign_bit;
+    if (type == TYPE_FLOAT64) {
+        double value;
+        memcpy (&value, &cell, sizeof value);
+        bits = bits_of_float (value_float (value));
+    }
+    bits = htobe64 (bits);
+    out[0] = (uint8_t)type;
+    memcpy (out + 1, &bits, sizeof bits);
+}
+
 void key_put (buf_t *out, const value_t *value)
 {
+    uint8_t number[KEY_NUMBER_SIZE];
     CHECK (!value->null);
-    buf_put_u8 (out, (uint8_t)value->type);
     switch (type_family (value->type)) {
     case TYPE_BOOL:
     case TYPE_INT64:
     case TYPE_TIMESTAMP:
-        put_bits (out, (uint64_t)value->i ^ sign_bit);
-        break;
     case TYPE_FLOAT64:
-        put_bits (out, bits_of_float (value_float (value->f)));
+        key_put_number (number, value->type, value->i);
+        buf_put (out, number, sizeof number);
         break;
     case TYPE_DECIMAL:
         CHECK (type_is_decimal (value->type));
+        buf_put_u8 (out, (uint8_t)value->type);
         put_bits (out, (uint64_t)(value->d >> 64) ^ sign_bit);
         put_bits (out, (uint64_t)value->d);
         break;
     case TYPE_STRING:
+        buf_put_u8 (out, (uint8_t)value->type);
         put_string (out, value->s);
         break;
     case TYPE_NONE:

@@ -15,10 +15,15 @@
 enum {
     KEY_FIELDS_MAX = 8,
     KEY_SIZE_MAX = 1024, /* encoded bytes; a longer key is refused */
+    KEY_NUMBER_SIZE = 9, /* of a field that is a BOOL, INT64, TIMESTAMP or FLOAT64 */
 };
 
 /* Appends one field. It must not be null. */
 void key_put (buf_t *out, const value_t *value);
+
+/* The same for a field of KEY_NUMBER_SIZE into as many bytes, from a column's cell (a float's
+ * bits), for keys that are made by the thousand. */
+void key_put_number (uint8_t *out, type_t type, int64_t cell);
 
 /* Reads the fields of `key` into values[0..count). Strings are copied to `arena`. False when the
  * bytes are not the encoding of exactly `count` fields of `types`. */

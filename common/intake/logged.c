@@ -52,9 +52,26 @@ status_t stream_batch_as (const stream_t *from, const stream_t *to, const batch_
     return read_as (to, written.ids, written.count, arena, as, error);
 }
 
+/* The keys of one field that takes eight bytes. */
+static void set_number_keys (const column_t *column, batch_t *batch, arena_t *arena)
+{
+    uint8_t *at = arena_alloc (arena, batch->rows * KEY_NUMBER_SIZE);
+    for (size_t i = 0; i < batch->rows; i++, at += KEY_NUMBER_SIZE) {
+        if (!column->valid[i])
+            continue;
+        key_put_number (at, column->type, column->i[i]);
+        batch->key[i] = (text_t){ (const char *)at, KEY_NUMBER_SIZE };
+    }
+}
+
 void batch_set_keys (const keyed_log_t *log, batch_t *batch, arena_t *arena)
 {
     batch->key = arena_zero (arena, batch->rows, sizeof *batch->key);
+    const column_t *first = log->key_count == 1 ? &batch->column[log->key[0]] : NULL;
+    if (first && type_size (first->type) == sizeof (int64_t)) {
+        set_number_keys (first, batch, arena);
+        return;
+    }
     buf_t bytes;
     buf_init (&bytes, KEY_SIZE_MAX);
     for (size_t i = 0; i < batch->rows; i++) {
