@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { LARGE_PAGE = 2 << 20 };
 
 static _Noreturn void out_of_memory (size_t count, size_t size)
 {
@@ -41,6 +44,17 @@ void *mem_resize (void *pointer, size_t count, size_t size)
     if (!grown)
         out_of_memory (count, size);
     return grown;
+}
+
+void *mem_alloc_large (size_t size)
+{
+    CHECK (size <= SIZE_MAX - LARGE_PAGE);
+    size = (size + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    void *pointer = aligned_alloc (LARGE_PAGE, size);
+    if (!pointer)
+        out_of_memory (1, size);
+    (void)madvise (pointer, size, MADV_HUGEPAGE); /* advice: it does without */
+    return pointer;
 }
 
 char *mem_string (const char *text)

@@ -17,6 +17,10 @@ void *mem_zero (size_t count, size_t size)
 /* Grows or shrinks; `pointer` may be NULL. The product is checked. */
 void *mem_resize (void *pointer, size_t count, size_t size) __attribute__ ((returns_nonnull));
 
+/* `size` bytes that are read here and there, of which there should be megabytes: in large pages
+ * where the system has them, each of which is there as a whole once a byte of it is written. */
+void *mem_alloc_large (size_t size) __attribute__ ((malloc, alloc_size (1), returns_nonnull));
+
 /* A NUL-terminated copy. */
 char *mem_string (const char *text) __attribute__ ((returns_nonnull));
 char *mem_string_n (const char *data, size_t size) __attribute__ ((returns_nonnull));

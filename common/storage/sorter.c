@@ -12,10 +12,14 @@ enum {
     AT_OFFSET = 8,
     AT_ROW = 16,
     AT_KEY_SIZE = 20, /* two bytes */
-    AT_NULLS = 22,    /* a bit for each column */
+    AT_NULLS = 22,    /* a bit for each column, these in one word with what is before: */
+    NULLS_IN_WORD = 16,
 
-    ALIGNMENT = 8,     /* of a row; places count in this */
-    FIRST_ROW = 48,    /* with what malloc puts before large memory, the first byte of a line */
+    ALIGNMENT = 8,                 /* of a row; places count in this */
+    SLOT_BITS = 22,                /* of a place in a slot of memory */
+    SLOT = ALIGNMENT << SLOT_BITS, /* bytes: 32 MiB, more than any row */
+    SMALL = 2 << 20, /* bytes up to which the first slot grows; and those of a large page */
+    SMALLEST = 16 << 10,
     LINE = 64,         /* bytes that memory comes in */
     FETCHED_LINES = 8, /* of a row, at most, ahead of picking it */
     TILE = 256,        /* rows that are copied a column at a time, which fit the nearest cache */
@@ -30,9 +34,11 @@ struct sorter {
     size_t *cell;    /* where a column's cell is in a row */
     bool *has_nulls; /* a column */
     size_t fixed;    /* bytes of a row before its key */
-    uint8_t *memory; /* rows, one behind the other */
-    size_t used;     /* bytes of it */
-    size_t capacity;
+    uint8_t **slots; /* memory of rows, one behind the other in each */
+    size_t slots_count;
+    size_t small;       /* bytes that the only slot has; 0: all have SLOT */
+    size_t slot;        /* the one that is being filled … */
+    size_t used;        /* … and bytes of it */
     sort_item_t *items; /* of the rows, in the order in which they came; sorted, at the end */
     sort_item_t *spare; /* scratch of the sorting */
     size_t rows;
@@ -81,7 +87,9 @@ void sorter_destroy (sorter_t **self_p)
     mem_free (self->types);
     mem_free (self->cell);
     mem_free (self->has_nulls);
-    mem_free (self->memory);
+    for (size_t i = 0; i < self->slots_count; i++)
+        mem_free (self->slots[i]);
+    mem_free (self->slots);
     mem_free (self->items);
     mem_free (self->spare);
     self->magic = 0;
@@ -93,7 +101,8 @@ void sorter_clear (sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
     memset (self->has_nulls, 0, self->columns * sizeof *self->has_nulls);
-    self->used = FIRST_ROW;
+    self->slot = 0;
+    self->used = 0;
     self->rows = 0;
     self->stale = false;
     self->in_position = true;
@@ -110,7 +119,10 @@ size_t sorter_rows (const sorter_t *self)
 size_t sorter_bytes (const sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
-    return self->used + self->rows * (sizeof *self->items + sizeof *self->spare);
+    size_t bytes = self->rows * (sizeof *self->items + sizeof *self->spare);
+    if (self->small > 0)
+        return bytes + self->used;
+    return bytes + self->slot * SLOT + (self->used + SMALL - 1) / SMALL * SMALL;
 }
 
 /* ---- adding ---- */
@@ -120,6 +132,7 @@ typedef struct tile {
     const batch_t *batch;
     size_t count;
     uint32_t row[TILE]; /* of the batch */
+    uint64_t at[TILE];  /* the row's place */
     uint8_t *to[TILE];
     uint8_t *text[TILE]; /* where the row's next string goes */
 } tile_t;
@@ -146,6 +159,44 @@ static inline bool is_valid (const column_t *column, size_t row)
     return column->valid == NULL || column->valid[row] != 0;
 }
 
+static void add_slot (sorter_t *self, uint8_t *slot)
+{
+    self->slots = mem_resize (self->slots, self->slots_count + 1, sizeof *self->slots);
+    self->slots[self->slots_count++] = slot;
+}
+
+/* Memory that has been there before the rows were cleared is taken again. */
+static void next_slot (sorter_t *self)
+{
+    self->slot++;
+    self->used = 0;
+    if (self->slot == self->slots_count)
+        add_slot (self, mem_alloc_large (SLOT));
+}
+
+/* Room for `more` bytes while there is one small slot, which becomes one as the others are when it
+ * is full: a sorter of few rows takes little. */
+static void grow_small (sorter_t *self, size_t more)
+{
+    if (self->slots_count == 0) {
+        add_slot (self, mem_alloc (SMALLEST));
+        self->small = SMALLEST;
+    }
+    size_t least = self->used + more;
+    if (least <= self->small || self->small == 0)
+        return;
+    if (least <= SMALL) {
+        self->small = 2 * self->small > least ? 2 * self->small : least;
+        self->slots[0] = mem_resize (self->slots[0], self->small, 1);
+        return;
+    }
+    uint8_t *slot = mem_alloc_large (SLOT);
+    memcpy (slot, self->slots[0], self->used);
+    mem_free (self->slots[0]);
+    self->slots[0] = slot;
+    self->small = 0;
+}
+
 /* Room for the tile's rows; where each of them goes. */
 static void place_rows (sorter_t *self, tile_t *tile)
 {
@@ -163,16 +214,15 @@ static void place_rows (sorter_t *self, tile_t *tile)
     size_t total = 0;
     for (size_t i = 0; i < tile->count; i++) {
         size[i] = (size[i] + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        CHECK (size[i] <= SLOT);
         total += size[i];
     }
-    size_t least = self->used + total;
-    if (least > self->capacity) {
-        self->capacity += self->capacity / 2;
-        self->capacity = self->capacity > least ? self->capacity : least;
-        self->memory = mem_resize (self->memory, self->capacity, 1);
-    }
+    grow_small (self, total);
     for (size_t i = 0; i < tile->count; i++) {
-        tile->to[i] = self->memory + self->used;
+        if (self->small == 0 && size[i] > SLOT - self->used)
+            next_slot (self);
+        tile->at[i] = (uint64_t)self->slot << SLOT_BITS | self->used / ALIGNMENT;
+        tile->to[i] = self->slots[self->slot] + self->used;
         self->used += size[i];
     }
 }
@@ -183,14 +233,15 @@ static void put_heads (const sorter_t *self, tile_t *tile)
     for (size_t i = 0; i < tile->count; i++) {
         size_t row = tile->row[i];
         uint8_t *to = tile->to[i];
-        uint16_t key_size = (uint16_t)batch->key[row].size;
-        memset (to + AT_NULLS, 0, (self->columns + 7) / 8);
+        /* the row, the key's size, and the first columns' nulls, which are not set yet */
+        uint64_t word = batch->row[row] | (uint64_t)batch->key[row].size << 32;
         memcpy (to + AT_INGEST_TIME, &batch->ingest_time[row], sizeof (int64_t));
         memcpy (to + AT_OFFSET, &batch->offset[row], sizeof (uint64_t));
-        memcpy (to + AT_ROW, &batch->row[row], sizeof (uint32_t));
-        memcpy (to + AT_KEY_SIZE, &key_size, sizeof key_size);
+        memcpy (to + AT_ROW, &word, sizeof word);
+        if (self->columns > NULLS_IN_WORD)
+            memset (to + AT_NULLS, 0, (self->columns + 7) / 8);
         copy_text (to + self->fixed, batch->key[row]);
-        tile->text[i] = to + self->fixed + key_size;
+        tile->text[i] = to + self->fixed + batch->key[row].size;
     }
 }
 
@@ -235,11 +286,16 @@ static void put_column (sorter_t *self, tile_t *tile, size_t c)
     }
 }
 
+static inline const uint8_t *row_at (const sorter_t *self, uint64_t at)
+{
+    return self->slots[at >> SLOT_BITS] + (at & ((UINT64_C (1) << SLOT_BITS) - 1)) * ALIGNMENT;
+}
+
 /* The key of the row at a place. */
 static text_t key_at (const void *arg, uint64_t at)
 {
     const sorter_t *self = arg;
-    const uint8_t *row = self->memory + at * ALIGNMENT;
+    const uint8_t *row = row_at (self, at);
     uint16_t size;
     memcpy (&size, row + AT_KEY_SIZE, sizeof size);
     return (text_t){ (const char *)row + self->fixed, size };
@@ -249,7 +305,7 @@ static text_t key_at (const void *arg, uint64_t at)
  * would serve too, but none of short keys should. */
 static void shorten_skip (sorter_t *self, const tile_t *tile)
 {
-    text_t first = key_at (self, FIRST_ROW / ALIGNMENT);
+    text_t first = key_at (self, 0);
     if (!self->skips)
         self->skip = first.size > sizeof (uint64_t) ? first.size - sizeof (uint64_t) : 0;
     self->skips = true;
@@ -278,10 +334,9 @@ static void put_items (sorter_t *self, const tile_t *tile)
                              (offset == self->last_offset && batch->row[row] >= self->last_row));
         self->last_offset = offset;
         self->last_row = batch->row[row];
-        uint64_t at = (uint64_t)(tile->to[i] - self->memory) / ALIGNMENT;
         self->items[self->rows++] =
             (sort_item_t){ sort_prefix (batch->key[row], self->skip), batch->event_time[row],
-                           sort_place (at, batch->key[row].size) };
+                           sort_place (tile->at[i], batch->key[row].size) };
     }
 }
 
@@ -330,8 +385,8 @@ void sorter_add_picked (sorter_t *self, const batch_t *batch, const uint32_t *wh
 static int compare_positions (const void *arg, uint64_t a, uint64_t b)
 {
     const sorter_t *self = arg;
-    const uint8_t *x = self->memory + a * ALIGNMENT;
-    const uint8_t *y = self->memory + b * ALIGNMENT;
+    const uint8_t *x = row_at (self, a);
+    const uint8_t *y = row_at (self, b);
     uint64_t offset[2];
     uint32_t row[2];
     memcpy (&offset[0], x + AT_OFFSET, sizeof offset[0]);
@@ -374,7 +429,7 @@ static void fetch_rows (const picker_t *picker, size_t from)
     const sorter_t *self = picker->self;
     size_t to = self->rows - from < TILE ? self->rows : from + TILE;
     for (size_t i = from; i < to; i++) {
-        const uint8_t *row = self->memory + sort_at (&self->items[i]) * ALIGNMENT;
+        const uint8_t *row = row_at (self, sort_at (&self->items[i]));
         for (size_t line = 0; line < picker->lines; line++)
             __builtin_prefetch (row + line * LINE);
     }
@@ -402,7 +457,7 @@ static void pick_heads (picker_t *picker, size_t from, size_t at)
     const batch_t *batch = &picker->batch;
     for (size_t i = 0; i < picker->count; i++) {
         const sort_item_t *item = &self->items[from + i];
-        const uint8_t *row = self->memory + sort_at (item) * ALIGNMENT;
+        const uint8_t *row = row_at (self, sort_at (item));
         picker->from[i] = row;
         batch->event_time[at + i] = item->time;
         memcpy (&batch->ingest_time[at + i], row + AT_INGEST_TIME, sizeof (int64_t));
@@ -462,7 +517,7 @@ static status_t write_rows (const sorter_t *self, run_writer_t *writer, error_t 
     for (size_t c = 0; c < self->columns; c++)
         memset (picker.batch.column[c].valid, 1, RUN_BLOCK_ROWS_MAX);
     if (self->rows > 0)
-        picker.lines = ((self->used - FIRST_ROW) / self->rows + LINE - 1) / LINE;
+        picker.lines = ((self->slot * SLOT + self->used) / self->rows + LINE - 1) / LINE;
     picker.lines = picker.lines < FETCHED_LINES ? picker.lines : FETCHED_LINES;
     fetch_rows (&picker, 0);
     status_t status = STATUS_OK;
