@@ -104,6 +104,17 @@ static payment_t *select_payments (const house_t *self, uint64_t number, uint32_
     return selected;
 }
 
+/* The rows in order. Strings are borrowed. */
+static batch_t in_order (const batch_t *batch, arena_t *arena)
+{
+    uint32_t *order = arena_zero (arena, batch->rows, sizeof *order);
+    rows_place_t *places = arena_zero (arena, batch->rows, sizeof *places);
+    sort_batch (batch, order);
+    for (size_t i = 0; i < batch->rows; i++)
+        places[i].row = order[i];
+    return batch->rows > 0 ? rows_pick (batch, places, batch->rows, arena) : *batch;
+}
+
 static void write_run (house_t *self, uint64_t number, uint32_t partition, const model_t *model,
                        bool load)
 {
@@ -116,8 +127,7 @@ static void write_run (house_t *self, uint64_t number, uint32_t partition, const
     batch_t batch = payments_batch (model, payments, count, arena);
     for (size_t i = 0; load && i < count; i++)
         batch.row[i] = (uint32_t)i;
-    uint32_t *order = mem_zero (count, sizeof *order);
-    sort_batch (&batch, order);
+    batch_t sorted = in_order (&batch, arena);
     run_schema_t schema = { .log = text_of (PAYMENTS_LOG),
                             .fingerprint = model->definitions->streams[0].fingerprint,
                             .partition = partition,
@@ -129,16 +139,11 @@ static void write_run (house_t *self, uint64_t number, uint32_t partition, const
         run_writer_new (self->rig.env.fs, house_path (number, partition, load ? "load" : "run"),
                         &schema, &writer, &error);
     cr_assert_eq (status, STATUS_OK, "%s", error.text);
-    rows_place_t *places = arena_zero (arena, count, sizeof *places);
-    for (size_t i = 0; i < count; i++)
-        places[i].row = order[i];
-    batch_t sorted = rows_pick (&batch, places, count, arena);
-    status = count > 0 ? run_writer_add (writer, &sorted, 0, count, &error) : STATUS_OK;
+    status = run_writer_add (writer, &sorted, 0, count, &error);
     if (status == STATUS_OK)
         status = run_writer_finish (writer, NULL, &error);
     cr_assert_eq (status, STATUS_OK, "%s", error.text);
     run_writer_destroy (&writer);
-    mem_free (order);
     mem_free (payments);
     arena_destroy (&arena);
 }
@@ -156,16 +161,9 @@ static batch_t sorted_batch (const house_t *self, uint64_t number, uint32_t part
     batch_t batch = payments_batch (model, both, events + loaded, arena);
     for (size_t i = 0; i < loaded; i++)
         batch.row[events + i] = (uint32_t)i;
-    uint32_t *order = arena_zero (arena, batch.rows, sizeof *order);
-    sort_batch (&batch, order);
-    rows_place_t *places = arena_zero (arena, batch.rows, sizeof *places);
-    for (size_t i = 0; i < batch.rows; i++)
-        places[i].row = order[i];
-    batch_t *kept = arena_zero (arena, 1, sizeof *kept);
-    *kept = batch;
     mem_free (first);
     mem_free (second);
-    return rows_pick (kept, places, batch.rows, arena);
+    return in_order (&batch, arena);
 }
 
 /* Of rows that are in the delta, or of the others. */
