@@ -67,6 +67,8 @@ static void set_number_keys (const column_t *column, batch_t *batch, arena_t *ar
 void batch_set_keys (const keyed_log_t *log, batch_t *batch, arena_t *arena)
 {
     batch->key = arena_zero (arena, batch->rows, sizeof *batch->key);
+    if (batch->rows == 0)
+        return; /* which may be a batch without columns */
     const column_t *first = log->key_count == 1 ? &batch->column[log->key[0]] : NULL;
     if (first && type_size (first->type) == sizeof (int64_t)) {
         set_number_keys (first, batch, arena);
