@@ -3,11 +3,23 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "storage/rows.h"
+#include "storage/sort.h"
 
 #define MERGE_MAGIC UINT32_C (0x3e49e001)
 
+/* A key, and its first bytes as two numbers, which nearly always decide. */
+typedef struct head {
+    uint64_t high;
+    uint64_t low;
+    text_t key;
+} head_t;
+
+enum { HEAD_SIZE = 16 }; /* bytes of a key in the two numbers */
+
 /* One source and the row that it stands at. */
 typedef struct stream {
+    head_t head;  /* the row's key … */
+    int64_t time; /* … and time */
     merge_source_t source;
     uint32_t number;
     uint32_t chunk; /* number among the chunk's batches, when in_chunk says so */
@@ -86,13 +98,25 @@ static bool is_kept (const merge_t *self, const stream_t *stream, size_t row)
            self->options.keep (self->options.arg, stream->number, stream->batch.offset[row]);
 }
 
+/* Takes note of the row that the stream stands at. Rows of one key share its bytes, mostly. */
+static void stand (stream_t *stream)
+{
+    text_t key = stream->batch.key[stream->at];
+    stream->time = stream->batch.event_time[stream->at];
+    if (key.data == stream->head.key.data && key.size == stream->head.key.size)
+        return;
+    stream->head = (head_t){ sort_prefix (key, 0), sort_prefix (key, HEAD_SIZE / 2), key };
+}
+
 /* Goes on to the first kept row of the batch that is not before stream->at, if there is one. */
 static bool find_kept (const merge_t *self, stream_t *stream)
 {
-    for (; stream->at < stream->batch.rows; stream->at++)
-        if (is_kept (self, stream, stream->at))
-            return true;
-    return false;
+    while (stream->at < stream->batch.rows && !is_kept (self, stream, stream->at))
+        stream->at++;
+    if (stream->at == stream->batch.rows)
+        return false;
+    stand (stream);
+    return true;
 }
 
 /* Reads on to the next kept row, END when there is none. The chunk, if any, borrows the batch that
@@ -106,6 +130,7 @@ static status_t refill (merge_t *self, stream_t *stream, arena_t *arena, batch_t
             *chunk = rows_copy (chunk, arena);
         status_t status = stream->source.next (stream->source.self, &stream->batch, error);
         stream->at = 0;
+        stream->head = (head_t){ 0 }; /* other bytes may stand where the key's did */
         if (status == STATUS_OK)
             status = check_columns (self, &stream->batch, error);
         if (status != STATUS_OK)
@@ -117,8 +142,28 @@ static status_t refill (merge_t *self, stream_t *stream, arena_t *arena, batch_t
 
 /* ---- the heap ---- */
 
+static bool same_key (const head_t *a, const head_t *b)
+{
+    return a->high == b->high && a->low == b->low && a->key.size == b->key.size &&
+           (a->key.size <= HEAD_SIZE || text_equal (a->key, b->key));
+}
+
+/* Of keys that are not the same. Where the numbers are, a key that has ended comes first. */
+static bool key_comes_before (const head_t *a, const head_t *b)
+{
+    if (a->high != b->high)
+        return a->high < b->high;
+    if (a->low != b->low)
+        return a->low < b->low;
+    return text_compare (a->key, b->key) < 0;
+}
+
 static bool comes_before (const stream_t *a, const stream_t *b)
 {
+    if (!same_key (&a->head, &b->head))
+        return key_comes_before (&a->head, &b->head);
+    if (a->time != b->time)
+        return a->time < b->time;
     int order = rows_compare (&a->batch, a->at, &b->batch, b->at);
     return order != 0 ? order < 0 : a->number < b->number;
 }
@@ -228,16 +273,23 @@ static bool goes_on (const merge_t *self, const batch_t *chunk)
     return rows_same_key (&stream->batch, stream->at, chunk, 0);
 }
 
-/* Does no other stream stand at the least one's key? The second least is one of the root's
- * children. */
+/* The stream that comes after the least one, which is one of the root's children; NULL: none. */
+static const stream_t *runner_up (const merge_t *self)
+{
+    if (self->live < 2)
+        return NULL;
+    if (self->live > 2 && comes_before (self->heap[2], self->heap[1]))
+        return self->heap[2];
+    return self->heap[1];
+}
+
+/* Does no other stream stand at the least one's key? */
 static bool is_alone (const merge_t *self)
 {
     const stream_t *least = self->heap[0];
-    for (size_t child = 1; child <= 2 && child < self->live; child++) {
-        const stream_t *other = self->heap[child];
-        if (rows_same_key (&least->batch, least->at, &other->batch, other->at))
+    for (size_t child = 1; child <= 2 && child < self->live; child++)
+        if (same_key (&least->head, &self->heap[child]->head))
             return false;
-    }
     return true;
 }
 
@@ -262,30 +314,38 @@ static uint32_t batch_number (merge_t *self, stream_t *stream, uint32_t *batches
     return stream->chunk;
 }
 
-/* A chunk of rows from several streams, row by row. It ends where one of them must read on, as what
- * it borrows would not outlive two readings. */
+/* Puts the least stream's rows of its key that come before all others' behind the chunk's. False
+ * when the chunk is full, or the stream has to read on. */
+static bool take_stretch (merge_t *self, uint32_t number, size_t *rows)
+{
+    stream_t *stream = self->heap[0];
+    const stream_t *next = runner_up (self);
+    head_t head = stream->head;
+    do {
+        self->places[(*rows)++] = (rows_place_t){ number, (uint32_t)stream->at++ };
+        if (*rows == self->options.chunk_rows || !find_kept (self, stream))
+            return false;
+    } while (same_key (&head, &stream->head) && (next == NULL || comes_before (stream, next)));
+    return true;
+}
+
+/* A chunk of rows from several streams. It ends where one of them must read on, as what it borrows
+ * would not outlive two readings. */
 static status_t take_mixed (merge_t *self, arena_t *arena, batch_t *chunk, error_t *error)
 {
     self->chunks++;
     uint32_t batches = 0;
     size_t rows = 0;
-    for (;;) {
-        stream_t *stream = self->heap[0];
-        uint32_t number = batch_number (self, stream, &batches);
-        const batch_t *batch = &self->batches[number];
-        size_t row = stream->at++;
-        self->places[rows++] = (rows_place_t){ number, (uint32_t)row };
-        if (rows == self->options.chunk_rows || !find_kept (self, stream))
-            break;
-        sift_down (self, 0);
-        const stream_t *least = self->heap[0];
-        if (!rows_same_key (batch, row, &least->batch, least->at)) {
-            *chunk = rows_pick (self->batches, self->places, rows, arena);
-            return STATUS_OK;
-        }
+    head_t head = self->heap[0]->head;
+    bool more = true;
+    while (more && same_key (&head, &self->heap[0]->head)) {
+        uint32_t number = batch_number (self, self->heap[0], &batches);
+        more = take_stretch (self, number, &rows);
+        if (more)
+            sift_down (self, 0);
     }
     *chunk = rows_pick (self->batches, self->places, rows, arena);
-    return advance (self, arena, chunk, error);
+    return more ? STATUS_OK : advance (self, arena, chunk, error);
 }
 
 status_t merge_next_key (merge_t *self, arena_t *arena, batch_t *batch, bool *key_ends,

@@ -35,11 +35,21 @@ void run_fixture_release (run_fixture_t *self)
     scratch_remove (&self->scratch);
 }
 
+static void pad_key (run_fixture_t *self, text_t *key)
+{
+    char *bytes = arena_alloc (self->arena, self->key_padding + key->size);
+    memset (bytes, 'a', self->key_padding);
+    memcpy (bytes + self->key_padding, key->data, key->size);
+    *key = (text_t){ bytes, self->key_padding + key->size };
+}
+
 batch_t run_fixture_sorted (run_fixture_t *self, size_t rows, bool load)
 {
     batch_t batch = random_batch (&self->random, self->arena, self->types, self->columns, rows);
     for (size_t i = 0; load && i < rows; i++)
         batch.offset[i] = 0;
+    for (size_t i = 0; self->key_padding > 0 && i < rows; i++)
+        pad_key (self, &batch.key[i]);
     uint32_t *order = arena_alloc (self->arena, rows * sizeof *order);
     sort_batch (&batch, order);
     rows_place_t *places = arena_alloc (self->arena, rows * sizeof *places);

@@ -15,6 +15,7 @@ typedef struct run_fixture {
     random_t random;
     type_t types[FIXTURE_COLUMNS];
     size_t columns;
+    uint32_t key_padding; /* bytes that all keys begin with; 0 at first */
     run_schema_t schema;
 } run_fixture_t;
 

@@ -115,6 +115,8 @@ Test (run_merge, merging_is_sorting_all_rows)
     for (uint64_t seed = 0; seed < 300; seed++) {
         run_fixture_t fixture;
         run_fixture_init (&fixture, seed);
+        fixture.key_padding =
+            (uint32_t)(seed % 3) * 15; /* keys that differ in the first 16 bytes or not */
         random_t *random = &fixture.random;
         batch_t batches[SOURCES];
         pieces_t pieces[SOURCES];
