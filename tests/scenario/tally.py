@@ -230,8 +230,10 @@ class Traffic:
         client.close()
 
     def rows(self, dice, count, pages=PAGES):
+        # 10 s old at least: an event that comes while a question is under way may be below the answer's position and
+        # after its as-of
         return [[dice.choice(pages), dice.choice(SHOPS + [None]), next(self.numbers),
-                 now_us() - dice.randrange(10**9)] for _ in range(count)]
+                 now_us() - 10**7 - dice.randrange(10**9)] for _ in range(count)]
 
     def _send(self, seed):
         dice, producer, again = random.Random(seed), Producer(self.speed), {}
