@@ -28,7 +28,8 @@ static inline int64_t random_int (random_t *random)
     static const int64_t extremes[] = { 0, 1, -1, INT64_MIN, INT64_MAX, INT32_MIN, INT64_MIN + 1 };
     if (random_chance (random, 0.1))
         return extremes[random_below (random, 7)];
-    return (int64_t)(random_next (random) >> random_below (random, 64));
+    uint64_t bits = random_next (random); /* before the shift: operands have no order */
+    return (int64_t)(bits >> random_below (random, 64));
 }
 
 static inline double random_float (random_t *random)
@@ -45,7 +46,8 @@ static inline double random_float (random_t *random)
 /* Narrower than an int64, or of up to 38 digits. */
 static inline int128_t random_unscaled (random_t *random)
 {
-    int128_t value = random_int (random) >> random_below (random, 64);
+    int128_t value = random_int (random);
+    value >>= random_below (random, 64);
     while (random_chance (random, 0.3) && value < decimal_power (20) && value > -decimal_power (20))
         value = value * decimal_power (18) + (int128_t)random_below (random, 1000);
     return value;
