@@ -7,7 +7,7 @@ from pathlib import Path
 from cluster import BIN, Cluster, expect, expect_equal, now_us, wait_for
 from wire import Client, Producer, Refused, Silent
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 
 DEFINITIONS = """streams:
   payments:

@@ -2,7 +2,7 @@
 
 from cluster import Cluster, expect, expect_equal, wait_for
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 
 DEFINITIONS = """
 streams:

@@ -3,7 +3,7 @@ import json
 
 from cluster import Cluster, expect, expect_equal
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 
 STREAM = """
 streams:

@@ -6,7 +6,7 @@ import oracle
 from cluster import DAY, HOUR, MINUTE, Cluster, expect, expect_equal, wait_for
 from wire import Producer
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 
 STREAM = """
 streams:

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from cluster import BIN, DAY, HOUR, SECOND, Cluster, expect, expect_equal
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 
 DEFINITIONS = """
 streams:

@@ -91,7 +91,7 @@ def owner_is_fenced(number, moment):
         client.send_bytes(msgpack.packb(["weir", 1, kind, 1000, body]))
     wait_usual(f"without {name}")
     without = time.monotonic() - stopped
-    wait_for(lambda: traffic.check() or time.monotonic() > stopped + PAUSE * SLOWER, PAUSE + 1, "the pause")
+    wait_for(lambda: traffic.check() or time.monotonic() > stopped + PAUSE, PAUSE + 1, "the pause")
     expect(all(owner != endpoint for owner in owners().values()), name, "is an owner still")
     cluster[name].resume()
     for client, (kind, _) in zip(clients, messages):
@@ -122,7 +122,7 @@ def zombie_task_is_not_published(number, call, when, ending):
     held = {str(os.path.relpath(path, data)) for path in opened if path.endswith(ending)}
     expect(held, name, "has no such file:", opened)
     cluster.recompute()  # of all, by the other one
-    wait_for(lambda: traffic.check() or time.monotonic() > stopped + PAUSE * SLOWER, PAUSE + 1, "the pause")
+    wait_for(lambda: traffic.check() or time.monotonic() > stopped + PAUSE, PAUSE + 1, "the pause")
     expect(not held & dataset_paths(), "published while stopped:", held)
     cluster[name].resume()
     for _ in range(2):

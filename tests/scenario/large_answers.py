@@ -3,7 +3,7 @@ they come in several messages, and the query is complete."""
 from cluster import Cluster, expect, expect_equal, now_us
 from wire import Producer
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 PAGES, USERS, ASKED = 1000, 40, 1000
 
 DEFINITIONS = """

@@ -6,7 +6,7 @@ from decimal import Decimal, getcontext
 
 from cluster import Cluster, expect, expect_equal
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 
 DEFINITIONS = """
 streams:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cluster import BIN, expect, skip
 
-TIME_LIMIT = 400
+TIME_LIMIT = 150
 
 text = (Path(__file__).parents[2] / "README.md").read_text()
 blocks = re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)

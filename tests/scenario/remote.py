@@ -7,7 +7,7 @@ import subprocess
 
 from cluster import BIN, Cluster, expect, expect_equal, skip, wait_for
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 HERE, THERE = "10.77.0.1", "10.77.0.2"
 

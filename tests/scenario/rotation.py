@@ -9,7 +9,7 @@ import threading
 from cluster import BIN, SLOWER, Cluster, expect, expect_equal, now_us, wait_for
 from wire import Client, Keys, Producer, Refused, Silent
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 
 DEFINITIONS = """
 streams:

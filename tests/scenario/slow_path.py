@@ -5,7 +5,7 @@ import oracle
 from cluster import DAY, HOUR, MINUTE, Cluster, expect, expect_equal
 from wire import Producer
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 
 DEFINITIONS = """
 streams:

@@ -7,7 +7,7 @@ import oracle
 from cluster import HOUR, MINUTE, Cluster, expect, expect_equal, now_us
 from wire import Client, Producer
 
-TIME_LIMIT = 400
+TIME_LIMIT = 150
 RECOMPUTES = 20
 
 DEFINITIONS = """

@@ -5,7 +5,7 @@ import random
 import oracle
 from cluster import DAY, HOUR, SECOND, Cluster, expect, expect_equal, wait_for
 
-TIME_LIMIT = 300
+TIME_LIMIT = 120
 
 STREAMS = """
 streams:
