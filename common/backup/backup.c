@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PRODUCERS "producers" /* where `weir send` keeps how far it is (docs/commands.md) */
+
 enum { TRIES = 10 }; /* of a log that is trimmed while it is copied */
 
-/* A segment that is in the backup. */
+/* A file that is in the backup, of those that change: a segment, how far a sent file is. */
 typedef struct taken {
     char *path;    /* below the data directory */
     uint64_t size; /* bytes of it; UINT64_MAX: none, it went before it was copied */
@@ -173,6 +175,48 @@ static bool has_other_keys (const backup_t *self)
         if (!self->inventory->logs[i].primary)
             return true;
     return false;
+}
+
+/* ---- files that are being sent ---- */
+
+typedef struct names {
+    char **name;
+    size_t count;
+} names_t;
+
+static void note_name (void *arg, const char *name)
+{
+    names_t *names = arg;
+    size_t size = strlen (name);
+    if (size > 4 && strcmp (name + size - 4, ".tmp") == 0)
+        return;
+    names->name = mem_resize (names->name, names->count + 1, sizeof *names->name);
+    names->name[names->count++] = mem_string (name);
+}
+
+/* How far `weir send` is in files, before everything else: what is acknowledged there is durable in
+ * a log, and so in the backup. What came later is sent again after a restore, under the same
+ * numbers, and taken once. One that is replaced meanwhile is copied as it was or is. */
+static status_t take_producers (backup_t *self, error_t *error)
+{
+    names_t names = { .count = 0 };
+    status_t status = fs_list (self->data, PRODUCERS, note_name, &names, error);
+    if (status == STATUS_NOT_FOUND)
+        status = STATUS_OK;
+    for (size_t i = 0; i < names.count; i++) {
+        char *path = mem_format (PRODUCERS "/%s", names.name[i]);
+        listed_hash_t hash;
+        if (status == STATUS_OK)
+            status = copy_whole (self, path, UINT64_MAX, &hash, error);
+        if (status == STATUS_OK)
+            taken_of (self, path)->size = 0;
+        else if (status == STATUS_NOT_FOUND)
+            status = STATUS_OK; /* removed, to send all of it again */
+        mem_free (path);
+        mem_free (names.name[i]);
+    }
+    mem_free (names.name);
+    return status;
 }
 
 /* ---- all that goes in ---- */
@@ -426,11 +470,13 @@ static void give_up_target (const backup_order_t *order)
     (void)!fs_sync_dir (order->fs, order->target, &ignored);
 }
 
-/* Sources, as far back as targets may still need them; what never changes; targets; and then
- * sources as far as any target has got. The catalog is from before all of it. */
+/* How far files were sent; the catalog; sources, as far back as targets may still need them; what
+ * never changes; targets; and then sources as far as any target has got. */
 static status_t take_all (backup_t *self, error_t *error)
 {
     status_t status = read_order (self, error);
+    if (status == STATUS_OK)
+        status = take_producers (self, error);
     if (status == STATUS_OK)
         status = take_catalog (self, error);
     if (status == STATUS_OK && has_other_keys (self))

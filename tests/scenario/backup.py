@@ -27,6 +27,7 @@ views:
   shops: {from: hits, key: shop, features: {n: count(), total: sum(number)}}
 """
 PAGES, SHOPS = list(range(16)), ["a", "b", "c", "d"]
+FILE_PAGE, FILE_ROWS = 1000, 300  # what one file is about, which is sent before any backup
 COLUMNS = ["page", "shop", "number", "ts"]
 
 cluster = Cluster({"hits.yaml": DEFINITIONS}, settings=f"lease: {LEASE}s\n").start()
@@ -93,6 +94,23 @@ def take(name, *more, during=None):
     expect(not failures, failures)
     print(out.strip().replace(str(cluster.directory), "…"))
     return target, before, told
+
+
+def send_file():
+    file = cluster.directory / "sent.csv"
+    file.write_text(",".join(COLUMNS) + "\n" +
+                    "".join(f"{FILE_PAGE},file,{n},{now_us() - 1000}\n" for n in range(FILE_ROWS)))
+    cluster.done("send", "hits", file)
+    return file
+
+
+def check_file_is_not_sent_twice(again):
+    run = again.done("send", "hits", sent_file)
+    expect("--again" in run.out + run.err, "it does not say that the file was sent:", run)
+    client = again.serving()
+    [found] = client.get("pages", [{"page": FILE_PAGE}], seconds=5, deadline_ms=2000)
+    client.close()
+    expect(found["complete"] and found["features"]["n"] == FILE_ROWS, "the file is not in it once:", found)
 
 
 def positions_of(backup):
@@ -183,6 +201,7 @@ def restore_and_check(backup, before, told, pages):
     rows += [r for i in there for r in loaded[i]]
     check_answers(again.port, rows, what)
     producer = Producer([f"tcp://127.0.0.1:{again.port + 11 + i}" for i in range(2)])
+    check_file_is_not_sent_twice(again)
     more = [[p, "a", next(numbers), now_us() - 1000] for p in PAGES]
     producer.send("hits", COLUMNS, more, seconds=30)
     producer.close()
@@ -203,6 +222,7 @@ def kill(name):
     return upset
 
 
+sent_file = send_file()
 for work in (send_steadily, 1), (send_steadily, 2), (load_steadily, 3), (recompute_steadily,):
     threads.start(*work)
 wait_for(lambda: failures or (len(acked) > 100 and visible), 60, "events and loads are there")

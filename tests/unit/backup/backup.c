@@ -132,6 +132,39 @@ Test (backup, what_is_restored_is_whole_and_another_directory_of_the_same_cluste
     }
 }
 
+/* Is that what a file has in it? */
+static bool says (fs_t *fs, const char *path, const char *text)
+{
+    char bytes[16];
+    uint64_t size = 0;
+    file_t *file = NULL;
+    OK (fs_open (fs, path, FS_READ, &file, &error));
+    OK (fs_size (fs, file, &size, &error));
+    cr_assert_leq (size, sizeof bytes);
+    OK (fs_read_all (fs, file, 0, bytes, size, &error));
+    fs_close (fs, &file);
+    return size == strlen (text) && memcmp (bytes, text, size) == 0;
+}
+
+Test (backup, how_far_files_were_sent_is_in_it)
+{
+    house_t house = house_new (7);
+    const char *sent = "data/producers/payments-01";
+    OK (fs_make_dir (house.fs, "data/producers", &error));
+    OK (fs_replace (house.fs, sent, "done", 4, &error));
+    OK (fs_replace (house.fs, "data/producers/payments-02.tmp", "do", 2, &error));
+    backup_order_t order = order_of (&house, "safe");
+    backup_summary_t summary;
+    OK (backup_make (&order, &summary, &error));
+    OK (fs_replace (house.fs, sent, "more", 4, &error)); /* the backup is not linked to it */
+    OK (backup_verify (house.fs, "safe", NULL, &summary, &error));
+    OK (backup_restore (house.fs, "safe", "again", 99, NULL, &summary, &error));
+    cr_assert (says (house.fs, "again/producers/payments-01", "done"));
+    cr_assert (!fsck_file_exists (house.fs, "again/producers/payments-02.tmp"));
+    expect_whole (house.fs, "again");
+    house_release (&house);
+}
+
 Test (backup, a_directory_that_is_in_use_is_left_alone)
 {
     house_t house = house_new (1);
