@@ -137,7 +137,8 @@ status_t build_compact (build_t *self, error_t *error)
     if (status != STATUS_OK)
         return error_prefix (error, "log %s/%u", self->log.name, order->partition);
     compaction_t compaction = { .build = self,
-                                .sorter = sorter_new (self->schema.types, self->schema.columns),
+                                .sorter = sorter_new (self->schema.types, self->schema.columns,
+                                                      task->setting.kept),
                                 .arena = arena_new (DECODE_CHUNK) };
     status = gather_log (&compaction, reader, error);
     sorter_destroy (&compaction.sorter);

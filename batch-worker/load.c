@@ -53,7 +53,7 @@ typedef struct load {
 static sorter_t *new_sorter (const load_t *self)
 {
     columns_t columns = stream_columns (self->stream, self->scratch);
-    return sorter_new (columns.types, columns.count);
+    return sorter_new (columns.types, columns.count, self->task->setting.kept);
 }
 
 static status_t write_partition (load_t *self, load_log_t *log, uint32_t partition, error_t *error)

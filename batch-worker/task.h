@@ -6,6 +6,7 @@
 #define WEIR_BATCH_WORKER_TASK_H
 
 #include "base/env.h"
+#include "base/kept.h"
 #include "batch-worker/erase.h"
 #include "intake/intake.h"
 #include "member/model.h"
@@ -19,6 +20,7 @@ typedef struct task_setting {
     uint32_t partitions;
     int64_t max_ahead;     /* µs */
     uint64_t memory_limit; /* bytes */
+    kept_t *kept;          /* memory that tasks sort in, one after the other; may be NULL */
     uint64_t disk_reserve; /* bytes */
 } task_setting_t;
 

@@ -1,17 +1,18 @@
 /* sorter.h - rows gathered in memory, in any order, until they are written as a sorted run.
  *
- * A row is kept as one piece of memory, with its key and strings behind it: what a batch has in an
- * array for every column would be fetched from as many places when rows are picked in another
- * order, and that is what sorting costs. */
+ * A row is kept as one piece of memory (packed.h), near those with keys like its own (parts.h), and
+ * these are sorted and written together: sorting costs the memory that rows are fetched from. */
 #ifndef WEIR_STORAGE_SORTER_H
 #define WEIR_STORAGE_SORTER_H
 
+#include "base/kept.h"
 #include "storage/run.h"
 
 typedef struct sorter sorter_t;
 
-/* For rows of these columns (0 to BLOCK_COLUMNS_MAX; copied). */
-sorter_t *sorter_new (const type_t *types, size_t columns);
+/* For rows of these columns (0 to BLOCK_COLUMNS_MAX; copied). Memory of many rows comes from `kept`
+ * (NULL: from the system), and goes back there at the end. */
+sorter_t *sorter_new (const type_t *types, size_t columns, kept_t *kept);
 void sorter_destroy (sorter_t **self_p);
 
 /* Adds rows [from, to) of a batch with keys and the sorter's columns. Everything is copied. */

@@ -1,0 +1,298 @@
+#include "storage/parts.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+enum {
+    SMALLEST = 16 << 10, /* bytes of memory for rows before they are parted, at first … */
+    FEW = 4 << 20,       /* … and at last */
+    CHUNK = 16 << 10,    /* bytes; larger for a row that needs it */
+    LINE = 64,           /* bytes that memory comes in */
+    LARGE_PAGE = 2 << 20,
+    AHEAD = 512,   /* bytes that are fetched ahead in a chunk */
+    SAMPLE = 8192, /* rows whose keys are looked at to part the others */
+    NONE = UINT32_MAX,
+};
+
+void parts_init (parts_t *self, const packed_t *packed, kept_t *kept)
+{
+    memset (self, 0, sizeof *self);
+    self->packed = packed;
+    self->kept = kept;
+    parts_clear (self);
+}
+
+void parts_release (parts_t *self)
+{
+    for (size_t i = 0; i < self->slots_count; i++)
+        kept_give (self->kept, self->slots[i]);
+    mem_free (self->slots);
+    mem_free (self->few);
+    mem_free (self->chunks);
+    memset (self, 0, sizeof *self);
+}
+
+/* ---- chunks ---- */
+
+static uint32_t add_chunk (parts_t *self, uint64_t at, size_t size)
+{
+    CHECK (self->chunks_count < NONE);
+    if (self->chunks_count == self->chunks_room) {
+        self->chunks_room = self->chunks_room > 0 ? 2 * self->chunks_room : PARTS_MAX;
+        self->chunks = mem_resize (self->chunks, self->chunks_room, sizeof *self->chunks);
+    }
+    self->chunks[self->chunks_count] = (parts_chunk_t){ .at = at, .size = size, .next = NONE };
+    return (uint32_t)self->chunks_count++;
+}
+
+/* Slots that have been there before the rows were cleared are filled again. */
+static void next_slot (parts_t *self)
+{
+    self->slot += self->used > 0;
+    self->used = 0;
+    if (self->slot < self->slots_count)
+        return;
+    self->slots = mem_resize (self->slots, self->slots_count + 1, sizeof *self->slots);
+    self->slots[self->slots_count++] = kept_take (self->kept);
+}
+
+/* A chunk for the part's next row. */
+static void open_chunk (parts_t *self, part_t *part, size_t least)
+{
+    size_t size = least > CHUNK ? (least + LINE - 1) / LINE * LINE : CHUNK;
+    CHECK (size <= KEPT_PIECE);
+    if (self->slots_count == 0 || size > KEPT_PIECE - self->used)
+        next_slot (self);
+    uint64_t at =
+        (uint64_t)self->slot * (KEPT_PIECE / PACKED_ALIGNMENT) + self->used / PACKED_ALIGNMENT;
+    uint32_t chunk = add_chunk (self, at, size);
+    if (part->first == NONE)
+        part->first = chunk;
+    else {
+        self->chunks[part->last].size -= part->left;
+        self->chunks[part->last].next = chunk;
+    }
+    part->last = chunk;
+    part->to = self->slots[self->slot] + self->used;
+    part->left = size;
+    self->used += size;
+}
+
+void parts_clear (parts_t *self)
+{
+    for (size_t i = 0; i < PARTS_MAX; i++)
+        self->part[i] = (part_t){ .first = NONE, .last = NONE };
+    self->parted = false;
+    self->slot = 0;
+    self->used = 0;
+    self->chunks_count = 0;
+    self->rows = 0;
+    self->largest = 0;
+}
+
+size_t parts_bytes (const parts_t *self)
+{
+    if (!self->parted)
+        return self->rows > 0 ? self->few_size - self->part[0].left : 0;
+    return FEW + self->slot * KEPT_PIECE + (self->used + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+}
+
+/* ---- parting ---- */
+
+static int compare_numbers (const void *a, const void *b)
+{
+    const uint64_t *x = a;
+    const uint64_t *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Where parts begin, from the keys of rows that are there. Every part gets about as many of those,
+ * but for keys that are the same so far. */
+static void choose_splits (parts_t *self)
+{
+    uint64_t *sample = mem_alloc (SAMPLE * sizeof *sample);
+    size_t step = (self->rows + SAMPLE - 1) / SAMPLE;
+    size_t count = 0;
+    size_t row = 0;
+    const uint8_t *end = self->part[0].to;
+    self->split_skip = self->rows > 0 ? self->skip : 0;
+    for (const uint8_t *at = self->few; at < end; at += packed_size (self->packed, at))
+        if (row++ % step == 0)
+            sample[count++] = sort_prefix (packed_key (self->packed, at), self->split_skip);
+    CHECK (count <= SAMPLE);
+    qsort (sample, count, sizeof *sample, compare_numbers);
+    for (size_t i = 0; i + 1 < PARTS_MAX; i++)
+        self->split[i] = count > 0 ? sample[count * (i + 1) / PARTS_MAX] : UINT64_MAX;
+    self->split[PARTS_MAX - 1] = UINT64_MAX;
+    mem_free (sample);
+}
+
+/* How many parts begin at or before the prefix: it is in the last of them. Without branches, so
+ * that those of several rows are looked for at the same time. */
+static inline size_t part_of (const parts_t *self, uint64_t prefix)
+{
+    size_t part = 0;
+    for (size_t half = PARTS_MAX / 2; half > 0; half /= 2)
+        part += self->split[part + half - 1] <= prefix ? half : 0;
+    return part;
+}
+
+/* The same of a key that may not begin as those did that were looked at: it comes before or after
+ * all of them then. */
+static size_t part_of_any (const parts_t *self, text_t key)
+{
+    text_t begin = { (const char *)self->first_key, (uint32_t)self->split_skip };
+    text_t same = { key.data, key.size < begin.size ? key.size : begin.size };
+    int order = text_compare (same, begin);
+    if (order != 0)
+        return order < 0 ? 0 : PARTS_MAX - 1;
+    return part_of (self, sort_prefix (key, self->split_skip));
+}
+
+/* What all keys begin with has an end where the tile's do not. A prefix that goes past a key's end
+ * would serve too, but none of short keys should. */
+static void shorten_skip (parts_t *self, const packed_tile_t *tile)
+{
+    if (self->rows == 0) {
+        text_t key = tile->batch->key[tile->row[0]];
+        CHECK (key.size <= KEY_SIZE_MAX);
+        if (key.size > 0)
+            memcpy (self->first_key, key.data, key.size);
+        self->first_key_size = key.size;
+        self->skip = key.size > sizeof (uint64_t) ? key.size - sizeof (uint64_t) : 0;
+    }
+    text_t first = { (const char *)self->first_key, self->first_key_size };
+    for (size_t i = 0; i < tile->count; i++)
+        self->skip = sort_common (tile->batch->key[tile->row[i]], first, self->skip);
+}
+
+static inline uint8_t *put_in (parts_t *self, size_t which, size_t size)
+{
+    part_t *part = &self->part[which];
+    if (size > part->left)
+        open_chunk (self, part, size);
+    uint8_t *to = part->to;
+    part->to += size;
+    part->left -= size;
+    part->rows++;
+    self->largest = part->rows > self->largest ? part->rows : self->largest;
+    __builtin_prefetch (to, 1);
+    return to;
+}
+
+/* Copies the rows that came before there were parts. */
+static void part_few (parts_t *self)
+{
+    const uint8_t *end = self->part[0].to;
+    size_t rows = self->rows;
+    choose_splits (self);
+    parts_clear (self);
+    self->parted = true;
+    self->rows = rows;
+    for (const uint8_t *at = self->few; at < end;) {
+        size_t size = packed_size (self->packed, at);
+        size_t part = part_of (self, sort_prefix (packed_key (self->packed, at), self->split_skip));
+        memcpy (put_in (self, part, size), at, size);
+        at += size;
+    }
+}
+
+/* ---- placing ---- */
+
+/* Room for `more` bytes before rows are parted; false: there are too many. */
+static bool grow_few (parts_t *self, size_t more)
+{
+    part_t *part = &self->part[0];
+    size_t used = part->first == NONE ? 0 : self->few_size - part->left;
+    size_t least = used + more;
+    if (least > FEW)
+        return false;
+    if (least > self->few_size) {
+        size_t size = self->few_size > 0 ? 2 * self->few_size : SMALLEST;
+        while (size < least)
+            size *= 2;
+        self->few = mem_resize (self->few, size, 1);
+        self->few_size = size;
+    }
+    part->to = self->few + used;
+    part->left = self->few_size - used;
+    part->first = 0;
+    return true;
+}
+
+static void place_in_few (parts_t *self, packed_tile_t *tile)
+{
+    part_t *part = &self->part[0];
+    for (size_t i = 0; i < tile->count; i++) {
+        tile->to[i] = part->to;
+        part->to += tile->size[i];
+        part->left -= tile->size[i];
+    }
+    part->rows += tile->count;
+    self->largest = part->rows;
+}
+
+static void place_in_parts (parts_t *self, packed_tile_t *tile)
+{
+    uint16_t part[PACKED_TILE];
+    const text_t *keys = tile->batch->key;
+    if (self->skip >= self->split_skip)
+        for (size_t i = 0; i < tile->count; i++)
+            part[i] = (uint16_t)part_of (self, sort_prefix (keys[tile->row[i]], self->split_skip));
+    else
+        for (size_t i = 0; i < tile->count; i++)
+            part[i] = (uint16_t)part_of_any (self, keys[tile->row[i]]);
+    for (size_t i = 0; i < tile->count; i++)
+        tile->to[i] = put_in (self, part[i], tile->size[i]);
+}
+
+void parts_place (parts_t *self, packed_tile_t *tile)
+{
+    CHECK (tile->count > 0);
+    size_t total = 0;
+    for (size_t i = 0; i < tile->count; i++)
+        total += tile->size[i];
+    if (!self->parted && !grow_few (self, total))
+        part_few (self);
+    shorten_skip (self, tile);
+    if (self->parted)
+        place_in_parts (self, tile);
+    else
+        place_in_few (self, tile);
+    self->rows += tile->count;
+}
+
+/* ---- items ---- */
+
+static sort_item_t *put_items (const parts_t *self, const parts_chunk_t *chunk, const uint8_t *row,
+                               size_t size, sort_item_t *items)
+{
+    const uint8_t *end = row + size;
+    for (uint64_t at = chunk != NULL ? chunk->at : 0; row < end;) {
+        text_t key = packed_key (self->packed, row);
+        size_t taken = packed_size (self->packed, row);
+        __builtin_prefetch (row + AHEAD);
+        *items++ = (sort_item_t){ sort_prefix (key, self->skip), packed_time (row),
+                                  sort_place (at, key.size) };
+        row += taken;
+        at += taken / PACKED_ALIGNMENT;
+    }
+    CHECK (row == end);
+    return items;
+}
+
+void parts_items (const parts_t *self, size_t part, sort_item_t *items)
+{
+    const part_t *which = &self->part[part];
+    const sort_item_t *end = items + which->rows;
+    if (!self->parted)
+        items = put_items (self, NULL, self->few, self->few_size - which->left, items);
+    for (uint32_t i = self->parted ? which->first : NONE; i != NONE; i = self->chunks[i].next) {
+        const parts_chunk_t *chunk = &self->chunks[i];
+        size_t size = chunk->size - (i == which->last ? which->left : 0);
+        items = put_items (self, chunk, parts_row (self, chunk->at), size, items);
+    }
+    CHECK (items == end);
+}
