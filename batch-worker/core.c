@@ -18,6 +18,7 @@ enum {
 };
 
 #define REPORT_INTERVAL TIME_SECOND
+#define KEPT_TIME       TIME_MINUTE /* after the last task, that memory is kept for the next one */
 
 typedef struct held {
     task_t *task;
@@ -60,6 +61,7 @@ struct batch_core {
     settled_t settled[SETTLED_KEPT];
     uint64_t settled_count;
     uint64_t next_id;
+    int64_t idle_since; /* boot µs at which the last task ended; 0: nothing is kept */
 #define X(name) uint64_t name;
     BATCH_METRICS (X)
 #undef X
@@ -295,6 +297,7 @@ void batch_core_job_done (batch_core_t *self, job_t *job)
     self->lane_used[held->lane] = false;
     self->running--;
     count_ended (self, held->task);
+    self->idle_since = self->env->boot_us (self->env);
     member_beat_soon (self->member); /* there may be more to do */
     if (held->task->status == STATUS_CANCELLED)
         drop (self, held); /* its files are gone: it may come again */
@@ -376,11 +379,25 @@ void batch_core_receive (batch_core_t *self, const peer_t *from, const void *dat
         acknowledged (self, &message);
 }
 
+/* Gives memory back that no task has wanted for a while; returns when to look again. */
+static int64_t trim (batch_core_t *self, int64_t now)
+{
+    if (self->running > 0 || self->idle_since == 0)
+        return INT64_MAX;
+    if (now < self->idle_since + KEPT_TIME)
+        return self->idle_since + KEPT_TIME;
+    kept_trim (self->setting.kept);
+    self->idle_since = 0;
+    return INT64_MAX;
+}
+
 int64_t batch_core_tick (batch_core_t *self)
 {
     CHECK_OBJECT (self, BATCH_MAGIC);
     int64_t now = self->env->boot_us (self->env);
     int64_t next = member_tick (self->member);
+    int64_t again = trim (self, now);
+    next = again < next ? again : next;
     for (size_t i = 0; i < self->held_count; i++) {
         held_t *held = &self->held[i];
         if (held->running)
@@ -414,6 +431,8 @@ batch_core_t *batch_core_new (env_t *env, const batch_options_t *options)
                                       .max_ahead = options->max_ahead,
                                       .memory_limit = options->memory_limit,
                                       .disk_reserve = options->disk_reserve };
+    /* as much as all tasks gather rows in */
+    self->setting.kept = kept_new (options->memory_limit / 2 * options->tasks_max / KEPT_PIECE);
     member_options_t member = { .node = options->node,
                                 .kind = "batch",
                                 .cluster = options->cluster,
@@ -448,6 +467,7 @@ void batch_core_destroy (batch_core_t **self_p)
     member_destroy (&self->member);
     wire_decoder_destroy (&self->decoder);
     wire_writer_destroy (&self->writer);
+    kept_unref (&self->setting.kept);
     self->magic = 0;
     mem_free (self);
 }

@@ -306,6 +306,7 @@ task_t *task_new (const task_setting_t *setting, model_t *model, const wire_valu
     self->job.run = run_task;
     self->job.discard = discard_task;
     self->setting = *setting;
+    self->setting.kept = kept_ref (setting->kept);
     self->id = wire_uint (order, "task", 0);
     self->attempt = wire_uint (order, "attempt", 0);
     self->model = model_ref (model);
@@ -327,6 +328,7 @@ void task_destroy (task_t **self_p)
     task_runs_release (&self->runs);
     mem_free (self->written);
     model_unref (&self->model);
+    kept_unref (&self->setting.kept);
     arena_destroy (&self->arena);
     self->magic = 0;
     mem_free (self);

@@ -20,7 +20,7 @@ typedef struct task_setting {
     uint32_t partitions;
     int64_t max_ahead;     /* µs */
     uint64_t memory_limit; /* bytes */
-    kept_t *kept;          /* memory that tasks sort in, one after the other; may be NULL */
+    kept_t *kept;          /* memory that tasks sort in, one after the other; NULL: their own */
     uint64_t disk_reserve; /* bytes */
 } task_setting_t;
 
@@ -144,7 +144,7 @@ typedef struct task {
 } task_t;
 
 /* A task from a checked TASK. An order that makes no sense gives a task that fails when it runs.
- * Takes a reference of the model. */
+ * Takes references of the model and of what is kept. */
 task_t *task_new (const task_setting_t *setting, model_t *model, const wire_value_t *order);
 void task_destroy (task_t **self_p);
 

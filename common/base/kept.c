@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define KEPT_MAGIC UINT32_C (0x4b455054)
@@ -11,6 +12,7 @@
 struct kept {
     uint32_t magic;
     pthread_mutex_t mutex; /* guards what follows */
+    size_t references;
     size_t most;
     size_t idle;
     size_t used;
@@ -34,21 +36,37 @@ kept_t *kept_new (size_t most)
     kept_t *self = mem_zero (1, sizeof *self + most * sizeof *self->pieces);
     self->magic = KEPT_MAGIC;
     self->most = most;
+    self->references = 1;
     CHECK (pthread_mutex_init (&self->mutex, NULL) == 0);
     return self;
 }
 
-void kept_destroy (kept_t **self_p)
+kept_t *kept_ref (kept_t *self)
+{
+    if (self == NULL)
+        return NULL;
+    lock (self);
+    self->references++;
+    unlock (self);
+    return self;
+}
+
+void kept_unref (kept_t **self_p)
 {
     kept_t *self = *self_p;
     if (self == NULL)
+        return;
+    *self_p = NULL;
+    lock (self);
+    bool last = --self->references == 0;
+    unlock (self);
+    if (!last)
         return;
     kept_trim (self);
     CHECK (self->used == 0);
     CHECK (pthread_mutex_destroy (&self->mutex) == 0);
     self->magic = 0;
     mem_free (self);
-    *self_p = NULL;
 }
 
 void *kept_take (kept_t *self)
@@ -82,6 +100,8 @@ void kept_give (kept_t *self, void *piece)
 
 void kept_trim (kept_t *self)
 {
+    if (self == NULL)
+        return;
     lock (self);
     while (self->idle > 0)
         mem_free (self->pieces[--self->idle]);

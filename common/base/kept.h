@@ -13,15 +13,17 @@ enum { KEPT_PIECE = 32 << 20 }; /* bytes of each, aligned to large pages (mem_al
 
 /* Keeps up to `most` pieces that nobody uses. All of these may be called by several threads. */
 kept_t *kept_new (size_t most);
-/* No piece may be in use. */
-void kept_destroy (kept_t **self_p);
+/* One more reference; NULL is fine. */
+kept_t *kept_ref (kept_t *self);
+/* Nulls the pointer. With the last reference all goes, and no piece may be in use. */
+void kept_unref (kept_t **self_p);
 
 /* A piece that was given back, or a new one; not initialised. `self` NULL: always a new one. */
 void *kept_take (kept_t *self) __attribute__ ((returns_nonnull));
 /* A piece of kept_take, which is kept, or freed when enough are. `self` as there. */
 void kept_give (kept_t *self, void *piece);
 
-/* Frees those that nobody uses. */
+/* Frees those that nobody uses; `self` as there. */
 void kept_trim (kept_t *self);
 
 /* Pieces that nobody uses. */

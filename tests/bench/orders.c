@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { FLUSH_BYTES = 8 << 20, CLUSTER = 1 };
+enum { FLUSH_BYTES = 8 << 20, CLUSTER = 1, KEPT_PIECES = (256 << 20) / KEPT_PIECE };
 
 void orders_must (orders_t *self, status_t status, const char *what)
 {
@@ -85,7 +85,9 @@ static void make_model (orders_t *self, const char *stream, const char *view)
 
 void orders_init (orders_t *self, const char *directory, const char *stream, const char *view)
 {
-    *self = (orders_t){ .writer = wire_writer_new (), .decoder = wire_decoder_new () };
+    *self = (orders_t){ .kept = kept_new (KEPT_PIECES),
+                        .writer = wire_writer_new (),
+                        .decoder = wire_decoder_new () };
     orders_must (self, posix_fs_open (directory, &self->fs, &self->error), "directory");
     self->ops = *self->fs->ops;
     self->ops.sync = no_sync;
@@ -96,6 +98,7 @@ void orders_init (orders_t *self, const char *directory, const char *stream, con
 
 void orders_release (orders_t *self)
 {
+    kept_unref (&self->kept);
     wire_writer_destroy (&self->writer);
     wire_decoder_destroy (&self->decoder);
     model_unref (&self->model);
@@ -137,7 +140,8 @@ task_t *orders_task (orders_t *self, const orders_build_t *build)
     const task_setting_t setting = { .fs = self->fs,
                                      .cluster_id = CLUSTER,
                                      .partitions = build->partitions,
-                                     .memory_limit = build->memory };
+                                     .memory_limit = build->memory,
+                                     .kept = self->kept };
     wire_writer_t *writer = self->writer;
     wire_begin (writer, message_reply (MESSAGE_BEAT), 1);
     wire_field_uint (writer, "lease_us", 1);

@@ -11,6 +11,7 @@
 typedef struct orders {
     fs_t *fs;
     fs_ops_t ops;
+    kept_t *kept; /* memory that tasks sort in, as a batch worker has it */
     wire_writer_t *writer;
     wire_decoder_t *decoder;
     model_t *model;

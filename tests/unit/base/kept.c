@@ -17,9 +17,12 @@ Test (kept, a_piece_that_was_given_back_is_taken_again)
     cr_assert_eq (kept_idle (kept), 1);
     cr_assert_eq (kept_take (kept), piece);
     cr_assert_eq (kept_idle (kept), 0);
-    kept_give (kept, piece);
-    kept_destroy (&kept);
+    kept_t *other = kept_ref (kept);
+    kept_unref (&kept);
     cr_assert_null (kept);
+    kept_give (other, piece);
+    cr_assert_eq (kept_idle (other), 1);
+    kept_unref (&other);
 }
 
 Test (kept, no_more_are_kept_than_was_said)
@@ -33,7 +36,7 @@ Test (kept, no_more_are_kept_than_was_said)
     cr_assert_eq (kept_idle (kept), 2);
     kept_trim (kept);
     cr_assert_eq (kept_idle (kept), 0);
-    kept_destroy (&kept);
+    kept_unref (&kept);
 }
 
 Test (kept, without_a_keeper_nothing_is_kept)

@@ -231,7 +231,7 @@ Test (run_sort, many_rows_are_the_same_run_whatever_keys_come_later)
         run_fixture_release (&fixture);
     }
     cr_assert_gt (kept_idle (kept), 0, "no sorter had rows enough to part");
-    kept_destroy (&kept);
+    kept_unref (&kept);
 }
 
 /* Blocks end by their strings' size as well. */
