@@ -276,6 +276,7 @@ void state_add (state_spec_t spec, void *acc, const value_t *inputs, const row_p
  * filter is true (NULL: all). */
 typedef struct state_rows {
     const column_t *lane[STATE_INPUTS_MAX]; /* state_inputs() of them */
+    bool whole;                             /* that is every row; false: it is not known */
     const uint8_t *filter;
     const int64_t *time;
     const uint64_t *offset;

@@ -41,8 +41,8 @@ static void count_add (state_spec_t spec, void *acc, const value_t *value, const
 static bool count_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
 {
     (void)spec;
-    uint64_t count = 0;
-    for (size_t i = rows->from; i < rows->to; i++)
+    uint64_t count = rows->whole ? rows->to - rows->from : 0;
+    for (size_t i = rows->from; !rows->whole && i < rows->to; i++)
         count += state_row_counts (spec, rows, i);
     (void)rows_add (&((count_t *)acc)->rows, count);
     return count > 0;

@@ -213,10 +213,128 @@ void exact_sum_add_term (exact_sum_t *self, const exact_term_t *term)
     self->pending = (uint16_t)(self->pending + 1);
 }
 
-void exact_sum_add_int128 (exact_sum_t *self, int128_t value)
+/* Adds value * 2^(bit - EXACT_SUM_ONE_BIT). */
+static void add_signed_at (exact_sum_t *self, unsigned bit, int128_t value)
 {
     uint128_t magnitude = value < 0 ? 0 - (uint128_t)value : (uint128_t)value;
-    add_at (self, EXACT_SUM_ONE_BIT, magnitude, value < 0);
+    add_at (self, bit, magnitude, value < 0);
+}
+
+void exact_sum_add_int128 (exact_sum_t *self, int128_t value)
+{
+    add_signed_at (self, EXACT_SUM_ONE_BIT, value);
+}
+
+/* ---- many numbers ---- */
+
+enum {
+    WINDOW_BITS = 64,      /* exponents that numbers in a window have at most */
+    WINDOW_MAX = 1024,     /* numbers */
+    WINDOW_NONE = 1 << 16, /* as base: there are no numbers in it */
+    EXPONENT_MAX = 0x7fe,  /* of a finite number */
+};
+_Static_assert(53 + WINDOW_BITS - 1 + 10 < 127, "sums of a window's numbers fit 128 bits");
+_Static_assert(2 * (53 + WINDOW_BITS - 1) + 10 < 256, "sums of their squares fit 256 bits");
+
+/* Sums of numbers whose exponents are from `base` on, below base + WINDOW_BITS: multiples of
+ * 2^(base - 1075), and of its square. */
+typedef struct window {
+    unsigned base;
+    uint128_t sum; /* modulo 2^128 */
+    uint64_t squares[EXACT_TERM_LIMBS];
+} window_t;
+
+/* Adds mantissa^2 << 2 shift. */
+static inline void window_add_square (window_t *self, uint64_t mantissa, unsigned shift)
+{
+    uint128_t square = (uint128_t)mantissa * mantissa;
+    unsigned limb = 2 * shift / 64;
+    unsigned rest = 2 * shift % 64; /* even */
+    uint64_t low = (uint64_t)square;
+    uint64_t high = (uint64_t)(square >> 64);
+    uint64_t *to = self->squares + limb;
+    uint128_t carry = (uint128_t)to[0] + (low << rest);
+    to[0] = (uint64_t)carry;
+    carry = (carry >> 64) + to[1] + (high << rest | low >> 1 >> (63 - rest));
+    to[1] = (uint64_t)carry;
+    carry = (carry >> 64) + to[2] + (high >> 1 >> (63 - rest));
+    to[2] = (uint64_t)carry;
+    if (limb == 0)
+        to[3] += (uint64_t)(carry >> 64);
+}
+
+static void window_flush (window_t *self, exact_sum_t *sum, exact_sum_t *squares)
+{
+    add_signed_at (sum, self->base + EXACT_SUM_ONE_BIT - 1075, (int128_t)self->sum);
+    self->sum = 0;
+    if (squares == NULL)
+        return;
+    exact_term_t term = { .exponent = 2 * ((int)self->base - 1075) };
+    memcpy (term.limb, self->squares, sizeof term.limb);
+    exact_sum_add_term (squares, &term);
+    memset (self->squares, 0, sizeof self->squares);
+}
+
+/* Makes the window one that has the exponent about in its middle. */
+static void window_move (window_t *self, unsigned exponent, exact_sum_t *sum, exact_sum_t *squares)
+{
+    if (self->base != WINDOW_NONE)
+        window_flush (self, sum, squares);
+    unsigned base = exponent > WINDOW_BITS / 2 ? exponent - WINDOW_BITS / 2 : 1;
+    unsigned last = EXPONENT_MAX + 1 - WINDOW_BITS;
+    self->base = base < last ? base : last;
+}
+
+/* Up to WINDOW_MAX numbers; squares may be NULL. */
+static inline __attribute__ ((always_inline)) size_t
+add_some (exact_sum_t *sum, exact_sum_t *squares, const double *values, size_t count)
+{
+    window_t window = { .base = WINDOW_NONE };
+    size_t left_out = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits;
+        memcpy (&bits, &values[i], sizeof bits);
+        unsigned exponent = (unsigned)(bits >> 52) & 0x7ffu;
+        uint64_t mantissa = (bits & (((uint64_t)1 << 52) - 1)) | (uint64_t)1 << 52;
+        if (__builtin_expect (exponent - window.base >= WINDOW_BITS || exponent == 0, 0)) {
+            left_out += exponent > EXPONENT_MAX;
+            if (exponent > EXPONENT_MAX || bits << 1 == 0)
+                continue;
+            mantissa = exponent == 0 ? mantissa ^ (uint64_t)1 << 52 : mantissa;
+            exponent += exponent == 0;
+            if (exponent - window.base >= WINDOW_BITS)
+                window_move (&window, exponent, sum, squares);
+        }
+        unsigned shift = exponent - window.base;
+        uint64_t sign = 0 - (bits >> 63);
+        uint64_t low = mantissa << shift;
+        uint64_t high = mantissa >> 1 >> (63 - shift);
+        window.sum += ((uint128_t)(high ^ sign) << 64 | (low ^ sign)) + (sign & 1);
+        if (squares != NULL)
+            window_add_square (&window, mantissa, shift);
+    }
+    if (window.base != WINDOW_NONE)
+        window_flush (&window, sum, squares);
+    return count - left_out;
+}
+
+size_t exact_sum_add_floats (exact_sum_t *self, const double *values, size_t count)
+{
+    size_t added = 0;
+    for (size_t from = 0; from < count; from += WINDOW_MAX)
+        added += add_some (self, NULL, values + from,
+                           count - from < WINDOW_MAX ? count - from : WINDOW_MAX);
+    return added;
+}
+
+size_t exact_sum_add_floats_and_squares (exact_sum_t *self, exact_sum_t *squares,
+                                         const double *values, size_t count)
+{
+    size_t added = 0;
+    for (size_t from = 0; from < count; from += WINDOW_MAX)
+        added += add_some (self, squares, values + from,
+                           count - from < WINDOW_MAX ? count - from : WINDOW_MAX);
+    return added;
 }
 
 void exact_sum_add_int_product (exact_sum_t *self, int64_t a, int64_t b)
@@ -305,8 +423,68 @@ void exact_sum_magnitude (const exact_sum_t *self, exact_magnitude_t *out)
     trim (out);
 }
 
+enum {
+    NARROW_CHUNKS = 4, /* that a sum has at most to be encoded as one number of NARROW_WORDS */
+    NARROW_WORDS = NARROW_CHUNKS / 2 + 1,
+    NARROW_ROOM = 1 + 2 + 8 * NARROW_WORDS, /* bytes of such an encoding */
+};
+
+/* The chunks as one number of whole words, and whether it was negated. */
+static bool narrow_words (const exact_sum_t *self, uint64_t word[NARROW_WORDS])
+{
+    int64_t carry = 0;
+    uint32_t digit[NARROW_CHUNKS];
+    for (unsigned i = 0; i < NARROW_CHUNKS; i++) {
+        int64_t value = (i < self->span ? self->inlined[i] : 0) + carry;
+        digit[i] = (uint32_t)value;
+        carry = value >> 32;
+    }
+    uint64_t sign = carry < 0 ? UINT64_MAX : 0;
+    uint128_t low = (uint128_t)digit[0] | (uint128_t)digit[1] << 32 | (uint128_t)digit[2] << 64 |
+                    (uint128_t)digit[3] << 96;
+    low = (low ^ ((uint128_t)sign << 64 | sign)) + (sign & 1);
+    word[0] = (uint64_t)low;
+    word[1] = (uint64_t)(low >> 64);
+    word[2] = ((uint64_t)carry ^ sign) + (sign != 0 && low == 0);
+    return sign != 0;
+}
+
+/* As exact_sum_encode. False: the sum is not so narrow, or is near the end of the buffer. */
+static bool encode_narrow (const exact_sum_t *self, buf_t *out)
+{
+    if (self->span > NARROW_CHUNKS || self->spill != NULL)
+        return false;
+    uint8_t *to = buf_room (out, NARROW_ROOM);
+    uint64_t word[2 * NARROW_WORDS] = { 0 };
+    if (to == NULL)
+        return false;
+    bool negative = narrow_words (self, word);
+    if ((word[0] | word[1] | word[2]) == 0) {
+        *to = 0;
+        buf_grew (out, 1);
+        return true;
+    }
+    unsigned first = word[0] != 0 ? 0 : word[1] != 0 ? 1 : 2;
+    unsigned last = word[2] != 0 ? 2 : word[1] != 0 ? 1 : 0;
+    unsigned skip = 8 * first + (unsigned)__builtin_ctzll (word[first]) / 8;
+    unsigned size = 8 * last + 8 - (unsigned)__builtin_clzll (word[last]) / 8 - skip;
+    int place = 4 * (int)self->low + (int)skip - ONE_BYTE;
+    unsigned zigzag = place < 0 ? 2 * (unsigned)-place - 1 : 2 * (unsigned)place;
+    unsigned wide = zigzag >= 0x80;
+    to[0] = (uint8_t)(size << 1 | negative);
+    to[1] = (uint8_t)(zigzag | wide << 7);
+    to[2] = (uint8_t)(zigzag >> 7);
+    memcpy (to + 2 + wide, (const uint8_t *)word + skip, 8 * NARROW_WORDS);
+    buf_grew (out, 2 + wide + size);
+    return true;
+}
+_Static_assert(8 * NARROW_WORDS << 1 < 0x80, "the size is one byte");
+_Static_assert(2 * GRID_BYTES < 1 << 14, "the place is at most two");
+
 void exact_sum_encode (const exact_sum_t *self, buf_t *out)
 {
+    if (encode_narrow (self, out))
+        return;
     exact_magnitude_t magnitude;
     exact_sum_magnitude (self, &magnitude);
     unsigned count = magnitude.count;

@@ -113,6 +113,13 @@ static inline void exact_sum_add_float (exact_sum_t *self, double value)
     self->pending = (uint16_t)(self->pending + 1);
 }
 
+/* Adds those of the numbers that are finite; how many they are. The second adds their squares to
+ * another sum too. Neighbours of similar size are added at a common exponent first, so that this is
+ * quicker than one by one, and the same. */
+size_t exact_sum_add_floats (exact_sum_t *self, const double *values, size_t count);
+size_t exact_sum_add_floats_and_squares (exact_sum_t *self, exact_sum_t *squares,
+                                         const double *values, size_t count);
+
 /* The finite number itself, and the product of two terms that together have at most
  * EXACT_TERM_LIMBS limbs that are not 0. */
 exact_term_t exact_term_of_float (double value);

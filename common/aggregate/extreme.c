@@ -64,10 +64,39 @@ static void extreme_add (state_spec_t spec, void *acc, const value_t *value,
     }
 }
 
+/* The extreme of numbers in their order, the first of equal ones. False: one is NaN, and none is
+ * said. */
+#define EXTREME_OF(name, number_t, better)                                                         \
+    static bool name (const number_t *values, size_t count, value_t *best)                         \
+    {                                                                                              \
+        number_t found = values[0];                                                                \
+        bool is_nan = false;                                                                       \
+        for (size_t i = 0; i < count; i++) {                                                       \
+            number_t value = values[i];                                                            \
+            is_nan |= value != value;                                                              \
+            found = value better found ? value : found;                                            \
+        }                                                                                          \
+        memcpy (&best->i, &found, sizeof found);                                                   \
+        return !is_nan;                                                                            \
+    }
+EXTREME_OF (least_int, int64_t, <)
+EXTREME_OF (greatest_int, int64_t, >)
+EXTREME_OF (least_float, double, <)
+EXTREME_OF (greatest_float, double, >)
+#undef EXTREME_OF
+
+static bool extreme_of (state_spec_t spec, const void *values, size_t count, value_t *best)
+{
+    if (spec.input == TYPE_FLOAT64)
+        return spec.kind == STATE_MIN ? least_float (values, count, best)
+                                      : greatest_float (values, count, best);
+    return spec.kind == STATE_MIN ? least_int (values, count, best)
+                                  : greatest_int (values, count, best);
+}
+
 /* Of narrow numbers the extreme of the rows is found first, and taken once. */
 static bool extreme_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
 {
-    held_value_t held;
     bool any = false;
     if (spec.input == TYPE_STRING || type_is_decimal (spec.input)) {
         for (size_t i = rows->from; i < rows->to; i++) {
@@ -79,23 +108,20 @@ static bool extreme_add_rows (state_spec_t spec, void *acc, const state_rows_t *
         }
         return any;
     }
-    value_t best = { .type = spec.input };
-    for (size_t i = rows->from; i < rows->to; i++) {
-        if (!state_row_counts (spec, rows, i))
-            continue;
-        value_t value = { .type = spec.input };
-        value.i = rows->lane[0]->i[i]; /* a float's bits too */
-        if (any) {
-            int order = held_value_order (spec.input, &held, &value);
-            if (spec.kind == STATE_MIN ? order >= 0 : order <= 0)
-                continue;
-        }
+    numbers_t numbers;
+    numbers.at = rows->from;
+    while (numbers_next (&numbers, spec, rows)) {
         any = true;
-        best = value;
-        held.i = value.i;
+        value_t best = { .type = spec.input };
+        if (extreme_of (spec, numbers.values, numbers.count, &best)) {
+            extreme_add (spec, acc, &best, NULL);
+            continue;
+        }
+        for (size_t i = 0; i < numbers.count; i++) {
+            best.i = ((const int64_t *)numbers.values)[i]; /* a float's bits */
+            extreme_add (spec, acc, &best, NULL);
+        }
     }
-    if (any)
-        extreme_add (spec, acc, &best, NULL);
     return any;
 }
 

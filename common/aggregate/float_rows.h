@@ -33,6 +33,17 @@ static inline bool float_rows_add (float_rows_t *self, double value)
     return true;
 }
 
+/* Counts `count` rows, of which `finite` are. */
+static inline void float_rows_add_some (float_rows_t *self, const double *values, size_t count,
+                                        size_t finite)
+{
+    if (__builtin_expect (finite == count, 1))
+        (void)rows_add (&self->rows, count);
+    else
+        for (size_t i = 0; i < count; i++)
+            (void)float_rows_add (self, values[i]);
+}
+
 static inline bool float_rows_finite (const float_rows_t *self)
 {
     return (self->nan | self->positive_infinity | self->negative_infinity) == 0;

@@ -7,6 +7,8 @@
 #include "aggregate/float_rows.h"
 #include "aggregate/state_ops.h"
 
+#include "base/check.h"
+
 enum { SQUARES_LIMBS = 3, SQUARES_BYTES = 8 * SQUARES_LIMBS };
 
 typedef struct int_moments {
@@ -85,6 +87,31 @@ static void add_int (int_moments_t *self, int64_t value)
     squares_add (self->squares, (uint64_t[]){ (uint64_t)square, (uint64_t)(square >> 64), 0 });
 }
 
+static void add_ints (int_moments_t *self, const int64_t *values, size_t count)
+{
+    int128_t sum = 0;
+    uint128_t low = 0;  /* of squares: sums of their low words … */
+    uint128_t high = 0; /* … and of their high ones: neither wraps, as they are below 2^32 */
+    CHECK (count <= UINT32_MAX);
+    for (size_t i = 0; i < count; i++) {
+        uint128_t square = (uint128_t)((int128_t)values[i] * values[i]);
+        sum += values[i];
+        low += (uint64_t)square;
+        high += (uint64_t)(square >> 64);
+    }
+    high += low >> 64;
+    (void)rows_add (&self->rows, count);
+    self->sum = int128_add (self->sum, sum);
+    squares_add (self->squares,
+                 (uint64_t[]){ (uint64_t)low, (uint64_t)high, (uint64_t)(high >> 64) });
+}
+
+static void add_floats (float_moments_t *self, const double *values, size_t count)
+{
+    size_t finite = exact_sum_add_floats_and_squares (&self->sum, &self->squares, values, count);
+    float_rows_add_some (&self->rows, values, count, finite);
+}
+
 static void add_float (float_moments_t *self, double value)
 {
     if (float_rows_add (&self->rows, value))
@@ -105,15 +132,15 @@ static void moments_add (state_spec_t spec, void *acc, const value_t *value,
 
 static bool moments_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
 {
+    numbers_t numbers;
     bool any = false;
-    for (size_t i = rows->from; i < rows->to; i++) {
-        if (!state_row_counts (spec, rows, i))
-            continue;
+    numbers.at = rows->from;
+    while (numbers_next (&numbers, spec, rows)) {
         any = true;
         if (spec.input == TYPE_INT64)
-            add_int (acc, rows->lane[0]->i[i]);
+            add_ints (acc, numbers.values, numbers.count);
         else
-            add_float (acc, rows->lane[0]->f[i]);
+            add_floats (acc, numbers.values, numbers.count);
     }
     return any;
 }

@@ -68,6 +68,34 @@ static inline bool state_row_counts (state_spec_t spec, const state_rows_t *rows
     return valid || state_takes_nulls (spec);
 }
 
+/* The numbers of rows that count, a run of them at a time: where they lie if all rows count,
+ * otherwise gathered. */
+enum { NUMBERS_GATHERED = 128 };
+typedef struct numbers {
+    size_t at;          /* the row that comes next; begins at rows->from */
+    const void *values; /* int64_t or double: the first lane's */
+    size_t count;
+    int64_t gathered[NUMBERS_GATHERED]; /* a float's bits too */
+} numbers_t;
+
+static inline bool numbers_next (numbers_t *self, state_spec_t spec, const state_rows_t *rows)
+{
+    const int64_t *lane = rows->lane[0]->i;
+    if (rows->whole) {
+        self->values = lane + self->at;
+        self->count = rows->to - self->at;
+        self->at = rows->to;
+        return self->count > 0;
+    }
+    self->values = self->gathered;
+    self->count = 0;
+    while (self->at < rows->to && self->count < NUMBERS_GATHERED) {
+        self->gathered[self->count] = lane[self->at];
+        self->count += state_row_counts (spec, rows, self->at++);
+    }
+    return self->count > 0;
+}
+
 /* Fills *value with a number that is not null. */
 static inline void final_int (value_t *value, int64_t number)
 {

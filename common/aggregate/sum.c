@@ -70,21 +70,32 @@ static void sum_add (state_spec_t spec, void *acc, const value_t *value, const r
     }
 }
 
+static void add_ints (int_sum_t *self, const int64_t *values, size_t count)
+{
+    int128_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += values[i];
+    (void)rows_add (&self->rows, count);
+    self->sum = int128_add (self->sum, sum);
+}
+
+static void add_floats (float_sum_t *self, const double *values, size_t count)
+{
+    size_t finite = exact_sum_add_floats (&self->sum, values, count);
+    float_rows_add_some (&self->rows, values, count, finite);
+}
+
 static bool sum_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
 {
+    numbers_t numbers;
     bool any = false;
-    for (size_t i = rows->from; i < rows->to; i++) {
-        if (!state_row_counts (spec, rows, i))
-            continue;
+    numbers.at = rows->from;
+    while (numbers_next (&numbers, spec, rows)) {
         any = true;
-        if (spec.input == TYPE_INT64) {
-            (void)rows_add (&((int_sum_t *)acc)->rows, 1);
-            ((int_sum_t *)acc)->sum = int128_add (((int_sum_t *)acc)->sum, rows->lane[0]->i[i]);
-        } else {
-            float_sum_t *self = acc;
-            if (!float_rows_add (&self->rows, rows->lane[0]->f[i]))
-                exact_sum_add_float (&self->sum, rows->lane[0]->f[i]);
-        }
+        if (spec.input == TYPE_INT64)
+            add_ints (acc, numbers.values, numbers.count);
+        else
+            add_floats (acc, numbers.values, numbers.count);
     }
     return any;
 }

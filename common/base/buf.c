@@ -68,6 +68,15 @@ static inline uint8_t *extend (buf_t *buf, size_t size)
     return at;
 }
 
+uint8_t *buf_room (buf_t *buf, size_t size)
+{
+    if (buf->bad || size > buf->max - buf->size)
+        return NULL;
+    if (!buf->data || size > buf->capacity - buf->size)
+        reserve (buf, buf->size + size);
+    return buf->data + buf->size;
+}
+
 uint8_t *buf_extend (buf_t *buf, size_t size)
 {
     return extend (buf, size);

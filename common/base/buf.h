@@ -30,6 +30,14 @@ void buf_clear (buf_t *buf);   /* size 0, not bad; keeps the memory */
 size_t buf_part_begin (buf_t *buf);
 void buf_part_end (buf_t *buf, size_t part);
 
+/* Room for `size` more bytes behind the last, of which buf_grew then takes as many as were filled;
+ * or NULL when they do not fit below max, which does not make the buffer bad. */
+uint8_t *buf_room (buf_t *buf, size_t size);
+static inline void buf_grew (buf_t *buf, size_t size)
+{
+    buf->size += size;
+}
+
 /* `size` more bytes to be filled by the caller, or NULL when they do not fit. */
 uint8_t *buf_extend (buf_t *buf, size_t size);
 void buf_put (buf_t *buf, const void *data, size_t size);

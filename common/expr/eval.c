@@ -166,6 +166,13 @@ static void run_rows (eval_t *self, const column_t *columns, size_t start, size_
         copy_rows (&self->vectors[root], out, rows);
 }
 
+int32_t expr_column (const expr_t *self)
+{
+    CHECK_OBJECT (self, EXPR_MAGIC);
+    const node_t *root = &self->nodes[self->nodes_count - 1u];
+    return root->kind == NODE_FIELD ? (int32_t)root->field.column : -1;
+}
+
 column_t expr_eval (const expr_t *self, const column_t *columns, size_t rows, arena_t *arena)
 {
     CHECK_OBJECT (self, EXPR_MAGIC);

@@ -55,6 +55,9 @@ void expr_format_as (const expr_t *self, const char *(*name) (const void *arg, u
 /* Calls `each` for every column that the expression reads, once a column. */
 void expr_columns (const expr_t *self, void (*each) (void *arg, uint32_t column), void *arg);
 
+/* The column that the expression is the name of, and nothing else; -1: it is something else. */
+int32_t expr_column (const expr_t *self);
+
 /* Evaluates for rows [0, rows) of `columns` (indexed as the scope said) into a new column in
  * `arena`. Results may borrow the bytes of input strings and, as long as it lives, of the
  * expression. Cannot fail: what goes wrong for a row is a null. Allocates per call and per 1024

@@ -72,8 +72,11 @@ static void gather_places (projection_t *out, const batch_t *batch, const uint32
 static void evaluate (const plan_t *self, const column_t *columns, projection_t *out,
                       arena_t *arena)
 {
-    for (size_t l = 0; l < self->lanes_count; l++)
-        out->lane[l] = expr_eval (self->lanes[l], columns, out->rows, arena);
+    for (size_t l = 0; l < self->lanes_count; l++) {
+        int32_t column = expr_column (self->lanes[l]);
+        out->lane[l] =
+            column >= 0 ? columns[column] : expr_eval (self->lanes[l], columns, out->rows, arena);
+    }
     for (size_t f = 0; f < self->filters_count; f++) {
         column_t result = expr_eval (self->filters[f], columns, out->rows, arena);
         uint8_t *is_true = arena_alloc (arena, out->rows);

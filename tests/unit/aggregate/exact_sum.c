@@ -173,6 +173,93 @@ Test (exact_sum, encodings_depend_on_the_sum_alone)
     buf_release (&b);
 }
 
+static void check_same_bytes (const exact_sum_t *a, const exact_sum_t *b)
+{
+    buf_t of_a, of_b;
+    buf_init (&of_a, EXACT_SUM_ENCODED_MAX);
+    buf_init (&of_b, EXACT_SUM_ENCODED_MAX);
+    exact_sum_encode (a, &of_a);
+    exact_sum_encode (b, &of_b);
+    cr_assert_eq (of_a.size, of_b.size);
+    cr_assert_eq (memcmp (of_a.data, of_b.data, of_a.size), 0);
+    buf_release (&of_a);
+    buf_release (&of_b);
+}
+
+/* Numbers near each other, or from anywhere; zeros of both signs, subnormals, and what is not
+ * finite. */
+static double any_number (random_t *random, double scale)
+{
+    static const double others[] = {
+        0.0, -0.0, 5e-324, -2.2e-308, INFINITY, -INFINITY, NAN, 1.7e308
+    };
+    if (random_chance (random, 0.03))
+        return others[random_below (random, sizeof others / sizeof *others)];
+    if (random_chance (random, 0.01)) {
+        double number = random_double (random);
+        return number;
+    }
+    return ((double)random_below (random, 2000000) - 1000000) / 100 * scale;
+}
+
+Test (exact_sum, of_many_at_once_is_that_of_one_by_one)
+{
+    for (uint64_t seed = 0; seed < 3000; seed++) {
+        random_t random;
+        random_seed (&random, seed);
+        static double values[3000];
+        size_t count = (size_t)random_below (&random, seed % 10 == 0 ? 3000 : 20);
+        double scale =
+            random_chance (&random, 0.2) ? ldexp (1, (int)random_below (&random, 1800) - 900) : 1;
+        size_t finite = 0;
+        exact_sum_t sum, squares, sum_at_once, both_at_once, squares_at_once;
+        exact_sum_t *all[] = { &sum, &squares, &sum_at_once, &both_at_once, &squares_at_once };
+        for (size_t i = 0; i < 5; i++)
+            exact_sum_init (all[i]);
+        for (size_t i = 0; i < count; i++) {
+            values[i] = any_number (&random, scale);
+            if (!isfinite (values[i]))
+                continue;
+            finite++;
+            exact_sum_add_float (&sum, values[i]);
+            exact_sum_add_float_product (&squares, values[i], values[i]);
+        }
+        cr_assert_eq (exact_sum_add_floats (&sum_at_once, values, count), finite);
+        cr_assert_eq (
+            exact_sum_add_floats_and_squares (&both_at_once, &squares_at_once, values, count),
+            finite);
+        check_same_bytes (&sum, &sum_at_once);
+        check_same_bytes (&sum, &both_at_once);
+        check_same_bytes (&squares, &squares_at_once);
+        for (size_t i = 0; i < 5; i++)
+            exact_sum_release (all[i]);
+    }
+}
+
+/* With room for what is encoded to the byte, and with more. */
+Test (exact_sum, encodings_do_not_depend_on_the_room)
+{
+    random_t random;
+    random_seed (&random, 1);
+    for (int i = 0; i < 20000; i++) {
+        exact_sum_t sum;
+        exact_sum_init (&sum);
+        for (uint64_t terms = random_below (&random, 4); terms > 0; terms--)
+            exact_sum_add_float (&sum, i % 2 == 0 ? random_double (&random)
+                                                  : (double)random_below (&random, 1000) - 500.25);
+        buf_t roomy, tight;
+        buf_init (&roomy, EXACT_SUM_ENCODED_MAX);
+        exact_sum_encode (&sum, &roomy);
+        buf_init (&tight, roomy.size);
+        exact_sum_encode (&sum, &tight);
+        cr_assert (!tight.bad && tight.size == roomy.size);
+        cr_assert_eq (memcmp (tight.data, roomy.data, tight.size), 0);
+        buf_release (&roomy);
+        buf_release (&tight);
+        exact_sum_release (&sum);
+    }
+}
+
 Test (exact_sum, of_ordinary_numbers_needs_no_heap)
 {
     exact_sum_t sum;

@@ -202,7 +202,8 @@ Test (aggregate, strings_over_the_limit_are_cut_between_characters)
     mem_free (bytes);
 }
 
-/* The rows as columns, with nulls and filtered rows among them; `kept` gets those that count. */
+/* The rows as columns, half the time with nulls and filtered rows among them; `kept` gets those
+ * that count. */
 static state_rows_t rows_as_columns (state_spec_t spec, random_t *random, arena_t *arena,
                                      const row_t *rows, size_t count, row_t *kept,
                                      size_t *kept_count)
@@ -213,16 +214,17 @@ static state_rows_t rows_as_columns (state_spec_t spec, random_t *random, arena_
     uint64_t *offset = arena_zero (arena, count + 1, sizeof *offset);
     uint32_t *row = arena_zero (arena, count + 1, sizeof *row);
     unsigned inputs = state_inputs (spec);
+    bool whole = random_chance (random, 0.5);
     for (unsigned k = 0; k < inputs; k++)
         lane[k] = column_new (arena, state_input_type (spec, k), count + 1);
     for (size_t i = 0; i < count; i++) {
         time[i] = rows[i].place.time;
         offset[i] = rows[i].place.offset;
         row[i] = rows[i].place.row;
-        filter[i] = random_chance (random, 0.8);
+        filter[i] = whole || random_chance (random, 0.8);
         bool all = filter[i] != 0;
         for (unsigned k = 0; k < inputs; k++) {
-            bool valid = random_chance (random, 0.8);
+            bool valid = whole || random_chance (random, 0.8);
             if (valid)
                 column_set (&lane[k], i, k == 0 ? &rows[i].value : &rows[i].second);
             all = all && valid;
@@ -230,7 +232,13 @@ static state_rows_t rows_as_columns (state_spec_t spec, random_t *random, arena_
         if (all)
             kept[(*kept_count)++] = rows[i];
     }
-    return (state_rows_t){ { &lane[0], &lane[1] }, filter, time, offset, row, 0, count };
+    return (state_rows_t){ .lane = { &lane[0], &lane[1] },
+                           .whole = whole,
+                           .filter = whole ? NULL : filter,
+                           .time = time,
+                           .offset = offset,
+                           .row = row,
+                           .to = count };
 }
 
 static void check_together (state_spec_t spec, profile_t profile, uint64_t seed)
