@@ -172,22 +172,6 @@ static status_t finish_views (views_t *self, error_t *error)
 
 /* ---- rows ---- */
 
-/* The rows of one key after the other; a key may go on with the next chunk. */
-static status_t add_keys (view_output_t *output, const projection_t *rows, error_t *error)
-{
-    size_t from = 0;
-    while (from < rows->rows) {
-        size_t to = from + 1;
-        while (to < rows->rows && text_equal (rows->key[to], rows->key[from]))
-            to++;
-        status_t status = batchview_writer_add (output->writer, rows, from, to, error);
-        if (status != STATUS_OK)
-            return status;
-        from = to;
-    }
-    return STATUS_OK;
-}
-
 static status_t add_rows (views_t *self, const batch_t *batch, error_t *error)
 {
     for (size_t i = 0; i < self->count; i++) {
@@ -196,7 +180,7 @@ static status_t add_rows (views_t *self, const batch_t *batch, error_t *error)
             continue;
         arena_reset (self->projected);
         projection_t rows = plan_project (output->plan, batch, self->projected);
-        status_t status = add_keys (output, &rows, error);
+        status_t status = batchview_writer_add_all (output->writer, &rows, error);
         if (status != STATUS_OK)
             status = view_failed (self, output, status, error);
         if (status != STATUS_OK)

@@ -58,6 +58,10 @@ void batchview_writer_budget (batchview_writer_t *self, batchview_budget_t *budg
 /* Rows [from, to) of `rows`, all of one key. A key's rows may come in several calls. */
 MUST_CHECK status_t batchview_writer_add (batchview_writer_t *self, const projection_t *rows,
                                           size_t from, size_t to, error_t *error);
+/* All of the rows, of any number of keys: the quicker way to add many. The last key may go on in
+ * the next call. */
+MUST_CHECK status_t batchview_writer_add_all (batchview_writer_t *self, const projection_t *rows,
+                                              error_t *error);
 /* Writes index and footer and syncs the file (not its directory). Returns the size in bytes. */
 MUST_CHECK status_t batchview_writer_finish (batchview_writer_t *self, uint64_t *size,
                                              error_t *error);

@@ -12,7 +12,10 @@ void record_builder_init (record_builder_t *self, const plan_t *plan,
 {
     *self = (record_builder_t){ .plan = plan, .header = header };
     keyrows_init (&self->rows, plan);
+    self->whole = mem_zero (plan->lanes_count + 1, sizeof *self->whole);
     self->track = mem_zero (header->groups + 1, sizeof *self->track);
+    for (size_t i = 0; i <= header->groups; i++)
+        track_init (&self->track[i], i == header->groups);
     for (uint32_t slot = 0; slot < header->slots; slot++) {
         track_t *track = &self->track[header->slot[slot].group];
         if (track->span != NULL)
@@ -35,11 +38,10 @@ void record_builder_init (record_builder_t *self, const plan_t *plan,
 void record_builder_release (record_builder_t *self)
 {
     keyrows_release (&self->rows);
-    for (size_t i = 0; i <= self->header->groups; i++) {
-        mem_free (self->track[i].piece);
-        mem_free (self->track[i].span);
-    }
+    for (size_t i = 0; i <= self->header->groups; i++)
+        track_release (&self->track[i]);
     mem_free (self->track);
+    mem_free (self->whole);
     for (size_t i = 0; i < 2 * self->header->slots; i++)
         buf_release (&self->own[i]);
     mem_free (self->own);
@@ -66,14 +68,8 @@ void record_begin (record_builder_t *self, text_t key)
     buf_put (&self->key, key.data, key.size);
     CHECK (!self->key.bad);
     keyrows_clear (&self->rows);
-    for (size_t i = 0; i <= self->header->groups; i++) {
-        track_t *track = &self->track[i];
-        track->pieces = 0;
-        track->atoms = 0;
-        track->collapsed = false;
-        track->span_at = 0;
-        track->last = INT64_MIN;
-    }
+    for (size_t i = 0; i <= self->header->groups; i++)
+        track_clear (&self->track[i]);
     self->time = INT64_MIN;
     for (size_t i = 0; self->folded && i < 2 * self->header->slots; i++)
         forget_bytes (&self->own[i]);
@@ -87,81 +83,50 @@ void record_begin (record_builder_t *self, text_t key)
 
 /* ---- rows to pieces ---- */
 
-static bool is_future (const record_builder_t *self, const track_t *track)
+void record_run (record_builder_t *self, const projection_t *rows)
 {
-    return track == &self->track[self->header->groups];
+    self->run = rows;
+    for (size_t i = 0; i < self->plan->lanes_count; i++)
+        self->whole[i] = memchr (rows->lane[i].valid, 0, rows->rows) == NULL;
 }
 
-/* Does an atom end between an event at track->last and the next one at `time`? So it does when an
- * edge E is expected with last <= E < time: a window that begins there holds the second and not the
- * first, and one that ends there the first and not the second. */
-static bool cut_between (const record_builder_t *self, track_t *track, int64_t time)
+/* Cuts rows [from, to) of the run into pieces of every track. */
+static void tracks_rows (record_builder_t *self, size_t from, size_t to)
 {
-    if (is_future (self, track))
-        return track->last < time;
-    while (track->span_at < track->spans && track->span[track->span_at].last < track->last)
-        track->span_at++;
-    return track->span_at < track->spans && track->span[track->span_at].first < time &&
-           track->last < time;
-}
-
-static piece_t *piece_new (track_t *track, int64_t time, size_t row, bool starts)
-{
-    if (track->pieces == track->capacity) {
-        track->capacity = track->capacity == 0 ? 64 : 2 * track->capacity;
-        track->piece = mem_resize (track->piece, track->capacity, sizeof *track->piece);
-    }
-    track->atoms += starts;
-    piece_t *piece = &track->piece[track->pieces++];
-    *piece = (piece_t){ .first = time, .last = time, .from = (uint32_t)row, .starts = starts };
-    return piece;
-}
-
-/* Cuts rows [from, to) of the buffer into pieces of the track. */
-static void track_rows (record_builder_t *self, track_t *track, size_t from, size_t to)
-{
-    piece_t *piece = NULL;
-    for (size_t i = from; i < to; i++) {
-        int64_t time = self->rows.rows.time[i];
-        bool starts = track->pieces == 0 || cut_between (self, track, time);
-        if (starts || piece == NULL)
-            piece = piece_new (track, time, i, starts);
-        piece->count++;
-        piece->last = time;
-        track->collapsed |= !starts && track->last < time;
-        track->last = time;
-    }
-}
-
-/* Cuts the buffer's rows into pieces of every track. */
-static void tracks_rows (record_builder_t *self)
-{
-    const projection_t *rows = &self->rows.rows;
-    size_t now = rows->rows;
-    while (now > 0 && rows->time[now - 1] > self->header->info.clock_at_cut)
+    const int64_t *time = self->run->time;
+    size_t now = to;
+    while (now > from && time[now - 1] > self->header->info.clock_at_cut)
         now--;
     for (size_t i = 0; i < self->header->groups; i++)
-        track_rows (self, &self->track[i], 0, now);
-    track_rows (self, &self->track[self->header->groups], now, rows->rows);
+        track_rows (&self->track[i], time, from, now);
+    track_rows (&self->track[self->header->groups], time, now, to);
 }
 
-/* Adds a piece that is still in the buffer; did any row count? */
-static bool piece_fold (const record_builder_t *self, uint32_t slot, const piece_t *piece,
-                        void *acc)
+/* What the slot is made of in the run. */
+static state_rows_t slot_rows (const record_builder_t *self, uint32_t slot)
 {
     const plan_slot_t *info = &self->plan->slots[slot];
-    const projection_t *rows = &self->rows.rows;
-    state_rows_t folded = {
-        .filter = info->filter >= 0 ? rows->filter[info->filter] : NULL,
-        .time = rows->time,
-        .offset = rows->offset,
-        .row = rows->row,
-        .from = piece->from,
-        .to = (size_t)piece->from + piece->count,
+    const projection_t *run = self->run;
+    state_rows_t rows = {
+        .whole = info->filter < 0,
+        .filter = info->filter >= 0 ? run->filter[info->filter] : NULL,
+        .time = run->time,
+        .offset = run->offset,
+        .row = run->row,
     };
-    for (uint32_t i = 0; i < info->inputs; i++)
-        folded.lane[i] = &rows->lane[info->lane[i]];
-    return state_add_rows (info->spec, acc, &folded);
+    for (uint32_t i = 0; i < info->inputs; i++) {
+        rows.lane[i] = &run->lane[info->lane[i]];
+        rows.whole &= self->whole[info->lane[i]];
+    }
+    return rows;
+}
+
+/* Adds a piece of the run; did any row count? */
+static bool piece_fold (state_spec_t spec, state_rows_t *rows, const piece_t *piece, void *acc)
+{
+    rows->from = piece->from;
+    rows->to = (size_t)piece->from + piece->count;
+    return state_add_rows (spec, acc, rows);
 }
 
 static void *slot_acc (const record_builder_t *self, uint32_t slot)
@@ -172,12 +137,13 @@ static void *slot_acc (const record_builder_t *self, uint32_t slot)
 /* Appends the own partials of the pieces from `first` on to the slot's buffer. */
 static void own_put (record_builder_t *self, uint32_t slot, const track_t *track, size_t first)
 {
-    buf_t *own = &self->own[slot + (is_future (self, track) ? self->header->slots : 0)];
+    buf_t *own = &self->own[slot + (track->future ? self->header->slots : 0)];
     state_spec_t spec = self->plan->slots[slot].spec;
+    state_rows_t rows = slot_rows (self, slot);
     for (size_t i = first; i < track->pieces; i++) {
         size_t start = own->size;
         state_reset (spec, slot_acc (self, slot));
-        if (piece_fold (self, slot, &track->piece[i], slot_acc (self, slot)))
+        if (piece_fold (spec, &rows, &track->piece[i], slot_acc (self, slot)))
             state_encode (spec, slot_acc (self, slot), own);
         buf_put_u32 (own, (uint32_t)(own->size - start));
     }
@@ -209,14 +175,14 @@ static bool count_bytes (record_builder_t *self)
     return self->budget->used <= self->budget->limit;
 }
 
-/* Turns the full buffer into own partials. */
-static status_t buffer_fold (record_builder_t *self, error_t *error)
+/* Turns rows [from, to) of the run into own partials. */
+static status_t run_fold (record_builder_t *self, size_t from, size_t to, error_t *error)
 {
     size_t groups = self->header->groups;
     size_t first[FEATURES_MAX + 1];
     for (size_t i = 0; i <= groups; i++)
         first[i] = self->track[i].pieces;
-    tracks_rows (self);
+    tracks_rows (self, from, to);
     for (uint32_t slot = 0; slot < self->header->slots; slot++) {
         size_t group = self->header->slot[slot].group;
         own_put (self, slot, &self->track[group], first[group]);
@@ -225,8 +191,15 @@ static status_t buffer_fold (record_builder_t *self, error_t *error)
             return too_large (self, error);
     }
     self->folded = true;
-    keyrows_clear (&self->rows);
     return count_bytes (self) ? STATUS_OK : too_large (self, error);
+}
+
+static status_t buffer_fold (record_builder_t *self, error_t *error)
+{
+    record_run (self, &self->rows.rows);
+    status_t status = run_fold (self, 0, self->rows.rows.rows, error);
+    keyrows_clear (&self->rows);
+    return status;
 }
 
 status_t record_add (record_builder_t *self, const projection_t *rows, size_t from, size_t to,
@@ -237,15 +210,15 @@ status_t record_add (record_builder_t *self, const projection_t *rows, size_t fr
             return error_set (error, STATUS_INVALID, "rows of one key are not in time order");
         self->time = rows->time[i];
     }
-    while (from < to) {
-        if (self->rows.rows.rows == KEYROWS_MAX) {
-            status_t status = buffer_fold (self, error);
-            if (status != STATUS_OK)
-                return status;
-        }
-        from += keyrows_append (&self->rows, rows, from, to);
+    status_t status = STATUS_OK;
+    if (self->rows.rows.rows + (to - from) > KEYROWS_MAX && self->rows.rows.rows > 0)
+        status = buffer_fold (self, error);
+    if (status != STATUS_OK || to - from <= KEYROWS_MAX) {
+        keyrows_append (&self->rows, rows, from, status == STATUS_OK ? to : from);
+        return status;
     }
-    return STATUS_OK;
+    record_run (self, rows);
+    return run_fold (self, from, to, error);
 }
 
 /* ---- the record ---- */
@@ -263,12 +236,13 @@ typedef struct sweep {
     const track_t *track;
     sweep_kind_t kind;
     size_t step;
-    bool skip_first;  /* nothing asks for the first atom */
-    size_t places_at; /* in the record */
-    size_t unread;    /* bytes of the slot's `own` buffer still to be read */
-    uint32_t place;   /* of the latest partial written; 0 while that is the empty one */
-    size_t end;       /* of it */
-    bool changed;     /* since then */
+    bool skip_first;   /* nothing asks for the first atom */
+    size_t places_at;  /* in the record */
+    state_rows_t rows; /* of the slot, when they are not folded */
+    size_t unread;     /* bytes of the slot's `own` buffer still to be read */
+    uint32_t place;    /* of the latest partial written; 0 while that is the empty one */
+    size_t end;        /* of it */
+    bool changed;      /* since then */
 } sweep_t;
 
 static status_t sweep_piece (sweep_t *self, const piece_t *piece, error_t *error)
@@ -276,11 +250,12 @@ static status_t sweep_piece (sweep_t *self, const piece_t *piece, error_t *error
     const record_builder_t *builder = self->builder;
     void *acc = slot_acc (builder, self->slot);
     if (!builder->folded) {
-        self->changed |= piece_fold (builder, self->slot, piece, acc);
+        self->changed |=
+            piece_fold (builder->plan->slots[self->slot].spec, &self->rows, piece, acc);
         return STATUS_OK;
     }
-    bool future = is_future (builder, self->track);
-    const buf_t *own = &builder->own[self->slot + (future ? builder->header->slots : 0)];
+    const buf_t *own =
+        &builder->own[self->slot + (self->track->future ? builder->header->slots : 0)];
     uint32_t size = viewfile_u32 (own->data + self->unread - 4);
     self->unread -= 4 + size;
     if (size == 0)
@@ -336,9 +311,12 @@ static void sweep_atom (sweep_t *self, size_t atom)
 static status_t sweep_run (sweep_t *self, error_t *error)
 {
     record_builder_t *builder = self->builder;
-    bool future = is_future (builder, self->track);
     state_spec_t spec = builder->plan->slots[self->slot].spec;
-    self->unread = builder->own[self->slot + (future ? builder->header->slots : 0)].size;
+    if (builder->folded)
+        self->unread =
+            builder->own[self->slot + (self->track->future ? builder->header->slots : 0)].size;
+    else
+        self->rows = slot_rows (builder, self->slot);
     self->place = 0;
     self->changed = false;
     state_reset (spec, slot_acc (builder, self->slot));
@@ -459,15 +437,10 @@ static status_t record_slot (record_builder_t *self, uint32_t slot, size_t *at, 
     return sweep_places (sweep, future->atoms, at, error);
 }
 
-status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
+/* The record of what was cut into pieces. */
+static status_t record_make (record_builder_t *self, uint64_t *atoms, error_t *error)
 {
     status_t status = STATUS_OK;
-    if (self->folded)
-        status = buffer_fold (self, error);
-    else
-        tracks_rows (self);
-    if (status != STATUS_OK)
-        return status;
     *atoms = 0;
     for (size_t i = 0; i <= self->header->groups; i++)
         *atoms += self->track[i].atoms;
@@ -491,4 +464,23 @@ status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
     uint32_t size = (uint32_t)self->record.size;
     memcpy (self->record.data, &size, sizeof size);
     return status;
+}
+
+status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
+{
+    status_t status = STATUS_OK;
+    if (!self->folded) {
+        record_run (self, &self->rows.rows);
+        tracks_rows (self, 0, self->rows.rows.rows);
+    } else if (self->rows.rows.rows > 0) {
+        status = buffer_fold (self, error);
+    }
+    return status == STATUS_OK ? record_make (self, atoms, error) : status;
+}
+
+status_t record_of (record_builder_t *self, size_t from, size_t to, uint64_t *atoms, error_t *error)
+{
+    record_begin (self, self->run->key[from]);
+    tracks_rows (self, from, to);
+    return record_make (self, atoms, error);
 }

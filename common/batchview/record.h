@@ -1,46 +1,26 @@
 /* record.h - making one key's record: rows become atoms, atoms become suffix partials.
  *
- * Rows come in time order. Per group of slots they are cut into *pieces*: the part of an atom that
- * one fill of the row buffer holds. A key with few rows is swept backwards over the rows
- * themselves; a key with many has its pieces folded to own partials whenever the buffer is full, so
- * that memory follows the number of atoms and not the length of the history. Partials are
- * canonical, so both give the same bytes. */
+ * Rows come in time order, and are cut into pieces (pieces.h) per group of slots. A key whose rows
+ * lie in one place, or are few, is swept backwards over the rows themselves; of one with many,
+ * pieces are folded to own partials as the rows come, so that memory follows the number of atoms
+ * and not the length of the history. Partials are canonical, so both give the same bytes. */
 #ifndef WEIR_BATCHVIEW_RECORD_H
 #define WEIR_BATCHVIEW_RECORD_H
 
 #include "batchview/keyrows.h"
-#include "batchview/viewfile.h"
-
-typedef struct piece {
-    int64_t first; /* µs */
-    int64_t last;  /* µs */
-    uint32_t from; /* rows of the buffer, while it holds them */
-    uint32_t count;
-    bool starts; /* an atom */
-} piece_t;
-
-/* The pieces of one group, or of the events later than the clock at the cut. */
-typedef struct track {
-    piece_t *piece;
-    size_t pieces;
-    size_t capacity;
-    size_t atoms;
-    bool collapsed; /* some atom has more than one time */
-    int64_t last;   /* time of the latest row */
-    viewfile_span_t *span;
-    size_t spans;
-    size_t span_at; /* spans before it end before `last` */
-} track_t;
+#include "batchview/pieces.h"
 
 typedef struct record_builder {
     const plan_t *plan;
     const viewfile_header_t *header;
-    keyrows_t rows;
-    track_t *track; /* header->groups, then the one of the future */
-    buf_t *own;     /* per slot, then per slot of the future: pieces' own partials, each with its
-                       size (u32) after it: they are read backwards */
-    bool folded;    /* `own` has pieces */
-    void *acc;      /* a set of slot accumulators */
+    keyrows_t rows;          /* those that wait for more */
+    const projection_t *run; /* what pieces that are not folded were cut from */
+    bool *whole;             /* of each lane: no value of the run is null */
+    track_t *track;          /* header->groups, then the one of the future */
+    buf_t *own;  /* per slot, then per slot of the future: pieces' own partials, each with its
+                    size (u32) after it: they are read backwards */
+    bool folded; /* `own` has pieces */
+    void *acc;   /* a set of slot accumulators */
     buf_t key;
     buf_t record;
     batchview_budget_t *budget; /* NULL: none */
@@ -52,6 +32,12 @@ typedef struct record_builder {
 void record_builder_init (record_builder_t *self, const plan_t *plan,
                           const viewfile_header_t *header);
 void record_builder_release (record_builder_t *self);
+
+/* Says which rows record_of is about to be asked for. */
+void record_run (record_builder_t *self, const projection_t *rows);
+/* Makes the record of a key that has rows [from, to) of them alone; otherwise as what follows. */
+MUST_CHECK status_t record_of (record_builder_t *self, size_t from, size_t to, uint64_t *atoms,
+                               error_t *error);
 
 /* Begins a key. */
 void record_begin (record_builder_t *self, text_t key);

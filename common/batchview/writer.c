@@ -141,6 +141,16 @@ static status_t key_put_index (batchview_writer_t *self, error_t *error)
     return STATUS_OK;
 }
 
+/* Puts the record that has been made. */
+static status_t put_record (batchview_writer_t *self, uint64_t atoms, error_t *error)
+{
+    status_t status = key_put_index (self, error);
+    if (status != STATUS_OK)
+        return status;
+    self->footer.atoms += atoms;
+    return sink_put (&self->sink, self->record.record.data, self->record.record.size, error);
+}
+
 static status_t key_end (batchview_writer_t *self, error_t *error)
 {
     if (!self->in_key)
@@ -148,12 +158,21 @@ static status_t key_end (batchview_writer_t *self, error_t *error)
     self->in_key = false;
     uint64_t atoms = 0;
     status_t status = record_end (&self->record, &atoms, error);
-    if (status == STATUS_OK)
-        status = key_put_index (self, error);
-    if (status != STATUS_OK)
-        return status;
-    self->footer.atoms += atoms;
-    return sink_put (&self->sink, self->record.record.data, self->record.record.size, error);
+    return status == STATUS_OK ? put_record (self, atoms, error) : status;
+}
+
+/* The order of `key` after the latest one: 0 when it goes on, positive when it comes after. */
+static int key_order (const batchview_writer_t *self, text_t key)
+{
+    const buf_t *last = &self->record.key;
+    if (!self->in_key && self->footer.keys == 0)
+        return 1;
+    return text_compare (key, (text_t){ (char *)last->data, (uint32_t)last->size });
+}
+
+static status_t bad_order (error_t *error)
+{
+    return error_set (error, STATUS_INVALID, "keys of a batch view are not in order");
 }
 
 status_t batchview_writer_add (batchview_writer_t *self, const projection_t *rows, size_t from,
@@ -165,14 +184,10 @@ status_t batchview_writer_add (batchview_writer_t *self, const projection_t *row
     if (from == to)
         return STATUS_OK;
     text_t key = rows->key[from];
-    const buf_t *last = &self->record.key;
-    int order = text_compare ((text_t){ (char *)last->data, (uint32_t)last->size }, key);
-    bool any = self->in_key || self->footer.keys > 0;
-    if (any && order > 0)
-        return error_set (error, STATUS_INVALID, "keys of a batch view are not in order");
-    if (!self->in_key || order != 0) {
-        if (any && order == 0)
-            return error_set (error, STATUS_INVALID, "keys of a batch view are not in order");
+    int order = key_order (self, key);
+    if (order < 0 || (order == 0 && !self->in_key))
+        return bad_order (error);
+    if (order > 0) {
         status_t status = key_end (self, error);
         if (status != STATUS_OK)
             return status;
@@ -181,6 +196,58 @@ status_t batchview_writer_add (batchview_writer_t *self, const projection_t *row
     }
     self->footer.events += to - from;
     return record_add (&self->record, rows, from, to, error);
+}
+
+/* The end of the rows from `from` on that are of one key; *in_order: their times do not descend. */
+static size_t end_of_key (const projection_t *rows, size_t from, bool *in_order)
+{
+    text_t key = rows->key[from];
+    size_t to = from + 1;
+    *in_order = true;
+    for (; to < rows->rows; to++) {
+        text_t other = rows->key[to];
+        if ((other.data != key.data || other.size != key.size) && !text_equal (other, key))
+            break;
+        *in_order &= rows->time[to - 1] <= rows->time[to];
+    }
+    return to;
+}
+
+/* A key that has these rows alone, after the latest one, which has ended. */
+static status_t add_key (batchview_writer_t *self, size_t from, size_t to, error_t *error)
+{
+    uint64_t atoms = 0;
+    self->footer.events += to - from;
+    status_t status = record_of (&self->record, from, to, &atoms, error);
+    return status == STATUS_OK ? put_record (self, atoms, error) : status;
+}
+
+status_t batchview_writer_add_all (batchview_writer_t *self, const projection_t *rows,
+                                   error_t *error)
+{
+    CHECK_OBJECT (self, WRITER_MAGIC);
+    CHECK (!self->finished);
+    size_t to = 0;
+    bool told = false; /* the record has been told of the rows */
+    status_t status = STATUS_OK;
+    for (size_t from = 0; status == STATUS_OK && from < rows->rows; from = to) {
+        bool in_order;
+        to = end_of_key (rows, from, &in_order);
+        bool goes_on = self->in_key && key_order (self, rows->key[from]) == 0;
+        if (goes_on || to == rows->rows ||
+            !in_order) { /* its rows are, or may be, in several calls */
+            status = batchview_writer_add (self, rows, from, to, error);
+            told = false;
+            continue;
+        }
+        status = key_order (self, rows->key[from]) > 0 ? key_end (self, error) : bad_order (error);
+        if (status == STATUS_OK && !told)
+            record_run (&self->record, rows);
+        told = true;
+        if (status == STATUS_OK)
+            status = add_key (self, from, to, error);
+    }
+    return status;
 }
 
 static status_t put_index (batchview_writer_t *self, error_t *error)

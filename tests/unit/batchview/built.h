@@ -58,7 +58,8 @@ static inline void built_deal (built_t *self, test_case_t *c, uint64_t cut, int6
     self->rest = case_rows (c, rest, rest_count);
 }
 
-/* Writes the covered rows; with `parts`, a key's rows in several calls. */
+/* Writes the covered rows: all in one call, or with `parts` not SIZE_MAX, a key's rows in calls of
+ * as many. */
 static inline status_t built_write (built_t *self, test_case_t *c, size_t parts, error_t *error)
 {
     batchview_writer_t *writer = NULL;
@@ -67,7 +68,9 @@ static inline status_t built_write (built_t *self, test_case_t *c, size_t parts,
         batchview_writer_new (&self->file.fs, "v", c->plan, &self->info, &writer, error);
     if (status == STATUS_OK && self->budget)
         batchview_writer_budget (writer, self->budget);
-    for (size_t from = 0; from < rows->rows && status == STATUS_OK;) {
+    if (status == STATUS_OK && parts == SIZE_MAX)
+        status = batchview_writer_add_all (writer, rows, error);
+    for (size_t from = 0; parts != SIZE_MAX && from < rows->rows && status == STATUS_OK;) {
         size_t to = from + 1;
         while (to < rows->rows && to - from < parts && text_equal (rows->key[from], rows->key[to]))
             to++;
