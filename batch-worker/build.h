@@ -7,7 +7,6 @@
 #include "storage/merge.h"
 
 enum {
-    RUNS_MAX = 8,           /* of a partition; more are merged */
     SOURCE_BYTES = 8 << 20, /* memory that an open cursor may take: two blocks, unpacked */
     FAN_IN_MAX = 64,        /* runs merged at once */
 };
@@ -21,7 +20,9 @@ typedef struct build {
     run_schema_t schema; /* of what is written */
     eraser_t eraser;     /* of the order's forgets */
     uint32_t runs_written;
-    task_runs_t runs; /* the partition's, as they become */
+    task_runs_t runs;        /* the layer's, as they become */
+    bool merges;             /* they become one while the views are made of them */
+    const char *merged_path; /* that one's */
 } build_t;
 
 /* The next run's path. */
@@ -62,9 +63,13 @@ MUST_CHECK status_t build_of_log (build_t *self, error_t *error);
 MUST_CHECK status_t build_erase (build_t *self, error_t *error);
 /* The log [from, cut) as sorted runs, what is to be erased left out. */
 MUST_CHECK status_t build_compact (build_t *self, error_t *error);
-/* Merges small runs until there are at most RUNS_MAX. */
+/* Merges runs into few (tiers.h), a delta's into one. When all are to become one, that is left to
+ * build_views, which reads them all anyway (`merges`). */
 MUST_CHECK status_t build_merge (build_t *self, error_t *error);
-/* One file for every view of the log, over the runs. */
+/* The run that all become. It is to be given all rows in order; then it is the only one. */
+MUST_CHECK status_t build_merge_begin (build_t *self, run_writer_t **writer, error_t *error);
+MUST_CHECK status_t build_merge_end (build_t *self, run_writer_t *writer, error_t *error);
+/* One file for every view of the log, over the runs; which become one if they are to. */
 MUST_CHECK status_t build_views (build_t *self, error_t *error);
 
 #endif

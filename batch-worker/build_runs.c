@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "batch-worker/tiers.h"
 
 #include <stdlib.h>
 
@@ -119,6 +120,16 @@ static status_t merge_into (build_t *self, run_sources_t *sources, const char *p
     return status;
 }
 
+/* The first `count` runs are no more. */
+static void forget_first (build_t *self, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        task_forget (self->task, self->runs.items[i].path); /* if this task wrote it */
+    self->runs.count -= count;
+    memmove (self->runs.items, self->runs.items + count,
+             self->runs.count * sizeof *self->runs.items);
+}
+
 /* The first `count` runs become one, at the end of the list. */
 static status_t merge_first (build_t *self, size_t count, error_t *error)
 {
@@ -131,47 +142,82 @@ static status_t merge_first (build_t *self, size_t count, error_t *error)
     run_sources_release (&sources);
     if (status != STATUS_OK)
         return status;
-    for (size_t i = 0; i < count; i++)
-        task_forget (self->task, self->runs.items[i].path); /* if this task wrote it */
-    self->runs.count -= count;
-    memmove (self->runs.items, self->runs.items + count,
-             self->runs.count * sizeof *self->runs.items);
+    forget_first (self, count);
     build_add_run (self, path, &info);
     return STATUS_OK;
 }
 
-static int compare_sizes (const void *a, const void *b)
+static int compare_rows (const void *a, const void *b)
 {
     const task_run_t *x = a;
     const task_run_t *y = b;
-    if (x->size != y->size)
-        return x->size < y->size ? -1 : 1;
+    if (x->rows != y->rows)
+        return x->rows < y->rows ? -1 : 1;
     return strcmp (x->path, y->path);
 }
 
-/* How many of the runs, smallest first, are merged next: enough of them, and those that are not
- * larger than all before them together, so that a row is rewritten a logarithmic number of times.
- */
-static size_t merge_width (const build_t *self)
+/* How many of the runs, smallest first, become one. A delta's all do: its rows have come to be in a
+ * layer of twice as many, or are new. */
+static size_t merge_width (build_t *self)
 {
     const task_runs_t *runs = &self->runs;
-    size_t least = runs->count - RUNS_MAX + 1;
+    qsort (runs->items, runs->count, sizeof *runs->items, compare_rows);
+    if (self->order->delta)
+        return runs->count;
+    uint64_t *rows = mem_zero (runs->count, sizeof *rows);
+    for (size_t i = 0; i < runs->count; i++)
+        rows[i] = runs->items[i].rows;
+    size_t width = tiers_merged (rows, runs->count);
+    mem_free (rows);
+    return width;
+}
+
+/* Merges some of the `count` smallest, smallest first, so that at most as many are left of them as
+ * are merged at once. */
+static status_t merge_many (build_t *self, size_t *count, error_t *error)
+{
     uint64_t fits = self->task->setting.memory_limit / SOURCE_BYTES;
     size_t most = fits < 2 ? 2 : fits > FAN_IN_MAX ? FAN_IN_MAX : (size_t)fits;
-    uint64_t sum = 0;
-    size_t width = 0;
-    while (width < runs->count && width < most && (width < least || runs->items[width].size <= sum))
-        sum += runs->items[width++].size;
-    return width;
+    task_runs_t *runs = &self->runs;
+    while (*count > most) {
+        size_t width = *count - most + 1 < most ? *count - most + 1 : most;
+        status_t status = merge_first (self, width, error);
+        if (status != STATUS_OK)
+            return status;
+        task_run_t merged = runs->items[runs->count - 1]; /* is one of those that go on */
+        memmove (runs->items + 1, runs->items, (runs->count - 1) * sizeof *runs->items);
+        runs->items[0] = merged;
+        *count -= width - 1;
+        qsort (runs->items, *count, sizeof *runs->items, compare_rows);
+    }
+    return STATUS_OK;
 }
 
 status_t build_merge (build_t *self, error_t *error)
 {
-    while (self->runs.count > RUNS_MAX) {
-        qsort (self->runs.items, self->runs.count, sizeof *self->runs.items, compare_sizes);
-        status_t status = merge_first (self, merge_width (self), error);
-        if (status != STATUS_OK)
-            return status;
-    }
+    if (self->runs.count < 2)
+        return STATUS_OK;
+    size_t count = merge_width (self);
+    status_t status = merge_many (self, &count, error);
+    if (status != STATUS_OK || count < 2)
+        return status;
+    self->merges = count == self->runs.count;
+    return self->merges ? STATUS_OK : merge_first (self, count, error);
+}
+
+status_t build_merge_begin (build_t *self, run_writer_t **writer, error_t *error)
+{
+    self->merged_path = build_run_path (self);
+    return run_writer_new (self->fs, self->merged_path, &self->schema, writer, error);
+}
+
+status_t build_merge_end (build_t *self, run_writer_t *writer, error_t *error)
+{
+    run_info_t info;
+    status_t status = run_writer_finish (writer, &info, error);
+    if (status != STATUS_OK)
+        return status;
+    forget_first (self, self->runs.count);
+    build_add_run (self, self->merged_path, &info);
     return STATUS_OK;
 }

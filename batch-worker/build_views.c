@@ -208,7 +208,8 @@ static status_t add_blocks (views_t *self, run_cursor_t *cursor, error_t *error)
     }
 }
 
-static status_t add_merged (views_t *self, merge_t *merge, error_t *error)
+/* With `merged`, the rows are written to it as well. */
+static status_t add_merged (views_t *self, merge_t *merge, run_writer_t *merged, error_t *error)
 {
     arena_t *arena = arena_new (ROWS_CHUNK);
     status_t status = STATUS_OK;
@@ -217,6 +218,8 @@ static status_t add_merged (views_t *self, merge_t *merge, error_t *error)
         bool key_ends;
         arena_reset (arena);
         status = merge_next_key (merge, arena, &batch, &key_ends, error);
+        if (status == STATUS_OK && merged != NULL)
+            status = run_writer_add (merged, &batch, 0, batch.rows, error);
         if (status == STATUS_OK)
             status = add_rows (self, &batch, error);
     }
@@ -241,15 +244,22 @@ static status_t add_single (views_t *self, error_t *error)
 
 static status_t add_all (views_t *self, error_t *error)
 {
-    const task_runs_t *runs = &self->build->runs;
-    if (runs->count == 1 && self->build->order->excluded_count == 0)
+    build_t *build = self->build;
+    const task_runs_t *runs = &build->runs;
+    if (runs->count == 1 && build->order->excluded_count == 0)
         return add_single (self, error);
     run_sources_t sources;
-    status_t status =
-        run_sources_open (self->build, runs->items, runs->count, self->wanted, &sources, error);
+    run_writer_t *merged = NULL;
+    status_t status = run_sources_open (build, runs->items, runs->count,
+                                        build->merges ? NULL : self->wanted, &sources, error);
+    if (status == STATUS_OK && build->merges)
+        status = build_merge_begin (build, &merged, error);
     if (status == STATUS_OK)
-        status = add_merged (self, sources.merge, error);
+        status = add_merged (self, sources.merge, merged, error);
     run_sources_release (&sources);
+    if (status == STATUS_OK && build->merges)
+        status = build_merge_end (build, merged, error);
+    run_writer_destroy (&merged);
     return status;
 }
 

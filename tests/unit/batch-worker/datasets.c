@@ -1,4 +1,5 @@
 /* Loads and builds: what is in the views is what was sent and loaded, once. */
+#include "batch-worker/tiers.h"
 #include "tests/unit/batch-worker/worker.h"
 
 #include <criterion/criterion.h>
@@ -57,7 +58,7 @@ static outputs_t recompute (worker_t *worker, dataset_t *dataset, uint32_t parti
     outputs_t outputs = worker_build (worker, &wish);
     cr_assert_str_eq (outputs.status, "ok", "%s", outputs.error);
     cr_assert_eq (outputs.views_count, worker->era == ERA_BEFORE ? 0 : 2);
-    cr_assert_leq (outputs.runs_count, 8);
+    cr_assert_leq (outputs.runs_count, TIERS_RUNS_MAX);
     for (size_t i = 0; i < outputs.views_count; i++)
         worker_expect_view (worker, &outputs.views[i], partition, wish.cut, CLOCK, excluded_load);
     memcpy (dataset->runs, outputs.runs, sizeof dataset->runs);
@@ -173,14 +174,22 @@ Test (datasets, have_bases_of_the_same_bytes_whatever_deltas_came_before)
         latest = layer.latest;
         runs[runs_count++] = layer.runs[0];
     }
+    outputs_t fold = build_layer (&worker, cut, cut, runs + 1, DELTAS, &latest);
+    cr_assert_eq (fold.runs_count, 1); /* of a delta */
+    cr_assert_eq (fold.runs[0].rows, runs[1].rows + runs[2].rows + runs[3].rows);
     outputs_t merged = build_layer (&worker, cut, cut, runs, runs_count, NULL);
+    cr_assert_eq (merged.runs_count, 2); /* the large one, and what is merged of the others */
+    runs[1] = fold.runs[0];
+    outputs_t of_fold = build_layer (&worker, cut, cut, runs, 2, NULL);
+    cr_assert_eq (of_fold.runs_count, 2);
     outputs_t at_once = build_layer (&worker, 0, cut, NULL, 0, NULL);
     cr_assert_eq (merged.latest, latest);
     cr_assert_eq (at_once.latest, latest);
     for (int v = 0; v < 2; v++) {
         worker_expect_view (&worker, &merged.views[v], 1, cut, CLOCK, -1);
-        cr_expect (text_equal (worker_read (&worker, merged.views[v].path),
-                               worker_read (&worker, at_once.views[v].path)));
+        text_t expected = worker_read (&worker, at_once.views[v].path);
+        cr_expect (text_equal (worker_read (&worker, merged.views[v].path), expected));
+        cr_expect (text_equal (worker_read (&worker, of_fold.views[v].path), expected));
     }
     worker_release (&worker);
 }
