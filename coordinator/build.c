@@ -172,6 +172,23 @@ static void add_inputs (coordinator_core_t *self, recompute_t *recompute, build_
         add_load_inputs (recompute, build, load_find (self, text_of (recompute->loads[i])));
 }
 
+/* Offsets from the dataset's cut to the new one that may be events: the record of that cut is none,
+ * nor are those that commit loads. */
+static uint64_t sent_rows (const coordinator_core_t *self, const recompute_t *recompute,
+                           const build_t *build)
+{
+    uint64_t rows = build->part.cut - build->from;
+    if (rows > 0 && build->from > 0)
+        rows--;
+    for (size_t i = 0; rows > 0 && i < self->loads_count; i++) {
+        const load_log_t *log = load_log (self->loads[i], recompute->log);
+        const placed_t *place = log ? &log->places[build->part.partition] : NULL;
+        rows -=
+            place && place->known && place->offset > build->from && place->offset < build->part.cut;
+    }
+    return rows;
+}
+
 static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const log_t *log,
                         uint32_t partition)
 {
@@ -183,7 +200,7 @@ static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const 
                                     .clock = recompute->cuts[partition].clock };
     build->from = present ? present->cut : 0;
     exclude (self, recompute, &build->part, present);
-    uint64_t rows = build->part.cut - build->from;
+    uint64_t rows = sent_rows (self, recompute, build);
     size_t loaded = loaded_runs (self, recompute, partition, &rows);
     build->kept = layers_kept (self, recompute, log, present, build->part.clock, rows);
     keep_layers (recompute, build, present);

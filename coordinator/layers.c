@@ -4,14 +4,16 @@
 
 #include <string.h>
 
+enum { LAYERS_KNOWN = 64 }; /* more than there ever are: those above would go */
+
 /* ---- views that a layer lacks ---- */
 
 static bool has_files (const catalog_part_t *part, const view_t *view, uint64_t plan)
 {
     size_t files = 0; /* a layer has one at most */
     for (size_t i = 0; i < part->views_count; i++)
-        files += strcmp (part->views[i].view, view->name) == 0 &&
-                 part->views[i].version == view->version && part->views[i].plan == plan;
+        files += part->views[i].plan == plan && part->views[i].version == view->version &&
+                 strcmp (part->views[i].view, view->name) == 0;
     return files == part->layers_count;
 }
 
@@ -74,6 +76,39 @@ static uint64_t rows_of (const catalog_part_t *part, size_t layer)
     return rows;
 }
 
+/* The delta that grows most for its size when all from it on become one: one of as many as may
+ * stay, among `count` layers. */
+static size_t cheapest_fold (const uint64_t *rows, size_t count, uint64_t above)
+{
+    size_t cheapest = DELTAS_MAX;
+    double growth = 0;
+    for (size_t i = count - 1; i > 0; i--) {
+        double of_this = (double)above / (double)rows[i]; /* no layer that stays is empty */
+        if (i <= DELTAS_MAX && of_this > growth) {
+            cheapest = i;
+            growth = of_this;
+        }
+        above += rows[i];
+    }
+    return cheapest;
+}
+
+/* How many layers stay below what is new. The lowest one that is no larger than all above it and
+ * what is new goes, and all above it: so every layer that stays is larger than all above it
+ * together. When these are too many, a fold goes deeper still. */
+static size_t below_the_new (const uint64_t *rows, size_t count, uint64_t new_rows)
+{
+    size_t kept = count;
+    uint64_t above = new_rows;
+    uint64_t above_kept = new_rows;
+    for (size_t i = count; i-- > 0; above += rows[i])
+        if (rows[i] <= above) {
+            kept = i;
+            above_kept = above + rows[i];
+        }
+    return kept <= DELTAS_MAX ? kept : cheapest_fold (rows, kept, above_kept);
+}
+
 size_t layers_kept (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
                     const catalog_part_t *present, int64_t clock, uint64_t new_rows)
 {
@@ -81,9 +116,9 @@ size_t layers_kept (const coordinator_core_t *self, const recompute_t *recompute
         recompute->forgets_count > 0 || layers_view_missing (self, log) ||
         is_old (self, log, present, clock))
         return 0;
-    size_t kept = present->layers_count;
-    uint64_t rows = new_rows;
-    while (kept > 0 && new_rows > 0 && (kept > DELTAS_MAX || rows_of (present, kept - 1) <= rows))
-        rows += rows_of (present, --kept);
-    return kept;
+    uint64_t rows[LAYERS_KNOWN];
+    size_t count = present->layers_count < LAYERS_KNOWN ? present->layers_count : LAYERS_KNOWN;
+    for (size_t i = 0; i < count; i++)
+        rows[i] = rows_of (present, i);
+    return new_rows > 0 ? below_the_new (rows, count, new_rows) : present->layers_count;
 }

@@ -96,7 +96,7 @@ static bool is_scheduled (const coordinator_core_t *self, const log_t *log)
 }
 
 /* Why the log should be recomputed now; NULL: it should not. The caller frees. */
-static char *reason_for (const coordinator_core_t *self, const log_t *log)
+static char *reason_for (const coordinator_core_t *self, log_t *log)
 {
     int64_t now = core_now (self);
     if (log->dropped || !log->begun || now < log->retry_at || is_scheduled (self, log))
@@ -110,6 +110,7 @@ static char *reason_for (const coordinator_core_t *self, const log_t *log)
     const char *view = layers_view_missing (self, log);
     if (view)
         return mem_format ("view %s has no file", view);
+    log->built_definitions = self->version; /* no need to look again before they change */
     if (memory_is_short (self, log))
         return mem_string ("memory is short");
     if (replay_is_long (self, log))

@@ -1,8 +1,10 @@
 /* Which layers of a partition a recompute leaves as they are. */
+#include "base/random.h"
 #include "base/timestamp.h"
 #include "coordinator/state.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 
 enum { LAYERS = 12 };
@@ -87,7 +89,11 @@ Test (layers, stay_below_those_that_are_no_larger_than_what_comes)
         { { 100, 8, 4 }, 3, 4, 1 },
         { { 100, 40, 20 }, 3, 50, 0 }, /* all that is new: more than the base */
         { { 1000, 256, 128, 64, 32, 16, 8, 4 }, 8, 1, 8 },
-        { { 1000, 256, 128, 64, 32, 16, 8, 4, 2 }, 9, 1, 8 }, /* no ninth delta */
+        { { 100, 51, 40 }, 3, 10, 0 }, /* the base, although 51 and 40 might stay */
+        { { 1000, 50, 40 }, 3, 10, 1 },
+        { { 1000, 51, 40 }, 3, 10, 3 },
+        { { 9999, 512, 255, 127, 63, 31, 15, 7, 3 }, 9, 1, 1 }, /* no ninth delta: 502 on 512 */
+        { { 9999, 999, 256, 64, 32, 16, 8, 4, 2 }, 9, 1, 3 },   /* 63 on 64 */
         { { 1000, 256, 128, 64, 32, 16, 8, 4, 2 }, 9, 0, 9 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -96,6 +102,70 @@ Test (layers, stay_below_those_that_are_no_larger_than_what_comes)
         cr_expect_eq (kept (&pile, cases[i].more), cases[i].kept, "case %zu: %zu", i,
                       kept (&pile, cases[i].more));
         definitions_destroy (&pile.definitions);
+    }
+}
+
+/* A dataset that grows by random amounts, of a few rows or a good part of the whole. */
+typedef struct growth {
+    uint64_t rows[LAYERS];
+    size_t layers;
+    uint64_t least; /* that came at once */
+    uint64_t most;
+    uint64_t total;
+    uint64_t folds; /* of the rows that came first: how often their base was */
+} growth_t;
+
+/* The least growth of a fold among nine layers that are each larger than all above it, and of which
+ * what is new is a part of at most `parts`. */
+static double least_growth (double parts)
+{
+    double step = pow (parts, 1.0 / 8);
+    return step <= 2 ? 2 : step / (step - 1);
+}
+
+static void grow (growth_t *self, uint64_t rows)
+{
+    pile_t pile;
+    pile_init (&pile, self->rows, self->layers);
+    size_t stay = self->layers == 0 ? 0 : kept (&pile, rows);
+    definitions_destroy (&pile.definitions);
+    cr_assert_leq (stay, 8, "%zu layers stay below a new one", stay);
+    uint64_t fold = rows;
+    for (size_t i = stay; i < self->layers; i++)
+        fold += self->rows[i];
+    self->least = rows < self->least ? rows : self->least;
+    self->total += rows;
+    for (size_t i = stay; i < self->layers; i++) {
+        double growth = (double)fold / (double)self->rows[i];
+        double least = least_growth ((double)self->total / (double)self->least);
+        cr_assert_geq (growth * 1.000001, least, "%f < %f", growth, least);
+    }
+    self->folds += stay == 0 && self->layers > 0;
+    self->layers = stay;
+    self->rows[self->layers++] = fold;
+    uint64_t above = 0;
+    for (size_t i = self->layers; i-- > 0; above += self->rows[i])
+        cr_assert_gt (self->rows[i], above, "layer %zu", i);
+    cr_assert_eq (above, self->total);
+}
+
+/* However much comes each time: there are eight deltas at most, each layer is larger than all above
+ * it, and a row's layer grows by a factor whenever it is written again. So that happens a
+ * logarithmic number of times; to those of a base, log2 of how many there are. */
+Test (layers, grow_by_a_factor_whenever_they_are_written_again)
+{
+    random_t random;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        random_seed (&random, seed);
+        growth_t growth = { .least = UINT64_MAX };
+        unsigned spread = 1 + (unsigned)random_below (&random, 20); /* bits between amounts */
+        uint64_t first = 1 + random_below (&random, UINT64_C (1) << random_below (&random, 30));
+        grow (&growth, first);
+        for (unsigned i = 0; i < 150; i++)
+            grow (&growth,
+                  1 + random_below (&random, UINT64_C (1) << random_below (&random, spread)));
+        cr_assert_leq ((double)growth.folds, log2 ((double)growth.total / (double)first),
+                       "seed %llu", (unsigned long long)seed);
     }
 }
 

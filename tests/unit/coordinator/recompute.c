@@ -340,8 +340,8 @@ Test (recompute, removes_files_that_nobody_stands_on)
 {
     cluster_t cluster;
     trio_t trio = start (&cluster, 1, 0);
-    for (size_t layers = 1; layers <= 3;
-         layers++) { /* what is played has 7 rows, what is new less */
+    for (size_t layers = 1; layers <= 2;
+         layers++) { /* what is played has 7 rows, more than is new */
         cluster_send (&cluster, 2);
         waited_for = cluster_recompute (&cluster);
         cluster_until (&cluster, is_trimmed, TIME_SECOND, "the trim");
@@ -356,11 +356,35 @@ Test (recompute, removes_files_that_nobody_stands_on)
     cr_assert_eq (files_in (&cluster, "views/" PAYMENTS "/1"), 1);
     /* what a failed attempt left goes with the next publish, and so does what a restart left */
     trio.batch->lazy = true;
+    cluster_send (&cluster, 2);
     cluster_recompute (&cluster);
     cluster_run (&cluster, 50 * TIME_MS);
     cluster_restart (&cluster);
     cluster_run (&cluster, 3 * LEASE);
     cr_assert_eq (files_in (&cluster, "history/" PAYMENTS "/1"), 1);
+    cluster_release (&cluster);
+}
+
+Test (recompute, of_nothing_new_is_no_work)
+{
+    cluster_t cluster;
+    trio_t trio = start (&cluster, 1, 0);
+    cluster_send (&cluster, 5);
+    waited_for = cluster_recompute (&cluster);
+    cluster_until (&cluster, is_trimmed, TIME_SECOND, "the trim");
+    trio.batch->lazy = true; /* what it was given, it would not do */
+    for (uint64_t manifest = 2; manifest <= 3; manifest++) {
+        waited_for = cluster_recompute (&cluster);
+        cluster_until (&cluster, is_trimmed, TIME_SECOND, "the trim");
+        cr_assert_eq (cluster_manifest (&cluster), manifest);
+        for (uint32_t p = 0; p < PARTITIONS; p++)
+            cr_assert_eq (cluster_log_number (&cluster, p, "cut"), 5 + (manifest - 1));
+    }
+    cluster_send (&cluster, 1);
+    waited_for = cluster_recompute (&cluster);
+    cluster_until (&cluster, is_building, TIME_SECOND, "a task");
+    cluster_run (&cluster, LEASE);
+    cr_assert (is_building (&cluster));
     cluster_release (&cluster);
 }
 
