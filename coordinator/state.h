@@ -10,7 +10,11 @@
 #include "base/mem.h"
 #include "base/timestamp.h"
 #include "catalog/catalog.h"
-#include "coordinator/core.h"
+#include "coordinator/leadership.h"
+#include "coordinator/loads.h"
+#include "coordinator/logs.h"
+#include "coordinator/recomputes.h"
+#include "coordinator/tasks.h"
 #include "feature/keyed_log.h"
 #include "wire/wire.h"
 
@@ -128,153 +132,7 @@ typedef struct partition {
     size_t logs_count;
 } partition_t;
 
-/* ---- logs, recomputes, loads, tasks ---- */
-
-/* A manifest that may still be served from. */
-typedef struct kept {
-    uint64_t number;
-    uint64_t *cuts; /* per partition */
-} kept_t;
-
-typedef struct log {
-    char *name;
-    char *stream;    /* the stream that it is of */
-    bool primary;    /* it is that of the stream's own key */
-    bool begun;      /* it is known where forwarding to it begins (keys.c) */
-    uint64_t *marks; /* there, per partition of the primary */
-    /* of a re-keyed one, per partition of the primary: all that was there has come */
-    bool *forwarded;
-    bool dropped;   /* the stream was deleted; its data stay */
-    arena_t *arena; /* of the manifest */
-    catalog_manifest_t manifest;
-    kept_t *kept; /* ascending, the current one last */
-    size_t kept_count;
-    uint64_t *held;             /* bases that backups hold, per partition; NULL: none */
-    uint64_t damage_asked;      /* manifest that a recompute was asked for, for it is damaged */
-    unsigned damages;           /* that were asked for one soon after another */
-    int64_t damage_at;          /* boot µs: none is asked for before */
-    uint64_t built_definitions; /* version when the latest build began */
-    int64_t started;            /* boot µs of the latest recompute's cut */
-    unsigned failures;
-    int64_t retry_at;        /* boot µs: nothing is scheduled before, after a failure */
-    bool sweep;              /* files may be there that nobody refers to */
-    bool swept_durably;      /* what sweeps removed until now is gone for good */
-    uint64_t swept_manifest; /* those of only earlier ones than this were removed … */
-    uint64_t swept_least;    /* … as far as tasks below this number wrote them */
-} log_t;
-
-typedef enum recompute_state {
-    RECOMPUTE_QUEUED,
-    RECOMPUTE_CUTTING,
-    RECOMPUTE_BUILDING,
-    RECOMPUTE_PUBLISHED,
-    RECOMPUTE_TRIMMED,
-    RECOMPUTE_FAILED
-} recompute_state_t;
-
-/* A control record's place in one partition. */
-typedef struct placed {
-    bool known;
-    uint64_t offset;
-    int64_t clock;
-} placed_t;
-
-typedef struct task task_t;
-typedef struct forget forget_t; /* forgets.h */
-
-/* One partition of a recompute. */
-typedef struct build {
-    catalog_run_t *inputs; /* of the layers that are replaced, and of loads */
-    size_t inputs_count;
-    uint64_t from;
-    size_t kept;  /* layers that stay: 0 when it writes a base */
-    task_t *task; /* NULL when finished */
-    bool finished;
-    uint64_t events;
-    uint64_t *erased;    /* of each of the recompute's forgets; NULL */
-    catalog_part_t part; /* what it will be in the manifest */
-} build_t;
-
-typedef struct recompute {
-    uint64_t id;
-    char *log;
-    char *reason;
-    recompute_state_t state;
-    int64_t created;  /* wall clock µs */
-    int64_t finished; /* 0 */
-    char *error;      /* "" */
-    uint64_t manifest;
-    bool full;          /* bases are written, whatever is new */
-    placed_t *cuts;     /* per partition */
-    build_t *builds;    /* per partition, while BUILDING */
-    arena_t *arena;     /* of the builds */
-    const char **loads; /* that its dataset will include */
-    size_t loads_count;
-    const char **unloaded; /* whose rows it leaves out */
-    size_t unloaded_count;
-    const char **forgets; /* control ids of those that it erases */
-    size_t forgets_count;
-    uint64_t definitions; /* version when the builds began */
-    uint64_t done;        /* events */
-    uint64_t total;
-    int64_t retry_at; /* boot µs, of a publish that the catalog refused */
-} recompute_t;
-
-typedef enum load_state {
-    LOAD_QUEUED,
-    LOAD_PARSING,
-    LOAD_COMMITTING,
-    LOAD_WAITING,
-    LOAD_VISIBLE,
-    LOAD_FAILED,
-    LOAD_UNLOADING,
-    LOAD_UNLOADED
-} load_state_t;
-
-/* The runs that a load has for one partition. */
-typedef struct load_part {
-    catalog_run_t *runs;
-    size_t runs_count;
-} load_part_t;
-
-/* A load in one of the stream's keyed logs. */
-typedef struct load_log {
-    const char *name;
-    uint64_t manifest;  /* with which it became visible, or was undone */
-    placed_t *places;   /* per partition */
-    load_part_t *parts; /* per partition */
-} load_log_t;
-
-typedef struct load {
-    arena_t *arena; /* of all but the task */
-    catalog_load_t row;
-    load_state_t state;
-    load_log_t *logs; /* none before it is parsed */
-    size_t logs_count;
-    task_t *task; /* NULL when none is under way */
-    uint64_t bytes_done;
-    uint64_t recompute; /* that it waits for; 0 */
-} load_t;
-
-struct task {
-    uint64_t id;
-    uint64_t attempt;       /* 0: never given */
-    recompute_t *recompute; /* of a build … */
-    uint32_t partition;
-    load_t *load;     /* … or of a load … */
-    forget_t *forget; /* … or the look for one that is erased … */
-    const char *log;  /* … in this log */
-    uint64_t definitions;
-    char *node; /* whom it is given to; "" nobody */
-    uint64_t incarnation;
-    bool listed;      /* its worker has told of it */
-    unsigned missing; /* beats of its worker without it since */
-    unsigned failures;
-    int64_t retry_at; /* boot µs */
-    char waits[256];  /* why it is tried again; "" */
-    uint64_t done;
-    uint64_t total;
-};
+/* ---- backups ---- */
 
 /* A backup that is being taken. */
 typedef struct pin {
@@ -282,26 +140,6 @@ typedef struct pin {
     int64_t until; /* boot µs: unless it is renewed */
     char *catalog; /* path of the copy */
 } pin_t;
-
-/* ---- who leads ---- */
-
-typedef struct leadership {
-    bool leads;            /* it has raised the term, and was not found fenced since */
-    bool ready;            /* and memory was made from the catalog */
-    bool watched;          /* somebody stands by: proofs are written, not only read */
-    int64_t until;         /* boot µs: it is proven until then that nobody else leads */
-    int64_t due;           /* boot µs: of the next proof, or look at the catalog */
-    int64_t earlier_lease; /* µs: the longest that the leaders before may have given */
-    int64_t earlier_until; /* boot µs: none of them runs any more */
-    int64_t told_lease;    /* µs, in the catalog */
-    /* standing by */
-    catalog_leader_t seen;
-    int64_t seen_at; /* boot µs: it has not changed since then */
-    int64_t beat_due;
-    uint64_t beat_id;
-    peer_t *askers; /* nodes that have beaten; NODES_MAX at most */
-    size_t askers_count;
-} leadership_t;
 
 struct coordinator_core {
     uint32_t magic;
@@ -389,17 +227,6 @@ void core_forget (coordinator_core_t *self);
 /* Also nodes and partitions. */
 void core_forget_all (coordinator_core_t *self);
 
-/* ---- leader.c ---- */
-/* Leads, if nobody else may; otherwise stands by. */
-MUST_CHECK status_t leader_start (coordinator_core_t *self, error_t *error);
-/* Renews the proof, looks whether to take over, steps down. */
-void leader_settle (coordinator_core_t *self);
-/* Is it proven at this instant that this coordinator leads, and does it know what it needs for
- * that? A proof that has run out is renewed first. */
-bool leader_confirm (coordinator_core_t *self);
-/* Answers who does not lead: who does. */
-void leader_refer (coordinator_core_t *self, const peer_t *from, const message_t *message);
-
 /* ---- nodes.c ---- */
 void node_beat (coordinator_core_t *self, const peer_t *from, const message_t *message);
 bool node_alive (const coordinator_core_t *self, const node_t *node);
@@ -417,24 +244,6 @@ void nodes_send_pokes (coordinator_core_t *self);
 void nodes_poke_peer (coordinator_core_t *self, const peer_t *to, uint64_t mark);
 void node_destroy (node_t **self_p);
 const char *role_word (role_t role);
-
-/* ---- keys.c ---- */
-/* Lets logs of new keys begin. */
-void keys_settle (coordinator_core_t *self);
-/* The log's key is the stream's no more, which has no events. Should it be again, the log begins
- * anew: what is sent until then does not go to it. */
-MUST_CHECK status_t keys_forget (coordinator_core_t *self, const char *log_name, error_t *error);
-/* Is there everything in it that was in the stream before it was made? */
-bool log_is_filled (const coordinator_core_t *self, const log_t *log);
-/* Have all logs of the stream begun? Before, no rows are loaded into it. */
-bool stream_has_begun (const coordinator_core_t *self, const char *stream);
-/* Are rows of the log's current dataset being written for a new key? Then it stays the current one.
- */
-bool keys_need_dataset (const coordinator_core_t *self, const log_t *log);
-/* Is it no file, but a stream's history for a new key? */
-bool load_is_history (const load_t *self);
-/* The field `history` of its task. */
-void keys_write_history (coordinator_core_t *self, const load_t *load);
 
 /* ---- orders.c ---- */
 /* A run of which all rows have that offset, UINT64_MAX: their own. */
@@ -473,99 +282,6 @@ void definitions_unload (coordinator_core_t *self);
 #define CONTROL_FORWARDED "forwarded"
 /* And: forwarding to the log begins at this offset of the partition of the primary log. */
 #define CONTROL_BEGIN "begin"
-
-/* ---- layers.c ---- */
-/* A view of which some layer of the current manifest has no file, while a build could make one: the
- * definitions are newer than the latest build. NULL: none. */
-const char *layers_view_missing (const coordinator_core_t *self, const log_t *log);
-/* How many layers of a partition stay when `new_rows` come in at a cut of that clock: those above
- * are built anew with what is new, all of them being a new base. `present` may be NULL. */
-size_t layers_kept (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
-                    const catalog_part_t *present, int64_t clock, uint64_t new_rows);
-
-/* ---- recompute.c ---- */
-recompute_t *recompute_find (const coordinator_core_t *self, uint64_t id);
-/* The recompute of a log that is under way (cutting or building), or NULL. */
-recompute_t *recompute_running (const coordinator_core_t *self, const char *log);
-/* Is the manifest of that number in use at all serving nodes, as far as recomputes tell? */
-bool recompute_is_served (const coordinator_core_t *self, const char *log, uint64_t manifest);
-/* The one that waits, made when there is none. With `full` it writes bases. */
-MUST_CHECK status_t recompute_request (coordinator_core_t *self, log_t *log, const char *reason,
-                                       bool full, uint64_t *id, error_t *error);
-void recomputes_settle (coordinator_core_t *self);
-void recompute_fail (coordinator_core_t *self, recompute_t *recompute, const char *reason);
-void recompute_destroy (recompute_t **self_p);
-void recompute_forget_builds (coordinator_core_t *self, recompute_t *recompute);
-MUST_CHECK status_t recompute_store (coordinator_core_t *self, recompute_t *recompute,
-                                     error_t *error);
-void recompute_start (coordinator_core_t *self, recompute_t *recompute);
-const char *recompute_word (recompute_state_t state);
-bool recompute_state_of (const char *word, recompute_state_t *state);
-void recompute_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
-
-/* ---- build.c ---- */
-void build_begin (coordinator_core_t *self, recompute_t *recompute);
-void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *outputs);
-/* All partitions are built: publishes. */
-void build_publish (coordinator_core_t *self, recompute_t *recompute);
-
-/* ---- schedule.c ---- */
-void schedule_settle (coordinator_core_t *self);
-/* Boot time at which a recompute is due next. */
-int64_t schedule_next (const coordinator_core_t *self);
-/* Events of a partition that no published cut covers; control records do not count. */
-uint64_t schedule_uncovered (const log_t *log, const partition_t *partition);
-/* Does the log hold events that no published cut covers? */
-bool schedule_has_new (const coordinator_core_t *self, const log_t *log);
-
-/* ---- tasks.c ---- */
-/* NULL when the catalog failed. */
-task_t *task_new (coordinator_core_t *self);
-void task_remove (coordinator_core_t *self, task_t **task_p);
-void tasks_settle (coordinator_core_t *self);
-/* What a batch worker lists. */
-void tasks_take (coordinator_core_t *self, const node_t *node, wire_list_t listed);
-void task_done (coordinator_core_t *self, const peer_t *from, const message_t *message);
-/* Why a recompute or a load (the other is NULL) does not get on for the moment; "" it does. */
-const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *recompute,
-                            const load_t *load);
-/* The next number that a task gets; false when the catalog failed. */
-bool tasks_next (coordinator_core_t *self, uint64_t *number);
-/* The least number of a task that is not finished; the next number when there is none. */
-uint64_t tasks_least (const coordinator_core_t *self);
-/* Is it a path of files that tasks write for this log and partition? */
-bool task_path_good (text_t path, const char *directory, const char *log, uint32_t partition);
-
-/* ---- loads.c ---- */
-void load_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
-void load_unload_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
-load_t *load_find (const coordinator_core_t *self, text_t id);
-/* Fails only when the catalog does: the task is to be told of again. */
-MUST_CHECK status_t load_parsed (coordinator_core_t *self, task_t *task,
-                                 const wire_value_t *outputs, error_t *error);
-/* False when the catalog failed. */
-bool load_fail (coordinator_core_t *self, load_t *load, const char *reason);
-void loads_settle (coordinator_core_t *self);
-load_t *load_new (void); /* in no list yet */
-/* In the place of a failed one of the same id, or at the end. Takes the load. */
-void load_add (coordinator_core_t *self, load_t *load);
-/* What it has in a log, or NULL. */
-load_log_t *load_log (const load_t *self, const char *log);
-/* Adds a log to it, without anything in it. */
-load_log_t *load_add_log (load_t *self, const char *log, uint32_t partitions);
-/* Do the datasets of all its logs but `except` include it (or, with `out`, leave it out)? */
-bool load_settled (const coordinator_core_t *self, const load_t *load, const char *except,
-                   bool out);
-void load_destroy (load_t **self_p);
-const char *load_word (load_state_t state);
-/* What users are told: visible, and undone, when every answer from then on is so. */
-const char *load_told (const coordinator_core_t *self, const load_t *load);
-/* The manifests of its logs are what its answers need to stand on. */
-void load_needs_manifests (const coordinator_core_t *self, load_t *load);
-bool load_state_of (const char *word, load_state_t *state);
-
-/* What a failed load's error becomes, which may have quoted an entity's values. */
-#define LOAD_ERROR_FORGOTTEN "(the reason was removed when an entity was erased)"
 
 /* ---- forgets.c ---- */
 void forget_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
@@ -606,29 +322,6 @@ void forget_verified (coordinator_core_t *self, task_t *task, const wire_value_t
 void forget_not_verified (coordinator_core_t *self, const task_t *task, text_t reason);
 /* The field `verify` of a task. */
 void forget_write_verify (coordinator_core_t *self, const task_t *task);
-
-/* ---- load_runs.c ---- */
-/* The runs of all partitions as the catalog keeps them (JSON), in the load's arena, and back.
- * CORRUPT when the text is not one of ours. */
-const char *load_runs_text (const load_t *load, uint32_t partitions);
-MUST_CHECK status_t load_runs_read (load_t *load, uint32_t partitions, error_t *error);
-
-/* ---- manifests.c ---- */
-log_t *log_named (const coordinator_core_t *self, text_t name);
-/* Does its current dataset include the load? */
-bool log_has_load (const log_t *self, const char *id);
-/* A log for every key of every stream of `all`, read from the catalog with these objects; logs of
- * deleted streams are marked. All or nothing: when it fails, the logs are as they were. */
-MUST_CHECK status_t logs_refresh (coordinator_core_t *self, const definitions_t *all,
-                                  const catalog_object_t *objects, size_t objects_count,
-                                  error_t *error);
-void log_destroy (log_t **self_p);
-/* The new current manifest; `arena` holds it, and the log takes it. */
-void log_take_manifest (coordinator_core_t *self, log_t *log, arena_t **arena,
-                        const catalog_manifest_t *manifest);
-uint64_t log_base (const log_t *self, uint32_t partition);
-void manifests_settle (coordinator_core_t *self);
-void manifests_dataset (coordinator_core_t *self, const peer_t *from, const message_t *message);
 
 /* ---- sweep.c ---- */
 /* Starts removing files that nothing refers to, if there may be any. */

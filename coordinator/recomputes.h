@@ -1,0 +1,104 @@
+/* recomputes.h - recomputes of a log, from the question to the publish: schedule.c, recompute.c,
+ * layers.c, build.c.
+ *
+ * For the coordinator's own files, as state.h. */
+#ifndef WEIR_COORDINATOR_RECOMPUTES_H
+#define WEIR_COORDINATOR_RECOMPUTES_H
+
+#include "coordinator/logs.h"
+
+typedef struct task task_t;
+typedef struct partition partition_t;
+
+typedef enum recompute_state {
+    RECOMPUTE_QUEUED,
+    RECOMPUTE_CUTTING,
+    RECOMPUTE_BUILDING,
+    RECOMPUTE_PUBLISHED,
+    RECOMPUTE_TRIMMED,
+    RECOMPUTE_FAILED
+} recompute_state_t;
+
+/* One partition of a recompute. */
+typedef struct build {
+    catalog_run_t *inputs; /* of the layers that are replaced, and of loads */
+    size_t inputs_count;
+    uint64_t from;
+    size_t kept;  /* layers that stay: 0 when it writes a base */
+    task_t *task; /* NULL when finished */
+    bool finished;
+    uint64_t events;
+    uint64_t *erased;    /* of each of the recompute's forgets; NULL */
+    catalog_part_t part; /* what it will be in the manifest */
+} build_t;
+
+typedef struct recompute {
+    uint64_t id;
+    char *log;
+    char *reason;
+    recompute_state_t state;
+    int64_t created;  /* wall clock µs */
+    int64_t finished; /* 0 */
+    char *error;      /* "" */
+    uint64_t manifest;
+    bool full;          /* bases are written, whatever is new */
+    placed_t *cuts;     /* per partition */
+    build_t *builds;    /* per partition, while BUILDING */
+    arena_t *arena;     /* of the builds */
+    const char **loads; /* that its dataset will include */
+    size_t loads_count;
+    const char **unloaded; /* whose rows it leaves out */
+    size_t unloaded_count;
+    const char **forgets; /* control ids of those that it erases */
+    size_t forgets_count;
+    uint64_t definitions; /* version when the builds began */
+    uint64_t done;        /* events */
+    uint64_t total;
+    int64_t retry_at; /* boot µs, of a publish that the catalog refused */
+} recompute_t;
+
+/* ---- layers.c ---- */
+/* A view of which some layer of the current manifest has no file, while a build could make one: the
+ * definitions are newer than the latest build. NULL: none. */
+const char *layers_view_missing (const coordinator_core_t *self, const log_t *log);
+/* How many layers of a partition stay when `new_rows` come in at a cut of that clock: those above
+ * are built anew with what is new, all of them being a new base. `present` may be NULL. */
+size_t layers_kept (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
+                    const catalog_part_t *present, int64_t clock, uint64_t new_rows);
+
+/* ---- recompute.c ---- */
+recompute_t *recompute_find (const coordinator_core_t *self, uint64_t id);
+/* The recompute of a log that is under way (cutting or building), or NULL. */
+recompute_t *recompute_running (const coordinator_core_t *self, const char *log);
+/* Is the manifest of that number in use at all serving nodes, as far as recomputes tell? */
+bool recompute_is_served (const coordinator_core_t *self, const char *log, uint64_t manifest);
+/* The one that waits, made when there is none. With `full` it writes bases. */
+MUST_CHECK status_t recompute_request (coordinator_core_t *self, log_t *log, const char *reason,
+                                       bool full, uint64_t *id, error_t *error);
+void recomputes_settle (coordinator_core_t *self);
+void recompute_fail (coordinator_core_t *self, recompute_t *recompute, const char *reason);
+void recompute_destroy (recompute_t **self_p);
+void recompute_forget_builds (coordinator_core_t *self, recompute_t *recompute);
+MUST_CHECK status_t recompute_store (coordinator_core_t *self, recompute_t *recompute,
+                                     error_t *error);
+void recompute_start (coordinator_core_t *self, recompute_t *recompute);
+const char *recompute_word (recompute_state_t state);
+bool recompute_state_of (const char *word, recompute_state_t *state);
+void recompute_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
+
+/* ---- build.c ---- */
+void build_begin (coordinator_core_t *self, recompute_t *recompute);
+void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *outputs);
+/* All partitions are built: publishes. */
+void build_publish (coordinator_core_t *self, recompute_t *recompute);
+
+/* ---- schedule.c ---- */
+void schedule_settle (coordinator_core_t *self);
+/* Boot time at which a recompute is due next. */
+int64_t schedule_next (const coordinator_core_t *self);
+/* Events of a partition that no published cut covers; control records do not count. */
+uint64_t schedule_uncovered (const log_t *log, const partition_t *partition);
+/* Does the log hold events that no published cut covers? */
+bool schedule_has_new (const coordinator_core_t *self, const log_t *log);
+
+#endif
