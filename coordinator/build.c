@@ -214,6 +214,10 @@ static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const 
         return false;
     build->task->recompute = recompute;
     build->task->partition = partition;
+    build->task->size = build->part.cut - build->from;
+    for (size_t i = 0; i < build->inputs_count; i++)
+        build->task->size += build->inputs[i].rows;
+    build->task->size += TASK_COST;
     return true;
 }
 
@@ -295,7 +299,8 @@ static void take_erased (recompute_t *recompute, build_t *build, wire_list_t era
         build->erased[i] = wire_item_uint (&erased.items[i]);
 }
 
-void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *outputs)
+void build_take (coordinator_core_t *self, task_t *task, const char *node,
+                 const wire_value_t *outputs)
 {
     recompute_t *recompute = task->recompute;
     build_t *build = &recompute->builds[task->partition];
@@ -310,8 +315,7 @@ void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *out
     if (status == STATUS_OK)
         status = take_views (recompute, part, wire_list (outputs, "views"), &error);
     if (status != STATUS_OK) {
-        (void)error_prefix (&error, "the batch worker %s reports what it cannot have made",
-                            task->node);
+        (void)error_prefix (&error, "the batch worker %s reports what it cannot have made", node);
         recompute_fail (self, recompute, error.text);
         return;
     }
@@ -321,7 +325,9 @@ void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *out
         part->layers[part->layers_count++] = layer;
     else
         part->views_count = views; /* a delta of nothing */
-    build->events = wire_uint (outputs, "rows", task->total);
+    uint64_t total;
+    (void)task_progress (task, &total);
+    build->events = wire_uint (outputs, "rows", total);
     take_erased (recompute, build, wire_list (outputs, "erased"));
     build->finished = true;
     task_remove (self, &build->task);

@@ -488,6 +488,8 @@ static void start_parsing (coordinator_core_t *self, load_t *load)
                 ? strcmp (self->logs[i]->name, load->row.log) == 0
                 : !self->logs[i]->dropped && strcmp (self->logs[i]->stream, load->row.stream) == 0)
             (void)load_add_log (load, self->logs[i]->name, self->options.partitions);
+    if (!load_is_history (load)) /* how much that is, is not known here */
+        load->task->size = load->row.bytes_total * load->logs_count + TASK_COST;
 }
 
 /* Has no dataset any of its rows? Of logs that are not known (any more) nothing is. */

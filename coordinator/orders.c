@@ -156,11 +156,12 @@ static void write_tasks (coordinator_core_t *self, const node_t *node)
     wire_field_list (writer, "tasks");
     for (size_t i = 0; i < self->tasks_count; i++) {
         const task_t *task = self->tasks[i];
-        if (strcmp (task->node, node->name) != 0 || task->incarnation != node->incarnation)
+        const attempt_t *attempt = task_at (task, node);
+        if (!attempt)
             continue;
         wire_open_map (writer);
         wire_field_uint (writer, "task", task->id);
-        wire_field_uint (writer, "attempt", task->attempt);
+        wire_field_uint (writer, "attempt", attempt->number);
         wire_field_string (writer, "kind", task->load ? "load" : task->forget ? "verify" : "build");
         wire_field_uint (writer, "definitions", task->definitions);
         if (task->load)

@@ -88,7 +88,9 @@ void recompute_asked (coordinator_core_t *self, const peer_t *from, const messag
 
 /* ---- build.c ---- */
 void build_begin (coordinator_core_t *self, recompute_t *recompute);
-void build_take (coordinator_core_t *self, task_t *task, const wire_value_t *outputs);
+/* What the task made at the worker of that name. */
+void build_take (coordinator_core_t *self, task_t *task, const char *node,
+                 const wire_value_t *outputs);
 /* All partitions are built: publishes. */
 void build_publish (coordinator_core_t *self, recompute_t *recompute);
 

@@ -181,6 +181,8 @@ struct coordinator_core {
     size_t forgets_count;
     task_t **tasks;
     size_t tasks_count;
+    pace_t paces[TASK_KINDS];
+    uint64_t tasks_copied; /* to a second worker, because the first was slow */
     uint64_t task_block;
     uint32_t task_used;    /* of the block */
     job_t *sweep;          /* under way, or NULL */

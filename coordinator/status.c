@@ -11,7 +11,7 @@ static void write_load (const coordinator_core_t *self, const load_t *load)
     const catalog_load_t *row = &load->row;
     uint64_t done = load->state >= LOAD_COMMITTING ? row->bytes_total : 0;
     if (load->task)
-        done = load->task->done;
+        done = task_progress (load->task, NULL);
     wire_open_map (writer);
     wire_field_string (writer, "id", row->id);
     wire_field_string (writer, "stream", row->stream);
@@ -57,8 +57,9 @@ static void count_events (const coordinator_core_t *self, const recompute_t *rec
     *total = recompute->total;
     for (uint32_t p = 0; recompute->builds && p < self->options.partitions; p++) {
         const build_t *build = &recompute->builds[p];
-        *done += build->finished ? build->events : build->task->done;
-        *total += build->finished ? build->events : build->task->total;
+        uint64_t of_task = build->events;
+        *done += build->finished ? build->events : task_progress (build->task, &of_task);
+        *total += of_task;
     }
 }
 
@@ -261,6 +262,7 @@ void status_metrics (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_field_uint (writer, "partitions_served", served);
     wire_field_uint (writer, "definitions", self->version);
     wire_field_uint (writer, "tasks", self->tasks_count);
+    wire_field_uint (writer, "tasks_copied", self->tasks_copied);
     wire_field_uint (writer, "backups", self->pins_count);
     wire_field_uint (writer, "term", catalog_term (self->catalog));
     wire_field_uint (writer, "leads", leader_confirm (self));

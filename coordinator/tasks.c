@@ -31,10 +31,19 @@ task_t *task_new (coordinator_core_t *self)
     task_t *task = mem_zero (1, sizeof *task);
     task->id = number;
     task->definitions = self->version;
-    task->node = mem_string ("");
     self->tasks = mem_resize (self->tasks, self->tasks_count + 1, sizeof (task_t *));
     self->tasks[self->tasks_count++] = task;
     return task;
+}
+
+static void drop_attempt (task_t *self, size_t at)
+{
+    mem_free (self->attempts[at].node);
+    self->attempts_count--;
+    memmove (self->attempts + at, self->attempts + at + 1,
+             (self->attempts_count - at) * sizeof *self->attempts);
+    if (self->attempts_count == 0)
+        self->copied = false;
 }
 
 void task_remove (coordinator_core_t *self, task_t **task_p)
@@ -48,7 +57,9 @@ void task_remove (coordinator_core_t *self, task_t **task_p)
                      (self->tasks_count - i) * sizeof (task_t *));
             break;
         }
-    mem_free (task->node);
+    while (task->attempts_count > 0)
+        drop_attempt (task, task->attempts_count - 1);
+    mem_free (task->avoid);
     mem_free (task);
 }
 
@@ -85,37 +96,64 @@ bool task_path_good (text_t path, const char *directory, const char *log, uint32
 
 /* ---- giving ---- */
 
-static bool is_given (const task_t *self)
+task_kind_t task_kind (const task_t *self)
 {
-    return self->node[0] != '\0';
+    return self->load ? TASK_LOAD : self->forget ? TASK_VERIFY : TASK_BUILD;
 }
 
-static void take_back (task_t *self)
+bool task_is_given (const task_t *self)
 {
-    core_set (&self->node, "");
-    self->listed = false;
-    self->missing = 0;
-    self->done = self->total = 0;
+    return self->attempts_count > 0;
 }
 
-static size_t given_to (const coordinator_core_t *self, const node_t *node)
+static bool is_at (const attempt_t *self, const node_t *node)
+{
+    return strcmp (self->node, node->name) == 0 && self->incarnation == node->incarnation;
+}
+
+const attempt_t *task_at (const task_t *self, const node_t *node)
+{
+    for (size_t i = 0; i < self->attempts_count; i++)
+        if (is_at (&self->attempts[i], node))
+            return &self->attempts[i];
+    return NULL;
+}
+
+uint64_t task_progress (const task_t *self, uint64_t *total)
+{
+    uint64_t done = 0, most = 0;
+    for (size_t i = 0; i < self->attempts_count; i++) {
+        done = self->attempts[i].done > done ? self->attempts[i].done : done;
+        most = self->attempts[i].total > most ? self->attempts[i].total : most;
+    }
+    if (total)
+        *total = most;
+    return done;
+}
+
+size_t tasks_given (const coordinator_core_t *self, const node_t *node)
 {
     size_t count = 0;
     for (size_t i = 0; i < self->tasks_count; i++)
-        count += strcmp (self->tasks[i]->node, node->name) == 0;
+        for (size_t a = 0; a < self->tasks[i]->attempts_count; a++)
+            count += strcmp (self->tasks[i]->attempts[a].node, node->name) == 0;
     return count;
 }
 
-/* The live batch worker that has least to do, or NULL when all have enough. */
-static node_t *idlest (const coordinator_core_t *self)
+/* The live batch worker that has least to do, or NULL when all have enough. One where the task
+ * failed last comes after all others. */
+static node_t *idlest (const coordinator_core_t *self, const task_t *task)
 {
     node_t *idlest = NULL;
-    size_t least = TASKS_PER_NODE;
+    size_t least = 2 * TASKS_PER_NODE;
     for (size_t i = 0; i < self->nodes_count; i++) {
         node_t *node = self->nodes[i];
         if (node->role != ROLE_BATCH || !node_alive (self, node))
             continue;
-        size_t count = given_to (self, node);
+        size_t count = tasks_given (self, node);
+        if (count >= TASKS_PER_NODE)
+            continue;
+        count += task->avoid && strcmp (task->avoid, node->name) == 0 ? TASKS_PER_NODE : 0;
         if (count < least) {
             least = count;
             idlest = node;
@@ -124,72 +162,87 @@ static node_t *idlest (const coordinator_core_t *self)
     return idlest;
 }
 
-static void give (task_t *task, node_t *node)
+void task_give (coordinator_core_t *self, task_t *task, node_t *node)
 {
-    core_set (&task->node, node->name);
-    task->incarnation = node->incarnation;
-    task->attempt++;
-    task->listed = false;
-    task->missing = 0;
+    CHECK (task->attempts_count < ATTEMPTS_MAX);
+    task->attempts[task->attempts_count] = (attempt_t){ .number = ++task->last,
+                                                        .node = mem_string (node->name),
+                                                        .incarnation = node->incarnation,
+                                                        .given = core_now (self) };
+    task->attempts_count++;
     node->poke = true;
+}
+
+/* Attempts of workers that are gone. */
+static void drop_orphans (coordinator_core_t *self, task_t *task)
+{
+    for (size_t i = task->attempts_count; i-- > 0;)
+        if (!node_of (self, task->attempts[i].node, task->attempts[i].incarnation))
+            drop_attempt (task, i);
 }
 
 void tasks_settle (coordinator_core_t *self)
 {
     int64_t now = core_now (self);
+    for (size_t i = 0; i < self->tasks_count; i++)
+        drop_orphans (self, self->tasks[i]);
     for (size_t i = 0; i < self->tasks_count; i++) {
         task_t *task = self->tasks[i];
-        if (is_given (task) && !node_of (self, task->node, task->incarnation))
-            take_back (task); /* its worker is gone */
-    }
-    for (size_t i = 0; i < self->tasks_count; i++) {
-        task_t *task = self->tasks[i];
-        if (is_given (task) || now < task->retry_at)
+        if (task_is_given (task) || now < task->retry_at)
             continue;
-        node_t *node = idlest (self);
+        node_t *node = idlest (self, task);
         if (!node)
             return;
-        give (task, node);
+        task_give (self, task, node);
     }
+    stragglers_settle (self);
 }
 
 /* ---- what workers say ---- */
 
-static const wire_value_t *listing_of (wire_list_t listed, const task_t *task)
+static const wire_value_t *listing_of (wire_list_t listed, uint64_t task, uint64_t attempt)
 {
     for (uint32_t i = 0; i < listed.count; i++)
-        if (wire_uint (&listed.items[i], "task", 0) == task->id &&
-            wire_uint (&listed.items[i], "attempt", 0) == task->attempt)
+        if (wire_uint (&listed.items[i], "task", 0) == task &&
+            wire_uint (&listed.items[i], "attempt", 0) == attempt)
             return &listed.items[i];
     return NULL;
+}
+
+/* Does the worker still have it? */
+static bool take_listing (attempt_t *self, const wire_value_t *listing)
+{
+    if (!listing)
+        return !self->listed || ++self->missing <= TASK_MISSING_MAX;
+    self->listed = true;
+    self->missing = 0;
+    self->done = wire_uint (listing, "done", 0);
+    self->total = wire_uint (listing, "total", 0);
+    return true;
 }
 
 void tasks_take (coordinator_core_t *self, const node_t *node, wire_list_t listed)
 {
     for (size_t i = 0; i < self->tasks_count; i++) {
         task_t *task = self->tasks[i];
-        if (strcmp (task->node, node->name) != 0 || task->incarnation != node->incarnation)
-            continue;
-        const wire_value_t *listing = listing_of (listed, task);
-        if (listing) {
-            task->listed = true;
-            task->missing = 0;
-            task->done = wire_uint (listing, "done", 0);
-            task->total = wire_uint (listing, "total", 0);
-        } else if (task->listed && ++task->missing > TASK_MISSING_MAX) {
-            take_back (task); /* it has forgotten it */
+        for (size_t a = task->attempts_count; a-- > 0;) {
+            attempt_t *attempt = &task->attempts[a];
+            if (is_at (attempt, node) &&
+                !take_listing (attempt, listing_of (listed, task->id, attempt->number)))
+                drop_attempt (task, a); /* it has forgotten it */
         }
     }
 }
 
-static task_t *task_of (coordinator_core_t *self, const wire_value_t *body)
+/* The task that is told of, and which of its attempts; NULL when that is not known (any more). */
+static task_t *task_of (coordinator_core_t *self, const wire_value_t *body, size_t *at)
 {
     uint64_t id = wire_uint (body, "task", 0);
-    uint64_t attempt = wire_uint (body, "attempt", 0);
+    uint64_t number = wire_uint (body, "attempt", 0);
     for (size_t i = 0; i < self->tasks_count; i++)
-        if (self->tasks[i]->id == id && self->tasks[i]->attempt == attempt &&
-            is_given (self->tasks[i]))
-            return self->tasks[i];
+        for (*at = 0; *at < self->tasks[i]->attempts_count; ++*at)
+            if (self->tasks[i]->id == id && self->tasks[i]->attempts[*at].number == number)
+                return self->tasks[i];
     return NULL;
 }
 
@@ -201,28 +254,55 @@ static bool may_pass (status_t status)
            status == STATUS_CANCELLED;
 }
 
-static void task_failed (coordinator_core_t *self, task_t *task, status_t status, text_t reason)
+static bool has_other_worker (const coordinator_core_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->nodes_count; i++)
+        if (self->nodes[i]->role == ROLE_BATCH && node_alive (self, self->nodes[i]) &&
+            strcmp (self->nodes[i]->name, name) != 0)
+            return true;
+    return false;
+}
+
+/* Until somebody makes room, which counts as no failure; another worker may have another disk. */
+static void wait_for_room (coordinator_core_t *self, task_t *task, const char *node)
+{
+    bool elsewhere = !task->avoid && has_other_worker (self, node);
+    task->retry_at = core_now (self) + (elsewhere ? 0 : RETRY_NO_SPACE);
+}
+
+/* True when it is tried again. */
+static bool try_again (coordinator_core_t *self, task_t *task, status_t status, text_t reason)
 {
     /* without its history, a key's log would be of no use for ever */
     bool history = task->load && load_is_history (task->load);
+    if (!history && !task->forget && !(may_pass (status) && task->failures < TASK_FAILURES_MAX))
+        return false;
+    int64_t wait = RETRY_FIRST << (task->failures < 10 ? task->failures : 10);
+    if (history)
+        env_log (self->env, LOG_ERROR, "%s for %s, trying again: " TEXT_FORMAT,
+                 task->load->row.name, task->load->row.log, TEXT_ARGS (reason));
+    if (task->forget && status != STATUS_CANCELLED)
+        forget_not_verified (self, task, reason);
+    task->retry_at = core_now (self) + (status == STATUS_CANCELLED ? 0 : wait);
+    task->failures += status != STATUS_CANCELLED;
+    return true;
+}
+
+static void task_failed (coordinator_core_t *self, task_t *task, size_t at, status_t status,
+                         text_t reason)
+{
     snprintf (task->waits, sizeof task->waits, TEXT_FORMAT, TEXT_ARGS (reason));
-    if (status == STATUS_NO_SPACE) { /* until somebody makes room: it counts as no failure */
-        task->retry_at = core_now (self) + RETRY_NO_SPACE;
-        take_back (task);
-        return;
+    char *node = mem_string (task->attempts[at].node);
+    drop_attempt (task, at);
+    bool goes_on = task_is_given (task); /* at another worker */
+    if (!goes_on && status == STATUS_NO_SPACE) {
+        wait_for_room (self, task, node);
+        goes_on = true;
     }
-    if (history || task->forget || (may_pass (status) && task->failures < TASK_FAILURES_MAX)) {
-        int64_t wait = RETRY_FIRST << (task->failures < 10 ? task->failures : 10);
-        if (history)
-            env_log (self->env, LOG_ERROR, "%s for %s, trying again: " TEXT_FORMAT,
-                     task->load->row.name, task->load->row.log, TEXT_ARGS (reason));
-        if (task->forget && status != STATUS_CANCELLED)
-            forget_not_verified (self, task, reason);
-        task->retry_at = core_now (self) + (status == STATUS_CANCELLED ? 0 : wait);
-        task->failures += status != STATUS_CANCELLED;
-        take_back (task);
+    mem_free (task->avoid);
+    task->avoid = node;
+    if (goes_on || try_again (self, task, status, reason))
         return;
-    }
     char *text = reason.size > 0 ? core_text (reason) : mem_string (status_word (status));
     CHECK (!task->forget);
     if (task->recompute)
@@ -250,10 +330,35 @@ static void acknowledge (coordinator_core_t *self, const peer_t *from, uint64_t 
     core_reply (self, from, id);
 }
 
+/* Its workers have something else to do now, or are to stop. */
+static void poke_workers (coordinator_core_t *self, const task_t *task)
+{
+    for (size_t i = 0; i < task->attempts_count; i++) {
+        node_t *node = node_named (self, task->attempts[i].node);
+        if (node)
+            node->poke = true;
+    }
+}
+
+/* The first attempt that succeeds is the one that counts: the task is no more. */
+static status_t task_succeeded (coordinator_core_t *self, task_t *task, size_t at,
+                                const wire_value_t *outputs, error_t *error)
+{
+    straggler_pace (self, task, &task->attempts[at]);
+    if (task->recompute)
+        build_take (self, task, task->attempts[at].node, outputs);
+    else if (task->forget)
+        forget_verified (self, task, outputs);
+    else
+        return load_parsed (self, task, outputs, error);
+    return STATUS_OK;
+}
+
 void task_done (coordinator_core_t *self, const peer_t *from, const message_t *message)
 {
     const wire_value_t *body = message->body;
-    task_t *task = task_of (self, body);
+    size_t at;
+    task_t *task = task_of (self, body, &at);
     if (!task) { /* told again, or of an attempt that was given up */
         acknowledge (self, from, message->id);
         return;
@@ -267,18 +372,12 @@ void task_done (coordinator_core_t *self, const peer_t *from, const message_t *m
     wire_copy (body, "status", word, sizeof word);
     status_t status = status_from_word (word);
     const wire_value_t *outputs = wire_map (body, "outputs");
-    node_t *node = node_named (self, task->node);
-    if (node)
-        node->poke = true; /* there may be more for it */
+    poke_workers (self, task);
     if (status == STATUS_OK && !outputs)
         status = STATUS_INVALID;
-    if (status != STATUS_OK)
-        task_failed (self, task, status, wire_text (body, "error"));
-    else if (task->recompute)
-        build_take (self, task, outputs);
-    else if (task->forget)
-        forget_verified (self, task, outputs);
-    else if (load_parsed (self, task, outputs, &error) != STATUS_OK) {
+    if (status != STATUS_OK) {
+        task_failed (self, task, at, status, wire_text (body, "error"));
+    } else if (task_succeeded (self, task, at, outputs, &error) != STATUS_OK) {
         core_reply_error (self, from, message->id, &error);
         return;
     }

@@ -15,6 +15,10 @@ enum { RECOMPUTES_MAX = 16, TEXT_SIZE_MAX = 64 << 10 };
 /* An apply that was under way for long must not undo a later one. */
 #define APPLY_APART (8 * TIME_SECOND)
 
+/* By when a recompute must be published although one of two batch workers needs much longer for its
+ * part: two, one of which was under way, at some seconds each. */
+#define STRAGGLER_MAX (12 * TIME_SECOND)
+
 /* Simulated time from the last fault on by which everything must be well. */
 #define HEAL_MAX (2 * TIME_MINUTE)
 
@@ -225,6 +229,15 @@ static void recompute_seen (void *arg, const message_t *reply)
         enter (self, PHASE_SETTLE);
 }
 
+/* One of two batch workers is slow, and nothing else is: the other builds what it has not built. */
+static void check_stragglers (sim_clients_t *self, int64_t in_phase)
+{
+    const sim_knobs_t *knobs = sim_knobs (self->sim);
+    if (knobs->slow_batch > STRAGGLER_MAX && in_phase > STRAGGLER_MAX)
+        sim_fail (self->sim, "a recompute waits for a slow batch worker: %.0f s and no end",
+                  (double)in_phase / 1e6);
+}
+
 static void look_at_recompute (sim_clients_t *self)
 {
     if (self->recomputes_count == 0) {
@@ -294,6 +307,7 @@ static void step (sim_clients_t *self)
         break;
     case PHASE_RECOMPUTE:
         look_at_recompute (self);
+        check_stragglers (self, in_phase);
         break;
     case PHASE_SETTLE:
         if (in_phase < 3 * knobs->lease)

@@ -100,6 +100,9 @@ static void env_submit (env_t *env, job_t *job)
 static int64_t job_time (sim_node_t *node)
 {
     sim_t *sim = node->sim;
+    int64_t slow = sim_knobs (sim)->slow_batch;
+    if (slow > 0 && node == sim_node (sim, ROLE_BATCH, 0))
+        return slow;
     if (node->slow_until > sim_now (sim))
         return process_slowness (node);
     if (sim_chance (sim, sim_knobs (sim)->slow_job))

@@ -39,6 +39,7 @@ static const knob_t table[] = {
     { "slow-message", AT (slow_message), KNOB_CHANCE, true, "that takes up to four seconds" },
     { "reorder", AT (reorder), KNOB_FLAG, true, "messages overtake each other" },
     { "slow-job", AT (slow_job), KNOB_CHANCE, true, "that takes up to three seconds" },
+    { "slow-batch", AT (slow_batch), KNOB_TIME, true, "of each job of one of two batch workers" },
     { "skew", AT (skew), KNOB_TIME, true, "by which wall clocks are off" },
     { "drift", AT (drift), KNOB_COUNT, true, "µs a second by which wall clocks go wrong" },
     { "boot-drift", AT (boot_drift), KNOB_COUNT, true, "µs a second, of boot clocks" },
@@ -409,4 +410,6 @@ void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
     self->forgets = is_on (&choice, 0.6) ? forgets : 0;
     int64_t splits = sometimes (&choice, 0.25, 8 * TIME_SECOND, 40 * TIME_SECOND);
     self->every[STRIKE_SPLIT] = self->calm ? 0 : splits;
+    int64_t slow = sometimes (&choice, 0.25, 15 * TIME_SECOND, 25 * TIME_SECOND);
+    self->slow_batch = self->calm || self->nodes[ROLE_BATCH] < 2 ? 0 : slow;
 }

@@ -65,9 +65,10 @@ typedef struct sim_knobs {
     double slow_message; /* chance of a message that takes up to a few seconds */
     bool reorder;
     double slow_job;
-    int64_t skew;                         /* wall clocks are off by up to this */
-    unsigned drift;                       /* wall clocks go wrong by up to so many µs a second */
-    unsigned boot_drift;                  /* and boot clocks, within what leases stand */
+    int64_t slow_batch;  /* that each job of the first batch worker takes, to the end of the run */
+    int64_t skew;        /* wall clocks are off by up to this */
+    unsigned drift;      /* wall clocks go wrong by up to so many µs a second */
+    unsigned boot_drift; /* and boot clocks, within what leases stand */
     sim_disk_faults_t disk_faults[ROLES]; /* while a node's disk is bad */
     uint64_t segment_size;
     uint64_t memory_limit; /* of a speed worker */
