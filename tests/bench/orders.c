@@ -135,13 +135,8 @@ static void put_build (orders_t *self, const orders_build_t *build)
     wire_close (writer);
 }
 
-task_t *orders_task (orders_t *self, const orders_build_t *build)
+static void begin_task (orders_t *self, uint64_t task, const char *kind)
 {
-    const task_setting_t setting = { .fs = self->fs,
-                                     .cluster_id = CLUSTER,
-                                     .partitions = build->partitions,
-                                     .memory_limit = build->memory,
-                                     .kept = self->kept };
     wire_writer_t *writer = self->writer;
     wire_begin (writer, message_reply (MESSAGE_BEAT), 1);
     wire_field_uint (writer, "lease_us", 1);
@@ -149,17 +144,62 @@ task_t *orders_task (orders_t *self, const orders_build_t *build)
     wire_field_uint (writer, "routes", 1);
     wire_field_list (writer, "tasks");
     wire_open_map (writer);
-    wire_field_uint (writer, "task", build->task);
+    wire_field_uint (writer, "task", task);
     wire_field_uint (writer, "attempt", 1);
-    wire_field_string (writer, "kind", "build");
+    wire_field_string (writer, "kind", kind);
     wire_field_uint (writer, "definitions", 1);
-    put_build (self, build);
-    wire_close (writer);
-    wire_close (writer);
-    wire_field_list (writer, "datasets");
-    wire_close (writer);
+}
+
+static task_t *end_task (orders_t *self, const task_setting_t *setting)
+{
+    wire_close (self->writer);
+    wire_close (self->writer);
+    wire_field_list (self->writer, "datasets");
+    wire_close (self->writer);
     wire_list_t tasks = wire_list (sent (self), "tasks");
-    return task_new (&setting, self->model, &tasks.items[0]);
+    return task_new (setting, self->model, &tasks.items[0]);
+}
+
+task_t *orders_task (orders_t *self, const orders_build_t *build)
+{
+    const task_setting_t setting = { .fs = self->fs,
+                                     .cluster_id = CLUSTER,
+                                     .partitions = build->partitions,
+                                     .memory_limit = build->memory,
+                                     .kept = self->kept };
+    begin_task (self, build->task, "build");
+    put_build (self, build);
+    return end_task (self, &setting);
+}
+
+/* ---- loads ---- */
+
+static void put_load (orders_t *self, const orders_load_t *load)
+{
+    wire_writer_t *writer = self->writer;
+    wire_field_map (writer, "load");
+    wire_field_string (writer, "stream", self->stream->name);
+    wire_field_string (writer, "path", load->path);
+    wire_field_string (writer, "id", "bench"); /* not checked: it is no hash */
+    wire_field_string (writer, "format", load->format);
+    wire_field_bool (writer, "skip", false);
+    wire_field_int (writer, "clock", load->clock);
+    wire_field_list (writer, "logs");
+    wire_put_string (writer, self->stream->log_name);
+    wire_close (writer);
+    wire_close (writer);
+}
+
+task_t *orders_load_task (orders_t *self, const orders_load_t *load)
+{
+    const task_setting_t setting = { .fs = self->fs,
+                                     .cluster_id = CLUSTER,
+                                     .partitions = load->partitions,
+                                     .memory_limit = load->memory,
+                                     .kept = self->kept };
+    begin_task (self, load->task, "load");
+    put_load (self, load);
+    return end_task (self, &setting);
 }
 
 /* ---- the log ---- */

@@ -42,6 +42,18 @@ typedef struct orders_build {
 
 task_t *orders_task (orders_t *self, const orders_build_t *build);
 
+/* Loads a file into the log of the stream's own key, in all partitions. */
+typedef struct orders_load {
+    uint64_t task;
+    const char *path; /* below the directory */
+    const char *format;
+    uint32_t partitions;
+    int64_t clock; /* µs */
+    uint64_t memory;
+} orders_load_t;
+
+task_t *orders_load_task (orders_t *self, const orders_load_t *load);
+
 /* The log of a partition while events are written to it as a speed worker would. */
 typedef struct orders_log {
     orders_t *orders;
