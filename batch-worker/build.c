@@ -102,8 +102,9 @@ static status_t gather_record (compaction_t *self, const log_record_t *record, e
         sorter_add (self->sorter, &batch, from, to);
     task_progress (self->build->task, to - from);
     uint64_t bytes = sorter_bytes (self->sorter) + arena_held (self->arena);
-    return bytes < self->build->task->setting.memory_limit / 2 ? STATUS_OK
-                                                               : write_gathered (self, error);
+    return bytes < task_gathers (self->build->task->setting.memory_limit)
+               ? STATUS_OK
+               : write_gathered (self, error);
 }
 
 static status_t gather_log (compaction_t *self, log_reader_t *reader, error_t *error)

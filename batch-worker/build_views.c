@@ -186,8 +186,8 @@ static status_t add_rows (views_t *self, const batch_t *batch, error_t *error)
         if (status != STATUS_OK)
             return status;
     }
-    if (self->budget.used > self->budget.limit / 2) /* the other half is what is kept */
-        kept_trim (self->build->task->setting.kept);
+    if (self->budget.used > self->budget.limit - task_gathers (self->budget.limit))
+        kept_trim (self->build->task->setting.kept); /* which has the rest of the memory */
     self->build->task->rows += batch->rows;
     task_progress (self->build->task, batch->rows);
     return task_go_on (self->build->task, error);

@@ -432,7 +432,8 @@ batch_core_t *batch_core_new (env_t *env, const batch_options_t *options)
                                       .memory_limit = options->memory_limit,
                                       .disk_reserve = options->disk_reserve };
     /* as much as all tasks gather rows in */
-    self->setting.kept = kept_new (options->memory_limit / 2 * options->tasks_max / KEPT_PIECE);
+    self->setting.kept =
+        kept_new (task_gathers (options->memory_limit) * options->tasks_max / KEPT_PIECE);
     member_options_t member = { .node = options->node,
                                 .kind = "batch",
                                 .cluster = options->cluster,

@@ -13,6 +13,14 @@
 
 #include <stdatomic.h>
 
+/* Of a task's memory, what a compaction gathers rows in; the rest is for what reads and writes
+ * them.
+ */
+static inline uint64_t task_gathers (uint64_t memory_limit)
+{
+    return memory_limit / 4 * 3;
+}
+
 /* What every task of this worker is given. */
 typedef struct task_setting {
     fs_t *fs;

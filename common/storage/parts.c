@@ -11,7 +11,7 @@ enum {
     CHUNK = 16 << 10,    /* bytes; larger for a row that needs it */
     LINE = 64,           /* bytes that memory comes in */
     LARGE_PAGE = 2 << 20,
-    AHEAD = 512,   /* bytes that are fetched ahead in a chunk */
+    AHEAD = 2048,  /* bytes that are fetched ahead in a chunk */
     SAMPLE = 8192, /* rows whose keys are looked at to part the others */
     NONE = UINT32_MAX,
 };

@@ -10,16 +10,6 @@ enum {
     AHEAD = 8,      /* rows that are fetched ahead */
 };
 
-size_t sort_common (text_t a, text_t b, size_t most)
-{
-    most = a.size < most ? a.size : most;
-    most = b.size < most ? b.size : most;
-    size_t common = 0;
-    while (common < most && a.data[common] == b.data[common])
-        common++;
-    return common;
-}
-
 /* ---- a few items ---- */
 
 /* What there is to know about a level: items are alike in the bytes of their keys before `skip`. */

@@ -45,7 +45,15 @@ static inline uint64_t sort_prefix (text_t key, size_t skip)
 }
 
 /* Bytes that two keys begin with alike, `most` at most. */
-size_t sort_common (text_t a, text_t b, size_t most);
+static inline size_t sort_common (text_t a, text_t b, size_t most)
+{
+    most = a.size < most ? a.size : most;
+    most = b.size < most ? b.size : most;
+    size_t common = 0;
+    while (common < most && a.data[common] == b.data[common])
+        common++;
+    return common;
+}
 
 /* The rows that items stand for. */
 typedef struct sort_rows {

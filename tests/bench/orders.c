@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { FLUSH_BYTES = 8 << 20, CLUSTER = 1, KEPT_PIECES = (256 << 20) / KEPT_PIECE };
+enum { FLUSH_BYTES = 8 << 20, CLUSTER = 1, KEPT_PIECES = (384 << 20) / KEPT_PIECE };
 
 void orders_must (orders_t *self, status_t status, const char *what)
 {
