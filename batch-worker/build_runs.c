@@ -63,6 +63,8 @@ status_t run_sources_open (build_t *build, const task_run_t *items, size_t count
         status = build_open_cursor (build, sources->runs[i], wanted, &sources->cursors[i], error);
         if (status != STATUS_OK)
             break;
+        if (wanted != NULL) /* not all columns: for views, and none looks at an ingest time */
+            run_cursor_leave (sources->cursors[i], BLOCK_LEAVE_INGEST_TIME);
         inputs[i] = merge_run (sources->cursors[i]);
     }
     merge_options_t options = { .keep = build->order->excluded_count > 0 ? is_kept : NULL,

@@ -25,6 +25,7 @@ typedef struct views {
     view_output_t *outputs;
     size_t count;
     uint64_t wanted[BLOCK_WANTED_WORDS];
+    bool positions;            /* some view reads them */
     batchview_budget_t budget; /* of what all writers hold of a key */
     int64_t latest;            /* covered event time, at most the clock */
     arena_t *projected;        /* of one chunk */
@@ -109,6 +110,7 @@ static status_t open_view (views_t *self, const plan_t *plan, const char *dir, e
     for (size_t c = 0; c < plan->columns; c++)
         if (plan->columns_used[c / 64] >> c % 64 & 1)
             block_want (self->wanted, c);
+    self->positions |= plan_reads_positions (plan);
     status_t status =
         batchview_writer_new (self->build->fs, output->path, plan, &info, &output->writer, error);
     if (status == STATUS_OK)
@@ -235,8 +237,11 @@ static status_t add_single (views_t *self, error_t *error)
         return status;
     run_cursor_t *cursor;
     status = build_open_cursor (self->build, run, self->wanted, &cursor, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        run_cursor_leave (cursor,
+                          BLOCK_LEAVE_INGEST_TIME | (self->positions ? 0 : BLOCK_LEAVE_POSITION));
         status = add_blocks (self, cursor, error);
+    }
     run_cursor_destroy (&cursor);
     run_destroy (&run);
     return status;

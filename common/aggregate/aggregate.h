@@ -246,6 +246,9 @@ static inline bool state_takes_nulls (state_spec_t spec)
     return spec.rows > 0;
 }
 
+/* May it depend on a row's offset or number, and not on its time alone? */
+bool state_reads_position (state_spec_t spec);
+
 /* May its partial be large, so that files keep it at checkpoints? */
 bool state_is_large (state_spec_t spec);
 
@@ -279,7 +282,7 @@ typedef struct state_rows {
     bool whole;                             /* that is every row; false: it is not known */
     const uint8_t *filter;
     const int64_t *time;
-    const uint64_t *offset;
+    const uint64_t *offset; /* NULL: of no state that reads positions, and likewise `row` */
     const uint32_t *row;
     size_t from;
     size_t to;

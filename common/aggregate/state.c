@@ -41,6 +41,20 @@ static const state_ops_t *ops_of (state_spec_t spec)
     return decimals && DECIMAL_OPS[spec.kind] != NULL ? DECIMAL_OPS[spec.kind] : kind->ops;
 }
 
+bool state_reads_position (state_spec_t spec)
+{
+    switch (spec.kind) {
+    case STATE_COUNT:
+    case STATE_SUM:
+    case STATE_MIN:
+    case STATE_MAX:
+    case STATE_MOMENTS:
+        return spec.rows > 0;
+    default:
+        return true;
+    }
+}
+
 bool state_is_large (state_spec_t spec)
 {
     return spec.rows > 0 || spec.by != TYPE_NONE || kind_of (spec.kind)->large;
@@ -129,7 +143,11 @@ static bool add_one_by_one (const state_ops_t *ops, state_spec_t spec, void *acc
         if (!state_row_counts (spec, rows, i))
             continue;
         value_t value[STATE_INPUTS_MAX];
-        row_place_t place = { rows->time[i], rows->offset[i], rows->row[i] };
+        row_place_t place = { .time = rows->time[i] };
+        if (rows->offset != NULL) {
+            place.offset = rows->offset[i];
+            place.row = rows->row[i];
+        }
         for (unsigned k = 0; k < inputs; k++)
             value[k] = column_get (rows->lane[k], i);
         ops->add (spec, acc, inputs > 0 ? value : NULL, &place);

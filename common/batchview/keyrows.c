@@ -59,8 +59,10 @@ size_t keyrows_append (keyrows_t *self, const projection_t *rows, size_t from, s
     size_t room = KEYROWS_MAX - mine->rows;
     size_t count = to - from < room ? to - from : room;
     memcpy (mine->time + mine->rows, rows->time + from, count * sizeof *rows->time);
-    memcpy (mine->offset + mine->rows, rows->offset + from, count * sizeof *rows->offset);
-    memcpy (mine->row + mine->rows, rows->row + from, count * sizeof *rows->row);
+    if (rows->offset != NULL) { /* otherwise no slot looks at it, nor at the row */
+        memcpy (mine->offset + mine->rows, rows->offset + from, count * sizeof *rows->offset);
+        memcpy (mine->row + mine->rows, rows->row + from, count * sizeof *rows->row);
+    }
     for (size_t i = 0; i < self->plan->lanes_count; i++)
         lane_append (self, &mine->lane[i], &rows->lane[i], from, count);
     for (size_t i = 0; i < self->plan->filters_count; i++)

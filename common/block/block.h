@@ -56,6 +56,17 @@ MUST_CHECK status_t block_encode (const batch_t *batch, size_t from, size_t to, 
 MUST_CHECK status_t block_decode (const void *data, size_t size, arena_t *arena,
                                   const uint64_t *wanted, batch_t *batch, error_t *error);
 
+/* Parts of rows that a reader can do without: they are not decoded then, and NULL in the batch. */
+enum {
+    BLOCK_LEAVE_INGEST_TIME = 1,
+    BLOCK_LEAVE_POSITION = 2, /* offset and row */
+};
+
+/* As block_decode, without what `leave` has bits of. */
+MUST_CHECK status_t block_decode_some (const void *data, size_t size, arena_t *arena,
+                                       const uint64_t *wanted, unsigned leave, batch_t *batch,
+                                       error_t *error);
+
 /* Reads the header of the block that `data` begins with; `size` may be more than the block, and may
  * be less as long as it holds the header. It checks the header's structure, but no checksum:
  * block_decode does. CORRUPT, VERSION. */

@@ -224,10 +224,21 @@ static bool system_is_sound (const block_header_t *header, const batch_t *batch)
            text_equal (batch->key[batch->rows - 1], header->last_key);
 }
 
-static bool read_system (decoder_t *self, batch_t *batch)
+static bool is_left (size_t system, unsigned leave)
+{
+    bool position = system == SYSTEM_OFFSET || system == SYSTEM_ROW;
+    return (position && (leave & BLOCK_LEAVE_POSITION) != 0) ||
+           (system == SYSTEM_INGEST_TIME && (leave & BLOCK_LEAVE_INGEST_TIME) != 0);
+}
+
+static bool read_system (decoder_t *self, unsigned leave, batch_t *batch)
 {
     column_t column[SYSTEM_MAX] = { 0 };
     for (size_t i = 0; i < self->layout->system; i++) {
+        if (is_left (i, leave)) {
+            self->body += self->layout->entry[i].stored_size;
+            continue;
+        }
         if (!read_column (self, i, &column[i]))
             return false;
         self->scratch.event_time = column[SYSTEM_EVENT_TIME].i;
@@ -235,9 +246,11 @@ static bool read_system (decoder_t *self, batch_t *batch)
     batch->event_time = column[SYSTEM_EVENT_TIME].i;
     batch->ingest_time = column[SYSTEM_INGEST_TIME].i;
     batch->offset = (uint64_t *)column[SYSTEM_OFFSET].i;
-    batch->row = narrow (self->arena, column[SYSTEM_ROW].i, batch->rows);
     batch->key = column[SYSTEM_KEY].s;
-    return batch->row != NULL && system_is_sound (&self->layout->header, batch);
+    if (column[SYSTEM_ROW].data != NULL &&
+        (batch->row = narrow (self->arena, column[SYSTEM_ROW].i, batch->rows)) == NULL)
+        return false;
+    return system_is_sound (&self->layout->header, batch);
 }
 
 static bool read_fields (decoder_t *self, const uint64_t *wanted, batch_t *batch)
@@ -258,6 +271,12 @@ static bool read_fields (decoder_t *self, const uint64_t *wanted, batch_t *batch
 status_t block_decode (const void *data, size_t size, arena_t *arena, const uint64_t *wanted,
                        batch_t *batch, error_t *error)
 {
+    return block_decode_some (data, size, arena, wanted, 0, batch, error);
+}
+
+status_t block_decode_some (const void *data, size_t size, arena_t *arena, const uint64_t *wanted,
+                            unsigned leave, batch_t *batch, error_t *error)
+{
     layout_t layout;
     status_t status = read_layout (data, size, &layout, error);
     if (status != STATUS_OK)
@@ -270,7 +289,7 @@ status_t block_decode (const void *data, size_t size, arena_t *arena, const uint
     decoder_init (&decoder, &layout, data, arena);
     batch_t result = { .rows = layout.header.rows, .columns = layout.header.columns };
     result.column = arena_alloc (arena, result.columns * sizeof *result.column);
-    if (!read_system (&decoder, &result) || !read_fields (&decoder, wanted, &result))
+    if (!read_system (&decoder, leave, &result) || !read_fields (&decoder, wanted, &result))
         return corrupt (error, "a column's body is not sound");
     *batch = result;
     return STATUS_OK;

@@ -102,9 +102,12 @@ typedef struct projection {
     text_t *key;
 } projection_t;
 
+/* Does any slot's state depend on offsets and numbers of rows? */
+bool plan_reads_positions (const plan_t *self);
+
 /* Evaluates where, lanes and filters a column at a time. Columns of the batch that columns_used
- * does not name are not touched. The result lives in `arena` and borrows strings and arrays from
- * the batch, which must outlive it. */
+ * does not name are not touched; offset and row are NULL where the batch's are. The result lives in
+ * `arena` and borrows strings and arrays from the batch, which must outlive it. */
 projection_t plan_project (const plan_t *self, const batch_t *batch, arena_t *arena);
 
 /* Does row `row` count for the slot (filter true, no input null unless the state takes nulls)? */

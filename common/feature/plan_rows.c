@@ -57,15 +57,18 @@ static void gather_places (projection_t *out, const batch_t *batch, const uint32
 {
     size_t count = out->rows;
     out->time = arena_alloc (arena, count * sizeof *out->time);
-    out->offset = arena_alloc (arena, count * sizeof *out->offset);
-    out->row = arena_alloc (arena, count * sizeof *out->row);
+    bool positions = batch->offset != NULL;
+    out->offset = positions ? arena_alloc (arena, count * sizeof *out->offset) : NULL;
+    out->row = positions ? arena_alloc (arena, count * sizeof *out->row) : NULL;
     out->key = arena_alloc (arena, count * sizeof *out->key);
     for (size_t i = 0; i < count; i++) {
         uint32_t r = selected[i];
         out->time[i] = batch->event_time[r];
-        out->offset[i] = batch->offset[r];
-        out->row[i] = batch->row[r];
         out->key[i] = batch->key[r];
+    }
+    for (size_t i = 0; positions && i < count; i++) {
+        out->offset[i] = batch->offset[selected[i]];
+        out->row[i] = batch->row[selected[i]];
     }
 }
 
@@ -84,6 +87,14 @@ static void evaluate (const plan_t *self, const column_t *columns, projection_t 
             is_true[i] = result.valid[i] && result.i[i] != 0;
         out->filter[f] = is_true;
     }
+}
+
+bool plan_reads_positions (const plan_t *self)
+{
+    for (size_t i = 0; i < self->slots_count; i++)
+        if (state_reads_position (self->slots[i].spec))
+            return true;
+    return false;
 }
 
 projection_t plan_project (const plan_t *self, const batch_t *batch, arena_t *arena)

@@ -27,9 +27,9 @@ batch_t rows_slice (const batch_t *batch, size_t from, size_t to, arena_t *arena
     batch_t slice = *batch;
     slice.rows = to - from;
     slice.event_time += from;
-    slice.ingest_time += from;
-    slice.offset += from;
-    slice.row += from;
+    slice.ingest_time += slice.ingest_time != NULL ? from : 0;
+    slice.offset += slice.offset != NULL ? from : 0;
+    slice.row += slice.row != NULL ? from : 0;
     if (slice.key != NULL)
         slice.key += from;
     slice.column = arena_alloc (arena, batch->columns * sizeof *slice.column);
@@ -71,7 +71,8 @@ batch_t rows_pick (const batch_t *batches, const rows_place_t *places, size_t co
     out.columns = first->columns;
     out.column = arena_alloc (arena, out.columns * sizeof *out.column);
     out.event_time = arena_alloc (arena, count * sizeof *out.event_time);
-    out.ingest_time = arena_alloc (arena, count * sizeof *out.ingest_time);
+    out.ingest_time =
+        first->ingest_time == NULL ? NULL : arena_alloc (arena, count * sizeof *out.ingest_time);
     out.offset = arena_alloc (arena, count * sizeof *out.offset);
     out.row = arena_alloc (arena, count * sizeof *out.row);
     out.key = first->key == NULL ? NULL : arena_alloc (arena, count * sizeof *out.key);
@@ -79,7 +80,8 @@ batch_t rows_pick (const batch_t *batches, const rows_place_t *places, size_t co
         const batch_t *from = &batches[places[i].batch];
         size_t row = places[i].row;
         out.event_time[i] = from->event_time[row];
-        out.ingest_time[i] = from->ingest_time[row];
+        if (out.ingest_time != NULL)
+            out.ingest_time[i] = from->ingest_time[row];
         out.offset[i] = from->offset[row];
         out.row[i] = from->row[row];
         if (out.key != NULL)

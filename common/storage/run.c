@@ -286,12 +286,14 @@ static bool matches_index (const run_t *self, const run_block_t *block,
             return false;
     uint64_t min_offset;
     uint64_t max_offset;
+    if (batch->offset == NULL)
+        return true;
     run_offset_bounds (batch->offset, batch->rows, &min_offset, &max_offset);
     return min_offset == block->min_offset && max_offset == block->max_offset;
 }
 
 status_t run_read_block (const run_t *self, size_t which, arena_t *arena, const uint64_t *wanted,
-                         batch_t *batch, error_t *error)
+                         unsigned leave, batch_t *batch, error_t *error)
 {
     CHECK_OBJECT (self, RUN_OBJECT_MAGIC);
     CHECK (which < self->info.blocks);
@@ -305,12 +307,12 @@ status_t run_read_block (const run_t *self, size_t which, arena_t *arena, const 
         status = block_header_read (bytes, block->size, &header, error);
     batch_t result;
     if (status == STATUS_OK)
-        status = block_decode (bytes, block->size, arena, wanted, &result, error);
+        status = block_decode_some (bytes, block->size, arena, wanted, leave, &result, error);
     if (status == STATUS_OK && !matches_index (self, block, &header, &result))
         status = error_set (error, STATUS_CORRUPT, "it is not as the index says");
     if (status != STATUS_OK)
         return error_prefix (error, "run %s, block %zu", self->path, which);
-    if (self->offset_override != RUN_OFFSET_AS_WRITTEN)
+    if (self->offset_override != RUN_OFFSET_AS_WRITTEN && result.offset != NULL)
         for (size_t i = 0; i < result.rows; i++)
             result.offset[i] = self->offset_override;
     *batch = result;
@@ -335,7 +337,7 @@ status_t run_verify (const run_t *self, error_t *error)
         batch_t *batch = &batches[i % 2];
         const batch_t *before = &batches[1 - i % 2];
         arena_reset (arenas[i % 2]);
-        status = run_read_block (self, i, arenas[i % 2], NULL, batch, error);
+        status = run_read_block (self, i, arenas[i % 2], NULL, 0, batch, error);
         if (status != STATUS_OK)
             break;
         if (!is_ordered (batch) || (i > 0 && rows_compare (before, before->rows - 1, batch, 0) > 0))

@@ -112,6 +112,10 @@ MUST_CHECK status_t run_cursor_new_as (const run_t *run, const columns_t *as,
                                        error_t *error);
 void run_cursor_destroy (run_cursor_t **self_p);
 
+/* From the next block on, leaves out what `leave` has bits of (block_decode_some): nobody will look
+ * at it. Rows without positions cannot be merged. */
+void run_cursor_leave (run_cursor_t *self, unsigned leave);
+
 /* The next rows (what is left of a block; never none), or END. The batch is borrowed: it lives
  * until the call after the next one, so that the one before the newest may still be used. Each
  * block is checked as block_decode does and against the index, not for the order of its rows. */

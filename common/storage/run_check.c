@@ -40,7 +40,7 @@ bool run_check (const run_t *run, const run_watch_t *watch)
         error_t error;
         arena_reset (arenas[i % 2]);
         *batch = (batch_t){ .rows = 0 };
-        status_t status = run_read_block (run, i, arenas[i % 2], NULL, batch, &error);
+        status_t status = run_read_block (run, i, arenas[i % 2], NULL, 0, batch, &error);
         if (status == STATUS_OK && !in_order (&batches[1 - i % 2], batch))
             status = error_set (&error, STATUS_CORRUPT, "its rows are not in order");
         if (status != STATUS_OK) {

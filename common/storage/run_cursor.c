@@ -12,6 +12,7 @@ struct run_cursor {
     const run_t *run;
     bool all; /* every column is wanted */
     uint64_t wanted[BLOCK_WANTED_WORDS];
+    unsigned leave;                      /* as block_decode_some has it */
     columns_map_t *map;                  /* NULL: columns as they are stored */
     uint64_t mapped[BLOCK_WANTED_WORDS]; /* wanted of the map's result; `wanted` is what is read */
     size_t next;                         /* the block to be read next */
@@ -60,7 +61,7 @@ static status_t key_rows_of_block (const run_t *self, size_t which, text_t key, 
                                    const uint64_t *wanted, batch_t *batch, error_t *error)
 {
     batch_t whole;
-    status_t status = run_read_block (self, which, arena, wanted, &whole, error);
+    status_t status = run_read_block (self, which, arena, wanted, 0, &whole, error);
     if (status != STATUS_OK)
         return status;
     size_t from = run_find_row (&whole, key, false);
@@ -157,6 +158,12 @@ status_t run_cursor_new_as (const run_t *run, const columns_t *as, const uint64_
     return STATUS_OK;
 }
 
+void run_cursor_leave (run_cursor_t *self, unsigned leave)
+{
+    CHECK_OBJECT (self, RUN_CURSOR_MAGIC);
+    self->leave = leave;
+}
+
 void run_cursor_destroy (run_cursor_t **self_p)
 {
     run_cursor_t *self = *self_p;
@@ -180,8 +187,9 @@ status_t run_cursor_next (run_cursor_t *self, batch_t *batch, error_t *error)
         arena_t *arena = self->arena[self->turn];
         arena_reset (arena);
         batch_t whole;
-        status_t status = run_read_block (self->run, self->next, arena,
-                                          self->all ? NULL : self->wanted, &whole, error);
+        status_t status =
+            run_read_block (self->run, self->next, arena, self->all ? NULL : self->wanted,
+                            self->leave, &whole, error);
         if (status != STATUS_OK)
             return status;
         if (self->map != NULL)

@@ -50,7 +50,8 @@ void run_offset_bounds (const uint64_t *offsets, size_t count, uint64_t *min, ui
 /* Reads block `which` into `arena`, its bytes too, checks it against the index, and puts the
  * override in place of its offsets. */
 MUST_CHECK status_t run_read_block (const run_t *run, size_t which, arena_t *arena,
-                                    const uint64_t *wanted, batch_t *batch, error_t *error);
+                                    const uint64_t *wanted, unsigned leave, batch_t *batch,
+                                    error_t *error);
 
 /* The first block that may hold a key that is not before `key`; info.blocks when none does. */
 size_t run_find_block (const run_t *run, text_t key);

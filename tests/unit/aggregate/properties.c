@@ -236,8 +236,8 @@ static state_rows_t rows_as_columns (state_spec_t spec, random_t *random, arena_
                            .whole = whole,
                            .filter = whole ? NULL : filter,
                            .time = time,
-                           .offset = offset,
-                           .row = row,
+                           .offset = state_reads_position (spec) ? offset : NULL,
+                           .row = state_reads_position (spec) ? row : NULL,
                            .to = count };
 }
 

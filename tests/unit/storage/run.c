@@ -52,6 +52,39 @@ Test (run, a_cursor_gives_what_was_written)
     }
 }
 
+Test (run, what_a_cursor_leaves_out_changes_nothing_else)
+{
+    for (uint64_t seed = 600; seed < 600 + ROUNDS; seed++) {
+        run_fixture_t fixture;
+        run_fixture_init (&fixture, seed);
+        batch_t batch = run_fixture_sorted (&fixture, some_rows (&fixture.random), false);
+        run_fixture_write (&fixture, "a", &batch);
+        run_t *run = run_fixture_open (&fixture, "a", RUN_OFFSET_AS_WRITTEN);
+        run_cursor_t *cursor = run_cursor_new (run, NULL);
+        unsigned leave = (unsigned)random_below (&fixture.random, 4);
+        run_cursor_leave (cursor, leave);
+        size_t row = 0;
+        batch_t part;
+        while (run_cursor_next (cursor, &part, &error) == STATUS_OK) {
+            cr_assert_eq (part.ingest_time == NULL, (leave & BLOCK_LEAVE_INGEST_TIME) != 0);
+            cr_assert_eq (part.offset == NULL, (leave & BLOCK_LEAVE_POSITION) != 0);
+            cr_assert_eq (part.row == NULL, part.offset == NULL);
+            cr_assert_leq (row + part.rows, batch.rows);
+            batch_t whole = part; /* with what was left out, as it was written */
+            whole.ingest_time = part.ingest_time ? part.ingest_time : batch.ingest_time + row;
+            whole.offset = part.offset ? part.offset : batch.offset + row;
+            whole.row = part.row ? part.row : batch.row + row;
+            for (size_t i = 0; i < part.rows; i++)
+                cr_assert (rows_are_equal (&batch, row + i, &whole, i));
+            row += part.rows;
+        }
+        cr_assert_eq (row, batch.rows);
+        run_cursor_destroy (&cursor);
+        run_destroy (&run);
+        run_fixture_release (&fixture);
+    }
+}
+
 Test (run, info_tells_what_it_is_a_run_of)
 {
     for (uint64_t seed = 100; seed < 120; seed++) {
