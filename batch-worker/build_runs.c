@@ -96,9 +96,8 @@ static status_t copy_rows (build_t *self, run_sources_t *sources, run_writer_t *
     status_t status = STATUS_OK;
     while (status == STATUS_OK) {
         batch_t batch;
-        bool key_ends;
         arena_reset (arena);
-        status = merge_next_key (sources->merge, arena, &batch, &key_ends, error);
+        status = merge_next (sources->merge, arena, &batch, error);
         if (status == STATUS_OK)
             status = run_writer_add (writer, &batch, 0, batch.rows, error);
         if (status == STATUS_OK)

@@ -217,9 +217,8 @@ static status_t add_merged (views_t *self, merge_t *merge, run_writer_t *merged,
     status_t status = STATUS_OK;
     while (status == STATUS_OK) {
         batch_t batch;
-        bool key_ends;
         arena_reset (arena);
-        status = merge_next_key (merge, arena, &batch, &key_ends, error);
+        status = merge_next (merge, arena, &batch, error);
         if (status == STATUS_OK && merged != NULL)
             status = run_writer_add (merged, &batch, 0, batch.rows, error);
         if (status == STATUS_OK)

@@ -252,27 +252,6 @@ void merge_destroy (merge_t **self_p)
 
 /* ---- chunks ---- */
 
-/* The end of the rows from stream->at on that are kept and of the same key, `most` at most. */
-static size_t end_of_key (const merge_t *self, const stream_t *stream, size_t most)
-{
-    const batch_t *batch = &stream->batch;
-    size_t left = batch->rows - stream->at;
-    size_t end = stream->at + (left < most ? left : most);
-    size_t row = stream->at + 1;
-    while (row < end && rows_same_key (batch, row - 1, batch, row) && is_kept (self, stream, row))
-        row++;
-    return row;
-}
-
-/* Is the least row of the chunk's key? */
-static bool goes_on (const merge_t *self, const batch_t *chunk)
-{
-    if (self->live == 0)
-        return false;
-    const stream_t *stream = self->heap[0];
-    return rows_same_key (&stream->batch, stream->at, chunk, 0);
-}
-
 /* The stream that comes after the least one, which is one of the root's children; NULL: none. */
 static const stream_t *runner_up (const merge_t *self)
 {
@@ -283,21 +262,15 @@ static const stream_t *runner_up (const merge_t *self)
     return self->heap[1];
 }
 
-/* Does no other stream stand at the least one's key? */
-static bool is_alone (const merge_t *self)
-{
-    const stream_t *least = self->heap[0];
-    for (size_t child = 1; child <= 2 && child < self->live; child++)
-        if (same_key (&least->head, &self->heap[child]->head))
-            return false;
-    return true;
-}
-
-/* A chunk from the only stream that has the key: borrowed as it lies. */
+/* What is left of the batch of the only stream: borrowed as it lies. */
 static status_t take_slice (merge_t *self, arena_t *arena, batch_t *chunk, error_t *error)
 {
     stream_t *stream = self->heap[0];
-    size_t end = end_of_key (self, stream, self->options.chunk_rows);
+    size_t left = stream->batch.rows - stream->at;
+    size_t most = left < self->options.chunk_rows ? left : self->options.chunk_rows;
+    size_t end = stream->at + 1;
+    while (end < stream->at + most && is_kept (self, stream, end))
+        end++;
     *chunk = rows_slice (&stream->batch, stream->at, end, arena);
     stream->at = end;
     return advance (self, arena, chunk, error);
@@ -314,19 +287,24 @@ static uint32_t batch_number (merge_t *self, stream_t *stream, uint32_t *batches
     return stream->chunk;
 }
 
-/* Puts the least stream's rows of its key that come before all others' behind the chunk's. False
- * when the chunk is full, or the stream has to read on. */
+/* Puts the least stream's rows that come before all others' behind the chunk's, as far as one look
+ * at the next stream tells: to the end of the key. Then the stream stands at the row behind them.
+ * False when the chunk is full, or the stream has to read on. */
 static bool take_stretch (merge_t *self, uint32_t number, size_t *rows)
 {
     stream_t *stream = self->heap[0];
     const stream_t *next = runner_up (self);
-    head_t head = stream->head;
+    const batch_t *batch = &stream->batch;
+    text_t key = stream->head.key;
+    int64_t limit = next != NULL && same_key (&stream->head, &next->head) ? next->time : INT64_MAX;
+    size_t at = stream->at;
     do {
-        self->places[(*rows)++] = (rows_place_t){ number, (uint32_t)stream->at++ };
-        if (*rows == self->options.chunk_rows || !find_kept (self, stream))
-            return false;
-    } while (same_key (&head, &stream->head) && (next == NULL || comes_before (stream, next)));
-    return true;
+        self->places[(*rows)++] = (rows_place_t){ number, (uint32_t)at++ };
+    } while (*rows < self->options.chunk_rows && at < batch->rows &&
+             batch->key[at].data == key.data && batch->key[at].size == key.size &&
+             batch->event_time[at] < limit && is_kept (self, stream, at));
+    stream->at = at;
+    return *rows < self->options.chunk_rows && find_kept (self, stream);
 }
 
 /* A chunk of rows from several streams. It ends where one of them must read on, as what it borrows
@@ -336,33 +314,25 @@ static status_t take_mixed (merge_t *self, arena_t *arena, batch_t *chunk, error
     self->chunks++;
     uint32_t batches = 0;
     size_t rows = 0;
-    head_t head = self->heap[0]->head;
-    bool more = true;
-    while (more && same_key (&head, &self->heap[0]->head)) {
-        uint32_t number = batch_number (self, self->heap[0], &batches);
-        more = take_stretch (self, number, &rows);
-        if (more)
-            sift_down (self, 0);
-    }
+    while (take_stretch (self, batch_number (self, self->heap[0], &batches), &rows))
+        sift_down (self, 0);
     *chunk = rows_pick (self->batches, self->places, rows, arena);
-    return more ? STATUS_OK : advance (self, arena, chunk, error);
+    return advance (self, arena, chunk, error);
 }
 
-status_t merge_next_key (merge_t *self, arena_t *arena, batch_t *batch, bool *key_ends,
-                         error_t *error)
+status_t merge_next (merge_t *self, arena_t *arena, batch_t *batch, error_t *error)
 {
     CHECK_OBJECT (self, MERGE_MAGIC);
     CHECK (!self->failed);
     if (self->live == 0)
         return error_set (error, STATUS_END, "no more rows");
     batch_t chunk;
-    status_t status = is_alone (self) ? take_slice (self, arena, &chunk, error)
+    status_t status = self->live == 1 ? take_slice (self, arena, &chunk, error)
                                       : take_mixed (self, arena, &chunk, error);
     if (status != STATUS_OK) {
         self->failed = true;
         return status;
     }
-    *key_ends = !goes_on (self, &chunk);
     *batch = chunk;
     return STATUS_OK;
 }

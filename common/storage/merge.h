@@ -1,4 +1,4 @@
-/* merge.h - several sorted sources as one, key by key.
+/* merge.h - several sorted sources as one.
  *
  * The merge gives all rows in (key, event time, offset, row) order; rows equal in all four come in
  * the order of their sources. Memory is the sources' (two blocks for a run) and one chunk,
@@ -35,7 +35,7 @@ typedef struct merge_memory {
 merge_source_t merge_batch (merge_memory_t *memory);
 
 typedef struct merge_options {
-    size_t chunk_rows; /* rows that merge_next_key gives at most; 0 is MERGE_CHUNK_ROWS */
+    size_t chunk_rows; /* rows that merge_next gives at most; 0 is MERGE_CHUNK_ROWS */
     /* Is a row of source number `source` with this offset kept? NULL keeps all. For loads and
      * ranges of the log that a dataset version does not include. */
     bool (*keep) (void *arg, size_t source, uint64_t offset);
@@ -50,15 +50,13 @@ MUST_CHECK status_t merge_new (const merge_source_t *sources, size_t count,
                                const merge_options_t *options, merge_t **merge, error_t *error);
 void merge_destroy (merge_t **self_p);
 
-/* The next rows, at least one, all of one key, or END when there are none left. *key_ends says
- * whether the key is complete with them; if not, the next call goes on with the same key. A key
- * without kept rows does not show. A chunk can be shorter than the maximum while its key goes on:
- * it ends where a source's memory does.
+/* The next rows, at least one, or END when there are none left. They may be of many keys, and the
+ * next call may go on with the last of them. A chunk can be shorter than the maximum: it ends where
+ * a source's memory does.
  *
  * The batch is borrowed: its arrays are partly in `arena` and partly in the sources, and its cells'
  * strings and keys in the sources. All of it lives until the next call, or until the arena is
  * reset, whichever is first; copy what has to stay. CORRUPT when the sources' columns differ. */
-MUST_CHECK status_t merge_next_key (merge_t *self, arena_t *arena, batch_t *batch, bool *key_ends,
-                                    error_t *error);
+MUST_CHECK status_t merge_next (merge_t *self, arena_t *arena, batch_t *batch, error_t *error);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 
+enum { FEW_CELLS = 8 };
+
 bool rows_same_key (const batch_t *a, size_t i, const batch_t *b, size_t j)
 {
     const text_t *x = &a->key[i];
@@ -45,19 +47,86 @@ batch_t rows_slice (const batch_t *batch, size_t from, size_t to, arena_t *arena
     return slice;
 }
 
-static column_t pick_column (const batch_t *batches, size_t which, const rows_place_t *places,
-                             size_t count, arena_t *arena)
+/* Neighbours in their batch that are neighbours among the picked. */
+typedef struct stretch {
+    uint32_t batch;
+    uint32_t row; /* the first */
+    size_t count;
+} stretch_t;
+
+typedef struct picked {
+    const batch_t *batches;
+    stretch_t *stretches;
+    size_t count;
+    size_t rows;
+    arena_t *arena;
+} picked_t;
+
+static picked_t find_stretches (const batch_t *batches, const rows_place_t *places, size_t count,
+                                arena_t *arena)
 {
-    column_t out = { .type = batches[places[0].batch].column[which].type };
+    picked_t picked = { .batches = batches, .rows = count, .arena = arena };
+    picked.stretches = arena_alloc (arena, count * sizeof *picked.stretches);
+    for (size_t i = 0, end; i < count; i = end) {
+        for (end = i + 1; end < count && places[end].batch == places[i].batch &&
+                          places[end].row == places[end - 1].row + 1;)
+            end++;
+        picked.stretches[picked.count++] = (stretch_t){ places[i].batch, places[i].row, end - i };
+    }
+    return picked;
+}
+
+/* Copies cells [row, row + count) of `size` bytes, which is known where it is called: few cells
+ * cost a move each. */
+static inline __attribute__ ((always_inline)) void *
+copy_cells (void *to, const void *from, size_t row, size_t count, size_t size)
+{
+    const uint8_t *cell = (const uint8_t *)from + row * size;
+    if (count > FEW_CELLS)
+        memcpy (to, cell, count * size);
+    else
+        for (size_t i = 0; i < count; i++)
+            memcpy ((uint8_t *)to + i * size, cell + i * size, size);
+    return (uint8_t *)to + count * size;
+}
+
+/* An array of the batch, of which the field is `array`, at the picked rows; NULL where it is. */
+#define PICK_ARRAY(picked, array)                                                                  \
+    __extension__({                                                                                \
+        size_t cell = sizeof *(picked)->batches->array;                                            \
+        bool none = (picked)->batches[(picked)->stretches[0].batch].array == NULL;                 \
+        void *start = none ? NULL : arena_alloc ((picked)->arena, (picked)->rows * cell);          \
+        void *to = start;                                                                          \
+        for (size_t i = 0; !none && i < (picked)->count; i++) {                                    \
+            const stretch_t *at = &(picked)->stretches[i];                                         \
+            to = copy_cells (to, (picked)->batches[at->batch].array, at->row, at->count, cell);    \
+        }                                                                                          \
+        start;                                                                                     \
+    })
+
+static column_t pick_column (const picked_t *picked, size_t which)
+{
+    column_t out = { .type = picked->batches[picked->stretches[0].batch].column[which].type };
     if (out.type == TYPE_NONE)
         return out;
-    out.valid = arena_alloc (arena, count);
-    out.data = arena_alloc (arena, count * type_size (out.type));
-    for (size_t i = 0; i < count; i++) {
-        const column_t *from = &batches[places[i].batch].column[which];
-        size_t row = places[i].row;
-        out.valid[i] = from->valid == NULL || from->valid[row] != 0;
-        column_copy (&out, i, from, row);
+    size_t cell = type_size (out.type);
+    out.valid = arena_alloc (picked->arena, picked->rows);
+    out.data = arena_alloc (picked->arena, picked->rows * cell);
+    uint8_t *valid = out.valid;
+    void *data = out.data;
+    for (size_t i = 0; i < picked->count; i++) {
+        const stretch_t *at = &picked->stretches[i];
+        const column_t *from = &picked->batches[at->batch].column[which];
+        if (from->valid == NULL)
+            memset (valid, 1, at->count);
+        else
+            for (size_t row = 0; row < at->count; row++)
+                valid[row] = from->valid[at->row + row] != 0;
+        valid += at->count;
+        if (cell == sizeof (int64_t))
+            data = copy_cells (data, from->data, at->row, at->count, sizeof (int64_t));
+        else
+            data = copy_cells (data, from->data, at->row, at->count, cell);
     }
     return out;
 }
@@ -67,28 +136,16 @@ batch_t rows_pick (const batch_t *batches, const rows_place_t *places, size_t co
     batch_t out = { .rows = count };
     if (count == 0)
         return out;
-    const batch_t *first = &batches[places[0].batch];
-    out.columns = first->columns;
+    picked_t picked = find_stretches (batches, places, count, arena);
+    out.columns = batches[places[0].batch].columns;
     out.column = arena_alloc (arena, out.columns * sizeof *out.column);
-    out.event_time = arena_alloc (arena, count * sizeof *out.event_time);
-    out.ingest_time =
-        first->ingest_time == NULL ? NULL : arena_alloc (arena, count * sizeof *out.ingest_time);
-    out.offset = arena_alloc (arena, count * sizeof *out.offset);
-    out.row = arena_alloc (arena, count * sizeof *out.row);
-    out.key = first->key == NULL ? NULL : arena_alloc (arena, count * sizeof *out.key);
-    for (size_t i = 0; i < count; i++) {
-        const batch_t *from = &batches[places[i].batch];
-        size_t row = places[i].row;
-        out.event_time[i] = from->event_time[row];
-        if (out.ingest_time != NULL)
-            out.ingest_time[i] = from->ingest_time[row];
-        out.offset[i] = from->offset[row];
-        out.row[i] = from->row[row];
-        if (out.key != NULL)
-            out.key[i] = from->key[row];
-    }
+    out.event_time = PICK_ARRAY (&picked, event_time);
+    out.ingest_time = PICK_ARRAY (&picked, ingest_time);
+    out.offset = PICK_ARRAY (&picked, offset);
+    out.row = PICK_ARRAY (&picked, row);
+    out.key = PICK_ARRAY (&picked, key);
     for (size_t i = 0; i < out.columns; i++)
-        out.column[i] = pick_column (batches, i, places, count, arena);
+        out.column[i] = pick_column (&picked, i);
     return out;
 }
 
