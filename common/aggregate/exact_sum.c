@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <math.h>
+
 enum { ONE_BYTE = EXACT_SUM_ONE_BIT / 8, GRID_BYTES = EXACT_SUM_CHUNKS * 4 };
 
 void exact_sum_init (exact_sum_t *self)
@@ -320,6 +322,10 @@ add_some (exact_sum_t *sum, exact_sum_t *squares, const double *values, size_t c
 
 size_t exact_sum_add_floats (exact_sum_t *self, const double *values, size_t count)
 {
+    if (count == 1 && isfinite (*values)) {
+        exact_sum_add_float (self, *values);
+        return 1;
+    }
     size_t added = 0;
     for (size_t from = 0; from < count; from += WINDOW_MAX)
         added += add_some (self, NULL, values + from,
@@ -330,6 +336,11 @@ size_t exact_sum_add_floats (exact_sum_t *self, const double *values, size_t cou
 size_t exact_sum_add_floats_and_squares (exact_sum_t *self, exact_sum_t *squares,
                                          const double *values, size_t count)
 {
+    if (count == 1 && isfinite (*values)) {
+        exact_sum_add_float (self, *values);
+        exact_sum_add_float_product (squares, *values, *values);
+        return 1;
+    }
     size_t added = 0;
     for (size_t from = 0; from < count; from += WINDOW_MAX)
         added += add_some (self, squares, values + from,

@@ -138,8 +138,11 @@ static size_t varint_bytes (uint64_t value, uint8_t bytes[10])
 
 void buf_put_varint (buf_t *buf, uint64_t value)
 {
-    uint8_t bytes[10];
-    buf_put (buf, bytes, varint_bytes (value, bytes));
+    uint8_t bytes[10] = { (uint8_t)value };
+    if (value < 0x80)
+        put (buf, bytes, 1);
+    else
+        buf_put (buf, bytes, varint_bytes (value, bytes));
 }
 
 size_t buf_part_begin (buf_t *buf)

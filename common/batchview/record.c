@@ -12,7 +12,7 @@ void record_builder_init (record_builder_t *self, const plan_t *plan,
 {
     *self = (record_builder_t){ .plan = plan, .header = header };
     keyrows_init (&self->rows, plan);
-    self->whole = mem_zero (plan->lanes_count + 1, sizeof *self->whole);
+    self->slot_rows = mem_zero (header->slots + 1, sizeof *self->slot_rows);
     self->track = mem_zero (header->groups + 1, sizeof *self->track);
     for (size_t i = 0; i <= header->groups; i++)
         track_init (&self->track[i], i == header->groups);
@@ -41,7 +41,7 @@ void record_builder_release (record_builder_t *self)
     for (size_t i = 0; i <= self->header->groups; i++)
         track_release (&self->track[i]);
     mem_free (self->track);
-    mem_free (self->whole);
+    mem_free (self->slot_rows);
     for (size_t i = 0; i < 2 * self->header->slots; i++)
         buf_release (&self->own[i]);
     mem_free (self->own);
@@ -83,25 +83,6 @@ void record_begin (record_builder_t *self, text_t key)
 
 /* ---- rows to pieces ---- */
 
-void record_run (record_builder_t *self, const projection_t *rows)
-{
-    self->run = rows;
-    for (size_t i = 0; i < self->plan->lanes_count; i++)
-        self->whole[i] = memchr (rows->lane[i].valid, 0, rows->rows) == NULL;
-}
-
-/* Cuts rows [from, to) of the run into pieces of every track. */
-static void tracks_rows (record_builder_t *self, size_t from, size_t to)
-{
-    const int64_t *time = self->run->time;
-    size_t now = to;
-    while (now > from && time[now - 1] > self->header->info.clock_at_cut)
-        now--;
-    for (size_t i = 0; i < self->header->groups; i++)
-        track_rows (&self->track[i], time, from, now);
-    track_rows (&self->track[self->header->groups], time, now, to);
-}
-
 /* What the slot is made of in the run. */
 static state_rows_t slot_rows (const record_builder_t *self, uint32_t slot)
 {
@@ -116,9 +97,28 @@ static state_rows_t slot_rows (const record_builder_t *self, uint32_t slot)
     };
     for (uint32_t i = 0; i < info->inputs; i++) {
         rows.lane[i] = &run->lane[info->lane[i]];
-        rows.whole &= self->whole[info->lane[i]];
+        rows.whole = rows.whole && memchr (rows.lane[i]->valid, 0, run->rows) == NULL;
     }
     return rows;
+}
+
+void record_run (record_builder_t *self, const projection_t *rows)
+{
+    self->run = rows;
+    for (uint32_t slot = 0; slot < self->header->slots; slot++)
+        self->slot_rows[slot] = slot_rows (self, slot);
+}
+
+/* Cuts rows [from, to) of the run into pieces of every track. */
+static void tracks_rows (record_builder_t *self, size_t from, size_t to)
+{
+    const int64_t *time = self->run->time;
+    size_t now = to;
+    while (now > from && time[now - 1] > self->header->info.clock_at_cut)
+        now--;
+    for (size_t i = 0; i < self->header->groups; i++)
+        track_rows (&self->track[i], time, from, now);
+    track_rows (&self->track[self->header->groups], time, now, to);
 }
 
 /* Adds a piece of the run; did any row count? */
@@ -139,11 +139,11 @@ static void own_put (record_builder_t *self, uint32_t slot, const track_t *track
 {
     buf_t *own = &self->own[slot + (track->future ? self->header->slots : 0)];
     state_spec_t spec = self->plan->slots[slot].spec;
-    state_rows_t rows = slot_rows (self, slot);
+    state_rows_t *rows = &self->slot_rows[slot];
     for (size_t i = first; i < track->pieces; i++) {
         size_t start = own->size;
         state_reset (spec, slot_acc (self, slot));
-        if (piece_fold (spec, &rows, &track->piece[i], slot_acc (self, slot)))
+        if (piece_fold (spec, rows, &track->piece[i], slot_acc (self, slot)))
             state_encode (spec, slot_acc (self, slot), own);
         buf_put_u32 (own, (uint32_t)(own->size - start));
     }
@@ -236,13 +236,13 @@ typedef struct sweep {
     const track_t *track;
     sweep_kind_t kind;
     size_t step;
-    bool skip_first;   /* nothing asks for the first atom */
-    size_t places_at;  /* in the record */
-    state_rows_t rows; /* of the slot, when they are not folded */
-    size_t unread;     /* bytes of the slot's `own` buffer still to be read */
-    uint32_t place;    /* of the latest partial written; 0 while that is the empty one */
-    size_t end;        /* of it */
-    bool changed;      /* since then */
+    bool skip_first;    /* nothing asks for the first atom */
+    size_t places_at;   /* in the record */
+    state_rows_t *rows; /* of the slot, when they are not folded */
+    size_t unread;      /* bytes of the slot's `own` buffer still to be read */
+    uint32_t place;     /* of the latest partial written; 0 while that is the empty one */
+    size_t end;         /* of it */
+    bool changed;       /* since then */
 } sweep_t;
 
 static status_t sweep_piece (sweep_t *self, const piece_t *piece, error_t *error)
@@ -250,8 +250,7 @@ static status_t sweep_piece (sweep_t *self, const piece_t *piece, error_t *error
     const record_builder_t *builder = self->builder;
     void *acc = slot_acc (builder, self->slot);
     if (!builder->folded) {
-        self->changed |=
-            piece_fold (builder->plan->slots[self->slot].spec, &self->rows, piece, acc);
+        self->changed |= piece_fold (builder->plan->slots[self->slot].spec, self->rows, piece, acc);
         return STATUS_OK;
     }
     const buf_t *own =
@@ -265,6 +264,12 @@ static status_t sweep_piece (sweep_t *self, const piece_t *piece, error_t *error
     return state_merge_partial (builder->plan->slots[self->slot].spec, acc, partial, error);
 }
 
+/* Do partials of so many bytes at the two places differ? Most do in their first bytes. */
+static bool differ (const uint8_t *data, size_t a, size_t b, size_t size)
+{
+    return size < 2 || data[a + 1] != data[b + 1] || memcmp (data + a, data + b, size) != 0;
+}
+
 /* Appends the accumulator's partial, size first, unless it equals the one before; its place. */
 static uint32_t sweep_partial (sweep_t *self)
 {
@@ -273,14 +278,20 @@ static uint32_t sweep_partial (sweep_t *self)
         return self->kind == SWEEP_SUFFIX ? self->place : 0;
     self->changed = false;
     size_t start = record->size;
-    size_t part = buf_part_begin (record);
+    buf_put_u8 (record, 0);
     state_encode (self->builder->plan->slots[self->slot].spec, slot_acc (self->builder, self->slot),
                   record);
-    buf_part_end (record, part);
+    size_t size = record->size - start - 1;
+    if (record->bad)
+        return 0;
+    if (size < 0x80)
+        record->data[start] = (uint8_t)size;
+    else
+        buf_part_end (record, start + 1);
     if (record->bad)
         return 0;
     if (self->place != 0 && record->size - start == self->end - self->place &&
-        memcmp (record->data + self->place, record->data + start, record->size - start) == 0) {
+        !differ (record->data, self->place, start, record->size - start)) {
         record->size = start;
         return self->place;
     }
@@ -316,7 +327,7 @@ static status_t sweep_run (sweep_t *self, error_t *error)
         self->unread =
             builder->own[self->slot + (self->track->future ? builder->header->slots : 0)].size;
     else
-        self->rows = slot_rows (builder, self->slot);
+        self->rows = &builder->slot_rows[self->slot];
     self->place = 0;
     self->changed = false;
     state_reset (spec, slot_acc (builder, self->slot));
@@ -380,35 +391,35 @@ static size_t record_head (record_builder_t *self)
 
 /* The pass that `sweep` says, which leaves `count` places; *at is where they begin, and then end.
  */
-static status_t sweep_places (sweep_t sweep, size_t count, size_t *at, error_t *error)
+static status_t sweep_places (sweep_t *sweep, size_t count, size_t *at, error_t *error)
 {
-    sweep.places_at = *at;
+    sweep->places_at = *at;
     *at += 4 * count;
-    return count > 0 ? sweep_run (&sweep, error) : STATUS_OK;
+    return count > 0 ? sweep_run (sweep, error) : STATUS_OK;
 }
 
-static status_t sweep_delayed (sweep_t sweep, size_t *at, error_t *error)
+static status_t sweep_delayed (sweep_t *sweep, size_t *at, error_t *error)
 {
-    size_t atoms = sweep.track->atoms;
-    sweep.kind = SWEEP_BLOCK;
+    size_t atoms = sweep->track->atoms;
+    sweep->kind = SWEEP_BLOCK;
     status_t status = STATUS_OK;
-    for (sweep.step = 1; status == STATUS_OK; sweep.step *= BATCHVIEW_FANOUT) {
-        status = sweep_places (sweep, viewfile_blocks (atoms, sweep.step), at, error);
-        if (sweep.step >= atoms)
+    for (sweep->step = 1; status == STATUS_OK; sweep->step *= BATCHVIEW_FANOUT) {
+        status = sweep_places (sweep, viewfile_blocks (atoms, sweep->step), at, error);
+        if (sweep->step >= atoms)
             break;
     }
     return status;
 }
 
 /* Own partials between checkpoints, which have suffixes. */
-static status_t sweep_large (sweep_t sweep, size_t *at, error_t *error)
+static status_t sweep_large (sweep_t *sweep, size_t *at, error_t *error)
 {
-    size_t atoms = sweep.track->atoms;
-    sweep_t own = sweep;
+    size_t atoms = sweep->track->atoms;
+    sweep_t own = *sweep;
     own.kind = SWEEP_BETWEEN;
     own.skip_first = true; /* it is a checkpoint */
-    own.step = sweep.step = BATCHVIEW_CHECKPOINT;
-    status_t status = sweep_places (own, atoms, at, error);
+    own.step = sweep->step = BATCHVIEW_CHECKPOINT;
+    status_t status = sweep_places (&own, atoms, at, error);
     if (status != STATUS_OK)
         return status;
     return sweep_places (sweep, viewfile_checkpoints (atoms), at, error);
@@ -425,16 +436,16 @@ static status_t record_slot (record_builder_t *self, uint32_t slot, size_t *at, 
     sweep.skip_first = !info->lifetime && (track->atoms == 0 || track->piece[0].first <= edge_min);
     status_t status;
     if (info->delayed)
-        status = sweep_delayed (sweep, at, error);
+        status = sweep_delayed (&sweep, at, error);
     else if (info->large)
-        status = sweep_large (sweep, at, error);
+        status = sweep_large (&sweep, at, error);
     else
-        status = sweep_places (sweep, track->atoms, at, error);
-    if (status != STATUS_OK)
+        status = sweep_places (&sweep, track->atoms, at, error);
+    if (status != STATUS_OK || future->atoms == 0)
         return status;
     sweep =
         (sweep_t){ .builder = self, .slot = slot, .track = future, .kind = SWEEP_BLOCK, .step = 1 };
-    return sweep_places (sweep, future->atoms, at, error);
+    return sweep_places (&sweep, future->atoms, at, error);
 }
 
 /* The record of what was cut into pieces. */

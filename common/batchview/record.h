@@ -15,7 +15,7 @@ typedef struct record_builder {
     const viewfile_header_t *header;
     keyrows_t rows;          /* those that wait for more */
     const projection_t *run; /* what pieces that are not folded were cut from */
-    bool *whole;             /* of each lane: no value of the run is null */
+    state_rows_t *slot_rows; /* per slot: what it is made of in the run */
     track_t *track;          /* header->groups, then the one of the future */
     buf_t *own;  /* per slot, then per slot of the future: pieces' own partials, each with its
                     size (u32) after it: they are read backwards */

@@ -233,14 +233,14 @@ status_t batchview_writer_add_all (batchview_writer_t *self, const projection_t 
     for (size_t from = 0; status == STATUS_OK && from < rows->rows; from = to) {
         bool in_order;
         to = end_of_key (rows, from, &in_order);
-        bool goes_on = self->in_key && key_order (self, rows->key[from]) == 0;
-        if (goes_on || to == rows->rows ||
+        int order = key_order (self, rows->key[from]);
+        if ((order == 0 && self->in_key) || to == rows->rows ||
             !in_order) { /* its rows are, or may be, in several calls */
             status = batchview_writer_add (self, rows, from, to, error);
             told = false;
             continue;
         }
-        status = key_order (self, rows->key[from]) > 0 ? key_end (self, error) : bad_order (error);
+        status = order > 0 ? key_end (self, error) : bad_order (error);
         if (status == STATUS_OK && !told)
             record_run (&self->record, rows);
         told = true;
