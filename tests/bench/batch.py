@@ -24,6 +24,7 @@ MATRIX = [f"{events}:{keys}:{shape}" for shape in ("uniform", "zipf")
           for events in ("1M", "10M", "100M") for keys in ("10k", "1M", "10M")]
 HOT = "10M:500k:hot"
 WORKERS = "10M:500k:uniform"
+DELTAS = "5M:250k:uniform"  # a base, and eight deltas of a hundredth each
 FRAMES_MOST = 20 * 10**6  # events that polars and pandas are given
 KEYS_COMPARED = 10**6     # of more, so many at equal distances
 
@@ -52,6 +53,18 @@ class Bench:
         if done.returncode != 0:
             sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
         return None if quiet else json.loads(done.stdout)
+
+    def run_lines(self, command):
+        """Of a program that prints lines "name value": name → values."""
+        done = subprocess.run([*map(str, command)], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
+        values = {}
+        for line in done.stdout.splitlines():
+            name, value = line.split()
+            values.setdefault(name, []).append(float(value))
+        return values
 
     # ---- sides ----
 
@@ -129,7 +142,19 @@ class Bench:
                     told = self.build(history, start, workers, threads=1)
                     figures.setdefault(f"{workers} x 1, from {start}", []).append(told)
 
-    def case(self, case, rounds, with_workers=False, with_frames=False):
+    def deltas(self, history, found, rounds):
+        """What a delta costs beside a base, and answers over eight of them (deltas.c)."""
+        for name in ("views", "history"):
+            shutil.rmtree(self.place / "weir" / name, ignore_errors=True)
+        definitions = [option for option in history.options() if not option.startswith("--events")]
+        told = self.run_lines([self.programs / "deltas", f"--directory={self.place}/weir",
+                               f"--partitions={self.options.partitions}", *definitions,
+                               f"--rounds={rounds}", f"--keys={history.keys}",
+                               f"--memory-mib={self.options.memory_mib // 2}",
+                               f"--questions={min(history.keys, 200000)}"])
+        found["deltas"] = told
+
+    def case(self, case, rounds, with_workers=False, with_frames=False, with_deltas=False):
         for name in ("weir", "events"):
             shutil.rmtree(self.place / name, ignore_errors=True)
         (self.place / "weir").mkdir()
@@ -150,6 +175,8 @@ class Bench:
             self.frames(history, found["figures"], rounds)
         if with_workers:
             self.workers(history, found["figures"], rounds)
+        if with_deltas:
+            self.deltas(history, found, rounds)
         self.save()
 
     def save(self):
@@ -165,13 +192,14 @@ class Bench:
                 continue
             rounds = options.rounds if case in (BAR_CASE, "flights") or options.case \
                 else min(options.rounds, 3)
-            self.case(case, rounds, case == WORKERS and os.cpu_count() >= 2, not options.smoke)
+            self.case(case, rounds, case == WORKERS and os.cpu_count() >= 2, not options.smoke,
+                      case == DELTAS or options.smoke or options.only == "deltas")
 
 
 def chosen_cases(options):
     if options.smoke:
         return ["20k:1k:uniform"]
-    wanted = {"bar": [BAR_CASE], "slope": SLOPE, "hot": [WORKERS, HOT], "workers": [WORKERS],
+    wanted = {"bar": [BAR_CASE], "deltas": [DELTAS], "slope": SLOPE, "hot": [WORKERS, HOT], "workers": [WORKERS],
               "matrix": MATRIX, "flights": ["flights"]}
     cases = [case for part, those in wanted.items() for case in those
              if options.only in (None, part)]
@@ -185,7 +213,8 @@ def main():
     parser.add_argument("--build", default="build/release", help="where programs were built")
     parser.add_argument("--out", default="build/bench-batch", help="where results go")
     parser.add_argument("--directory", help="where to work (default: a temporary directory)")
-    parser.add_argument("--only", choices=["bar", "slope", "hot", "workers", "matrix", "flights"])
+    parser.add_argument("--only", choices=["bar", "deltas", "slope", "hot", "workers", "matrix",
+                                           "flights"])
     parser.add_argument("--case", action="append", help="this case instead; may be repeated")
     parser.add_argument("--full", action="store_true",
                         help="100 M events and 10 M keys too (an hour, 20 GB of disk)")

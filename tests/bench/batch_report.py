@@ -100,6 +100,29 @@ def compared(found):
         yield line
 
 
+def deltas_of(found):
+    return next((of["deltas"] for of in found["cases"].values() if "deltas" in of), None)
+
+
+def delta_ratio(told, figure, base="base"):
+    """What a delta of a hundredth costs of a base: the one measured is a little more."""
+    return statistics.median(delta / of_base / (100 * part) for delta, of_base, part in
+                             zip(told[f"delta_{figure}"], told[f"{base}_{figure}"],
+                                 told["new_part"]))
+
+
+def deltas(told):
+    cpu = {name: statistics.median(told[f"{name}_cpu_s"]) for name in
+           ("delta", "base", "base_sorted")}
+    yield (f"A delta of {told['new_part'][-1]:.2%} new events takes {cpu['delta'] * 1e3:.1f} ms of "
+           f"CPU, a base with them {cpu['base'] * 1e3:.0f} ms, one of sorted runs alone "
+           f"{cpu['base_sorted'] * 1e3:.0f} ms; for a hundredth × {delta_ratio(told, 'cpu_s'):.4f}, by "
+           f"the clock × {delta_ratio(told, 'wall_s'):.4f}.")
+    yield (f"An answer of 12 features from a lone base takes "
+           f"{statistics.median(told['answer_base_ns']):.0f} ns of CPU, from a base and eight deltas "
+           f"{statistics.median(told['answer_8_deltas_ns']):.0f} ns.")
+
+
 # ---- curves ----
 
 def draw(found, out):
@@ -159,6 +182,13 @@ def bars_of_hot_key(found):
         bar(f"{name}_hot_key", median(hot[what], "cpu_s") / median(even[what], "cpu_s"), 1, True)
 
 
+def bars_of_deltas(told):
+    ratio_of = delta_ratio(told, "cpu_s")
+    print(f"BAR delta_1pct ratio={ratio_of:.4f} bar=0.03 {'ok' if ratio_of < 0.03 else 'short'}")
+    bar("answer_8_deltas", statistics.median(
+        many / one for many, one in zip(told["answer_8_deltas_ns"], told["answer_base_ns"])), 2, True)
+
+
 def bars_of_workers(found):
     figures = found["cases"].get(EVEN, {}).get("figures", {})
     for start, name in (("runs", "recompute"), ("log", "first_recompute")):
@@ -172,6 +202,9 @@ def report(found, out, smoke):
     if any("duckdb" in of["figures"] for of in found["cases"].values()):
         lines += [*ratios(found), ""]
     lines += ["Bytes an event:", "", *disk(found), "", *compared(found)]
+    told = deltas_of(found)
+    if told:
+        lines += ["", *deltas(told)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
@@ -186,3 +219,5 @@ def report(found, out, smoke):
     bars_of_slope(found)
     bars_of_hot_key(found)
     bars_of_workers(found)
+    if told:
+        bars_of_deltas(told)

@@ -129,6 +129,8 @@ static void put_build (orders_t *self, const orders_build_t *build)
     wire_field_uint (writer, "from", build->from);
     wire_field_uint (writer, "cut", build->cut);
     wire_field_int (writer, "clock", build->clock);
+    if (build->latest != NULL)
+        wire_field_int (writer, "latest", *build->latest);
     put_runs (writer, build);
     wire_field_list (writer, "excluded");
     wire_close (writer);

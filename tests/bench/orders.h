@@ -36,8 +36,9 @@ typedef struct orders_build {
     uint64_t cut;
     int64_t clock;          /* µs */
     uint64_t memory;        /* bytes that it may use */
-    const task_run_t *runs; /* the partition's history; only path, size and rows are told */
+    const task_run_t *runs; /* that come in; only path, size and rows are told */
     size_t runs_count;
+    const int64_t *latest; /* of the layers that stay below a delta; NULL: it is a base */
 } orders_build_t;
 
 task_t *orders_task (orders_t *self, const orders_build_t *build);
