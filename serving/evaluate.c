@@ -97,6 +97,13 @@ static bool from_files (serving_core_t *self, dataset_t *dataset, const view_fil
                         const query_key_t *key, answer_t *answer)
 {
     bool exact = files->count > 0;
+    if (files->count > 1) { /* they wait for memory together, not one after the other */
+        uint64_t hash = key_hash (key->key);
+        for (size_t i = 0; i < files->count; i++)
+            batchview_fetch_index (files->file[i], hash);
+        for (size_t i = 0; i < files->count; i++)
+            batchview_fetch_record (files->file[i], hash);
+    }
     for (size_t i = 0; i < files->count && exact; i++) {
         error_t error;
         if (batchview_merge (files->file[i], files->binding[i], key->key, key->as_of, answer,

@@ -90,6 +90,12 @@ batchview_binding_t *batchview_bind_cells (const batchview_t *self, const plan_t
                                            const bool *wanted);
 void batchview_binding_destroy (batchview_binding_t **self_p);
 
+/* Lets the memory come in which a merge of that key will look: the index first, and with a second
+ * call a little later, the record. For who merges from several files, or several keys, so that they
+ * wait for all of it together. `hash` is that of the key (key_hash). Changes nothing. */
+void batchview_fetch_index (const batchview_t *self, uint64_t hash);
+void batchview_fetch_record (const batchview_t *self, uint64_t hash);
+
 /* Merges the key's events with T - D - W < time <= T - D into every bound cell of `answer`, where D
  * is the delay of its slot, or leaves `answer` untouched and sets *exact false when any of them
  * cannot be answered exactly from the file. A key that is not in the file adds nothing and is exact

@@ -312,6 +312,41 @@ static status_t record_find (const batchview_t *view, text_t key, record_t *reco
     return STATUS_OK;
 }
 
+/* ---- memory that is asked for ahead ---- */
+
+enum { CACHE_LINE = 64, RECORD_LINES = 4 };
+
+static const uint8_t *index_entry (const batchview_t *view, uint64_t hash)
+{
+    return view->data + view->footer.index_at + 8 * (hash & (view->footer.index_size - 1));
+}
+
+void batchview_fetch_index (const batchview_t *self, uint64_t hash)
+{
+    CHECK_OBJECT (self, VIEW_MAGIC);
+    __builtin_prefetch (index_entry (self, hash));
+}
+
+/* That of the first entry with the hash's tag, if it is among the next few; what is past the
+ * mapping's end does no harm. */
+void batchview_fetch_record (const batchview_t *self, uint64_t hash)
+{
+    CHECK_OBJECT (self, VIEW_MAGIC);
+    for (uint64_t probe = 0; probe < 4; probe++) {
+        uint64_t entry = (uint64_t)viewfile_i64 (index_entry (self, hash + probe));
+        if (entry == 0)
+            return;
+        if (!viewfile_index_tag_is (entry, hash))
+            continue;
+        uint64_t place = viewfile_index_place (entry);
+        for (uint64_t i = 0; i < RECORD_LINES && place < self->footer.index_at; i++) {
+            __builtin_prefetch (self->data + place);
+            place += CACHE_LINE;
+        }
+        return;
+    }
+}
+
 /* ---- merging ---- */
 
 /* Times in the ascending array that are at most `time`. */
