@@ -14,7 +14,8 @@ endef
 $(foreach b,$(BENCH_PROGRAMS),$(eval $(call bench_rule,$(b))))
 ALL_OBJECTS += $(BENCH_SHARED:%=$(BUILD)/obj/tests/bench/%.o)
 
-.PHONY: bench bench-smoke bench-programs
+.PHONY: bench bench-smoke bench-soak bench-programs
+MINUTES ?= 10
 bench-programs: $(addprefix $(BUILD)/bench/,$(BENCH_PROGRAMS))
 
 bench: bench-programs programs ## figures against floors measured in the same run (4 minutes; tests/bench)
@@ -22,6 +23,10 @@ bench: bench-programs programs ## figures against floors measured in the same ru
 
 bench-smoke: bench-programs programs ## the same on tiny sizes, to show that it runs
 	@tests/bench/bench.py --build $(BUILD) --smoke
+	@tests/bench/bench.py --build $(BUILD) --smoke --only soak
+
+bench-soak: bench-programs programs ## a stream at full rate for MINUTES=10: does what no batch view covers stay flat, and memory?
+	@tests/bench/bench.py --build $(BUILD) --only soak --minutes $(MINUTES)
 
 # The batch layer beside DuckDB, polars and pandas, which are Python packages of an environment of
 # their own. BENCH_BATCH has more options: tests/bench/batch.py --help.

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""bench.py [--smoke] [--build DIR] [--only PART] [--keep] - figures of this machine, beside what they
+"""bench.py [--smoke] [--build DIR] [--only PART] [--keep] [--minutes N] - figures of this machine, beside what they
 are compared with in the same run. Starts a cluster of the real programs on ports of its own; all
 load comes from the C programs beside this file. docs/benchmarks.md says what the figures mean."""
 import argparse
@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import soak
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/scenario"))
@@ -390,7 +392,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round")
     parser.add_argument("--build", default="build/release", help="where programs were built")
-    parser.add_argument("--only", choices=["recompute", "speed", "cluster", "security"])
+    parser.add_argument("--only", choices=["recompute", "speed", "cluster", "security", "soak"],
+                        help="soak and security only when named")
+    parser.add_argument("--minutes", type=float, default=10, help="that a soak takes")
     parser.add_argument("--directory", help="where to work (default: a temporary directory)")
     parser.add_argument("--keep", action="store_true", help="leave the directory as it is")
     options = parser.parse_args()
@@ -407,7 +411,12 @@ def main():
             bench_cluster(figures, sizes, build / "bench", directory, build / "bin")
         if options.only == "security":
             bench_security(figures, sizes, build / "bench", directory, build / "bin")
-        report(figures, machine, options.smoke)
+        if options.only == "soak":
+            soak.run(build / "bench", directory, build / "bin", DEFINITIONS,
+                     8 if options.smoke else options.minutes * 60, sizes.users, free_ports(),
+                     options.smoke)
+        else:
+            report(figures, machine, options.smoke)
     finally:
         if options.keep:
             print(f"left: {directory}")

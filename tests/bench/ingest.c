@@ -1,5 +1,8 @@
 /* ingest.c - batches of 500 events of 100 bytes to a speed worker, pipelined; and beside it, in the
- * same round, the same bytes written to a file with an fdatasync for each batch. */
+ * same round, the same bytes written to a file with an fdatasync for each batch.
+ *
+ * With --seconds=N: a stream of such events, of now, for so long, and no file. What the worker has
+ * no room for (`busy`) is sent again. Prints how many events were acknowledged. */
 #include "base/mem.h"
 #include "base/random.h"
 #include "tests/bench/measure.h"
@@ -184,6 +187,126 @@ static void round_of (bench_t *self, wire_decoder_t *decoder, const char *path)
     samples_release (&syncs);
 }
 
+/* ---- a stream ---- */
+
+/* A number that takes 8 bytes after its type, wherever it stands in the message. */
+static void patch (request_t *request, uint64_t from, uint64_t to)
+{
+    uint8_t old[8], new[8];
+    for (unsigned i = 0; i < 8; i++) {
+        old[i] = (uint8_t)(from >> (56 - 8 * i));
+        new[i] = (uint8_t)(to >> (56 - 8 * i));
+    }
+    uint8_t *at = request->data;
+    uint8_t *end = at + request->size;
+    while ((at = memmem (at, (size_t)(end - at), old, sizeof old)) != NULL) {
+        memcpy (at, new, sizeof new);
+        at += sizeof new;
+    }
+}
+
+/* A batch under way, made once and sent again with other numbers and times. */
+typedef struct slot {
+    request_t request;
+    uint64_t sequence; /* in it */
+    int64_t time_us;   /* of its first event */
+    bool busy;         /* to be sent again as it is */
+} slot_t;
+
+static void patch_times (slot_t *slot)
+{
+    int64_t now = wall_us () - BATCH_ROWS;
+    uint8_t *at = slot->request.data;
+    uint8_t *end = at + slot->request.size;
+    for (int64_t i = 0; i < BATCH_ROWS; i++) {
+        uint64_t time = (uint64_t)(slot->time_us + 50 * i);
+        uint8_t bytes[8];
+        for (unsigned b = 0; b < 8; b++)
+            bytes[b] = (uint8_t)(time >> (56 - 8 * b));
+        at = memmem (at, (size_t)(end - at), bytes, sizeof bytes);
+        if (at == NULL)
+            measure_fail ("an event's time is not where it was");
+        time = (uint64_t)(now + 50 * (i - BATCH_ROWS));
+        for (unsigned b = 0; b < 8; b++)
+            at[b] = (uint8_t)(time >> (56 - 8 * b));
+        at += sizeof bytes;
+    }
+    slot->time_us = now - 50 * BATCH_ROWS;
+}
+
+static void send_slot (bench_t *self, slot_t *slot)
+{
+    if (!slot->busy) {
+        patch (&slot->request, slot->sequence, ++self->sequence);
+        slot->sequence = self->sequence;
+        patch_times (slot);
+    }
+    slot->busy = false;
+    talk_send (self->socket, slot->request.data, slot->request.size, 0);
+}
+
+/* Takes one answer; the slot that it is of. */
+static slot_t *take_answer (bench_t *self, wire_decoder_t *decoder, slot_t *slots,
+                            zmq_msg_t *message)
+{
+    message_t decoded;
+    error_t error;
+    talk_receive (self->socket, message);
+    if (wire_decode (decoder, zmq_msg_data (message), zmq_msg_size (message), &decoded, &error) !=
+        STATUS_OK)
+        measure_fail ("an acknowledgement: %s", error.text);
+    slot_t *slot = NULL;
+    for (uint64_t i = 0; i < self->in_flight; i++)
+        if (slots[i].sequence == decoded.id)
+            slot = &slots[i];
+    if (slot == NULL)
+        measure_fail ("an answer to nothing");
+    slot->busy =
+        decoded.kind == MESSAGE_ERROR && text_is (wire_text (decoded.body, "status"), "busy");
+    if (!slot->busy && decoded.kind != MESSAGE_SEND_OK)
+        measure_fail ("a batch was refused: " TEXT_FORMAT,
+                      TEXT_ARGS (wire_text (decoded.body, "text")));
+    return slot;
+}
+
+static void stream (bench_t *self, wire_decoder_t *decoder, uint64_t seconds)
+{
+    slot_t *slots = mem_zero (self->in_flight, sizeof *slots);
+    wire_writer_t *writer = wire_writer_new ();
+    self->sequence = UINT64_C (1) << 40; /* any number as long; the first are smaller */
+    for (uint64_t i = 0; i < self->in_flight; i++) {
+        slots[i].time_us = self->time_us;
+        slots[i].request = make_request (self, writer);
+        slots[i].sequence = self->sequence;
+    }
+    wire_writer_destroy (&writer);
+    zmq_msg_t message;
+    zmq_msg_init (&message);
+    uint64_t acknowledged = 0, put_off = 0, under_way = self->in_flight;
+    int64_t start = measure_now_ns ();
+    for (uint64_t i = 0; i < self->in_flight; i++)
+        send_slot (self, &slots[i]);
+    while (under_way > 0) {
+        slot_t *slot = take_answer (self, decoder, slots, &message);
+        acknowledged += slot->busy ? 0 : BATCH_ROWS;
+        put_off += slot->busy;
+        under_way--;
+        if (measure_since (start) >= (double)seconds)
+            continue;
+        if (slot->busy)
+            (void)usleep (1000);
+        send_slot (self, slot);
+        under_way++;
+    }
+    measure_print ("stream_per_s", (double)acknowledged / measure_since (start));
+    measure_print ("stream_events", (double)acknowledged);
+    measure_print ("stream_put_off", (double)put_off);
+    zmq_msg_close (&message);
+    for (uint64_t i = 0; i < self->in_flight; i++)
+        mem_free (slots[i].request.data);
+    mem_free (slots);
+}
+
 int main (int argc, char **argv)
 {
     static bench_t self;
@@ -209,6 +332,11 @@ int main (int argc, char **argv)
     random_seed (&self.random, created);
     wire_decoder_t *decoder = wire_decoder_new ();
     uint64_t rounds = measure_number (argc, argv, "rounds", 5);
+    uint64_t seconds = measure_number (argc, argv, "seconds", 0);
+    if (seconds > 0) {
+        stream (&self, decoder, seconds);
+        rounds = 0;
+    }
     for (uint64_t i = 0; i < rounds; i++)
         round_of (&self, decoder, path);
     wire_decoder_destroy (&decoder);
