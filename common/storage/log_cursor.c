@@ -110,6 +110,17 @@ static status_t read_record (log_cursor_t *self, log_record_header_t *header, er
     return STATUS_OK;
 }
 
+/* The next record is the one after this. */
+static void passed (log_cursor_t *self, const log_record_header_t *header)
+{
+    if (header->synced == self->at) {
+        self->flush = self->at;
+        self->flush_offset = header->record.offset;
+    }
+    self->at += log_record_extent (header->record.size);
+    self->offset = header->record.offset + header->record.count;
+}
+
 status_t log_cursor_next (log_cursor_t *self, log_record_t *record, error_t *error)
 {
     if (self->at >= self->limit)
@@ -125,13 +136,25 @@ status_t log_cursor_next (log_cursor_t *self, log_record_t *record, error_t *err
     if (status != STATUS_OK)
         return status;
     *record = header.record;
-    if (header.synced == self->at) {
-        self->flush = self->at;
-        self->flush_offset = record->offset;
-    }
-    self->at += log_record_extent (record->size);
-    self->offset = record->offset + record->count;
+    passed (self, &header);
     return STATUS_OK;
+}
+
+void log_cursor_skip (log_cursor_t *self, uint64_t offset)
+{
+    while (self->at < self->limit && self->offset < offset) {
+        uint8_t bytes[LOG_RECORD_HEADER];
+        size_t got;
+        error_t error;
+        log_record_header_t header;
+        if (fs_read (self->fs, self->file, self->at, bytes, sizeof bytes, &got, &error) !=
+                STATUS_OK ||
+            got < sizeof bytes || !log_record_decode (bytes, self->seed, self->at, &header) ||
+            check_header (self, &header, &error) != STATUS_OK ||
+            header.record.offset + header.record.count > offset)
+            return;
+        passed (self, &header);
+    }
 }
 
 /* Is there, in the window from byte `at` on, a record that was written when `bad` was durable? */

@@ -30,6 +30,10 @@ void log_cursor_release (log_cursor_t *self);
  * one; CORRUPT, staying in place, for bytes that are no record. */
 MUST_CHECK status_t log_cursor_next (log_cursor_t *self, log_record_t *record, error_t *error);
 
+/* Goes past records that end at or below `offset`, which the caller knows to be whole, by their
+ * headers alone. It stops at what is no such header, for log_cursor_next to say what that is. */
+void log_cursor_skip (log_cursor_t *self, uint64_t offset);
+
 /* After CORRUPT in a segment that is not fenced: OK when all from `at` on can be what a crash left
  * of one flush, else CORRUPT. */
 MUST_CHECK status_t log_cursor_check_torn (log_cursor_t *self, error_t *error);

@@ -27,8 +27,11 @@ static status_t open_link (log_reader_t *self, size_t link, error_t *error)
     const log_chain_link_t *at = &self->chain.link[link];
     log_cursor_release (&self->cursor);
     self->link = link;
-    return log_cursor_init (&self->cursor, self->fs, self->dir, &self->identity, at->id, at->size,
-                            error);
+    status_t status = log_cursor_init (&self->cursor, self->fs, self->dir, &self->identity, at->id,
+                                       at->size, error);
+    if (status == STATUS_OK) /* who asks for offsets from `from` on knows that they are durable */
+        log_cursor_skip (&self->cursor, self->next);
+    return status;
 }
 
 /* Finds the segment that holds `next`, as the directory is now, and the record there. */
