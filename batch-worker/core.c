@@ -254,6 +254,9 @@ static void report (batch_core_t *self, held_t *held, int64_t now)
     held->report_again = now + REPORT_INTERVAL;
     bool good = task->status == STATUS_OK;
     begin_report (self, held, task->status, good ? NULL : task->error.text);
+    const char *damaged = good ? NULL : task_damaged (task);
+    if (damaged)
+        wire_field_string (self->writer, "damaged", damaged);
     if (good) {
         wire_field_map (self->writer, "outputs");
         task_put_outputs (task, self->writer);
@@ -280,7 +283,11 @@ static void count_ended (batch_core_t *self, const task_t *task)
             *(task->kind == TASK_BUILD ? &self->rows_built : &self->rows_loaded) += task->rows;
         self->rows_refused += task->refused;
         for (size_t i = 0; i < task->left_out_count; i++)
-            env_log (self->env, LOG_ERROR, "task %" PRIu64 ": %s", task->id, task->left_out[i]);
+            env_log (self->env, LOG_ERROR,
+                     "task %" PRIu64 ": view %s has no file of " TEXT_FORMAT
+                     "/%u, and is answered from history: %s",
+                     task->id, task->left_out[i].view, TEXT_ARGS (task->build.log),
+                     task->build.partition, task->left_out[i].reason);
         env_log (self->env, LOG_INFO, "task %" PRIu64 " is done: %" PRIu64 " rows", task->id,
                  task->rows);
     }
@@ -430,7 +437,8 @@ batch_core_t *batch_core_new (env_t *env, const batch_options_t *options)
                                       .partitions = options->partitions,
                                       .max_ahead = options->max_ahead,
                                       .memory_limit = options->memory_limit,
-                                      .disk_reserve = options->disk_reserve };
+                                      .disk_reserve = options->disk_reserve,
+                                      .data = options->data ? mem_string (options->data) : NULL };
     /* as much as all tasks gather rows in */
     self->setting.kept =
         kept_new (task_gathers (options->memory_limit) * options->tasks_max / KEPT_PIECE);
@@ -466,6 +474,7 @@ void batch_core_destroy (batch_core_t **self_p)
             task_destroy (&held->task);
     }
     member_destroy (&self->member);
+    mem_free ((void *)(uintptr_t)self->setting.data);
     wire_decoder_destroy (&self->decoder);
     wire_writer_destroy (&self->writer);
     kept_unref (&self->setting.kept);

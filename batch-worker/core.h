@@ -22,6 +22,7 @@ typedef struct batch_options {
     int64_t max_ahead;     /* µs that an event may be ahead of the clock */
     uint64_t memory_limit; /* bytes that a task may use for sorting */
     uint64_t disk_reserve; /* bytes that a load leaves free, and a build half of: it makes room */
+    const char *data;      /* where the data directory is, for messages; NULL: not said */
     uint32_t tasks_max;    /* tasks run at the same time */
 } batch_options_t;
 

@@ -19,6 +19,7 @@ static status_t make (const node_t *node, void **core, error_t *error)
                                 .max_ahead = node->project->max_ahead,
                                 .memory_limit = node->project->batch_memory / TASKS_AT_ONCE,
                                 .disk_reserve = node->project->disk_reserve,
+                                .data = node->project->data,
                                 .tasks_max = TASKS_AT_ONCE };
     *core = batch_core_new (node->env, &options);
     return STATUS_OK;

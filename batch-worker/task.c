@@ -236,42 +236,61 @@ static void remove_written (task_t *self)
 
 enum { EVENT_BYTES = 48 }; /* of an event in a run and in views, about */
 
-/* Bytes that it reads: what it writes is about as much. */
-static status_t input_bytes (const task_t *self, uint64_t *bytes, error_t *error)
+static uint64_t added (uint64_t a, uint64_t b)
 {
-    *bytes = 0;
+    uint64_t sum;
+    return __builtin_add_overflow (a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static uint64_t times (uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow (a, b, &product) ? UINT64_MAX : product;
+}
+
+static uint64_t runs_bytes (const task_runs_t *runs)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < runs->count; i++)
+        bytes = added (bytes, runs->items[i].size);
+    return bytes;
+}
+
+/* What it writes is about as much as what it reads (docs/coordination.md, Tasks). */
+static status_t needed_bytes (const task_t *self, uint64_t *bytes, error_t *error)
+{
     if (self->kind == TASK_BUILD) {
-        *bytes = (self->build.cut - self->build.from) * EVENT_BYTES;
-        for (size_t i = 0; i < self->build.runs.count; i++)
-            *bytes += self->build.runs.items[i].size;
+        *bytes = added (times (self->build.cut - self->build.from, EVENT_BYTES),
+                        runs_bytes (&self->build.runs));
         return STATUS_OK;
     }
+    *bytes = 0;
     for (size_t p = 0; p < self->load.history_count; p++)
-        for (size_t i = 0; i < self->load.history[p].runs.count; i++)
-            *bytes += self->load.history[p].runs.items[i].size;
-    if (self->load.from_history)
-        return STATUS_OK;
-    file_t *file = NULL;
-    status_t status = fs_open (self->setting.fs, self->load.path, FS_READ, &file, error);
-    if (status != STATUS_OK)
-        return status;
-    status = fs_size (self->setting.fs, file, bytes, error);
-    fs_close (self->setting.fs, &file);
+        *bytes = added (*bytes, runs_bytes (&self->load.history[p].runs));
+    status_t status = STATUS_OK;
+    if (!self->load.from_history) {
+        file_t *file = NULL;
+        status = fs_open (self->setting.fs, self->load.path, FS_READ, &file, error);
+        if (status == STATUS_OK)
+            status = fs_size (self->setting.fs, file, bytes, error);
+        fs_close (self->setting.fs, &file);
+    }
+    *bytes = times (*bytes, self->load.logs_count);
     return status;
 }
 
 /* A build makes room afterwards: it may use half of what is kept free. */
 static status_t check_room (const task_t *self, error_t *error)
 {
-    uint64_t reserve = self->setting.disk_reserve, bytes;
-    if (reserve == 0 || self->kind == TASK_VERIFY) /* it writes nothing */
+    uint64_t bytes;
+    if (self->kind == TASK_VERIFY) /* it writes nothing */
         return STATUS_OK;
-    status_t status = input_bytes (self, &bytes, error);
+    status_t status = needed_bytes (self, &bytes, error);
     if (status != STATUS_OK)
         return status;
-    return self->kind == TASK_BUILD
-               ? fs_require (self->setting.fs, bytes, reserve / 2, error)
-               : fs_require (self->setting.fs, bytes * self->load.logs_count, reserve, error);
+    uint64_t reserve = self->setting.disk_reserve;
+    return fs_require (self->setting.fs, bytes, self->kind == TASK_BUILD ? reserve / 2 : reserve,
+                       self->setting.data, error);
 }
 
 static void run_task (job_t *job)
@@ -311,6 +330,8 @@ task_t *task_new (const task_setting_t *setting, model_t *model, const wire_valu
     self->attempt = wire_uint (order, "attempt", 0);
     self->model = model_ref (model);
     self->arena = arena_new (TASK_CHUNK);
+    self->setting.data =
+        arena_string (self->arena, text_of (setting->data ? setting->data : "the data directory"));
     self->status = read_order (self, order, &self->error);
     return self;
 }
@@ -376,8 +397,16 @@ void task_left_out (task_t *self, const plan_t *plan, const error_t *reason)
         self->left_out = arena_zero (self->arena, most, sizeof *self->left_out);
     CHECK (self->left_out_count < most);
     self->left_out[self->left_out_count++] =
-        task_format (self, "view %s has no file of %s/%u, and is answered from history: %s",
-                     plan->view, plan->log_name, self->build.partition, reason->text);
+        (task_left_out_t){ plan->view, task_format (self, "%s", reason->text) };
+}
+
+const char *task_damaged (const task_t *self)
+{
+    const task_runs_t *runs = &self->build.runs;
+    for (size_t i = 0; self->kind == TASK_BUILD && i < runs->count; i++)
+        if (strstr (self->error.text, runs->items[i].path) != NULL)
+            return runs->items[i].path;
+    return NULL;
 }
 
 const char *task_format (task_t *self, const char *format, ...)
@@ -407,8 +436,23 @@ static void put_run (wire_writer_t *writer, const task_run_t *run)
     wire_close (writer);
 }
 
+static void put_left_out (const task_t *self, wire_writer_t *writer)
+{
+    if (self->left_out_count == 0)
+        return;
+    wire_field_list (writer, "left_out");
+    for (size_t i = 0; i < self->left_out_count; i++) {
+        wire_open_map (writer);
+        wire_field_string (writer, "view", self->left_out[i].view);
+        wire_field_string (writer, "reason", self->left_out[i].reason);
+        wire_close (writer);
+    }
+    wire_close (writer);
+}
+
 static void put_built (const task_t *self, wire_writer_t *writer)
 {
+    put_left_out (self, writer);
     wire_field_int (writer, "latest", self->latest);
     wire_field_list (writer, "runs");
     for (size_t i = 0; i < self->runs.count; i++)

@@ -30,6 +30,7 @@ typedef struct task_setting {
     uint64_t memory_limit; /* bytes */
     kept_t *kept;          /* memory that tasks sort in, one after the other; NULL: their own */
     uint64_t disk_reserve; /* bytes */
+    const char *data;      /* where that is, for messages; NULL: not said. A task has a copy */
 } task_setting_t;
 
 /* RUN on the protocol page. */
@@ -56,6 +57,12 @@ typedef struct task_view {
     const char *path;
     uint64_t size;
 } task_view_t;
+
+/* A view that has no file of the new layer. */
+typedef struct task_left_out {
+    const char *view;
+    const char *reason;
+} task_left_out_t;
 
 typedef struct build_order {
     text_t log;
@@ -136,7 +143,7 @@ typedef struct task {
     int64_t latest;   /* event time that a build covers; INT64_MIN none */
     task_view_t *views;
     size_t views_count;
-    const char **left_out; /* views that have no file, and why: room for all of the model's */
+    task_left_out_t *left_out; /* room for all of the model's views */
     size_t left_out_count;
     uint64_t rows;
     uint64_t refused;
@@ -155,6 +162,9 @@ typedef struct task {
  * Takes references of the model and of what is kept. */
 task_t *task_new (const task_setting_t *setting, model_t *model, const wire_value_t *order);
 void task_destroy (task_t **self_p);
+
+/* The path of the run among its inputs that its error names; NULL: it names none. */
+const char *task_damaged (const task_t *self);
 
 /* Writes the fields of OUTPUTS into an open map. */
 void task_put_outputs (const task_t *self, wire_writer_t *writer);

@@ -18,6 +18,18 @@ static bool is_below (const coordinator_core_t *self, const load_t *load,
     return true;
 }
 
+/* Does anything come in or go with it? */
+static bool brings (const recompute_t *self)
+{
+    return self->loads_count + self->unloaded_count + self->forgets_count > 0;
+}
+
+/* Do rows of before go? Then all layers are written anew. */
+static bool leaves_out (const recompute_t *self)
+{
+    return self->unloaded_count + self->forgets_count > 0;
+}
+
 static void add_id (const char ***list, size_t *count, const char *id, arena_t *arena)
 {
     (*list)[(*count)++] = arena_string (arena, text_of (id));
@@ -189,12 +201,56 @@ static uint64_t sent_rows (const coordinator_core_t *self, const recompute_t *re
     return rows;
 }
 
+/* How many layers stay: those that a stuck partition needs to, and none when it is tried again. */
+static size_t keeps (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
+                     const build_t *build, const catalog_part_t *present, uint64_t rows)
+{
+    uint32_t partition = build->part.partition;
+    size_t kept = layers_kept (self, recompute, log, present, build->part.clock, rows);
+    if (!log->stuck[partition].reason)
+        return kept;
+    bool tries = recompute->asked || recompute->full || !stuck_rests (self, log, partition);
+    if (leaves_out (recompute) || (tries && !build->again))
+        return 0;
+    size_t least = stuck_layers (log, partition);
+    return kept > least ? kept : least;
+}
+
+/* The partition stays as it is in the manifest; in the first one it is empty. */
+static void leave_behind (recompute_t *recompute, const log_t *log, uint32_t partition)
+{
+    build_t *build = &recompute->builds[partition];
+    const catalog_part_t *present =
+        log->manifest.number > 0 ? &log->manifest.parts[partition] : NULL;
+    build->part = (catalog_part_t){ .partition = partition };
+    build->behind = build->finished = true;
+    build->events = 0;
+    if (!present) {
+        build->part.layers = arena_zero (recompute->arena, 1, sizeof *build->part.layers);
+        build->part.layers[build->part.layers_count++] = (catalog_layer_t){ .latest = INT64_MIN };
+        return;
+    }
+    build->part.cut = present->cut;
+    build->part.clock = present->clock;
+    build->part.excluded_count = present->excluded_count;
+    build->part.excluded =
+        arena_zero (recompute->arena, present->excluded_count, sizeof (uint64_t));
+    for (size_t i = 0; i < present->excluded_count; i++)
+        build->part.excluded[i] = present->excluded[i];
+    build->kept = present->layers_count;
+    keep_layers (recompute, build, present);
+}
+
 static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const log_t *log,
                         uint32_t partition)
 {
     build_t *build = &recompute->builds[partition];
     const catalog_part_t *present =
         log->manifest.number > 0 ? &log->manifest.parts[partition] : NULL;
+    if (recompute->behind[partition]) {
+        leave_behind (recompute, log, partition);
+        return true;
+    }
     build->part = (catalog_part_t){ .partition = partition,
                                     .cut = recompute->cuts[partition].offset,
                                     .clock = recompute->cuts[partition].clock };
@@ -202,7 +258,7 @@ static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const 
     exclude (self, recompute, &build->part, present);
     uint64_t rows = sent_rows (self, recompute, build);
     size_t loaded = loaded_runs (self, recompute, partition, &rows);
-    build->kept = layers_kept (self, recompute, log, present, build->part.clock, rows);
+    build->kept = keeps (self, recompute, log, build, present, rows);
     keep_layers (recompute, build, present);
     if (present && build->kept == present->layers_count && rows == 0) {
         build->finished = true; /* nothing is new, and nothing replaced */
@@ -221,6 +277,16 @@ static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const 
     return true;
 }
 
+/* May loads come in, and go, and entities be erased? In all partitions or in none. */
+static bool all_join (const coordinator_core_t *self, const recompute_t *recompute,
+                      const log_t *log)
+{
+    bool all = recompute->asked || core_now (self) >= log->join_at;
+    for (uint32_t p = 0; all && p < self->options.partitions; p++)
+        all = !recompute->behind[p];
+    return all;
+}
+
 void build_begin (coordinator_core_t *self, recompute_t *recompute)
 {
     log_t *log = log_named (self, text_of (recompute->log));
@@ -228,8 +294,10 @@ void build_begin (coordinator_core_t *self, recompute_t *recompute)
     recompute->arena = arena_new (1 << 14);
     recompute->builds =
         arena_zero (recompute->arena, self->options.partitions, sizeof *recompute->builds);
-    choose_loads (self, recompute, log);
-    forgets_choose (self, recompute, log);
+    if (all_join (self, recompute, log)) {
+        choose_loads (self, recompute, log);
+        forgets_choose (self, recompute, log);
+    }
     for (uint32_t p = 0; p < self->options.partitions; p++)
         if (!begin_part (self, recompute, log, p)) {
             recompute_forget_builds (self, recompute);
@@ -319,6 +387,10 @@ void build_take (coordinator_core_t *self, task_t *task, const char *node,
         recompute_fail (self, recompute, error.text);
         return;
     }
+    log_t *log = log_named (self, text_of (recompute->log));
+    if (build->kept == 0)
+        stuck_clear (log, task->partition);
+    stuck_views (log, task->partition, build->kept, wire_list (outputs, "left_out"));
     layer.runs_count = part->runs_count - runs;
     layer.views_count = part->views_count - views;
     if (build->kept == 0 || layer.runs_count > 0)
@@ -331,6 +403,31 @@ void build_take (coordinator_core_t *self, task_t *task, const char *node,
     take_erased (recompute, build, wire_list (outputs, "erased"));
     build->finished = true;
     task_remove (self, &build->task);
+}
+
+void build_failed (coordinator_core_t *self, task_t *task, const char *reason, text_t path)
+{
+    recompute_t *recompute = task->recompute;
+    uint32_t partition = task->partition;
+    build_t *build = &recompute->builds[partition];
+    log_t *log = log_named (self, text_of (recompute->log));
+    CHECK (build->task == task);
+    stuck_note (self, log, partition, reason, path);
+    task_remove (self, &build->task);
+    if (stuck_layers (log, partition) > build->kept && !leaves_out (recompute)) {
+        *build = (build_t){ .again = true }; /* without that file */
+        if (!begin_part (self, recompute, log, partition))
+            recompute_forget_builds (self, recompute); /* the catalog failed: all is read anew */
+        return;
+    }
+    if (brings (recompute)) {
+        char *text = mem_format ("partition %" PRIu32 ": %s", partition, reason);
+        stuck_join (self, log, text);
+        recompute_fail (self, recompute, text);
+        mem_free (text);
+        return;
+    }
+    leave_behind (recompute, log, partition);
 }
 
 /* ---- publishing ---- */
@@ -425,11 +522,14 @@ static void published (coordinator_core_t *self, recompute_t *recompute, log_t *
     recompute->state = RECOMPUTE_PUBLISHED;
     recompute->manifest = next->number;
     recompute->builds = NULL;
+    bool brought = brings (recompute);
     recompute->loads = recompute->unloaded = NULL;
     recompute->forgets = NULL;
     recompute->loads_count = recompute->unloaded_count = recompute->forgets_count = 0;
     log_take_manifest (self, log, &recompute->arena, next);
     log->built_definitions = recompute->definitions;
+    if (brought)
+        stuck_join (self, log, NULL);
     log->failures = 0;
     log->retry_at = 0;
     env_log (self->env, LOG_INFO, "recompute %" PRIu64 " of %s: manifest %" PRIu64 ", dataset %s",
@@ -437,11 +537,51 @@ static void published (coordinator_core_t *self, recompute_t *recompute, log_t *
     nodes_poke (self, ROLE_SERVING);
 }
 
+static bool all_behind (const coordinator_core_t *self, const recompute_t *recompute)
+{
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        if (!recompute->builds[p].behind)
+            return false;
+    return true;
+}
+
+/* What it does without is told as its error: of the first such partition why, of the others how
+ * many they are. */
+static void tell_stuck (coordinator_core_t *self, recompute_t *recompute, const log_t *log)
+{
+    uint32_t first = self->options.partitions;
+    unsigned more = 0;
+    for (uint32_t p = self->options.partitions; p-- > 0;)
+        if (log->stuck[p].reason) {
+            more += first < self->options.partitions;
+            first = p;
+        }
+    if (first == self->options.partitions) {
+        core_set (&recompute->error, "");
+        return;
+    }
+    char *others = more > 0 ? mem_format ("; and so %u more", more) : mem_string ("");
+    char *text = mem_format (
+        "partition %" PRIu32 " %s: %s%s", first,
+        recompute->builds[first].behind ? "stays as it was" : "gets what is new and keeps the rest",
+        log->stuck[first].reason, others);
+    core_set (&recompute->error, text);
+    mem_free (others);
+    mem_free (text);
+}
+
 void build_publish (coordinator_core_t *self, recompute_t *recompute)
 {
     log_t *log = log_named (self, text_of (recompute->log));
-    catalog_manifest_t next = next_manifest (self, recompute, log);
     error_t error;
+    tell_stuck (self, recompute, log);
+    if (all_behind (self, recompute)) {
+        char *text = mem_string (recompute->error);
+        recompute_fail (self, recompute, text);
+        mem_free (text);
+        return;
+    }
+    catalog_manifest_t next = next_manifest (self, recompute, log);
     if (forgets_publishing (self, recompute, &error) != STATUS_OK) {
         recompute->retry_at = core_now (self) + TIME_SECOND;
         return;

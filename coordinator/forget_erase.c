@@ -93,7 +93,7 @@ static bool is_verified (coordinator_core_t *self, forget_t *forget, forget_log_
         task->partition = p;
         task->retry_at = forget->retry_at;
         task->size = TASK_COST;
-        for (size_t i = 0; i < log->manifest.parts[p].runs_count; i++)
+        for (size_t i = 0; log->manifest.number > 0 && i < log->manifest.parts[p].runs_count; i++)
             task->size += log->manifest.parts[p].runs[i].rows;
         of_log->tasks[p] = task;
     }

@@ -18,6 +18,23 @@ typedef struct kept {
     uint64_t *cuts; /* per partition */
 } kept_t;
 
+/* A partition that could not be built, for a reason that comes again. */
+typedef struct stuck {
+    char *reason;         /* with file and place; NULL: it is not stuck */
+    char *path;           /* of an input that cannot be read; NULL */
+    int64_t since;        /* wall clock µs */
+    int64_t retry_at;     /* boot µs: until then it is left as it is … */
+    uint64_t definitions; /* … under this version of them */
+    unsigned failures;
+} stuck_t;
+
+/* A view that has no file of a partition's newest layers, and why. */
+typedef struct left_out {
+    uint32_t partition;
+    char *view;
+    char *reason;
+} left_out_t;
+
 typedef struct log {
     char *name;
     char *stream;    /* the stream that it is of */
@@ -38,7 +55,14 @@ typedef struct log {
     uint64_t built_definitions; /* version when the latest build began */
     int64_t started;            /* boot µs of the latest recompute's cut */
     unsigned failures;
-    int64_t retry_at;        /* boot µs: nothing is scheduled before, after a failure */
+    int64_t retry_at; /* boot µs: nothing is scheduled before, after a failure */
+    uint32_t partitions;
+    stuck_t *stuck;    /* per partition */
+    int64_t join_at;   /* boot µs: no load comes in or goes before, and nothing is erased … */
+    char *join_reason; /* why; NULL */
+    unsigned join_failures; /* … for recomputes that brought one failed */
+    left_out_t *left_out;
+    size_t left_out_count;
     bool sweep;              /* files may be there that nobody refers to */
     bool swept_durably;      /* what sweeps removed until now is gone for good */
     uint64_t swept_manifest; /* those of only earlier ones than this were removed … */
@@ -88,5 +112,29 @@ void log_take_manifest (coordinator_core_t *self, log_t *log, arena_t **arena,
 uint64_t log_base (const log_t *self, uint32_t partition);
 void manifests_settle (coordinator_core_t *self);
 void manifests_dataset (coordinator_core_t *self, const peer_t *from, const message_t *message);
+
+/* ---- stuck.c ---- */
+/* The partition was not built; `path` is that of an input at fault, or empty. */
+void stuck_note (coordinator_core_t *self, log_t *log, uint32_t partition, const char *reason,
+                 text_t path);
+void stuck_clear (log_t *self, uint32_t partition);
+/* Is the partition not to be tried in full yet? */
+bool stuck_rests (const coordinator_core_t *self, const log_t *log, uint32_t partition);
+/* How many of its layers have to stay so that the file at fault is not read; 0: it is in none, or
+ * so high that nothing may go above it. */
+size_t stuck_layers (const log_t *self, uint32_t partition);
+/* Is it left as it is for now, its cut included? */
+bool stuck_holds (const coordinator_core_t *self, const log_t *log, uint32_t partition);
+/* One of those that are stuck and are to be tried again; the number of partitions: none. */
+uint32_t stuck_due (const coordinator_core_t *self, const log_t *log);
+/* A recompute that brought a load, an unload or an erasure failed, or (NULL) one went through. */
+void stuck_join (coordinator_core_t *self, log_t *log, const char *failed);
+/* Why loads that wait for the log do not come in yet; "": they may. */
+const char *stuck_join_waits (const log_t *self);
+/* Views that a build left out of the layer above `kept` others. */
+void stuck_views (log_t *self, uint32_t partition, size_t kept, wire_list_t left_out);
+/* The fields `stuck` and `left_out` of the log, when there is something. */
+void stuck_write (coordinator_core_t *self, const log_t *log);
+void stuck_release (log_t *self);
 
 #endif

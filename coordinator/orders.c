@@ -29,7 +29,8 @@ static void write_controls (coordinator_core_t *self, const log_t *log, uint32_t
     }
     forgets_write_controls (self, log, partition);
     const recompute_t *recompute = recompute_running (self, log->name);
-    if (recompute && recompute->state == RECOMPUTE_CUTTING && !recompute->cuts[partition].known) {
+    if (recompute && recompute->state == RECOMPUTE_CUTTING && !recompute->cuts[partition].known &&
+        !recompute->behind[partition]) {
         char *id = mem_format ("cut-%" PRIu64, recompute->id);
         /* what is to be erased is parted from what stays */
         write_control (self, "cut", id, forgets_hold_key (self, log->stream));

@@ -80,6 +80,7 @@ void recompute_destroy (recompute_t **self_p)
     mem_free (self->reason);
     mem_free (self->error);
     mem_free (self->cuts);
+    mem_free (self->behind);
     arena_destroy (&self->arena);
     mem_free (self);
 }
@@ -153,6 +154,7 @@ status_t recompute_request (coordinator_core_t *self, log_t *log, const char *re
     recompute->full = full;
     recompute->created = self->env->clock_us (self->env);
     recompute->cuts = mem_zero (self->options.partitions, sizeof *recompute->cuts);
+    recompute->behind = mem_zero (self->options.partitions, sizeof *recompute->behind);
     status = recompute_store (self, recompute, error);
     if (status != STATUS_OK) {
         recompute_destroy (&recompute);
@@ -194,6 +196,8 @@ void recompute_asked (coordinator_core_t *self, const peer_t *from, const messag
             continue;
         status = recompute_request (self, log, full ? "asked for, full" : "asked for", full,
                                     &ids[count], &error);
+        if (status == STATUS_OK)
+            recompute_find (self, ids[count])->asked = true;
         count++;
     }
     if (status == STATUS_OK && !all && count == 0) {
@@ -212,19 +216,33 @@ void recompute_asked (coordinator_core_t *self, const peer_t *from, const messag
 
 /* ---- going on ---- */
 
+/* Those that are stuck stay as they are, unless all are to be tried. */
+static void hold_stuck (coordinator_core_t *self, recompute_t *recompute, const log_t *log)
+{
+    bool any = false;
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        recompute->behind[p] = !recompute->asked && stuck_holds (self, log, p);
+        any = any || recompute->behind[p];
+    }
+    if (any && core_now (self) >= log->join_at && schedule_brings (self, log))
+        memset (recompute->behind, 0, self->options.partitions * sizeof *recompute->behind);
+}
+
 void recompute_start (coordinator_core_t *self, recompute_t *recompute)
 {
     log_t *log = log_named (self, text_of (recompute->log));
     recompute->state = RECOMPUTE_CUTTING;
-    if (log)
+    if (log) {
         log->started = core_now (self);
+        hold_stuck (self, recompute, log);
+    }
     nodes_poke (self, ROLE_SPEED);
 }
 
 static bool all_cut (const coordinator_core_t *self, const recompute_t *recompute)
 {
     for (uint32_t p = 0; p < self->options.partitions; p++)
-        if (!recompute->cuts[p].known)
+        if (!recompute->cuts[p].known && !recompute->behind[p])
             return false;
     return true;
 }

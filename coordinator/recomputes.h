@@ -27,6 +27,8 @@ typedef struct build {
     size_t kept;  /* layers that stay: 0 when it writes a base */
     task_t *task; /* NULL when finished */
     bool finished;
+    bool again;  /* after an attempt that could not read a layer */
+    bool behind; /* it could not be built: its part is that of the manifest before */
     uint64_t events;
     uint64_t *erased;    /* of each of the recompute's forgets; NULL */
     catalog_part_t part; /* what it will be in the manifest */
@@ -42,6 +44,8 @@ typedef struct recompute {
     char *error;      /* "" */
     uint64_t manifest;
     bool full;          /* bases are written, whatever is new */
+    bool asked;         /* by somebody, who wants all to be tried */
+    bool *behind;       /* per partition: it is stuck, and not even cut */
     placed_t *cuts;     /* per partition */
     build_t *builds;    /* per partition, while BUILDING */
     arena_t *arena;     /* of the builds */
@@ -91,7 +95,10 @@ void build_begin (coordinator_core_t *self, recompute_t *recompute);
 /* What the task made at the worker of that name. */
 void build_take (coordinator_core_t *self, task_t *task, const char *node,
                  const wire_value_t *outputs);
-/* All partitions are built: publishes. */
+/* The task cannot be done. The partition is built in another way, or left behind, or the recompute
+ * fails. `path` is that of an input at fault, or empty. */
+void build_failed (coordinator_core_t *self, task_t *task, const char *reason, text_t path);
+/* All partitions are built, or left behind: publishes, or fails when all are left behind. */
 void build_publish (coordinator_core_t *self, recompute_t *recompute);
 
 /* ---- schedule.c ---- */
@@ -100,7 +107,10 @@ void schedule_settle (coordinator_core_t *self);
 int64_t schedule_next (const coordinator_core_t *self);
 /* Events of a partition that no published cut covers; control records do not count. */
 uint64_t schedule_uncovered (const log_t *log, const partition_t *partition);
-/* Does the log hold events that no published cut covers? */
+/* Waits anything that comes in or goes with a recompute of the log: a load, an unload, an erasure?
+ */
+bool schedule_brings (const coordinator_core_t *self, const log_t *log);
+/* Does the log hold events that no published cut covers, and that could be built? */
 bool schedule_has_new (const coordinator_core_t *self, const log_t *log);
 
 #endif

@@ -119,6 +119,7 @@ static status_t restore_recomputes (coordinator_core_t *self, arena_t *arena, er
         recompute->manifest = rows[i].manifest;
         recompute->full = rows[i].full;
         recompute->cuts = mem_zero (self->options.partitions, sizeof *recompute->cuts);
+        recompute->behind = mem_zero (self->options.partitions, sizeof *recompute->behind);
     }
     return STATUS_OK;
 }

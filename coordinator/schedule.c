@@ -21,7 +21,7 @@ uint64_t schedule_uncovered (const log_t *log, const partition_t *partition)
 bool schedule_has_new (const coordinator_core_t *self, const log_t *log)
 {
     for (uint32_t p = 0; p < self->options.partitions; p++)
-        if (schedule_uncovered (log, &self->partitions[p]) > 0)
+        if (schedule_uncovered (log, &self->partitions[p]) > 0 && !stuck_holds (self, log, p))
             return true;
     return false;
 }
@@ -48,7 +48,8 @@ static bool memory_is_short (const coordinator_core_t *self, const log_t *log)
     for (uint32_t p = 0; p < self->options.partitions; p++) {
         const partition_t *partition = &self->partitions[p];
         const node_t *node = node_of (self, partition->node, partition->incarnation);
-        if (!node || node->memory_limit == 0 || schedule_uncovered (log, partition) == 0)
+        if (!node || node->memory_limit == 0 || schedule_uncovered (log, partition) == 0 ||
+            stuck_holds (self, log, p))
             continue;
         if (node->memory / MEMORY_HIGH_PERCENT >= node->memory_limit / 100)
             return true;
@@ -65,7 +66,7 @@ static bool replay_is_long (const coordinator_core_t *self, const log_t *log)
         const node_t *node = self->nodes[i];
         uint64_t events = 0;
         for (uint32_t p = 0; node->role == ROLE_SPEED && p < self->options.partitions; p++)
-            if (partition_listed (&self->partitions[p], node))
+            if (partition_listed (&self->partitions[p], node) && !stuck_holds (self, log, p))
                 events += schedule_uncovered (log, &self->partitions[p]);
         if (events >= REPLAY_EVENTS)
             return true;
@@ -86,6 +87,11 @@ static const load_t *waiting_load (const coordinator_core_t *self, const log_t *
     return NULL;
 }
 
+bool schedule_brings (const coordinator_core_t *self, const log_t *log)
+{
+    return waiting_load (self, log) || forgets_reason (self, log);
+}
+
 static bool is_scheduled (const coordinator_core_t *self, const log_t *log)
 {
     for (size_t i = 0; i < self->recomputes_count; i++)
@@ -101,16 +107,20 @@ static char *reason_for (const coordinator_core_t *self, log_t *log)
     int64_t now = core_now (self);
     if (log->dropped || !log->begun || now < log->retry_at || is_scheduled (self, log))
         return NULL;
-    const load_t *load = waiting_load (self, log);
+    bool joins = now >= log->join_at;
+    const load_t *load = joins ? waiting_load (self, log) : NULL;
     if (load)
         return mem_format ("%s %s", load->state == LOAD_WAITING ? "load" : "unload", load->row.id);
-    const char *forget = forgets_reason (self, log);
+    const char *forget = joins ? forgets_reason (self, log) : NULL;
     if (forget)
         return mem_format ("forget %s", forget);
     const char *view = layers_view_missing (self, log);
     if (view)
         return mem_format ("view %s has no file", view);
     log->built_definitions = self->version; /* no need to look again before they change */
+    uint32_t stuck = stuck_due (self, log);
+    if (stuck < self->options.partitions)
+        return mem_format ("partition %" PRIu32 " is tried again", stuck);
     if (memory_is_short (self, log))
         return mem_string ("memory is short");
     if (replay_is_long (self, log))

@@ -1,7 +1,12 @@
 /* What the coordinator knows, told to whoever asks. */
 #include "coordinator/state.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { PROBLEM_MAX = 1024, SHORT_MAX = 128 };
+
+#define CUT_USUAL TIME_SECOND /* that a cut may take before it is told why it is not there */
 
 /* ---- loads and recomputes ---- */
 
@@ -23,6 +28,9 @@ static void write_load (const coordinator_core_t *self, const load_t *load)
     wire_field_uint (writer, "bytes_total", row->bytes_total);
     wire_field_int (writer, "created", row->created);
     const char *problem = row->error[0] ? row->error : tasks_wait_for (self, NULL, load);
+    const log_t *log = log_named (self, text_of (row->log));
+    if (problem[0] == '\0' && log && (load->state == LOAD_WAITING || load->state == LOAD_UNLOADING))
+        problem = stuck_join_waits (log);
     if (problem[0] != '\0')
         wire_field_string (writer, "error", problem);
     if (row->rejects[0] != '\0')
@@ -57,14 +65,57 @@ static void count_events (const coordinator_core_t *self, const recompute_t *rec
     *total = recompute->total;
     for (uint32_t p = 0; recompute->builds && p < self->options.partitions; p++) {
         const build_t *build = &recompute->builds[p];
+        if (!build->finished && !build->task)
+            continue; /* it is about to be built again */
         uint64_t of_task = build->events;
         *done += build->finished ? build->events : task_progress (build->task, &of_task);
         *total += of_task;
     }
 }
 
+/* Less is free on the disk than is to be kept: "" otherwise, or when it cannot be told. */
+static const char *disk_waits (const coordinator_core_t *self, char text[SHORT_MAX])
+{
+    uint64_t free;
+    error_t error;
+    text[0] = '\0';
+    if (fs_free_space (self->env->fs, &free, &error) == STATUS_OK &&
+        free < self->options.disk_reserve)
+        (void)snprintf (text, SHORT_MAX, "; the disk is full: %.1f MiB are free of %.1f in reserve",
+                        (double)free / (1 << 20), (double)self->options.disk_reserve / (1 << 20));
+    return text;
+}
+
+/* Which partition has no cut yet, and why, when that takes long. */
+static const char *cut_waits (const coordinator_core_t *self, const recompute_t *recompute,
+                              char text[PROBLEM_MAX])
+{
+    const log_t *log = log_named (self, text_of (recompute->log));
+    char disk[SHORT_MAX];
+    uint32_t p = 0;
+    text[0] = '\0';
+    if (recompute->state != RECOMPUTE_CUTTING || !log || core_now (self) < log->started + CUT_USUAL)
+        return text;
+    while (p < self->options.partitions && (recompute->cuts[p].known || recompute->behind[p]))
+        p++;
+    if (p == self->options.partitions)
+        return text;
+    const partition_t *partition = &self->partitions[p];
+    bool owned = node_of (self, partition->node, partition->incarnation) != NULL;
+    const char *who = owned ? partition->node : "nobody";
+    const char *does = partition->state == HELD_FAILED    ? "it failed there: "
+                       : !owned                           ? "it waits for an owner"
+                       : partition->state == HELD_SERVING ? "its owner has not written the cut yet"
+                                                          : "its owner is opening it";
+    (void)snprintf (text, PROBLEM_MAX, "partition %" PRIu32 ", of %s, is not cut: %s%s%s", p, who,
+                    does, partition->state == HELD_FAILED ? partition->reason : "",
+                    disk_waits (self, disk));
+    return text;
+}
+
 static void write_recompute (coordinator_core_t *self, const recompute_t *recompute)
 {
+    char cut[PROBLEM_MAX];
     wire_writer_t *writer = self->writer;
     uint64_t done;
     uint64_t total;
@@ -81,6 +132,8 @@ static void write_recompute (coordinator_core_t *self, const recompute_t *recomp
         wire_field_int (writer, "finished", recompute->finished);
     const char *problem =
         recompute->error[0] ? recompute->error : tasks_wait_for (self, recompute, NULL);
+    if (problem[0] == '\0')
+        problem = cut_waits (self, recompute, cut);
     if (problem[0] != '\0')
         wire_field_string (writer, "error", problem);
     wire_close (writer);
@@ -211,6 +264,7 @@ static void write_log (coordinator_core_t *self, const log_t *log)
     wire_field_uint (writer, "events", events);
     wire_field_uint (writer, "memory", memory);
     damage_write (self, log);
+    stuck_write (self, log);
     wire_field_list (writer, "partitions");
     for (uint32_t p = 0; p < self->options.partitions; p++)
         write_log_partition (self, log, &self->partitions[p]);

@@ -289,7 +289,7 @@ static bool try_again (coordinator_core_t *self, task_t *task, status_t status, 
 }
 
 static void task_failed (coordinator_core_t *self, task_t *task, size_t at, status_t status,
-                         text_t reason)
+                         text_t reason, text_t path)
 {
     snprintf (task->waits, sizeof task->waits, TEXT_FORMAT, TEXT_ARGS (reason));
     char *node = mem_string (task->attempts[at].node);
@@ -306,7 +306,7 @@ static void task_failed (coordinator_core_t *self, task_t *task, size_t at, stat
     char *text = reason.size > 0 ? core_text (reason) : mem_string (status_word (status));
     CHECK (!task->forget);
     if (task->recompute)
-        recompute_fail (self, task->recompute, text);
+        build_failed (self, task, text, path);
     else
         (void)load_fail (self, task->load, text);
     mem_free (text);
@@ -376,7 +376,8 @@ void task_done (coordinator_core_t *self, const peer_t *from, const message_t *m
     if (status == STATUS_OK && !outputs)
         status = STATUS_INVALID;
     if (status != STATUS_OK) {
-        task_failed (self, task, at, status, wire_text (body, "error"));
+        task_failed (self, task, at, status, wire_text (body, "error"),
+                     wire_text (body, "damaged"));
     } else if (task_succeeded (self, task, at, outputs, &error) != STATUS_OK) {
         core_reply_error (self, from, message->id, &error);
         return;

@@ -62,6 +62,7 @@ static int run (call_t *call)
     print_disk (reply.body);
     print_partitions (reply.body);
     print_damaged (reply.body);
+    print_stuck (reply.body);
     print_recent (reply.body);
     return EXIT_DONE;
 }

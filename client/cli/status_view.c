@@ -139,3 +139,31 @@ void print_damaged (const wire_value_t *body)
                     TEXT_ARGS (loose_text (&damaged.items[k], "reason")));
     }
 }
+
+static void print_stuck_part (text_t log, const wire_value_t *stuck)
+{
+    printf ("\n" TEXT_FORMAT "/%" PRIu64 " cannot be built%s; tried again in %.0f s\n  " TEXT_FORMAT
+            "\n",
+            TEXT_ARGS (log), loose_uint (stuck, "partition"),
+            is_true (stuck, "behind") ? ", and stays at its cut"
+                                      : " anew: what is new is put above what it has",
+            (double)loose_uint (stuck, "retry_us") / 1e6, TEXT_ARGS (loose_text (stuck, "reason")));
+}
+
+void print_stuck (const wire_value_t *body)
+{
+    wire_list_t logs = wire_list (body, "logs");
+    for (uint32_t i = 0; i < logs.count; i++) {
+        text_t log = loose_text (&logs.items[i], "log");
+        wire_list_t stuck = loose_list (&logs.items[i], "stuck");
+        for (uint32_t k = 0; k < stuck.count; k++)
+            print_stuck_part (log, &stuck.items[k]);
+        wire_list_t left_out = loose_list (&logs.items[i], "left_out");
+        for (uint32_t k = 0; k < left_out.count; k++)
+            printf ("\nview " TEXT_FORMAT " has no file of " TEXT_FORMAT "/%" PRIu64
+                    ", and is answered from history:\n  " TEXT_FORMAT "\n",
+                    TEXT_ARGS (loose_text (&left_out.items[k], "view")), TEXT_ARGS (log),
+                    loose_uint (&left_out.items[k], "partition"),
+                    TEXT_ARGS (loose_text (&left_out.items[k], "reason")));
+    }
+}

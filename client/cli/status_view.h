@@ -10,6 +10,9 @@ void print_disk (const wire_value_t *body); /* and an empty line */
 void print_partitions (const wire_value_t *body);
 /* Files of datasets that serving nodes found damaged; nothing when there are none. */
 void print_damaged (const wire_value_t *body);
+/* Partitions that cannot be built, and views that have no file, with why; nothing when there are
+ * none. */
+void print_stuck (const wire_value_t *body);
 
 /* Appends the first partition that has failed, and why; nothing when none has. */
 void put_failed_partition (buf_t *out, const wire_value_t *body);

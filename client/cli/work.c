@@ -82,6 +82,13 @@ typedef struct tally {
     text_t waits; /* for what the first does that has not ended */
 } tally_t;
 
+/* It is done, but of a partition that could not be built. */
+static bool is_partial (const wire_value_t *recompute)
+{
+    return text_is (wire_text (recompute, "state"), "trimmed") &&
+           wire_text (recompute, "error").size > 0;
+}
+
 static tally_t tally_of (wire_list_t recomputes)
 {
     tally_t tally = { 0 };
@@ -89,7 +96,7 @@ static tally_t tally_of (wire_list_t recomputes)
         const wire_value_t *recompute = &recomputes.items[i];
         text_t state = wire_text (recompute, "state");
         bool failed = text_is (state, "failed");
-        tally.failed += failed;
+        tally.failed += failed || is_partial (recompute);
         if (!failed && tally.waits.size == 0)
             tally.waits = wire_text (recompute, "error");
         tally.ended += failed || text_is (state, "trimmed");
@@ -104,11 +111,13 @@ static void tell_failures (const call_t *call, wire_list_t recomputes)
 {
     for (uint32_t i = 0; i < recomputes.count; i++) {
         const wire_value_t *recompute = &recomputes.items[i];
-        if (text_is (wire_text (recompute, "state"), "failed"))
+        bool partial = is_partial (recompute);
+        if (partial || text_is (wire_text (recompute, "state"), "failed"))
             fprintf (stderr,
-                     "weir %s: recompute %" PRIu64 " of " TEXT_FORMAT " failed: " TEXT_FORMAT "\n",
+                     "weir %s: recompute %" PRIu64 " of " TEXT_FORMAT " %s: " TEXT_FORMAT "\n",
                      call->command->name, wire_uint (recompute, "id", 0),
                      TEXT_ARGS (wire_text (recompute, "log")),
+                     partial ? "is published without all" : "failed",
                      TEXT_ARGS (wire_text (recompute, "error")));
     }
 }

@@ -224,17 +224,25 @@ status_t fs_free_space (fs_t *fs, uint64_t *bytes, error_t *error)
     return fs->ops->free_space (fs, bytes, error);
 }
 
-status_t fs_require (fs_t *fs, uint64_t bytes, uint64_t reserve, error_t *error)
+/* In GiB, or MiB. */
+static double in_units (uint64_t bytes, bool large)
+{
+    return (double)bytes / (large ? 1 << 30 : 1 << 20);
+}
+
+status_t fs_require (fs_t *fs, uint64_t bytes, uint64_t reserve, const char *where, error_t *error)
 {
     uint64_t free;
     status_t status = fs_free_space (fs, &free, error);
     if (status != STATUS_OK || (free >= reserve && free - reserve >= bytes))
         return status;
-    return error_set (error, STATUS_NO_SPACE,
-                      "the disk of the data directory is full: %.1f MiB free, needs about %.1f and "
-                      "%.1f in reserve",
-                      (double)free / (1 << 20), (double)bytes / (1 << 20),
-                      (double)reserve / (1 << 20));
+    bool large = bytes >= 1 << 30;
+    const char *unit = large ? "GiB" : "MiB";
+    return error_set (
+        error, STATUS_NO_SPACE,
+        "it needs about %.1f %s, %.1f %s are free in %s, and %.1f %s have to stay free",
+        in_units (bytes, large), unit, in_units (free, large), unit, where,
+        in_units (reserve, large), unit);
 }
 
 static status_t write_new (fs_t *fs, const char *path, const void *data, size_t size,

@@ -109,9 +109,10 @@ MUST_CHECK status_t fs_free_space (fs_t *fs, uint64_t *bytes, error_t *error);
 MUST_CHECK status_t fs_lock (fs_t *fs, file_t *file, int wait_ms, error_t *error);
 void fs_unlock (fs_t *fs, file_t *file);
 
-/* NO_SPACE, saying what is free and what is needed, unless `bytes` more can be written and
- * `reserve` bytes stay free after that. */
-MUST_CHECK status_t fs_require (fs_t *fs, uint64_t bytes, uint64_t reserve, error_t *error);
+/* NO_SPACE, saying what is needed and what is free in `where`, unless `bytes` more can be written
+ * and `reserve` bytes stay free after that. */
+MUST_CHECK status_t fs_require (fs_t *fs, uint64_t bytes, uint64_t reserve, const char *where,
+                                error_t *error);
 
 /* Writes a whole small file so that after a crash it is either the old or the new one: a temporary
  * name (`path`.tmp), sync, rename, sync of the directory. */

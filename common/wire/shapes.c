@@ -232,13 +232,14 @@ SHAPE (shape_DATASET_OK, NULL, NAME ("log"), UINT ("manifest"), NAME ("id"),
 SHAPE (shape_built_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"),
        UINT ("size"));
 SHAPE (shape_loaded, NULL, NAME ("log"), UINT ("partition"), RECORDS ("runs", shape_run));
+SHAPE (shape_left_out, NULL, NAME ("view"), PROBLEM ("reason"));
 SHAPE (shape_outputs, "OUTPUTS", RECORDS_OR_NOT ("runs", shape_run),
        RECORDS_OR_NOT ("views", shape_built_view), RECORDS_OR_NOT ("loaded", shape_loaded),
        UINT_OR_NOT ("rows"), UINT_OR_NOT ("refused"), PATH_OR_NOT ("rejects"),
        UINTS_OR_NOT ("erased"), UINT_OR_NOT ("files"), PROBLEM_OR_NOT ("found"),
-       INT_OR_NOT ("latest"));
+       INT_OR_NOT ("latest"), RECORDS_OR_NOT ("left_out", shape_left_out));
 SHAPE (shape_TASK_DONE, NULL, UINT ("task"), UINT ("attempt"), NAME ("status"),
-       PROBLEM_OR_NOT ("error"), RECORD_OR_NOT ("outputs", shape_outputs));
+       PROBLEM_OR_NOT ("error"), PATH_OR_NOT ("damaged"), RECORD_OR_NOT ("outputs", shape_outputs));
 EMPTY (shape_TASK_DONE_OK);
 
 static const record_t *const shapes[MESSAGE_KINDS] = {

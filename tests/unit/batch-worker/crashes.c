@@ -115,6 +115,8 @@ Test (failures, leave_no_files_and_say_which_input_is_corrupt)
     outputs_t outputs = worker_build (worker, &scene.wish);
     cr_expect_str_eq (outputs.status, "corrupt");
     cr_expect_not_null (strstr (outputs.error, scene.runs[0].path), "%s", outputs.error);
+    cr_expect_not_null (strstr (outputs.error, "block "), "%s", outputs.error);
+    cr_expect_str_eq (outputs.damaged, scene.runs[0].path);
     cr_expect_eq (count_files (worker, "history/pay/user/0"), before);
     cr_expect_eq (count_files (worker, "views/pay/user/0"), 0);
     worker_release (worker);
@@ -131,5 +133,28 @@ Test (failures, for_want_of_space_are_said_to_be_so)
     sim_disk_set_faults (worker->disk, &(sim_disk_faults_t){ .no_space = 0 });
     cr_expect_str_eq (outputs.status, "no-space", "%s", outputs.error);
     cr_expect_eq (count_files (worker, "history/pay/user/0"), before);
+    worker_release (worker);
+}
+
+/* Before anything is written; and it goes on when there is room. */
+Test (failures, for_want_of_space_come_before_the_start)
+{
+    scene_t scene;
+    scene_init (&scene, 3, LARGE);
+    worker_t *worker = &scene.worker;
+    uint64_t needed = scene.wish.cut - scene.wish.from;
+    needed *= 48;
+    for (size_t i = 0; i < scene.wish.runs_count; i++)
+        needed += scene.wish.runs[i].size;
+    size_t before = count_files (worker, "history/pay/user/0");
+    sim_disk_set_room (worker->disk, WORKER_RESERVE / 2 + needed - 1);
+    outputs_t outputs = worker_build (worker, &scene.wish);
+    cr_expect_str_eq (outputs.status, "no-space", "%s", outputs.error);
+    cr_expect_not_null (strstr (outputs.error, " MiB are free in /data"), "%s", outputs.error);
+    cr_expect_eq (count_files (worker, "history/pay/user/0"), before);
+    sim_disk_set_room (worker->disk, WORKER_RESERVE / 2 + needed);
+    scene.wish.attempt++;
+    outputs = worker_build (worker, &scene.wish);
+    cr_expect_str_eq (outputs.status, "ok", "%s", outputs.error);
     worker_release (worker);
 }

@@ -332,6 +332,9 @@ Test (datasets, a_view_that_one_key_is_too_large_for_is_left_out_and_the_others_
     cr_expect_eq (outputs.rows, EVENTS);
     cr_assert_eq (outputs.views_count, 1);
     cr_expect_str_eq (outputs.views[0].view, "large");
+    cr_expect_neq (outputs.left_out[0], '\0');
+    cr_expect_str_neq (outputs.left_out, "large");
+    cr_expect_neq (outputs.why[0], '\0');
     cr_expect_gt (worker_read (&worker, outputs.views[0].path).size, EVENTS / 100 * 8);
     worker_release (&worker);
 }

@@ -64,6 +64,8 @@ static void start (worker_t *self, uint64_t memory_limit)
                                 .partitions = PARTITIONS,
                                 .coordinator = self->coordinator,
                                 .max_ahead = 5 * TIME_MINUTE,
+                                .disk_reserve = WORKER_RESERVE,
+                                .data = "/data",
                                 .memory_limit = memory_limit,
                                 .tasks_max = 2 };
     self->env.fs = sim_disk_mount (self->disk);
@@ -261,6 +263,11 @@ static void copy_outputs (outputs_t *outputs, const wire_value_t *map)
     outputs->refused = wire_uint (map, "refused", 0);
     outputs->latest = wire_int (map, "latest", INT64_MIN);
     wire_copy (map, "rejects", outputs->rejects, sizeof outputs->rejects);
+    wire_list_t left_out = wire_list (map, "left_out");
+    if (left_out.count > 0) {
+        wire_copy (&left_out.items[0], "view", outputs->left_out, sizeof outputs->left_out);
+        wire_copy (&left_out.items[0], "reason", outputs->why, sizeof outputs->why);
+    }
 }
 
 bool worker_reported (worker_t *self, uint64_t *task, outputs_t *outputs, bool acknowledge)
@@ -272,6 +279,7 @@ bool worker_reported (worker_t *self, uint64_t *task, outputs_t *outputs, bool a
     *task = wire_uint (message.body, "task", 0);
     wire_copy (message.body, "status", outputs->status, sizeof outputs->status);
     wire_copy (message.body, "error", outputs->error, sizeof outputs->error);
+    wire_copy (message.body, "damaged", outputs->damaged, sizeof outputs->damaged);
     if (wire_has (message.body, "outputs"))
         copy_outputs (outputs, wire_map (message.body, "outputs"));
     uint64_t id = message.id;

@@ -71,6 +71,8 @@ typedef struct event {
     bool before; /* under WORKER_STREAM_BEFORE: the amount is whole, there is no note */
 } event_t;
 
+#define WORKER_RESERVE (UINT64_C (8) << 20) /* bytes */
+
 /* Outputs of a task, copied from its report. */
 typedef struct outputs {
     char status[32];
@@ -90,6 +92,9 @@ typedef struct outputs {
     uint64_t rows, refused;
     int64_t latest;
     char rejects[128];
+    char damaged[128];
+    char left_out[64]; /* the first view */
+    char why[256];
 } outputs_t;
 
 /* Which definitions are in force. */

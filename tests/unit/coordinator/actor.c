@@ -310,7 +310,16 @@ static played_task_t *task_known (actor_t *actor, uint64_t task, uint64_t attemp
     return NULL;
 }
 
-static void take_task (actor_t *actor, const wire_value_t *order)
+/* Does the build read a run, or a part of the log, that is damaged? */
+static bool is_spoilt (const cluster_t *self, const played_task_t *task, wire_list_t runs)
+{
+    for (uint32_t i = 0; i < runs.count; i++)
+        if (text_is (wire_text (&runs.items[i], "path"), self->damaged))
+            return true;
+    return self->damaged_logs[task->partition] && task->from < task->cut;
+}
+
+static void take_task (cluster_t *self, actor_t *actor, const wire_value_t *order)
 {
     uint64_t id = wire_uint (order, "task", 0);
     uint64_t attempt = wire_uint (order, "attempt", 0);
@@ -340,17 +349,18 @@ static void take_task (actor_t *actor, const wire_value_t *order)
             task->runs = wire_list (build, "runs").count;
             task->excluded = wire_list (build, "excluded").count;
             task->forgets = wire_list (build, "forgets").count;
+            task->spoilt = is_spoilt (self, task, wire_list (build, "runs"));
         }
     }
     task->listed = true;
 }
 
-static void take_tasks (actor_t *actor, wire_list_t orders)
+static void take_tasks (cluster_t *self, actor_t *actor, wire_list_t orders)
 {
     for (size_t i = 0; i < actor->tasks_count; i++)
         actor->tasks[i].listed = false;
     for (uint32_t i = 0; i < orders.count; i++)
-        take_task (actor, &orders.items[i]);
+        take_task (self, actor, &orders.items[i]);
     size_t kept = 0;
     for (size_t i = 0; i < actor->tasks_count; i++)
         if (actor->tasks[i].listed)
@@ -397,7 +407,7 @@ void actor_take_orders (cluster_t *self, actor_t *actor, const message_t *messag
     if (strcmp (actor->kind, "speed") == 0)
         take_partitions (self, actor, wire_list (message->body, "partitions"));
     else if (strcmp (actor->kind, "batch") == 0)
-        take_tasks (actor, wire_list (message->body, "tasks"));
+        take_tasks (self, actor, wire_list (message->body, "tasks"));
     else
         take_datasets (self, actor, wire_list (message->body, "datasets"));
 }
@@ -500,8 +510,13 @@ static void tell_done (cluster_t *self, actor_t *actor, played_task_t *task)
     wire_begin (writer, MESSAGE_TASK_DONE, actor->next_id++);
     wire_field_uint (writer, "task", task->task);
     wire_field_uint (writer, "attempt", task->attempt);
-    wire_field_string (writer, "status", actor->fails_with ? actor->fails_with : "ok");
-    if (actor->fails_with) {
+    const char *fails_with = task->spoilt ? "corrupt" : actor->fails_with;
+    wire_field_string (writer, "status", fails_with ? fails_with : "ok");
+    if (task->spoilt) {
+        wire_field_string (writer, "error", "block 3 is damaged");
+        if (self->damaged[0] != '\0')
+            wire_field_string (writer, "damaged", self->damaged);
+    } else if (fails_with) {
         wire_field_string (writer, "error", "it did not work");
     } else {
         wire_field_map (writer, "outputs");

@@ -58,6 +58,7 @@ typedef struct played_task {
     size_t history; /* parts of it, of a load that is a history */
     bool listed;    /* in the latest orders */
     bool done;      /* task.done was sent */
+    bool spoilt;    /* it reads what is damaged */
 } played_task_t;
 
 typedef struct actor {
@@ -124,8 +125,10 @@ typedef struct cluster {
     uint64_t incarnations;
     bool keeps_segments;    /* owners trim nothing */
     bool places_no_forgets; /* owners write no record of an entity that is to be erased */
-    uint64_t left;          /* rows that a look for an erased entity finds */
-    double loss;            /* of messages, each way */
+    char damaged[256];      /* path of a run that cannot be read; "" */
+    bool damaged_logs[PARTITIONS];
+    uint64_t left; /* rows that a look for an erased entity finds */
+    double loss;   /* of messages, each way */
     random_t random;
     rig_message_t *reply; /* that the latest answer borrows from */
     const peer_t *caller; /* who waits for it, while it is asked for */

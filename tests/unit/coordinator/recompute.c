@@ -204,6 +204,7 @@ Test (recompute, an_attempt_that_was_given_up_counts_no_more)
 {
     cluster_t cluster;
     trio_t trio = start (&cluster, 1, 0);
+    cluster_send (&cluster, 5);
     trio.batch->lazy = true;
     waited_for = cluster_recompute (&cluster);
     cluster_until (&cluster, is_building, TIME_SECOND, "the build");
@@ -223,7 +224,10 @@ Test (recompute, an_attempt_that_was_given_up_counts_no_more)
     say_corrupt (&cluster, again, again->attempt + 1);
     cr_assert_str_eq (cluster_recompute_state (&cluster, waited_for), "building");
     say_corrupt (&cluster, again, again->attempt);
-    cr_assert_str_eq (cluster_recompute_state (&cluster, waited_for), "failed");
+    trio.batch->lazy = false;
+    cluster_until (&cluster, is_trimmed, TIME_SECOND, "the trim");
+    cr_assert_eq (cluster_log_number (&cluster, first.partition, "cut"), 0);
+    cr_assert_eq (cluster_log_number (&cluster, (first.partition + 1) % PARTITIONS, "cut"), 5);
     cluster_release (&cluster);
 }
 
@@ -469,5 +473,28 @@ Test (recompute, of_what_is_damaged_each_time_comes_ever_more_rarely)
     cr_assert_eq (cluster_manifest (&cluster), 4); /* 10 s after the first, and 20 s after that */
     cluster_run (&cluster, 30 * TIME_SECOND);
     cr_assert_eq (cluster_manifest (&cluster), 4);
+    cluster_release (&cluster);
+}
+
+static bool tells_why (cluster_t *self)
+{
+    call_begin (self, MESSAGE_RECOMPUTES);
+    wire_list_t list = wire_list (call_end (self).body, "recomputes");
+    text_t error = wire_text (&list.items[list.count - 1], "error");
+    return text_is (error, "partition 0, of nobody, is not cut: it waits for an owner");
+}
+
+Test (recompute, that_cannot_cut_says_why)
+{
+    cluster_t cluster;
+    trio_t trio = start (&cluster, 1, 0);
+    trio.speed->there = false;
+    cluster_run (&cluster, 2 * LEASE);
+    waited_for = cluster_recompute (&cluster);
+    cluster_run (&cluster, TIME_SECOND / 2);
+    cr_assert (is_cutting (&cluster));
+    cr_assert_not (tells_why (&cluster)); /* it has only begun */
+    cluster_run (&cluster, TIME_SECOND);
+    cr_assert (tells_why (&cluster));
     cluster_release (&cluster);
 }
