@@ -329,6 +329,8 @@ void forget_write_verify (coordinator_core_t *self, const task_t *task);
 /* Starts removing files that nothing refers to, if there may be any. */
 void sweep_settle (coordinator_core_t *self);
 void sweep_done (coordinator_core_t *self, job_t *job);
+/* An attempt that nobody waits for has left files somewhere. */
+void sweep_soon (coordinator_core_t *self);
 /* A copy below incoming/ is not needed any more. */
 void sweep_leftover (coordinator_core_t *self, const char *path);
 /* The copies of all loads that have been read: who ended before may not have removed them. */

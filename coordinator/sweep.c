@@ -225,6 +225,12 @@ void sweep_settle (coordinator_core_t *self)
         start (self, NULL);
 }
 
+void sweep_soon (coordinator_core_t *self)
+{
+    for (size_t i = 0; i < self->logs_count; i++)
+        self->logs[i]->sweep = true;
+}
+
 void sweep_done (coordinator_core_t *self, job_t *job)
 {
     CHECK (job == self->sweep);

@@ -359,7 +359,9 @@ void task_done (coordinator_core_t *self, const peer_t *from, const message_t *m
     const wire_value_t *body = message->body;
     size_t at;
     task_t *task = task_of (self, body, &at);
-    if (!task) { /* told again, or of an attempt that was given up */
+    if (!task) { /* told again, or of an attempt that was given up, or was second */
+        if (wire_has (body, "outputs"))
+            sweep_soon (self);
         acknowledge (self, from, message->id);
         return;
     }

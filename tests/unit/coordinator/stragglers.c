@@ -1,5 +1,6 @@
 /* Tasks that take much longer than their peers are given to a second worker, too. */
 #include "coordinator/state.h"
+#include "tests/unit/coordinator/actor.h"
 #include "tests/unit/coordinator/cluster.h"
 
 #include <criterion/criterion.h>
@@ -138,5 +139,49 @@ Test (stragglers, go_on_alone_when_their_copy_fails)
     cr_assert_str_eq (cluster_recompute_state (&cluster, waited_for), "building");
     pair.slow->lazy = false;
     cluster_until (&cluster, is_trimmed, TIME_SECOND, "the first attempts");
+    cluster_release (&cluster);
+}
+
+static size_t names;
+
+static void count_name (void *arg, const char *name)
+{
+    (void)arg;
+    (void)name;
+    names++;
+}
+
+static size_t files_in (cluster_t *cluster, const char *directory)
+{
+    error_t error;
+    names = 0;
+    cr_assert_eq (fs_list (cluster->rig.env.fs, directory, count_name, NULL, &error), STATUS_OK);
+    return names;
+}
+
+/* A worker that was stopped goes on, and has written what nobody waits for any more. */
+Test (stragglers, leave_no_files_when_they_end_after_their_copy)
+{
+    cluster_t cluster;
+    pair_t pair = start (&cluster, true);
+    played_task_t task = pair.slow->tasks[0];
+    cluster_until (&cluster, is_trimmed, 4 * TIME_SECOND, "the copies");
+    cluster_run (&cluster, LEASE);
+    char directory[128], path[192];
+    (void)snprintf (directory, sizeof directory, "history/" PAYMENTS "/%u", task.partition);
+    (void)snprintf (path, sizeof path, "%s/%" PRIu64 "-%" PRIu64 "-0.run", directory, task.task,
+                    task.attempt);
+    size_t files = files_in (&cluster, directory);
+    cluster_put_file (&cluster, path);
+    cr_assert_eq (files_in (&cluster, directory), files + 1);
+    wire_writer_t *writer = call_begin (&cluster, MESSAGE_TASK_DONE);
+    wire_field_uint (writer, "task", task.task);
+    wire_field_uint (writer, "attempt", task.attempt);
+    wire_field_string (writer, "status", "ok");
+    wire_field_map (writer, "outputs");
+    wire_close (writer);
+    cr_assert_eq (call_end (&cluster).kind, MESSAGE_TASK_DONE_OK);
+    cluster_run (&cluster, LEASE);
+    cr_assert_eq (files_in (&cluster, directory), files);
     cluster_release (&cluster);
 }
