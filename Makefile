@@ -163,7 +163,7 @@ TEST_USES_batchview := timeline
 TEST_USES_member := rig
 TEST_USES_speed-worker := rig sim-disk
 TEST_USES_serving := rig sim-disk
-TEST_USES_batch-worker := sim-disk
+TEST_USES_batch-worker := sim-disk rig
 TEST_USES_coordinator := rig sim-disk
 
 -include tests/tests.mk

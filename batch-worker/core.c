@@ -438,6 +438,7 @@ batch_core_t *batch_core_new (env_t *env, const batch_options_t *options)
                                       .max_ahead = options->max_ahead,
                                       .memory_limit = options->memory_limit,
                                       .disk_reserve = options->disk_reserve,
+                                      .threads = options->threads,
                                       .data = options->data ? mem_string (options->data) : NULL };
     /* as much as all tasks gather rows in */
     self->setting.kept =

@@ -24,6 +24,7 @@ typedef struct batch_options {
     uint64_t disk_reserve; /* bytes that a load leaves free, and a build half of: it makes room */
     const char *data;      /* where the data directory is, for messages; NULL: not said */
     uint32_t tasks_max;    /* tasks run at the same time */
+    unsigned threads;      /* that a load may use; 0 is 1, and then none is started */
 } batch_options_t;
 
 /* Options are copied; `env` outlives the core. */

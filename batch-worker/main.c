@@ -1,9 +1,19 @@
 #include "batch-worker/core.h"
 #include "node/node.h"
 
+#include <sched.h>
+
 enum { TASKS_AT_ONCE = 2 };
 
 NODE_CORE (batch);
+
+/* Those that the process may run on. */
+static unsigned processors (void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity (0, sizeof set, &set) == 0 ? CPU_COUNT (&set) : 1;
+    return count > 0 ? (unsigned)count : 1;
+}
 
 static status_t make (const node_t *node, void **core, error_t *error)
 {
@@ -20,7 +30,8 @@ static status_t make (const node_t *node, void **core, error_t *error)
                                 .memory_limit = node->project->batch_memory / TASKS_AT_ONCE,
                                 .disk_reserve = node->project->disk_reserve,
                                 .data = node->project->data,
-                                .tasks_max = TASKS_AT_ONCE };
+                                .tasks_max = TASKS_AT_ONCE,
+                                .threads = processors () };
     *core = batch_core_new (node->env, &options);
     return STATUS_OK;
 }

@@ -31,6 +31,7 @@ typedef struct task_setting {
     kept_t *kept;          /* memory that tasks sort in, one after the other; NULL: their own */
     uint64_t disk_reserve; /* bytes */
     const char *data;      /* where that is, for messages; NULL: not said. A task has a copy */
+    unsigned threads;      /* that a load may use, with the job's own; 0 is 1 */
 } task_setting_t;
 
 /* RUN on the protocol page. */
@@ -134,6 +135,7 @@ typedef struct task {
 
     _Atomic uint64_t done; /* events of a build, bytes of a load */
     _Atomic uint64_t total;
+    _Atomic uint64_t taken; /* rows of a load so far */
     _Atomic bool cancelled;
 
     /* the result: read when the job is done */

@@ -38,12 +38,20 @@ void csv_stop (text_reader_t *self)
     csv_free (&self->csv);
 }
 
+/* Room for so many cells more. */
+static void make_room (text_reader_t *self, size_t more)
+{
+    size_t least = self->cells_count + more;
+    if (least <= self->cells_capacity)
+        return;
+    size_t doubled = self->cells_capacity > 0 ? 2 * self->cells_capacity : 1024;
+    self->cells_capacity = doubled > least ? doubled : least;
+    self->cells = mem_resize (self->cells, self->cells_capacity, sizeof *self->cells);
+}
+
 static void put_cell (text_reader_t *self, raw_t raw)
 {
-    if (self->cells_count == self->cells_capacity) {
-        self->cells_capacity = self->cells_capacity > 0 ? 2 * self->cells_capacity : 1024;
-        self->cells = mem_resize (self->cells, self->cells_capacity, sizeof *self->cells);
-    }
+    make_room (self, 1);
     self->cells[self->cells_count++] = raw;
 }
 
@@ -141,8 +149,8 @@ static status_t end_row (text_reader_t *self, error_t *error)
     return STATUS_OK;
 }
 
-/* After a bad record: its cells go, and the parser knows nothing of it. */
-static void start_anew (text_reader_t *self)
+/* Of a bad record the parser knows nothing afterwards. */
+void csv_restart (text_reader_t *self)
 {
     csv_stop (self);
     csv_start (self);
@@ -167,7 +175,7 @@ status_t csv_line (text_reader_t *self, bool *ends, error_t *error)
     if (status == STATUS_OK && self->row_ends)
         status = end_row (self, error);
     if (status != STATUS_OK)
-        start_anew (self);
+        csv_restart (self);
     return status;
 }
 
@@ -181,6 +189,104 @@ status_t csv_end (text_reader_t *self, error_t *error)
     if (status == STATUS_OK)
         status = end_row (self, error);
     if (status != STATUS_OK)
-        start_anew (self);
+        csv_restart (self);
     return status;
+}
+
+/* ---- rows that need no parser ---- */
+
+#define EACH_BYTE UINT64_C (0x0101010101010101)
+
+/* The highest bit of every byte that is less than '-', as are those that end a value or that make
+ * it one for the parser. */
+static inline uint64_t low_bytes (uint64_t word)
+{
+    const uint64_t high = EACH_BYTE << 7;
+    return ~((word | high) - '-' * EACH_BYTE) & ~word & high;
+}
+
+static inline bool is_end (char c)
+{
+    return c == ',' || c == '\n' || c == '\r' || c == '"';
+}
+
+/* The first comma, quote or line's end from `at` on; `size` if there is none. */
+static inline size_t value_end (const char *data, size_t at, size_t size)
+{
+    for (; at + sizeof (uint64_t) <= size; at += sizeof (uint64_t)) {
+        uint64_t word;
+        memcpy (&word, data + at, sizeof word);
+        for (uint64_t low = low_bytes (word); low != 0; low &= low - 1) {
+            size_t end = at + (size_t)__builtin_ctzll (low) / 8;
+            if (is_end (data[end]))
+                return end;
+        }
+    }
+    while (at < size && !is_end (data[at]))
+        at++;
+    return at;
+}
+
+/* The value that begins at `at`, and where it ends; `size` if the parser has to see it. */
+static inline size_t plain_value (const char *data, size_t at, size_t size, raw_t *raw)
+{
+    if (at < size && data[at] == '"') {
+        const char *quote = memchr (data + at + 1, '"', size - at - 1);
+        size_t end = quote != NULL ? (size_t)(quote - data) : size;
+        text_t text = { data + at + 1, (uint32_t)(end - at - 1) };
+        *raw = (raw_t){ .kind = RAW_TEXT, .loose = true, .s = text };
+        return end < size ? end + 1 : size;
+    }
+    size_t end = value_end (data, at, size);
+    *raw = (raw_t){ .kind = RAW_NULL };
+    if (end > at)
+        *raw = (raw_t){ .kind = RAW_TEXT, .loose = true, .s = { data + at, (uint32_t)(end - at) } };
+    return end;
+}
+
+/* The cells of one row, after those that there are; where its line ends, or 0. */
+static size_t plain_cells (text_reader_t *self, const char *data, size_t size)
+{
+    raw_t *cells = self->cells + self->cells_count;
+    size_t at = 0;
+    for (size_t field = 0; field < self->columns_count; field++) {
+        size_t end = plain_value (data, at, size, &cells[field]);
+        bool is_last = field + 1 == self->columns_count;
+        if (end >= size)
+            return 0;
+        if (is_last && (data[end] == '\n' || data[end] == '\r'))
+            return end;
+        if (data[end] != ',')
+            return 0;
+        at = end + 1;
+    }
+    return 0;
+}
+
+/* Cells point into the record: where it is now. */
+static text_t keep_record (text_reader_t *self, text_t record)
+{
+    if (self->arena != self->own_arena)
+        return record;
+    text_t kept = arena_text (self->arena, record);
+    for (size_t i = 0; i < self->columns_count; i++) {
+        text_t *text = &self->cells[self->cells_count + i].s;
+        if (text->data != NULL)
+            text->data = kept.data + (text->data - record.data);
+    }
+    return kept;
+}
+
+size_t csv_plain (text_reader_t *self, const char *data, size_t size)
+{
+    if (data[0] == '\n' || data[0] == '\r')
+        return 1; /* an empty line, or the LF of CR LF */
+    make_room (self, self->columns_count);
+    size_t end = plain_cells (self, data, size < TEXT_LINE_MAX ? size : TEXT_LINE_MAX);
+    if (end == 0)
+        return 0;
+    text_t record = keep_record (self, (text_t){ data, (uint32_t)end });
+    text_rows_add_text (self, record);
+    self->cells_count += self->columns_count;
+    return end + 1;
 }

@@ -137,4 +137,29 @@ text_t text_reader_header (const text_reader_t *self);
  * first. False when there are none yet. */
 bool text_reader_columns (const text_reader_t *self, const text_t **columns, size_t *count);
 
+/* ---- text in pieces that are read apart ---- */
+
+/* Where the text can be cut, so that pieces of it may be read at the same time: the size of a piece
+ * of whole records, of at least `bytes` or (nearly) `lines` lines; `data` begins with a record. 0
+ * when it has no such end in `size`.
+ *
+ * For CSV this is a guess: a line ends a record when as many quotes open as close before it in the
+ * piece, which bad quoting makes wrong. It is checked by who reads the pieces: the next one begins
+ * with a record exactly if text_reader_at_start after this one. */
+size_t text_cut (text_format_t format, const char *data, size_t size, size_t bytes, size_t lines);
+
+/* From now on what tables hold is in `arena`, which the caller resets, and in what is fed, which
+ * has to stay as long: nothing is copied that need not be. There must be no table under way. */
+void text_reader_use_arena (text_reader_t *self, arena_t *arena);
+/* Stands at the beginning of a record after `records` others, whatever was read before. `head`
+ * (NULL: the reader itself) has read a CSV's header, and outlives the reader. */
+void text_reader_restart (text_reader_t *self, const text_reader_t *head, uint64_t records);
+/* Makes what rows there are a table, though it is not full. Call it, taking the tables that are
+ * ready, until none is. */
+void text_reader_end_table (text_reader_t *self);
+/* Does a record begin here (after the header, and what begins a text), with no table under way? */
+bool text_reader_at_start (const text_reader_t *self);
+/* How many records there were, bad ones counted. */
+uint64_t text_reader_records (const text_reader_t *self);
+
 #endif

@@ -210,7 +210,7 @@ status_t ndjson_line (text_reader_t *self, bool *fits, error_t *error)
 
 raw_t *ndjson_cells (text_reader_t *self)
 {
-    raw_t *cells = arena_zero (self->arena, self->rows * self->columns_count, sizeof *cells);
+    raw_t *cells = arena_zero (self->own_arena, self->rows * self->columns_count, sizeof *cells);
     for (size_t i = 0; i < self->named_count; i++) {
         const named_cell_t *named = &self->named[i];
         cells[named->row * self->columns_count + named->column] = named->raw;

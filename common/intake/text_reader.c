@@ -22,7 +22,8 @@ text_reader_t *text_reader_new (text_format_t format, size_t rows_max)
     self->format = format;
     self->rows_max = rows_max;
     buf_init (&self->record, TEXT_LINE_MAX);
-    self->arena = arena_new (TABLE_CHUNK);
+    self->own_arena = arena_new (TABLE_CHUNK);
+    self->arena = self->own_arena;
     self->header_arena = arena_new (HEADER_CHUNK);
     self->texts = mem_zero (rows_max, sizeof *self->texts);
     self->columns = mem_zero (TEXT_COLUMNS_MAX, sizeof *self->columns);
@@ -39,7 +40,7 @@ void text_reader_destroy (text_reader_t **self_p)
     CHECK_OBJECT (self, READER_MAGIC);
     csv_stop (self);
     buf_release (&self->record);
-    arena_destroy (&self->arena);
+    arena_destroy (&self->own_arena);
     arena_destroy (&self->header_arena);
     mem_free (self->texts);
     mem_free (self->columns);
@@ -50,20 +51,25 @@ void text_reader_destroy (text_reader_t **self_p)
     *self_p = NULL;
 }
 
-static bool is_full (const text_reader_t *self)
+bool text_rows_full (const text_reader_t *self)
 {
     return self->closed || self->rows == self->rows_max || self->bytes >= TABLE_BYTES_MAX;
 }
 
-void text_rows_add (text_reader_t *self)
+void text_rows_add_text (text_reader_t *self, text_t text)
 {
-    CHECK (!is_full (self));
-    text_t text = { .data = (const char *)self->record.data, .size = (uint32_t)self->record.size };
+    CHECK (!text_rows_full (self));
     if (self->rows == 0)
         self->first_row = self->records + 1;
-    self->texts[self->rows++] = arena_text (self->arena, text);
+    self->texts[self->rows++] = text;
     self->bytes += 2 * text.size + self->columns_count * sizeof (raw_t);
     self->records++;
+}
+
+void text_rows_add (text_reader_t *self)
+{
+    text_t text = { .data = (const char *)self->record.data, .size = (uint32_t)self->record.size };
+    text_rows_add_text (self, arena_text (self->arena, text));
     buf_clear (&self->record);
 }
 
@@ -119,11 +125,8 @@ static status_t end_line (text_reader_t *self, error_t *error)
 
 static status_t refuse_long (text_reader_t *self, error_t *error)
 {
-    if (self->format == FORMAT_CSV) {
-        csv_stop (self);
-        csv_start (self);
-        self->cells_count = self->rows * self->columns_count;
-    }
+    if (self->format == FORMAT_CSV)
+        csv_restart (self);
     return error_set (error, STATUS_INVALID, "row %" PRIu64 " is longer than %d bytes%s",
                       self->records + 1, TEXT_LINE_MAX,
                       self->format == FORMAT_CSV ? "; is a quote not closed?" : "");
@@ -174,7 +177,7 @@ static status_t fail_again (const text_reader_t *self, error_t *error)
 static status_t end_input (text_reader_t *self, error_t *error)
 {
     self->skipping = false;
-    if (is_full (self))
+    if (text_rows_full (self))
         return STATUS_OK;
     status_t status = STATUS_OK;
     if (self->held || (self->format == FORMAT_NDJSON && self->record.size > 0)) {
@@ -198,6 +201,20 @@ static void forget_bad (text_reader_t *self)
     self->bad = false;
 }
 
+/* Rows that need no more than a look, up to one that does. */
+static size_t take_plain (text_reader_t *self, const char *data, size_t size)
+{
+    size_t taken = 0;
+    size_t row = 1;
+    if (self->format != FORMAT_CSV || !self->has_header || self->record.size > 0 || self->skipping)
+        return 0;
+    while (row > 0 && taken < size && !text_rows_full (self)) {
+        row = csv_plain (self, data + taken, size - taken);
+        taken += row;
+    }
+    return taken;
+}
+
 status_t text_reader_feed (text_reader_t *self, const void *data, size_t size, size_t *taken,
                            uint64_t *bad_row, error_t *error)
 {
@@ -212,8 +229,11 @@ status_t text_reader_feed (text_reader_t *self, const void *data, size_t size, s
     status_t status = STATUS_OK;
     if (size == 0)
         status = end_input (self, &problem);
-    while (status == STATUS_OK && *taken < size && !is_full (self)) {
+    while (status == STATUS_OK && *taken < size && !text_rows_full (self)) {
         bool ends;
+        *taken += take_plain (self, (const char *)data + *taken, size - *taken);
+        if (*taken == size || text_rows_full (self))
+            break;
         const char *at = (const char *)data + *taken;
         size_t piece = self->held ? 0 : line_size (self, at, size - *taken, &ends);
         status =
@@ -232,7 +252,7 @@ status_t text_reader_feed (text_reader_t *self, const void *data, size_t size, s
 bool text_reader_table (text_reader_t *self, raw_table_t *table, uint64_t *first_row)
 {
     CHECK_OBJECT (self, READER_MAGIC);
-    if (self->rows == 0 || !(is_full (self) || self->ended))
+    if (self->rows == 0 || !(text_rows_full (self) || self->ended))
         return false;
     *table = (raw_table_t){ .columns = self->columns,
                             .columns_count = self->columns_count,
@@ -252,7 +272,7 @@ void text_reader_next (text_reader_t *self)
     self->named_count = 0;
     if (self->format == FORMAT_NDJSON)
         self->columns_count = 0;
-    arena_reset (self->arena);
+    arena_reset (self->own_arena);
 }
 
 text_t text_reader_record (const text_reader_t *self, size_t row)
@@ -284,4 +304,58 @@ bool text_reader_columns (const text_reader_t *self, const text_t **columns, siz
     *columns = self->columns;
     *count = self->columns_count;
     return self->format == FORMAT_CSV ? self->has_header : self->columns_count > 0;
+}
+
+/* ---- pieces ---- */
+
+void text_reader_use_arena (text_reader_t *self, arena_t *arena)
+{
+    CHECK_OBJECT (self, READER_MAGIC);
+    CHECK (self->rows == 0);
+    self->arena = arena;
+}
+
+void text_reader_restart (text_reader_t *self, const text_reader_t *head, uint64_t records)
+{
+    CHECK_OBJECT (self, READER_MAGIC);
+    text_reader_next (self);
+    buf_clear (&self->record);
+    self->records = records;
+    self->started = true;
+    self->skipping = self->held = self->bad = self->ended = false;
+    csv_restart (self);
+    if (head == NULL || self->format != FORMAT_CSV)
+        return;
+    CHECK (head->has_header);
+    self->has_header = true;
+    self->columns_count = head->columns_count;
+    memcpy (self->columns, head->columns, head->columns_count * sizeof *self->columns);
+}
+
+void text_reader_end_table (text_reader_t *self)
+{
+    CHECK_OBJECT (self, READER_MAGIC);
+    if (self->held && self->rows == 0) {
+        error_t error;
+        status_t status = end_line (self, &error);
+        CHECK (status == STATUS_OK); /* it was read before */
+        CHECK (!self->held);
+    }
+    if (self->format == FORMAT_CSV && self->has_header && self->parsed > 0)
+        csv_restart (self); /* its cells go with the table: the record is parsed again, then */
+    self->closed = self->rows > 0;
+}
+
+bool text_reader_at_start (const text_reader_t *self)
+{
+    CHECK_OBJECT (self, READER_MAGIC);
+    bool has_begun = self->started && (self->format != FORMAT_CSV || self->has_header);
+    bool is_between = (self->record.size == 0 || self->bad) && !self->skipping && !self->held;
+    return has_begun && is_between && self->rows == 0;
+}
+
+uint64_t text_reader_records (const text_reader_t *self)
+{
+    CHECK_OBJECT (self, READER_MAGIC);
+    return self->records;
 }

@@ -36,8 +36,10 @@ struct text_reader {
     error_t failure;  /* then */
 
     /* the table */
-    arena_t *arena; /* of the table */
-    text_t *texts;  /* rows_max: the records */
+    arena_t *arena;     /* of the texts in the table: own_arena, or the caller's: then what is fed
+                           stays too */
+    arena_t *own_arena; /* of what goes with the table */
+    text_t *texts;      /* rows_max: the records */
     size_t rows;
     uint64_t first_row; /* number of the record that is row 0 */
     size_t bytes;
@@ -65,11 +67,21 @@ struct text_reader {
 
 /* A complete record that is good becomes a row. */
 void text_rows_add (text_reader_t *self);
+/* The same of one that was fed as a whole: `text` is the record, in the arena or fed to stay. */
+void text_rows_add_text (text_reader_t *self, text_t text);
+/* Is there room for another record in the table? */
+bool text_rows_full (const text_reader_t *self);
 
 /* ---- csv.c ---- */
 
 void csv_start (text_reader_t *self);
 void csv_stop (text_reader_t *self);
+/* Starts anew at the beginning of a record: the cells of one under way go. */
+void csv_restart (text_reader_t *self);
+/* Takes one row that `data`, where a record begins, has whole, if it is plainly a good one: quotes
+ * are around values only, and the rest is as in the header. The bytes that were taken; 0: csv_line
+ * has to see. */
+size_t csv_plain (text_reader_t *self, const char *data, size_t size);
 /* Parses what is new in self->record, which ends with a line's end or at the end of the input.
  * *ends: the record does too, and was added. INVALID, and the parser starts anew. */
 MUST_CHECK status_t csv_line (text_reader_t *self, bool *ends, error_t *error);
@@ -82,7 +94,7 @@ MUST_CHECK status_t csv_end (text_reader_t *self, error_t *error);
 void ndjson_start (void);
 /* Takes the line in self->record; *fits is false when it is for the next table. INVALID. */
 MUST_CHECK status_t ndjson_line (text_reader_t *self, bool *fits, error_t *error);
-/* The cells of the table, row by row, in its arena. */
+/* The cells of the table, row by row, until the next one. */
 raw_t *ndjson_cells (text_reader_t *self);
 
 #endif

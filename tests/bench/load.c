@@ -3,7 +3,7 @@
  *
  *   load --directory=DIR --file=PATH    the file, below the directory; history is written there too
  *        --stream=FILE --view=FILE      definitions, of one stream and of one view over it
- *        --format=csv|ndjson --partitions=N --memory=BYTES
+ *        --format=csv|ndjson --partitions=N --memory=BYTES --threads=N
  */
 #include "base/mem.h"
 #include "base/timestamp.h"
@@ -49,6 +49,7 @@ int main (int argc, char **argv)
         .partitions = (uint32_t)measure_number (argc, argv, "partitions", 8),
         .clock = TIME_EVENT_MAX,
         .memory = measure_number (argc, argv, "memory", 256 << 20),
+        .threads = (unsigned)measure_number (argc, argv, "threads", 1),
     };
     if (directory == NULL || stream == NULL || view == NULL || load.path == NULL)
         measure_fail ("usage: load --directory=DIR --file=PATH --stream=FILE --view=FILE");

@@ -198,7 +198,8 @@ task_t *orders_load_task (orders_t *self, const orders_load_t *load)
                                      .cluster_id = CLUSTER,
                                      .partitions = load->partitions,
                                      .memory_limit = load->memory,
-                                     .kept = self->kept };
+                                     .kept = self->kept,
+                                     .threads = load->threads };
     begin_task (self, load->task, "load");
     put_load (self, load);
     return end_task (self, &setting);

@@ -51,6 +51,7 @@ typedef struct orders_load {
     uint32_t partitions;
     int64_t clock; /* µs */
     uint64_t memory;
+    unsigned threads;
 } orders_load_t;
 
 task_t *orders_load_task (orders_t *self, const orders_load_t *load);

@@ -56,7 +56,7 @@ static void env_write (env_t *env, log_level_t level, const char *text)
     (void)text;
 }
 
-static void start (worker_t *self, uint64_t memory_limit)
+static void start (worker_t *self, fs_t *fs, uint64_t memory_limit, unsigned threads)
 {
     batch_options_t options = { .node = "batch-1",
                                 .cluster = "test",
@@ -67,8 +67,9 @@ static void start (worker_t *self, uint64_t memory_limit)
                                 .disk_reserve = WORKER_RESERVE,
                                 .data = "/data",
                                 .memory_limit = memory_limit,
-                                .tasks_max = 2 };
-    self->env.fs = sim_disk_mount (self->disk);
+                                .tasks_max = 2,
+                                .threads = threads };
+    self->env.fs = fs;
     self->core = batch_core_new (&self->env, &options);
 }
 
@@ -102,7 +103,7 @@ void worker_init (worker_t *self, uint64_t seed, uint64_t memory_limit)
     self->coordinator = peer_of_endpoint ("ipc://coordinator");
     self->writer = wire_writer_new ();
     self->decoder = wire_decoder_new ();
-    start (self, memory_limit);
+    start (self, sim_disk_mount (self->disk), memory_limit, 1);
 }
 
 void worker_release (worker_t *self)
@@ -120,7 +121,14 @@ void worker_release (worker_t *self)
 void worker_restart (worker_t *self, uint64_t memory_limit)
 {
     stop (self);
-    start (self, memory_limit);
+    start (self, sim_disk_mount (self->disk), memory_limit, 1);
+}
+
+void worker_restart_on (worker_t *self, fs_t *fs, uint64_t memory_limit, unsigned threads)
+{
+    stop (self);
+    self->fs = fs;
+    start (self, fs, memory_limit, threads);
 }
 
 /* ---- the coordinator ---- */

@@ -134,6 +134,9 @@ void worker_init (worker_t *self, uint64_t seed, uint64_t memory_limit);
 void worker_release (worker_t *self);
 /* Another process with the same disk. */
 void worker_restart (worker_t *self, uint64_t memory_limit);
+/* Another one whose loads have so many threads, on a disk that they may share: the simulated one is
+ * for one thread. */
+void worker_restart_on (worker_t *self, fs_t *fs, uint64_t memory_limit, unsigned threads);
 
 /* ---- playing the coordinator ---- */
 
