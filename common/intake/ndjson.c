@@ -41,10 +41,8 @@ static raw_t raw_of (text_reader_t *self, const json_t *value, text_t written)
     }
 }
 
-/* The number of the table's column, looked for first where it was in other rows. */
-static size_t column_of (const text_reader_t *self, const char *name, size_t expected)
+size_t ndjson_column (const text_reader_t *self, text_t text, size_t expected)
 {
-    text_t text = text_of (name);
     if (expected < self->columns_count && text_equal (self->columns[expected], text))
         return expected;
     for (size_t c = 0; c < self->columns_count; c++)
@@ -61,12 +59,12 @@ static size_t count_new_names (const text_reader_t *self, json_t *object)
     json_t *value;
     json_object_foreach (object, name, value)
     {
-        count += column_of (self, name, at++) == self->columns_count;
+        count += ndjson_column (self, text_of (name), at++) == self->columns_count;
     }
     return count;
 }
 
-static void put_named (text_reader_t *self, size_t column, raw_t raw)
+void ndjson_put (text_reader_t *self, size_t column, raw_t raw)
 {
     if (self->named_count == self->named_capacity) {
         self->named_capacity = self->named_capacity > 0 ? 2 * self->named_capacity : 1024;
@@ -138,15 +136,15 @@ static void take_object (text_reader_t *self, json_t *object)
     rest = (text_t){ rest.data + 1, rest.size - 1 };
     json_object_foreach (object, name, value)
     {
-        size_t column = column_of (self, name, at++);
+        size_t column = ndjson_column (self, text_of (name), at++);
         if (column == self->columns_count)
             self->columns[self->columns_count++] = arena_text (self->arena, text_of (name));
-        put_named (self, column, raw_of (self, value, next_value (&rest)));
+        ndjson_put (self, column, raw_of (self, value, next_value (&rest)));
     }
     text_rows_add (self);
 }
 
-static bool fits_table (const text_reader_t *self, size_t new_names)
+bool ndjson_fits (const text_reader_t *self, size_t new_names)
 {
     size_t columns = self->columns_count + new_names;
     return columns <= TEXT_COLUMNS_MAX &&
@@ -162,7 +160,7 @@ static status_t take_value (text_reader_t *self, json_t *value, bool *fits, erro
     if (json_object_size (value) > TEXT_COLUMNS_MAX)
         return error_set (error, STATUS_INVALID, "row %" PRIu64 " has %zu names, more than %d",
                           self->records + 1, json_object_size (value), TEXT_COLUMNS_MAX);
-    *fits = fits_table (self, count_new_names (self, value));
+    *fits = ndjson_fits (self, count_new_names (self, value));
     if (*fits)
         take_object (self, value);
     return STATUS_OK;

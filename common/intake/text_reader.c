@@ -206,10 +206,13 @@ static size_t take_plain (text_reader_t *self, const char *data, size_t size)
 {
     size_t taken = 0;
     size_t row = 1;
-    if (self->format != FORMAT_CSV || !self->has_header || self->record.size > 0 || self->skipping)
+    bool is_csv = self->format == FORMAT_CSV;
+    bool can_be = is_csv ? self->has_header : self->started;
+    if (!can_be || self->record.size > 0 || self->skipping || self->held)
         return 0;
     while (row > 0 && taken < size && !text_rows_full (self)) {
-        row = csv_plain (self, data + taken, size - taken);
+        row = is_csv ? csv_plain (self, data + taken, size - taken)
+                     : ndjson_plain (self, data + taken, size - taken);
         taken += row;
     }
     return taken;

@@ -94,6 +94,16 @@ MUST_CHECK status_t csv_end (text_reader_t *self, error_t *error);
 void ndjson_start (void);
 /* Takes the line in self->record; *fits is false when it is for the next table. INVALID. */
 MUST_CHECK status_t ndjson_line (text_reader_t *self, bool *fits, error_t *error);
+/* Takes the line that `data` begins with, if it is plainly a good row that fits the table. The
+ * bytes that were taken; 0: ndjson_line has to see. */
+size_t ndjson_plain (text_reader_t *self, const char *data, size_t size);
+/* The number of the table's column, looked for first where it was in other rows; columns_count if
+ * there is none. */
+size_t ndjson_column (const text_reader_t *self, text_t text, size_t expected);
+/* Adds a cell to the row being read, whose names all are columns. */
+void ndjson_put (text_reader_t *self, size_t column, raw_t raw);
+/* Is there room in the table for one row more with so many names that are new? */
+bool ndjson_fits (const text_reader_t *self, size_t new_names);
 /* The cells of the table, row by row, until the next one. */
 raw_t *ndjson_cells (text_reader_t *self);
 
