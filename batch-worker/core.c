@@ -24,6 +24,7 @@ typedef struct held {
     task_t *task;
     uint32_t lane;
     bool running;
+    int64_t started;      /* boot µs */
     unsigned unlisted;    /* orders in a row that did not name it */
     uint64_t report_id;   /* of the task.done; 0: none yet */
     int64_t report_again; /* boot µs */
@@ -135,7 +136,8 @@ static void start_task (batch_core_t *self, const wire_value_t *order)
     held_t *held = &self->held[self->held_count++];
     *held = (held_t){ .task = task_new (&self->setting, member_model (self->member), order),
                       .lane = free_lane (self),
-                      .running = true };
+                      .running = true,
+                      .started = self->env->boot_us (self->env) };
     self->lane_used[held->lane] = true;
     self->running++;
     self->tasks_started++;
@@ -218,6 +220,7 @@ static void fill_beat (void *core, wire_writer_t *beat)
 {
     batch_core_t *self = core;
     CHECK_OBJECT (self, BATCH_MAGIC);
+    int64_t now = self->env->boot_us (self->env);
     wire_field_list (beat, "tasks");
     for (size_t i = 0; i < self->held_count; i++) {
         task_t *task = self->held[i].task;
@@ -226,6 +229,8 @@ static void fill_beat (void *core, wire_writer_t *beat)
         wire_field_uint (beat, "attempt", task->attempt);
         wire_field_uint (beat, "done", atomic_load (&task->done));
         wire_field_uint (beat, "total", atomic_load (&task->total));
+        wire_field_uint (beat, "rows", atomic_load (&task->taken));
+        wire_field_uint (beat, "took", (uint64_t)(now - self->held[i].started));
         wire_close (beat);
     }
     wire_close (beat);

@@ -15,18 +15,24 @@ static void write_load (const coordinator_core_t *self, const load_t *load)
     wire_writer_t *writer = self->writer;
     const catalog_load_t *row = &load->row;
     uint64_t done = load->state >= LOAD_COMMITTING ? row->bytes_total : 0;
-    if (load->task)
-        done = task_progress (load->task, NULL);
+    uint64_t rows = row->rows;
+    const attempt_t *attempt = load->task ? task_furthest (load->task) : NULL;
+    if (attempt) {
+        done = attempt->done;
+        rows = attempt->rows;
+    }
     wire_open_map (writer);
     wire_field_string (writer, "id", row->id);
     wire_field_string (writer, "stream", row->stream);
     wire_field_string (writer, "name", row->name);
     wire_field_string (writer, "state", load_told (self, load));
-    wire_field_uint (writer, "rows", row->rows);
+    wire_field_uint (writer, "rows", rows);
     wire_field_uint (writer, "refused", row->refused);
     wire_field_uint (writer, "bytes_done", done < row->bytes_total ? done : row->bytes_total);
     wire_field_uint (writer, "bytes_total", row->bytes_total);
     wire_field_int (writer, "created", row->created);
+    if (attempt && attempt->took > 0)
+        wire_field_uint (writer, "took", attempt->took);
     const char *problem = row->error[0] ? row->error : tasks_wait_for (self, NULL, load);
     const log_t *log = log_named (self, text_of (row->log));
     if (problem[0] == '\0' && log && (load->state == LOAD_WAITING || load->state == LOAD_UNLOADING))

@@ -119,6 +119,15 @@ const attempt_t *task_at (const task_t *self, const node_t *node)
     return NULL;
 }
 
+const attempt_t *task_furthest (const task_t *self)
+{
+    const attempt_t *furthest = NULL;
+    for (size_t i = 0; i < self->attempts_count; i++)
+        if (furthest == NULL || self->attempts[i].done > furthest->done)
+            furthest = &self->attempts[i];
+    return furthest;
+}
+
 uint64_t task_progress (const task_t *self, uint64_t *total)
 {
     uint64_t done = 0, most = 0;
@@ -218,6 +227,8 @@ static bool take_listing (attempt_t *self, const wire_value_t *listing)
     self->missing = 0;
     self->done = wire_uint (listing, "done", 0);
     self->total = wire_uint (listing, "total", 0);
+    self->rows = wire_uint (listing, "rows", 0);
+    self->took = wire_uint (listing, "took", 0);
     return true;
 }
 

@@ -29,8 +29,10 @@ typedef struct attempt {
     int64_t given;    /* boot µs */
     bool listed;      /* its worker has told of it */
     unsigned missing; /* beats of its worker without it since */
-    uint64_t done;
+    uint64_t done; /* events, or bytes of a load … */
     uint64_t total;
+    uint64_t rows; /* … and its rows … */
+    uint64_t took; /* … in so many µs */
 } attempt_t;
 
 typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY, TASK_KINDS } task_kind_t;
@@ -73,6 +75,8 @@ const attempt_t *task_at (const task_t *self, const node_t *node);
 void task_give (coordinator_core_t *self, task_t *task, node_t *node);
 /* How far it is, by the attempt that is furthest; `total` may be NULL. */
 uint64_t task_progress (const task_t *self, uint64_t *total);
+/* That attempt; NULL: nobody has it. */
+const attempt_t *task_furthest (const task_t *self);
 /* Tasks that the node has. */
 size_t tasks_given (const coordinator_core_t *self, const node_t *node);
 /* What a batch worker lists. */

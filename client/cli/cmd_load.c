@@ -142,31 +142,18 @@ static status_t start (call_t *call, const wanted_t *wanted, const char *path, o
 
 /* ---- following it ---- */
 
-static void show (const one_load_t *load, const wire_value_t *state, int64_t start)
+static void show (const one_load_t *load, const wire_value_t *state)
 {
-    buf_t text;
-    int64_t took = monotonic_ms () - start;
-    uint64_t rows = wire_uint (state, "rows", 0), bytes = wire_uint (state, "bytes_done", 0);
-    text_t word = wire_text (state, "state");
-    buf_init (&text, 512);
-    format_bytes (&text, bytes);
-    buf_put_string (&text, " of ");
-    format_bytes (&text, wire_uint (state, "bytes_total", 0));
-    if (rows > 0) {
-        buf_put_string (&text, ", ");
-        format_count (&text, (double)rows);
-        buf_printf (&text, " row%s", plural (rows));
-    }
-    if (took > 0 && text_is (word, "parsing")) {
-        buf_put_string (&text, ", ");
-        format_bytes (&text, bytes * 1000 / (uint64_t)took);
-        buf_put_string (&text, "/s");
-    }
     text_t problem = wire_text (state, "error");
-    if (problem.size > 0) /* and yet it goes on: it waits for that to pass */
+    if (problem.size > 0) { /* and yet it goes on: it waits for that to pass */
         progress ("%s: waits: " TEXT_FORMAT, load->path, TEXT_ARGS (problem));
-    else
-        progress ("%s: " TEXT_FORMAT " (%s)", load->path, TEXT_ARGS (word), buf_string (&text));
+        return;
+    }
+    buf_t text;
+    buf_init (&text, 512);
+    format_load (&text, state);
+    progress ("%s: " TEXT_FORMAT " (%s)", load->path, TEXT_ARGS (wire_text (state, "state")),
+              buf_string (&text));
     buf_release (&text);
 }
 
@@ -232,7 +219,7 @@ static bool look (void *arg, const message_t *reply, int *exit_status)
         *exit_status = ended (self->call, self->wanted, self->load, &found.items[0], self->start);
         return true;
     }
-    show (self->load, &found.items[0], self->start);
+    show (self->load, &found.items[0]);
     return false;
 }
 
@@ -379,6 +366,7 @@ static int run_load (call_t *call)
         return EXIT_USAGE;
     if (!call_weir (call))
         return EXIT_FAILED;
+    progress_in_lines ();
     error_t error;
     if (check_ready (call, &wanted, &error) != STATUS_OK)
         return call_failed (call, &error);

@@ -15,6 +15,7 @@
 enum {
     PROGRESS_AFTER_MS = 1000,
     PROGRESS_EVERY_MS = 100,
+    PROGRESS_LINE_MS = 5000, /* between lines, and before the first */
     TABLE_COLUMNS_MAX = 1024,
     EXIT_ON_SIGNAL = 130,
 };
@@ -43,23 +44,42 @@ void wait_ms (int ms)
 static int64_t progress_since = -1; /* of this piece of work */
 static int64_t progress_last;
 static bool progress_shown;
+static bool progress_is_in_lines;
+
+void progress_in_lines (void)
+{
+    progress_is_in_lines = true;
+}
+
+/* Is it time for another line, of one kind or the other? */
+static bool progress_is_due (bool in_place)
+{
+    int64_t now = monotonic_ms ();
+    int after = in_place ? PROGRESS_AFTER_MS : PROGRESS_LINE_MS;
+    int every = in_place ? PROGRESS_EVERY_MS : PROGRESS_LINE_MS;
+    if (progress_since < 0)
+        progress_since = now;
+    if (now - progress_since < after || now - progress_last < every)
+        return false;
+    progress_last = now;
+    return true;
+}
 
 void progress (const char *format, ...)
 {
-    int64_t now = monotonic_ms ();
-    if (progress_since < 0)
-        progress_since = now;
-    if (!isatty (STDERR_FILENO) || now - progress_since < PROGRESS_AFTER_MS ||
-        now - progress_last < PROGRESS_EVERY_MS)
+    bool in_place = isatty (STDERR_FILENO);
+    if ((!in_place && !progress_is_in_lines) || !progress_is_due (in_place))
         return;
     va_list arguments;
     va_start (arguments, format);
-    fputs ("\r\033[K", stderr);
+    if (in_place)
+        fputs ("\r\033[K", stderr);
     vfprintf (stderr, format, arguments);
     va_end (arguments);
+    if (!in_place)
+        fputc ('\n', stderr);
     fflush (stderr);
-    progress_last = now;
-    progress_shown = true;
+    progress_shown = in_place;
 }
 
 void progress_bytes (void *unused, const char *path, uint64_t done, uint64_t total)
@@ -169,6 +189,19 @@ void format_count (buf_t *out, double count)
     for (; count >= 9999.5 && unit + 1 < sizeof units / sizeof units[0]; unit++)
         count /= 1000;
     buf_printf (out, unit == 0 ? "%.0f%s" : "%.1f %s", count, units[unit]);
+}
+
+void format_seconds (buf_t *out, uint64_t seconds)
+{
+    uint64_t minutes = seconds / 60, hours = minutes / 60;
+    if (hours > 0)
+        buf_printf (out, "%llu h %llu min", (unsigned long long)hours,
+                    (unsigned long long)(minutes % 60));
+    else if (minutes > 0)
+        buf_printf (out, "%llu min %llu s", (unsigned long long)minutes,
+                    (unsigned long long)(seconds % 60));
+    else
+        buf_printf (out, "%llu s", (unsigned long long)seconds);
 }
 
 const char *plural (uint64_t count)

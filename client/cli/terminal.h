@@ -9,6 +9,8 @@
 /* Shows one line on stderr in place of the one before, if stderr is a terminal, the work has gone
  * on for a second, and the line shown is not too fresh. */
 void progress (const char *format, ...) PRINTF_LIKE (1, 2);
+/* From now on progress goes to what is no terminal too, as a line now and then. */
+void progress_in_lines (void);
 /* Shows how much is done, and of what file, as whoever works on files tells it. */
 void progress_bytes (void *unused, const char *path, uint64_t done, uint64_t total);
 /* Removes the line, so that something else can be printed; the next piece of work begins. */
@@ -32,6 +34,8 @@ void wait_ms (int ms);
 /* Appends "12.3 MB", "1.2 M". */
 void format_bytes (buf_t *out, uint64_t bytes);
 void format_count (buf_t *out, double count);
+/* Appends "3 s", "2 min 5 s", "1 h 20 min". */
+void format_seconds (buf_t *out, uint64_t seconds);
 /* What a noun ends with after a number: "s", but for one nothing. */
 const char *plural (uint64_t count);
 

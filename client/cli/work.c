@@ -28,6 +28,52 @@ static void add_time (table_t *table, int64_t time)
     buf_release (&text);
 }
 
+/* While it is parsed: a worker has told how long for. */
+static void format_rates (buf_t *out, const wire_value_t *load)
+{
+    uint64_t bytes = wire_uint (load, "bytes_done", 0), total = wire_uint (load, "bytes_total", 0);
+    double took = (double)wire_uint (load, "took", 0) / (double)TIME_SECOND;
+    if (took <= 0 || bytes == 0)
+        return;
+    buf_put_string (out, ", ");
+    format_count (out, (double)wire_uint (load, "rows", 0) / took);
+    buf_put_string (out, " rows/s, ");
+    format_bytes (out, (uint64_t)((double)bytes / took));
+    buf_put_string (out, "/s");
+    if (total <= bytes)
+        return;
+    buf_put_string (out, ", ");
+    format_seconds (out, (uint64_t)(took * (double)(total - bytes) / (double)bytes + 0.5));
+    buf_put_string (out, " left");
+}
+
+void format_load (buf_t *out, const wire_value_t *load)
+{
+    uint64_t rows = wire_uint (load, "rows", 0);
+    format_bytes (out, wire_uint (load, "bytes_done", 0));
+    buf_put_string (out, " of ");
+    format_bytes (out, wire_uint (load, "bytes_total", 0));
+    if (rows > 0) {
+        buf_put_string (out, ", ");
+        format_count (out, (double)rows);
+        buf_printf (out, " row%s", plural (rows));
+    }
+    format_rates (out, load);
+}
+
+/* What there is to say of it beside its state. */
+static void add_remark (table_t *table, const wire_value_t *load)
+{
+    buf_t text;
+    buf_init (&text, 1 << 16);
+    if (wire_has (load, "error"))
+        buf_put (&text, wire_text (load, "error").data, wire_text (load, "error").size);
+    else if (text_is (wire_text (load, "state"), "parsing"))
+        format_load (&text, load);
+    table_add (table, (text_t){ (const char *)text.data, (uint32_t)text.size });
+    buf_release (&text);
+}
+
 void print_loads (wire_list_t loads)
 {
     static const char *const heads[] = { "LOAD",     "STREAM", "FILE", "STATE", ">ROWS",
@@ -42,7 +88,7 @@ void print_loads (wire_list_t loads)
         table_addf (table, "%" PRIu64, wire_uint (load, "rows", 0));
         table_addf (table, "%" PRIu64, wire_uint (load, "refused", 0));
         add_time (table, wire_int (load, "created", 0));
-        table_add (table, wire_text (load, "error"));
+        add_remark (table, load);
     }
     table_print (table);
     table_destroy (&table);

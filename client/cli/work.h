@@ -7,6 +7,8 @@
 
 /* Tables of LOAD and RECOMPUTE (docs/protocol.md); nothing is printed of an empty list. */
 void print_loads (wire_list_t loads);
+/* Appends how far a LOAD that is parsed is: bytes, rows, both a second, and what is left. */
+void format_load (buf_t *out, const wire_value_t *load);
 void print_recomputes (wire_list_t recomputes);
 
 /* How work is followed. */

@@ -143,7 +143,8 @@ SHAPE (shape_LOAD, NULL, NAME ("stream"), PATH ("path"), NAME ("id"), NAME ("nam
 SHAPE (shape_LOAD_OK, NULL, NAME ("id"));
 SHAPE (shape_load, "LOAD", NAME ("id"), NAME ("stream"), NAME ("name"), NAME ("state"),
        UINT ("rows"), UINT ("refused"), UINT ("bytes_done"), UINT ("bytes_total"), INT ("created"),
-       PROBLEM_OR_NOT ("error"), PATH_OR_NOT ("rejects"), UINT_OR_NOT ("recompute"));
+       UINT_OR_NOT ("took"), PROBLEM_OR_NOT ("error"), PATH_OR_NOT ("rejects"),
+       UINT_OR_NOT ("recompute"));
 SHAPE (shape_LOADS, NULL, NAME_OR_NOT ("id"));
 SHAPE (shape_LOADS_OK, NULL, RECORDS ("loads", shape_load));
 SHAPE (shape_UNLOAD, NULL, NAME ("id"));
@@ -184,7 +185,8 @@ SHAPE (shape_held_log, NULL, NAME ("log"), UINT ("start"), UINT ("end"), UINTS (
        UINT_OR_NOT ("keys"), NAMES_OR_NOT ("forwarded"), UINT_OR_NOT ("kept"));
 SHAPE (shape_held, "HELD", UINT ("partition"), UINT ("epoch"), NAME ("state"),
        PROBLEM_OR_NOT ("reason"), RECORDS ("logs", shape_held_log));
-SHAPE (shape_task_progress, NULL, UINT ("task"), UINT ("attempt"), UINT ("done"), UINT ("total"));
+SHAPE (shape_task_progress, NULL, UINT ("task"), UINT ("attempt"), UINT ("done"), UINT ("total"),
+       UINT_OR_NOT ("rows"), UINT_OR_NOT ("took"));
 SHAPE (shape_dataset_held, NULL, NAME ("log"), UINT ("manifest"));
 SHAPE (shape_damaged, "DAMAGED", NAME ("log"), UINT ("manifest"), UINT ("partition"), NAME ("kind"),
        PATH ("path"), PROBLEM ("reason"));
