@@ -51,7 +51,8 @@ typedef struct tail {
     log_segment_id_t id;
     uint64_t size;   /* bytes that are surely durable: those before the last flush */
     uint64_t offset; /* the first after these */
-    uint64_t end;    /* the first offset after all valid records */
+    uint64_t end;    /* the first offset after all valid records … */
+    uint64_t stop;   /* … and the byte */
 } tail_t;
 
 static status_t scan_link (log_cursor_t *cursor, error_t *error)
@@ -82,7 +83,7 @@ static status_t scan_chain (fs_t *fs, const char *dir, const log_identity_t *ide
             status = error_set (error, STATUS_CORRUPT,
                                 "%s: it ends at offset %" PRIu64 ", the next begins at %" PRIu64,
                                 cursor.path, cursor.offset, chain->link[i + 1].id.first);
-        *tail = (tail_t){ link->id, cursor.flush, cursor.flush_offset, cursor.offset };
+        *tail = (tail_t){ link->id, cursor.flush, cursor.flush_offset, cursor.offset, cursor.at };
         log_cursor_release (&cursor);
         if (status != STATUS_OK)
             return status;
@@ -95,7 +96,7 @@ static status_t take_over (log_t *self, const log_identity_t *identity, const ta
                            error_t *error)
 {
     if (self->chain.count == 0)
-        return log_writer_begin (self->writer, 0, (log_segment_id_t){ 0, 0 }, 0, NULL, 0, error);
+        return log_writer_begin (self->writer, 0, (log_segment_id_t){ 0, 0 }, 0, NULL, 0, 0, error);
     log_cursor_t carry;
     status_t status =
         log_cursor_init (&carry, self->fs, self->dir, identity, tail->id, LOG_SEGMENT_OPEN, error);
@@ -103,7 +104,7 @@ static status_t take_over (log_t *self, const log_identity_t *identity, const ta
         carry.at = carry.flush = tail->size;
         carry.offset = carry.flush_offset = tail->offset;
         status = log_writer_begin (self->writer, tail->offset, tail->id, tail->size, &carry,
-                                   tail->end, error);
+                                   tail->end, tail->stop - tail->size, error);
     }
     log_cursor_release (&carry);
     return status;

@@ -20,7 +20,11 @@ status_t log_cursor_init (log_cursor_t *self, fs_t *fs, const char *dir,
     self->at = self->flush = LOG_SEGMENT_HEADER;
     self->offset = self->flush_offset = id.first;
     log_segment_header_t header;
-    return log_segment_open (fs, dir, identity, id, &self->file, &header, &self->seed, error);
+    status_t status =
+        log_segment_open (fs, dir, identity, id, &self->file, &header, &self->seed, error);
+    if (status == STATUS_OK)
+        self->begun = header.begun;
+    return status;
 }
 
 void log_cursor_release (log_cursor_t *self)
@@ -83,7 +87,7 @@ static status_t read_record (log_cursor_t *self, log_record_header_t *header, er
     status_t status = load (self, self->at, LOG_RECORD_HEADER, &got, error);
     if (status != STATUS_OK)
         return status;
-    if (got == 0 && self->limit == LOG_SEGMENT_OPEN)
+    if (got == 0 && self->limit == LOG_SEGMENT_OPEN && self->at >= self->begun)
         return STATUS_END;
     if (got < LOG_RECORD_HEADER)
         return damaged (self, "the file ends inside a record", error);
@@ -119,6 +123,10 @@ static void passed (log_cursor_t *self, const log_record_header_t *header)
     }
     self->at += log_record_extent (header->record.size);
     self->offset = header->record.offset + header->record.count;
+    if (self->at == self->begun) { /* what follows was written when this was durable */
+        self->flush = self->at;
+        self->flush_offset = self->offset;
+    }
 }
 
 status_t log_cursor_next (log_cursor_t *self, log_record_t *record, error_t *error)
@@ -171,6 +179,8 @@ static bool window_has_later_flush (const log_cursor_t *self, uint64_t bad)
 status_t log_cursor_check_torn (log_cursor_t *self, error_t *error)
 {
     CHECK (self->limit == LOG_SEGMENT_OPEN);
+    if (self->at < self->begun)
+        return damaged (self, "damaged, and was durable before the segment got its name", error);
     for (uint64_t at = self->at;; at += WINDOW - LOG_RECORD_HEADER) {
         size_t got;
         self->window_size = 0;

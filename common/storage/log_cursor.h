@@ -12,6 +12,7 @@ typedef struct log_cursor {
     uint64_t at;           /* byte of the next record */
     uint64_t offset;       /* that the next record must have */
     uint64_t limit;        /* bytes that count, or LOG_SEGMENT_OPEN */
+    uint64_t begun;        /* bytes that were durable when the segment got its name */
     uint64_t flush;        /* byte where the flush of the last record read began */
     uint64_t flush_offset; /* its first offset */
     uint8_t *window;

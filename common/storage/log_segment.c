@@ -104,6 +104,7 @@ void log_segment_encode (const log_identity_t *identity, const log_segment_heade
     buf_put_u64 (&buf, header->previous.first);
     buf_put_u64 (&buf, header->previous.epoch);
     buf_put_u64 (&buf, header->previous_size);
+    buf_put_u64 (&buf, header->begun);
     buf_put_u32 (&buf, identity->partition);
     buf_put_u16 (&buf, (uint16_t)name_size);
     buf_put (&buf, identity->name, name_size);
@@ -123,8 +124,16 @@ static bool zeros (const uint8_t *bytes, size_t size)
     return true;
 }
 
-static status_t check_previous (const log_segment_header_t *header, error_t *error)
+/* A size that a segment may have, up to the end of a record. */
+static bool is_size (uint64_t size)
 {
+    return size >= LOG_SEGMENT_HEADER && size % LOG_RECORD_ALIGNMENT == 0 && size <= INT64_MAX;
+}
+
+static status_t check_sizes (const log_segment_header_t *header, error_t *error)
+{
+    if (!is_size (header->begun))
+        return error_set (error, STATUS_CORRUPT, "the header's own size is impossible");
     const log_segment_id_t *id = &header->id;
     const log_segment_id_t *previous = &header->previous;
     bool none = header->previous_size == 0 && previous->first == 0 && previous->epoch == 0;
@@ -132,10 +141,7 @@ static status_t check_previous (const log_segment_header_t *header, error_t *err
         return STATUS_OK;
     bool before = previous->first <= id->first && previous->epoch <= id->epoch &&
                   (previous->first < id->first || previous->epoch < id->epoch);
-    bool whole = header->previous_size >= LOG_SEGMENT_HEADER &&
-                 header->previous_size % LOG_RECORD_ALIGNMENT == 0 &&
-                 header->previous_size <= INT64_MAX;
-    if (!before || !whole)
+    if (!before || !is_size (header->previous_size))
         return error_set (error, STATUS_CORRUPT, "the header's previous segment is impossible");
     return STATUS_OK;
 }
@@ -160,6 +166,7 @@ status_t log_segment_decode (const uint8_t bytes[LOG_SEGMENT_HEADER],
     header->previous.first = reader_u64 (&reader);
     header->previous.epoch = reader_u64 (&reader);
     header->previous_size = reader_u64 (&reader);
+    header->begun = reader_u64 (&reader);
     uint32_t partition = reader_u32 (&reader);
     uint16_t name_size = reader_u16 (&reader);
     const char *name = (const char *)reader_bytes (&reader, name_size);
@@ -172,7 +179,7 @@ status_t log_segment_decode (const uint8_t bytes[LOG_SEGMENT_HEADER],
                           partition, (int)name_size, name, cluster);
     if (header->id.first != id.first || header->id.epoch != id.epoch)
         return error_set (error, STATUS_CORRUPT, "the header belongs to another file (byte 0)");
-    return check_previous (header, error);
+    return check_sizes (header, error);
 }
 
 static status_t read_header (fs_t *fs, file_t *file, const log_identity_t *identity,

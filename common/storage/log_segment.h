@@ -6,7 +6,7 @@
 #include "storage/log.h"
 
 enum {
-    LOG_SEGMENT_VERSION = 1,
+    LOG_SEGMENT_VERSION = 2,
     LOG_SEGMENT_HEADER = 512, /* bytes; one sector */
     LOG_RECORD_HEADER = 56,   /* bytes */
     LOG_RECORD_ALIGNMENT = 8, /* of a record's place in the file */
@@ -26,6 +26,7 @@ typedef struct log_segment_header {
     log_segment_id_t id;
     log_segment_id_t previous;
     uint64_t previous_size; /* bytes of the previous segment that count; 0: there is none */
+    uint64_t begun;         /* bytes that were durable when the segment got its name */
 } log_segment_header_t;
 
 void log_segment_name (log_segment_id_t id, char name[LOG_SEGMENT_NAME]);

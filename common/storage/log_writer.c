@@ -41,9 +41,10 @@ static status_t write_at_end (log_writer_t *self, const void *data, size_t size,
 }
 
 static status_t write_header (log_writer_t *self, log_segment_id_t previous, uint64_t previous_size,
-                              error_t *error)
+                              uint64_t carried, error_t *error)
 {
-    log_segment_header_t header = { self->id, previous, previous_size };
+    log_segment_header_t header = { self->id, previous, previous_size,
+                                    LOG_SEGMENT_HEADER + carried };
     uint8_t bytes[LOG_SEGMENT_HEADER];
     log_segment_encode (&self->identity, &header, bytes, &self->seed);
     self->size = 0;
@@ -96,16 +97,18 @@ static status_t publish (log_writer_t *self, const char *temporary, error_t *err
 
 status_t log_writer_begin (log_writer_t *self, uint64_t first, log_segment_id_t previous,
                            uint64_t previous_size, log_cursor_t *carry, uint64_t end,
-                           error_t *error)
+                           uint64_t carried, error_t *error)
 {
     fs_close (self->fs, &self->file);
     self->id = (log_segment_id_t){ first, self->epoch };
     char *temporary = log_segment_path (self->dir, self->id, true);
     status_t status = fs_open (self->fs, temporary, FS_CREATE, &self->file, error);
     if (status == STATUS_OK)
-        status = write_header (self, previous, previous_size, error);
+        status = write_header (self, previous, previous_size, carried, error);
     if (status == STATUS_OK && carry != NULL)
         status = write_carried (self, carry, end, error);
+    if (status == STATUS_OK && self->size != LOG_SEGMENT_HEADER + carried)
+        status = error_set (error, STATUS_CORRUPT, "%s: it reads otherwise", carry->path);
     if (status == STATUS_OK)
         status = publish (self, temporary, error);
     if (status != STATUS_OK)
@@ -149,7 +152,7 @@ status_t log_writer_flush (log_writer_t *self, uint8_t *records, size_t size, ui
         done += used;
         if (status == STATUS_OK && done < size) {
             status = log_writer_begin (self, log_record_offset (records + done), self->id,
-                                       self->size, NULL, 0, error);
+                                       self->size, NULL, 0, 0, error);
             log_chain_add (begun, self->id, LOG_SEGMENT_OPEN);
         }
     }

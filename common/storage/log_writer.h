@@ -27,10 +27,10 @@ void log_writer_destroy (log_writer_t **self_p);
 
 /* Begins the segment with first offset `first` after `previous`, of which `previous_size` bytes
  * count (0: there is none). Records of `carry`, when it is not NULL, are copied into it up to
- * offset `end`. It gets its name when all of this is durable. */
+ * offset `end`: `carried` bytes. It gets its name when all of this is durable. */
 MUST_CHECK status_t log_writer_begin (log_writer_t *self, uint64_t first, log_segment_id_t previous,
                                       uint64_t previous_size, log_cursor_t *carry, uint64_t end,
-                                      error_t *error);
+                                      uint64_t carried, error_t *error);
 
 /* Seals, writes and syncs `size` bytes of encoded records, beginning segments as they fill, and one
  * with the record at offset `begins`; each is added to `begun`. After a failure the writer cannot

@@ -186,7 +186,7 @@ static void *run_tasks (void *argument)
         if (task->status != STATUS_OK)
             measure_fail ("build of partition %u: %s", p, task->error.text);
         if (task->left_out_count > 0)
-            measure_fail ("partition %u has no view: %s", p, task->left_out[0]);
+            measure_fail ("partition %u has no view: %s", p, task->left_out[0].view);
     }
 }
 

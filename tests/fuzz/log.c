@@ -73,6 +73,9 @@ static void seal (uint8_t *bytes, size_t size)
         return;
     log_segment_header_t header = { .id = { 0, 1 } };
     uint64_t seed;
+    memcpy (&header.begun, bytes + 64, sizeof header.begun);
+    header.begun =
+        LOG_SEGMENT_HEADER + header.begun % size / LOG_RECORD_ALIGNMENT * LOG_RECORD_ALIGNMENT;
     log_segment_encode (&identity, &header, bytes, &seed);
     uint64_t offset = 0;
     for (size_t at = LOG_SEGMENT_HEADER; at + LOG_RECORD_HEADER <= size;) {

@@ -54,27 +54,51 @@ static bool is_segment (const char *path)
     return size > 4 && strcmp (path + size - 4, ".seg") == 0;
 }
 
-/* The newest segment of a log, or one that a power cut may make the newest: of its last records
- * nobody can tell whether they rotted or were never written whole (docs/formats.md). Only its
- * header is damaged. */
+/* The epoch in a segment's name. */
+static const char *epoch_of (const char *path)
+{
+    return strrchr (path, '-') + 1;
+}
+
+/* The newest segment of a log, or one that a power cut may make the newest: of its last flush
+ * nobody can tell whether it rotted or was never written whole (docs/formats.md). Only what was
+ * durable when it got its name is damaged. A segment that begins later may be an older owner's. */
 static bool is_newest (sim_disk_t *disk, const walk_t *walk, size_t place)
 {
     const char *path = walk->paths[place];
     size_t dir = (size_t)(strrchr (path, '/') - path);
-    for (size_t i = place + 1; i < walk->count; i++) {
-        const char *later = walk->paths[i];
-        if (strncmp (later, path, dir + 1) != 0)
-            break;
-        if (is_segment (later) && sim_disk_name_is_durable (disk, later))
+    for (size_t i = 0; i < walk->count; i++) {
+        const char *other = walk->paths[i];
+        if (strncmp (other, path, dir + 1) != 0 || !is_segment (other))
+            continue;
+        int order = strcmp (epoch_of (other), epoch_of (path));
+        bool later = order > 0 || (order == 0 && i > place);
+        if (later && sim_disk_name_is_durable (disk, other))
             return false;
     }
     return true;
 }
 
+/* What of a segment was durable when it got its name, as its header said before anything rotted. */
+static uint64_t begun_size (sim_t *self, const char *path)
+{
+    enum { BEGUN_AT = 64, HEADER = 512 };
+    fs_t *fs = sim_disk_fs (sim_disk (self));
+    file_t *file = NULL;
+    uint64_t size = HEADER;
+    error_t error;
+    sim_disk_calm (self, true);
+    if (fs_open (fs, path, FS_READ, &file, &error) == STATUS_OK &&
+        fs_read_all (fs, file, BEGUN_AT, &size, sizeof size, &error) != STATUS_OK)
+        size = HEADER;
+    fs_close (fs, &file);
+    sim_disk_calm (self, false);
+    return size;
+}
+
 void rot_somewhere (sim_t *self, random_t *random)
 {
     static const char *const roots[] = { "log", "history", "views" };
-    enum { SEGMENT_HEADER = 512 };
     walk_t walk = { .fs = sim_disk_fs (sim_disk (self)) };
     sim_disk_calm (self, true);
     walk_dir (&walk, roots[random_below (random, 3)], 0);
@@ -85,8 +109,10 @@ void rot_somewhere (sim_t *self, random_t *random)
         size_t chosen = choice % walk.count;
         uint64_t size = sim_disk_durable_size (sim_disk (self), walk.paths[chosen]);
         if (is_segment (walk.paths[chosen]) && is_newest (sim_disk (self), &walk, chosen) &&
-            size > SEGMENT_HEADER)
-            size = SEGMENT_HEADER;
+            size > 0) {
+            uint64_t begun = begun_size (self, walk.paths[chosen]);
+            size = begun < size ? begun : size;
+        }
         if (size > 0) {
             uint64_t bit = place % (size * 8);
             sim_log (self, "%s: bit %" PRIu64 " rots", walk.paths[chosen], bit);

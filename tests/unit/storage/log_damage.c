@@ -232,6 +232,41 @@ Test (log_damage, a_damaged_segment_before_the_last_is_refused)
     }
 }
 
+/* What an owner took over was durable before its segment had a name: it is never a torn tail,
+ * though no record follows it. */
+Test (log_damage, what_was_taken_over_is_refused_when_it_is_damaged)
+{
+    fixture_t fixture;
+    fixture_init (&fixture, 4, 3);
+    log_t *log = model_open (fixture.fs, 2, NULL);
+    log_destroy (&log);
+    uint64_t first = fixture.model.record[4].offset;
+    const char *path = model_segment (first, 2);
+    uint64_t size = file_size (fixture.fs, path);
+    cr_assert_eq (size, 512 + fixture.size - fixture.first_size);
+    uint8_t *bytes = mem_alloc (size);
+    uint8_t *damaged = mem_alloc (size);
+    read_file (fixture.fs, path, bytes, size);
+    for (uint64_t bit = 0; bit < 2 * size * 8; bit++) {
+        memcpy (damaged, bytes, size);
+        damaged[bit / 8 % size] ^= (uint8_t)(1U << bit % 8);
+        bool flip = bit < size * 8;
+        write_file (fixture.fs, model_segment (first, 2), flip ? damaged : bytes,
+                    flip ? size : bit / 8 - size);
+        status_t status = log_open (fixture.fs, MODEL_DIR, &model_identity, 3, NULL, &log, &error);
+        cr_assert_eq (status, STATUS_CORRUPT, "bit %" PRIu64 ": %s", bit, status_word (status));
+    }
+    write_file (fixture.fs, model_segment (first, 2), bytes, size);
+    log = model_open (fixture.fs, 3, NULL);
+    model_check_recovered (&fixture.model, fixture.fs, log);
+    log_destroy (&log);
+    uint64_t end = model_end (&fixture.model, fixture.model.count);
+    cr_assert_eq (file_size (fixture.fs, model_segment (end, 3)), 512, "copied again for nothing");
+    mem_free (bytes);
+    mem_free (damaged);
+    fixture_release (&fixture);
+}
+
 Test (log_damage, a_record_copied_to_another_place_is_refused)
 {
     sim_disk_t *disk = sim_disk_new (1, 0);
