@@ -53,7 +53,8 @@ static node_t *idle (const coordinator_core_t *self)
 {
     for (size_t i = 0; i < self->nodes_count; i++) {
         node_t *node = self->nodes[i];
-        if (node->role == ROLE_BATCH && node_alive (self, node) && tasks_given (self, node) == 0)
+        if (node->role == ROLE_BATCH && node_alive (self, node) && tasks_given (self, node) == 0 &&
+            node->given_up == 0)
             return node;
     }
     return NULL;

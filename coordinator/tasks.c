@@ -149,15 +149,27 @@ size_t tasks_given (const coordinator_core_t *self, const node_t *node)
     return count;
 }
 
+/* Is there a live batch worker that runs nothing that it was given up on? */
+static bool any_free (const coordinator_core_t *self)
+{
+    for (size_t i = 0; i < self->nodes_count; i++)
+        if (self->nodes[i]->role == ROLE_BATCH && node_alive (self, self->nodes[i]) &&
+            self->nodes[i]->given_up == 0)
+            return true;
+    return false;
+}
+
 /* The live batch worker that has least to do, or NULL when all have enough. One where the task
- * failed last comes after all others. */
+ * failed last comes after all others; one that goes on with what it was given up on gets nothing
+ * while there are others. */
 static node_t *idlest (const coordinator_core_t *self, const task_t *task)
 {
     node_t *idlest = NULL;
     size_t least = 2 * TASKS_PER_NODE;
+    bool free = any_free (self);
     for (size_t i = 0; i < self->nodes_count; i++) {
         node_t *node = self->nodes[i];
-        if (node->role != ROLE_BATCH || !node_alive (self, node))
+        if (node->role != ROLE_BATCH || !node_alive (self, node) || (free && node->given_up > 0))
             continue;
         size_t count = tasks_given (self, node);
         if (count >= TASKS_PER_NODE)
@@ -232,19 +244,6 @@ static bool take_listing (attempt_t *self, const wire_value_t *listing)
     return true;
 }
 
-void tasks_take (coordinator_core_t *self, const node_t *node, wire_list_t listed)
-{
-    for (size_t i = 0; i < self->tasks_count; i++) {
-        task_t *task = self->tasks[i];
-        for (size_t a = task->attempts_count; a-- > 0;) {
-            attempt_t *attempt = &task->attempts[a];
-            if (is_at (attempt, node) &&
-                !take_listing (attempt, listing_of (listed, task->id, attempt->number)))
-                drop_attempt (task, a); /* it has forgotten it */
-        }
-    }
-}
-
 /* The task that is told of, and which of its attempts; NULL when that is not known (any more). */
 static task_t *task_of (coordinator_core_t *self, const wire_value_t *body, size_t *at)
 {
@@ -255,6 +254,30 @@ static task_t *task_of (coordinator_core_t *self, const wire_value_t *body, size
             if (self->tasks[i]->id == id && self->tasks[i]->attempts[*at].number == number)
                 return self->tasks[i];
     return NULL;
+}
+
+/* Attempts that are in nobody's books, and are no news of one that has just ended. */
+static size_t given_up (coordinator_core_t *self, wire_list_t listed)
+{
+    size_t count = 0, at;
+    for (uint32_t i = 0; i < listed.count; i++)
+        count += !task_of (self, &listed.items[i], &at) &&
+                 wire_uint (&listed.items[i], "took", 0) >= SLOW_LEAST;
+    return count;
+}
+
+void tasks_take (coordinator_core_t *self, node_t *node, wire_list_t listed)
+{
+    for (size_t i = 0; i < self->tasks_count; i++) {
+        task_t *task = self->tasks[i];
+        for (size_t a = task->attempts_count; a-- > 0;) {
+            attempt_t *attempt = &task->attempts[a];
+            if (is_at (attempt, node) &&
+                !take_listing (attempt, listing_of (listed, task->id, attempt->number)))
+                drop_attempt (task, a); /* it has forgotten it */
+        }
+    }
+    node->given_up = given_up (self, listed);
 }
 
 /* May it be different another time? */

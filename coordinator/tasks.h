@@ -80,7 +80,7 @@ const attempt_t *task_furthest (const task_t *self);
 /* Tasks that the node has. */
 size_t tasks_given (const coordinator_core_t *self, const node_t *node);
 /* What a batch worker lists. */
-void tasks_take (coordinator_core_t *self, const node_t *node, wire_list_t listed);
+void tasks_take (coordinator_core_t *self, node_t *node, wire_list_t listed);
 void task_done (coordinator_core_t *self, const peer_t *from, const message_t *message);
 /* Why a recompute or a load (the other is NULL) does not get on for the moment; "" it does. */
 const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *recompute,

@@ -130,6 +130,8 @@ static void write_tasks (cluster_t *self, const actor_t *actor)
         wire_field_uint (self->writer, "attempt", actor->tasks[i].attempt);
         wire_field_uint (self->writer, "done", 5);
         wire_field_uint (self->writer, "total", 10);
+        if (actor->stubborn)
+            wire_field_uint (self->writer, "took", (uint64_t)(10 * TIME_SECOND));
         wire_close (self->writer);
     }
     wire_close (self->writer);
@@ -363,7 +365,7 @@ static void take_tasks (cluster_t *self, actor_t *actor, wire_list_t orders)
         take_task (self, actor, &orders.items[i]);
     size_t kept = 0;
     for (size_t i = 0; i < actor->tasks_count; i++)
-        if (actor->tasks[i].listed)
+        if (actor->tasks[i].listed || actor->stubborn)
             actor->tasks[kept++] = actor->tasks[i];
     actor->tasks_count = kept;
 }

@@ -73,6 +73,29 @@ Test (stragglers, are_passed_by_a_copy_at_a_worker_that_has_nothing_to_do)
     cluster_release (&cluster);
 }
 
+/* A thread that is in a slow call cannot be taken from it: what it has been given up on is in the
+ * way of what else it would be given. */
+Test (stragglers, that_go_on_when_they_are_given_up_get_nothing_else)
+{
+    cluster_t cluster;
+    pair_t pair = start (&cluster, true);
+    pair.slow->stubborn = true;
+    (void)cluster_until (&cluster, is_trimmed, 4 * TIME_SECOND, "the copies");
+    cluster_run (&cluster, LEASE);
+    cr_assert_eq (pair.slow->tasks_count, PARTITIONS / 2);
+    cluster_send (&cluster, 5);
+    waited_for = cluster_recompute (&cluster);
+    (void)cluster_until (&cluster, is_trimmed, 2 * LEASE, "a recompute by the other");
+    cr_assert_eq (cluster.core->tasks_copied, PARTITIONS / 2);
+    pair.slow->stubborn = false;
+    cluster_run (&cluster, LEASE);
+    cluster_send (&cluster, 5);
+    waited_for = cluster_recompute (&cluster);
+    cluster_run (&cluster, 200 * TIME_MS);
+    cr_assert_eq (pair.slow->tasks_count, PARTITIONS / 2); /* its share */
+    cluster_release (&cluster);
+}
+
 Test (stragglers, that_end_after_all_count_when_they_are_first)
 {
     cluster_t cluster;
