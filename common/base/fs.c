@@ -240,7 +240,8 @@ status_t fs_require (fs_t *fs, uint64_t bytes, uint64_t reserve, const char *whe
     const char *unit = large ? "GiB" : "MiB";
     return error_set (
         error, STATUS_NO_SPACE,
-        "it needs about %.1f %s, %.1f %s are free in %s, and %.1f %s have to stay free",
+        "the disk is full: it needs about %.1f %s, %.1f %s are free in %s, and %.1f %s "
+        "have to stay free",
         in_units (bytes, large), unit, in_units (free, large), unit, where,
         in_units (reserve, large), unit);
 }
