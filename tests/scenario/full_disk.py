@@ -144,7 +144,9 @@ expect("the disk is full" in shown, shown)
 command = cluster.weir("load", "notes", "-", input="author,note,ts\na,b,2026-01-01T00:00:00Z\n")
 expect(command.code == 1 and "is full" in command.err and "make room" in command.err, command)
 expect(not list((disk / "data/incoming").iterdir()), "what was not loaded stays")
-# who sends without a terminal is told why nothing goes on
+# who sends without a terminal is told why nothing goes on, once the owner has looked at the disk again
+wait_for(lambda: cluster.speed().ask("metrics", {}, 5)["values"]["disk_free"] < RESERVE, 10,
+         "the owner sees that the disk is full")
 sender = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "send", "notes", "-"], stdin=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True)
 sender.stdin.write('{"author":"b","note":"b","ts":"2026-01-01T00:00:00Z"}\n')
