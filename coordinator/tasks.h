@@ -29,7 +29,7 @@ typedef struct attempt {
     int64_t given;    /* boot µs */
     bool listed;      /* its worker has told of it */
     unsigned missing; /* beats of its worker without it since */
-    uint64_t done; /* events, or bytes of a load … */
+    uint64_t done;    /* events, or bytes of a load … */
     uint64_t total;
     uint64_t rows; /* … and its rows … */
     uint64_t took; /* … in so many µs */
