@@ -7,9 +7,16 @@
 #include <string.h>
 
 enum {
+    SKIP = 4 << 10,   /* bytes read for a header that may be passed, with those of small records */
     WINDOW = 1 << 20, /* bytes read at a time, when a record is not larger */
     READS_MAX = 3,    /* of a record that looks damaged, before it is believed */
 };
+
+typedef struct skip {
+    uint8_t bytes[SKIP];
+    uint64_t at;
+    size_t size;
+} skip_t;
 
 status_t log_cursor_init (log_cursor_t *self, fs_t *fs, const char *dir,
                           const log_identity_t *identity, log_segment_id_t id, uint64_t limit,
@@ -148,21 +155,32 @@ status_t log_cursor_next (log_cursor_t *self, log_record_t *record, error_t *err
     return STATUS_OK;
 }
 
+/* The header at `at`, from the bytes that were read last when it is among them. */
+static bool peek (log_cursor_t *self, skip_t *skip, log_record_header_t *header)
+{
+    error_t error;
+    uint64_t ahead = self->at - skip->at;
+    if (ahead > skip->size || skip->size - ahead < LOG_RECORD_HEADER) {
+        skip->at = self->at;
+        ahead = 0;
+        if (fs_read (self->fs, self->file, self->at, skip->bytes, sizeof skip->bytes, &skip->size,
+                     &error) != STATUS_OK ||
+            skip->size < LOG_RECORD_HEADER) {
+            skip->size = 0;
+            return false;
+        }
+    }
+    return log_record_decode (skip->bytes + ahead, self->seed, self->at, header) &&
+           check_header (self, header, &error) == STATUS_OK;
+}
+
 void log_cursor_skip (log_cursor_t *self, uint64_t offset)
 {
-    while (self->at < self->limit && self->offset < offset) {
-        uint8_t bytes[LOG_RECORD_HEADER];
-        size_t got;
-        error_t error;
-        log_record_header_t header;
-        if (fs_read (self->fs, self->file, self->at, bytes, sizeof bytes, &got, &error) !=
-                STATUS_OK ||
-            got < sizeof bytes || !log_record_decode (bytes, self->seed, self->at, &header) ||
-            check_header (self, &header, &error) != STATUS_OK ||
-            header.record.offset + header.record.count > offset)
-            return;
+    skip_t skip = { .at = self->at };
+    log_record_header_t header;
+    while (self->at < self->limit && self->offset < offset && peek (self, &skip, &header) &&
+           header.record.offset + header.record.count <= offset)
         passed (self, &header);
-    }
 }
 
 /* Is there, in the window from byte `at` on, a record that was written when `bad` was durable? */
