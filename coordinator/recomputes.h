@@ -66,7 +66,8 @@ typedef struct recompute {
  * definitions are newer than the latest build. NULL: none. */
 const char *layers_view_missing (const coordinator_core_t *self, const log_t *log);
 /* How many layers of a partition stay when `new_rows` come in at a cut of that clock: those above
- * are built anew with what is new, all of them being a new base. `present` may be NULL. */
+ * are built anew with what is new, all of them being a new base, which may wait while partitions
+ * before it write theirs. `present` may be NULL. */
 size_t layers_kept (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
                     const catalog_part_t *present, int64_t clock, uint64_t new_rows);
 

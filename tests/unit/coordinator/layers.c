@@ -32,7 +32,7 @@ typedef struct pile {
 
 static void pile_init (pile_t *self, const uint64_t *rows, size_t count)
 {
-    *self = (pile_t){ .core.version = 1 };
+    *self = (pile_t){ .core.version = 1, .core.options.partitions = 1 };
     definition_file_t file = { "test.yaml", text_of (definitions_text) };
     error_t error;
     cr_assert_eq (definitions_read (&file, 1, &self->definitions, &error), STATUS_OK, "%s",
@@ -167,6 +167,45 @@ Test (layers, grow_by_a_factor_whenever_they_are_written_again)
         cr_assert_leq ((double)growth.folds, log2 ((double)growth.total / (double)first),
                        "seed %llu", (unsigned long long)seed);
     }
+}
+
+/* Of 17 partitions, the first two that would write a base do; the third waits, within bounds. */
+Test (layers, of_other_partitions_wait_while_bases_are_written)
+{
+    static const uint64_t rows[] = { 100, 50 };
+    task_t task = { 0 };
+    build_t builds[3] = { { .task = &task }, { .task = &task }, { .kept = 0 } };
+    pile_t pile;
+    pile_init (&pile, rows, 2);
+    pile.core.options.partitions = 17;
+    pile.core.options.recompute_every = TIME_HOUR / 2; /* of a horizon of 2 d */
+    pile.recompute.builds = builds;
+    pile.part.partition = 2;
+    cr_assert_eq (kept (&pile, 60), 1); /* 110 on 100 */
+    cr_assert_eq (kept (&pile, 149), 1);
+    cr_assert_eq (kept (&pile, 150), 0); /* twice as much as it holds */
+    builds[1].kept = 1;
+    cr_assert_eq (kept (&pile, 60), 0);
+    builds[1].kept = 0;
+    const coordinator_core_t *core = &pile.core;
+    const struct {
+        int64_t after;
+        int64_t every;
+        size_t kept;
+    } ages[] = { { TIME_DAY + 1, TIME_HOUR / 2, 2 },
+                 { TIME_DAY * 3 / 2, TIME_HOUR / 2, 2 },
+                 { TIME_DAY * 3 / 2 + 1, TIME_HOUR / 2, 0 },
+                 { TIME_DAY + 1, TIME_HOUR, 0 }, /* the next recompute may be too late */
+                 { TIME_DAY + 1, 0, 0 } };
+    for (size_t i = 0; i < sizeof ages / sizeof ages[0]; i++) {
+        pile.core.options.recompute_every = ages[i].every;
+        cr_expect_eq (
+            layers_kept (core, &pile.recompute, &pile.log, &pile.part, CLOCK + ages[i].after, 1),
+            ages[i].kept, "age %zu", i);
+    }
+    pile.recompute.full = true; /* all write bases, whoever else does */
+    cr_assert_eq (kept (&pile, 1), 0);
+    definitions_destroy (&pile.definitions);
 }
 
 Test (layers, all_are_replaced_when_rows_leave_or_it_is_asked_for)

@@ -77,14 +77,14 @@ Test (recompute, builds_from_the_cut_before)
     cluster_send (&cluster, 5);
     waited_for = cluster_recompute (&cluster);
     cluster_until (&cluster, is_trimmed, TIME_SECOND, "the trim");
-    cluster_send (&cluster, 10);
+    cluster_send (&cluster, 15); /* twice the 7 that each base is played to have: none waits */
     trio.batch->lazy = true;
     cluster_recompute (&cluster);
     cluster_run (&cluster, 50 * TIME_MS);
     cr_assert_eq (trio.batch->tasks_count, PARTITIONS);
     for (size_t i = 0; i < trio.batch->tasks_count; i++) {
         cr_assert_eq (trio.batch->tasks[i].from, 5);
-        cr_assert_eq (trio.batch->tasks[i].cut, 16);
+        cr_assert_eq (trio.batch->tasks[i].cut, 21);
         cr_assert_eq (trio.batch->tasks[i].runs, 1);
     }
     cluster_release (&cluster);
