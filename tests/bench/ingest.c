@@ -293,8 +293,10 @@ static void stream (bench_t *self, wire_decoder_t *decoder, uint64_t seconds)
         under_way--;
         if (measure_since (start) >= (double)seconds)
             continue;
-        if (slot->busy)
-            (void)usleep (1000);
+        if (slot->busy) { /* a moment, or until the next answer */
+            zmq_pollitem_t item = { .socket = self->socket, .events = ZMQ_POLLIN };
+            (void)zmq_poll (&item, 1, 1);
+        }
         send_slot (self, slot);
         under_way++;
     }
