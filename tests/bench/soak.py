@@ -79,11 +79,17 @@ def verdict(samples, smoke):
 
 
 def check_counts(cluster, events):
-    """All that was acknowledged is in the log, once: ends count control records too."""
-    status = cluster.ask_coordinator("status")
-    log = status["logs"][0]
-    manifest, ends = log["manifest"], sum(part["end"] for part in log["partitions"])
-    if not events <= ends <= events + 100 * len(log["partitions"]) * (manifest + 2):
+    """All that was acknowledged is in the log, once. The coordinator hears of ends by beats; they count
+    control records too."""
+    from cluster import wait_for
+
+    def told():
+        log = cluster.ask_coordinator("status")["logs"][0]
+        ends = sum(part["end"] for part in log["partitions"])
+        return (ends, log) if ends >= events else None
+
+    ends, log = wait_for(told, 30, f"the logs hold the {events} events that were acknowledged")
+    if ends > events + 100 * len(log["partitions"]) * (log["manifest"] + 2):
         sys.exit(f"{events} events were acknowledged, and the logs end at {ends} together")
 
 
