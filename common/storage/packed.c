@@ -168,21 +168,6 @@ int packed_compare (const uint8_t *a, const uint8_t *b)
 
 /* ---- picking ---- */
 
-static inline bool same_text (text_t a, text_t b)
-{
-    if (a.size != b.size)
-        return false;
-    if (a.size < 8 || a.size > 16)
-        return text_equal (a, b);
-    uint64_t x[2];
-    uint64_t y[2];
-    memcpy (&x[0], a.data, 8);
-    memcpy (&x[1], a.data + a.size - 8, 8);
-    memcpy (&y[0], b.data, 8);
-    memcpy (&y[1], b.data + b.size - 8, 8);
-    return x[0] == y[0] && x[1] == y[1];
-}
-
 /* Rows of one key share its bytes, by which they are told as such quickly later. */
 static void pick_heads (const packed_t *self, const uint8_t *const *rows, size_t count,
                         batch_t *batch, size_t at, const char **text)
@@ -195,7 +180,7 @@ static void pick_heads (const packed_t *self, const uint8_t *const *rows, size_t
         memcpy (&batch->row[at + i], row + PACKED_ROW, sizeof (uint32_t));
         text_t key = packed_key (self, row);
         text[i] = key.data + key.size;
-        if (at + i > 0 && same_text (key, batch->key[at + i - 1]))
+        if (at + i > 0 && text_equal (key, batch->key[at + i - 1]))
             key = batch->key[at + i - 1];
         batch->key[at + i] = key;
     }

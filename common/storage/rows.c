@@ -6,10 +6,7 @@ enum { FEW_CELLS = 8 };
 
 bool rows_same_key (const batch_t *a, size_t i, const batch_t *b, size_t j)
 {
-    const text_t *x = &a->key[i];
-    const text_t *y = &b->key[j];
-    return x->size == y->size &&
-           (x->data == y->data || x->size == 0 || memcmp (x->data, y->data, x->size) == 0);
+    return text_equal (a->key[i], b->key[j]);
 }
 
 int rows_compare (const batch_t *a, size_t i, const batch_t *b, size_t j)

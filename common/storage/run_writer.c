@@ -284,7 +284,8 @@ static stretch_t part_that_fits (const run_writer_t *self, const stretch_t *stre
     return part;
 }
 
-/* Copies, one behind the other in the arena. `valid` NULL is all. */
+/* Copies, one behind the other in the arena. `valid` NULL is all. Equal neighbours share one copy:
+ * keys come in stretches, and are told as equal by it when they are encoded. */
 static void keep_texts (run_writer_t *self, const text_t *from, const uint8_t *valid, size_t count,
                         text_t *to)
 {
@@ -296,7 +297,13 @@ static void keep_texts (run_writer_t *self, const text_t *from, const uint8_t *v
         total += to[i].size;
     }
     char *at = arena_alloc (self->arena, total);
+    text_t before = { 0 };
     for (size_t i = 0; i < count; i++) {
+        if (i > 0 && text_equal (to[i], before)) {
+            to[i] = to[i - 1];
+            continue;
+        }
+        before = to[i];
         if (to[i].size > 0)
             memcpy (at, to[i].data, to[i].size);
         to[i].data = at;
@@ -344,9 +351,8 @@ static void check_order (const run_writer_t *self, const stretch_t *part)
     if (self->any)
         CHECK (rows_compare (&self->last, 0, batch, part->from) <= 0);
     for (size_t i = part->from + 1; i < part->to; i++) {
-        bool later = batch->key[i - 1].data == batch->key[i].data &&
-                     batch->key[i - 1].size == batch->key[i].size &&
-                     batch->event_time[i - 1] < batch->event_time[i]; /* as most are */
+        bool later = batch->event_time[i - 1] < batch->event_time[i] &&
+                     text_equal (batch->key[i - 1], batch->key[i]); /* as most are */
         CHECK (later || rows_compare (batch, i - 1, batch, i) <= 0);
     }
 }
