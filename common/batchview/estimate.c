@@ -38,7 +38,7 @@ static status_t record_measure (record_builder_t *builder, size_t rows, int64_t 
         status = record_end (builder, &count, error);
     /* An entry of the index, which is at most 7/10 full and a power of two: 0.505 on the average;
      * and the record's part of the checksums. */
-    double size = (double)builder->record.size + sizeof (uint64_t) / 0.505;
+    double size = (double)(1 + record_size (builder)) + sizeof (uint64_t) / 0.505;
     *bytes = size * (1 + (double)sizeof (uint64_t) / BATCHVIEW_BLOCK);
     *atoms = (double)count;
     arena_destroy (&arena);
@@ -56,12 +56,13 @@ status_t batchview_estimate (const plan_t *plan, double events, int64_t over,
     record_builder_t builder;
     record_builder_init (&builder, plan, header);
     double fixed_atoms = 0;
-    int64_t first = rows > 1 ? CUT - over : CUT;
+    int64_t first = rows > 1 ? CUT - over : CUT - over / 2;
+    int64_t last = rows > 1 ? CUT : first;
     *estimate = (batchview_estimate_t){ 0 };
     status_t status = record_measure (&builder, 1, TIME_DAY, TIME_DAY, values,
                                       &estimate->fixed_bytes, &fixed_atoms, error);
     if (status == STATUS_OK)
-        status = record_measure (&builder, rows, first, CUT, values, &estimate->bytes,
+        status = record_measure (&builder, rows, first, last, values, &estimate->bytes,
                                  &estimate->atoms, error);
     double more = estimate->atoms - fixed_atoms;
     double times = all ? 1 : events / (double)rows;

@@ -213,17 +213,21 @@ void batchview_binding_destroy (batchview_binding_t **self_p)
 /* ---- a key's record ---- */
 
 typedef struct record_group {
-    const uint8_t *last;  /* i64 per atom */
-    const uint8_t *first; /* likewise; the same when no atom is collapsed */
+    const uint8_t *last;  /* ages of all atoms but the last */
+    const uint8_t *first; /* ages of all atoms but the first; NULL: as their last */
     uint32_t atoms;
 } record_group_t;
 
 typedef struct record {
-    const uint8_t *data;
-    size_t size;
+    viewfile_shape_t shape;
+    int64_t clock;         /* at the cut: ages count from it */
+    int64_t first;         /* time of the first atom of every group … */
+    int64_t last;          /* … and the last time of the last */
     const uint8_t *future; /* i64 per atom of the future */
     uint32_t futures;
-    const uint8_t *places; /* u32 each, slot by slot */
+    const uint8_t *places;   /* slot by slot */
+    const uint8_t *partials; /* up to `end` */
+    const uint8_t *end;
     record_group_t group[FEATURES_MAX];
 } record_t;
 
@@ -232,63 +236,89 @@ static status_t record_bad (error_t *error)
     return error_set (error, STATUS_CORRUPT, "a record of a batch view is not well formed");
 }
 
-/* Lays the record's parts out behind its key, at `at`; everything up to the places fits. */
-static status_t record_lay_out (const viewfile_header_t *header, record_t *record, size_t at,
+static int64_t age_time (const record_t *record, const uint8_t *ages, size_t index)
+{
+    unsigned bytes = record->shape.age_bytes;
+    return (int64_t)((uint64_t)record->clock - viewfile_narrow (ages + index * bytes, bytes));
+}
+
+/* `count` things of `size` bytes; bad when they are not there. */
+static const uint8_t *record_array (reader_t *reader, uint64_t count, size_t size)
+{
+    if (count > reader_left (reader) / size)
+        reader->bad = true;
+    return reader_bytes (reader, reader->bad ? 0 : (size_t)count * size);
+}
+
+static void read_counts (const viewfile_header_t *header, record_t *record, reader_t *reader,
+                         bool *collapsed)
+{
+    uint64_t futures = reader_varint (reader);
+    record->futures = (uint32_t)futures;
+    if (futures > BATCHVIEW_FUTURE_MAX)
+        reader->bad = true;
+    for (size_t i = 0; i < header->groups; i++) {
+        uint64_t atoms = reader_varint (reader);
+        collapsed[i] = atoms & 1;
+        record->group[i].atoms = (uint32_t)(atoms >> 1);
+        bool covers = atoms >> 1 > 0; /* all groups have the same events */
+        if (atoms >> 1 > UINT32_MAX || covers != (record->group[0].atoms > 0))
+            reader->bad = true;
+    }
+}
+
+/* Lays out what follows the key. */
+static status_t record_lay_out (const viewfile_header_t *header, record_t *record, reader_t *reader,
                                 error_t *error)
 {
-    uint64_t end = at;
+    bool collapsed[FEATURES_MAX];
+    if (!viewfile_shape_read (reader_u8 (reader), &record->shape))
+        reader->bad = true;
+    record->clock = header->info.clock_at_cut;
+    read_counts (header, record, reader, collapsed);
+    size_t bytes = record->shape.age_bytes;
+    bool covered = header->groups > 0 && record->group[0].atoms > 0;
+    const uint8_t *bounds = record_array (reader, covered ? 2 : 0, bytes);
+    if (covered && !reader->bad) {
+        record->first = age_time (record, bounds, 0);
+        record->last = age_time (record, bounds, 1);
+    }
     for (size_t i = 0; i < header->groups; i++) {
-        uint32_t atoms = viewfile_u32 (record->data + 12 + 4 * i);
-        bool collapsed = (atoms & BATCHVIEW_COLLAPSED) != 0;
         record_group_t *group = &record->group[i];
-        group->atoms = atoms & ~BATCHVIEW_COLLAPSED;
-        uint64_t bytes = 8 * (uint64_t)group->atoms;
-        if ((collapsed ? 2 * bytes : bytes) > record->size - end)
-            return record_bad (error);
-        group->last = record->data + end;
-        end += collapsed ? bytes : 0;
-        group->first = record->data + end;
-        end += bytes;
+        uint32_t inner = group->atoms > 0 ? group->atoms - 1 : 0;
+        group->last = record_array (reader, inner, bytes);
+        group->first = collapsed[i] ? record_array (reader, inner, bytes) : NULL;
     }
-    uint64_t bytes = 8 * (uint64_t)record->futures;
-    if (bytes > record->size - end)
-        return record_bad (error);
-    record->future = record->data + end;
-    record->places = record->future + bytes;
-    end += bytes;
-    for (size_t i = 0; i < header->slots; i++) {
-        uint32_t atoms = record->group[header->slot[i].group].atoms;
-        uint64_t places = viewfile_places (&header->slot[i], atoms) + (uint64_t)record->futures;
-        if (4 * places > record->size - end)
-            return record_bad (error);
-        end += 4 * places;
-    }
-    return STATUS_OK;
+    record->future = record_array (reader, record->futures, sizeof (int64_t));
+    uint64_t places = 0;
+    for (size_t i = 0; i < header->slots; i++)
+        places += viewfile_places (&header->slot[i], record->group[header->slot[i].group].atoms) +
+                  (uint64_t)record->futures;
+    record->places = record_array (reader, places, record->shape.place_bytes);
+    record->partials = reader->at;
+    record->end = reader->end;
+    return reader->bad ? record_bad (error) : STATUS_OK;
 }
 
 /* Reads the record at `place`; *found is whether it is the key's. */
 static status_t record_read (const batchview_t *view, uint64_t place, text_t key, record_t *record,
                              bool *found, error_t *error)
 {
-    size_t head = 12 + 4 * view->header.groups;
     *found = false;
-    if (place < view->header.size || place > view->footer.index_at ||
-        view->footer.index_at - place < head)
+    if (place < view->header.size || place > view->footer.index_at)
         return record_bad (error);
-    record->data = view->data + place;
-    record->size = viewfile_u32 (record->data);
-    uint32_t key_size = viewfile_u32 (record->data + 4);
-    record->futures = viewfile_u32 (record->data + 8);
-    if (record->size > view->footer.index_at - place || record->size < head ||
-        key_size > record->size - head)
+    reader_t reader = reader_of (view->data + place, view->footer.index_at - place);
+    uint64_t size = reader_varint (&reader);
+    if (reader.bad || size > reader_left (&reader))
         return record_bad (error);
-    if (!text_equal (key, (text_t){ (const char *)record->data + head, key_size }))
+    reader = reader_of (reader.at, size);
+    text_t its_key = reader_text (&reader);
+    if (reader.bad)
+        return record_bad (error);
+    if (!text_equal (key, its_key))
         return STATUS_OK;
-    size_t at = viewfile_align (head + key_size);
-    if (at > record->size)
-        return record_bad (error);
     *found = true;
-    return record_lay_out (&view->header, record, at, error);
+    return record_lay_out (&view->header, record, &reader, error);
 }
 
 static status_t record_find (const batchview_t *view, text_t key, record_t *record, bool *found,
@@ -375,25 +405,48 @@ static int64_t left_of (int64_t right, int64_t window)
     return window == WINDOW_LIFETIME ? INT64_MIN : earlier (right, window);
 }
 
-static int64_t first_time (const record_group_t *group, uint32_t atom)
+static int64_t first_time (const record_t *record, const record_group_t *group, uint32_t atom)
 {
-    return viewfile_i64 (group->first + 8 * (size_t)atom);
+    if (atom == 0)
+        return record->first;
+    if (group->first != NULL)
+        return age_time (record, group->first, atom - 1);
+    return atom + 1 == group->atoms ? record->last : age_time (record, group->last, atom);
+}
+
+/* Atoms of the group whose last times are at most `time`. */
+static uint32_t atoms_to (const record_t *record, const record_group_t *group, int64_t time)
+{
+    if (group->atoms == 0 || record->last <= time)
+        return group->atoms;
+    uint32_t low = 0;
+    uint32_t high = group->atoms - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (age_time (record, group->last, middle) <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 /* The atoms of one window that ends `delay` before as_of. False when it cannot be answered exactly.
  */
-static bool atoms_find (const record_group_t *group, const viewfile_group_t *info,
-                        const edge_t *edge, int64_t as_of, atoms_t *atoms)
+static bool atoms_find (const record_t *record, const record_group_t *group,
+                        const viewfile_group_t *info, const edge_t *edge, int64_t as_of,
+                        atoms_t *atoms)
 {
     int64_t right = earlier (as_of, info->delay);
     int64_t left = left_of (right, edge->window);
-    atoms->from = times_to (group->last, group->atoms, left);
-    atoms->to = times_to (group->last, group->atoms, right);
-    if (atoms->to < group->atoms && (info->delay == 0 || first_time (group, atoms->to) <= right))
+    atoms->from = atoms_to (record, group, left);
+    atoms->to = atoms_to (record, group, right);
+    if (atoms->to < group->atoms &&
+        (info->delay == 0 || first_time (record, group, atoms->to) <= right))
         return false;
     if (atoms->from == atoms->to)
         return true;
-    int64_t first = first_time (group, atoms->from);
+    int64_t first = first_time (record, group, atoms->from);
     if (first <= left)
         return false;
     return atoms->from > 0 || !edge->first_missing || first > info->edge_min;
@@ -405,54 +458,56 @@ static bool edges_find (const batchview_t *view, const batchview_binding_t *bind
 {
     for (size_t i = 0; i < binding->edges; i++) {
         const edge_t *edge = &binding->edge[i];
-        if (!atoms_find (&record->group[edge->group], &view->header.group[edge->group], edge, as_of,
-                         &atoms[i]))
+        if (!atoms_find (record, &record->group[edge->group], &view->header.group[edge->group],
+                         edge, as_of, &atoms[i]))
             return false;
     }
     return true;
 }
 
-/* Merges the partial whose place is entry `index` of `places`. */
-static status_t place_merge (const record_t *record, const uint8_t *places, size_t index,
-                             state_spec_t spec, void *acc, error_t *error)
+/* Merges the partial of place number `index`. */
+static status_t place_merge (const record_t *record, size_t index, state_spec_t spec, void *acc,
+                             error_t *error)
 {
-    uint32_t place = viewfile_u32 (places + 4 * index);
+    unsigned bytes = record->shape.place_bytes;
+    uint64_t place = viewfile_narrow (record->places + index * bytes, bytes);
     if (place == 0)
         return STATUS_OK;
-    if (place >= record->size)
+    if (place > (uint64_t)(record->end - record->partials))
         return record_bad (error);
-    reader_t reader = reader_of (record->data + place, record->size - place);
+    const uint8_t *at = record->partials + (place - 1);
+    reader_t reader = reader_of (at, (size_t)(record->end - at));
     text_t partial = reader_text (&reader);
     if (reader.bad)
         return record_bad (error);
     return state_merge_partial (spec, acc, partial, error);
 }
 
-/* Everything from atom `atom` on, of a slot whose places begin at `places`. */
+/* Everything from atom `atom` on, of a slot whose first place has the number `places`. */
 static status_t suffix_merge (const record_t *record, const viewfile_slot_t *slot,
-                              state_spec_t spec, const uint8_t *places, uint32_t atom, void *acc,
+                              state_spec_t spec, size_t places, uint32_t atom, void *acc,
                               error_t *error)
 {
     uint32_t atoms = record->group[slot->group].atoms;
     if (atom == atoms)
         return STATUS_OK;
     if (!slot->large)
-        return place_merge (record, places, atom, spec, acc, error);
+        return place_merge (record, places + atom, spec, acc, error);
     size_t checkpoint = viewfile_checkpoints (atom);
     size_t until = checkpoint * BATCHVIEW_CHECKPOINT;
     for (size_t i = atom; i < until && i < atoms; i++) {
-        status_t status = place_merge (record, places, i, spec, acc, error);
+        status_t status = place_merge (record, places + i, spec, acc, error);
         if (status != STATUS_OK)
             return status;
     }
     if (until >= atoms)
         return STATUS_OK;
-    return place_merge (record, places + 4 * (size_t)atoms, checkpoint, spec, acc, error);
+    return place_merge (record, places + (size_t)atoms + checkpoint, spec, acc, error);
 }
 
 /* A range of atoms from the largest blocks that it consists of. */
 static status_t blocks_merge (const record_t *record, const viewfile_slot_t *slot,
-                              state_spec_t spec, const uint8_t *places, atoms_t range, void *acc,
+                              state_spec_t spec, size_t places, atoms_t range, void *acc,
                               error_t *error)
 {
     size_t atoms = record->group[slot->group].atoms;
@@ -467,7 +522,7 @@ static status_t blocks_merge (const record_t *record, const viewfile_slot_t *slo
             row += viewfile_blocks (atoms, step);
             step = next;
         }
-        status_t status = place_merge (record, places, row + at / step, spec, acc, error);
+        status_t status = place_merge (record, places + row + at / step, spec, acc, error);
         if (status != STATUS_OK)
             return status;
         at += step;
@@ -477,19 +532,19 @@ static status_t blocks_merge (const record_t *record, const viewfile_slot_t *slo
 
 /* One cell: the atoms of its window, and what of the future its right edge has reached. */
 static status_t cell_merge (const record_t *record, const viewfile_slot_t *slot, state_spec_t spec,
-                            const uint8_t *places, atoms_t range, int64_t right, int64_t window,
-                            void *acc, error_t *error)
+                            size_t places, atoms_t range, int64_t right, int64_t window, void *acc,
+                            error_t *error)
 {
     status_t status = slot->delayed
                           ? blocks_merge (record, slot, spec, places, range, acc, error)
                           : suffix_merge (record, slot, spec, places, range.from, acc, error);
     if (record->futures == 0 || status != STATUS_OK)
         return status;
-    places += 4 * viewfile_places (slot, record->group[slot->group].atoms);
+    places += viewfile_places (slot, record->group[slot->group].atoms);
     uint32_t from = times_to (record->future, record->futures, left_of (right, window));
     uint32_t to = times_to (record->future, record->futures, right);
     for (; from < to && status == STATUS_OK; from++)
-        status = place_merge (record, places, from, spec, acc, error);
+        status = place_merge (record, places + from, spec, acc, error);
     return status;
 }
 
@@ -497,7 +552,7 @@ static status_t record_merge (const batchview_t *view, const batchview_binding_t
                               const record_t *record, const atoms_t *atoms, int64_t as_of,
                               answer_t *answer, error_t *error)
 {
-    const uint8_t *places = record->places;
+    size_t places = 0; /* of slots before */
     for (size_t i = 0; i < view->header.slots; i++) {
         const viewfile_slot_t *slot = &view->header.slot[i];
         const bound_slot_t *bound = &binding->slot[i];
@@ -512,7 +567,7 @@ static status_t record_merge (const batchview_t *view, const batchview_binding_t
                 return status;
         }
         size_t count = viewfile_places (slot, record->group[slot->group].atoms);
-        places += 4 * (count + record->futures);
+        places += count + record->futures;
     }
     return STATUS_OK;
 }

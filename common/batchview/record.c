@@ -32,7 +32,8 @@ void record_builder_init (record_builder_t *self, const plan_t *plan,
     self->acc = mem_alloc (plan->slots_size);
     plan_slots_init (plan, self->acc);
     buf_init (&self->key, KEY_SIZE_MAX);
-    buf_init (&self->record, BATCHVIEW_RECORD_MAX);
+    buf_init (&self->head, BATCHVIEW_RECORD_MAX);
+    buf_init (&self->partials, BATCHVIEW_RECORD_MAX);
 }
 
 void record_builder_release (record_builder_t *self)
@@ -48,7 +49,9 @@ void record_builder_release (record_builder_t *self)
     plan_slots_release (self->plan, self->acc);
     mem_free (self->acc);
     buf_release (&self->key);
-    buf_release (&self->record);
+    buf_release (&self->head);
+    buf_release (&self->partials);
+    mem_free (self->place);
     if (self->budget)
         self->budget->used -= self->counted;
     self->counted = 0;
@@ -73,8 +76,14 @@ void record_begin (record_builder_t *self, text_t key)
     self->time = INT64_MIN;
     for (size_t i = 0; self->folded && i < 2 * self->header->slots; i++)
         forget_bytes (&self->own[i]);
-    forget_bytes (&self->record);
-    self->record.max = BATCHVIEW_RECORD_MAX;
+    forget_bytes (&self->head);
+    forget_bytes (&self->partials);
+    if (self->place_capacity > KEPT_BYTES / sizeof *self->place) {
+        mem_free (self->place);
+        self->place = NULL;
+        self->place_capacity = 0;
+    }
+    self->head.max = self->partials.max = BATCHVIEW_RECORD_MAX;
     if (self->budget)
         self->budget->used -= self->counted;
     self->counted = 0;
@@ -273,44 +282,40 @@ static bool differ (const uint8_t *data, size_t a, size_t b, size_t size)
 /* Appends the accumulator's partial, size first, unless it equals the one before; its place. */
 static uint32_t sweep_partial (sweep_t *self)
 {
-    buf_t *record = &self->builder->record;
+    buf_t *partials = &self->builder->partials;
     if (!self->changed)
         return self->kind == SWEEP_SUFFIX ? self->place : 0;
     self->changed = false;
-    size_t start = record->size;
-    buf_put_u8 (record, 0);
+    size_t start = partials->size;
+    buf_put_u8 (partials, 0);
     state_encode (self->builder->plan->slots[self->slot].spec, slot_acc (self->builder, self->slot),
-                  record);
-    size_t size = record->size - start - 1;
-    if (record->bad)
-        return 0;
-    if (size < 0x80)
-        record->data[start] = (uint8_t)size;
+                  partials);
+    size_t size = partials->size - start - 1;
+    if (!partials->bad && size < 0x80)
+        partials->data[start] = (uint8_t)size;
     else
-        buf_part_end (record, start + 1);
-    if (record->bad)
+        buf_part_end (partials, start + 1);
+    if (partials->bad)
         return 0;
-    if (self->place != 0 && record->size - start == self->end - self->place &&
-        !differ (record->data, self->place, start, record->size - start)) {
-        record->size = start;
+    size = partials->size - start;
+    if (self->place != 0 && size == self->end - (self->place - 1) &&
+        !differ (partials->data, self->place - 1, start, size)) {
+        partials->size = start;
         return self->place;
     }
-    self->place = (uint32_t)start;
-    self->end = record->size;
+    self->place = (uint32_t)start + 1;
+    self->end = partials->size;
     return self->place;
 }
 
 /* All pieces of the atom, and of those after it that count with it, have been added. */
 static void sweep_atom (sweep_t *self, size_t atom)
 {
-    buf_t *record = &self->builder->record;
     bool on_step = atom % self->step == 0;
     if (on_step != (self->kind == SWEEP_BETWEEN)) {
         uint32_t place = sweep_partial (self);
-        if (record->bad)
-            return;
         size_t index = self->kind == SWEEP_BETWEEN ? atom : atom / self->step;
-        memcpy (record->data + self->places_at + 4 * index, &place, sizeof place);
+        self->builder->place[self->places_at + index] = place;
     }
     if (self->kind == SWEEP_BETWEEN || (self->kind == SWEEP_BLOCK && on_step)) {
         state_spec_t spec = self->builder->plan->slots[self->slot].spec;
@@ -357,44 +362,103 @@ static size_t record_places (const record_builder_t *self)
     return places;
 }
 
-/* Writes counts, key and times, and room for the places, which begin at the result. */
-static size_t record_head (record_builder_t *self)
+/* Makes `count` empty places; false: no record has so many. */
+static bool places_clear (record_builder_t *self, size_t count)
 {
-    const viewfile_header_t *header = self->header;
-    buf_t *record = &self->record;
-    buf_clear (record);
-    buf_put_u32 (record, 0); /* its size, when it is known */
-    buf_put_u32 (record, (uint32_t)self->key.size);
-    buf_put_u32 (record, (uint32_t)self->track[header->groups].atoms);
-    for (size_t i = 0; i < header->groups; i++)
-        buf_put_u32 (record, (uint32_t)self->track[i].atoms |
-                                 (self->track[i].collapsed ? BATCHVIEW_COLLAPSED : 0));
-    buf_put (record, self->key.data, self->key.size);
-    while (!record->bad && record->size % BATCHVIEW_ALIGN != 0)
-        buf_put_u8 (record, 0);
-    for (size_t i = 0; i <= header->groups; i++) {
-        const track_t *track = &self->track[i];
-        for (size_t p = 0; p < track->pieces; p++)
-            if (p + 1 == track->pieces || track->piece[p + 1].starts)
-                buf_put_i64 (record, track->piece[p].last);
-        for (size_t p = 0; track->collapsed && p < track->pieces; p++)
-            if (track->piece[p].starts)
-                buf_put_i64 (record, track->piece[p].first);
+    if (count > self->partials.max / sizeof *self->place)
+        return false;
+    if (count > self->place_capacity) {
+        self->place_capacity = 2 * count;
+        self->place = mem_resize (self->place, self->place_capacity, sizeof *self->place);
     }
-    size_t at = record->size;
-    size_t places = record_places (self);
-    uint8_t *room = buf_extend (record, 4 * places);
-    if (room != NULL)
-        memset (room, 0, 4 * places);
-    return at;
+    if (count > 0)
+        memset (self->place, 0, count * sizeof *self->place);
+    self->partials.max -= count * sizeof *self->place;
+    return true;
 }
 
-/* The pass that `sweep` says, which leaves `count` places; *at is where they begin, and then end.
+/* How long before the clock at the cut an event was that is not after it. */
+static uint64_t age_of (const record_builder_t *self, int64_t time)
+{
+    return (uint64_t)self->header->info.clock_at_cut - (uint64_t)time;
+}
+
+static void put_age (record_builder_t *self, int64_t time, unsigned bytes)
+{
+    uint64_t age = age_of (self, time);
+    buf_put (&self->head, &age, bytes);
+}
+
+/* The first and the last time of all, which all tracks have in common. */
+static void put_bounds (record_builder_t *self, unsigned bytes)
+{
+    const track_t *track = &self->track[0];
+    if (self->header->groups == 0 || track->pieces == 0)
+        return;
+    put_age (self, track->piece[0].first, bytes);
+    put_age (self, track->last, bytes);
+}
+
+/* Last times of atoms but of the last one, and if some have several, first times but of the first.
  */
+static void put_times (record_builder_t *self, const track_t *track, unsigned bytes)
+{
+    for (size_t p = 1; p < track->pieces; p++)
+        if (track->piece[p].starts)
+            put_age (self, track->piece[p - 1].last, bytes);
+    for (size_t p = 1; track->collapsed && p < track->pieces; p++)
+        if (track->piece[p].starts)
+            put_age (self, track->piece[p].first, bytes);
+}
+
+static viewfile_shape_t shape_of (const record_builder_t *self)
+{
+    viewfile_shape_t shape = { .place_bytes = self->partials.size < UINT8_MAX    ? 1
+                                              : self->partials.size < UINT16_MAX ? 2
+                                                                                 : 4,
+                               .age_bytes = 1 };
+    const track_t *track = &self->track[0];
+    if (self->header->groups > 0 && track->pieces > 0)
+        for (uint64_t age = age_of (self, track->piece[0].first) >> 8; age > 0; age >>= 8)
+            shape.age_bytes++;
+    return shape;
+}
+
+static void put_places (record_builder_t *self, size_t count, unsigned bytes)
+{
+    uint8_t *to = buf_extend (&self->head, count * bytes);
+    for (size_t i = 0; to != NULL && i < count; i++)
+        memcpy (to + i * bytes, &self->place[i], bytes);
+}
+
+/* Writes what is before the partials. */
+static void record_head (record_builder_t *self, size_t places)
+{
+    const viewfile_header_t *header = self->header;
+    const track_t *future = &self->track[header->groups];
+    buf_t *head = &self->head;
+    viewfile_shape_t shape = shape_of (self);
+    buf_clear (head);
+    buf_put_text (head, (text_t){ (char *)self->key.data, (uint32_t)self->key.size });
+    buf_put_u8 (head, viewfile_shape_put (shape));
+    buf_put_varint (head, future->atoms);
+    for (size_t i = 0; i < header->groups; i++)
+        buf_put_varint (head, 2 * self->track[i].atoms + self->track[i].collapsed);
+    put_bounds (self, shape.age_bytes);
+    for (size_t i = 0; i < header->groups; i++)
+        put_times (self, &self->track[i], shape.age_bytes);
+    for (size_t p = 0; p < future->pieces; p++)
+        if (future->piece[p].starts)
+            buf_put_i64 (head, future->piece[p].first);
+    put_places (self, places, shape.place_bytes);
+}
+
+/* The pass that `sweep` says, which leaves `count` places; *at is the first of them, and then the
+ * one behind them. */
 static status_t sweep_places (sweep_t *sweep, size_t count, size_t *at, error_t *error)
 {
     sweep->places_at = *at;
-    *at += 4 * count;
+    *at += count;
     return count > 0 ? sweep_run (sweep, error) : STATUS_OK;
 }
 
@@ -425,7 +489,7 @@ static status_t sweep_large (sweep_t *sweep, size_t *at, error_t *error)
     return sweep_places (sweep, viewfile_checkpoints (atoms), at, error);
 }
 
-/* Runs the sweeps of one slot; *at is where its places begin, and then where they end. */
+/* Runs the sweeps of one slot; *at is the first of its places, and then the one behind them. */
 static status_t record_slot (record_builder_t *self, uint32_t slot, size_t *at, error_t *error)
 {
     const viewfile_slot_t *info = &self->header->slot[slot];
@@ -461,20 +525,20 @@ static status_t record_make (record_builder_t *self, uint64_t *atoms, error_t *e
                           "one key has events at %zu times later than the cut's clock; a batch "
                           "view holds %d",
                           future, (int)BATCHVIEW_FUTURE_MAX);
-    if (self->budget && self->budget->limit - self->budget->used < self->record.max)
-        self->record.max = self->budget->limit - self->budget->used;
-    size_t at = record_head (self);
-    if (self->record.bad)
+    if (self->budget && self->budget->limit - self->budget->used < self->partials.max)
+        self->partials.max = self->budget->limit - self->budget->used;
+    size_t limit = self->partials.max;
+    size_t places = record_places (self);
+    if (!places_clear (self, places))
         return too_large (self, error);
+    size_t at = 0;
     for (uint32_t slot = 0; slot < self->header->slots && status == STATUS_OK; slot++)
         status = record_slot (self, slot, &at, error);
-    while (!self->record.bad && self->record.size % BATCHVIEW_ALIGN != 0)
-        buf_put_u8 (&self->record, 0);
-    if (self->record.bad)
-        return too_large (self, error);
-    uint32_t size = (uint32_t)self->record.size;
-    memcpy (self->record.data, &size, sizeof size);
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    self->head.max = limit - (self->partials.bad ? limit : self->partials.size);
+    record_head (self, places);
+    return self->head.bad || self->partials.bad ? too_large (self, error) : STATUS_OK;
 }
 
 status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)

@@ -22,7 +22,10 @@ typedef struct record_builder {
     bool folded; /* `own` has pieces */
     void *acc;   /* a set of slot accumulators */
     buf_t key;
-    buf_t record;
+    buf_t head; /* of the record: what is before the partials, without the size */
+    buf_t partials;
+    uint32_t *place; /* of partials in it, from 1; 0: it is empty, or not kept */
+    size_t place_capacity;
     batchview_budget_t *budget; /* NULL: none */
     size_t counted;             /* bytes in it that are of this key */
     int64_t time;               /* of the latest row */
@@ -32,6 +35,12 @@ typedef struct record_builder {
 void record_builder_init (record_builder_t *self, const plan_t *plan,
                           const viewfile_header_t *header);
 void record_builder_release (record_builder_t *self);
+
+/* Bytes of the record that was made, without its size. */
+static inline size_t record_size (const record_builder_t *self)
+{
+    return self->head.size + self->partials.size;
+}
 
 /* Says which rows record_of is about to be asked for. */
 void record_run (record_builder_t *self, const projection_t *rows);
@@ -44,7 +53,7 @@ void record_begin (record_builder_t *self, text_t key);
 /* Adds rows of it. INVALID when they are not in time order, TOO_LARGE past a limit. */
 MUST_CHECK status_t record_add (record_builder_t *self, const projection_t *rows, size_t from,
                                 size_t to, error_t *error);
-/* Leaves the whole record in self->record; *atoms is how many there are in it. */
+/* Leaves the record in self->head and self->partials; *atoms is how many there are in it. */
 MUST_CHECK status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error);
 
 #endif

@@ -183,20 +183,20 @@ static bool type_known (uint8_t type)
 
 static bool format_known (uint64_t format)
 {
-    return format >= BATCHVIEW_FORMAT_MIN && format <= BATCHVIEW_FORMAT;
+    return format == BATCHVIEW_FORMAT;
 }
 
 static status_t format_error (uint64_t format, error_t *error)
 {
-    return error_set (error, STATUS_VERSION, "batch view format %llu; this program reads %d to %d",
-                      (unsigned long long)format, (int)BATCHVIEW_FORMAT_MIN, (int)BATCHVIEW_FORMAT);
+    return error_set (error, STATUS_VERSION, "batch view format %llu; this program reads %d",
+                      (unsigned long long)format, (int)BATCHVIEW_FORMAT);
 }
 
-static void slots_decode (reader_t *reader, uint32_t format, viewfile_header_t *header)
+static void slots_decode (reader_t *reader, viewfile_header_t *header)
 {
     for (size_t i = 0; i < header->groups; i++)
         header->group[i].edge_min = reader_i64 (reader);
-    for (size_t i = 0; i < header->groups && format >= BATCHVIEW_FORMAT; i++) {
+    for (size_t i = 0; i < header->groups; i++) {
         header->group[i].delay = reader_i64 (reader);
         if (header->group[i].delay < 0)
             reader->bad = true;
@@ -248,7 +248,7 @@ status_t viewfile_header_decode (const uint8_t *data, size_t size, viewfile_head
     header->horizon = reader_i64 (&reader);
     if (reader.bad || header->groups > header->slots || header->slots > FEATURES_MAX)
         return error_set (error, STATUS_CORRUPT, "bad counts in the header of a batch view");
-    slots_decode (&reader, format, header);
+    slots_decode (&reader, header);
     text_t view = reader_text (&reader);
     if (reader.bad || view.size > NAME_MAX_SIZE ||
         header->size != viewfile_align (size - reader_left (&reader)))

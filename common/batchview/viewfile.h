@@ -9,20 +9,17 @@
 #define BATCHVIEW_FOOTER_MAGIC "weirvend"
 
 enum {
-    BATCHVIEW_FORMAT = 2,
-    BATCHVIEW_FORMAT_MIN = 1,   /* without delays */
+    BATCHVIEW_FORMAT = 3,
     BATCHVIEW_BLOCK = 64 << 10, /* bytes under one checksum */
     BATCHVIEW_FOOTER = 64,      /* bytes */
     BATCHVIEW_HEADER_MAX = 64 << 10,
-    BATCHVIEW_ALIGN = 8,            /* of records and index */
+    BATCHVIEW_ALIGN = 8,            /* of the first record and the index */
     BATCHVIEW_CHECKPOINT = 16,      /* atoms between the suffixes of a large slot */
     BATCHVIEW_FANOUT = 4,           /* blocks of a delayed slot in the next larger one */
     BATCHVIEW_FUTURE_MAX = 1 << 16, /* atoms of one key later than the clock at the cut */
     BATCHVIEW_TAG_BITS = 24,        /* of the key's hash in an index entry */
-    BATCHVIEW_PLACE_BITS = 40,      /* of the record's place / BATCHVIEW_ALIGN */
+    BATCHVIEW_PLACE_BITS = 40,      /* of the record's place */
 };
-/* Bit of a record's count of atoms: some have a first time of their own. */
-#define BATCHVIEW_COLLAPSED  ((uint32_t)1 << 31)
 #define BATCHVIEW_RECORD_MAX ((size_t)2 << 30)   /* bytes of one key's record */
 #define BATCHVIEW_KEYS_MAX   ((uint64_t)1 << 28) /* per file */
 _Static_assert(BATCHVIEW_TAG_BITS + BATCHVIEW_PLACE_BITS == 64, "an index entry is 64 bits");
@@ -106,7 +103,7 @@ size_t viewfile_slot_windows (const plan_t *plan, uint32_t slot, int64_t *window
 
 static inline uint64_t viewfile_index_entry (uint64_t hash, uint64_t place)
 {
-    return (hash >> 28 << BATCHVIEW_PLACE_BITS) | place / BATCHVIEW_ALIGN;
+    return (hash >> 28 << BATCHVIEW_PLACE_BITS) | place;
 }
 
 static inline bool viewfile_index_tag_is (uint64_t entry, uint64_t hash)
@@ -116,7 +113,36 @@ static inline bool viewfile_index_tag_is (uint64_t entry, uint64_t hash)
 
 static inline uint64_t viewfile_index_place (uint64_t entry)
 {
-    return (entry & (((uint64_t)1 << BATCHVIEW_PLACE_BITS) - 1)) * BATCHVIEW_ALIGN;
+    return entry & (((uint64_t)1 << BATCHVIEW_PLACE_BITS) - 1);
+}
+
+/* ---- a record's shape ---- */
+
+/* How many bytes a place and an age have, in a byte. */
+typedef struct viewfile_shape {
+    unsigned place_bytes; /* 1, 2 or 4 */
+    unsigned age_bytes;   /* 1 to 8 */
+} viewfile_shape_t;
+
+static inline uint8_t viewfile_shape_put (viewfile_shape_t shape)
+{
+    return (uint8_t)(shape.place_bytes / 2 | (shape.age_bytes - 1) << 2);
+}
+
+/* False: there is no such shape. */
+static inline bool viewfile_shape_read (uint8_t byte, viewfile_shape_t *shape)
+{
+    *shape = (viewfile_shape_t){ 1u << (byte & 3), 1 + (unsigned)(byte >> 2) };
+    return (byte & 3) != 3 && byte < 32;
+}
+
+/* The number of `bytes` bytes at `at`, least first. It reads 8, which are always there: behind the
+ * records are index and footer. */
+static inline uint64_t viewfile_narrow (const uint8_t *at, unsigned bytes)
+{
+    uint64_t value;
+    memcpy (&value, at, sizeof value);
+    return value << (64 - 8 * bytes) >> (64 - 8 * bytes);
 }
 
 /* Little-endian integers at places that need not be aligned. */

@@ -8,6 +8,7 @@ enum {
     WRITER_MAGIC = 0x3a71e3e4,
     SINK_BUFFER = 16 * BATCHVIEW_BLOCK, /* bytes written at once */
     INDEX_MIN = 2,                      /* entries */
+    RECORD_SIZE_BYTES = 10,             /* of a varint */
 };
 
 /* Bytes on their way to the file, and the checksum of each full block of them. */
@@ -30,6 +31,7 @@ struct batchview_writer {
     viewfile_header_t header;
     viewfile_footer_t footer;
     record_builder_t record;
+    buf_t size; /* of the record that is put */
     bool in_key;
     bool finished;
     uint64_t *hash;  /* of each key so far */
@@ -109,6 +111,7 @@ status_t batchview_writer_new (fs_t *fs, const char *path, const plan_t *plan,
     self->sink = (sink_t){ .fs = fs, .file = file, .buffer = mem_alloc (SINK_BUFFER) };
     viewfile_header_of (plan, info, &self->header);
     record_builder_init (&self->record, plan, &self->header);
+    buf_init (&self->size, RECORD_SIZE_BYTES);
     status = put_header (self, error);
     if (status != STATUS_OK)
         batchview_writer_destroy (&self);
@@ -148,7 +151,12 @@ static status_t put_record (batchview_writer_t *self, uint64_t atoms, error_t *e
     if (status != STATUS_OK)
         return status;
     self->footer.atoms += atoms;
-    return sink_put (&self->sink, self->record.record.data, self->record.record.size, error);
+    buf_clear (&self->size);
+    buf_put_varint (&self->size, record_size (&self->record));
+    const buf_t *parts[] = { &self->size, &self->record.head, &self->record.partials };
+    for (size_t i = 0; status == STATUS_OK && i < sizeof parts / sizeof *parts; i++)
+        status = sink_put (&self->sink, parts[i]->data, parts[i]->size, error);
+    return status;
 }
 
 static status_t key_end (batchview_writer_t *self, error_t *error)
@@ -255,10 +263,15 @@ static status_t put_index (batchview_writer_t *self, error_t *error)
     uint64_t size = INDEX_MIN;
     while (size * 7 < self->footer.keys * 10)
         size *= 2;
-    self->footer.index_at = sink_at (&self->sink);
+    static const uint8_t zeros[BATCHVIEW_ALIGN];
+    uint64_t end = sink_at (&self->sink);
+    self->footer.index_at = viewfile_align (end);
     self->footer.index_size = size;
-    if (self->footer.index_at / BATCHVIEW_ALIGN >> BATCHVIEW_PLACE_BITS != 0)
-        return error_set (error, STATUS_TOO_LARGE, "the batch view is over 8 TiB");
+    if (self->footer.index_at >> BATCHVIEW_PLACE_BITS != 0)
+        return error_set (error, STATUS_TOO_LARGE, "the batch view is over 1 TiB");
+    status_t status = sink_put (&self->sink, zeros, self->footer.index_at - end, error);
+    if (status != STATUS_OK)
+        return status;
     uint64_t *table = mem_zero (size, sizeof *table);
     for (uint64_t i = 0; i < self->footer.keys; i++) {
         uint64_t at = self->hash[i] & (size - 1);
@@ -266,7 +279,7 @@ static status_t put_index (batchview_writer_t *self, error_t *error)
             at = (at + 1) & (size - 1);
         table[at] = viewfile_index_entry (self->hash[i], self->place[i]);
     }
-    status_t status = sink_put (&self->sink, table, size * sizeof *table, error);
+    status = sink_put (&self->sink, table, size * sizeof *table, error);
     mem_free (table);
     return status;
 }
@@ -317,6 +330,7 @@ void batchview_writer_destroy (batchview_writer_t **self_p)
     if (!self->finished && fs_remove (self->fs, self->path, &ignored) != STATUS_OK)
         error_clear (&ignored);
     record_builder_release (&self->record);
+    buf_release (&self->size);
     mem_free (self->sink.buffer);
     mem_free (self->sink.checksum);
     mem_free (self->hash);

@@ -441,59 +441,6 @@ Test (batchview, a_plan_with_fewer_features_in_another_order_is_answered)
     case_release (&c);
 }
 
-/* ---- what was written before ---- */
-
-/* The bytes of `file`, whose groups have no delay, as version 1 had them. */
-static void make_version_1 (memory_file_t *file)
-{
-    error_t error;
-    viewfile_footer_t footer;
-    uint8_t *data = file->bytes.data;
-    cr_assert_eq (viewfile_verify (data, file->bytes.size, &footer, &error), STATUS_OK);
-    uint32_t groups = viewfile_u32 (data + 36) & 0xffff;
-    size_t removed = 8 * (size_t)groups;
-    uint32_t version = 1;
-    uint32_t header = viewfile_u32 (data + 12) - (uint32_t)removed;
-    memcpy (data + 8, &version, sizeof version);
-    memcpy (data + 12, &header, sizeof header);
-    size_t body = footer.index_at + 8 * footer.index_size;
-    memmove (data + 72 + removed, data + 72 + 2 * removed, body - 72 - 2 * removed);
-    file->bytes.size = body - removed;
-    footer.index_at -= removed;
-    for (uint64_t i = 0; i < footer.index_size; i++) {
-        uint64_t entry = (uint64_t)viewfile_i64 (data + footer.index_at + 8 * i);
-        entry -= entry != 0 ? removed / BATCHVIEW_ALIGN : 0;
-        memcpy (data + footer.index_at + 8 * i, &entry, sizeof entry);
-    }
-    cr_assert_leq (file->bytes.size, BATCHVIEW_BLOCK);
-    uint64_t checksum = viewfile_checksum (data, file->bytes.size);
-    size_t tail = file->bytes.size;
-    viewfile_tail_encode (&footer, &checksum, 1, &file->bytes);
-    size_t end = file->bytes.size;
-    memcpy (file->bytes.data + end - 16, &version, sizeof version);
-    checksum = viewfile_checksum (file->bytes.data + tail, end - 8 - tail);
-    memcpy (file->bytes.data + end - 8, &checksum, sizeof checksum);
-}
-
-Test (batchview, a_file_of_version_1_is_answered_from)
-{
-    test_case_t c;
-    built_t built = { .budget = NULL };
-    case_init (&c, 15, PLAIN, 60, 3, ORDER_LATE);
-    built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
-    make_version_1 (&built.file);
-    batchview_t *view = built_open (&built);
-    query_t query;
-    query_init (&query, &c, &built, view);
-    for (unsigned i = 0; i < 40; i++)
-        cr_assert (
-            query_run (&query, case_key (&c, i % 4), time_in_span (&c, built.info.clock_at_cut)));
-    query_release (&query);
-    batchview_destroy (&view);
-    built_release (&built);
-    case_release (&c);
-}
-
 /* ---- damage ---- */
 
 static bool opens (memory_file_t *file)

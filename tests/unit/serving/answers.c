@@ -287,7 +287,7 @@ Test (datasets, a_base_without_its_delta_is_not_used)
     house_pass (&house, TIME_SECOND);
     house_add (&house, 100);
     house_publish (&house, 1, false, false);
-    sim_disk_rot (house.disk, house_path (2, 1, "delta"), 8000);
+    sim_disk_rot (house.disk, house_path (2, 1, "delta"), 1600);
     house_pass (&house, 2 * TIME_SECOND);
     cr_assert_eq (house.damaged_views, 1);
     ask_all (&house);
