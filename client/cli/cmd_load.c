@@ -384,7 +384,8 @@ const command_t command_load = {
     .purpose = "Loads files of events into history, CSV (with a header) or NDJSON",
     .details =
         "FILE may be - for stdin. All rows of a file become visible together, with the recompute "
-        "that the load\nschedules. The same content is refused the second time without --again.",
+        "that the load\nschedules. The same content is refused the second time without --again. "
+        "Progress is one line on\na terminal, and else a line every five seconds.",
     .examples = "  weir load payments 2025.csv 2026.csv\n"
                 "  weir load payments history.ndjson --on-error skip --rejects bad.ndjson\n"
                 "  zcat history.csv.gz | weir load payments -",

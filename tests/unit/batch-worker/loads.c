@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES = 15, LINES_MAX = 4000, TEXT_MAX = 8 << 20, TABLE_MAX = 100 };
+enum { FILES = 9, LINES_MAX = 2500, TEXT_MAX = 8 << 20, TABLE_MAX = 100 };
 
 static const unsigned threads[] = { 1, 2, 3, 8 };
 enum { CREWS = sizeof threads / sizeof threads[0] };
@@ -334,13 +334,14 @@ static size_t load_with_all_crews (worker_t *worker, fs_t *fs, text_format_t for
         outputs[i] = worker_load (worker, &wish);
         expect_as_one (worker, expected, &outputs[i], format);
         expect_same_runs (worker, &outputs[0], &outputs[i]);
+        if (expected->refused_count == 0)
+            continue;
         wish.task = worker->next_task++;
         wish.skip = false;
         outputs_t strict = worker_load (worker, &wish);
-        cr_expect_str_eq (strict.status, expected->refused_count > 0 ? "invalid" : "ok");
-        if (expected->refused_count > 0)
-            cr_expect_not_null (strstr (strict.error, expected->reason), "%s\nbut expected\n%s",
-                                strict.error, expected->reason);
+        cr_expect_str_eq (strict.status, "invalid");
+        cr_expect_not_null (strstr (strict.error, expected->reason), "%s\nbut expected\n%s",
+                            strict.error, expected->reason);
     }
     return outputs[0].runs_count;
 }
