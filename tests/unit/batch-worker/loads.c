@@ -119,6 +119,15 @@ typedef struct expected {
     char reason[ERROR_TEXT_MAX];
 } expected_t;
 
+static void put_hex (text_t text, buf_t *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (uint32_t i = 0; i < text.size; i++) {
+        buf_put_u8 (out, (uint8_t)digits[(uint8_t)text.data[i] >> 4]);
+        buf_put_u8 (out, (uint8_t)digits[text.data[i] & 15]);
+    }
+}
+
 static void put_row (const batch_t *batch, size_t r, uint64_t number, buf_t *out)
 {
     buf_printf (out, "%08" PRIu64 " %" PRId64, number, batch->event_time[r]);
@@ -128,8 +137,7 @@ static void put_row (const batch_t *batch, size_t r, uint64_t number, buf_t *out
         if (value.null)
             buf_put_u8 (out, '-');
         else if (value.type == TYPE_STRING)
-            for (uint32_t i = 0; i < value.s.size; i++)
-                buf_printf (out, "%02x", (uint8_t)value.s.data[i]);
+            put_hex (value.s, out);
         else
             buf_printf (out, "%" PRIx64, (uint64_t)value.i);
     }
