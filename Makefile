@@ -13,7 +13,7 @@ BUILD := build/$(VARIANT)
 
 # ---- what Debian packages provide: installed by `make deps`, which everything that compiles waits for ----
 PACKAGES := gcc libc6-dev binutils tzdata libzmq3-dev libczmq-dev libmsgpack-dev \
-            liblz4-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
+            liblz4-dev libzstd-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
             libsodium-dev libgmp-dev libmpfr-dev
 PACKAGES_TEST := libcriterion-dev clang-format python3 python3-zmq python3-msgpack \
                  procps git iproute2
@@ -96,7 +96,7 @@ endif
 CFLAGS := -std=gnu17 $(WARNINGS) $(CFLAGS_$(VARIANT)) -ffp-contract=off -fno-strict-aliasing \
           -pthread -D_GNU_SOURCE -DXXH_INLINE_ALL -MMD -MP -iquote common -iquote . $(EXTRA_CFLAGS)
 LDFLAGS := $(filter -fsanitize% --coverage -g%,$(CFLAGS_$(VARIANT))) -pthread
-LDLIBS := -lczmq -lzmq -lmsgpackc -llz4 -lsqlite3 -lyaml -ljansson -lcsv -lsodium -lmpfr -lgmp -lm
+LDLIBS := -lczmq -lzmq -lmsgpackc -llz4 -lzstd -lsqlite3 -lyaml -ljansson -lcsv -lsodium -lmpfr -lgmp -lm
 
 # ---- sources and objects ----
 sources_of = $(filter-out %/main.c,$(wildcard $(call dir_of,$(1))/*.c))

@@ -13,8 +13,8 @@ enum {
     BLOCK_VERSION = 1,
     BLOCK_ROWS_MAX = 65536,
     BLOCK_COLUMNS_MAX = 256,
-    BLOCK_SIZE_MAX = 16 << 20,            /* bytes of a block; its column bodies before LZ4 too */
-    BLOCK_CELLS_MAX = BLOCK_SIZE_MAX / 8, /* rows * columns */
+    BLOCK_SIZE_MAX = 16 << 20, /* bytes of a block; its column bodies before they are packed too */
+    BLOCK_CELLS_MAX = BLOCK_SIZE_MAX / 8,        /* rows * columns */
     BLOCK_WANTED_WORDS = BLOCK_COLUMNS_MAX / 64, /* enough for any set of wanted columns */
 };
 
@@ -41,6 +41,11 @@ typedef struct block_header {
  * the size that it had; it may be `bad` if its own maximum was the limit. */
 MUST_CHECK status_t block_encode (const batch_t *batch, size_t from, size_t to, buf_t *out,
                                   error_t *error);
+
+/* The same in fewer bytes, for blocks that are kept: with encodings that take longer to find and to
+ * read, and zstd in place of LZ4. */
+MUST_CHECK status_t block_encode_dense (const batch_t *batch, size_t from, size_t to, buf_t *out,
+                                        error_t *error);
 
 /* Reads one whole block of exactly `size` bytes into a batch that lives in `arena` (`data` may go
  * afterwards).

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/decimal.h"
 #include "block/ints.h"
+#include "block/keys.h"
 #include "block/texts.h"
 
 #include <math.h>
@@ -135,7 +136,7 @@ static encoding_t floats_encode (buf_t *out, const int64_t *bits, size_t count,
     unsigned power;
     if (count > 1 && find_scale (bits, count, scratch->a, &power)) {
         buf_put_u8 (out, (uint8_t)power);
-        ints_put (out, scratch->a, count);
+        ints_put (out, scratch->a, count, scratch);
         if (!out->bad && out->size - start < count * 6)
             return ENCODING_SCALED;
         if (!out->bad)
@@ -149,10 +150,12 @@ static bool floats_decode (reader_t *in, encoding_t encoding, double *values, si
 {
     if (encoding == ENCODING_SCALED) {
         unsigned power = reader_u8 (in);
-        if (power > SCALED_POWER_MAX || !ints_get (in, scratch->c, count))
+        if (power > SCALED_POWER_MAX || !ints_get (in, scratch->c, count, scratch))
             return false;
+        const int64_t *scaled = scratch->c; /* which no store of the loop changes */
+        double divisor = powers_of_ten[power];
         for (size_t i = 0; i < count; i++)
-            values[i] = (double)scratch->c[i] / powers_of_ten[power];
+            values[i] = (double)scaled[i] / divisor;
         return true;
     }
     if (!ints_decode (in, encoding, scratch->c, count, scratch))
@@ -178,18 +181,27 @@ static encoding_t times_encode (buf_t *out, const int64_t *values, size_t count,
     /* nothing is smaller than one distance for more than a few rows */
     bool one = count > sizeof (int64_t) && ints_are_equal (scratch->a, count) &&
                !ints_are_equal (values, count);
-    if (!one && ints_estimate (scratch->a, count) >= ints_estimate (values, count))
+    if (!one &&
+        ints_estimate (scratch->a, count, scratch) >= ints_estimate (values, count, scratch))
         return ints_encode (out, values, count, scratch);
-    ints_put (out, scratch->a, count);
+    ints_put (out, scratch->a, count, scratch);
     return ENCODING_FROM_TIME;
 }
 
 static bool times_decode (reader_t *in, int64_t *values, size_t count, const scratch_t *scratch)
 {
-    if (!ints_get (in, values, count))
+    const int64_t *event_time = scratch->event_time;
+    if (reader_left (in) == 1 + sizeof (int64_t) && *in->at == ENCODING_CONSTANT) {
+        (void)reader_u8 (in); /* as for most ingest times: one pass is enough */
+        uint64_t distance = reader_u64 (in);
+        for (size_t i = 0; i < count; i++)
+            values[i] = (int64_t)((uint64_t)event_time[i] + distance);
+        return true;
+    }
+    if (!ints_get (in, values, count, scratch))
         return false;
     for (size_t i = 0; i < count; i++)
-        values[i] = (int64_t)((uint64_t)values[i] + (uint64_t)scratch->event_time[i]);
+        values[i] = (int64_t)((uint64_t)values[i] + (uint64_t)event_time[i]);
     return true;
 }
 
@@ -220,8 +232,8 @@ static encoding_t decimals_encode (buf_t *out, const column_t *column, const uin
     size_t count = gather_decimals (column, valid, from, to, scratch, &wide);
     if (!wide)
         return ints_encode (out, scratch->c, count, scratch);
-    ints_put (out, scratch->b, count);
-    ints_put (out, scratch->c, count);
+    ints_put (out, scratch->b, count, scratch);
+    ints_put (out, scratch->c, count, scratch);
     return ENCODING_WIDE;
 }
 
@@ -235,7 +247,7 @@ static bool decimals_decode (reader_t *in, encoding_t encoding, unscaled_t *valu
             values[i] = scratch->c[i];
         return true;
     }
-    if (!ints_get (in, scratch->b, count) || !ints_get (in, scratch->c, count))
+    if (!ints_get (in, scratch->b, count, scratch) || !ints_get (in, scratch->c, count, scratch))
         return false;
     bool fits = true;
     for (size_t i = 0; i < count; i++) {
@@ -274,6 +286,8 @@ static const int64_t *gather_numbers (const column_t *column, const uint8_t *val
 static encoding_t strings_encode (buf_t *out, const column_t *column, const uint8_t *valid,
                                   size_t from, size_t to, const scratch_t *scratch)
 {
+    if (valid == NULL && keys_put_field (out, TYPE_STRING, column->s + from, to - from, scratch))
+        return ENCODING_OF_KEY;
     if (valid == NULL)
         return texts_encode (out, column->s + from, to - from, scratch);
     text_t *texts = scratch->texts + (to - from); /* the second half */
@@ -307,6 +321,8 @@ void column_encode (buf_t *out, const column_t *column, size_t from, size_t to,
             encoding = bools_encode (out, values, count, scratch);
         else if (column->type == TYPE_FLOAT64)
             encoding = floats_encode (out, values, count, scratch);
+        else if (valid == NULL && keys_put_field (out, column->type, values, count, scratch))
+            encoding = ENCODING_OF_KEY;
         else if (column->type == TYPE_TIMESTAMP && valid == NULL && scratch->event_time != NULL)
             encoding = times_encode (out, values, count, scratch);
         else
@@ -330,6 +346,11 @@ static void spread (column_t *column, size_t rows, size_t count)
     }
 }
 
+static bool column_is_of_key (type_t type)
+{
+    return type == TYPE_STRING || type == TYPE_INT64 || type == TYPE_TIMESTAMP;
+}
+
 bool column_decode (reader_t *in, const column_entry_t *entry, size_t rows,
                     const scratch_t *scratch, column_t *column)
 {
@@ -342,7 +363,10 @@ bool column_decode (reader_t *in, const column_entry_t *entry, size_t rows,
     if (count == 0 && encoding != ENCODING_PLAIN)
         return false;
     bool good;
-    if (column->type == TYPE_STRING)
+    if (encoding == ENCODING_OF_KEY)
+        good = count == rows && column_is_of_key (column->type) &&
+               keys_get_field (in, column->type, column->data, count, scratch);
+    else if (column->type == TYPE_STRING)
         good = texts_decode (in, encoding, column->s, count, scratch);
     else if (type_is_decimal (column->type))
         good = decimals_decode (in, encoding, column->d, count, scratch);

@@ -1,8 +1,10 @@
 #include "base/check.h"
 #include "base/timestamp.h"
 #include "block/column.h"
+#include "block/keyed.h"
+#include "block/keys.h"
+#include "block/pack.h"
 
-#include <lz4.h>
 #include <xxhash.h>
 
 /* A block's header with its directory. */
@@ -26,12 +28,14 @@ static bool entry_is_sound (const layout_t *layout, size_t i)
     const column_entry_t *entry = &layout->entry[i];
     if (!type_is_field ((type_t)entry->type))
         return false;
-    if ((entry->flags & ~(COLUMN_FLAG_NULLS | COLUMN_FLAG_LZ4)) != 0)
+    unsigned packed = entry->flags & (COLUMN_FLAG_LZ4 | COLUMN_FLAG_ZSTD);
+    if ((entry->flags & ~(COLUMN_FLAG_NULLS | packed)) != 0 ||
+        packed == (COLUMN_FLAG_LZ4 | COLUMN_FLAG_ZSTD))
         return false;
     if (i < layout->system &&
         (entry->type != system_types[i] || (entry->flags & COLUMN_FLAG_NULLS) != 0))
         return false;
-    if ((entry->flags & COLUMN_FLAG_LZ4) != 0)
+    if (packed != 0)
         return entry->stored_size < entry->raw_size;
     return entry->stored_size == entry->raw_size;
 }
@@ -147,23 +151,29 @@ static void decoder_init (decoder_t *self, const layout_t *layout, const void *d
     self->scratch.a = arena_alloc (arena, rows * sizeof (int64_t));
     self->scratch.b = arena_alloc (arena, rows * sizeof (int64_t));
     self->scratch.c = arena_alloc (arena, rows * sizeof (int64_t));
+    self->scratch.d = NULL;
+    self->scratch.tokens = arena_alloc (arena, rows);
+    self->scratch.starts = NULL;
+    self->scratch.key = NULL;
+    self->scratch.keys = 0;
+    self->scratch.arena = arena;
+    self->scratch.dense = false;
     self->scratch.event_time = NULL;
     self->scratch.texts = arena_alloc (arena, rows * sizeof (text_t));
 }
 
-/* The body before LZ4. That of strings is in the arena, as they borrow it. */
+/* The body before it was packed. That of strings is in the arena, as they borrow it. */
 static bool unpack (decoder_t *self, const column_entry_t *entry, reader_t *in)
 {
     const uint8_t *stored = self->body;
     uint8_t *raw = self->raw;
     if (entry->type == TYPE_STRING)
         raw = arena_alloc (self->arena, entry->raw_size);
-    if ((entry->flags & COLUMN_FLAG_LZ4) != 0) {
-        int size = LZ4_decompress_safe ((const char *)stored, (char *)raw, (int)entry->stored_size,
-                                        (int)entry->raw_size);
-        *in = reader_of (raw, entry->raw_size);
-        return size == (int)entry->raw_size;
-    }
+    *in = reader_of (raw, entry->raw_size);
+    if ((entry->flags & COLUMN_FLAG_LZ4) != 0)
+        return unpack_lz4 (stored, entry->stored_size, raw, entry->raw_size);
+    if ((entry->flags & COLUMN_FLAG_ZSTD) != 0)
+        return unpack_zstd (stored, entry->stored_size, raw, entry->raw_size);
     if (entry->type == TYPE_STRING)
         memcpy (raw, stored, entry->raw_size);
     *in = reader_of (entry->type == TYPE_STRING ? raw : stored, entry->raw_size);
@@ -186,15 +196,76 @@ static bool read_column (decoder_t *self, size_t entry_at, column_t *column)
     return good;
 }
 
+/* Reads event times, offsets or rows, which are never null; `times` is what they may follow. NULL
+ * when the body is not sound. */
+static int64_t *read_numbers (decoder_t *self, size_t entry_at, const int64_t *times)
+{
+    const column_entry_t *entry = &self->layout->entry[entry_at];
+    size_t rows = self->layout->header.rows;
+    int64_t *values = arena_alloc (self->arena, rows * sizeof *values);
+    reader_t in;
+    bool good =
+        unpack (self, entry, &in) &&
+        keyed_decode (&in, (encoding_t)entry->encoding, times, values, rows, &self->scratch) &&
+        reader_left (&in) == 0;
+    self->body += entry->stored_size;
+    return good ? values : NULL;
+}
+
+/* Does an encoding lean on stretches of equal keys? */
+static bool asks_for_keys (const layout_t *layout)
+{
+    for (size_t i = 0; i < layout->entries; i++)
+        if (layout->entry[i].encoding == ENCODING_KEY_STEPS ||
+            layout->entry[i].encoding == ENCODING_OF_KEY)
+            return true;
+    return false;
+}
+
+/* Keys are read first, as others lean on them. */
+static bool read_keys (decoder_t *self, batch_t *batch)
+{
+    const layout_t *layout = self->layout;
+    if (!layout->header.has_keys)
+        return true;
+    const uint8_t *first = self->body;
+    for (size_t i = 0; i < SYSTEM_KEY; i++)
+        self->body += layout->entry[i].stored_size;
+    column_t column;
+    if (!read_column (self, SYSTEM_KEY, &column))
+        return false;
+    self->body = first;
+    batch->key = column.s;
+    if (asks_for_keys (layout)) {
+        self->scratch.key = batch->key;
+        self->scratch.starts = arena_alloc (self->arena, batch->rows * sizeof (uint32_t));
+        self->scratch.keys = keys_find_starts (batch->key, batch->rows, self->scratch.starts);
+    }
+    return true;
+}
+
 static bool is_wanted (const uint64_t *wanted, size_t column)
 {
     return wanted == NULL || ((wanted[column / 64] >> (column % 64)) & 1) != 0;
 }
 
-/* The position's rows are 32 bits wide. */
-static uint32_t *narrow (arena_t *arena, const int64_t *wide, size_t rows)
+/* The position's rows, which are 32 bits wide; NULL when one is not. */
+static uint32_t *read_rows (decoder_t *self, const int64_t *times)
 {
-    uint32_t *out = arena_alloc (arena, rows * sizeof *out);
+    const column_entry_t *entry = &self->layout->entry[SYSTEM_ROW];
+    size_t rows = self->layout->header.rows;
+    uint32_t *out = arena_alloc (self->arena, rows * sizeof *out);
+    if (entry->encoding == ENCODING_CONSTANT && entry->stored_size == sizeof (int64_t)) {
+        reader_t in = reader_of (self->body, sizeof (int64_t)); /* of events that were sent */
+        uint64_t row = reader_u64 (&in);
+        self->body += entry->stored_size;
+        for (size_t i = 0; i < rows; i++)
+            out[i] = (uint32_t)row;
+        return row <= UINT32_MAX ? out : NULL;
+    }
+    int64_t *wide = read_numbers (self, SYSTEM_ROW, times);
+    if (wide == NULL)
+        return NULL;
     uint64_t seen = 0;
     for (size_t i = 0; i < rows; i++) {
         out[i] = (uint32_t)wide[i];
@@ -203,8 +274,9 @@ static uint32_t *narrow (arena_t *arena, const int64_t *wide, size_t rows)
     return seen <= UINT32_MAX ? out : NULL;
 }
 
-static bool system_is_sound (const block_header_t *header, const batch_t *batch)
+static bool system_is_sound (const decoder_t *self, const batch_t *batch)
 {
+    const block_header_t *header = &self->layout->header;
     if (batch->rows == 0)
         return true;
     int64_t min_time = INT64_MAX;
@@ -217,40 +289,53 @@ static bool system_is_sound (const block_header_t *header, const batch_t *batch)
         return false;
     if (batch->key == NULL)
         return true;
-    for (size_t i = 0; i < batch->rows; i++)
-        if (batch->key[i].size > KEY_SIZE_MAX)
+    size_t keys = self->scratch.keys > 0 ? self->scratch.keys : batch->rows;
+    for (size_t i = 0; i < keys; i++)
+        if (batch->key[self->scratch.keys > 0 ? self->scratch.starts[i] : i].size > KEY_SIZE_MAX)
             return false;
     return text_equal (batch->key[0], header->first_key) &&
            text_equal (batch->key[batch->rows - 1], header->last_key);
 }
 
-static bool is_left (size_t system, unsigned leave)
+static void pass_by (decoder_t *self, size_t entry_at)
 {
-    bool position = system == SYSTEM_OFFSET || system == SYSTEM_ROW;
-    return (position && (leave & BLOCK_LEAVE_POSITION) != 0) ||
-           (system == SYSTEM_INGEST_TIME && (leave & BLOCK_LEAVE_INGEST_TIME) != 0);
+    self->body += self->layout->entry[entry_at].stored_size;
+}
+
+/* Offset and row; offsets may follow the ingest times. */
+static bool read_position (decoder_t *self, const int64_t *ingest_time, batch_t *batch)
+{
+    batch->offset = (uint64_t *)read_numbers (self, SYSTEM_OFFSET, ingest_time);
+    batch->row = read_rows (self, batch->event_time);
+    return batch->offset != NULL && batch->row != NULL;
 }
 
 static bool read_system (decoder_t *self, unsigned leave, batch_t *batch)
 {
-    column_t column[SYSTEM_MAX] = { 0 };
-    for (size_t i = 0; i < self->layout->system; i++) {
-        if (is_left (i, leave)) {
-            self->body += self->layout->entry[i].stored_size;
-            continue;
-        }
-        if (!read_column (self, i, &column[i]))
-            return false;
-        self->scratch.event_time = column[SYSTEM_EVENT_TIME].i;
-    }
-    batch->event_time = column[SYSTEM_EVENT_TIME].i;
-    batch->ingest_time = column[SYSTEM_INGEST_TIME].i;
-    batch->offset = (uint64_t *)column[SYSTEM_OFFSET].i;
-    batch->key = column[SYSTEM_KEY].s;
-    if (column[SYSTEM_ROW].data != NULL &&
-        (batch->row = narrow (self->arena, column[SYSTEM_ROW].i, batch->rows)) == NULL)
+    bool position = (leave & BLOCK_LEAVE_POSITION) == 0;
+    bool ingest_time = (leave & BLOCK_LEAVE_INGEST_TIME) == 0;
+    bool followed = position && self->layout->entry[SYSTEM_OFFSET].encoding == ENCODING_TREND;
+    column_t ingest = { 0 };
+    if (!read_keys (self, batch))
         return false;
-    return system_is_sound (&self->layout->header, batch);
+    batch->event_time = read_numbers (self, SYSTEM_EVENT_TIME, NULL);
+    if (batch->event_time == NULL)
+        return false;
+    self->scratch.event_time = batch->event_time;
+    if (!ingest_time && !followed)
+        pass_by (self, SYSTEM_INGEST_TIME);
+    else if (!read_column (self, SYSTEM_INGEST_TIME, &ingest))
+        return false;
+    batch->ingest_time = ingest_time ? ingest.i : NULL;
+    if (!position) {
+        pass_by (self, SYSTEM_OFFSET);
+        pass_by (self, SYSTEM_ROW);
+    } else if (!read_position (self, ingest.i, batch)) {
+        return false;
+    }
+    if (self->layout->header.has_keys)
+        pass_by (self, SYSTEM_KEY);
+    return system_is_sound (self, batch);
 }
 
 static bool read_fields (decoder_t *self, const uint64_t *wanted, batch_t *batch)

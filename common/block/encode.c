@@ -2,9 +2,15 @@
 #include "base/mem.h"
 #include "base/timestamp.h"
 #include "block/column.h"
+#include "block/ints.h"
+#include "block/keyed.h"
+#include "block/keys.h"
+#include "block/pack.h"
+#include "block/texts.h"
 
-#include <lz4.h>
 #include <xxhash.h>
+
+enum { PACK_SIZE_MIN = 64 }; /* bytes of a body that may be packed */
 
 /* A block that is being made. */
 typedef struct encoder {
@@ -14,7 +20,7 @@ typedef struct encoder {
     int64_t *offsets; /* position as columns of int64 */
     int64_t *rows;
     scratch_t scratch;
-    buf_t raw;    /* one body before LZ4 */
+    buf_t raw;    /* one body before it is packed */
     buf_t bodies; /* all, as stored */
     size_t raw_total;
     size_t entries;
@@ -47,17 +53,28 @@ static status_t check_limits (const batch_t *batch, size_t from, size_t to, erro
     return STATUS_OK;
 }
 
-static void encoder_init (encoder_t *self, const batch_t *batch, size_t from, size_t to)
+static void encoder_init (encoder_t *self, const batch_t *batch, size_t from, size_t to, bool dense)
 {
     size_t rows = to - from;
     self->batch = batch;
     self->from = from;
     self->to = to;
-    self->offsets = mem_alloc (rows * 5 * sizeof (int64_t));
+    self->offsets = mem_alloc (rows * 6 * sizeof (int64_t));
     self->rows = self->offsets + rows;
     self->scratch.a = self->rows + rows;
     self->scratch.b = self->scratch.a + rows;
     self->scratch.c = self->scratch.b + rows;
+    self->scratch.d = self->scratch.c + rows;
+    self->scratch.tokens = mem_alloc (rows);
+    self->scratch.starts = mem_alloc (rows * sizeof (uint32_t));
+    self->scratch.key = NULL;
+    self->scratch.keys = 0;
+    self->scratch.arena = NULL;
+    if (dense && batch->key != NULL) {
+        self->scratch.key = batch->key + from;
+        self->scratch.keys = keys_find_starts (self->scratch.key, rows, self->scratch.starts);
+    }
+    self->scratch.dense = dense;
     self->scratch.texts = mem_alloc (rows * 2 * sizeof (text_t));
     self->scratch.event_time = NULL;
     buf_init (&self->raw, BLOCK_SIZE_MAX);
@@ -69,33 +86,66 @@ static void encoder_init (encoder_t *self, const batch_t *batch, size_t from, si
 static void encoder_release (encoder_t *self)
 {
     mem_free (self->offsets);
+    mem_free (self->scratch.tokens);
+    mem_free (self->scratch.starts);
     mem_free (self->scratch.texts);
     buf_release (&self->raw);
     buf_release (&self->bodies);
 }
 
-/* Puts the body in `raw` behind the others, compressed when that saves something worth the work of
+/* Is there something in a body of this kind that zstd may find? What is packed or in tokens has
+ * little left. */
+static bool may_hold_more (const column_entry_t *entry)
+{
+    switch ((encoding_t)entry->encoding) {
+    case ENCODING_CONSTANT:
+    case ENCODING_PACKED:
+    case ENCODING_SCALED:
+    case ENCODING_FROM_TIME:
+    case ENCODING_TOKENS:
+    case ENCODING_STEPS:
+    case ENCODING_KEY_STEPS:
+    case ENCODING_TREND:
+    case ENCODING_OF_KEY:
+        return entry->type == TYPE_STRING || (entry->flags & COLUMN_FLAG_NULLS) != 0;
+    default:
+        return true;
+    }
+}
+
+/* Puts the body in `raw` behind the others, packed when that saves something worth the work of
  * reading it. */
 static void store_body (encoder_t *self, column_entry_t *entry)
 {
     size_t raw = self->raw.size;
+    size_t start = self->bodies.size;
     self->raw_total += raw;
     entry->raw_size = (uint32_t)raw;
     entry->stored_size = (uint32_t)raw;
-    size_t worth = raw - raw / 32;
-    if (raw >= 64 && self->bodies.size + raw <= BLOCK_SIZE_MAX) {
-        uint8_t *at = buf_extend (&self->bodies, worth);
-        int packed =
-            LZ4_compress_default ((const char *)self->raw.data, (char *)at, (int)raw, (int)worth);
-        self->bodies.size -= worth;
-        if (packed > 0) {
-            self->bodies.size += (size_t)packed;
-            entry->stored_size = (uint32_t)packed;
-            entry->flags |= COLUMN_FLAG_LZ4;
-            return;
-        }
+    if (raw < PACK_SIZE_MIN || start + raw > BLOCK_SIZE_MAX) {
+        buf_put (&self->bodies, self->raw.data, raw);
+        return;
     }
-    buf_put (&self->bodies, self->raw.data, raw);
+    size_t worth = raw - raw / 32;
+    bool packed = false;
+    if (!self->scratch.dense)
+        packed = pack_lz4 (&self->bodies, self->raw.data, raw, worth);
+    else if (may_hold_more (entry))
+        packed = pack_zstd (&self->bodies, self->raw.data, raw, worth);
+    if (packed) {
+        entry->stored_size = (uint32_t)(self->bodies.size - start);
+        entry->flags |= self->scratch.dense ? COLUMN_FLAG_ZSTD : COLUMN_FLAG_LZ4;
+    } else {
+        buf_put (&self->bodies, self->raw.data, raw);
+    }
+}
+
+static void end_body (encoder_t *self, column_entry_t *entry)
+{
+    if (self->raw.bad)
+        self->bodies.bad = true;
+    else
+        store_body (self, entry);
 }
 
 static void add_column (encoder_t *self, const column_t *column, size_t from, size_t to)
@@ -103,10 +153,44 @@ static void add_column (encoder_t *self, const column_t *column, size_t from, si
     column_entry_t *entry = &self->entry[self->entries++];
     buf_clear (&self->raw);
     column_encode (&self->raw, column, from, to, &self->scratch, entry);
-    if (self->raw.bad)
-        self->bodies.bad = true;
-    else
-        store_body (self, entry);
+    end_body (self, entry);
+}
+
+/* The event times, which everything else may be told from. */
+static void add_times (encoder_t *self, const int64_t *times)
+{
+    column_entry_t *entry = &self->entry[self->entries++];
+    buf_clear (&self->raw);
+    *entry = (column_entry_t){ .type = TYPE_TIMESTAMP };
+    entry->encoding =
+        (uint8_t)keyed_times_encode (&self->raw, times, self->to - self->from, &self->scratch);
+    end_body (self, entry);
+}
+
+static void add_keys (encoder_t *self, const text_t *keys)
+{
+    column_entry_t *entry = &self->entry[self->entries++];
+    size_t rows = self->to - self->from;
+    buf_clear (&self->raw);
+    *entry = (column_entry_t){ .type = TYPE_STRING };
+    entry->encoding =
+        (uint8_t)(self->scratch.keys > 0 ? keys_encode (&self->raw, keys, rows, &self->scratch)
+                                         : texts_encode (&self->raw, keys, rows, &self->scratch));
+    end_body (self, entry);
+}
+
+/* Offsets, or rows, which follow `times`. */
+static void add_positions (encoder_t *self, const int64_t *positions, const int64_t *times)
+{
+    column_entry_t *entry = &self->entry[self->entries++];
+    size_t rows = self->to - self->from;
+    buf_clear (&self->raw);
+    *entry = (column_entry_t){ .type = TYPE_INT64 };
+    entry->encoding =
+        (uint8_t)(self->scratch.dense
+                      ? keyed_positions_encode (&self->raw, positions, times, rows, &self->scratch)
+                      : ints_encode (&self->raw, positions, rows, &self->scratch));
+    end_body (self, entry);
 }
 
 static void add_columns (encoder_t *self)
@@ -117,19 +201,14 @@ static void add_columns (encoder_t *self)
         self->offsets[i] = (int64_t)batch->offset[self->from + i];
         self->rows[i] = batch->row[self->from + i];
     }
-    column_t column = { .type = TYPE_TIMESTAMP, .i = batch->event_time };
-    add_column (self, &column, self->from, self->to);
+    add_times (self, batch->event_time + self->from);
     self->scratch.event_time = batch->event_time + self->from;
-    column.i = batch->ingest_time;
+    column_t column = { .type = TYPE_TIMESTAMP, .i = batch->ingest_time };
     add_column (self, &column, self->from, self->to);
-    column = (column_t){ .type = TYPE_INT64, .i = self->offsets };
-    add_column (self, &column, 0, rows);
-    column.i = self->rows;
-    add_column (self, &column, 0, rows);
-    if (batch->key != NULL) {
-        column = (column_t){ .type = TYPE_STRING, .s = batch->key };
-        add_column (self, &column, self->from, self->to);
-    }
+    add_positions (self, self->offsets, batch->ingest_time + self->from);
+    add_positions (self, self->rows, self->scratch.event_time);
+    if (batch->key != NULL)
+        add_keys (self, batch->key + self->from);
     for (size_t i = 0; i < batch->columns; i++)
         add_column (self, &batch->column[i], self->from, self->to);
 }
@@ -197,15 +276,27 @@ static status_t put_block (encoder_t *self, buf_t *out, error_t *error)
     return STATUS_OK;
 }
 
-status_t block_encode (const batch_t *batch, size_t from, size_t to, buf_t *out, error_t *error)
+static status_t encode (const batch_t *batch, size_t from, size_t to, bool dense, buf_t *out,
+                        error_t *error)
 {
     status_t status = check_limits (batch, from, to, error);
     if (status != STATUS_OK)
         return status;
     encoder_t encoder;
-    encoder_init (&encoder, batch, from, to);
+    encoder_init (&encoder, batch, from, to, dense);
     add_columns (&encoder);
     status = put_block (&encoder, out, error);
     encoder_release (&encoder);
     return status;
+}
+
+status_t block_encode (const batch_t *batch, size_t from, size_t to, buf_t *out, error_t *error)
+{
+    return encode (batch, from, to, false, out, error);
+}
+
+status_t block_encode_dense (const batch_t *batch, size_t from, size_t to, buf_t *out,
+                             error_t *error)
+{
+    return encode (batch, from, to, true, out, error);
 }

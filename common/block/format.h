@@ -17,6 +17,7 @@ enum {
 
     COLUMN_FLAG_NULLS = 1, /* the body begins with a bitmap of the valid rows */
     COLUMN_FLAG_LZ4 = 2,
+    COLUMN_FLAG_ZSTD = 4, /* not both */
 };
 
 /* The columns that every block has stand before the stream's own. */
@@ -34,6 +35,12 @@ typedef enum encoding {
     ENCODING_SCALED = 7,
     ENCODING_FROM_TIME = 8,
     ENCODING_WIDE = 9,
+    ENCODING_TOKENS = 10,
+    ENCODING_STEPS = 11,
+    ENCODING_KEY_STEPS = 12,
+    ENCODING_TREND = 13,
+    ENCODING_NUMBERED = 14,
+    ENCODING_OF_KEY = 15,
 } encoding_t;
 
 /* A line of the directory. */
@@ -51,7 +58,14 @@ typedef struct scratch {
     int64_t *a;
     int64_t *b;
     int64_t *c;
+    int64_t *d;      /* only when a block is written */
+    uint8_t *tokens; /* one for every row */
     text_t *texts;
+    const text_t *key;         /* of the block's rows; NULL as long as keys is 0 */
+    uint32_t *starts;          /* the first rows of stretches of equal keys, */
+    size_t keys;               /* so many; 0 when they are not known */
+    arena_t *arena;            /* where what is read lives; only when a block is read */
+    bool dense;                /* few bytes are worth more than the time to find them */
     const int64_t *event_time; /* of the block's rows; NULL until it is known */
 } scratch_t;
 

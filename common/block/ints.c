@@ -1,10 +1,15 @@
 #include "block/ints.h"
 
 #include "base/check.h"
+#include "block/ranks.h"
+#include "block/tokens.h"
 
 enum {
     PACKED_WIDTH_MAX = 56, /* bits: with a shift of 7 at most, a value lies in one 8-byte load */
     PACKED_HEAD = 17,      /* base, scale, width */
+    TOKENS_COUNT_MIN = 64, /* fewer values do not repay the table of how often each token comes */
+    ROWS_PER_RANK = 32,    /* at least, of which a dictionary has one */
+    STEPS_WORTH_BITS = 2,  /* by which a difference has to be shorter than a value */
 };
 
 /* What the choice of an encoding rests on. */
@@ -13,8 +18,16 @@ typedef struct shape {
     int64_t max;
     uint64_t scale; /* every value is min + n * scale; at least 1 */
     size_t runs;
+    size_t step_bits;  /* of all differences to the value before, each by itself */
     size_t delta_size; /* bytes of DELTA; not found out where it cannot be least */
 } shape_t;
+
+/* An encoding, and the bytes that it takes, about. */
+typedef struct choice {
+    encoding_t encoding;
+    size_t size;
+    tokens_form_t form; /* of TOKENS */
+} choice_t;
 
 static uint64_t zigzag (uint64_t value)
 {
@@ -49,14 +62,39 @@ bool ints_are_equal (const int64_t *values, size_t count)
     return i >= count;
 }
 
+/* A number that divides others or not, which a multiplication tells (Granlund and Montgomery,
+ * "Division by invariant integers using multiplication", 1994). */
+typedef struct divisor {
+    uint64_t low_bits; /* that have to be 0 */
+    uint64_t inverse;  /* of the odd part */
+    uint64_t most;     /* that the odd part goes into */
+    unsigned twos;
+} divisor_t;
+
+static divisor_t divisor_of (uint64_t number)
+{
+    unsigned twos = (unsigned)__builtin_ctzll (number);
+    uint64_t odd = number >> twos;
+    return (divisor_t){ (UINT64_C (1) << twos) - 1, ints_inverse_of_odd (odd), UINT64_MAX / odd,
+                        twos };
+}
+
+static inline bool divides (const divisor_t *self, uint64_t number)
+{
+    return (number & self->low_bits) == 0 && (number >> self->twos) * self->inverse <= self->most;
+}
+
 /* The largest number that divides all distances from the least value; at least 1. */
 static uint64_t scale_of (const int64_t *values, size_t count, int64_t min)
 {
     uint64_t scale = 0;
+    divisor_t divisor = { 0 };
     for (size_t i = 0; i < count && scale != 1; i++) {
         uint64_t above = (uint64_t)values[i] - (uint64_t)min;
-        if (scale == 0 || above % scale != 0)
-            scale = greatest_divisor (above, scale);
+        if (above == 0 || (scale != 0 && divides (&divisor, above)))
+            continue;
+        scale = greatest_divisor (above, scale);
+        divisor = divisor_of (scale);
     }
     return scale == 0 ? 1 : scale;
 }
@@ -80,9 +118,10 @@ static size_t packed_size (size_t count, unsigned width)
 }
 
 /* A difference takes a byte at least: DELTA is not looked at where PACKED takes no more. */
-static shape_t shape_of (const int64_t *values, size_t count)
+static shape_t shape_of (const int64_t *values, size_t count, bool dense)
 {
     shape_t shape = { .min = values[0], .max = values[0], .runs = 1, .scale = 1 };
+    shape.delta_size = SIZE_MAX;
     if (count > 1 && ints_are_equal (values, count))
         return shape;
     for (size_t i = 1; i < count; i++) {
@@ -90,10 +129,10 @@ static shape_t shape_of (const int64_t *values, size_t count)
         shape.min = value < shape.min ? value : shape.min;
         shape.max = value > shape.max ? value : shape.max;
         shape.runs += value != values[i - 1];
+        shape.step_bits += bit_width (zigzag ((uint64_t)value - (uint64_t)values[i - 1]));
     }
     shape.scale = scale_of (values, count, shape.min);
-    shape.delta_size = SIZE_MAX;
-    if (PACKED_HEAD + packed_size (count, packed_width (&shape)) > count)
+    if (!dense && PACKED_HEAD + packed_size (count, packed_width (&shape)) > count)
         shape.delta_size = delta_size (values, count);
     return shape;
 }
@@ -111,7 +150,7 @@ static void put_delta (buf_t *out, const int64_t *values, size_t count)
 
 /* x with x * odd = 1 modulo 2^64: the number is right in its lowest three bits, and each step
  * doubles how many are. */
-static uint64_t inverse_of_odd (uint64_t odd)
+uint64_t ints_inverse_of_odd (uint64_t odd)
 {
     uint64_t inverse = odd;
     for (int bits = 3; bits < 64; bits *= 2)
@@ -131,7 +170,7 @@ static void put_packed (buf_t *out, const int64_t *values, size_t count, const s
     if (at == NULL)
         return;
     unsigned twos = (unsigned)__builtin_ctzll (shape->scale);
-    uint64_t inverse = inverse_of_odd (shape->scale >> twos);
+    uint64_t inverse = ints_inverse_of_odd (shape->scale >> twos);
     uint64_t pending = 0;
     unsigned bits = 0; /* of it, below 64 */
     for (size_t i = 0; i < count; i++) {
@@ -160,75 +199,169 @@ static void put_runs (buf_t *out, const int64_t *values, size_t count, const scr
         scratch->a[runs - 1]++;
     }
     buf_put_varint (out, runs);
-    ints_put (out, scratch->a, runs);
-    ints_put (out, scratch->b, runs);
+    ints_put (out, scratch->a, runs, scratch);
+    ints_put (out, scratch->b, runs, scratch);
 }
 
-/* The cheapest encoding, without RUNS. */
-static encoding_t best_leaf (const shape_t *shape, size_t count, size_t *size)
+static void find_steps (const int64_t *values, size_t count, int64_t *steps)
 {
-    *size = count * 8;
-    if (shape->min == shape->max && count > 1) {
-        *size = 8;
-        return ENCODING_CONSTANT;
-    }
-    encoding_t best = ENCODING_PLAIN;
+    for (size_t i = 1; i < count; i++)
+        steps[i - 1] = (int64_t)((uint64_t)values[i] - (uint64_t)values[i - 1]);
+}
+
+/* Of those that every block may have. */
+static choice_t choose_plainly (const shape_t *shape, size_t count)
+{
+    if (shape->min == shape->max && count > 1)
+        return (choice_t){ .encoding = ENCODING_CONSTANT, .size = 8 };
+    choice_t best = { .encoding = ENCODING_PLAIN, .size = count * 8 };
     unsigned width = packed_width (shape);
     size_t packed = PACKED_HEAD + packed_size (count, width);
-    if (width <= PACKED_WIDTH_MAX && packed < *size) {
-        best = ENCODING_PACKED;
-        *size = packed;
-    }
-    if (shape->delta_size < *size) {
-        best = ENCODING_DELTA;
-        *size = shape->delta_size;
-    }
+    if (width <= PACKED_WIDTH_MAX && packed < best.size)
+        best = (choice_t){ .encoding = ENCODING_PACKED, .size = packed };
+    if (shape->delta_size < best.size)
+        best = (choice_t){ .encoding = ENCODING_DELTA, .size = shape->delta_size };
     return best;
 }
 
-size_t ints_estimate (const int64_t *values, size_t count)
+/* Values on both sides of 0 lie around it, mostly. */
+static tokens_form_t form_of (const shape_t *shape)
+{
+    int64_t scale = (int64_t)shape->scale;
+    if (shape->min < 0 && shape->max > 0 && scale > 0 && shape->min % scale == 0)
+        return (tokens_form_t){ .scale = shape->scale, .zigzag = true };
+    return (tokens_form_t){ .base = shape->min, .scale = shape->scale };
+}
+
+/* What is read from tokens takes longer: it has to be worth it. */
+static choice_t choose_leaf (const int64_t *values, size_t count, const shape_t *shape, bool dense)
+{
+    choice_t best = choose_plainly (shape, count);
+    if (!dense || best.encoding == ENCODING_CONSTANT || count < TOKENS_COUNT_MIN)
+        return best;
+    choice_t tokens = { .encoding = ENCODING_TOKENS, .form = form_of (shape) };
+    if (!tokens_fit (shape->min, shape->max, &tokens.form))
+        return best;
+    tokens.size = tokens_estimate (values, count, &tokens.form);
+    return tokens.size < best.size - best.size / 32 ? tokens : best;
+}
+
+/* Differences are looked at where they are shorter on average; they are in scratch->d then. */
+static choice_t choose (const int64_t *values, size_t count, const shape_t *shape,
+                        const scratch_t *scratch)
+{
+    choice_t best = choose_leaf (values, count, shape, scratch->dense);
+    if (!scratch->dense || count < TOKENS_COUNT_MIN || best.encoding == ENCODING_CONSTANT ||
+        shape->step_bits / count + STEPS_WORTH_BITS >= best.size * 8 / count)
+        return best;
+    find_steps (values, count, scratch->d);
+    shape_t steps_shape = shape_of (scratch->d, count - 1, true);
+    choice_t steps = choose_leaf (scratch->d, count - 1, &steps_shape, true);
+    if (steps.size + 9 < best.size)
+        best = (choice_t){ .encoding = ENCODING_STEPS, .size = steps.size + 9 };
+    return best;
+}
+
+size_t ints_estimate (const int64_t *values, size_t count, const scratch_t *scratch)
 {
     if (count == 0)
         return 0;
-    shape_t shape = shape_of (values, count);
-    size_t size;
-    encoding_t best = best_leaf (&shape, count, &size);
-    (void)best;
-    return size;
+    shape_t shape = shape_of (values, count, scratch->dense);
+    return choose (values, count, &shape, scratch).size;
 }
 
-encoding_t ints_encode (buf_t *out, const int64_t *values, size_t count, const scratch_t *scratch)
+static void put_leaf (buf_t *out, const int64_t *values, size_t count, const shape_t *shape,
+                      const choice_t *choice, const scratch_t *scratch)
+{
+    if (choice->encoding == ENCODING_CONSTANT)
+        buf_put_i64 (out, values[0]);
+    else if (choice->encoding == ENCODING_DELTA)
+        put_delta (out, values, count);
+    else if (choice->encoding == ENCODING_PACKED)
+        put_packed (out, values, count, shape);
+    else if (choice->encoding == ENCODING_TOKENS)
+        tokens_put (out, values, count, &choice->form, scratch->tokens);
+    else
+        buf_put (out, values, count * sizeof values[0]);
+}
+
+void ints_put_alone (buf_t *out, const int64_t *values, size_t count, const scratch_t *scratch)
+{
+    shape_t shape = { 0 };
+    choice_t choice = { .encoding = ENCODING_PLAIN };
+    if (count > 0) {
+        shape = shape_of (values, count, scratch->dense);
+        choice = choose_leaf (values, count, &shape, scratch->dense);
+    }
+    buf_put_u8 (out, (uint8_t)choice.encoding);
+    if (count > 0)
+        put_leaf (out, values, count, &shape, &choice, scratch);
+}
+
+/* The first value, and the differences that are in scratch->d. */
+static void put_steps (buf_t *out, const int64_t *values, size_t count, const scratch_t *scratch)
+{
+    buf_put_i64 (out, values[0]);
+    ints_put_alone (out, scratch->d, count - 1, scratch);
+}
+
+/* Appends a dictionary when the values are few and it takes less than `most` bytes. */
+static bool put_dictionary (buf_t *out, const int64_t *values, size_t count, size_t most,
+                            const scratch_t *scratch)
+{
+    size_t limit = count / ROWS_PER_RANK < RANKS_MAX ? count / ROWS_PER_RANK : RANKS_MAX;
+    size_t distinct = ranks_find (values, count, limit, scratch->a, scratch->b);
+    if (distinct < 2)
+        return false;
+    shape_t shape = shape_of (scratch->a, count, true);
+    choice_t choice = choose_leaf (scratch->a, count, &shape, true);
+    if (choice.size + distinct * sizeof (int64_t) >= most - most / 32)
+        return false;
+    buf_put_varint (out, distinct);
+    buf_put_u8 (out, (uint8_t)choice.encoding);
+    put_leaf (out, scratch->a, count, &shape, &choice, scratch);
+    ints_put (out, scratch->b, distinct, scratch);
+    return true;
+}
+
+static encoding_t encode (buf_t *out, const int64_t *values, size_t count, bool may_nest,
+                          const scratch_t *scratch)
 {
     if (count == 0)
         return ENCODING_PLAIN;
-    shape_t shape = shape_of (values, count);
-    size_t size;
-    encoding_t best = best_leaf (&shape, count, &size);
-    if (scratch != NULL && best != ENCODING_CONSTANT && shape.runs < count / 2) {
+    shape_t shape = shape_of (values, count, scratch->dense);
+    choice_t choice = choose (values, count, &shape, scratch);
+    if (may_nest && choice.encoding != ENCODING_CONSTANT && shape.runs < count / 2) {
         size_t width = packed_width (&shape);
         /* lengths are small numbers: a byte each; values no worse than their full width */
         size_t estimate = 2 * PACKED_HEAD + shape.runs * (8 + width) / 8;
-        if (estimate < size) {
+        if (estimate < choice.size) {
             put_runs (out, values, count, scratch);
             return ENCODING_RUNS;
         }
     }
-    if (best == ENCODING_CONSTANT)
-        buf_put_i64 (out, values[0]);
-    else if (best == ENCODING_DELTA)
-        put_delta (out, values, count);
-    else if (best == ENCODING_PACKED)
-        put_packed (out, values, count, &shape);
-    else
-        buf_put (out, values, count * sizeof values[0]);
-    return best;
+    if (may_nest && scratch->dense && choice.encoding != ENCODING_CONSTANT &&
+        put_dictionary (out, values, count, choice.size, scratch))
+        return ENCODING_DICTIONARY;
+    if (choice.encoding == ENCODING_STEPS) {
+        find_steps (values, count, scratch->d); /* what a dictionary tried may stand there */
+        put_steps (out, values, count, scratch);
+    } else {
+        put_leaf (out, values, count, &shape, &choice, scratch);
+    }
+    return choice.encoding;
 }
 
-void ints_put (buf_t *out, const int64_t *values, size_t count)
+encoding_t ints_encode (buf_t *out, const int64_t *values, size_t count, const scratch_t *scratch)
+{
+    return encode (out, values, count, true, scratch);
+}
+
+void ints_put (buf_t *out, const int64_t *values, size_t count, const scratch_t *scratch)
 {
     size_t at = out->size;
     buf_put_u8 (out, 0);
-    encoding_t encoding = ints_encode (out, values, count, NULL);
+    encoding_t encoding = encode (out, values, count, false, scratch);
     if (!out->bad)
         out->data[at] = (uint8_t)encoding;
 }
@@ -320,7 +453,7 @@ static bool get_runs (reader_t *in, int64_t *values, size_t count, const scratch
     uint64_t runs = reader_varint (in);
     if (in->bad || runs > count)
         return false;
-    if (!ints_get (in, scratch->a, runs) || !ints_get (in, scratch->b, runs))
+    if (!ints_get (in, scratch->a, runs, scratch) || !ints_get (in, scratch->b, runs, scratch))
         return false;
     size_t at = 0;
     for (size_t i = 0; i < runs; i++) {
@@ -333,32 +466,72 @@ static bool get_runs (reader_t *in, int64_t *values, size_t count, const scratch
     return at == count;
 }
 
-bool ints_decode (reader_t *in, encoding_t encoding, int64_t *values, size_t count,
-                  const scratch_t *scratch)
+/* One of those that are made of no other sequence. */
+static bool get_leaf (reader_t *in, encoding_t encoding, int64_t *values, size_t count,
+                      const scratch_t *scratch)
 {
     switch (encoding) {
     case ENCODING_PLAIN:
         return get_plain (in, values, count);
     case ENCODING_CONSTANT:
         return get_constant (in, values, count);
-    case ENCODING_RUNS:
-        return scratch != NULL && get_runs (in, values, count, scratch);
     case ENCODING_DELTA:
         return get_delta (in, values, count);
     case ENCODING_PACKED:
         return get_packed (in, values, count);
-    case ENCODING_DICTIONARY:
-    case ENCODING_BITMAP:
-    case ENCODING_SCALED:
-    case ENCODING_FROM_TIME:
-    case ENCODING_WIDE:
+    case ENCODING_TOKENS:
+        return tokens_get (in, values, count, scratch->tokens);
+    default:
         return false;
     }
-    return false;
 }
 
-bool ints_get (reader_t *in, int64_t *values, size_t count)
+static bool get_steps (reader_t *in, int64_t *values, size_t count, const scratch_t *scratch)
+{
+    if (count == 0)
+        return false;
+    uint64_t value = reader_u64 (in);
+    encoding_t encoding = (encoding_t)reader_u8 (in);
+    if (in->bad || !get_leaf (in, encoding, values + 1, count - 1, scratch))
+        return false;
+    values[0] = (int64_t)value;
+    for (size_t i = 1; i < count; i++) {
+        value += (uint64_t)values[i];
+        values[i] = (int64_t)value;
+    }
+    return true;
+}
+
+static bool get_dictionary (reader_t *in, int64_t *values, size_t count, const scratch_t *scratch)
+{
+    uint64_t distinct = reader_varint (in);
+    if (in->bad || distinct > count || !ints_get (in, values, count, scratch) ||
+        !ints_get (in, scratch->a, distinct, scratch))
+        return false;
+    const int64_t *of_rank = scratch->a;
+    for (size_t i = 0; i < count; i++) {
+        if ((uint64_t)values[i] >= distinct)
+            return false;
+        values[i] = of_rank[values[i]];
+    }
+    return true;
+}
+
+bool ints_decode (reader_t *in, encoding_t encoding, int64_t *values, size_t count,
+                  const scratch_t *scratch)
+{
+    if (encoding == ENCODING_RUNS)
+        return get_runs (in, values, count, scratch);
+    if (encoding == ENCODING_DICTIONARY)
+        return get_dictionary (in, values, count, scratch);
+    if (encoding == ENCODING_STEPS)
+        return get_steps (in, values, count, scratch);
+    return get_leaf (in, encoding, values, count, scratch);
+}
+
+bool ints_get (reader_t *in, int64_t *values, size_t count, const scratch_t *scratch)
 {
     encoding_t encoding = (encoding_t)reader_u8 (in);
-    return !in->bad && ints_decode (in, encoding, values, count, NULL);
+    return !in->bad && encoding != ENCODING_RUNS && encoding != ENCODING_DICTIONARY &&
+           ints_decode (in, encoding, values, count, scratch);
 }

@@ -2,17 +2,19 @@
 
 #include "base/mem.h"
 #include "block/ints.h"
+#include "block/keys.h"
 
 #include <xxhash.h>
 
 /* ---- writing ---- */
 
 /* The sizes, then the bytes of all. */
-static void put_list (buf_t *out, const text_t *texts, size_t count, int64_t *sizes)
+static void put_list (buf_t *out, const text_t *texts, size_t count, int64_t *sizes,
+                      const scratch_t *scratch)
 {
     for (size_t i = 0; i < count; i++)
         sizes[i] = texts[i].size;
-    ints_put (out, sizes, count);
+    ints_put (out, sizes, count, scratch);
     for (size_t i = 0; i < count; i++)
         buf_put (out, texts[i].data, texts[i].size);
 }
@@ -95,26 +97,27 @@ encoding_t texts_encode (buf_t *out, const text_t *texts, size_t count, const sc
         coded = list_size (scratch->texts, distinct) + codes_size (count, distinct);
     if (coded < plain && coded < in_runs) {
         buf_put_varint (out, distinct);
-        ints_put (out, scratch->b, count);
-        put_list (out, scratch->texts, distinct, scratch->a);
+        ints_put (out, scratch->b, count, scratch);
+        put_list (out, scratch->texts, distinct, scratch->a, scratch);
         return ENCODING_DICTIONARY;
     }
     if (in_runs < plain) {
         runs = find_runs (texts, count, scratch);
         buf_put_varint (out, runs);
-        ints_put (out, scratch->a, runs);
-        put_list (out, scratch->texts, runs, scratch->a);
+        ints_put (out, scratch->a, runs, scratch);
+        put_list (out, scratch->texts, runs, scratch->a, scratch);
         return ENCODING_RUNS;
     }
-    put_list (out, texts, count, scratch->a);
+    put_list (out, texts, count, scratch->a, scratch);
     return ENCODING_PLAIN;
 }
 
 /* ---- reading ---- */
 
-static bool get_list (reader_t *in, text_t *texts, size_t count, int64_t *sizes)
+static bool get_list (reader_t *in, text_t *texts, size_t count, int64_t *sizes,
+                      const scratch_t *scratch)
 {
-    if (!ints_get (in, sizes, count))
+    if (!ints_get (in, sizes, count, scratch))
         return false;
     size_t left = reader_left (in);
     const char *at = (const char *)reader_bytes (in, left);
@@ -142,7 +145,8 @@ static bool get_runs (reader_t *in, text_t *texts, size_t count, const scratch_t
     uint64_t runs = reader_varint (in);
     if (in->bad || runs > count)
         return false;
-    if (!ints_get (in, scratch->a, runs) || !get_list (in, scratch->texts, runs, scratch->b))
+    if (!ints_get (in, scratch->a, runs, scratch) ||
+        !get_list (in, scratch->texts, runs, scratch->b, scratch))
         return false;
     size_t at = 0;
     for (size_t i = 0; i < runs; i++) {
@@ -160,7 +164,8 @@ static bool get_dictionary (reader_t *in, text_t *texts, size_t count, const scr
     uint64_t distinct = reader_varint (in);
     if (in->bad || distinct > count)
         return false;
-    if (!ints_get (in, scratch->b, count) || !get_list (in, scratch->texts, distinct, scratch->a))
+    if (!ints_get (in, scratch->b, count, scratch) ||
+        !get_list (in, scratch->texts, distinct, scratch->a, scratch))
         return false;
     for (size_t i = 0; i < count; i++) {
         if ((uint64_t)scratch->b[i] >= distinct)
@@ -177,20 +182,16 @@ bool texts_decode (reader_t *in, encoding_t encoding, text_t *texts, size_t coun
     case ENCODING_PLAIN:
         if (count == 0)
             return reader_left (in) == 0;
-        return get_list (in, texts, count, scratch->a);
+        return get_list (in, texts, count, scratch->a, scratch);
     case ENCODING_CONSTANT:
         return get_constant (in, texts, count);
     case ENCODING_RUNS:
         return get_runs (in, texts, count, scratch);
     case ENCODING_DICTIONARY:
         return get_dictionary (in, texts, count, scratch);
-    case ENCODING_DELTA:
-    case ENCODING_PACKED:
-    case ENCODING_BITMAP:
-    case ENCODING_SCALED:
-    case ENCODING_FROM_TIME:
-    case ENCODING_WIDE:
+    case ENCODING_NUMBERED:
+        return keys_decode_numbered (in, texts, count, scratch);
+    default:
         return false;
     }
-    return false;
 }

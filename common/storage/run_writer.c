@@ -204,7 +204,7 @@ static status_t write_rows (run_writer_t *self, const batch_t *batch, size_t fro
                             error_t *error)
 {
     buf_clear (&self->block);
-    status_t status = block_encode (batch, from, to, &self->block, error);
+    status_t status = block_encode_dense (batch, from, to, &self->block, error);
     if (status == STATUS_TOO_LARGE && to - from > 1) {
         size_t middle = from + (to - from) / 2;
         status = write_rows (self, batch, from, middle, error);

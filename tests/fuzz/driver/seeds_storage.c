@@ -9,7 +9,7 @@
 #include "storage/sort.h"
 #include "tests/fuzz/driver/seeds.h"
 #include "tests/sim/disk/disk.h"
-#include "tests/unit/block/random_batch.h"
+#include "tests/unit/block/random_history.h"
 
 enum { COLUMNS = 6 };
 
@@ -51,6 +51,28 @@ static void blocks (random_t *random)
         if (i % 2)
             batch.key = NULL;
         must (block_encode (&batch, 0, batch.rows, &out, &error), &error);
+        seed_write ("block", out.data, out.size);
+        buf_release (&out);
+        arena_destroy (&arena);
+    }
+}
+
+/* As runs have them: the sizes are such that every encoding comes. */
+static void dense_blocks (void)
+{
+    static const size_t sizes[] = { 2, 70, 200, 400 };
+    random_t random;
+    random_seed (&random, 2);
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof sizes[0]; i++) {
+        arena_t *arena = arena_new (1 << 16);
+        batch_t batch = i % 2 ? some_rows (&random, arena, sizes[i / 2])
+                              : random_history (&random, arena, sizes[i / 2], 12);
+        for (size_t row = 0; i % 4 == 0 && row < batch.rows; row++)
+            batch.key[row].size = KEY_NUMBER_SIZE; /* of the id alone */
+        buf_t out;
+        error_t error;
+        buf_init (&out, BLOCK_SIZE_MAX);
+        must (block_encode_dense (&batch, 0, batch.rows, &out, &error), &error);
         seed_write ("block", out.data, out.size);
         buf_release (&out);
         arena_destroy (&arena);
@@ -193,6 +215,7 @@ void seeds_of_storage (void)
     random_t random;
     random_seed (&random, 1);
     blocks (&random);
+    dense_blocks (); /* here, as the samples of one name follow each other */
     runs (&random);
     logs (&random);
     producer_tables (&random);
