@@ -181,6 +181,34 @@ Test (dense, unwanted_columns_are_none_and_the_others_are_read)
     arena_destroy (&arena);
 }
 
+/* Offsets follow ingest times, which are read for them then, and given to nobody. */
+Test (dense, what_is_left_out_is_null_and_the_rest_is_as_it_was)
+{
+    random_t random;
+    random_seed (&random, 19);
+    arena_t *arena = arena_new (1 << 16);
+    for (int round = 0; round < ROUNDS; round++) {
+        arena_reset (arena);
+        batch_t batch = some_batch (&random, arena, 300);
+        unsigned leave = (unsigned)random_below (&random, 4);
+        buf_t block;
+        batch_t got;
+        encode (&batch, &block);
+        cr_assert_eq (block_decode_some (block.data, block.size, arena, NULL, leave, &got, &error),
+                      STATUS_OK);
+        cr_assert_eq (got.ingest_time == NULL, (leave & BLOCK_LEAVE_INGEST_TIME) != 0);
+        cr_assert_eq (got.offset == NULL, (leave & BLOCK_LEAVE_POSITION) != 0);
+        cr_assert_eq (got.row == NULL, (leave & BLOCK_LEAVE_POSITION) != 0);
+        got.ingest_time = got.ingest_time == NULL ? batch.ingest_time : got.ingest_time;
+        got.offset = got.offset == NULL ? batch.offset : got.offset;
+        got.row = got.row == NULL ? batch.row : got.row;
+        for (size_t i = 0; i < got.rows; i++)
+            cr_assert (rows_are_equal (&batch, i, &got, i));
+        buf_release (&block);
+    }
+    arena_destroy (&arena);
+}
+
 static void *encode_elsewhere (void *data)
 {
     buf_t *block = mem_alloc (sizeof *block);
