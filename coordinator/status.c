@@ -119,6 +119,14 @@ static const char *cut_waits (const coordinator_core_t *self, const recompute_t 
     return text;
 }
 
+/* A dataset that a new key's history is read from stays until that is done. */
+static const char *history_waits (const coordinator_core_t *self, const recompute_t *recompute)
+{
+    const log_t *log = log_named (self, text_of (recompute->log));
+    bool waits = recompute->state == RECOMPUTE_BUILDING && log && keys_need_dataset (self, log);
+    return waits ? "it waits until a new key has read the history that it replaces" : "";
+}
+
 static void write_recompute (coordinator_core_t *self, const recompute_t *recompute)
 {
     char cut[PROBLEM_MAX];
@@ -140,6 +148,8 @@ static void write_recompute (coordinator_core_t *self, const recompute_t *recomp
         recompute->error[0] ? recompute->error : tasks_wait_for (self, recompute, NULL);
     if (problem[0] == '\0')
         problem = cut_waits (self, recompute, cut);
+    if (problem[0] == '\0')
+        problem = history_waits (self, recompute);
     if (problem[0] != '\0')
         wire_field_string (writer, "error", problem);
     wire_close (writer);
