@@ -23,6 +23,8 @@ SLOPE = ["1M:50k:uniform", "10M:500k:uniform", "100M:5M:uniform"]  # 20 events a
 MATRIX = [f"{events}:{keys}:{shape}" for shape in ("uniform", "zipf")
           for events in ("1M", "10M", "100M") for keys in ("10k", "1M", "10M")]
 HOT = "10M:500k:hot"
+WIDE = ["1M:50k:uniform", "1M:5k:uniform"]  # 20 and 200 events a key
+WIDE_FILTERS = [1, 5, 25]                   # 20 features each
 WORKERS = "10M:500k:uniform"
 DELTAS = "5M:250k:uniform"  # a base, and eight deltas of a hundredth each
 FRAMES_MOST = 20 * 10**6  # events that polars and pandas are given
@@ -68,18 +70,19 @@ class Bench:
 
     # ---- sides ----
 
-    def batch(self, history, what, *more, quiet=False):
+    def batch(self, history, what, *more, quiet=False, view="view.yaml"):
         return self.run([self.programs / "batch", f"--do={what}", f"--directory={self.place}/weir",
-                         f"--partitions={self.options.partitions}", *history.options(), *more],
+                         f"--partitions={self.options.partitions}", *history.options(view), *more],
                         quiet)
 
-    def build(self, history, start, workers=1, threads=None):
+    def build(self, history, start, workers=1, threads=None, view="view.yaml"):
         """From the log, which leaves history and the list of its runs, or from the runs."""
         for name in ("views",) if start == "runs" else ("views", "history"):
             shutil.rmtree(self.place / "weir" / name, ignore_errors=True)
         threads = threads or self.options.threads
         return self.batch(history, "build", f"--from={start}", f"--workers={workers}",
-                          f"--threads={threads}", f"--memory-mib={self.options.memory_mib}")
+                          f"--threads={threads}", f"--memory-mib={self.options.memory_mib}",
+                          view=view)
 
     def peer(self, *arguments):
         environment = dict(os.environ, POLARS_MAX_THREADS=str(self.options.threads),
@@ -154,6 +157,16 @@ class Bench:
                                f"--questions={min(history.keys, 200000)}"])
         found["deltas"] = told
 
+    def wide(self, history, found, rounds):
+        """Views of ever more features, by one thread."""
+        found["wide"] = {}
+        for filters in WIDE_FILTERS:
+            view = f"wide{filters}.yaml"
+            (history.directory / view).write_text(histories.wide_view(filters))
+            found["wide"][20 * filters] = [
+                {start: self.build(history, start, threads=1, view=view)
+                 for start in ("log", "runs")} for _ in range(rounds)]
+
     def case(self, case, rounds, with_workers=False, with_frames=False, with_deltas=False):
         for name in ("weir", "events"):
             shutil.rmtree(self.place / name, ignore_errors=True)
@@ -175,6 +188,8 @@ class Bench:
             self.frames(history, found["figures"], rounds)
         if with_workers:
             self.workers(history, found["figures"], rounds)
+        if case in WIDE:
+            self.wide(history, found, rounds)
         if with_deltas:
             self.deltas(history, found, rounds)
         self.save()
@@ -199,7 +214,7 @@ class Bench:
 def chosen_cases(options):
     if options.smoke:
         return ["20k:1k:uniform"]
-    wanted = {"bar": [BAR_CASE], "deltas": [DELTAS], "slope": SLOPE, "hot": [WORKERS, HOT], "workers": [WORKERS],
+    wanted = {"bar": [BAR_CASE], "deltas": [DELTAS], "slope": SLOPE, "wide": WIDE, "hot": [WORKERS, HOT], "workers": [WORKERS],
               "matrix": MATRIX, "flights": ["flights"]}
     cases = [case for part, those in wanted.items() for case in those
              if options.only in (None, part)]
@@ -213,7 +228,7 @@ def main():
     parser.add_argument("--build", default="build/release", help="where programs were built")
     parser.add_argument("--out", default="build/bench-batch", help="where results go")
     parser.add_argument("--directory", help="where to work (default: a temporary directory)")
-    parser.add_argument("--only", choices=["bar", "deltas", "slope", "hot", "workers", "matrix",
+    parser.add_argument("--only", choices=["bar", "deltas", "slope", "wide", "hot", "workers", "matrix",
                                            "flights"])
     parser.add_argument("--case", action="append", help="this case instead; may be repeated")
     parser.add_argument("--full", action="store_true",

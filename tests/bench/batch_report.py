@@ -123,6 +123,19 @@ def deltas(told):
            f"{statistics.median(told['answer_8_deltas_ns']):.0f} ns.")
 
 
+def wide(found):
+    """Views of ever more features: what of them an event and a key cost."""
+    for case, of in found["cases"].items():
+        for features, rounds in of.get("wide", {}).items():
+            def middle(start, figure):
+                return statistics.median(told[start][figure] for told in rounds)
+            per = of["events"]
+            yield (f"| {case} | {features} | {middle('log', 'cpu_s') / per * 1e9:.0f} | "
+                   f"{middle('runs', 'cpu_s') / per * 1e9:.0f} | "
+                   f"{middle('runs', 'view_bytes') / per:.1f} | "
+                   f"{middle('runs', 'view_bytes') / of['keys']:.0f} |")
+
+
 # ---- curves ----
 
 def draw(found, out):
@@ -205,6 +218,10 @@ def report(found, out, smoke):
     told = deltas_of(found)
     if told:
         lines += ["", *deltas(told)]
+    rows = list(wide(found))
+    if rows:
+        lines += ["", "| events : keys | features | first, ns of CPU an event | recompute | view, "
+                  "bytes an event | a key |", "|---|---|---|---|---|---|", *rows]
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

@@ -30,6 +30,19 @@ VIEW = """views:
 """
 
 
+WIDE_WINDOWS = "1h, 6h, 12h, 1d, 3d, 7d, 14d, 30d, 60d, lifetime"  # ten
+
+
+def wide_view(filters):
+    """A view of payments with 20 features for each filter: count and sum over ten windows."""
+    lines = ["views:", "  spend:", "    from: payments", "    key: user_id", "    features:"]
+    for at in range(filters):
+        where = f"where amount > {4 * at}" if at > 0 else ""
+        lines += [f"      n{at}: count() {where} over {WIDE_WINDOWS}",
+                  f"      total{at}: sum(amount) {where} over {WIDE_WINDOWS}"]
+    return "\n".join(lines) + "\n"
+
+
 class History:
     """Events in a directory: a file per column (tests/bench/batch.c), and definitions over them."""
 
@@ -47,9 +60,9 @@ class History:
             + lines) + "\n")
         (directory / "view.yaml").write_text(VIEW.format(stream=stream, key=key, value=value))
 
-    def options(self):
+    def options(self, view="view.yaml"):
         return [f"--events={self.directory}", f"--stream={self.directory / 'stream.yaml'}",
-                f"--view={self.directory / 'view.yaml'}", f"--clock={self.clock}"]
+                f"--view={self.directory / view}", f"--clock={self.clock}"]
 
     def column(self, name):
         with open(self.directory / name, "rb") as file:
