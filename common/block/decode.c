@@ -35,6 +35,8 @@ static bool entry_is_sound (const layout_t *layout, size_t i)
     if (i < layout->system &&
         (entry->type != system_types[i] || (entry->flags & COLUMN_FLAG_NULLS) != 0))
         return false;
+    if (entry->encoding == ENCODING_NUMBERED && (i != SYSTEM_KEY || !layout->header.has_keys))
+        return false; /* a few bytes that become 16 MiB, in one column of a block at most */
     if (packed != 0)
         return entry->stored_size < entry->raw_size;
     return entry->stored_size == entry->raw_size;
@@ -236,6 +238,9 @@ static bool read_keys (decoder_t *self, batch_t *batch)
         return false;
     self->body = first;
     batch->key = column.s;
+    for (size_t i = 0; i < batch->rows; i++)
+        if (batch->key[i].size > KEY_SIZE_MAX)
+            return false;
     if (asks_for_keys (layout)) {
         self->scratch.key = batch->key;
         self->scratch.starts = arena_alloc (self->arena, batch->rows * sizeof (uint32_t));
@@ -255,7 +260,8 @@ static uint32_t *read_rows (decoder_t *self, const int64_t *times)
     const column_entry_t *entry = &self->layout->entry[SYSTEM_ROW];
     size_t rows = self->layout->header.rows;
     uint32_t *out = arena_alloc (self->arena, rows * sizeof *out);
-    if (entry->encoding == ENCODING_CONSTANT && entry->stored_size == sizeof (int64_t)) {
+    if (entry->encoding == ENCODING_CONSTANT && entry->flags == 0 &&
+        entry->stored_size == sizeof (int64_t)) {
         reader_t in = reader_of (self->body, sizeof (int64_t)); /* of events that were sent */
         uint64_t row = reader_u64 (&in);
         self->body += entry->stored_size;
@@ -289,10 +295,6 @@ static bool system_is_sound (const decoder_t *self, const batch_t *batch)
         return false;
     if (batch->key == NULL)
         return true;
-    size_t keys = self->scratch.keys > 0 ? self->scratch.keys : batch->rows;
-    for (size_t i = 0; i < keys; i++)
-        if (batch->key[self->scratch.keys > 0 ? self->scratch.starts[i] : i].size > KEY_SIZE_MAX)
-            return false;
     return text_equal (batch->key[0], header->first_key) &&
            text_equal (batch->key[batch->rows - 1], header->last_key);
 }

@@ -51,7 +51,8 @@ encoding_t keys_encode (buf_t *out, const text_t *keys, size_t count, const scra
 {
     size_t runs = scratch->keys;
     size_t prefix = runs > 1 ? common_prefix (keys, scratch) : SIZE_MAX;
-    if (prefix == SIZE_MAX || keys[0].size - prefix > NUMBER_BYTES_MAX)
+    if (prefix == SIZE_MAX || keys[0].size - prefix > NUMBER_BYTES_MAX ||
+        runs * keys[0].size > BLOCK_SIZE_MAX)
         return texts_encode (out, keys, count, scratch);
     size_t size = keys[0].size;
     for (size_t key = 0; key < runs; key++) {
@@ -92,7 +93,7 @@ bool keys_decode_numbered (reader_t *in, text_t *texts, size_t count, const scra
         return false;
     uint64_t size = reader_varint (in);
     uint64_t prefix = reader_varint (in);
-    if (in->bad || size > BLOCK_SIZE_MAX || size * runs > BLOCK_SIZE_MAX || prefix >= size ||
+    if (in->bad || size > KEY_SIZE_MAX || size * runs > BLOCK_SIZE_MAX || prefix >= size ||
         size - prefix > NUMBER_BYTES_MAX)
         return false;
     text_t first = { (const char *)reader_bytes (in, prefix), (uint32_t)prefix };

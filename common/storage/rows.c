@@ -26,9 +26,12 @@ batch_t rows_slice (const batch_t *batch, size_t from, size_t to, arena_t *arena
     batch_t slice = *batch;
     slice.rows = to - from;
     slice.event_time += from;
-    slice.ingest_time += slice.ingest_time != NULL ? from : 0;
-    slice.offset += slice.offset != NULL ? from : 0;
-    slice.row += slice.row != NULL ? from : 0;
+    if (slice.ingest_time != NULL)
+        slice.ingest_time += from;
+    if (slice.offset != NULL)
+        slice.offset += from;
+    if (slice.row != NULL)
+        slice.row += from;
     if (slice.key != NULL)
         slice.key += from;
     slice.column = arena_alloc (arena, batch->columns * sizeof *slice.column);

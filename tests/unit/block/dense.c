@@ -5,6 +5,8 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 #include <xxhash.h>
 
 enum {
@@ -45,6 +47,13 @@ static void comes_back (const batch_t *batch, arena_t *arena)
     for (size_t i = 0; i < got.rows; i++)
         cr_assert (rows_are_equal (batch, i, &got, i), "row %zu", i);
     buf_release (&block);
+}
+
+/* Makes the checksum right again. */
+static void seal (buf_t *block)
+{
+    uint64_t sum = XXH3_64bits (block->data, block->size - 8);
+    memcpy (block->data + block->size - 8, &sum, sizeof sum);
 }
 
 static unsigned encoding_of (const buf_t *block, size_t entry)
@@ -281,8 +290,7 @@ Test (dense, sealed_damage_is_refused_or_gives_a_sound_batch)
         encode (&batch, &block);
         for (uint64_t i = random_below (&random, 4) + 1; i > 0; i--)
             block.data[random_below (&random, block.size)] = (uint8_t)random_next (&random);
-        uint64_t checksum = XXH3_64bits (block.data, block.size - sizeof checksum);
-        memcpy (block.data + block.size - sizeof checksum, &checksum, sizeof checksum);
+        seal (&block);
         status_t status = decode (block.data, block.size, arena, NULL, &got);
         refused += status != STATUS_OK;
         read += status == STATUS_OK;
@@ -297,6 +305,53 @@ Test (dense, sealed_damage_is_refused_or_gives_a_sound_batch)
 }
 
 /* The measure that the encodings are there for. */
+/* A numbered column is small however much it becomes: a block has one, its keys. */
+Test (dense, only_keys_are_numbered)
+{
+    arena_t *arena = arena_new (4096);
+    const type_t types[1] = { TYPE_STRING };
+    batch_t batch = batch_new (arena, types, 1, 4);
+    for (size_t i = 0; i < 4; i++) {
+        char *text = arena_alloc (arena, 9);
+        snprintf (text, 9, "user%04zu", i * 37);
+        batch.key[i] = batch.column[0].s[i] = (text_t){ text, 8 };
+        batch.column[0].valid[i] = 1;
+        batch.event_time[i] = batch.ingest_time[i] = (int64_t)i;
+    }
+    buf_t block;
+    batch_t got;
+    encode (&batch, &block);
+    comes_back (&batch, arena);
+    cr_assert_eq (encoding_of (&block, 4), 14);
+    for (size_t at = 0; at < 2; at++)
+        for (unsigned encoding = 0; encoding < 20; encoding++) {
+            uint8_t *cell = &block.data[DIRECTORY + (4 + at) * ENTRY + 1];
+            uint8_t before = *cell;
+            *cell = (uint8_t)encoding;
+            seal (&block);
+            status_t status = decode (block.data, block.size, arena, NULL, &got);
+            cr_assert (status == STATUS_OK || status == STATUS_CORRUPT || status == STATUS_VERSION);
+            cr_assert (at == 0 || encoding != 14 || status == STATUS_CORRUPT);
+            *cell = before;
+        }
+    buf_release (&block);
+    arena_destroy (&arena);
+}
+
+/* What the reader would refuse is not written. */
+Test (dense, long_keys_that_alternate_come_back)
+{
+    arena_t *arena = arena_new (1 << 20);
+    batch_t batch = batch_new (arena, NULL, 0, BLOCK_ROWS_MAX);
+    for (size_t i = 0; i < BLOCK_ROWS_MAX; i++) {
+        static char key[2][1024];
+        key[i % 2][1023] = (char)(i % 2);
+        batch.key[i] = (text_t){ key[i % 2], 1024 };
+    }
+    comes_back (&batch, arena);
+    arena_destroy (&arena);
+}
+
 Test (dense, a_history_takes_few_bytes)
 {
     enum { ROWS = 8192 };
