@@ -198,6 +198,7 @@ status_t build_merge (build_t *self, error_t *error)
 {
     if (self->runs.count < 2)
         return STATUS_OK;
+    kept_trim (self->task->setting.kept); /* merging has the memory that was sorted in */
     size_t count = merge_width (self);
     status_t status = merge_many (self, &count, error);
     if (status != STATUS_OK || count < 2)

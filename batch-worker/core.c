@@ -230,7 +230,8 @@ static void fill_beat (void *core, wire_writer_t *beat)
         wire_field_uint (beat, "done", atomic_load (&task->done));
         wire_field_uint (beat, "total", atomic_load (&task->total));
         wire_field_uint (beat, "rows", atomic_load (&task->taken));
-        wire_field_uint (beat, "took", (uint64_t)(now - self->held[i].started));
+        if (self->held[i].running)
+            wire_field_uint (beat, "took", (uint64_t)(now - self->held[i].started));
         wire_close (beat);
     }
     wire_close (beat);

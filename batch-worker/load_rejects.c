@@ -58,7 +58,8 @@ status_t load_reject (load_t *self, text_t header, text_t record, error_t *error
     return status == STATUS_OK ? put_line (self, record, error) : status;
 }
 
-/* The attempts of a load refuse the same rows, so that the last one to rename does no harm. */
+/* The attempts of a load refuse the same rows, so that the last one to rename does no harm; but one
+ * that nobody waits for any more may come after an erasure. */
 status_t load_rejects_close (load_t *self, error_t *error)
 {
     if (self->rejects == NULL)
@@ -68,6 +69,8 @@ status_t load_rejects_close (load_t *self, error_t *error)
     if (status == STATUS_OK)
         status = fs_sync (self->fs, self->rejects->file, error);
     fs_close (self->fs, &self->rejects->file);
+    if (status == STATUS_OK)
+        status = task_go_on (self->task, error);
     if (status == STATUS_OK)
         status = fs_rename (self->fs, self->rejects->path, path, error);
     if (status == STATUS_OK)

@@ -43,9 +43,18 @@ static bool has_id (const char *const *list, size_t count, const char *id)
     return false;
 }
 
+/* Is what has failed left alone this time? Who asks has it tried. */
+static bool rests (const coordinator_core_t *self, const recompute_t *recompute,
+                   const put_off_t *what)
+{
+    return !recompute->asked && put_off_rests (self, what);
+}
+
 /* Loads that come in and that go out. */
 static void choose_loads (coordinator_core_t *self, recompute_t *recompute, const log_t *log)
 {
+    bool joins = !rests (self, recompute, &log->join);
+    bool leaves = !rests (self, recompute, &log->leave);
     size_t most = self->loads_count;
     recompute->loads = arena_zero (recompute->arena, most, sizeof (char *));
     recompute->unloaded = arena_zero (recompute->arena, most, sizeof (char *));
@@ -54,10 +63,11 @@ static void choose_loads (coordinator_core_t *self, recompute_t *recompute, cons
         if (!load_log (load, log->name))
             continue;
         bool there = log_has_load (log, load->row.id);
-        if (load->state == LOAD_WAITING && !there && is_below (self, load, recompute)) {
+        if (joins && load->state == LOAD_WAITING && !there && is_below (self, load, recompute) &&
+            !put_off_rests (self, &load->damaged)) {
             add_id (&recompute->loads, &recompute->loads_count, load->row.id, recompute->arena);
             load->recompute = log->primary ? recompute->id : load->recompute;
-        } else if (load->state == LOAD_UNLOADING &&
+        } else if (leaves && load->state == LOAD_UNLOADING &&
                    (there || load_settled (self, load, log->name, true))) {
             add_id (&recompute->unloaded, &recompute->unloaded_count, load->row.id,
                     recompute->arena);
@@ -278,10 +288,9 @@ static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const 
 }
 
 /* May loads come in, and go, and entities be erased? In all partitions or in none. */
-static bool all_join (const coordinator_core_t *self, const recompute_t *recompute,
-                      const log_t *log)
+static bool all_join (const coordinator_core_t *self, const recompute_t *recompute)
 {
-    bool all = recompute->asked || core_now (self) >= log->join_at;
+    bool all = true;
     for (uint32_t p = 0; all && p < self->options.partitions; p++)
         all = !recompute->behind[p];
     return all;
@@ -294,9 +303,10 @@ void build_begin (coordinator_core_t *self, recompute_t *recompute)
     recompute->arena = arena_new (1 << 14);
     recompute->builds =
         arena_zero (recompute->arena, self->options.partitions, sizeof *recompute->builds);
-    if (all_join (self, recompute, log)) {
+    if (all_join (self, recompute)) {
         choose_loads (self, recompute, log);
-        forgets_choose (self, recompute, log);
+        if (!rests (self, recompute, &log->leave))
+            forgets_choose (self, recompute, log);
     }
     for (uint32_t p = 0; p < self->options.partitions; p++)
         if (!begin_part (self, recompute, log, p)) {
@@ -388,7 +398,7 @@ void build_take (coordinator_core_t *self, task_t *task, const char *node,
         return;
     }
     log_t *log = log_named (self, text_of (recompute->log));
-    if (build->kept == 0)
+    if (build->kept == 0 || stuck_layers (log, task->partition) == 0)
         stuck_clear (log, task->partition);
     stuck_views (log, task->partition, build->kept, wire_list (outputs, "left_out"));
     layer.runs_count = part->runs_count - runs;
@@ -405,6 +415,33 @@ void build_take (coordinator_core_t *self, task_t *task, const char *node,
     task_remove (self, &build->task);
 }
 
+/* The load that comes in whose file it is; NULL: the partition's own data is at fault. */
+static load_t *load_of_file (const coordinator_core_t *self, const recompute_t *recompute,
+                             uint32_t partition, text_t path)
+{
+    for (size_t i = 0; i < recompute->loads_count; i++) {
+        load_t *load = load_find (self, text_of (recompute->loads[i]));
+        const load_log_t *has = load ? load_log (load, recompute->log) : NULL;
+        for (size_t r = 0; has && r < has->parts[partition].runs_count; r++)
+            if (text_is (path, has->parts[partition].runs[r].path))
+                return load;
+    }
+    return NULL;
+}
+
+/* It fails with what it would have brought, the next ones go without: without a load that cannot be
+ * read; otherwise without what goes, since what comes in needs no layer to be written anew; and
+ * only then without what comes. */
+static void fail_to_bring (coordinator_core_t *self, recompute_t *recompute, log_t *log,
+                           load_t *damaged, const char *reason)
+{
+    put_off_t *what = damaged                  ? &damaged->damaged
+                      : leaves_out (recompute) ? &log->leave
+                                               : &log->join;
+    put_off (self, what, reason);
+    recompute_fail (self, recompute, reason);
+}
+
 void build_failed (coordinator_core_t *self, task_t *task, const char *reason, text_t path)
 {
     recompute_t *recompute = task->recompute;
@@ -412,7 +449,9 @@ void build_failed (coordinator_core_t *self, task_t *task, const char *reason, t
     build_t *build = &recompute->builds[partition];
     log_t *log = log_named (self, text_of (recompute->log));
     CHECK (build->task == task);
-    stuck_note (self, log, partition, reason, path);
+    load_t *damaged = load_of_file (self, recompute, partition, path);
+    if (!damaged)
+        stuck_note (self, log, partition, reason, path);
     task_remove (self, &build->task);
     if (stuck_layers (log, partition) > build->kept && !leaves_out (recompute)) {
         *build = (build_t){ .again = true }; /* without that file */
@@ -422,8 +461,7 @@ void build_failed (coordinator_core_t *self, task_t *task, const char *reason, t
     }
     if (brings (recompute)) {
         char *text = mem_format ("partition %" PRIu32 ": %s", partition, reason);
-        stuck_join (self, log, text);
-        recompute_fail (self, recompute, text);
+        fail_to_bring (self, recompute, log, damaged, text);
         mem_free (text);
         return;
     }
@@ -522,14 +560,17 @@ static void published (coordinator_core_t *self, recompute_t *recompute, log_t *
     recompute->state = RECOMPUTE_PUBLISHED;
     recompute->manifest = next->number;
     recompute->builds = NULL;
-    bool brought = brings (recompute);
+    bool joined = recompute->loads_count > 0;
+    bool left = leaves_out (recompute);
     recompute->loads = recompute->unloaded = NULL;
     recompute->forgets = NULL;
     recompute->loads_count = recompute->unloaded_count = recompute->forgets_count = 0;
     log_take_manifest (self, log, &recompute->arena, next);
     log->built_definitions = recompute->definitions;
-    if (brought)
-        stuck_join (self, log, NULL);
+    if (joined)
+        put_off (self, &log->join, NULL);
+    if (left)
+        put_off (self, &log->leave, NULL);
     log->failures = 0;
     log->retry_at = 0;
     env_log (self->env, LOG_INFO, "recompute %" PRIu64 " of %s: manifest %" PRIu64 ", dataset %s",

@@ -65,6 +65,7 @@ void load_destroy (load_t **self_p)
     if (!self)
         return;
     arena_destroy (&self->arena);
+    mem_free (self->damaged.reason);
     mem_free (self);
 }
 

@@ -42,6 +42,7 @@ typedef struct load {
     task_t *task; /* NULL when none is under way */
     uint64_t bytes_done;
     uint64_t recompute; /* that it waits for; 0 */
+    put_off_t damaged;  /* it does not come in while a file of its own cannot be read */
 } load_t;
 
 /* ---- loads.c ---- */

@@ -35,6 +35,13 @@ typedef struct left_out {
     char *reason;
 } left_out_t;
 
+/* What comes in or goes with a recompute, when such a one has failed. */
+typedef struct put_off {
+    int64_t until; /* boot µs; longer than until the next recompute, which goes without */
+    unsigned failures;
+    char *reason; /* NULL: there is none */
+} put_off_t;
+
 typedef struct log {
     char *name;
     char *stream;    /* the stream that it is of */
@@ -57,10 +64,9 @@ typedef struct log {
     unsigned failures;
     int64_t retry_at; /* boot µs: nothing is scheduled before, after a failure */
     uint32_t partitions;
-    stuck_t *stuck;    /* per partition */
-    int64_t join_at;   /* boot µs: no load comes in or goes before, and nothing is erased … */
-    char *join_reason; /* why; NULL */
-    unsigned join_failures; /* … for recomputes that brought one failed */
+    stuck_t *stuck;  /* per partition */
+    put_off_t join;  /* loads that come in */
+    put_off_t leave; /* loads that go, and entities that are erased */
     left_out_t *left_out;
     size_t left_out_count;
     bool sweep;              /* files may be there that nobody refers to */
@@ -127,10 +133,10 @@ size_t stuck_layers (const log_t *self, uint32_t partition);
 bool stuck_holds (const coordinator_core_t *self, const log_t *log, uint32_t partition);
 /* One of those that are stuck and are to be tried again; the number of partitions: none. */
 uint32_t stuck_due (const coordinator_core_t *self, const log_t *log);
-/* A recompute that brought a load, an unload or an erasure failed, or (NULL) one went through. */
-void stuck_join (coordinator_core_t *self, log_t *log, const char *failed);
-/* Why loads that wait for the log do not come in yet; "": they may. */
-const char *stuck_join_waits (const log_t *self);
+/* It failed, and is tried ever more rarely; or (NULL) it went through. */
+void put_off (const coordinator_core_t *self, put_off_t *what, const char *failed);
+/* Is it not to be tried yet? */
+bool put_off_rests (const coordinator_core_t *self, const put_off_t *what);
 /* Views that a build left out of the layer above `kept` others. */
 void stuck_views (log_t *self, uint32_t partition, size_t kept, wire_list_t left_out);
 /* The fields `stuck` and `left_out` of the log, when there is something. */

@@ -224,7 +224,7 @@ static void hold_stuck (coordinator_core_t *self, recompute_t *recompute, const 
         recompute->behind[p] = !recompute->asked && stuck_holds (self, log, p);
         any = any || recompute->behind[p];
     }
-    if (any && core_now (self) >= log->join_at && schedule_brings (self, log))
+    if (any && schedule_brings (self, log))
         memset (recompute->behind, 0, self->options.partitions * sizeof *recompute->behind);
 }
 

@@ -81,15 +81,23 @@ static const load_t *waiting_load (const coordinator_core_t *self, const log_t *
         bool there = log_has_load (log, load->row.id);
         bool out =
             load->state == LOAD_UNLOADING && (there || load_settled (self, load, log->name, true));
-        if (load_log (load, log->name) && (out || (load->state == LOAD_WAITING && !there)))
+        bool in = load->state == LOAD_WAITING && !there && !put_off_rests (self, &load->damaged);
+        if (load_log (load, log->name) && ((out && !put_off_rests (self, &log->leave)) ||
+                                           (in && !put_off_rests (self, &log->join))))
             return load;
     }
     return NULL;
 }
 
+/* An entity that may be erased from it now; NULL. */
+static const char *waiting_forget (const coordinator_core_t *self, const log_t *log)
+{
+    return put_off_rests (self, &log->leave) ? NULL : forgets_reason (self, log);
+}
+
 bool schedule_brings (const coordinator_core_t *self, const log_t *log)
 {
-    return waiting_load (self, log) || forgets_reason (self, log);
+    return waiting_load (self, log) || waiting_forget (self, log);
 }
 
 static bool is_scheduled (const coordinator_core_t *self, const log_t *log)
@@ -107,11 +115,10 @@ static char *reason_for (const coordinator_core_t *self, log_t *log)
     int64_t now = core_now (self);
     if (log->dropped || !log->begun || now < log->retry_at || is_scheduled (self, log))
         return NULL;
-    bool joins = now >= log->join_at;
-    const load_t *load = joins ? waiting_load (self, log) : NULL;
+    const load_t *load = waiting_load (self, log);
     if (load)
         return mem_format ("%s %s", load->state == LOAD_WAITING ? "load" : "unload", load->row.id);
-    const char *forget = joins ? forgets_reason (self, log) : NULL;
+    const char *forget = waiting_forget (self, log);
     if (forget)
         return mem_format ("forget %s", forget);
     const char *view = layers_view_missing (self, log);

@@ -10,6 +10,15 @@ enum { PROBLEM_MAX = 1024, SHORT_MAX = 128 };
 
 /* ---- loads and recomputes ---- */
 
+/* Why it does not come in, or go, though a recompute tried to have it so. */
+static const char *load_waits (const log_t *log, const load_t *load)
+{
+    const char *reason = load->state == LOAD_UNLOADING ? log->leave.reason
+                         : load->damaged.reason        ? load->damaged.reason
+                                                       : log->join.reason;
+    return reason ? reason : "";
+}
+
 static void write_load (const coordinator_core_t *self, const load_t *load)
 {
     wire_writer_t *writer = self->writer;
@@ -36,7 +45,7 @@ static void write_load (const coordinator_core_t *self, const load_t *load)
     const char *problem = row->error[0] ? row->error : tasks_wait_for (self, NULL, load);
     const log_t *log = log_named (self, text_of (row->log));
     if (problem[0] == '\0' && log && (load->state == LOAD_WAITING || load->state == LOAD_UNLOADING))
-        problem = stuck_join_waits (log);
+        problem = load_waits (log, load);
     if (problem[0] != '\0')
         wire_field_string (writer, "error", problem);
     if (row->rejects[0] != '\0')

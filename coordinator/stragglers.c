@@ -48,16 +48,21 @@ static bool is_slow (const coordinator_core_t *self, const task_t *task)
     return (uint64_t)time / SLOW_TIMES > most / PACE_UNITS;
 }
 
-/* A live batch worker that has nothing to do; NULL. */
-static node_t *idle (const coordinator_core_t *self)
+/* A live batch worker that has nothing to do, and where the task did not fail last if there is
+ * such a one; NULL. */
+static node_t *idle (const coordinator_core_t *self, const task_t *task)
 {
+    node_t *avoided = NULL;
     for (size_t i = 0; i < self->nodes_count; i++) {
         node_t *node = self->nodes[i];
-        if (node->role == ROLE_BATCH && node_alive (self, node) && tasks_given (self, node) == 0 &&
-            node->given_up == 0)
+        if (node->role != ROLE_BATCH || !node_alive (self, node) || node->given_up > 0 ||
+            tasks_given (self, node) > 0)
+            continue;
+        if (!task->avoid || strcmp (task->avoid, node->name) != 0)
             return node;
+        avoided = node;
     }
-    return NULL;
+    return avoided;
 }
 
 void stragglers_settle (coordinator_core_t *self)
@@ -66,7 +71,7 @@ void stragglers_settle (coordinator_core_t *self)
         task_t *task = self->tasks[i];
         if (!is_slow (self, task))
             continue;
-        node_t *node = idle (self);
+        node_t *node = idle (self, task);
         if (!node)
             return;
         env_log (self->env, LOG_INFO, "task %" PRIu64 " is slow at %s: %s gets it, too", task->id,

@@ -79,18 +79,17 @@ uint32_t stuck_due (const coordinator_core_t *self, const log_t *log)
     return p;
 }
 
-void stuck_join (coordinator_core_t *self, log_t *log, const char *failed)
+void put_off (const coordinator_core_t *self, put_off_t *what, const char *failed)
 {
-    log->join_failures = failed ? log->join_failures + 1 : 0;
-    /* longer than until the next recompute, which goes without */
-    log->join_at = failed ? core_now (self) + backoff (log->join_failures) : 0;
-    mem_free (log->join_reason);
-    log->join_reason = failed ? mem_string (failed) : NULL;
+    what->failures = failed ? what->failures + 1 : 0;
+    what->until = failed ? core_now (self) + backoff (what->failures) : 0;
+    mem_free (what->reason);
+    what->reason = failed ? mem_string (failed) : NULL;
 }
 
-const char *stuck_join_waits (const log_t *self)
+bool put_off_rests (const coordinator_core_t *self, const put_off_t *what)
 {
-    return self->join_reason ? self->join_reason : "";
+    return core_now (self) < what->until;
 }
 
 /* ---- views ---- */
@@ -175,8 +174,9 @@ void stuck_release (log_t *self)
         drop_left_out (self, 0);
     mem_free (self->left_out);
     mem_free (self->stuck);
-    mem_free (self->join_reason);
-    self->join_reason = NULL;
+    mem_free (self->join.reason);
+    mem_free (self->leave.reason);
+    self->join = self->leave = (put_off_t){ 0 };
     self->left_out = NULL;
     self->stuck = NULL;
 }

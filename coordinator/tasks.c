@@ -191,6 +191,7 @@ void task_give (coordinator_core_t *self, task_t *task, node_t *node)
                                                         .incarnation = node->incarnation,
                                                         .given = core_now (self) };
     task->attempts_count++;
+    task->waits[0] = '\0';
     node->poke = true;
 }
 

@@ -134,6 +134,31 @@ Test (stuck, keep_loads_waiting_and_nothing_else)
     cluster.damaged_logs[3] = false;
     cluster_until (&cluster, is_visible, 60 * TIME_SECOND, "the load");
     cr_assert_gt (part (&cluster, 3)->cut, 5);
+    cr_assert_null (the_log (&cluster)->stuck[3].reason);
+    cluster_release (&cluster);
+}
+
+/* A load whose own file is damaged says nothing of the partition, which has it not yet. */
+Test (stuck, are_not_those_of_a_damaged_load)
+{
+    cluster_t cluster;
+    start (&cluster, 0);
+    load = cluster_load (&cluster, 'a');
+    cluster_until (&cluster, is_waiting, TIME_SECOND, "the load to be placed");
+    (void)snprintf (cluster.damaged, sizeof cluster.damaged, "%s",
+                    cluster.core->loads[0]->logs[0].parts[2].runs[0].path);
+    cluster_run (&cluster, 5 * TIME_SECOND);
+    cr_assert (is_waiting (&cluster));
+    cr_assert_not_null (cluster.core->loads[0]->damaged.reason);
+    cr_assert_null (the_log (&cluster)->stuck[2].reason);
+    char first[33];
+    (void)snprintf (first, sizeof first, "%s", load); /* its text is written over by the next */
+    load = cluster_load (&cluster, 'b');
+    cluster_until (&cluster, is_visible, 60 * TIME_SECOND, "another load");
+    load = first;
+    cr_assert (is_waiting (&cluster));
+    cluster.damaged[0] = '\0';
+    cluster_until (&cluster, is_visible, 60 * TIME_SECOND, "the load");
     cluster_release (&cluster);
 }
 
@@ -148,6 +173,27 @@ Test (stuck, with_a_damaged_layer_keep_no_loads_waiting)
     cluster_until (&cluster, is_trimmed, TIME_SECOND, "the trim");
     load = cluster_load (&cluster, 'a');
     cluster_until (&cluster, is_visible, TIME_SECOND, "the load");
+    cluster_release (&cluster);
+}
+
+/* What goes needs every layer to be written anew, which fails; what comes in needs not. */
+Test (stuck, with_an_unload_under_way_keep_no_loads_waiting)
+{
+    cluster_t cluster;
+    start (&cluster, TIME_SECOND);
+    load = cluster_load (&cluster, 'a');
+    cluster_until (&cluster, is_visible, TIME_SECOND, "the load");
+    (void)snprintf (cluster.damaged, sizeof cluster.damaged, "%s",
+                    part (&cluster, 1)->runs[0].path);
+    wire_field_string (call_begin (&cluster, MESSAGE_UNLOAD), "id", load);
+    cr_assert_eq (call_end (&cluster).kind, MESSAGE_UNLOAD_OK);
+    cluster_run (&cluster, 2 * TIME_SECOND);
+    cr_assert_str_eq (cluster_load_state (&cluster, load), "unloading");
+    char first[33];
+    (void)snprintf (first, sizeof first, "%s", load); /* its text is written over by the next */
+    load = cluster_load (&cluster, 'b');
+    cluster_until (&cluster, is_visible, 60 * TIME_SECOND, "another load");
+    cr_assert_str_eq (cluster_load_state (&cluster, first), "unloading");
     cluster_release (&cluster);
 }
 
