@@ -18,7 +18,7 @@ enum { RECOMPUTES_MAX = 16, TEXT_SIZE_MAX = 64 << 10 };
 
 /* How long a recompute may be building although one of two batch workers needs much longer for its
  * part, with what waits before it. */
-#define STRAGGLER_MAX (12 * TIME_SECOND)
+#define STRAGGLER_MAX (25 * TIME_SECOND)
 
 /* Simulated time from the last fault on by which everything must be well. */
 #define HEAL_MAX (2 * TIME_MINUTE)

@@ -410,6 +410,6 @@ void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
     self->forgets = is_on (&choice, 0.6) ? forgets : 0;
     int64_t splits = sometimes (&choice, 0.25, 8 * TIME_SECOND, 40 * TIME_SECOND);
     self->every[STRIKE_SPLIT] = self->calm ? 0 : splits;
-    int64_t slow = sometimes (&choice, 0.25, 15 * TIME_SECOND, 25 * TIME_SECOND);
+    int64_t slow = sometimes (&choice, 0.25, 30 * TIME_SECOND, 40 * TIME_SECOND);
     self->slow_batch = self->calm || self->nodes[ROLE_BATCH] < 2 ? 0 : slow;
 }
