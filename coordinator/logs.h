@@ -129,7 +129,7 @@ bool stuck_rests (const coordinator_core_t *self, const log_t *log, uint32_t par
 /* How many of its layers have to stay so that the file at fault is not read; 0: it is in none, or
  * so high that nothing may go above it. */
 size_t stuck_layers (const log_t *self, uint32_t partition);
-/* Is it left as it is for now, its cut included? */
+/* Is it left as it is, its cut included, until it is tried again? */
 bool stuck_holds (const coordinator_core_t *self, const log_t *log, uint32_t partition);
 /* One of those that are stuck and are to be tried again; the number of partitions: none. */
 uint32_t stuck_due (const coordinator_core_t *self, const log_t *log);

@@ -214,6 +214,29 @@ void recompute_asked (coordinator_core_t *self, const peer_t *from, const messag
     mem_free (ids);
 }
 
+void ids_add (const char ***list, size_t *count, const char *id, arena_t *arena)
+{
+    (*list)[(*count)++] = arena_string (arena, text_of (id));
+}
+
+bool ids_has (const char *const *list, size_t count, const char *id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp (list[i], id) == 0)
+            return true;
+    return false;
+}
+
+bool recompute_brings (const recompute_t *self)
+{
+    return self->loads_count + self->unloaded_count + self->forgets_count > 0;
+}
+
+bool recompute_leaves_out (const recompute_t *self)
+{
+    return self->unloaded_count + self->forgets_count > 0;
+}
+
 /* ---- going on ---- */
 
 /* Those that are stuck stay as they are, unless all are to be tried. */

@@ -114,4 +114,12 @@ bool schedule_brings (const coordinator_core_t *self, const log_t *log);
 /* Does the log hold events that no published cut covers, and that could be built? */
 bool schedule_has_new (const coordinator_core_t *self, const log_t *log);
 
+/* Lists of loads' ids: adds one, for which there is room; is it there? */
+void ids_add (const char ***list, size_t *count, const char *id, arena_t *arena);
+bool ids_has (const char *const *list, size_t count, const char *id);
+/* Does anything come in or go with it? */
+bool recompute_brings (const recompute_t *self);
+/* Do rows of before go? Then all layers are written anew. */
+bool recompute_leaves_out (const recompute_t *self);
+
 #endif
