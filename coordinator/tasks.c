@@ -195,12 +195,19 @@ void task_give (coordinator_core_t *self, task_t *task, node_t *node)
     node->poke = true;
 }
 
-/* Attempts of workers that are gone. */
+/* Its worker is gone, or has forgotten it: that says nothing of the task, which may be copied to
+ * another when the attempt that is left is slow. */
+static void lose_attempt (task_t *task, size_t at)
+{
+    drop_attempt (task, at);
+    task->copied = false;
+}
+
 static void drop_orphans (coordinator_core_t *self, task_t *task)
 {
     for (size_t i = task->attempts_count; i-- > 0;)
         if (!node_of (self, task->attempts[i].node, task->attempts[i].incarnation))
-            drop_attempt (task, i);
+            lose_attempt (task, i);
 }
 
 void tasks_settle (coordinator_core_t *self)
@@ -275,7 +282,7 @@ void tasks_take (coordinator_core_t *self, node_t *node, wire_list_t listed)
             attempt_t *attempt = &task->attempts[a];
             if (is_at (attempt, node) &&
                 !take_listing (attempt, listing_of (listed, task->id, attempt->number)))
-                drop_attempt (task, a); /* it has forgotten it */
+                lose_attempt (task, a);
         }
     }
     node->given_up = given_up (self, listed);

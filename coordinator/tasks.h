@@ -49,7 +49,7 @@ struct task {
     attempt_t attempts[ATTEMPTS_MAX]; /* oldest first */
     size_t attempts_count;
     uint64_t last; /* number of the latest attempt; 0: never given */
-    bool copied;   /* since it was given, a second worker got it too */
+    bool copied;   /* a second worker has it too, or it failed there */
     char *avoid;   /* where it failed last; NULL */
     unsigned failures;
     int64_t retry_at; /* boot µs */

@@ -151,6 +151,21 @@ Test (stragglers, get_no_third_copy)
     cluster_release (&cluster);
 }
 
+/* A worker's death says nothing of its tasks. */
+Test (stragglers, get_another_copy_when_the_first_was_lost_with_its_worker)
+{
+    cluster_t cluster;
+    pair_t pair = start (&cluster, true);
+    pair.quick->lazy = true;
+    cluster_run (&cluster, 4 * TIME_SECOND);
+    cr_assert_eq (cluster.core->tasks_copied, 1);
+    pair.quick->lazy = false;
+    actor_restart (&cluster, pair.quick);
+    cluster_until (&cluster, is_trimmed, 3 * LEASE, "other copies");
+    cr_assert_eq (cluster.core->tasks_copied, 1 + PARTITIONS / 2);
+    cluster_release (&cluster);
+}
+
 /* The copy's failure is not the task's. */
 Test (stragglers, go_on_alone_when_their_copy_fails)
 {
