@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WINDOW = 1 << 20 };
-
 /* A segment in the order of the log. */
 typedef struct link {
     log_segment_id_t id;
@@ -145,38 +143,14 @@ static void look_for_leftover (void *arg, const char *name)
 
 /* ---- one segment ---- */
 
-/* The first byte from `at` on at which a whole valid record stands, or UINT64_MAX. */
-static uint64_t find_record (log_cursor_t *cursor, uint64_t at, log_record_header_t *header)
-{
-    uint8_t *window = mem_alloc (WINDOW);
-    uint64_t found = UINT64_MAX;
-    error_t ignored;
-    for (; found == UINT64_MAX && at < cursor->limit; at += WINDOW - LOG_RECORD_HEADER) {
-        size_t got;
-        if (fs_read (cursor->fs, cursor->file, at, window, WINDOW, &got, &ignored) != STATUS_OK ||
-            got < LOG_RECORD_HEADER)
-            break;
-        for (size_t i = 0; i + LOG_RECORD_HEADER <= got; i += LOG_RECORD_ALIGNMENT)
-            if (log_record_decode (window + i, cursor->seed, at + i, header)) {
-                found = at + i;
-                break;
-            }
-        if (got < WINDOW)
-            break;
-    }
-    mem_free (window);
-    return found;
-}
-
-_Static_assert((WINDOW - LOG_RECORD_HEADER) % LOG_RECORD_ALIGNMENT == 0, "windows are aligned");
-
 /* Goes on at the next record behind the damage at the cursor. `to` is where the log goes on if
  * there is none. False when there is none. */
 static bool skip_damage (log_checker_t *self, log_cursor_t *cursor, const error_t *error,
                          uint64_t to)
 {
     log_record_header_t header;
-    uint64_t next = find_record (cursor, cursor->at + LOG_RECORD_ALIGNMENT, &header);
+    uint64_t next =
+        log_cursor_find (cursor, cursor->at + LOG_RECORD_ALIGNMENT, cursor->limit, &header);
     bool more = next != UINT64_MAX && next < cursor->limit;
     tell_damage (self, &(log_damage_t){ .status = error->status,
                                         .path = cursor->path,
@@ -187,9 +161,7 @@ static bool skip_damage (log_checker_t *self, log_cursor_t *cursor, const error_
                                         .to = more ? header.record.offset : to });
     if (!more)
         return false;
-    cursor->at = next;
-    cursor->offset = cursor->flush_offset = header.record.offset;
-    cursor->flush = header.synced;
+    log_cursor_place (cursor, next, &header);
     return true;
 }
 

@@ -9,6 +9,7 @@
 enum {
     SKIP = 4 << 10,   /* bytes read for a header that may be passed, with those of small records */
     WINDOW = 1 << 20, /* bytes read at a time, when a record is not larger */
+    PROBE = 16 << 10, /* bytes in which a record is looked for */
     READS_MAX = 3,    /* of a record that looks damaged, before it is believed */
 };
 
@@ -174,8 +175,60 @@ static bool peek (log_cursor_t *self, skip_t *skip, log_record_header_t *header)
            check_header (self, header, &error) == STATUS_OK;
 }
 
+uint64_t log_cursor_find (const log_cursor_t *self, uint64_t from, uint64_t to,
+                          log_record_header_t *header)
+{
+    size_t size =
+        to - from < WINDOW - LOG_RECORD_HEADER ? (size_t)(to - from) + LOG_RECORD_HEADER : WINDOW;
+    uint8_t *window = mem_alloc (size);
+    uint64_t found = UINT64_MAX;
+    size_t got = size;
+    error_t ignored;
+    for (; found == UINT64_MAX && from < to && got == size; from += size - LOG_RECORD_HEADER) {
+        if (fs_read (self->fs, self->file, from, window, size, &got, &ignored) != STATUS_OK)
+            break;
+        for (size_t i = 0; i + LOG_RECORD_HEADER <= got && found == UINT64_MAX;
+             i += LOG_RECORD_ALIGNMENT)
+            if (from + i < to && log_record_decode (window + i, self->seed, from + i, header))
+                found = from + i;
+    }
+    mem_free (window);
+    return found;
+}
+_Static_assert((WINDOW - LOG_RECORD_HEADER) % LOG_RECORD_ALIGNMENT == 0, "windows are aligned");
+
+void log_cursor_place (log_cursor_t *self, uint64_t at, const log_record_header_t *header)
+{
+    self->at = at;
+    self->offset = self->flush_offset = header->record.offset;
+    self->flush = header->synced;
+}
+
+/* Halves what is between the cursor and where `offset` must be, while that is much. */
+static void skip_by_halves (log_cursor_t *self, uint64_t offset)
+{
+    error_t ignored;
+    log_record_header_t header;
+    uint64_t end = self->limit; /* records that begin from here on are not wanted, or not known */
+    if (end == LOG_SEGMENT_OPEN && fs_size (self->fs, self->file, &end, &ignored) != STATUS_OK)
+        return;
+    while (end > self->at && end - self->at > 4 * PROBE) {
+        uint64_t middle =
+            self->at + (end - self->at) / 2 / LOG_RECORD_ALIGNMENT * LOG_RECORD_ALIGNMENT;
+        uint64_t found = log_cursor_find (self, middle, middle + PROBE, &header);
+        if (found != UINT64_MAX && header.record.offset <= offset &&
+            header.record.offset >= self->offset)
+            log_cursor_place (self, found, &header);
+        else
+            end = middle;
+    }
+}
+
 void log_cursor_skip (log_cursor_t *self, uint64_t offset)
 {
+    if (self->offset >= offset)
+        return;
+    skip_by_halves (self, offset);
     skip_t skip = { .at = self->at };
     log_record_header_t header;
     while (self->at < self->limit && self->offset < offset && peek (self, &skip, &header) &&

@@ -32,8 +32,16 @@ void log_cursor_release (log_cursor_t *self);
 MUST_CHECK status_t log_cursor_next (log_cursor_t *self, log_record_t *record, error_t *error);
 
 /* Goes past records that end at or below `offset`, which the caller knows to be whole, by their
- * headers alone. It stops at what is no such header, for log_cursor_next to say what that is. */
+ * headers alone: by halves first, then from one to the next. It stops at what is no such header,
+ * for log_cursor_next to say what that is. */
 void log_cursor_skip (log_cursor_t *self, uint64_t offset);
+
+/* The first byte in [from, to) at which a valid record's header stands; UINT64_MAX when there is
+ * none, or it cannot be read. `from` is where a record could begin. */
+uint64_t log_cursor_find (const log_cursor_t *self, uint64_t from, uint64_t to,
+                          log_record_header_t *header);
+/* Goes to a header that was found. */
+void log_cursor_place (log_cursor_t *self, uint64_t at, const log_record_header_t *header);
 
 /* After CORRUPT in a segment that is not fenced: OK when all from `at` on can be what a crash left
  * of one flush, else CORRUPT. */

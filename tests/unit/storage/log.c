@@ -291,6 +291,37 @@ Test (log, files_of_another_log_are_refused)
     sim_disk_destroy (&disk);
 }
 
+/* Segments in which a reader halves its way to where it begins: of many records, some of them
+ * larger than what it looks at. */
+Test (log, is_read_from_anywhere_in_large_segments)
+{
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        random_t random;
+        random_seed (&random, seed);
+        log_limits_t limits = { .segment_size = seed % 2 == 0 ? 1 << 20 : 300000 };
+        sim_disk_t *disk = sim_disk_new (seed, 0);
+        fs_t *fs = sim_disk_fs (disk);
+        log_model_t model = { 0 };
+        log_t *log = model_open (fs, 1, &limits);
+        for (int i = 0; i < 2000; i++) {
+            OK (model_append (&model, log, &random,
+                              random_chance (&random, 0.01) ? 100000 : (seed + 1) * 100));
+            if (random_chance (&random, 0.1))
+                OK (model_flush (&model, log, &error));
+        }
+        OK (model_flush (&model, log, &error));
+        uint64_t end = log_durable (log);
+        for (int i = 0; i < 100; i++) {
+            uint64_t from = random_below (&random, end + 1);
+            uint64_t most = end - from < 30 ? end - from : 30;
+            model_check_read (&model, fs, from, from + random_below (&random, most + 1));
+        }
+        log_destroy (&log);
+        model_release (&model);
+        sim_disk_destroy (&disk);
+    }
+}
+
 Test (log, a_reader_follows_a_live_owner_and_stops_at_its_end)
 {
     for (uint64_t seed = 0; seed < 20; seed++) {
