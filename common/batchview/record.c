@@ -138,11 +138,6 @@ static bool piece_fold (state_spec_t spec, state_rows_t *rows, const piece_t *pi
     return state_add_rows (spec, acc, rows);
 }
 
-static void *slot_acc (const record_builder_t *self, uint32_t slot)
-{
-    return (uint8_t *)self->acc + self->plan->slots[slot].place;
-}
-
 /* Appends the own partials of the pieces from `first` on to the slot's buffer. */
 static void own_put (record_builder_t *self, uint32_t slot, const track_t *track, size_t first)
 {
@@ -151,14 +146,14 @@ static void own_put (record_builder_t *self, uint32_t slot, const track_t *track
     state_rows_t *rows = &self->slot_rows[slot];
     for (size_t i = first; i < track->pieces; i++) {
         size_t start = own->size;
-        state_reset (spec, slot_acc (self, slot));
-        if (piece_fold (spec, rows, &track->piece[i], slot_acc (self, slot)))
-            state_encode (spec, slot_acc (self, slot), own);
+        state_reset (spec, record_slot_acc (self, slot));
+        if (piece_fold (spec, rows, &track->piece[i], record_slot_acc (self, slot)))
+            state_encode (spec, record_slot_acc (self, slot), own);
         buf_put_u32 (own, (uint32_t)(own->size - start));
     }
 }
 
-static status_t too_large (const record_builder_t *self, error_t *error)
+status_t record_too_large (const record_builder_t *self, error_t *error)
 {
     text_t key = { (const char *)self->key.data, (uint32_t)self->key.size };
     size_t most = self->budget && self->budget->limit < BATCHVIEW_RECORD_MAX ? self->budget->limit
@@ -197,10 +192,10 @@ static status_t run_fold (record_builder_t *self, size_t from, size_t to, error_
         own_put (self, slot, &self->track[group], first[group]);
         own_put (self, slot, &self->track[groups], first[groups]);
         if (self->own[slot].bad || self->own[slot + self->header->slots].bad)
-            return too_large (self, error);
+            return record_too_large (self, error);
     }
     self->folded = true;
-    return count_bytes (self) ? STATUS_OK : too_large (self, error);
+    return count_bytes (self) ? STATUS_OK : record_too_large (self, error);
 }
 
 static status_t buffer_fold (record_builder_t *self, error_t *error)
@@ -257,7 +252,7 @@ typedef struct sweep {
 static status_t sweep_piece (sweep_t *self, const piece_t *piece, error_t *error)
 {
     const record_builder_t *builder = self->builder;
-    void *acc = slot_acc (builder, self->slot);
+    void *acc = record_slot_acc (builder, self->slot);
     if (!builder->folded) {
         self->changed |= piece_fold (builder->plan->slots[self->slot].spec, self->rows, piece, acc);
         return STATUS_OK;
@@ -279,6 +274,17 @@ static bool differ (const uint8_t *data, size_t a, size_t b, size_t size)
     return size < 2 || data[a + 1] != data[b + 1] || memcmp (data + a, data + b, size) != 0;
 }
 
+bool record_end_partial (record_builder_t *self, size_t start)
+{
+    buf_t *partials = &self->partials;
+    size_t size = partials->size - start - 1;
+    if (!partials->bad && size < 0x80)
+        partials->data[start] = (uint8_t)size;
+    else
+        buf_part_end (partials, start + 1);
+    return !partials->bad;
+}
+
 /* Appends the accumulator's partial, size first, unless it equals the one before; its place. */
 static uint32_t sweep_partial (sweep_t *self)
 {
@@ -288,16 +294,11 @@ static uint32_t sweep_partial (sweep_t *self)
     self->changed = false;
     size_t start = partials->size;
     buf_put_u8 (partials, 0);
-    state_encode (self->builder->plan->slots[self->slot].spec, slot_acc (self->builder, self->slot),
-                  partials);
-    size_t size = partials->size - start - 1;
-    if (!partials->bad && size < 0x80)
-        partials->data[start] = (uint8_t)size;
-    else
-        buf_part_end (partials, start + 1);
-    if (partials->bad)
+    state_encode (self->builder->plan->slots[self->slot].spec,
+                  record_slot_acc (self->builder, self->slot), partials);
+    if (!record_end_partial (self->builder, start))
         return 0;
-    size = partials->size - start;
+    size_t size = partials->size - start;
     if (self->place != 0 && size == self->end - (self->place - 1) &&
         !differ (partials->data, self->place - 1, start, size)) {
         partials->size = start;
@@ -319,7 +320,7 @@ static void sweep_atom (sweep_t *self, size_t atom)
     }
     if (self->kind == SWEEP_BETWEEN || (self->kind == SWEEP_BLOCK && on_step)) {
         state_spec_t spec = self->builder->plan->slots[self->slot].spec;
-        state_reset (spec, slot_acc (self->builder, self->slot));
+        state_reset (spec, record_slot_acc (self->builder, self->slot));
         self->changed = false;
     }
 }
@@ -335,7 +336,7 @@ static status_t sweep_run (sweep_t *self, error_t *error)
         self->rows = &builder->slot_rows[self->slot];
     self->place = 0;
     self->changed = false;
-    state_reset (spec, slot_acc (builder, self->slot));
+    state_reset (spec, record_slot_acc (builder, self->slot));
     size_t atom = self->track->atoms;
     for (size_t i = self->track->pieces; i-- > 0;) {
         if (atom == 1 && self->skip_first)
@@ -362,9 +363,10 @@ static size_t record_places (const record_builder_t *self)
     return places;
 }
 
-/* Makes `count` empty places; false: no record has so many. */
-static bool places_clear (record_builder_t *self, size_t count)
+bool record_clear_places (record_builder_t *self, size_t count)
 {
+    if (self->budget && self->budget->limit - self->budget->used < self->partials.max)
+        self->partials.max = self->budget->limit - self->budget->used;
     if (count > self->partials.max / sizeof *self->place)
         return false;
     if (count > self->place_capacity) {
@@ -377,15 +379,9 @@ static bool places_clear (record_builder_t *self, size_t count)
     return true;
 }
 
-/* How long before the clock at the cut an event was that is not after it. */
-static uint64_t age_of (const record_builder_t *self, int64_t time)
-{
-    return (uint64_t)self->header->info.clock_at_cut - (uint64_t)time;
-}
-
 static void put_age (record_builder_t *self, int64_t time, unsigned bytes)
 {
-    uint64_t age = age_of (self, time);
+    uint64_t age = record_age (self, time);
     buf_put (&self->head, &age, bytes);
 }
 
@@ -411,20 +407,15 @@ static void put_times (record_builder_t *self, const track_t *track, unsigned by
             put_age (self, track->piece[p].first, bytes);
 }
 
-static viewfile_shape_t shape_of (const record_builder_t *self)
+void record_limit_head (record_builder_t *self, size_t places)
 {
-    viewfile_shape_t shape = { .place_bytes = self->partials.size < UINT8_MAX    ? 1
-                                              : self->partials.size < UINT16_MAX ? 2
-                                                                                 : 4,
-                               .age_bytes = 1 };
-    const track_t *track = &self->track[0];
-    if (self->header->groups > 0 && track->pieces > 0)
-        for (uint64_t age = age_of (self, track->piece[0].first) >> 8; age > 0; age >>= 8)
-            shape.age_bytes++;
-    return shape;
+    size_t left =
+        self->partials.max - (self->partials.bad ? self->partials.max : self->partials.size);
+    buf_clear (&self->head);
+    self->head.max = left + places * sizeof *self->place;
 }
 
-static void put_places (record_builder_t *self, size_t count, unsigned bytes)
+void record_put_places (record_builder_t *self, size_t count, unsigned bytes)
 {
     uint8_t *to = buf_extend (&self->head, count * bytes);
     for (size_t i = 0; to != NULL && i < count; i++)
@@ -437,8 +428,10 @@ static void record_head (record_builder_t *self, size_t places)
     const viewfile_header_t *header = self->header;
     const track_t *future = &self->track[header->groups];
     buf_t *head = &self->head;
-    viewfile_shape_t shape = shape_of (self);
-    buf_clear (head);
+    const track_t *first = &self->track[0];
+    bool bounds = header->groups > 0 && first->pieces > 0;
+    viewfile_shape_t shape =
+        record_shape (self, bounds ? record_age (self, first->piece[0].first) : 0);
     buf_put_text (head, (text_t){ (char *)self->key.data, (uint32_t)self->key.size });
     buf_put_u8 (head, viewfile_shape_put (shape));
     buf_put_varint (head, future->atoms);
@@ -450,7 +443,7 @@ static void record_head (record_builder_t *self, size_t places)
     for (size_t p = 0; p < future->pieces; p++)
         if (future->piece[p].starts)
             buf_put_i64 (head, future->piece[p].first);
-    put_places (self, places, shape.place_bytes);
+    record_put_places (self, places, shape.place_bytes);
 }
 
 /* The pass that `sweep` says, which leaves `count` places; *at is the first of them, and then the
@@ -525,20 +518,17 @@ static status_t record_make (record_builder_t *self, uint64_t *atoms, error_t *e
                           "one key has events at %zu times later than the cut's clock; a batch "
                           "view holds %d",
                           future, (int)BATCHVIEW_FUTURE_MAX);
-    if (self->budget && self->budget->limit - self->budget->used < self->partials.max)
-        self->partials.max = self->budget->limit - self->budget->used;
-    size_t limit = self->partials.max;
     size_t places = record_places (self);
-    if (!places_clear (self, places))
-        return too_large (self, error);
+    if (!record_clear_places (self, places))
+        return record_too_large (self, error);
     size_t at = 0;
     for (uint32_t slot = 0; slot < self->header->slots && status == STATUS_OK; slot++)
         status = record_slot (self, slot, &at, error);
     if (status != STATUS_OK)
         return status;
-    self->head.max = limit - (self->partials.bad ? limit : self->partials.size);
+    record_limit_head (self, places);
     record_head (self, places);
-    return self->head.bad || self->partials.bad ? too_large (self, error) : STATUS_OK;
+    return self->head.bad || self->partials.bad ? record_too_large (self, error) : STATUS_OK;
 }
 
 status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
@@ -556,6 +546,8 @@ status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
 status_t record_of (record_builder_t *self, size_t from, size_t to, uint64_t *atoms, error_t *error)
 {
     record_begin (self, self->run->key[from]);
+    if (to - from == 1 && self->run->time[from] <= self->header->info.clock_at_cut)
+        return record_make_row (self, from, atoms, error);
     tracks_rows (self, from, to);
     return record_make (self, atoms, error);
 }
