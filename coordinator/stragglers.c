@@ -40,9 +40,11 @@ static bool is_slow (const coordinator_core_t *self, const task_t *task)
 {
     uint64_t usual = median (&self->paces[task_kind (task)]);
     uint64_t most;
-    if (task->attempts_count != 1 || task->copied || task->size == 0 || usual == UINT64_MAX)
+    if (task->attempts_count != 1 || task->size == 0 || usual == UINT64_MAX)
         return false;
     int64_t time = core_now (self) - task->attempts[0].given;
+    if (task->copied != 0 && time < COPY_AGAIN * (task->copied - task->attempts[0].given))
+        return false; /* a copy failed, which it may do again */
     if (time < SLOW_LEAST || __builtin_mul_overflow (usual, task->size, &most))
         return false;
     return (uint64_t)time / SLOW_TIMES > most / PACE_UNITS;
@@ -77,7 +79,7 @@ void stragglers_settle (coordinator_core_t *self)
         env_log (self->env, LOG_INFO, "task %" PRIu64 " is slow at %s: %s gets it, too", task->id,
                  task->attempts[0].node, node->name);
         task_give (self, task, node);
-        task->copied = true;
+        task->copied = core_now (self);
         self->tasks_copied++;
     }
 }

@@ -43,7 +43,7 @@ static void drop_attempt (task_t *self, size_t at)
     memmove (self->attempts + at, self->attempts + at + 1,
              (self->attempts_count - at) * sizeof *self->attempts);
     if (self->attempts_count == 0)
-        self->copied = false;
+        self->copied = 0;
 }
 
 void task_remove (coordinator_core_t *self, task_t **task_p)
@@ -200,7 +200,7 @@ void task_give (coordinator_core_t *self, task_t *task, node_t *node)
 static void lose_attempt (task_t *task, size_t at)
 {
     drop_attempt (task, at);
-    task->copied = false;
+    task->copied = 0;
 }
 
 static void drop_orphans (coordinator_core_t *self, task_t *task)

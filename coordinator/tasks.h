@@ -17,6 +17,7 @@ enum {
     PACES_LEAST = 3,   /* … once there are so many */
     TASK_COST = 10000, /* of each task, in rows or bytes: what it takes however little it reads */
     SLOW_TIMES = 2,    /* what its peers take, and a task is slow */
+    COPY_AGAIN = 2,    /* what it had taken when it was copied, and it is again if that failed */
 };
 
 #define SLOW_LEAST (3 * TIME_SECOND) /* no task is slow before */
@@ -48,9 +49,9 @@ struct task {
     uint64_t size;                    /* rows, or bytes of a load, that it reads; 0: not known */
     attempt_t attempts[ATTEMPTS_MAX]; /* oldest first */
     size_t attempts_count;
-    uint64_t last; /* number of the latest attempt; 0: never given */
-    bool copied;   /* a second worker has it too, or it failed there */
-    char *avoid;   /* where it failed last; NULL */
+    uint64_t last;  /* number of the latest attempt; 0: never given */
+    int64_t copied; /* boot µs when a second worker got it too; 0: none did, or it was lost there */
+    char *avoid;    /* where it failed last; NULL */
     unsigned failures;
     int64_t retry_at; /* boot µs */
     char waits[256];  /* why it is tried again; "" */

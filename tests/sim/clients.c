@@ -20,8 +20,11 @@ enum { RECOMPUTES_MAX = 16, TEXT_SIZE_MAX = 64 << 10 };
  * part, with what waits before it. */
 #define STRAGGLER_MAX (25 * TIME_SECOND)
 
-/* Simulated time from the last fault on by which everything must be well. */
+/* Simulated time from the last fault on by which everything must be well; and jobs that a batch
+ * worker that stays slow may have besides, as nothing tells yet that it is: what it has in hand
+ * when faults end, a load and its removal, of which too few were done to measure it by. */
 #define HEAL_MAX (2 * TIME_MINUTE)
+enum { HEAL_SLOW_JOBS = 3 };
 
 typedef enum phase {
     PHASE_APPLY,     /* the definitions are being applied */
@@ -335,7 +338,7 @@ static void step (sim_clients_t *self)
         }
     }
     in_phase = sim_now (self->sim) - self->phase_since;
-    if (self->phase != PHASE_ACTIVE && in_phase > HEAL_MAX)
+    if (self->phase != PHASE_ACTIVE && in_phase > HEAL_MAX + HEAL_SLOW_JOBS * knobs->slow_batch)
         sim_fail (self->sim, "%.0f s without faults, and it still waits for %s",
                   (double)in_phase / 1e6, clients_waiting (self));
 }

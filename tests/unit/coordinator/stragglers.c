@@ -175,6 +175,9 @@ Test (stragglers, go_on_alone_when_their_copy_fails)
     cluster_run (&cluster, 5 * TIME_SECOND);
     cr_assert_eq (cluster.core->tasks_copied, PARTITIONS / 2);
     cr_assert_str_eq (cluster_recompute_state (&cluster, waited_for), "building");
+    cluster_run (&cluster, 20 * TIME_SECOND); /* again at 6, 12 and 24 s */
+    cr_assert_eq (cluster.core->tasks_copied, 4 * (PARTITIONS / 2));
+    cr_assert_str_eq (cluster_recompute_state (&cluster, waited_for), "building");
     pair.slow->lazy = false;
     cluster_until (&cluster, is_trimmed, TIME_SECOND, "the first attempts");
     cluster_release (&cluster);
