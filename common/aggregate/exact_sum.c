@@ -542,7 +542,13 @@ static void encode_at (unsigned bit, uint128_t magnitude, bool negative, buf_t *
     bytes[1] = (uint8_t)(zigzag | wide << 7);
     bytes[2] = (uint8_t)(zigzag >> 7);
     memcpy (bytes + 2 + wide, &magnitude, sizeof magnitude);
-    buf_put (out, bytes, 2 + wide + size);
+    uint8_t *to = buf_room (out, sizeof bytes); /* so that the copy is of a fixed size */
+    if (to != NULL) {
+        memcpy (to, bytes, sizeof bytes);
+        buf_grew (out, 2 + wide + size);
+    } else {
+        buf_put (out, bytes, 2 + wide + size);
+    }
 }
 
 void exact_sum_encode_float (double value, buf_t *out)

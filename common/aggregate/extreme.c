@@ -151,7 +151,10 @@ static void extreme_encode (state_spec_t spec, const void *acc, buf_t *out)
 
 static void extreme_encode_row (state_spec_t spec, const state_rows_t *rows, size_t row, buf_t *out)
 {
-    (void)spec;
+    if (spec.input == TYPE_FLOAT64) {
+        buf_put_f64 (out, value_float (rows->lane[0]->f[row]));
+        return;
+    }
     value_t value = column_get (rows->lane[0], row);
     value_t form = held_value_form (&value);
     held_value_put (&form, out);

@@ -418,8 +418,12 @@ void record_limit_head (record_builder_t *self, size_t places)
 void record_put_places (record_builder_t *self, size_t count, unsigned bytes)
 {
     uint8_t *to = buf_extend (&self->head, count * bytes);
-    for (size_t i = 0; to != NULL && i < count; i++)
-        memcpy (to + i * bytes, &self->place[i], bytes);
+    if (bytes == 1)
+        for (size_t i = 0; to != NULL && i < count; i++)
+            to[i] = (uint8_t)self->place[i];
+    else
+        for (size_t i = 0; to != NULL && i < count; i++)
+            memcpy (to + i * bytes, &self->place[i], bytes);
 }
 
 /* Writes what is before the partials. */
