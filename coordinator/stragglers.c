@@ -42,9 +42,13 @@ static bool is_slow (const coordinator_core_t *self, const task_t *task)
     uint64_t most;
     if (task->attempts_count != 1 || task->size == 0 || usual == UINT64_MAX)
         return false;
-    int64_t time = core_now (self) - task->attempts[0].given;
-    if (task->copied != 0 && time < COPY_AGAIN * (task->copied - task->attempts[0].given))
-        return false; /* a copy failed, which it may do again */
+    const attempt_t *attempt = &task->attempts[0];
+    if (task->copied != 0 && attempt->number == task->last)
+        return false; /* it is the copy: what it was made of failed, and so may this, which counts
+                       */
+    int64_t time = core_now (self) - attempt->given;
+    if (task->copied != 0 && time < COPY_AGAIN * (task->copied - attempt->given))
+        return false; /* a copy failed, or was lost, which it may be again */
     if (time < SLOW_LEAST || __builtin_mul_overflow (usual, task->size, &most))
         return false;
     return (uint64_t)time / SLOW_TIMES > most / PACE_UNITS;

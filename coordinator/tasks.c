@@ -42,8 +42,10 @@ static void drop_attempt (task_t *self, size_t at)
     self->attempts_count--;
     memmove (self->attempts + at, self->attempts + at + 1,
              (self->attempts_count - at) * sizeof *self->attempts);
-    if (self->attempts_count == 0)
-        self->copied = 0;
+    if (self->attempts_count > 0)
+        return;
+    self->copied = 0;
+    self->lost_copy = false;
 }
 
 void task_remove (coordinator_core_t *self, task_t **task_p)
@@ -195,12 +197,16 @@ void task_give (coordinator_core_t *self, task_t *task, node_t *node)
     node->poke = true;
 }
 
-/* Its worker is gone, or has forgotten it: that says nothing of the task, which may be copied to
- * another when the attempt that is left is slow. */
+/* Its worker is gone, or has forgotten it, which says nothing of the task: what is left may be
+ * copied to another at once when it is slow. When copies are lost again, they may be what ends
+ * workers. */
 static void lose_attempt (task_t *task, size_t at)
 {
+    bool is_copy = at > 0;
     drop_attempt (task, at);
-    task->copied = 0;
+    if (!is_copy || !task->lost_copy)
+        task->copied = 0;
+    task->lost_copy |= is_copy;
 }
 
 static void drop_orphans (coordinator_core_t *self, task_t *task)

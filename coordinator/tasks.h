@@ -50,7 +50,8 @@ struct task {
     attempt_t attempts[ATTEMPTS_MAX]; /* oldest first */
     size_t attempts_count;
     uint64_t last;  /* number of the latest attempt; 0: never given */
-    int64_t copied; /* boot µs when a second worker got it too; 0: none did, or it was lost there */
+    int64_t copied; /* boot µs of its latest copy that counts; 0: none */
+    bool lost_copy; /* one went with its worker since it was given */
     char *avoid;    /* where it failed last; NULL */
     unsigned failures;
     int64_t retry_at; /* boot µs */

@@ -53,6 +53,9 @@ void record_begin (record_builder_t *self, text_t key);
 /* Adds rows of it. INVALID when they are not in time order, TOO_LARGE past a limit. */
 MUST_CHECK status_t record_add (record_builder_t *self, const projection_t *rows, size_t from,
                                 size_t to, error_t *error);
+/* Leaves the record in self->head and self->partials; *atoms is how many there are in it. */
+MUST_CHECK status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error);
+
 /* ---- what record.c and record_row.c have in common ---- */
 
 /* The record of the key that begins with that row, which is its only one and not later than the
@@ -89,8 +92,5 @@ bool record_end_partial (record_builder_t *self, size_t start);
 void record_limit_head (record_builder_t *self, size_t places);
 void record_put_places (record_builder_t *self, size_t count, unsigned bytes);
 status_t record_too_large (const record_builder_t *self, error_t *error);
-
-/* Leaves the record in self->head and self->partials; *atoms is how many there are in it. */
-MUST_CHECK status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error);
 
 #endif

@@ -216,6 +216,9 @@ static void skip_by_halves (log_cursor_t *self, uint64_t offset)
         uint64_t middle =
             self->at + (end - self->at) / 2 / LOG_RECORD_ALIGNMENT * LOG_RECORD_ALIGNMENT;
         uint64_t found = log_cursor_find (self, middle, middle + PROBE, &header);
+        if (found == UINT64_MAX) /* inside a large record */
+            found = log_cursor_find (self, middle, end - middle < WINDOW ? end : middle + WINDOW,
+                                     &header);
         if (found != UINT64_MAX && header.record.offset <= offset &&
             header.record.offset >= self->offset)
             log_cursor_place (self, found, &header);

@@ -14,7 +14,7 @@ typedef struct log_cursor {
     uint64_t limit;        /* bytes that count, or LOG_SEGMENT_OPEN */
     uint64_t begun;        /* bytes that were durable when the segment got its name */
     uint64_t flush;        /* byte where the flush of the last record read began */
-    uint64_t flush_offset; /* its first offset */
+    uint64_t flush_offset; /* its first offset, unless the cursor was placed */
     uint8_t *window;
     uint64_t window_at;
     size_t window_size;

@@ -338,7 +338,8 @@ static void step (sim_clients_t *self)
         }
     }
     in_phase = sim_now (self->sim) - self->phase_since;
-    if (self->phase != PHASE_ACTIVE && in_phase > HEAL_MAX + HEAL_SLOW_JOBS * knobs->slow_batch)
+    int64_t slow = self->phase == PHASE_DRAIN ? HEAL_SLOW_JOBS * knobs->slow_batch : 0;
+    if (self->phase != PHASE_ACTIVE && in_phase > HEAL_MAX + slow)
         sim_fail (self->sim, "%.0f s without faults, and it still waits for %s",
                   (double)in_phase / 1e6, clients_waiting (self));
 }

@@ -166,6 +166,41 @@ Test (stragglers, get_another_copy_when_the_first_was_lost_with_its_worker)
     cluster_release (&cluster);
 }
 
+/* … but may come of them: copies that end their workers are made ever more rarely. */
+Test (stragglers, are_copied_ever_more_rarely_when_that_ends_the_worker)
+{
+    cluster_t cluster;
+    pair_t pair = start (&cluster, true);
+    pair.quick->lazy = true;
+    for (int64_t time = 0; time < 40 * TIME_SECOND; time += 500 * TIME_MS) {
+        cluster_run (&cluster, 500 * TIME_MS);
+        if (pair.quick->tasks_count > 0)
+            actor_restart (&cluster, pair.quick);
+        pair.quick->lazy = true;
+    }
+    uint64_t copies = cluster.core->tasks_copied / (PARTITIONS / 2);
+    cr_assert (copies == 5 || copies == 6, "%lu", (unsigned long)copies); /* at 3, 3, 6, 12, 24 s */
+    cluster_release (&cluster);
+}
+
+/* Of a task that always fails, after it was copied each time, some attempt is the last. */
+Test (stragglers, that_fail_after_their_copy_was_made_end)
+{
+    cluster_t cluster;
+    pair_t pair = start (&cluster, true);
+    pair.quick->lazy = true;
+    actor_t *third = cluster_add (&cluster, "b3", "batch");
+    third->lazy = true;
+    cluster_run (&cluster, 4 * TIME_SECOND);
+    uint64_t copies = cluster.core->tasks_copied;
+    cr_assert_geq (copies, 2);
+    pair.slow->fails_with = "corrupt";
+    pair.slow->lazy = false;
+    cluster_run (&cluster, 10 * TIME_SECOND);
+    cr_assert_eq (cluster.core->tasks_copied, copies); /* copies are not copied */
+    cluster_release (&cluster);
+}
+
 /* The copy's failure is not the task's. */
 Test (stragglers, go_on_alone_when_their_copy_fails)
 {
