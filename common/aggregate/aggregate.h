@@ -302,10 +302,6 @@ MUST_CHECK status_t state_merge_partial (state_spec_t spec, void *acc, text_t pa
 /* Appends the canonical partial. The empty state is the empty byte string. */
 void state_encode (state_spec_t spec, const void *acc, buf_t *out);
 
-/* Appends the partial of a state of that row alone, which is nothing when the row does not count.
- * `acc` may be used for it, and is left as it comes. */
-void state_encode_row (state_spec_t spec, void *acc, state_rows_t *rows, size_t row, buf_t *out);
-
 /* Is nothing in it? */
 bool state_is_empty (state_spec_t spec, const void *acc);
 

@@ -69,12 +69,6 @@ static void count_encode (state_spec_t spec, const void *acc, buf_t *out)
     buf_put_varint (out, ((const count_t *)acc)->rows);
 }
 
-static void count_encode_row (state_spec_t spec, const state_rows_t *rows, size_t row, buf_t *out)
-{
-    (void)spec, (void)rows, (void)row;
-    buf_put_varint (out, 1);
-}
-
 static bool count_is_empty (state_spec_t spec, const void *acc)
 {
     (void)spec;
@@ -113,7 +107,6 @@ const state_ops_t state_ops_COUNT = {
     .merge = count_merge,
     .merge_partial = count_merge_partial,
     .encode = count_encode,
-    .encode_row = count_encode_row,
     .is_empty = count_is_empty,
     .final = count_final,
 };

@@ -515,60 +515,6 @@ void exact_sum_encode (const exact_sum_t *self, buf_t *out)
         bytes[i] = (uint8_t)(magnitude.chunk[(skip + i) / 4] >> 8 * ((skip + i) % 4));
 }
 
-enum { PRODUCT_ROOM = 1 + 2 + 2 * 8 }; /* bytes of the encoding of +-magnitude * 2^n */
-
-/* Encodes +-magnitude * 2^(bit - EXACT_SUM_ONE_BIT). */
-static void encode_at (unsigned bit, uint128_t magnitude, bool negative, buf_t *out)
-{
-    uint8_t bytes[PRODUCT_ROOM];
-    if (magnitude == 0) {
-        buf_put_u8 (out, 0);
-        return;
-    }
-    uint64_t low = (uint64_t)magnitude;
-    unsigned zeros = low != 0 ? (unsigned)__builtin_ctzll (low)
-                              : 64 + (unsigned)__builtin_ctzll ((uint64_t)(magnitude >> 64));
-    bit += zeros;
-    magnitude = magnitude >> zeros << bit % 8;
-    uint64_t high = (uint64_t)(magnitude >> 64);
-    low = (uint64_t)magnitude;
-    unsigned bits =
-        high != 0 ? 128 - (unsigned)__builtin_clzll (high) : 64 - (unsigned)__builtin_clzll (low);
-    unsigned size = (bits + 7) / 8;
-    int place = (int)(bit / 8) - ONE_BYTE;
-    unsigned zigzag = place < 0 ? 2 * (unsigned)-place - 1 : 2 * (unsigned)place;
-    unsigned wide = zigzag >= 0x80;
-    bytes[0] = (uint8_t)(size << 1 | negative);
-    bytes[1] = (uint8_t)(zigzag | wide << 7);
-    bytes[2] = (uint8_t)(zigzag >> 7);
-    memcpy (bytes + 2 + wide, &magnitude, sizeof magnitude);
-    uint8_t *to = buf_room (out, sizeof bytes); /* so that the copy is of a fixed size */
-    if (to != NULL) {
-        memcpy (to, bytes, sizeof bytes);
-        buf_grew (out, 2 + wide + size);
-    } else {
-        buf_put (out, bytes, 2 + wide + size);
-    }
-}
-
-void exact_sum_encode_float (double value, buf_t *out)
-{
-    uint64_t mantissa;
-    unsigned exponent;
-    bool negative = split (value, &mantissa, &exponent);
-    encode_at (exponent + EXACT_SUM_ONE_BIT - 1075, mantissa, negative, out);
-}
-
-void exact_sum_encode_float_product (double a, double b, buf_t *out)
-{
-    uint64_t mantissa_a, mantissa_b;
-    unsigned exponent_a, exponent_b;
-    bool negative_a = split (a, &mantissa_a, &exponent_a);
-    bool negative_b = split (b, &mantissa_b, &exponent_b);
-    encode_at (exponent_a + exponent_b + EXACT_SUM_ONE_BIT - 2 * 1075,
-               (uint128_t)mantissa_a * mantissa_b, negative_a != negative_b, out);
-}
-
 /* The canonical form and the range, for `size` > 0 bytes that stand for integer * 2^(8 place). */
 static bool is_canonical (const uint8_t *bytes, unsigned size, int place, bool negative,
                           exact_range_t range)

@@ -150,11 +150,6 @@ void exact_sum_magnitude (const exact_sum_t *self, exact_magnitude_t *out);
  * sum is their integer times 2^(8 p). */
 void exact_sum_encode (const exact_sum_t *self, buf_t *out);
 
-/* Appends the encoding of the sum that is one finite number alone, and of the one that is the
- * product of two. */
-void exact_sum_encode_float (double value, buf_t *out);
-void exact_sum_encode_float_product (double a, double b, buf_t *out);
-
 /* Reads an encoding and adds it. False, with nothing added, when it is not canonical or not in
  * `range`. */
 bool exact_sum_merge_encoded (exact_sum_t *self, reader_t *reader, exact_range_t range);

@@ -149,17 +149,6 @@ static void extreme_encode (state_spec_t spec, const void *acc, buf_t *out)
     held_value_encode (spec.input, &((const extreme_t *)acc)->value, out);
 }
 
-static void extreme_encode_row (state_spec_t spec, const state_rows_t *rows, size_t row, buf_t *out)
-{
-    if (spec.input == TYPE_FLOAT64) {
-        buf_put_f64 (out, value_float (rows->lane[0]->f[row]));
-        return;
-    }
-    value_t value = column_get (rows->lane[0], row);
-    value_t form = held_value_form (&value);
-    held_value_put (&form, out);
-}
-
 static bool extreme_is_empty (state_spec_t spec, const void *acc)
 {
     (void)spec;
@@ -188,8 +177,7 @@ static status_t extreme_final (state_spec_t spec, const void *acc, aggregate_t a
         .release = extreme_release, .reset = extreme_reset, .add = extreme_add,                    \
         .add_rows = extreme_add_rows, .merge = extreme_merge,                                      \
         .merge_partial = extreme_merge_partial, .encode = extreme_encode,                          \
-        .encode_row = extreme_encode_row, .is_empty = extreme_is_empty, .memory = extreme_memory,  \
-        .final = extreme_final                                                                     \
+        .is_empty = extreme_is_empty, .memory = extreme_memory, .final = extreme_final             \
     }
 const state_ops_t state_ops_MIN = EXTREME_OPS;
 const state_ops_t state_ops_MAX = EXTREME_OPS;

@@ -29,15 +29,6 @@ void float_rows_encode (const float_rows_t *self, buf_t *out)
     buf_put_varint (out, self->negative_infinity);
 }
 
-void float_rows_encode_one (double value, buf_t *out)
-{
-    float_rows_t one = { 0 };
-    if (float_rows_add (&one, value))
-        float_rows_encode (&one, out);
-    else
-        buf_put_u8 (out, 1 << 1);
-}
-
 float_rows_t float_rows_read (reader_t *reader)
 {
     float_rows_t self = { 0 };

@@ -58,8 +58,6 @@ bool float_rows_merge (float_rows_t *self, const float_rows_t *from);
 /* Varint of 2 * rows + (1 when any is not finite), then in that case the varints of the three
  * counts. Reading makes the reader bad when they are not of one to STATE_ROWS_MAX rows. */
 void float_rows_encode (const float_rows_t *self, buf_t *out);
-/* As of that one row. */
-void float_rows_encode_one (double value, buf_t *out);
 float_rows_t float_rows_read (reader_t *reader);
 
 /* How many rows are finite. */

@@ -226,18 +226,6 @@ static bool moments_merge_partial (state_spec_t spec, void *acc, text_t partial)
                                     : merge_float_partial (acc, partial);
 }
 
-static void squares_put (const uint64_t *squares, buf_t *out)
-{
-    uint8_t bytes[SQUARES_BYTES], size = 0;
-    for (uint8_t i = 0; i < SQUARES_BYTES; i++) {
-        bytes[i] = (uint8_t)(squares[i / 8] >> 8 * (i % 8));
-        if (bytes[i] != 0)
-            size = (uint8_t)(i + 1);
-    }
-    buf_put_u8 (out, size);
-    buf_put (out, bytes, size);
-}
-
 static void moments_encode (state_spec_t spec, const void *acc, buf_t *out)
 {
     if (spec.input == TYPE_FLOAT64) {
@@ -250,24 +238,14 @@ static void moments_encode (state_spec_t spec, const void *acc, buf_t *out)
     const int_moments_t *self = acc;
     buf_put_varint (out, self->rows);
     partial_put_int128 (out, self->sum);
-    squares_put (self->squares, out);
-}
-
-static void moments_encode_row (state_spec_t spec, const state_rows_t *rows, size_t row, buf_t *out)
-{
-    if (spec.input == TYPE_FLOAT64) {
-        double value = rows->lane[0]->f[row];
-        float_rows_encode_one (value, out);
-        value = isfinite (value) ? value : 0;
-        exact_sum_encode_float (value, out);
-        exact_sum_encode_float_product (value, value, out);
-        return;
+    uint8_t bytes[SQUARES_BYTES], size = 0;
+    for (uint8_t i = 0; i < SQUARES_BYTES; i++) {
+        bytes[i] = (uint8_t)(self->squares[i / 8] >> 8 * (i % 8));
+        if (bytes[i] != 0)
+            size = (uint8_t)(i + 1);
     }
-    int64_t value = rows->lane[0]->i[row];
-    uint128_t square = (uint128_t)((int128_t)value * value);
-    buf_put_varint (out, 1);
-    partial_put_int128 (out, value);
-    squares_put ((uint64_t[SQUARES_LIMBS]){ (uint64_t)square, (uint64_t)(square >> 64) }, out);
+    buf_put_u8 (out, size);
+    buf_put (out, bytes, size);
 }
 
 static uint64_t rows_of (state_spec_t spec, const void *acc)
@@ -333,7 +311,6 @@ const state_ops_t state_ops_MOMENTS = {
     .merge = moments_merge,
     .merge_partial = moments_merge_partial,
     .encode = moments_encode,
-    .encode_row = moments_encode_row,
     .is_empty = moments_is_empty,
     .final = moments_final,
 };

@@ -188,21 +188,6 @@ void state_encode (state_spec_t spec, const void *acc, buf_t *out)
         ops->encode (spec, acc, out);
 }
 
-void state_encode_row (state_spec_t spec, void *acc, state_rows_t *rows, size_t row, buf_t *out)
-{
-    const state_ops_t *ops = ops_of (spec);
-    if (ops->encode_row != NULL) {
-        if (state_row_counts (spec, rows, row))
-            ops->encode_row (spec, rows, row, out);
-        return;
-    }
-    rows->from = row;
-    rows->to = row + 1;
-    ops->reset (spec, acc);
-    if (state_add_rows (spec, acc, rows))
-        ops->encode (spec, acc, out);
-}
-
 bool state_is_empty (state_spec_t spec, const void *acc)
 {
     return ops_of (spec)->is_empty (spec, acc);

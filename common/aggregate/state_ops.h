@@ -25,8 +25,6 @@ typedef struct state_ops {
     bool (*merge_partial) (state_spec_t spec, void *acc, text_t partial);
     /* Only called when the state is not empty. */
     void (*encode) (state_spec_t spec, const void *acc, buf_t *out);
-    /* Appends the partial of one row that counts; NULL: by way of an accumulator. */
-    void (*encode_row) (state_spec_t spec, const state_rows_t *rows, size_t row, buf_t *out);
     bool (*is_empty) (state_spec_t spec, const void *acc);
     /* Bytes that it holds beside the accumulator; NULL: less than AGGREGATE_SMALL_MAX. */
     size_t (*memory) (state_spec_t spec, const void *acc);

@@ -158,18 +158,6 @@ static void sum_encode (state_spec_t spec, const void *acc, buf_t *out)
     }
 }
 
-static void sum_encode_row (state_spec_t spec, const state_rows_t *rows, size_t row, buf_t *out)
-{
-    if (spec.input == TYPE_INT64) {
-        buf_put_varint (out, 1);
-        partial_put_int128 (out, rows->lane[0]->i[row]);
-    } else {
-        double value = rows->lane[0]->f[row];
-        float_rows_encode_one (value, out);
-        exact_sum_encode_float (isfinite (value) ? value : 0, out);
-    }
-}
-
 static bool sum_is_empty (state_spec_t spec, const void *acc)
 {
     return (spec.input == TYPE_INT64 ? ((const int_sum_t *)acc)->rows
@@ -234,7 +222,6 @@ const state_ops_t state_ops_SUM = {
     .merge = sum_merge,
     .merge_partial = sum_merge_partial,
     .encode = sum_encode,
-    .encode_row = sum_encode_row,
     .is_empty = sum_is_empty,
     .final = sum_final,
 };

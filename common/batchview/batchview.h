@@ -7,7 +7,8 @@
  * suffix partial at every CHECKPOINT_STEP-th atom. A slot with a delay, whose windows have their
  * right edge inside the file, has own partials and those of blocks of 4, 16, 64 … atoms. Events
  * later than the clock at the cut are kept apart as raw atoms with own partials, and join when
- * as-of (less the delay) reaches them.
+ * as-of (less the delay) reaches them. Of a key with few events, as most have in a delta, the file
+ * holds these instead.
  *
  * Exactness is decided per key and window from the atoms themselves: an edge that falls inside a
  * collapsed atom, or, without delay, an as-of before the key's last atom, cannot be answered from

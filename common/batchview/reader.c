@@ -1,6 +1,6 @@
 #include "base/check.h"
 #include "base/mem.h"
-#include "batchview/viewfile.h"
+#include "batchview/viewrows.h"
 
 #include <string.h>
 
@@ -142,13 +142,26 @@ static uint16_t edge_of (batchview_binding_t *self, uint16_t group, int64_t wind
     return (uint16_t)self->edges++;
 }
 
+/* Are its lanes what such a state takes? */
+static bool has_inputs (const viewfile_header_t *header, const viewfile_slot_t *slot,
+                        state_spec_t spec)
+{
+    if (slot->inputs != state_inputs (spec))
+        return false;
+    for (unsigned k = 0; k < slot->inputs; k++)
+        if (header->lane_type[slot->lane[k]] != state_input_type (spec, k))
+            return false;
+    return true;
+}
+
 /* The file's slot with the state of the plan's, or -1. */
 static int slot_of (const viewfile_header_t *header, const plan_slot_t *slot)
 {
     for (size_t i = 0; i < header->slots; i++)
         if (header->slot[i].hash == slot->hash && header->slot[i].kind == slot->spec.kind &&
             header->slot[i].input == slot->spec.input &&
-            header->group[header->slot[i].group].delay == slot->delay)
+            header->group[header->slot[i].group].delay == slot->delay &&
+            has_inputs (header, &header->slot[i], slot->spec))
             return (int)i;
     return -1;
 }
@@ -228,6 +241,7 @@ typedef struct record {
     const uint8_t *places;   /* slot by slot */
     const uint8_t *partials; /* up to `end` */
     const uint8_t *end;
+    reader_t rows; /* of a record that is them, and has none of what is above */
     record_group_t group[FEATURES_MAX];
 } record_t;
 
@@ -275,6 +289,9 @@ static status_t record_lay_out (const viewfile_header_t *header, record_t *recor
     if (!viewfile_shape_read (reader_u8 (reader), &record->shape))
         reader->bad = true;
     record->clock = header->info.clock_at_cut;
+    record->rows = *reader;
+    if (record->shape.rows > 0)
+        return reader->bad ? record_bad (error) : STATUS_OK;
     read_counts (header, record, reader, collapsed);
     size_t bytes = record->shape.age_bytes;
     bool covered = header->groups > 0 && record->group[0].atoms > 0;
@@ -548,6 +565,33 @@ static status_t cell_merge (const record_t *record, const viewfile_slot_t *slot,
     return status;
 }
 
+/* A record that is rows answers any window exactly. */
+static status_t rows_merge (const batchview_t *view, const batchview_binding_t *binding,
+                            const record_t *record, int64_t as_of, answer_t *answer, error_t *error)
+{
+    viewrows_t rows;
+    reader_t reader = record->rows;
+    if (!viewrows_read (&view->header, record->shape, &reader, &rows))
+        return record_bad (error);
+    for (size_t i = 0; i < view->header.slots; i++) {
+        const viewfile_slot_t *slot = &view->header.slot[i];
+        const bound_slot_t *bound = &binding->slot[i];
+        viewrows_inputs_t inputs;
+        if (bound->cells == 0)
+            continue;
+        viewrows_inputs (&rows, &view->header, slot, &inputs);
+        int64_t right = earlier (as_of, view->header.group[slot->group].delay);
+        inputs.rows.to = viewrows_to (&rows, right);
+        for (uint32_t cell = bound->cell; cell < bound->cell + bound->cells; cell++) {
+            if (binding->cell_edge[cell] == CELL_UNWANTED)
+                continue;
+            inputs.rows.from = viewrows_to (&rows, left_of (right, binding->cell_window[cell]));
+            (void)state_add_rows (bound->spec, answer_cell (answer, cell), &inputs.rows);
+        }
+    }
+    return STATUS_OK;
+}
+
 static status_t record_merge (const batchview_t *view, const batchview_binding_t *binding,
                               const record_t *record, const atoms_t *atoms, int64_t as_of,
                               answer_t *answer, error_t *error)
@@ -586,9 +630,12 @@ status_t batchview_merge (const batchview_t *self, const batchview_binding_t *bi
     bool found = false;
     atoms_t atoms[FEATURES_MAX];
     status_t status = record_find (self, key, &record, &found, error);
-    if (status == STATUS_OK && found && !edges_find (self, binding, &record, as_of, atoms))
+    bool rows = status == STATUS_OK && found && record.shape.rows > 0;
+    if (rows)
+        status = rows_merge (self, binding, &record, as_of, answer, error);
+    else if (status == STATUS_OK && found && !edges_find (self, binding, &record, as_of, atoms))
         return STATUS_OK;
-    if (status == STATUS_OK && found)
+    else if (status == STATUS_OK && found)
         status = record_merge (self, binding, &record, atoms, as_of, answer, error);
     if (status != STATUS_OK)
         return error_prefix (error, "batch view of %s", self->header.info.view);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "batchview/viewrows.h"
 
 #include <string.h>
 
@@ -138,6 +139,11 @@ static bool piece_fold (state_spec_t spec, state_rows_t *rows, const piece_t *pi
     return state_add_rows (spec, acc, rows);
 }
 
+static void *slot_acc (const record_builder_t *self, uint32_t slot)
+{
+    return (uint8_t *)self->acc + self->plan->slots[slot].place;
+}
+
 /* Appends the own partials of the pieces from `first` on to the slot's buffer. */
 static void own_put (record_builder_t *self, uint32_t slot, const track_t *track, size_t first)
 {
@@ -146,14 +152,14 @@ static void own_put (record_builder_t *self, uint32_t slot, const track_t *track
     state_rows_t *rows = &self->slot_rows[slot];
     for (size_t i = first; i < track->pieces; i++) {
         size_t start = own->size;
-        state_reset (spec, record_slot_acc (self, slot));
-        if (piece_fold (spec, rows, &track->piece[i], record_slot_acc (self, slot)))
-            state_encode (spec, record_slot_acc (self, slot), own);
+        state_reset (spec, slot_acc (self, slot));
+        if (piece_fold (spec, rows, &track->piece[i], slot_acc (self, slot)))
+            state_encode (spec, slot_acc (self, slot), own);
         buf_put_u32 (own, (uint32_t)(own->size - start));
     }
 }
 
-status_t record_too_large (const record_builder_t *self, error_t *error)
+static status_t too_large (const record_builder_t *self, error_t *error)
 {
     text_t key = { (const char *)self->key.data, (uint32_t)self->key.size };
     size_t most = self->budget && self->budget->limit < BATCHVIEW_RECORD_MAX ? self->budget->limit
@@ -192,10 +198,10 @@ static status_t run_fold (record_builder_t *self, size_t from, size_t to, error_
         own_put (self, slot, &self->track[group], first[group]);
         own_put (self, slot, &self->track[groups], first[groups]);
         if (self->own[slot].bad || self->own[slot + self->header->slots].bad)
-            return record_too_large (self, error);
+            return too_large (self, error);
     }
     self->folded = true;
-    return count_bytes (self) ? STATUS_OK : record_too_large (self, error);
+    return count_bytes (self) ? STATUS_OK : too_large (self, error);
 }
 
 static status_t buffer_fold (record_builder_t *self, error_t *error)
@@ -252,7 +258,7 @@ typedef struct sweep {
 static status_t sweep_piece (sweep_t *self, const piece_t *piece, error_t *error)
 {
     const record_builder_t *builder = self->builder;
-    void *acc = record_slot_acc (builder, self->slot);
+    void *acc = slot_acc (builder, self->slot);
     if (!builder->folded) {
         self->changed |= piece_fold (builder->plan->slots[self->slot].spec, self->rows, piece, acc);
         return STATUS_OK;
@@ -274,17 +280,6 @@ static bool differ (const uint8_t *data, size_t a, size_t b, size_t size)
     return size < 2 || data[a + 1] != data[b + 1] || memcmp (data + a, data + b, size) != 0;
 }
 
-bool record_end_partial (record_builder_t *self, size_t start)
-{
-    buf_t *partials = &self->partials;
-    size_t size = partials->size - start - 1;
-    if (!partials->bad && size < 0x80)
-        partials->data[start] = (uint8_t)size;
-    else
-        buf_part_end (partials, start + 1);
-    return !partials->bad;
-}
-
 /* Appends the accumulator's partial, size first, unless it equals the one before; its place. */
 static uint32_t sweep_partial (sweep_t *self)
 {
@@ -294,11 +289,16 @@ static uint32_t sweep_partial (sweep_t *self)
     self->changed = false;
     size_t start = partials->size;
     buf_put_u8 (partials, 0);
-    state_encode (self->builder->plan->slots[self->slot].spec,
-                  record_slot_acc (self->builder, self->slot), partials);
-    if (!record_end_partial (self->builder, start))
+    state_encode (self->builder->plan->slots[self->slot].spec, slot_acc (self->builder, self->slot),
+                  partials);
+    size_t size = partials->size - start - 1;
+    if (!partials->bad && size < 0x80)
+        partials->data[start] = (uint8_t)size;
+    else
+        buf_part_end (partials, start + 1);
+    if (partials->bad)
         return 0;
-    size_t size = partials->size - start;
+    size = partials->size - start;
     if (self->place != 0 && size == self->end - (self->place - 1) &&
         !differ (partials->data, self->place - 1, start, size)) {
         partials->size = start;
@@ -320,7 +320,7 @@ static void sweep_atom (sweep_t *self, size_t atom)
     }
     if (self->kind == SWEEP_BETWEEN || (self->kind == SWEEP_BLOCK && on_step)) {
         state_spec_t spec = self->builder->plan->slots[self->slot].spec;
-        state_reset (spec, record_slot_acc (self->builder, self->slot));
+        state_reset (spec, slot_acc (self->builder, self->slot));
         self->changed = false;
     }
 }
@@ -336,7 +336,7 @@ static status_t sweep_run (sweep_t *self, error_t *error)
         self->rows = &builder->slot_rows[self->slot];
     self->place = 0;
     self->changed = false;
-    state_reset (spec, record_slot_acc (builder, self->slot));
+    state_reset (spec, slot_acc (builder, self->slot));
     size_t atom = self->track->atoms;
     for (size_t i = self->track->pieces; i-- > 0;) {
         if (atom == 1 && self->skip_first)
@@ -363,10 +363,9 @@ static size_t record_places (const record_builder_t *self)
     return places;
 }
 
-bool record_clear_places (record_builder_t *self, size_t count)
+/* Makes `count` empty places; false: no record has so many. */
+static bool places_clear (record_builder_t *self, size_t count)
 {
-    if (self->budget && self->budget->limit - self->budget->used < self->partials.max)
-        self->partials.max = self->budget->limit - self->budget->used;
     if (count > self->partials.max / sizeof *self->place)
         return false;
     if (count > self->place_capacity) {
@@ -381,7 +380,7 @@ bool record_clear_places (record_builder_t *self, size_t count)
 
 static void put_age (record_builder_t *self, int64_t time, unsigned bytes)
 {
-    uint64_t age = record_age (self, time);
+    uint64_t age = viewfile_age (self->header, time);
     buf_put (&self->head, &age, bytes);
 }
 
@@ -407,23 +406,23 @@ static void put_times (record_builder_t *self, const track_t *track, unsigned by
             put_age (self, track->piece[p].first, bytes);
 }
 
-void record_limit_head (record_builder_t *self, size_t places)
+static viewfile_shape_t shape_of (const record_builder_t *self)
 {
-    size_t left =
-        self->partials.max - (self->partials.bad ? self->partials.max : self->partials.size);
-    buf_clear (&self->head);
-    self->head.max = left + places * sizeof *self->place;
+    viewfile_shape_t shape = { .place_bytes = self->partials.size < UINT8_MAX    ? 1
+                                              : self->partials.size < UINT16_MAX ? 2
+                                                                                 : 4,
+                               .age_bytes = 1 };
+    const track_t *track = &self->track[0];
+    if (self->header->groups > 0 && track->pieces > 0)
+        shape.age_bytes = viewfile_age_bytes (viewfile_age (self->header, track->piece[0].first));
+    return shape;
 }
 
-void record_put_places (record_builder_t *self, size_t count, unsigned bytes)
+static void put_places (record_builder_t *self, size_t count, unsigned bytes)
 {
     uint8_t *to = buf_extend (&self->head, count * bytes);
-    if (bytes == 1)
-        for (size_t i = 0; to != NULL && i < count; i++)
-            to[i] = (uint8_t)self->place[i];
-    else
-        for (size_t i = 0; to != NULL && i < count; i++)
-            memcpy (to + i * bytes, &self->place[i], bytes);
+    for (size_t i = 0; to != NULL && i < count; i++)
+        memcpy (to + i * bytes, &self->place[i], bytes);
 }
 
 /* Writes what is before the partials. */
@@ -432,10 +431,8 @@ static void record_head (record_builder_t *self, size_t places)
     const viewfile_header_t *header = self->header;
     const track_t *future = &self->track[header->groups];
     buf_t *head = &self->head;
-    const track_t *first = &self->track[0];
-    bool bounds = header->groups > 0 && first->pieces > 0;
-    viewfile_shape_t shape =
-        record_shape (self, bounds ? record_age (self, first->piece[0].first) : 0);
+    viewfile_shape_t shape = shape_of (self);
+    buf_clear (head);
     buf_put_text (head, (text_t){ (char *)self->key.data, (uint32_t)self->key.size });
     buf_put_u8 (head, viewfile_shape_put (shape));
     buf_put_varint (head, future->atoms);
@@ -447,7 +444,7 @@ static void record_head (record_builder_t *self, size_t places)
     for (size_t p = 0; p < future->pieces; p++)
         if (future->piece[p].starts)
             buf_put_i64 (head, future->piece[p].first);
-    record_put_places (self, places, shape.place_bytes);
+    put_places (self, places, shape.place_bytes);
 }
 
 /* The pass that `sweep` says, which leaves `count` places; *at is the first of them, and then the
@@ -522,22 +519,52 @@ static status_t record_make (record_builder_t *self, uint64_t *atoms, error_t *e
                           "one key has events at %zu times later than the cut's clock; a batch "
                           "view holds %d",
                           future, (int)BATCHVIEW_FUTURE_MAX);
+    if (self->budget && self->budget->limit - self->budget->used < self->partials.max)
+        self->partials.max = self->budget->limit - self->budget->used;
+    size_t limit = self->partials.max;
     size_t places = record_places (self);
-    if (!record_clear_places (self, places))
-        return record_too_large (self, error);
+    if (!places_clear (self, places))
+        return too_large (self, error);
     size_t at = 0;
     for (uint32_t slot = 0; slot < self->header->slots && status == STATUS_OK; slot++)
         status = record_slot (self, slot, &at, error);
     if (status != STATUS_OK)
         return status;
-    record_limit_head (self, places);
+    self->head.max = limit - (self->partials.bad ? limit : self->partials.size);
     record_head (self, places);
-    return self->head.bad || self->partials.bad ? record_too_large (self, error) : STATUS_OK;
+    return self->head.bad || self->partials.bad ? too_large (self, error) : STATUS_OK;
+}
+
+/* Is a key that has these rows alone kept as them? */
+static bool are_kept (const record_builder_t *self, const projection_t *rows, size_t from,
+                      size_t to)
+{
+    return to > from && to - from <= BATCHVIEW_ROWS_MAX &&
+           rows->time[to - 1] <= self->header->info.clock_at_cut;
+}
+
+static status_t record_keep (record_builder_t *self, const projection_t *rows, size_t from,
+                             size_t to, uint64_t *atoms, error_t *error)
+{
+    buf_t *head = &self->head;
+    uint64_t age = viewfile_age (self->header, rows->time[from]);
+    viewfile_shape_t shape = { .rows = (unsigned)(to - from),
+                               .age_bytes = viewfile_age_bytes (age) };
+    if (self->budget && self->budget->limit - self->budget->used < head->max)
+        head->max = self->budget->limit - self->budget->used;
+    buf_put_text (head, (text_t){ (char *)self->key.data, (uint32_t)self->key.size });
+    buf_put_u8 (head, viewfile_shape_put (shape));
+    viewrows_put (self->header, rows, from, to, shape.age_bytes, head);
+    *atoms = to - from;
+    return head->bad ? too_large (self, error) : STATUS_OK;
 }
 
 status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
 {
+    const projection_t *rows = &self->rows.rows;
     status_t status = STATUS_OK;
+    if (!self->folded && are_kept (self, rows, 0, rows->rows))
+        return record_keep (self, rows, 0, rows->rows, atoms, error);
     if (!self->folded) {
         record_run (self, &self->rows.rows);
         tracks_rows (self, 0, self->rows.rows.rows);
@@ -550,8 +577,8 @@ status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
 status_t record_of (record_builder_t *self, size_t from, size_t to, uint64_t *atoms, error_t *error)
 {
     record_begin (self, self->run->key[from]);
-    if (to - from == 1 && self->run->time[from] <= self->header->info.clock_at_cut)
-        return record_make_row (self, from, atoms, error);
+    if (are_kept (self, self->run, from, to))
+        return record_keep (self, self->run, from, to, atoms, error);
     tracks_rows (self, from, to);
     return record_make (self, atoms, error);
 }

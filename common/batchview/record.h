@@ -56,41 +56,4 @@ MUST_CHECK status_t record_add (record_builder_t *self, const projection_t *rows
 /* Leaves the record in self->head and self->partials; *atoms is how many there are in it. */
 MUST_CHECK status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error);
 
-/* ---- what record.c and record_row.c have in common ---- */
-
-/* The record of the key that begins with that row, which is its only one and not later than the
- * clock at the cut. */
-MUST_CHECK status_t record_make_row (record_builder_t *self, size_t row, uint64_t *atoms,
-                                     error_t *error);
-static inline void *record_slot_acc (const record_builder_t *self, uint32_t slot)
-{
-    return (uint8_t *)self->acc + self->plan->slots[slot].place;
-}
-
-/* How long before the clock at the cut an event was that is not after it. */
-static inline uint64_t record_age (const record_builder_t *self, int64_t time)
-{
-    return (uint64_t)self->header->info.clock_at_cut - (uint64_t)time;
-}
-
-/* Of a record with those partials, whose first event is of that age (0: it has none). */
-static inline viewfile_shape_t record_shape (const record_builder_t *self, uint64_t age)
-{
-    size_t size = self->partials.size;
-    unsigned age_bytes = age == 0 ? 1 : (64 - (unsigned)__builtin_clzll (age) + 7) / 8;
-    return (viewfile_shape_t){ .place_bytes = size < UINT8_MAX    ? 1
-                                              : size < UINT16_MAX ? 2
-                                                                  : 4,
-                               .age_bytes = age_bytes };
-}
-
-/* Makes `count` empty places, within what the budget leaves; false: no record has so many. */
-bool record_clear_places (record_builder_t *self, size_t count);
-/* Ends a partial that begins with the one byte for its size at `start`; false: it does not fit. */
-bool record_end_partial (record_builder_t *self, size_t start);
-/* Makes the head empty, and no longer than what partials leave. */
-void record_limit_head (record_builder_t *self, size_t places);
-void record_put_places (record_builder_t *self, size_t count, unsigned bytes);
-status_t record_too_large (const record_builder_t *self, error_t *error);
-
 #endif

@@ -88,6 +88,24 @@ static uint16_t group_of (const plan_t *plan, uint32_t slot, viewfile_header_t *
     return (uint16_t)header->groups++;
 }
 
+static void inputs_of (const plan_t *plan, viewfile_header_t *header)
+{
+    CHECK (plan->lanes_count <= BATCHVIEW_LANES_MAX && plan->filters_count <= FEATURES_MAX);
+    header->lanes = plan->lanes_count;
+    header->filters = plan->filters_count;
+    header->positions = plan_reads_positions (plan);
+    for (size_t i = 0; i < plan->lanes_count; i++)
+        header->lane_type[i] = expr_type (plan->lanes[i]);
+    for (size_t i = 0; i < plan->slots_count; i++) {
+        const plan_slot_t *from = &plan->slots[i];
+        viewfile_slot_t *slot = &header->slot[i];
+        slot->inputs = (uint16_t)from->inputs;
+        slot->filter = (uint16_t)(from->filter + 1);
+        for (uint32_t k = 0; k < from->inputs; k++)
+            slot->lane[k] = (uint16_t)from->lane[k];
+    }
+}
+
 void viewfile_header_of (const plan_t *plan, const batchview_info_t *info,
                          viewfile_header_t *header)
 {
@@ -108,9 +126,26 @@ void viewfile_header_of (const plan_t *plan, const batchview_info_t *info,
     for (size_t i = 0; i < plan->cells_count; i++)
         if (plan->cells[i].window == WINDOW_LIFETIME)
             header->slot[plan->cells[i].slot].lifetime = true;
+    inputs_of (plan, header);
 }
 
 /* ---- header ---- */
+
+static void inputs_encode (const viewfile_header_t *header, buf_t *out)
+{
+    buf_put_u16 (out, (uint16_t)header->lanes);
+    buf_put_u16 (out, (uint16_t)header->filters);
+    buf_put_u8 (out, header->positions);
+    for (size_t i = 0; i < header->lanes; i++)
+        buf_put_u8 (out, header->lane_type[i]);
+    for (size_t i = 0; i < header->slots; i++) {
+        const viewfile_slot_t *slot = &header->slot[i];
+        buf_put_u8 (out, (uint8_t)slot->inputs);
+        for (uint16_t k = 0; k < slot->inputs; k++)
+            buf_put_u16 (out, slot->lane[k]);
+        buf_put_u16 (out, slot->filter);
+    }
+}
 
 void viewfile_header_encode (viewfile_header_t *header, buf_t *out)
 {
@@ -145,6 +180,7 @@ void viewfile_header_encode (viewfile_header_t *header, buf_t *out)
         buf_put_u8 (out, 0);
         buf_put_u32 (out, slot->group);
     }
+    inputs_encode (header, out);
     buf_put_text (out, (text_t){ info->view, (uint32_t)name_size });
     while ((out->size - start) % BATCHVIEW_ALIGN != 0)
         buf_put_u8 (out, 0);
@@ -223,6 +259,33 @@ static void slots_decode (reader_t *reader, viewfile_header_t *header)
     }
 }
 
+static void inputs_decode (reader_t *reader, viewfile_header_t *header)
+{
+    header->lanes = reader_u16 (reader);
+    header->filters = reader_u16 (reader);
+    uint8_t positions = reader_u8 (reader);
+    header->positions = positions != 0;
+    bool fits =
+        header->lanes <= BATCHVIEW_LANES_MAX && header->filters <= FEATURES_MAX && positions <= 1;
+    for (size_t i = 0; fits && i < header->lanes; i++) {
+        uint8_t type = reader_u8 (reader);
+        fits = type_is_field ((type_t)type);
+        header->lane_type[i] = (type_t)type;
+    }
+    for (size_t i = 0; fits && i < header->slots; i++) {
+        viewfile_slot_t *slot = &header->slot[i];
+        slot->inputs = reader_u8 (reader);
+        fits = slot->inputs <= STATE_INPUTS_MAX;
+        for (uint16_t k = 0; fits && k < slot->inputs; k++) {
+            slot->lane[k] = reader_u16 (reader);
+            fits = slot->lane[k] < header->lanes;
+        }
+        slot->filter = reader_u16 (reader);
+        fits = fits && slot->filter <= header->filters;
+    }
+    reader->bad |= !fits;
+}
+
 status_t viewfile_header_decode (const uint8_t *data, size_t size, viewfile_header_t *header,
                                  error_t *error)
 {
@@ -249,6 +312,7 @@ status_t viewfile_header_decode (const uint8_t *data, size_t size, viewfile_head
     if (reader.bad || header->groups > header->slots || header->slots > FEATURES_MAX)
         return error_set (error, STATUS_CORRUPT, "bad counts in the header of a batch view");
     slots_decode (&reader, header);
+    inputs_decode (&reader, header);
     text_t view = reader_text (&reader);
     if (reader.bad || view.size > NAME_MAX_SIZE ||
         header->size != viewfile_align (size - reader_left (&reader)))

@@ -9,12 +9,13 @@
 #define BATCHVIEW_FOOTER_MAGIC "weirvend"
 
 enum {
-    BATCHVIEW_FORMAT = 3,
+    BATCHVIEW_FORMAT = 4,
     BATCHVIEW_BLOCK = 64 << 10, /* bytes under one checksum */
     BATCHVIEW_FOOTER = 64,      /* bytes */
     BATCHVIEW_HEADER_MAX = 64 << 10,
     BATCHVIEW_ALIGN = 8,            /* of the first record and the index */
     BATCHVIEW_CHECKPOINT = 16,      /* atoms between the suffixes of a large slot */
+    BATCHVIEW_ROWS_MAX = 4,         /* of one key that are kept as they are */
     BATCHVIEW_FANOUT = 4,           /* blocks of a delayed slot in the next larger one */
     BATCHVIEW_FUTURE_MAX = 1 << 16, /* atoms of one key later than the clock at the cut */
     BATCHVIEW_TAG_BITS = 24,        /* of the key's hash in an index entry */
@@ -41,7 +42,12 @@ typedef struct viewfile_slot {
     bool large;    /* own partials and checkpoints, not a suffix partial per atom */
     bool delayed;  /* own partials and blocks of them: the group has a delay */
     uint16_t group;
+    uint16_t inputs;                 /* how many of the lanes */
+    uint16_t lane[STATE_INPUTS_MAX]; /* which */
+    uint16_t filter;                 /* its number and 1; 0: none */
 } viewfile_slot_t;
+
+enum { BATCHVIEW_LANES_MAX = STATE_INPUTS_MAX * FEATURES_MAX };
 
 typedef struct viewfile_header {
     batchview_info_t info; /* counts are in the footer */
@@ -50,7 +56,11 @@ typedef struct viewfile_header {
     viewfile_group_t group[FEATURES_MAX];
     size_t slots;
     viewfile_slot_t slot[FEATURES_MAX];
-    size_t size; /* encoded bytes, padded to BATCHVIEW_ALIGN: where the first record starts */
+    size_t lanes; /* what slots are made of: values of rows, … */
+    type_t lane_type[BATCHVIEW_LANES_MAX];
+    size_t filters; /* … which they count where these are true */
+    bool positions; /* some slot reads offsets and numbers of rows */
+    size_t size;    /* encoded bytes, padded to BATCHVIEW_ALIGN: where the first record starts */
 } viewfile_header_t;
 
 typedef struct viewfile_footer {
@@ -118,22 +128,45 @@ static inline uint64_t viewfile_index_place (uint64_t entry)
 
 /* ---- a record's shape ---- */
 
-/* How many bytes a place and an age have, in a byte. */
+/* In a byte: how many bytes a place and an age have, or how many rows it is. */
 typedef struct viewfile_shape {
     unsigned place_bytes; /* 1, 2 or 4 */
     unsigned age_bytes;   /* 1 to 8 */
+    unsigned rows;        /* that it consists of, at most BATCHVIEW_ROWS_MAX; 0: of partials */
 } viewfile_shape_t;
+
+enum { SHAPE_OF_ROWS = 3 }; /* in place of a place's bytes */
 
 static inline uint8_t viewfile_shape_put (viewfile_shape_t shape)
 {
-    return (uint8_t)(shape.place_bytes / 2 | (shape.age_bytes - 1) << 2);
+    unsigned kind = shape.rows > 0 ? SHAPE_OF_ROWS | (shape.rows - 1) << 5 : shape.place_bytes / 2;
+    return (uint8_t)(kind | (shape.age_bytes - 1) << 2);
 }
 
 /* False: there is no such shape. */
 static inline bool viewfile_shape_read (uint8_t byte, viewfile_shape_t *shape)
 {
-    *shape = (viewfile_shape_t){ 1u << (byte & 3), 1 + (unsigned)(byte >> 2) };
-    return (byte & 3) != 3 && byte < 32;
+    bool rows = (byte & 3) == SHAPE_OF_ROWS;
+    *shape = (viewfile_shape_t){ .place_bytes = rows ? 0 : 1u << (byte & 3),
+                                 .age_bytes = 1 + (byte >> 2 & 7u),
+                                 .rows = rows ? 1 + (unsigned)(byte >> 5) : 0 };
+    return rows ? shape->rows <= BATCHVIEW_ROWS_MAX : byte < 32;
+}
+
+/* How long before the clock at the cut an event was that is not after it, and back. */
+static inline uint64_t viewfile_age (const viewfile_header_t *header, int64_t time)
+{
+    return (uint64_t)header->info.clock_at_cut - (uint64_t)time;
+}
+
+static inline int64_t viewfile_time (const viewfile_header_t *header, uint64_t age)
+{
+    return (int64_t)((uint64_t)header->info.clock_at_cut - age);
+}
+
+static inline unsigned viewfile_age_bytes (uint64_t age)
+{
+    return age == 0 ? 1 : (64 - (unsigned)__builtin_clzll (age) + 7) / 8;
 }
 
 /* The number of `bytes` bytes at `at`, least first. It reads 8, which are always there: behind the

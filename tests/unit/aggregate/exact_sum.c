@@ -236,55 +236,6 @@ Test (exact_sum, of_many_at_once_is_that_of_one_by_one)
     }
 }
 
-static void check_alone (const exact_sum_t *sum, const buf_t *bytes)
-{
-    buf_t expected;
-    buf_init (&expected, EXACT_SUM_ENCODED_MAX);
-    exact_sum_encode (sum, &expected);
-    cr_assert_eq (expected.size, bytes->size);
-    cr_assert_eq (memcmp (expected.data, bytes->data, bytes->size), 0);
-    buf_release (&expected);
-}
-
-Test (exact_sum, of_one_number_or_product_is_encoded_as_a_sum_of_it)
-{
-    static const double ends[] = { 0.0,
-                                   -0.0,
-                                   5e-324,
-                                   -5e-324,
-                                   0x1p-1022,
-                                   1.0,
-                                   0x1p511,
-                                   0x1p512,
-                                   -1.0,
-                                   1e16,
-                                   1.7976931348623157e308 };
-    enum { ENDS = sizeof ends / sizeof *ends };
-    random_t random;
-    random_seed (&random, 3);
-    for (size_t i = 0; i < 100000; i++) {
-        double a = i < ENDS * ENDS ? ends[i / ENDS] : any_number (&random, 1);
-        double b = i < ENDS * ENDS ? ends[i % ENDS] : random_double (&random);
-        if (!isfinite (a))
-            continue;
-        exact_sum_t sum, product;
-        buf_t bytes;
-        buf_init (&bytes, EXACT_SUM_ENCODED_MAX);
-        exact_sum_init (&sum);
-        exact_sum_init (&product);
-        exact_sum_add_float (&sum, a);
-        exact_sum_add_float_product (&product, a, b);
-        exact_sum_encode_float (a, &bytes);
-        check_alone (&sum, &bytes);
-        buf_clear (&bytes);
-        exact_sum_encode_float_product (a, b, &bytes);
-        check_alone (&product, &bytes);
-        buf_release (&bytes);
-        exact_sum_release (&sum);
-        exact_sum_release (&product);
-    }
-}
-
 /* With room for what is encoded to the byte, and with more. */
 Test (exact_sum, encodings_do_not_depend_on_the_room)
 {

@@ -241,32 +241,6 @@ static state_rows_t rows_as_columns (state_spec_t spec, random_t *random, arena_
                            .to = count };
 }
 
-/* Each row's own partial, with and without an accumulator. */
-static void check_alone (state_spec_t spec, const state_rows_t *columns, const char *what)
-{
-    state_rows_t rows = *columns;
-    void *expected = accumulator_new (spec);
-    void *acc = accumulator_new (spec);
-    buf_t one, other;
-    buf_init (&one, AGGREGATE_PARTIAL_MAX);
-    buf_init (&other, AGGREGATE_PARTIAL_MAX);
-    for (size_t i = 0; i < columns->to; i++) {
-        rows.from = i;
-        rows.to = i + 1;
-        state_reset (spec, expected);
-        state_add_rows (spec, expected, &rows);
-        buf_clear (&other);
-        state_encode_row (spec, acc, &rows, i, &other);
-        cr_assert (text_equal (accumulator_partial (spec, expected, &one),
-                               (text_t){ (const char *)other.data, (uint32_t)other.size }),
-                   "%s: row %zu", what, i);
-    }
-    accumulator_destroy (spec, &expected);
-    accumulator_destroy (spec, &acc);
-    buf_release (&one);
-    buf_release (&other);
-}
-
 static void check_together (state_spec_t spec, profile_t profile, uint64_t seed)
 {
     random_t random;
@@ -292,8 +266,6 @@ static void check_together (state_spec_t spec, profile_t profile, uint64_t seed)
     cr_assert (text_equal (accumulator_partial (spec, expected, &one),
                            accumulator_partial (spec, acc, &other)),
                "%s", what);
-    tail.from = 0;
-    check_alone (spec, &tail, what);
     accumulator_destroy (spec, &expected);
     accumulator_destroy (spec, &acc);
     buf_release (&one);
