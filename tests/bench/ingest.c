@@ -5,6 +5,7 @@
  * no room for (`busy`) is sent again. Prints how many events were acknowledged. */
 #include "base/mem.h"
 #include "base/random.h"
+#include "client/lib/weir.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/talk.h"
 #include "wire/wire.h"
@@ -211,6 +212,7 @@ typedef struct slot {
     uint64_t sequence; /* in it */
     int64_t time_us;   /* of its first event */
     bool busy;         /* to be sent again as it is */
+    bool under_way;    /* sent, and not answered */
 } slot_t;
 
 static void patch_times (slot_t *slot)
@@ -242,6 +244,7 @@ static void send_slot (bench_t *self, slot_t *slot)
         patch_times (slot);
     }
     slot->busy = false;
+    slot->under_way = true;
     talk_send (self->socket, slot->request.data, slot->request.size, 0);
 }
 
@@ -261,12 +264,36 @@ static slot_t *take_answer (bench_t *self, wire_decoder_t *decoder, slot_t *slot
             slot = &slots[i];
     if (slot == NULL)
         measure_fail ("an answer to nothing");
+    slot->under_way = false;
     slot->busy =
         decoded.kind == MESSAGE_ERROR && text_is (wire_text (decoded.body, "status"), "busy");
     if (!slot->busy && decoded.kind != MESSAGE_SEND_OK)
         measure_fail ("a batch was refused: " TEXT_FORMAT,
                       TEXT_ARGS (wire_text (decoded.body, "text")));
     return slot;
+}
+
+/* May another batch be sent? Not further than owners tell repeats apart from the oldest that is not
+ * acknowledged, which otherwise counts as an old one. */
+static bool has_room (const bench_t *self, const slot_t *slots)
+{
+    uint64_t oldest = self->sequence + 1;
+    for (uint64_t i = 0; i < self->in_flight; i++)
+        if ((slots[i].under_way || slots[i].busy) && slots[i].sequence < oldest)
+            oldest = slots[i].sequence;
+    return self->sequence + 1 - oldest < WEIR_UNACKNOWLEDGED_MAX;
+}
+
+/* Sends what can be; how many. */
+static uint64_t send_slots (bench_t *self, slot_t *slots)
+{
+    uint64_t sent = 0;
+    for (uint64_t i = 0; i < self->in_flight; i++)
+        if (!slots[i].under_way && (slots[i].busy || has_room (self, slots))) {
+            send_slot (self, &slots[i]);
+            sent++;
+        }
+    return sent;
 }
 
 static void stream (bench_t *self, wire_decoder_t *decoder, uint64_t seconds)
@@ -282,10 +309,9 @@ static void stream (bench_t *self, wire_decoder_t *decoder, uint64_t seconds)
     wire_writer_destroy (&writer);
     zmq_msg_t message;
     zmq_msg_init (&message);
-    uint64_t acknowledged = 0, put_off = 0, under_way = self->in_flight;
+    uint64_t acknowledged = 0, put_off = 0;
     int64_t start = measure_now_ns ();
-    for (uint64_t i = 0; i < self->in_flight; i++)
-        send_slot (self, &slots[i]);
+    uint64_t under_way = send_slots (self, slots);
     while (under_way > 0) {
         slot_t *slot = take_answer (self, decoder, slots, &message);
         acknowledged += slot->busy ? 0 : BATCH_ROWS;
@@ -297,8 +323,7 @@ static void stream (bench_t *self, wire_decoder_t *decoder, uint64_t seconds)
             zmq_pollitem_t item = { .socket = self->socket, .events = ZMQ_POLLIN };
             (void)zmq_poll (&item, 1, 1);
         }
-        send_slot (self, slot);
-        under_way++;
+        under_way += send_slots (self, slots);
     }
     measure_print ("stream_per_s", (double)acknowledged / measure_since (start));
     measure_print ("stream_events", (double)acknowledged);
