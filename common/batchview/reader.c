@@ -241,7 +241,7 @@ typedef struct record {
     const uint8_t *places;   /* slot by slot */
     const uint8_t *partials; /* up to `end` */
     const uint8_t *end;
-    reader_t rows; /* of a record that is them, and has none of what is above */
+    reader_t rows; /* what follows the shape: of a record that is rows, all that there is */
     record_group_t group[FEATURES_MAX];
 } record_t;
 
@@ -630,8 +630,7 @@ status_t batchview_merge (const batchview_t *self, const batchview_binding_t *bi
     bool found = false;
     atoms_t atoms[FEATURES_MAX];
     status_t status = record_find (self, key, &record, &found, error);
-    bool rows = status == STATUS_OK && found && record.shape.rows > 0;
-    if (rows)
+    if (status == STATUS_OK && found && record.shape.rows > 0)
         status = rows_merge (self, binding, &record, as_of, answer, error);
     else if (status == STATUS_OK && found && !edges_find (self, binding, &record, as_of, atoms))
         return STATUS_OK;

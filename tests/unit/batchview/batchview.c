@@ -251,9 +251,9 @@ Test (batchview, equal_rows_give_equal_bytes_however_they_are_handed_over)
     }
 }
 
-/* Keys that mostly have one row, which is laid out in another way when it comes with others; at
- * whole seconds, so that it is often just at the edge of what a window can reach. */
-Test (batchview, keys_of_one_row_give_equal_bytes_however_they_are_handed_over)
+/* Keys with few rows, some of which are kept as rows and some as partials; at whole seconds, so
+ * that they are often just at the edge of what a window can reach. */
+Test (batchview, keys_with_few_rows_give_equal_bytes_however_they_are_handed_over)
 {
     static const char *const features[] = {
         "      n: count() over 3s, 10s\n      m: max(b) where b > 0 over 10s\n",
