@@ -26,6 +26,16 @@ static void take_lock (void *arg, const char *name)
     mem_free (path);
 }
 
+/* Those of nodes first: a node that starts waits for the cluster's, and finding its own taken it
+ * would take itself for running already. */
+static void give_back_locks (data_place_t *self)
+{
+    for (size_t i = 0; i < self->locks_count; i++)
+        fs_close (self->fs, &self->locks[i]);
+    self->locks_count = 0;
+    fs_close (self->fs, &self->cluster);
+}
+
 status_t data_place_open (data_place_t *self, const char *directory, error_t *error)
 {
     struct stat about;
@@ -53,11 +63,12 @@ status_t data_place_open (data_place_t *self, const char *directory, error_t *er
     error_t ignored; /* where nothing can be written no node can start */
     if (posix_fs_lock (self->fs, CLUSTER_LOCK, &self->cluster, &ignored) == STATUS_BUSY)
         self->running = true; /* one is starting, or another command is at work */
-    status = fs_list (self->fs, "nodes", take_lock, self, error);
+    else
+        status = fs_list (self->fs, "nodes", take_lock, self, error);
     if (status == STATUS_NOT_FOUND) /* no node ever ran here */
         status = STATUS_OK;
     if (self->running)
-        fs_close (self->fs, &self->cluster);
+        give_back_locks (self);
     if (status != STATUS_OK)
         data_place_release (self);
     return status;
@@ -67,9 +78,6 @@ void data_place_release (data_place_t *self)
 {
     if (!self->fs)
         return;
-    for (size_t i = 0; i < self->locks_count; i++)
-        fs_close (self->fs, &self->locks[i]);
-    self->locks_count = 0;
-    fs_close (self->fs, &self->cluster);
+    give_back_locks (self);
     posix_fs_destroy (&self->fs);
 }

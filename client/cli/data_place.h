@@ -11,12 +11,12 @@ typedef struct data_place {
     file_t *cluster;               /* CLUSTER_LOCK, held so that none starts meanwhile … */
     file_t *locks[DATA_LOCKS_MAX]; /* … and those of nodes */
     size_t locks_count;
-    bool running; /* at least one node runs */
+    bool running; /* at least one node runs or starts */
 } data_place_t;
 
-/* Opens the directory, which must be there, and takes the locks of all nodes that do not run. When
- * none does, nodes that are started wait until the place is released, also those that never ran
- * here. NOT_FOUND with what to do. */
+/* Opens the directory, which must be there. When no node runs, nodes that are started wait until
+ * the place is released, also those that never ran here; when one does no lock is held, and others
+ * may start at any time. NOT_FOUND with what to do. */
 MUST_CHECK status_t data_place_open (data_place_t *self, const char *directory, error_t *error);
 void data_place_release (data_place_t *self); /* idempotent */
 
