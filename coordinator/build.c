@@ -92,13 +92,6 @@ static bool is_excluded (const catalog_part_t *part, uint64_t offset)
     return false;
 }
 
-static catalog_run_t copy_run (const catalog_run_t *run, arena_t *arena)
-{
-    catalog_run_t copy = *run;
-    copy.path = arena_string (arena, text_of (run->path));
-    return copy;
-}
-
 /* Those of a load that comes in, at its place. */
 static void add_load_inputs (recompute_t *recompute, build_t *build, const load_t *load)
 {
@@ -106,37 +99,9 @@ static void add_load_inputs (recompute_t *recompute, build_t *build, const load_
     const load_log_t *log = load_log (load, recompute->log);
     for (size_t r = 0; r < log->parts[partition].runs_count; r++) {
         catalog_run_t *run = &build->inputs[build->inputs_count++];
-        *run = copy_run (&log->parts[partition].runs[r], recompute->arena);
+        *run = part_copy_run (&log->parts[partition].runs[r], recompute->arena);
         run->offset = log->places[partition].offset;
     }
-}
-
-static catalog_view_file_t copy_view (const catalog_view_file_t *view, arena_t *arena)
-{
-    catalog_view_file_t copy = *view;
-    copy.view = arena_string (arena, text_of (view->view));
-    copy.path = arena_string (arena, text_of (view->path));
-    return copy;
-}
-
-/* The layers that stay, with their files. */
-static void keep_layers (recompute_t *recompute, build_t *build, const catalog_part_t *present)
-{
-    catalog_part_t *part = &build->part;
-    arena_t *arena = recompute->arena;
-    part->layers = arena_zero (arena, build->kept + 1, sizeof *part->layers);
-    for (size_t i = 0; i < build->kept; i++) {
-        part->layers[i] = present->layers[i];
-        part->runs_count += part->layers[i].runs_count;
-        part->views_count += part->layers[i].views_count;
-    }
-    part->layers_count = build->kept;
-    part->runs = arena_zero (arena, part->runs_count, sizeof *part->runs);
-    for (size_t i = 0; i < part->runs_count; i++)
-        part->runs[i] = copy_run (&present->runs[i], arena);
-    part->views = arena_zero (arena, part->views_count, sizeof *part->views);
-    for (size_t i = 0; i < part->views_count; i++)
-        part->views[i] = copy_view (&present->views[i], arena);
 }
 
 /* What comes in: a load is one when it has rows here. */
@@ -163,7 +128,8 @@ static void add_inputs (coordinator_core_t *self, recompute_t *recompute, build_
     build->inputs = arena_zero (recompute->arena, most, sizeof *build->inputs);
     for (size_t i = build->part.runs_count; present && i < present->runs_count; i++)
         if (!is_excluded (&build->part, present->runs[i].offset))
-            build->inputs[build->inputs_count++] = copy_run (&present->runs[i], recompute->arena);
+            build->inputs[build->inputs_count++] =
+                part_copy_run (&present->runs[i], recompute->arena);
     for (size_t i = 0; i < recompute->loads_count; i++)
         add_load_inputs (recompute, build, load_find (self, text_of (recompute->loads[i])));
 }
@@ -185,19 +151,26 @@ static uint64_t sent_rows (const coordinator_core_t *self, const recompute_t *re
     return rows;
 }
 
-/* How many layers stay: those that a stuck partition needs to, and none when it is tried again. */
-static size_t keeps (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
-                     const build_t *build, const catalog_part_t *present, uint64_t rows)
+/* What becomes of the layers: those that a stuck partition needs to stay, and none when it is tried
+ * again. */
+static layers_plan_t plan_layers (const coordinator_core_t *self, const recompute_t *recompute,
+                                  const log_t *log, const build_t *build,
+                                  const catalog_part_t *present, uint64_t rows)
 {
     uint32_t partition = build->part.partition;
-    size_t kept = layers_kept (self, recompute, log, present, build->part.clock, rows);
-    if (!log->stuck[partition].reason)
-        return kept;
+    bool stuck = log->stuck[partition].reason != NULL;
+    layers_plan_t plan =
+        layers_plan (self, recompute, log, present, build->part.clock, rows,
+                     folds_pinned (log, partition), !stuck && folds_may_begin (log, partition));
+    if (!stuck)
+        return plan;
     bool tries = recompute->asked || recompute->full || !stuck_rests (self, log, partition);
-    if (recompute_leaves_out (recompute) || (tries && !build->again))
-        return 0;
     size_t least = stuck_layers (log, partition);
-    return kept > least ? kept : least;
+    if (recompute_leaves_out (recompute) || (tries && !build->again))
+        plan.kept = 0;
+    else if (plan.kept < least)
+        plan.kept = least;
+    return plan;
 }
 
 /* The partition stays as it is in the manifest; in the first one it is empty. */
@@ -208,6 +181,7 @@ static void leave_behind (recompute_t *recompute, const log_t *log, uint32_t par
         log->manifest.number > 0 ? &log->manifest.parts[partition] : NULL;
     build->part = (catalog_part_t){ .partition = partition };
     build->behind = build->finished = true;
+    build->folded = false;
     build->events = 0;
     if (!present) {
         build->part.layers = arena_zero (recompute->arena, 1, sizeof *build->part.layers);
@@ -222,28 +196,35 @@ static void leave_behind (recompute_t *recompute, const log_t *log, uint32_t par
     for (size_t i = 0; i < present->excluded_count; i++)
         build->part.excluded[i] = present->excluded[i];
     build->kept = present->layers_count;
-    keep_layers (recompute, build, present);
+    part_add_layers (&build->part, present, 0, build->kept, recompute->arena);
 }
 
-static bool begin_part (coordinator_core_t *self, recompute_t *recompute, const log_t *log,
+static bool begin_part (coordinator_core_t *self, recompute_t *recompute, log_t *log,
                         uint32_t partition)
 {
     build_t *build = &recompute->builds[partition];
-    const catalog_part_t *present =
-        log->manifest.number > 0 ? &log->manifest.parts[partition] : NULL;
+    if (recompute->behind[partition] || log->stuck[partition].reason)
+        folds_drop (self, log,
+                    partition); /* where the fault lies is said by the manifest's layers */
     if (recompute->behind[partition]) {
         leave_behind (recompute, log, partition);
         return true;
     }
+    const catalog_part_t *present = folds_present (log, partition, recompute->arena);
     build->part = (catalog_part_t){ .partition = partition,
                                     .cut = recompute->cuts[partition].offset,
                                     .clock = recompute->cuts[partition].clock };
     build->from = present ? present->cut : 0;
+    build->folded = folds_done (log, partition);
     exclude (self, recompute, &build->part, present);
     uint64_t rows = sent_rows (self, recompute, build);
     size_t loaded = loaded_runs (self, recompute, partition, &rows);
-    build->kept = keeps (self, recompute, log, build, present, rows);
-    keep_layers (recompute, build, present);
+    layers_plan_t plan = plan_layers (self, recompute, log, build, present, rows);
+    build->kept = plan.kept;
+    if (present)
+        part_add_layers (&build->part, present, 0, build->kept, recompute->arena);
+    if (!folds_begin (self, log, &build->part, &plan))
+        return false;
     if (present && build->kept == present->layers_count && rows == 0) {
         build->finished = true; /* nothing is new, and nothing replaced */
         return true;
@@ -293,57 +274,6 @@ void build_begin (coordinator_core_t *self, recompute_t *recompute)
 
 /* ---- what came of it ---- */
 
-/* Room for more than a layer's that stay. */
-static void *with_room (arena_t *arena, const void *items, size_t count, size_t more, size_t size)
-{
-    char *larger = arena_zero (arena, count + more, size);
-    if (count > 0)
-        memcpy (larger, items, count * size);
-    return larger;
-}
-
-static status_t take_runs (recompute_t *recompute, catalog_part_t *part, wire_list_t runs,
-                           error_t *error)
-{
-    part->runs =
-        with_room (recompute->arena, part->runs, part->runs_count, runs.count, sizeof *part->runs);
-    for (uint32_t i = 0; i < runs.count; i++) {
-        const wire_value_t *run = &runs.items[i];
-        text_t path = wire_text (run, "path");
-        if (!task_path_good (path, "history", recompute->log, part->partition))
-            return error_set (error, STATUS_INVALID, "a run at \"" TEXT_FORMAT "\"",
-                              TEXT_ARGS (path));
-        part->runs[part->runs_count++] =
-            (catalog_run_t){ .path = arena_string (recompute->arena, path),
-                             .size = wire_uint (run, "size", 0),
-                             .rows = wire_uint (run, "rows", 0),
-                             .offset = wire_uint (run, "offset", UINT64_MAX) };
-    }
-    return STATUS_OK;
-}
-
-static status_t take_views (recompute_t *recompute, catalog_part_t *part, wire_list_t views,
-                            error_t *error)
-{
-    part->views = with_room (recompute->arena, part->views, part->views_count, views.count,
-                             sizeof *part->views);
-    for (uint32_t i = 0; i < views.count; i++) {
-        const wire_value_t *view = &views.items[i];
-        text_t path = wire_text (view, "path");
-        if (!task_path_good (path, "views", recompute->log, part->partition))
-            return error_set (error, STATUS_INVALID, "a view at \"" TEXT_FORMAT "\"",
-                              TEXT_ARGS (path));
-        part->views[part->views_count++] = (catalog_view_file_t){
-            .view = arena_string (recompute->arena, wire_text (view, "view")),
-            .version = (uint32_t)wire_uint (view, "version", 0),
-            .plan = wire_uint (view, "plan", 0),
-            .path = arena_string (recompute->arena, path),
-            .size = wire_uint (view, "size", 0),
-        };
-    }
-    return STATUS_OK;
-}
-
 static void take_erased (recompute_t *recompute, build_t *build, wire_list_t erased)
 {
     build->erased = arena_zero (recompute->arena, recompute->forgets_count, sizeof (uint64_t));
@@ -358,15 +288,10 @@ void build_take (coordinator_core_t *self, task_t *task, const char *node,
     build_t *build = &recompute->builds[task->partition];
     CHECK (build->task == task);
     catalog_part_t *part = &build->part;
-    catalog_layer_t layer = { .cut = part->cut,
-                              .clock = part->clock,
-                              .latest = wire_int (outputs, "latest", INT64_MIN) };
-    size_t runs = part->runs_count, views = part->views_count; /* of the layers that stay */
+    catalog_layer_t layer = { .cut = part->cut, .clock = part->clock };
     error_t error;
-    status_t status = take_runs (recompute, part, wire_list (outputs, "runs"), &error);
-    if (status == STATUS_OK)
-        status = take_views (recompute, part, wire_list (outputs, "views"), &error);
-    if (status != STATUS_OK) {
+    if (part_add_outputs (part, recompute->log, layer, outputs, recompute->arena, &error) !=
+        STATUS_OK) {
         (void)error_prefix (&error, "the batch worker %s reports what it cannot have made", node);
         recompute_fail (self, recompute, error.text);
         return;
@@ -375,12 +300,6 @@ void build_take (coordinator_core_t *self, task_t *task, const char *node,
     if (build->kept == 0 || stuck_layers (log, task->partition) == 0)
         stuck_clear (log, task->partition);
     stuck_views (log, task->partition, build->kept, wire_list (outputs, "left_out"));
-    layer.runs_count = part->runs_count - runs;
-    layer.views_count = part->views_count - views;
-    if (build->kept == 0 || layer.runs_count > 0)
-        part->layers[part->layers_count++] = layer;
-    else
-        part->views_count = views; /* a delta of nothing */
     uint64_t total;
     (void)task_progress (task, &total);
     build->events = wire_uint (outputs, "rows", total);
@@ -424,8 +343,10 @@ void build_failed (coordinator_core_t *self, task_t *task, const char *reason, t
     log_t *log = log_named (self, text_of (recompute->log));
     CHECK (build->task == task);
     load_t *damaged = load_of_file (self, recompute, partition, path);
-    if (!damaged)
+    if (!damaged) {
         stuck_note (self, log, partition, reason, path);
+        folds_drop (self, log, partition);
+    }
     task_remove (self, &build->task);
     if (stuck_layers (log, partition) > build->kept && !recompute_leaves_out (recompute)) {
         *build = (build_t){ .again = true }; /* without that file */

@@ -151,6 +151,7 @@ static void settle (coordinator_core_t *self)
         schedule_settle (self);
     if (!self->doubtful)
         recomputes_settle (self);
+    folds_settle (self);
     if (!self->doubtful)
         manifests_settle (self);
     tasks_settle (self);

@@ -6,8 +6,8 @@
 
 enum {
     LAYERS_KNOWN = 64, /* more than there ever are: those above would go */
-    BASES_PART = 16,   /* of the partitions: those whose base is written at once, one at least */
-    BASE_WAIT = 2,     /* as much as it holds is new, and no base waits any longer */
+    FOLDED_TIMES = 4,  /* what is new: a recompute writes no more of what was there itself */
+    FOLDED_MOST = 6,   /* layers in a fold of its own, for deltas come above it meanwhile */
 };
 
 /* ---- views that a layer lacks ---- */
@@ -37,7 +37,7 @@ const char *layers_view_missing (const coordinator_core_t *self, const log_t *lo
     return NULL;
 }
 
-/* ---- what stays ---- */
+/* ---- how old the base is ---- */
 
 /* The least time for which a view of the log is exact past what its base was built for. */
 static int64_t horizon_of (const coordinator_core_t *self, const log_t *log)
@@ -54,18 +54,14 @@ static int64_t horizon_of (const coordinator_core_t *self, const log_t *log)
 }
 
 /* Do as-of times come near the end of the base's horizon: by the clock, or by the events' own time?
- * It may wait until they are nearer, where recomputes are many until then. */
+ */
 static bool is_old (const coordinator_core_t *self, const log_t *log, const catalog_part_t *part,
-                    int64_t clock, bool waits)
+                    int64_t clock)
 {
     const catalog_layer_t *base = &part->layers[0];
     const catalog_layer_t *top = &part->layers[part->layers_count - 1];
-    int64_t horizon = horizon_of (self, log);
-    int64_t every = self->options.recompute_every;
-    int64_t most = horizon / 2;
+    int64_t most = horizon_of (self, log) / 2;
     int64_t moved;
-    if (waits && every > 0 && every <= horizon / 4 / BASES_PART)
-        most += horizon / 4;
     if (__builtin_sub_overflow (clock, base->clock, &moved) || moved > most)
         return true;
     if (top->latest == INT64_MIN)
@@ -73,81 +69,106 @@ static bool is_old (const coordinator_core_t *self, const log_t *log, const cata
     return __builtin_sub_overflow (top->latest, base->latest, &moved) || moved > most;
 }
 
-static uint64_t rows_of (const catalog_part_t *part, size_t layer)
+/* ---- what stays ---- */
+
+/* The layers of a partition by their rows, the base first. */
+typedef struct pile {
+    uint64_t rows[LAYERS_KNOWN];
+    size_t count;
+    uint64_t new_rows; /* that come above them */
+} pile_t;
+
+static pile_t pile_of (const catalog_part_t *part, uint64_t new_rows)
 {
-    size_t first = 0;
+    pile_t self = { .new_rows = new_rows };
+    size_t run = 0;
+    self.count = part->layers_count < LAYERS_KNOWN ? part->layers_count : LAYERS_KNOWN;
+    for (size_t i = 0; i < self.count; i++)
+        for (size_t r = 0; r < part->layers[i].runs_count; r++)
+            self.rows[i] += part->runs[run++].rows;
+    return self;
+}
+
+static uint64_t rows_from (const pile_t *self, size_t first)
+{
     uint64_t rows = 0;
-    for (size_t i = 0; i < layer; i++)
-        first += part->layers[i].runs_count;
-    for (size_t i = 0; i < part->layers[layer].runs_count; i++)
-        rows += part->runs[first + i].rows;
+    for (size_t i = first; i < self->count; i++)
+        rows += self->rows[i];
     return rows;
 }
 
 /* The delta that grows most for its size when all from it on become one: one of as many as may
- * stay, among `count` layers. */
-static size_t cheapest_fold (const uint64_t *rows, size_t count, uint64_t above)
+ * stay, among the lowest `count` layers without those that are `pinned`. */
+static size_t cheapest_fold (const pile_t *self, size_t pinned, size_t count, uint64_t above)
 {
     size_t cheapest = DELTAS_MAX;
     double growth = 0;
-    for (size_t i = count - 1; i > 0; i--) {
-        double of_this = (double)above / (double)rows[i]; /* no layer that stays is empty */
+    for (size_t i = count - 1; i > 0 && i >= pinned; i--) {
+        double of_this = (double)above / (double)self->rows[i]; /* no layer that stays is empty */
         if (i <= DELTAS_MAX && of_this > growth) {
             cheapest = i;
             growth = of_this;
         }
-        above += rows[i];
+        above += self->rows[i];
     }
     return cheapest;
 }
 
 /* How many layers stay below what is new. The lowest one that is no larger than all above it and
  * what is new goes, and all above it: so every layer that stays is larger than all above it
- * together. When these are too many, a fold goes deeper still. */
-static size_t below_the_new (const uint64_t *rows, size_t count, uint64_t new_rows, bool base_waits)
+ * together. When these are too many, a fold goes deeper still. Those that are pinned stay. */
+static size_t below_the_new (const pile_t *self, size_t pinned)
 {
-    size_t kept = count;
-    uint64_t above = new_rows;
-    uint64_t above_kept = new_rows;
-    for (size_t i = count; i-- > 0; above += rows[i])
-        if (rows[i] <= (i == 0 && base_waits ? above / BASE_WAIT : above)) {
+    size_t kept = self->count;
+    uint64_t above = self->new_rows;
+    uint64_t above_kept = self->new_rows;
+    for (size_t i = self->count; i-- > pinned; above += self->rows[i])
+        if (self->rows[i] <= above) {
             kept = i;
-            above_kept = above + rows[i];
+            above_kept = above + self->rows[i];
         }
-    return kept <= DELTAS_MAX ? kept : cheapest_fold (rows, kept, above_kept);
+    return kept <= DELTAS_MAX ? kept : cheapest_fold (self, pinned, kept, above_kept);
 }
 
-static size_t kept_of (const coordinator_core_t *self, const recompute_t *recompute,
-                       const log_t *log, const catalog_part_t *present, int64_t clock,
-                       uint64_t new_rows, bool base_waits)
+/* Can the recompute write these layers again itself, and be hardly later for it? */
+static bool are_few (const coordinator_core_t *self, const pile_t *pile, size_t first)
 {
-    if (!present || recompute->full || recompute->unloaded_count > 0 ||
-        recompute->forgets_count > 0 || layers_view_missing (self, log) ||
-        is_old (self, log, present, clock, base_waits))
-        return 0;
-    uint64_t rows[LAYERS_KNOWN];
-    size_t count = present->layers_count < LAYERS_KNOWN ? present->layers_count : LAYERS_KNOWN;
-    for (size_t i = 0; i < count; i++)
-        rows[i] = rows_of (present, i);
-    return new_rows > 0 ? below_the_new (rows, count, new_rows, base_waits) : present->layers_count;
+    uint64_t rows = rows_from (pile, first);
+    return rows <= self->options.fold_least || rows / FOLDED_TIMES <= pile->new_rows;
 }
 
-/* Do other partitions write bases by this recompute, as many as should at once? What is new would
- * wait for all of them. */
-static bool are_enough (const coordinator_core_t *self, const recompute_t *recompute,
-                        uint32_t partition)
+/* All from `first` on should become one, which takes long. As many as leave room for deltas above
+ * them do so on their own. */
+static layers_plan_t begin_fold (const pile_t *pile, size_t first, bool old)
 {
-    uint32_t bases = 0;
-    for (uint32_t p = 0; recompute->builds && p < partition; p++)
-        bases += recompute->builds[p].kept == 0 && recompute->builds[p].task;
-    return bases >= (self->options.partitions + BASES_PART - 1) / BASES_PART;
+    size_t end = pile->count < FOLDED_MOST ? pile->count : FOLDED_MOST;
+    if (first + 1 >= end && !old)
+        return (layers_plan_t){ .kept = first }; /* one layer alone is none the better for it */
+    layers_plan_t plan = { .kept = pile->count, .fold_first = first, .fold_end = end };
+    if (pile->new_rows > 0)
+        plan.kept = below_the_new (pile, end);
+    return plan;
 }
 
-size_t layers_kept (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
-                    const catalog_part_t *present, int64_t clock, uint64_t new_rows)
+layers_plan_t layers_plan (const coordinator_core_t *self, const recompute_t *recompute,
+                           const log_t *log, const catalog_part_t *present, int64_t clock,
+                           uint64_t new_rows, size_t pinned, bool may_fold)
 {
-    size_t kept = kept_of (self, recompute, log, present, clock, new_rows, false);
-    if (kept == 0 && present && are_enough (self, recompute, present->partition))
-        kept = kept_of (self, recompute, log, present, clock, new_rows, true);
-    return kept;
+    if (!present || recompute->full || recompute_leaves_out (recompute) ||
+        layers_view_missing (self, log))
+        return (layers_plan_t){ 0 };
+    pile_t pile = pile_of (present, new_rows);
+    bool old = is_old (self, log, present, clock) && pinned == 0;
+    layers_plan_t plan = { .kept = pile.count };
+    if (old)
+        plan.kept = 0;
+    else if (new_rows > 0)
+        plan.kept = below_the_new (&pile, pinned);
+    if (pinned > 0 || are_few (self, &pile, plan.kept))
+        return plan;
+    if (may_fold)
+        return begin_fold (&pile, plan.kept, old);
+    if (pile.count <= DELTAS_MAX)
+        plan.kept = pile.count; /* the next one will */
+    return plan;
 }

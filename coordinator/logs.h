@@ -42,6 +42,8 @@ typedef struct put_off {
     char *reason; /* NULL: there is none */
 } put_off_t;
 
+typedef struct fold fold_t;
+
 typedef struct log {
     char *name;
     char *stream;    /* the stream that it is of */
@@ -65,6 +67,7 @@ typedef struct log {
     int64_t retry_at; /* boot µs: nothing is scheduled before, after a failure */
     uint32_t partitions;
     stuck_t *stuck;  /* per partition */
+    fold_t **folds;  /* per partition, each NULL: there is none (folds.c) */
     put_off_t join;  /* loads that come in */
     put_off_t leave; /* loads that go, and entities that are erased */
     left_out_t *left_out;

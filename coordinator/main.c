@@ -1,6 +1,8 @@
 #include "coordinator/core.h"
 #include "node/node.h"
 
+enum { FOLD_LEAST = 1000000 }; /* rows: a worker writes them in a tenth of a second */
+
 NODE_CORE (coordinator);
 
 static status_t make (const node_t *node, void **core, error_t *error)
@@ -13,6 +15,7 @@ static status_t make (const node_t *node, void **core, error_t *error)
                                       .lease = node->project->lease,
                                       .recompute_every = node->project->batch_every,
                                       .disk_reserve = node->project->disk_reserve,
+                                      .fold_least = FOLD_LEAST,
                                       .catalog_path = "catalog.db",
                                       .resigns = true };
     coordinator_core_t *self = NULL;

@@ -44,6 +44,7 @@ void log_destroy (log_t **self_p)
     mem_free (log->forwarded);
     mem_free (log->marks);
     mem_free (log->held);
+    mem_free (log->folds); /* none is there */
     stuck_release (log);
     mem_free (log);
 }
@@ -87,6 +88,7 @@ static status_t log_read (coordinator_core_t *self, const keyed_log_t *keyed, lo
     log->marks = mem_zero (self->options.partitions, sizeof *log->marks);
     log->partitions = self->options.partitions;
     log->stuck = mem_zero (log->partitions, sizeof *log->stuck);
+    log->folds = mem_zero (log->partitions, sizeof *log->folds);
     log->arena = arena_new (1 << 14);
     log->started = core_now (self);
     log->sweep = true;

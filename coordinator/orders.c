@@ -169,6 +169,8 @@ static void write_tasks (coordinator_core_t *self, const node_t *node)
             write_load (self, task->load);
         else if (task->forget)
             forget_write_verify (self, task);
+        else if (task->fold)
+            folds_write (self, task->fold);
         else
             write_build (self, task->recompute, task->partition);
         wire_close (writer);

@@ -95,6 +95,9 @@ static void published (coordinator_core_t *self, recompute_t *recompute, log_t *
     recompute->done = recompute->total;
     recompute->state = RECOMPUTE_PUBLISHED;
     recompute->manifest = next->number;
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        if (recompute->builds[p].folded)
+            folds_drop (self, log, p);
     recompute->builds = NULL;
     bool joined = recompute->loads_count > 0;
     bool left = recompute_leaves_out (recompute);

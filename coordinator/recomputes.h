@@ -1,5 +1,5 @@
 /* recomputes.h - recomputes of a log, from the question to the publish: schedule.c, recompute.c,
- * layers.c, build.c.
+ * layers.c, build.c, folds.c, parts.c.
  *
  * For the coordinator's own files, as state.h. */
 #ifndef WEIR_COORDINATOR_RECOMPUTES_H
@@ -29,6 +29,7 @@ typedef struct build {
     bool finished;
     bool again;  /* after an attempt that could not read a layer */
     bool behind; /* it could not be built: its part is that of the manifest before */
+    bool folded; /* its part has the layer that a fold made (folds.c) */
     uint64_t events;
     uint64_t *erased;    /* of each of the recompute's forgets; NULL */
     catalog_part_t part; /* what it will be in the manifest */
@@ -65,11 +66,62 @@ typedef struct recompute {
 /* A view of which some layer of the current manifest has no file, while a build could make one: the
  * definitions are newer than the latest build. NULL: none. */
 const char *layers_view_missing (const coordinator_core_t *self, const log_t *log);
-/* How many layers of a partition stay when `new_rows` come in at a cut of that clock: those above
- * are built anew with what is new, all of them being a new base, which may wait while partitions
- * before it write theirs. `present` may be NULL. */
-size_t layers_kept (const coordinator_core_t *self, const recompute_t *recompute, const log_t *log,
-                    const catalog_part_t *present, int64_t clock, uint64_t new_rows);
+/* What becomes of a partition's layers. */
+typedef struct layers_plan {
+    size_t kept; /* of them, below the new layer, which is of what is new and of those above; 0: it
+                    is a base */
+    size_t fold_first; /* those from it up to `fold_end` are to become one meanwhile; none when */
+    size_t fold_end;   /* these are equal */
+} layers_plan_t;
+
+/* When `new_rows` come in at a cut of that clock. The lowest `pinned` layers stay, because a fold
+ * of some of them is under way, unless all have to go. Without `may_fold` none begins. `present`
+ * may be NULL. */
+layers_plan_t layers_plan (const coordinator_core_t *self, const recompute_t *recompute,
+                           const log_t *log, const catalog_part_t *present, int64_t clock,
+                           uint64_t new_rows, size_t pinned, bool may_fold);
+
+/* ---- folds.c: layers that become one while recomputes go on above them ---- */
+/* The lowest layers, which may not be replaced because a worker has the fold of some of them. */
+size_t folds_pinned (const log_t *log, uint32_t partition);
+/* May another fold be planned? One that no worker has yet is planned anew. */
+bool folds_may_begin (const log_t *log, uint32_t partition);
+/* Has one been made that no manifest has yet? */
+bool folds_done (const log_t *log, uint32_t partition);
+/* A log with such ones, and with none that is still to be made: they should be published. */
+bool folds_wait (const log_t *log);
+/* The partition in the current manifest, with the layer that a fold made in the place of those that
+ * it was made of; NULL: there is no manifest. */
+const catalog_part_t *folds_present (const log_t *log, uint32_t partition, arena_t *arena);
+/* Begins what the plan says, as of the cut, clock and layers of `part`; and ends one under way of
+ * layers that go. False when the catalog failed. */
+bool folds_begin (coordinator_core_t *self, log_t *log, const catalog_part_t *part,
+                  const layers_plan_t *plan);
+/* It is in the manifest, or of no use any more. */
+void folds_drop (coordinator_core_t *self, log_t *log, uint32_t partition);
+void folds_forget (coordinator_core_t *self, log_t *log);
+/* Of logs that are no more none goes on. */
+void folds_settle (coordinator_core_t *self);
+void folds_take (coordinator_core_t *self, task_t *task, const char *node,
+                 const wire_value_t *outputs);
+void folds_failed (coordinator_core_t *self, task_t *task, const char *reason, text_t path);
+/* The field `build` of its task. */
+void folds_write (coordinator_core_t *self, const fold_t *fold);
+/* Calls `keep` for each file of a fold that was made. */
+void folds_files (const log_t *log, void (*keep) (void *arg, const char *path), void *arg);
+/* Its part of `status`, when there is something. */
+void folds_tell (coordinator_core_t *self, const log_t *log);
+
+/* ---- parts.c ---- */
+/* Strings of what is added or copied are in the arena. */
+catalog_run_t part_copy_run (const catalog_run_t *run, arena_t *arena);
+/* Layers [first, end) of another, with their files. */
+void part_add_layers (catalog_part_t *part, const catalog_part_t *from, size_t first, size_t end,
+                      arena_t *arena);
+/* What a worker made for the log: a layer with that cut and clock. None when it is a delta of
+ * nothing. INVALID: these are no paths of the partition's. */
+MUST_CHECK status_t part_add_outputs (catalog_part_t *part, const char *log, catalog_layer_t layer,
+                                      const wire_value_t *outputs, arena_t *arena, error_t *error);
 
 /* ---- recompute.c ---- */
 recompute_t *recompute_find (const coordinator_core_t *self, uint64_t id);

@@ -21,6 +21,8 @@ void core_forget (coordinator_core_t *self)
     mem_free (self->loads);
     self->loads = NULL;
     self->loads_count = 0;
+    for (size_t i = 0; i < self->logs_count; i++)
+        folds_forget (self, self->logs[i]);
     forgets_release (self);
     CHECK (self->tasks_count == 0);
     mem_free (self->tasks);

@@ -128,6 +128,8 @@ static char *reason_for (const coordinator_core_t *self, log_t *log)
     uint32_t stuck = stuck_due (self, log);
     if (stuck < self->options.partitions)
         return mem_format ("partition %" PRIu32 " is tried again", stuck);
+    if (folds_wait (log) && now >= log->started + EARLY_INTERVAL)
+        return mem_string ("layers were folded");
     if (memory_is_short (self, log))
         return mem_string ("memory is short");
     if (replay_is_long (self, log))

@@ -290,6 +290,7 @@ static void write_log (coordinator_core_t *self, const log_t *log)
     wire_field_uint (writer, "memory", memory);
     damage_write (self, log);
     stuck_write (self, log);
+    folds_tell (self, log);
     wire_field_list (writer, "partitions");
     for (uint32_t p = 0; p < self->options.partitions; p++)
         write_log_partition (self, log, &self->partitions[p]);

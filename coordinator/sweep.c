@@ -118,6 +118,11 @@ static void keep (sweep_t *self, const char *path)
     self->kept[self->kept_count++] = arena_string (self->arena, text_of (path));
 }
 
+static void keep_file (void *sweep, const char *path)
+{
+    keep (sweep, path);
+}
+
 static void keep_load (sweep_t *self, const load_log_t *load, uint32_t partitions)
 {
     for (uint32_t p = 0; p < partitions; p++)
@@ -153,6 +158,7 @@ static status_t keep_log (coordinator_core_t *self, sweep_t *sweep, const log_t 
         if ((load->state == LOAD_COMMITTING || load->state == LOAD_WAITING) && of_log)
             keep_load (sweep, of_log, self->options.partitions);
     }
+    folds_files (log, keep_file, sweep);
     const recompute_t *recompute = recompute_running (self, log->name);
     if (recompute)
         keep_builds (sweep, recompute, self->options.partitions);

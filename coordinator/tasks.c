@@ -161,6 +161,16 @@ static bool any_free (const coordinator_core_t *self)
     return false;
 }
 
+/* Does the node work on a fold? Those take long, and what recomputes wait for goes on beside one.
+ */
+static bool has_fold (const coordinator_core_t *self, const node_t *node)
+{
+    for (size_t i = 0; i < self->tasks_count; i++)
+        if (self->tasks[i]->fold && task_at (self->tasks[i], node))
+            return true;
+    return false;
+}
+
 /* The live batch worker that has least to do, or NULL when all have enough. One where the task
  * failed last comes after all others; one that goes on with what it was given up on gets nothing
  * while there are others. */
@@ -175,6 +185,8 @@ static node_t *idlest (const coordinator_core_t *self, const task_t *task)
             continue;
         size_t count = tasks_given (self, node);
         if (count >= TASKS_PER_NODE)
+            continue;
+        if (task->fold && has_fold (self, node))
             continue;
         count += task->avoid && strcmp (task->avoid, node->name) == 0 ? TASKS_PER_NODE : 0;
         if (count < least) {
@@ -226,9 +238,10 @@ void tasks_settle (coordinator_core_t *self)
         if (task_is_given (task) || now < task->retry_at)
             continue;
         node_t *node = idlest (self, task);
-        if (!node)
+        if (node)
+            task_give (self, task, node);
+        else if (!task->fold)
             return;
-        task_give (self, task, node);
     }
     stragglers_settle (self);
 }
@@ -355,6 +368,8 @@ static void task_failed (coordinator_core_t *self, task_t *task, size_t at, stat
     CHECK (!task->forget);
     if (task->recompute)
         build_failed (self, task, text, path);
+    else if (task->fold)
+        folds_failed (self, task, text, path);
     else
         (void)load_fail (self, task->load, text);
     mem_free (text);
@@ -395,6 +410,8 @@ static status_t task_succeeded (coordinator_core_t *self, task_t *task, size_t a
     straggler_pace (self, task, &task->attempts[at]);
     if (task->recompute)
         build_take (self, task, task->attempts[at].node, outputs);
+    else if (task->fold)
+        folds_take (self, task, task->attempts[at].node, outputs);
     else if (task->forget)
         forget_verified (self, task, outputs);
     else

@@ -41,6 +41,7 @@ typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY, TASK_KINDS } task_k
 struct task {
     uint64_t id;
     recompute_t *recompute; /* of a build … */
+    fold_t *fold;           /* … or of a fold … */
     uint32_t partition;
     load_t *load;     /* … or of a load … */
     forget_t *forget; /* … or the look for one that is erased … */

@@ -167,3 +167,20 @@ void print_stuck (const wire_value_t *body)
                     TEXT_ARGS (loose_text (&left_out.items[k], "reason")));
     }
 }
+
+void print_folds (const wire_value_t *body)
+{
+    wire_list_t logs = wire_list (body, "logs");
+    for (uint32_t i = 0; i < logs.count; i++) {
+        const wire_value_t *folds = wire_map (&logs.items[i], "folds");
+        if (!folds)
+            continue;
+        uint64_t total = loose_uint (folds, "total");
+        double part = total > 0 ? (double)loose_uint (folds, "done") / (double)total : 0;
+        printf ("\n" TEXT_FORMAT ": layers of %" PRIu64
+                " partitions are folded into one each, %.0f %% of %" PRIu64
+                " rows; recomputes go on meanwhile\n",
+                TEXT_ARGS (loose_text (&logs.items[i], "log")), loose_uint (folds, "partitions"),
+                100 * (part < 1 ? part : 1), total);
+    }
+}

@@ -13,6 +13,8 @@ void print_damaged (const wire_value_t *body);
 /* Partitions that cannot be built, and views that have no file, with why; nothing when there are
  * none. */
 void print_stuck (const wire_value_t *body);
+/* Layers that are folded while recomputes go on. */
+void print_folds (const wire_value_t *body);
 
 /* Appends the first partition that has failed, and why; nothing when none has. */
 void put_failed_partition (buf_t *out, const wire_value_t *body);

@@ -32,6 +32,7 @@ static bool new_coordinator (sim_node_t *node)
         .partitions = SIM_PARTITIONS,
         .lease = knobs->lease,
         .recompute_every = knobs->recompute_every,
+        .fold_least = knobs->fold_least,
         .catalog_path = "catalog.db",
     };
     coordinator_core_t *core = NULL;

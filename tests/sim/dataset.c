@@ -359,11 +359,14 @@ void dataset_take (sim_check_t *self, const wire_value_t *body)
         sim_fail (self->sim, "dataset %s has %u partitions", dataset->id, parts.count);
     else
         take_parts (self, dataset, parts, wire_list (body, "forgets"));
+    enum { LAYERS_MOST = 9 };
     uint32_t layers = 0;
     for (uint32_t i = 0; i < parts.count; i++) {
         uint32_t count = wire_list (&parts.items[i], "layers").count;
         layers = count > layers ? count : layers;
     }
+    if (layers > LAYERS_MOST)
+        sim_fail (self->sim, "dataset %s has %u layers", dataset->id, layers);
     sim_log (self->sim,
              "dataset %s of %s, manifest %" PRIu64 ", %zu loads, %zu forgets, %u layers at most",
              dataset->id, self->data->log[log].name, dataset->manifest, dataset->loads_count,

@@ -56,6 +56,7 @@ static const knob_t table[] = {
     { "active", AT (active), KNOB_TIME, false, "faults and users go on for so long" },
     { "lease", AT (lease), KNOB_TIME, false, "" },
     { "recompute-every", AT (recompute_every), KNOB_TIME, false, "by the schedule" },
+    { "fold-least", AT (fold_least), KNOB_SIZE, false, "rows that a recompute folds itself" },
     { "segment-size", AT (segment_size), KNOB_SIZE, false, "of logs; 0 is the default" },
     { "memory-limit", AT (memory_limit), KNOB_SIZE, false, "of a speed worker" },
     { "slow-max", AT (slow_max), KNOB_COUNT, false, "slow paths at once" },
@@ -379,6 +380,12 @@ static void choose_coordinators (sim_knobs_t *self, choice_t *choice)
     self->every[STRIKE_STOP_COORDINATOR] = self->nodes[ROLE_COORDINATOR] > 1 ? stops : 0;
 }
 
+static void choose_folds (sim_knobs_t *self, choice_t *choice)
+{
+    static const uint64_t least[] = { 0, 0, 100, UINT64_C (1) << 40 };
+    self->fold_least = least[some_count (choice, 0, 3)];
+}
+
 /* A run in which nothing goes wrong. */
 static void choose_calm (sim_knobs_t *self)
 {
@@ -412,4 +419,5 @@ void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
     self->every[STRIKE_SPLIT] = self->calm ? 0 : splits;
     int64_t slow = sometimes (&choice, 0.25, 30 * TIME_SECOND, 40 * TIME_SECOND);
     self->slow_batch = self->calm || self->nodes[ROLE_BATCH] < 2 ? 0 : slow;
+    choose_folds (self, &choice);
 }

@@ -58,6 +58,7 @@ typedef struct sim_knobs {
     unsigned nodes[ROLES];
     int64_t lease;
     int64_t recompute_every;
+    uint64_t fold_least;    /* rows that a recompute may fold itself, whatever is new */
     int64_t active;         /* how long faults and clients go on */
     int64_t every[STRIKES]; /* the mean time between two strikes of a kind */
     double loss;

@@ -535,9 +535,16 @@ static void tell_done (cluster_t *self, actor_t *actor, played_task_t *task)
     cluster_deliver (self, actor->name);
 }
 
+static bool is_fold (const played_task_t *task)
+{
+    return !task->load && !task->verify && task->from == task->cut;
+}
+
 void actor_work (cluster_t *self, actor_t *actor)
 {
     for (size_t i = 0; i < actor->tasks_count && !actor->lazy && !actor->cut_off; i++)
-        if (!actor->tasks[i].done || random_chance (&self->random, 0.1))
+        if (actor->keeps_folds && is_fold (&actor->tasks[i]))
+            continue;
+        else if (!actor->tasks[i].done || random_chance (&self->random, 0.1))
             tell_done (self, actor, &actor->tasks[i]); /* now and then once more */
 }

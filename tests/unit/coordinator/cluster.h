@@ -88,6 +88,7 @@ typedef struct actor {
     played_task_t tasks[TASKS_PLAYED];
     size_t tasks_count;
     bool lazy;              /* finishes no tasks */
+    bool keeps_folds;       /* finishes no folds: builds without anything new */
     bool stubborn;          /* runs tasks on that orders do not list */
     bool forgetful;         /* does not list them */
     const char *fails_with; /* status of task.done; NULL: ok */

@@ -28,11 +28,13 @@ typedef struct pile {
     catalog_layer_t layers[LAYERS];
     catalog_run_t runs[LAYERS];
     catalog_view_file_t views[2 * LAYERS];
-} pile_t;
+} test_pile_t;
 
-static void pile_init (pile_t *self, const uint64_t *rows, size_t count)
+static void pile_init (test_pile_t *self, const uint64_t *rows, size_t count)
 {
-    *self = (pile_t){ .core.version = 1, .core.options.partitions = 1 };
+    *self = (test_pile_t){ .core.version = 1,
+                           .core.options.partitions = 1,
+                           .core.options.fold_least = UINT64_MAX };
     definition_file_t file = { "test.yaml", text_of (definitions_text) };
     error_t error;
     cr_assert_eq (definitions_read (&file, 1, &self->definitions, &error), STATUS_OK, "%s",
@@ -62,10 +64,18 @@ static void pile_init (pile_t *self, const uint64_t *rows, size_t count)
     }
 }
 
-static size_t kept (const pile_t *self, uint64_t new_rows)
+static size_t kept_at (const test_pile_t *self, const catalog_part_t *part, int64_t clock,
+                       uint64_t new_rows)
 {
-    return layers_kept (&self->core, &self->recompute, &self->log, &self->part, CLOCK + TIME_MINUTE,
-                        new_rows);
+    layers_plan_t plan =
+        layers_plan (&self->core, &self->recompute, &self->log, part, clock, new_rows, 0, true);
+    cr_assert_eq (plan.fold_end, 0);
+    return plan.kept;
+}
+
+static size_t kept (const test_pile_t *self, uint64_t new_rows)
+{
+    return kept_at (self, &self->part, CLOCK + TIME_MINUTE, new_rows);
 }
 
 Test (layers, stay_below_those_that_are_no_larger_than_what_comes)
@@ -97,7 +107,7 @@ Test (layers, stay_below_those_that_are_no_larger_than_what_comes)
         { { 1000, 256, 128, 64, 32, 16, 8, 4, 2 }, 9, 0, 9 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pile_t pile;
+        test_pile_t pile;
         pile_init (&pile, cases[i].rows, cases[i].count);
         cr_expect_eq (kept (&pile, cases[i].more), cases[i].kept, "case %zu: %zu", i,
                       kept (&pile, cases[i].more));
@@ -125,7 +135,7 @@ static double least_growth (double parts)
 
 static void grow (growth_t *self, uint64_t rows)
 {
-    pile_t pile;
+    test_pile_t pile;
     pile_init (&pile, self->rows, self->layers);
     size_t stay = self->layers == 0 ? 0 : kept (&pile, rows);
     definitions_destroy (&pile.definitions);
@@ -169,49 +179,10 @@ Test (layers, grow_by_a_factor_whenever_they_are_written_again)
     }
 }
 
-/* Of 17 partitions, the first two that would write a base do; the third waits, within bounds. */
-Test (layers, of_other_partitions_wait_while_bases_are_written)
-{
-    static const uint64_t rows[] = { 100, 50 };
-    task_t task = { 0 };
-    build_t builds[3] = { { .task = &task }, { .task = &task }, { .kept = 0 } };
-    pile_t pile;
-    pile_init (&pile, rows, 2);
-    pile.core.options.partitions = 17;
-    pile.core.options.recompute_every = TIME_HOUR / 2; /* of a horizon of 2 d */
-    pile.recompute.builds = builds;
-    pile.part.partition = 2;
-    cr_assert_eq (kept (&pile, 60), 1); /* 110 on 100 */
-    cr_assert_eq (kept (&pile, 149), 1);
-    cr_assert_eq (kept (&pile, 150), 0); /* twice as much as it holds */
-    builds[1].kept = 1;
-    cr_assert_eq (kept (&pile, 60), 0);
-    builds[1].kept = 0;
-    const coordinator_core_t *core = &pile.core;
-    const struct {
-        int64_t after;
-        int64_t every;
-        size_t kept;
-    } ages[] = { { TIME_DAY + 1, TIME_HOUR / 2, 2 },
-                 { TIME_DAY * 3 / 2, TIME_HOUR / 2, 2 },
-                 { TIME_DAY * 3 / 2 + 1, TIME_HOUR / 2, 0 },
-                 { TIME_DAY + 1, TIME_HOUR, 0 }, /* the next recompute may be too late */
-                 { TIME_DAY + 1, 0, 0 } };
-    for (size_t i = 0; i < sizeof ages / sizeof ages[0]; i++) {
-        pile.core.options.recompute_every = ages[i].every;
-        cr_expect_eq (
-            layers_kept (core, &pile.recompute, &pile.log, &pile.part, CLOCK + ages[i].after, 1),
-            ages[i].kept, "age %zu", i);
-    }
-    pile.recompute.full = true; /* all write bases, whoever else does */
-    cr_assert_eq (kept (&pile, 1), 0);
-    definitions_destroy (&pile.definitions);
-}
-
 Test (layers, all_are_replaced_when_rows_leave_or_it_is_asked_for)
 {
     static const uint64_t rows[] = { 1000, 10 };
-    pile_t pile;
+    test_pile_t pile;
     pile_init (&pile, rows, 2);
     cr_assert_eq (kept (&pile, 1), 2);
     pile.recompute.full = true;
@@ -221,14 +192,14 @@ Test (layers, all_are_replaced_when_rows_leave_or_it_is_asked_for)
     pile.recompute = (recompute_t){ .forgets_count = 1 };
     cr_assert_eq (kept (&pile, 1), 0);
     pile.recompute = (recompute_t){ 0 };
-    cr_assert_eq (layers_kept (&pile.core, &pile.recompute, &pile.log, NULL, CLOCK, 1), 0);
+    cr_assert_eq (kept_at (&pile, NULL, CLOCK, 1), 0);
     definitions_destroy (&pile.definitions);
 }
 
 Test (layers, all_are_replaced_when_one_lacks_a_view)
 {
     static const uint64_t rows[] = { 1000, 10 };
-    pile_t pile;
+    test_pile_t pile;
     pile_init (&pile, rows, 2);
     pile.core.version = 2;
     cr_assert_null (layers_view_missing (&pile.core, &pile.log));
@@ -244,13 +215,10 @@ Test (layers, all_are_replaced_when_one_lacks_a_view)
 Test (layers, all_are_replaced_when_the_base_is_half_a_horizon_behind)
 {
     static const uint64_t rows[] = { 1000, 10 };
-    pile_t pile;
+    test_pile_t pile;
     pile_init (&pile, rows, 2);
-    const coordinator_core_t *core = &pile.core;
-    cr_assert_eq (layers_kept (core, &pile.recompute, &pile.log, &pile.part, CLOCK + TIME_DAY, 1),
-                  2);
-    cr_assert_eq (
-        layers_kept (core, &pile.recompute, &pile.log, &pile.part, CLOCK + TIME_DAY + 1, 1), 0);
+    cr_assert_eq (kept_at (&pile, &pile.part, CLOCK + TIME_DAY, 1), 2);
+    cr_assert_eq (kept_at (&pile, &pile.part, CLOCK + TIME_DAY + 1, 1), 0);
     pile.layers[1].latest = pile.layers[0].latest + TIME_DAY;
     cr_assert_eq (kept (&pile, 1), 2);
     pile.layers[1].latest++;
@@ -260,4 +228,140 @@ Test (layers, all_are_replaced_when_the_base_is_half_a_horizon_behind)
     pile.layers[1].latest = INT64_MIN;
     cr_assert_eq (kept (&pile, 1), 2);
     definitions_destroy (&pile.definitions);
+}
+
+/* ---- folds ---- */
+
+Test (layers, are_folded_apart_when_there_is_much_more_of_them_than_is_new)
+{
+    static const struct {
+        uint64_t rows[LAYERS];
+        size_t count;
+        uint64_t more;
+        size_t pinned;
+        bool may_fold;
+        layers_plan_t plan;
+    } cases[] = {
+        /* nothing is to be folded */
+        { { 1000 }, 1, 10, 0, true, { 1, 0, 0 } },
+        /* at most four times what is new: by the recompute itself */
+        { { 1000, 20, 10, 10 }, 4, 10, 0, true, { 1, 0, 0 } },
+        { { 1000, 24, 10, 10 }, 4, 10, 0, true, { 4, 1, 4 } },
+        { { 1000, 600, 390 }, 3, 10, 0, true, { 3, 0, 3 } },
+        /* one layer gains nothing by it */
+        { { 1000, 400, 200, 100, 50, 10 }, 6, 10, 0, true, { 5, 0, 0 } },
+        /* meanwhile those above go on, and those in it stay */
+        { { 1000, 600, 390, 10 }, 4, 10, 3, false, { 3, 0, 0 } },
+        { { 1000, 600, 390, 20 }, 4, 10, 3, false, { 4, 0, 0 } },
+        { { 1000, 600, 390 }, 3, 2000, 3, false, { 3, 0, 0 } },
+        { { 9999, 512, 255, 127, 63, 31, 15, 7, 3 }, 9, 1, 6, false, { 6, 0, 0 } },
+        { { 9999, 512, 255, 127, 63, 31, 15, 7, 3 }, 9, 0, 6, false, { 9, 0, 0 } },
+        /* with nine, the upper three make room for more that come while the others are folded */
+        { { 9999, 512, 255, 127, 63, 31, 15, 7, 3 }, 9, 1, 0, true, { 6, 1, 6 } },
+        /* one that is made is not published yet: the next recompute begins another, or, where no
+         * more may come, this one folds some itself */
+        { { 1000, 600, 390 }, 3, 10, 0, false, { 3, 0, 0 } },
+        { { 9999, 512, 255, 127, 63, 31, 15, 7, 3 }, 9, 1, 0, false, { 1, 0, 0 } },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        test_pile_t pile;
+        pile_init (&pile, cases[i].rows, cases[i].count);
+        pile.core.options.fold_least = 0;
+        layers_plan_t plan =
+            layers_plan (&pile.core, &pile.recompute, &pile.log, &pile.part, CLOCK + TIME_MINUTE,
+                         cases[i].more, cases[i].pinned, cases[i].may_fold);
+        cr_expect (plan.kept == cases[i].plan.kept && plan.fold_first == cases[i].plan.fold_first &&
+                       plan.fold_end == cases[i].plan.fold_end,
+                   "case %zu: %zu, %zu to %zu", i, plan.kept, plan.fold_first, plan.fold_end);
+        definitions_destroy (&pile.definitions);
+    }
+}
+
+Test (layers, are_folded_into_a_base_when_that_is_old)
+{
+    static const uint64_t rows[] = { 1000, 10 };
+    test_pile_t pile;
+    pile_init (&pile, rows, 2);
+    pile.core.options.fold_least = 100;
+    for (uint64_t more = 0; more < 2; more++) {
+        layers_plan_t plan = layers_plan (&pile.core, &pile.recompute, &pile.log, &pile.part,
+                                          CLOCK + TIME_DAY + 1, more, 0, true);
+        cr_assert_eq (plan.kept, 2);
+        cr_assert_eq (plan.fold_first, 0);
+        cr_assert_eq (plan.fold_end, 2);
+    }
+    pile.part.layers_count = 1; /* a base alone, too */
+    layers_plan_t plan = layers_plan (&pile.core, &pile.recompute, &pile.log, &pile.part,
+                                      CLOCK + TIME_DAY + 1, 1, 0, true);
+    cr_assert_eq (plan.kept, 1);
+    cr_assert_eq (plan.fold_end, 1);
+    pile.recompute.full = true;
+    plan = layers_plan (&pile.core, &pile.recompute, &pile.log, &pile.part, CLOCK, 1, 1, false);
+    cr_assert_eq (plan.kept, 0); /* whatever is pinned */
+    definitions_destroy (&pile.definitions);
+}
+
+/* A dataset to which the same number of rows comes again and again, while each fold takes as long
+ * as some of these: never more than eight deltas, and each row is written a logarithmic number of
+ * times, by recomputes at most so much at a time. */
+typedef struct arrivals {
+    uint64_t rows[LAYERS];
+    size_t layers;
+    size_t first, end; /* of the fold; none: equal */
+    unsigned left;     /* recomputes until it is made */
+    uint64_t written;
+} arrivals_t;
+
+static void splice (arrivals_t *self)
+{
+    for (size_t i = self->first + 1; i < self->end; i++)
+        self->rows[self->first] += self->rows[i];
+    size_t above = self->layers - self->end;
+    memmove (self->rows + self->first + 1, self->rows + self->end, above * sizeof *self->rows);
+    self->layers = self->first + 1 + above;
+    self->first = self->end = 0;
+}
+
+static void come (arrivals_t *self, uint64_t rows, random_t *random)
+{
+    if (self->end > 0 && self->left-- == 0)
+        splice (self);
+    test_pile_t pile;
+    pile_init (&pile, self->rows, self->layers);
+    pile.core.options.fold_least = 0;
+    layers_plan_t plan = layers_plan (&pile.core, &pile.recompute, &pile.log, &pile.part,
+                                      CLOCK + TIME_MINUTE, rows, self->end, self->end == 0);
+    definitions_destroy (&pile.definitions);
+    cr_assert_geq (plan.kept, self->end);
+    cr_assert_leq (plan.kept, 8, "%zu layers stay below a new one", plan.kept);
+    uint64_t fold = rows;
+    for (size_t i = plan.kept; i < self->layers; i++)
+        fold += self->rows[i];
+    self->written += fold;
+    if (plan.fold_end > 0) {
+        cr_assert_eq (self->end, 0);
+        cr_assert_leq (plan.fold_end, plan.kept);
+        self->first = plan.fold_first;
+        self->end = plan.fold_end;
+        self->left = (unsigned)random_below (random, 20);
+        for (size_t i = self->first; i < self->end; i++)
+            self->written += self->rows[i];
+    }
+    self->layers = plan.kept;
+    self->rows[self->layers++] = fold;
+}
+
+Test (layers, are_few_and_seldom_written_while_folds_are_under_way)
+{
+    enum { TIMES = 1000, ROWS = 100 };
+    random_t random;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        random_seed (&random, seed);
+        arrivals_t arrivals = { .layers = 1, .rows = { ROWS } };
+        for (unsigned i = 0; i < TIMES; i++)
+            come (&arrivals, ROWS, &random);
+        double often = (double)arrivals.written / (ROWS * TIMES);
+        cr_assert_leq (often, log2 (TIMES) + 4, "seed %llu: each row is written %.1f times",
+                       (unsigned long long)seed, often);
+    }
 }

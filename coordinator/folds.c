@@ -1,0 +1,244 @@
+/* Folds: layers of a partition that become one, a base or a larger delta, in a task of their own
+ * while recomputes go on above them (docs/coordination.md, "Bases and deltas").
+ *
+ * A fold is in memory only: after a restart it is planned anew, and its files are nobody's. What it
+ * made counts from the next recompute's publish on. */
+#include "coordinator/state.h"
+
+#include <string.h>
+
+struct fold {
+    log_t *log;
+    uint32_t partition;
+    size_t first; /* layers [first, end) of the current manifest, and of those that follow … */
+    size_t end;   /* … for these keep them */
+    arena_t *arena;
+    catalog_part_t part; /* cut and clock of the layer; what is left out; its inputs' runs */
+    int64_t below;       /* latest event of what is below it; INT64_MIN: it is a base */
+    task_t *task;        /* NULL: it is made */
+    catalog_part_t made; /* that layer, or none, for it has no rows */
+};
+
+/* ---- what there is ---- */
+
+static bool is_given (const fold_t *self)
+{
+    return self && (!self->task || task_is_given (self->task));
+}
+
+size_t folds_pinned (const log_t *log, uint32_t partition)
+{
+    const fold_t *fold = log->folds[partition];
+    return is_given (fold) && fold->task ? fold->end : 0;
+}
+
+bool folds_may_begin (const log_t *log, uint32_t partition)
+{
+    return !is_given (log->folds[partition]);
+}
+
+bool folds_done (const log_t *log, uint32_t partition)
+{
+    const fold_t *fold = log->folds[partition];
+    return fold && !fold->task;
+}
+
+bool folds_wait (const log_t *log)
+{
+    bool any = false;
+    for (uint32_t p = 0; p < log->partitions; p++) {
+        if (log->folds[p] && log->folds[p]->task)
+            return false;
+        any = any || folds_done (log, p);
+    }
+    return any;
+}
+
+const catalog_part_t *folds_present (const log_t *log, uint32_t partition, arena_t *arena)
+{
+    if (log->manifest.number == 0)
+        return NULL;
+    const catalog_part_t *present = &log->manifest.parts[partition];
+    if (!folds_done (log, partition))
+        return present;
+    const fold_t *fold = log->folds[partition];
+    catalog_part_t *part = arena_zero (arena, 1, sizeof *part);
+    part->partition = partition;
+    part->cut = present->cut;
+    part->clock = present->clock;
+    part->excluded = present->excluded;
+    part->excluded_count = present->excluded_count;
+    part_add_layers (part, present, 0, fold->first, arena);
+    part_add_layers (part, &fold->made, 0, fold->made.layers_count, arena);
+    part_add_layers (part, present, fold->end, present->layers_count, arena);
+    return part;
+}
+
+/* ---- beginning and ending ---- */
+
+void folds_drop (coordinator_core_t *self, log_t *log, uint32_t partition)
+{
+    fold_t *fold = log->folds[partition];
+    log->folds[partition] = NULL;
+    if (!fold)
+        return;
+    if (fold->task)
+        task_remove (self, &fold->task);
+    arena_destroy (&fold->arena);
+    mem_free (fold);
+    log->sweep = true; /* it may have files */
+}
+
+void folds_forget (coordinator_core_t *self, log_t *log)
+{
+    for (uint32_t p = 0; p < log->partitions; p++)
+        folds_drop (self, log, p);
+}
+
+void folds_settle (coordinator_core_t *self)
+{
+    for (size_t i = 0; i < self->logs_count; i++)
+        if (self->logs[i]->dropped)
+            folds_forget (self, self->logs[i]);
+}
+
+/* What it is made of: as the current manifest has it, which is what no recompute under way
+ * replaces.
+ */
+static void plan (fold_t *self, const catalog_part_t *part, const layers_plan_t *plan)
+{
+    const catalog_part_t *present = &self->log->manifest.parts[self->partition];
+    arena_destroy (&self->arena);
+    self->arena = arena_new (1 << 12);
+    self->first = plan->fold_first;
+    self->end = plan->fold_end;
+    self->below = self->first > 0 ? present->layers[self->first - 1].latest : INT64_MIN;
+    self->part = (catalog_part_t){ .partition = self->partition,
+                                   .cut = present->layers[self->end - 1].cut,
+                                   .clock = part->clock,
+                                   .excluded_count = present->excluded_count };
+    self->part.excluded = arena_zero (self->arena, present->excluded_count, sizeof (uint64_t));
+    for (size_t i = 0; i < present->excluded_count; i++)
+        self->part.excluded[i] = present->excluded[i];
+    part_add_layers (&self->part, present, self->first, self->end, self->arena);
+    self->task->size = TASK_COST;
+    for (size_t i = 0; i < self->part.runs_count; i++)
+        self->task->size += self->part.runs[i].rows;
+}
+
+bool folds_begin (coordinator_core_t *self, log_t *log, const catalog_part_t *part,
+                  const layers_plan_t *layers)
+{
+    uint32_t partition = part->partition;
+    fold_t *fold = log->folds[partition];
+    bool wanted = layers->fold_end > layers->fold_first;
+    bool goes = fold && fold->task && (is_given (fold) ? layers->kept < fold->end : !wanted);
+    if (goes)
+        folds_drop (self, log, partition);
+    if (!wanted)
+        return true;
+    fold = log->folds[partition];
+    if (!fold) {
+        task_t *task = task_new (self);
+        if (!task)
+            return false;
+        fold = mem_zero (1, sizeof *fold);
+        *fold = (fold_t){ .log = log, .partition = partition, .task = task };
+        task->fold = fold;
+        task->partition = partition;
+        log->folds[partition] = fold;
+    }
+    CHECK (!is_given (fold));
+    fold->task->definitions = self->version;
+    plan (fold, part, layers);
+    return true;
+}
+
+/* ---- what came of it ---- */
+
+void folds_take (coordinator_core_t *self, task_t *task, const char *node,
+                 const wire_value_t *outputs)
+{
+    fold_t *fold = task->fold;
+    catalog_layer_t layer = { .cut = fold->part.cut, .clock = fold->part.clock };
+    error_t error;
+    fold->made.partition = fold->partition;
+    status_t status =
+        part_add_outputs (&fold->made, fold->log->name, layer, outputs, fold->arena, &error);
+    if (status == STATUS_OK && fold->first > 0 && fold->made.runs_count == 0)
+        fold->made.layers_count = 0; /* of a delta nothing is left */
+    if (status != STATUS_OK) {
+        env_log (self->env, LOG_ERROR, "the batch worker %s reports what it cannot have made: %s",
+                 node, error.text);
+        folds_drop (self, fold->log, fold->partition);
+        return;
+    }
+    env_log (self->env, LOG_INFO, "layers %zu to %zu of %s/%" PRIu32 " are folded", fold->first,
+             fold->end - 1, fold->log->name, fold->partition);
+    stuck_views (fold->log, fold->partition, fold->first, wire_list (outputs, "left_out"));
+    task_remove (self, &fold->task);
+}
+
+void folds_failed (coordinator_core_t *self, task_t *task, const char *reason, text_t path)
+{
+    fold_t *fold = task->fold;
+    log_t *log = fold->log;
+    uint32_t partition = fold->partition;
+    stuck_note (self, log, partition, reason, path);
+    folds_drop (self, log, partition);
+}
+
+/* ---- telling ---- */
+
+void folds_write (coordinator_core_t *self, const fold_t *fold)
+{
+    wire_writer_t *writer = self->writer;
+    const catalog_part_t *part = &fold->part;
+    wire_field_map (writer, "build");
+    wire_field_string (writer, "log", fold->log->name);
+    wire_field_uint (writer, "partition", fold->partition);
+    wire_field_uint (writer, "from", part->cut);
+    wire_field_uint (writer, "cut", part->cut);
+    wire_field_int (writer, "clock", part->clock);
+    orders_write_runs (self, part->runs, part->runs_count, part);
+    if (fold->first > 0)
+        wire_field_int (writer, "latest", fold->below);
+    wire_close (writer);
+}
+
+void folds_files (const log_t *log, void (*keep) (void *arg, const char *path), void *arg)
+{
+    for (uint32_t p = 0; p < log->partitions; p++) {
+        if (!folds_done (log, p))
+            continue;
+        const catalog_part_t *made = &log->folds[p]->made;
+        for (size_t i = 0; i < made->runs_count; i++)
+            keep (arg, made->runs[i].path);
+        for (size_t i = 0; i < made->views_count; i++)
+            keep (arg, made->views[i].path);
+    }
+}
+
+void folds_tell (coordinator_core_t *self, const log_t *log)
+{
+    uint64_t count = 0;
+    uint64_t done = 0;
+    uint64_t total = 0;
+    for (uint32_t p = 0; p < log->partitions; p++) {
+        const fold_t *fold = log->folds[p];
+        if (!fold || !fold->task)
+            continue;
+        uint64_t of_task = 0;
+        uint64_t so_far = task_progress (fold->task, &of_task);
+        count++;
+        done += so_far;
+        total += of_task > 0 ? of_task : fold->task->size - TASK_COST;
+    }
+    if (count == 0)
+        return;
+    wire_field_map (self->writer, "folds");
+    wire_field_uint (self->writer, "partitions", count);
+    wire_field_uint (self->writer, "done", done);
+    wire_field_uint (self->writer, "total", total);
+    wire_close (self->writer);
+}
