@@ -182,6 +182,10 @@ static void take_held (coordinator_core_t *self, node_t *node, partition_t *part
                        const wire_value_t *held, confirmed_t *confirmed)
 {
     wire_list_t logs = wire_list (held, "logs");
+    if (text_is (wire_text (held, "state"), "released")) {
+        partition->free = true; /* and stays so: the node takes it under no epoch that it had */
+        return;
+    }
     partition->reported = true;
     set_state (self, node, partition, held);
     forget_report (partition);

@@ -41,6 +41,8 @@ speed_core_t *speed_core_new (env_t *env, const speed_options_t *options)
     self->decoder = wire_decoder_new ();
     self->writer = wire_writer_new ();
     self->partitions = mem_zero (options->partitions, sizeof (partition_t *));
+    self->let_go = mem_zero (options->partitions, sizeof *self->let_go);
+    self->asked_back = mem_zero (options->partitions, sizeof *self->asked_back);
     self->routes = routes_new (env, member_coordinator (self->member), options->partitions);
     self->requests = request_table_new ();
     pressure_init (&self->pressure, options->memory_limit);
@@ -59,6 +61,8 @@ void speed_core_destroy (speed_core_t **self_p)
     for (uint32_t p = 0; p < self->options.partitions; p++)
         partition_destroy (&self->partitions[p]);
     mem_free (self->partitions);
+    mem_free (self->let_go);
+    mem_free (self->asked_back);
     routes_destroy (&self->routes);
     request_table_destroy (&self->requests);
     space_destroy (&self->space);

@@ -166,6 +166,11 @@ static void take_partition (speed_core_t *self, const wire_value_t *order)
         return; /* an older answer that came late */
     if (*partition && (*partition)->epoch < epoch)
         partition_destroy (partition);
+    if (!*partition && epoch <= self->let_go[number]) {
+        self->asked_back[number] = true;
+        member_beat_soon (self->member);
+        return;
+    }
     if (!*partition) {
         *partition = mem_zero (1, sizeof **partition);
         (*partition)->number = number;
@@ -185,6 +190,16 @@ static void take_partition (speed_core_t *self, const wire_value_t *order)
         take_forwards (self, (*partition)->shards[i], logs);
 }
 
+/* What was let go under an epoch is not ours under that epoch again: a coordinator that has heard
+ * that we do not have it may have given it away. Answers of two coordinators, of which the earlier
+ * one has taken it from us, can come in such an order. */
+static void let_go (speed_core_t *self, uint32_t number)
+{
+    self->let_go[number] = self->partitions[number]->epoch;
+    partition_destroy (&self->partitions[number]);
+    member_beat_soon (self->member);
+}
+
 static bool ordered (wire_list_t orders, uint32_t partition)
 {
     for (uint32_t i = 0; i < orders.count; i++)
@@ -198,11 +213,11 @@ void orders_take (void *core, const wire_value_t *orders)
     speed_core_t *self = core;
     CHECK_OBJECT (self, SPEED_MAGIC);
     wire_list_t partitions = wire_list (orders, "partitions");
-    for (uint32_t p = 0; p < self->options.partitions; p++)
-        if (self->partitions[p] && !ordered (partitions, p)) {
-            partition_destroy (&self->partitions[p]);
-            member_beat_soon (self->member);
-        }
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        self->asked_back[p] = false;
+        if (self->partitions[p] && !ordered (partitions, p))
+            let_go (self, p);
+    }
     for (uint32_t i = 0; i < partitions.count; i++)
         take_partition (self, &partitions.items[i]);
     routes_want (self->routes, wire_uint (orders, "routes", 0));
@@ -236,6 +251,17 @@ static const char *partition_state (const partition_t *partition, const char **r
     return state;
 }
 
+static void write_released (const speed_core_t *self, wire_writer_t *beat, uint32_t number)
+{
+    wire_open_map (beat);
+    wire_field_uint (beat, "partition", number);
+    wire_field_uint (beat, "epoch", self->let_go[number]);
+    wire_field_string (beat, "state", "released");
+    wire_field_list (beat, "logs");
+    wire_close (beat);
+    wire_close (beat);
+}
+
 void orders_fill_beat (void *core, wire_writer_t *beat)
 {
     speed_core_t *self = core;
@@ -243,6 +269,8 @@ void orders_fill_beat (void *core, wire_writer_t *beat)
     wire_field_list (beat, "partitions");
     for (uint32_t p = 0; p < self->options.partitions; p++) {
         const partition_t *partition = self->partitions[p];
+        if (self->asked_back[p])
+            write_released (self, beat, p);
         if (!partition)
             continue;
         const char *reason = NULL;

@@ -55,6 +55,8 @@ struct speed_core {
     wire_decoder_t *decoder;
     wire_writer_t *writer;
     partition_t **partitions; /* per partition; NULL: not ours */
+    uint64_t *let_go; /* per partition, the last epoch that was ours and is not any more … */
+    bool *asked_back; /* … and whether the latest orders have it */
     routes_t *routes;
     request_table_t *requests;
     uint64_t next_id; /* of our own requests to the coordinator */

@@ -46,6 +46,11 @@ void leaders_take_beat (sim_check_t *self, const sim_node_t *from, const message
     for (uint32_t i = 0; i < held.count; i++) {
         uint64_t partition = wire_uint (&held.items[i], "partition", UINT64_MAX);
         uint64_t epoch = wire_uint (&held.items[i], "epoch", 0);
+        bool released = text_is (wire_text (&held.items[i], "state"), "released");
+        if (partition < SIM_PARTITIONS && epoch <= lease->let_go[partition] && !released)
+            sim_fail (self->sim,
+                      "%s has partition %" PRIu64 " with epoch %" PRIu64 ", which it had let go",
+                      from->name, partition, epoch);
         if (partition >= SIM_PARTITIONS ||
             !text_is (wire_text (&held.items[i], "state"), "failed") ||
             epoch < lease->epoch[partition])
@@ -103,10 +108,14 @@ void leaders_take_orders (sim_check_t *self, const sim_node_t *to, const message
     for (uint32_t i = 0; i < partitions.count; i++) {
         uint64_t partition = wire_uint (&partitions.items[i], "partition", UINT64_MAX);
         uint64_t epoch = wire_uint (&partitions.items[i], "epoch", 0);
-        /* orders may be from before the failure, and come late */
-        if (partition < SIM_PARTITIONS && epoch > lease->failed[partition])
+        /* orders may be from before the failure, or a release, and come late */
+        if (partition < SIM_PARTITIONS && epoch > lease->failed[partition] &&
+            epoch > lease->let_go[partition])
             epochs[partition] = epoch;
     }
+    for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
+        if (lease->epoch[p] > 0 && epochs[p] == 0)
+            lease->let_go[p] = lease->epoch[p];
     memcpy (lease->epoch, epochs, sizeof epochs);
     for (uint32_t p = 0; p < SIM_PARTITIONS; p++)
         if (epochs[p] > 0 && sim_now (self->sim) < lease->until)

@@ -89,6 +89,7 @@ typedef struct sim_lease {
     int64_t until;
     uint64_t epoch[SIM_PARTITIONS];  /* 0: not for this one */
     uint64_t failed[SIM_PARTITIONS]; /* the highest epoch that has failed there */
+    uint64_t let_go[SIM_PARTITIONS]; /* the highest that orders have taken from it */
 } sim_lease_t;
 
 struct sim_check {

@@ -449,3 +449,29 @@ Test (failover, after_any_day_the_answers_are_those_of_what_was_acknowledged, .t
     for (uint64_t seed = 200; seed < 220; seed++)
         random_day (seed);
 }
+
+/* A coordinator that has heard of a release may have given the partition away when its own orders,
+ * of before, arrive. */
+Test (failover, an_epoch_that_was_let_go_is_not_taken_again)
+{
+    town_t town;
+    town_init (&town, 22, 1);
+    town_pass (&town, TIME_SECOND);
+    cr_assert (town_is (&town, 2, "serving"));
+    town.owner[2] = -1;
+    town_pass (&town, TOWN_LEASE);
+    cr_assert_not (town.worker[0].held[2].there);
+    town.owner[2] = 0;
+    town_pass (&town, TOWN_LEASE);
+    cr_assert (town_is (&town, 2, "released"));
+    cr_assert_eq (town.worker[0].held[2].epoch, town.epoch[2]);
+    cr_assert (town_is (&town, 1, "serving"));
+    town.owner[2] = -1;
+    town_pass (&town, TOWN_LEASE);
+    cr_assert_not (town.worker[0].held[2].there);
+    town_give (&town, 2, 0);
+    town_pass (&town, TOWN_LEASE);
+    cr_assert (town_is (&town, 2, "serving"));
+    town_check_all (&town, 0);
+    town_release (&town);
+}
