@@ -58,7 +58,7 @@ struct batch_core {
     held_t held[HELD_MAX];
     size_t held_count;
     size_t running;
-    bool lane_used[TASKS_MAX];
+    bool lane_used[TASKS_MAX + 1]; /* the last is the fold's */
     settled_t settled[SETTLED_KEPT];
     uint64_t settled_count;
     uint64_t next_id;
@@ -122,20 +122,26 @@ static void settle (batch_core_t *self, held_t *held, bool was_acknowledged)
     drop (self, held);
 }
 
-static uint32_t free_lane (const batch_core_t *self)
+/* Where it may run now; false: nowhere. What recomputes wait for never waits for a fold. */
+static bool find_lane (const batch_core_t *self, const wire_value_t *order, uint32_t *lane)
 {
-    uint32_t lane = 0;
-    while (self->lane_used[lane])
-        lane++;
-    CHECK (lane < self->options.tasks_max);
-    return lane;
+    uint32_t end = self->options.tasks_max;
+    *lane = 0;
+    if (text_is (wire_text (order, "kind"), TASK_FOLD))
+        *lane = end++;
+    while (*lane < end && self->lane_used[*lane])
+        ++*lane;
+    return *lane < end;
 }
 
-static void start_task (batch_core_t *self, const wire_value_t *order)
+static void start_task (batch_core_t *self, const wire_value_t *order, uint32_t lane)
 {
     held_t *held = &self->held[self->held_count++];
-    *held = (held_t){ .task = task_new (&self->setting, member_model (self->member), order),
-                      .lane = free_lane (self),
+    task_setting_t setting = self->setting;
+    if (lane == self->options.tasks_max)
+        setting.memory_limit = self->options.fold_memory;
+    *held = (held_t){ .task = task_new (&setting, member_model (self->member), order),
+                      .lane = lane,
                       .running = true,
                       .started = self->env->boot_us (self->env) };
     self->lane_used[held->lane] = true;
@@ -196,8 +202,9 @@ static void take_order (batch_core_t *self, const wire_value_t *order)
         return;
     if (wire_uint (order, "definitions", 0) > member_model (self->member)->version)
         return; /* the definitions are on their way */
-    if (self->running < self->options.tasks_max && self->held_count < HELD_MAX)
-        start_task (self, order); /* otherwise it is listed again next time */
+    uint32_t lane;
+    if (self->held_count < HELD_MAX && find_lane (self, order, &lane))
+        start_task (self, order, lane); /* otherwise it is listed again next time */
 }
 
 static void take_orders (void *core, const wire_value_t *body)
@@ -230,6 +237,8 @@ static void fill_beat (void *core, wire_writer_t *beat)
         wire_field_uint (beat, "done", atomic_load (&task->done));
         wire_field_uint (beat, "total", atomic_load (&task->total));
         wire_field_uint (beat, "rows", atomic_load (&task->taken));
+        if (self->held[i].lane == self->options.tasks_max)
+            wire_field_bool (beat, "fold", true);
         if (self->held[i].running)
             wire_field_uint (beat, "took", (uint64_t)(now - self->held[i].started));
         wire_close (beat);

@@ -23,7 +23,8 @@ typedef struct batch_options {
     uint64_t memory_limit; /* bytes that a task may use for sorting */
     uint64_t disk_reserve; /* bytes that a load leaves free, and a build half of: it makes room */
     const char *data;      /* where the data directory is, for messages; NULL: not said */
-    uint32_t tasks_max;    /* tasks run at the same time */
+    uint32_t tasks_max;    /* tasks run at the same time, and one fold beside them … */
+    uint64_t fold_memory;  /* … which has so many bytes */
     unsigned threads;      /* that a load may use; 0 is 1, and then none is started */
 } batch_options_t;
 

@@ -3,7 +3,10 @@
 
 #include <sched.h>
 
-enum { TASKS_AT_ONCE = 2 };
+enum {
+    TASKS_AT_ONCE = 2, /* beside a fold */
+    FOLD_PART = 4,     /* of the memory is a fold's, which sorts nothing */
+};
 
 NODE_CORE (batch);
 
@@ -18,6 +21,7 @@ static unsigned processors (void)
 static status_t make (const node_t *node, void **core, error_t *error)
 {
     (void)error; /* nothing here can fail */
+    uint64_t memory = node->project->batch_memory;
     batch_options_t options = { .node = node->name,
                                 .cluster = node->cluster,
                                 .place = node->place,
@@ -27,7 +31,8 @@ static status_t make (const node_t *node, void **core, error_t *error)
                                 .standbys = node->standbys,
                                 .standbys_count = node->standbys_count,
                                 .max_ahead = node->project->max_ahead,
-                                .memory_limit = node->project->batch_memory / TASKS_AT_ONCE,
+                                .memory_limit = (memory - memory / FOLD_PART) / TASKS_AT_ONCE,
+                                .fold_memory = memory / FOLD_PART,
                                 .disk_reserve = node->project->disk_reserve,
                                 .data = node->project->data,
                                 .tasks_max = TASKS_AT_ONCE,
@@ -43,7 +48,7 @@ int main (int argc, char **argv)
         .purpose = "Runs the tasks of a weir cluster: loads files and builds batch views.",
         .core = &batch_node_core,
         .make = make,
-        .threads = TASKS_AT_ONCE,
+        .threads = TASKS_AT_ONCE + 1,
     };
     return node_main (&program, argc, argv);
 }

@@ -206,7 +206,7 @@ static status_t read_load (task_t *self, const wire_value_t *order, wire_list_t 
 static status_t read_order (task_t *self, const wire_value_t *order, error_t *error)
 {
     text_t kind = wire_text (order, "kind");
-    if (text_is (kind, "build") && wire_has (order, "build")) {
+    if ((text_is (kind, "build") || text_is (kind, TASK_FOLD)) && wire_has (order, "build")) {
         self->kind = TASK_BUILD;
         return read_build (self, wire_map (order, "build"), error);
     }

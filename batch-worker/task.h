@@ -120,6 +120,9 @@ typedef struct load_order {
 
 typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY } task_kind_t;
 
+/* The kind in an order of a build of runs alone, which nobody waits for. */
+#define TASK_FOLD "fold"
+
 typedef struct task {
     job_t job; /* first */
     uint32_t magic;

@@ -159,9 +159,9 @@ static layers_plan_t plan_layers (const coordinator_core_t *self, const recomput
 {
     uint32_t partition = build->part.partition;
     bool stuck = log->stuck[partition].reason != NULL;
-    layers_plan_t plan =
-        layers_plan (self, recompute, log, present, build->part.clock, rows,
-                     folds_pinned (log, partition), !stuck && folds_may_begin (log, partition));
+    layers_plan_t plan = layers_plan (self, recompute, log, present, build->part.clock, rows,
+                                      folds_pinned (log, partition),
+                                      !stuck && folds_may_begin (self, log, partition));
     if (!stuck)
         return plan;
     bool tries = recompute->asked || recompute->full || !stuck_rests (self, log, partition);
@@ -204,8 +204,7 @@ static bool begin_part (coordinator_core_t *self, recompute_t *recompute, log_t 
 {
     build_t *build = &recompute->builds[partition];
     if (recompute->behind[partition] || log->stuck[partition].reason)
-        folds_drop (self, log,
-                    partition); /* where the fault lies is said by the manifest's layers */
+        folds_drop (self, log, partition); /* it is so by the manifest's own layers */
     if (recompute->behind[partition]) {
         leave_behind (recompute, log, partition);
         return true;
@@ -215,7 +214,7 @@ static bool begin_part (coordinator_core_t *self, recompute_t *recompute, log_t 
                                     .cut = recompute->cuts[partition].offset,
                                     .clock = recompute->cuts[partition].clock };
     build->from = present ? present->cut : 0;
-    build->folded = folds_done (log, partition);
+    build->folded = folds_made (log, partition) != NULL;
     exclude (self, recompute, &build->part, present);
     uint64_t rows = sent_rows (self, recompute, build);
     size_t loaded = loaded_runs (self, recompute, partition, &rows);
@@ -223,7 +222,7 @@ static bool begin_part (coordinator_core_t *self, recompute_t *recompute, log_t 
     build->kept = plan.kept;
     if (present)
         part_add_layers (&build->part, present, 0, build->kept, recompute->arena);
-    if (!folds_begin (self, log, &build->part, &plan))
+    if (!folds_begin (self, log, partition, build->part.clock, &plan))
         return false;
     if (present && build->kept == present->layers_count && rows == 0) {
         build->finished = true; /* nothing is new, and nothing replaced */
@@ -270,6 +269,9 @@ void build_begin (coordinator_core_t *self, recompute_t *recompute)
         }
     recompute->state = RECOMPUTE_BUILDING;
     recompute->definitions = self->version;
+    for (uint32_t p = 0; p < self->options.partitions; p++)
+        if (recompute->builds[p].folded && folds_definitions (log, p) < recompute->definitions)
+            recompute->definitions = folds_definitions (log, p);
 }
 
 /* ---- what came of it ---- */
@@ -335,6 +337,14 @@ static void fail_to_bring (coordinator_core_t *self, recompute_t *recompute, log
     recompute_fail (self, recompute, reason);
 }
 
+static void build_again (coordinator_core_t *self, recompute_t *recompute, log_t *log,
+                         uint32_t partition)
+{
+    recompute->builds[partition] = (build_t){ .again = true };
+    if (!begin_part (self, recompute, log, partition))
+        recompute_forget_builds (self, recompute); /* the catalog failed: all is read anew */
+}
+
 void build_failed (coordinator_core_t *self, task_t *task, const char *reason, text_t path)
 {
     recompute_t *recompute = task->recompute;
@@ -343,15 +353,16 @@ void build_failed (coordinator_core_t *self, task_t *task, const char *reason, t
     log_t *log = log_named (self, text_of (recompute->log));
     CHECK (build->task == task);
     load_t *damaged = load_of_file (self, recompute, partition, path);
-    if (!damaged) {
-        stuck_note (self, log, partition, reason, path);
-        folds_drop (self, log, partition);
-    }
     task_remove (self, &build->task);
+    if (!damaged && build->folded) { /* what a fold made may be at fault */
+        folds_drop (self, log, partition);
+        build_again (self, recompute, log, partition);
+        return;
+    }
+    if (!damaged)
+        stuck_note (self, log, partition, reason, path);
     if (stuck_layers (log, partition) > build->kept && !recompute_leaves_out (recompute)) {
-        *build = (build_t){ .again = true }; /* without that file */
-        if (!begin_part (self, recompute, log, partition))
-            recompute_forget_builds (self, recompute); /* the catalog failed: all is read anew */
+        build_again (self, recompute, log, partition); /* without that file */
         return;
     }
     if (recompute_brings (recompute)) {

@@ -21,8 +21,8 @@ typedef struct coordinator_options {
     const char *catalog_path; /* below the data directory */
     bool resigns;             /* destroy says in the catalog that others need not wait */
     uint64_t disk_reserve;    /* bytes, told by status beside what is free */
-    uint64_t fold_least; /* rows: a recompute that would write more of what was there, and of what
-                            is new not nearly as much, leaves that to a fold of its own */
+    uint64_t fold_least;      /* rows of all partitions that a recompute writes again itself; more
+                                 of them, where not nearly as much is new, is for folds */
 } coordinator_options_t;
 
 /* Opens the catalog (blocking). Leads at once when the leader before is known to have ended: it was

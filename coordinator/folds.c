@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* What is made is published with others of the log, within this. */
+#define MADE_WAITS TIME_MINUTE
+
 struct fold {
     log_t *log;
     uint32_t partition;
@@ -16,7 +19,9 @@ struct fold {
     catalog_part_t part; /* cut and clock of the layer; what is left out; its inputs' runs */
     int64_t below;       /* latest event of what is below it; INT64_MIN: it is a base */
     task_t *task;        /* NULL: it is made */
-    catalog_part_t made; /* that layer, or none, for it has no rows */
+    uint64_t definitions;
+    catalog_part_t made; /* that layer, or none, for it has no rows … */
+    int64_t made_at;     /* … boot µs */
 };
 
 /* ---- what there is ---- */
@@ -32,26 +37,36 @@ size_t folds_pinned (const log_t *log, uint32_t partition)
     return is_given (fold) && fold->task ? fold->end : 0;
 }
 
-bool folds_may_begin (const log_t *log, uint32_t partition)
+bool folds_may_begin (const coordinator_core_t *self, const log_t *log, uint32_t partition)
 {
-    return !is_given (log->folds[partition]);
+    return !is_given (log->folds[partition]) && !put_off_rests (self, &log->fold);
 }
 
-bool folds_done (const log_t *log, uint32_t partition)
+const catalog_part_t *folds_made (const log_t *log, uint32_t partition)
 {
     const fold_t *fold = log->folds[partition];
-    return fold && !fold->task;
+    return fold && !fold->task ? &fold->made : NULL;
 }
 
-bool folds_wait (const log_t *log)
+uint64_t folds_definitions (const log_t *log, uint32_t partition)
 {
-    bool any = false;
+    return log->folds[partition]->definitions;
+}
+
+/* Together with others of the log that are being made, unless these take long. */
+bool folds_wait (const coordinator_core_t *self, const log_t *log)
+{
+    int64_t now = core_now (self);
+    bool others = false;
+    int64_t longest = -1;
     for (uint32_t p = 0; p < log->partitions; p++) {
-        if (log->folds[p] && log->folds[p]->task)
-            return false;
-        any = any || folds_done (log, p);
+        const fold_t *fold = log->folds[p];
+        others = others || (fold && fold->task && task_is_given (fold->task));
+        if (folds_made (log, p) && now - fold->made_at > longest)
+            longest = now - fold->made_at;
     }
-    return any;
+    return longest >= 0 && now >= log->started + EARLY_INTERVAL &&
+           (!others || longest > MADE_WAITS);
 }
 
 const catalog_part_t *folds_present (const log_t *log, uint32_t partition, arena_t *arena)
@@ -59,7 +74,7 @@ const catalog_part_t *folds_present (const log_t *log, uint32_t partition, arena
     if (log->manifest.number == 0)
         return NULL;
     const catalog_part_t *present = &log->manifest.parts[partition];
-    if (!folds_done (log, partition))
+    if (!folds_made (log, partition))
         return present;
     const fold_t *fold = log->folds[partition];
     catalog_part_t *part = arena_zero (arena, 1, sizeof *part);
@@ -82,8 +97,11 @@ void folds_drop (coordinator_core_t *self, log_t *log, uint32_t partition)
     log->folds[partition] = NULL;
     if (!fold)
         return;
-    if (fold->task)
+    if (fold->task) {
+        if (task_is_given (fold->task))
+            nodes_poke (self, ROLE_BATCH);
         task_remove (self, &fold->task);
+    }
     arena_destroy (&fold->arena);
     mem_free (fold);
     log->sweep = true; /* it may have files */
@@ -105,7 +123,7 @@ void folds_settle (coordinator_core_t *self)
 /* What it is made of: as the current manifest has it, which is what no recompute under way
  * replaces.
  */
-static void plan (fold_t *self, const catalog_part_t *part, const layers_plan_t *plan)
+static void plan (fold_t *self, int64_t clock, const layers_plan_t *plan)
 {
     const catalog_part_t *present = &self->log->manifest.parts[self->partition];
     arena_destroy (&self->arena);
@@ -115,7 +133,7 @@ static void plan (fold_t *self, const catalog_part_t *part, const layers_plan_t 
     self->below = self->first > 0 ? present->layers[self->first - 1].latest : INT64_MIN;
     self->part = (catalog_part_t){ .partition = self->partition,
                                    .cut = present->layers[self->end - 1].cut,
-                                   .clock = part->clock,
+                                   .clock = clock,
                                    .excluded_count = present->excluded_count };
     self->part.excluded = arena_zero (self->arena, present->excluded_count, sizeof (uint64_t));
     for (size_t i = 0; i < present->excluded_count; i++)
@@ -126,31 +144,35 @@ static void plan (fold_t *self, const catalog_part_t *part, const layers_plan_t 
         self->task->size += self->part.runs[i].rows;
 }
 
-bool folds_begin (coordinator_core_t *self, log_t *log, const catalog_part_t *part,
+static fold_t *fold_new (coordinator_core_t *self, log_t *log, uint32_t partition)
+{
+    task_t *task = task_new (self);
+    if (!task)
+        return NULL;
+    fold_t *fold = mem_zero (1, sizeof *fold);
+    *fold = (fold_t){ .log = log, .partition = partition, .task = task };
+    task->fold = fold;
+    task->partition = partition;
+    log->folds[partition] = fold;
+    return fold;
+}
+
+bool folds_begin (coordinator_core_t *self, log_t *log, uint32_t partition, int64_t clock,
                   const layers_plan_t *layers)
 {
-    uint32_t partition = part->partition;
     fold_t *fold = log->folds[partition];
-    bool wanted = layers->fold_end > layers->fold_first;
-    bool goes = fold && fold->task && (is_given (fold) ? layers->kept < fold->end : !wanted);
-    if (goes)
-        folds_drop (self, log, partition);
-    if (!wanted)
+    if (layers->fold_end == layers->fold_first) {
+        if (fold && fold->task && layers->kept < fold->end)
+            folds_drop (self, log, partition);
         return true;
-    fold = log->folds[partition];
-    if (!fold) {
-        task_t *task = task_new (self);
-        if (!task)
-            return false;
-        fold = mem_zero (1, sizeof *fold);
-        *fold = (fold_t){ .log = log, .partition = partition, .task = task };
-        task->fold = fold;
-        task->partition = partition;
-        log->folds[partition] = fold;
     }
+    if (!fold)
+        fold = fold_new (self, log, partition);
+    if (!fold)
+        return false;
     CHECK (!is_given (fold));
-    fold->task->definitions = self->version;
-    plan (fold, part, layers);
+    fold->definitions = fold->task->definitions = self->version;
+    plan (fold, clock, layers);
     return true;
 }
 
@@ -173,18 +195,30 @@ void folds_take (coordinator_core_t *self, task_t *task, const char *node,
         folds_drop (self, fold->log, fold->partition);
         return;
     }
+    put_off (self, &fold->log->fold, NULL);
+    fold->made_at = core_now (self);
     env_log (self->env, LOG_INFO, "layers %zu to %zu of %s/%" PRIu32 " are folded", fold->first,
              fold->end - 1, fold->log->name, fold->partition);
     stuck_views (fold->log, fold->partition, fold->first, wire_list (outputs, "left_out"));
     task_remove (self, &fold->task);
 }
 
+/* Without a layer that is at fault, deltas go on as before, and another one is begun later. */
 void folds_failed (coordinator_core_t *self, task_t *task, const char *reason, text_t path)
 {
     fold_t *fold = task->fold;
     log_t *log = fold->log;
     uint32_t partition = fold->partition;
     stuck_note (self, log, partition, reason, path);
+    if (stuck_layers (log, partition) == 0) {
+        stuck_clear (log, partition);
+        char *text = mem_format ("partition %" PRIu32 ": %s", partition, reason);
+        put_off (self, &log->fold, text);
+        mem_free (text);
+        for (uint32_t p = 0; p < log->partitions; p++) /* it may be the same with these */
+            if (log->folds[p] && !is_given (log->folds[p]))
+                folds_drop (self, log, p);
+    }
     folds_drop (self, log, partition);
 }
 
@@ -192,31 +226,12 @@ void folds_failed (coordinator_core_t *self, task_t *task, const char *reason, t
 
 void folds_write (coordinator_core_t *self, const fold_t *fold)
 {
-    wire_writer_t *writer = self->writer;
     const catalog_part_t *part = &fold->part;
-    wire_field_map (writer, "build");
-    wire_field_string (writer, "log", fold->log->name);
-    wire_field_uint (writer, "partition", fold->partition);
-    wire_field_uint (writer, "from", part->cut);
-    wire_field_uint (writer, "cut", part->cut);
-    wire_field_int (writer, "clock", part->clock);
+    orders_begin_build (self, fold->log->name, part, part->cut);
     orders_write_runs (self, part->runs, part->runs_count, part);
     if (fold->first > 0)
-        wire_field_int (writer, "latest", fold->below);
-    wire_close (writer);
-}
-
-void folds_files (const log_t *log, void (*keep) (void *arg, const char *path), void *arg)
-{
-    for (uint32_t p = 0; p < log->partitions; p++) {
-        if (!folds_done (log, p))
-            continue;
-        const catalog_part_t *made = &log->folds[p]->made;
-        for (size_t i = 0; i < made->runs_count; i++)
-            keep (arg, made->runs[i].path);
-        for (size_t i = 0; i < made->views_count; i++)
-            keep (arg, made->views[i].path);
-    }
+        wire_field_int (self->writer, "latest", fold->below);
+    wire_close (self->writer);
 }
 
 void folds_tell (coordinator_core_t *self, const log_t *log)
@@ -224,6 +239,7 @@ void folds_tell (coordinator_core_t *self, const log_t *log)
     uint64_t count = 0;
     uint64_t done = 0;
     uint64_t total = 0;
+    const char *waits = put_off_rests (self, &log->fold) ? log->fold.reason : "";
     for (uint32_t p = 0; p < log->partitions; p++) {
         const fold_t *fold = log->folds[p];
         if (!fold || !fold->task)
@@ -233,12 +249,15 @@ void folds_tell (coordinator_core_t *self, const log_t *log)
         count++;
         done += so_far;
         total += of_task > 0 ? of_task : fold->task->size - TASK_COST;
+        waits = fold->task->waits[0] ? fold->task->waits : waits;
     }
-    if (count == 0)
+    if (count == 0 && waits[0] == '\0')
         return;
     wire_field_map (self->writer, "folds");
     wire_field_uint (self->writer, "partitions", count);
     wire_field_uint (self->writer, "done", done);
     wire_field_uint (self->writer, "total", total);
+    if (waits[0] != '\0')
+        wire_field_string (self->writer, "waits", waits);
     wire_close (self->writer);
 }

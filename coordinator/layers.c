@@ -6,8 +6,9 @@
 
 enum {
     LAYERS_KNOWN = 64, /* more than there ever are: those above would go */
-    FOLDED_TIMES = 4,  /* what is new: a recompute writes no more of what was there itself */
-    FOLDED_MOST = 6,   /* layers in a fold of its own, for deltas come above it meanwhile */
+    FOLDED_TIMES = 4,  /* what is new: a recompute writes no more of what was there itself … */
+    FOLDED_END = 6, /* a fold is of layers below this one, for deltas come above it meanwhile; … */
+    FOLDED_LEAST = 3, /* … unless it would be of fewer than so many */
 };
 
 /* ---- views that a layer lacks ---- */
@@ -53,20 +54,23 @@ static int64_t horizon_of (const coordinator_core_t *self, const log_t *log)
     return horizon;
 }
 
-/* Do as-of times come near the end of the base's horizon: by the clock, or by the events' own time?
+/* Do as-of times come near the end of a layer's horizon: by the clock, or by the events' own time?
  */
 static bool is_old (const coordinator_core_t *self, const log_t *log, const catalog_part_t *part,
                     int64_t clock)
 {
-    const catalog_layer_t *base = &part->layers[0];
-    const catalog_layer_t *top = &part->layers[part->layers_count - 1];
+    int64_t latest = part->layers[part->layers_count - 1].latest; /* of all */
     int64_t most = horizon_of (self, log) / 2;
-    int64_t moved;
-    if (__builtin_sub_overflow (clock, base->clock, &moved) || moved > most)
-        return true;
-    if (top->latest == INT64_MIN)
-        return false; /* nothing is covered */
-    return __builtin_sub_overflow (top->latest, base->latest, &moved) || moved > most;
+    for (size_t i = 0; i < part->layers_count; i++) {
+        const catalog_layer_t *layer = &part->layers[i];
+        int64_t moved;
+        if (__builtin_sub_overflow (clock, layer->clock, &moved) || moved > most)
+            return true;
+        if (latest != INT64_MIN &&
+            (__builtin_sub_overflow (latest, layer->latest, &moved) || moved > most))
+            return true;
+    }
+    return false;
 }
 
 /* ---- what stays ---- */
@@ -134,20 +138,27 @@ static size_t below_the_new (const pile_t *self, size_t pinned)
 static bool are_few (const coordinator_core_t *self, const pile_t *pile, size_t first)
 {
     uint64_t rows = rows_from (pile, first);
-    return rows <= self->options.fold_least || rows / FOLDED_TIMES <= pile->new_rows;
+    return rows <= self->options.fold_least / self->options.partitions ||
+           rows / FOLDED_TIMES <= pile->new_rows;
 }
 
-/* All from `first` on should become one, which takes long. As many as leave room for deltas above
- * them do so on their own. */
-static layers_plan_t begin_fold (const pile_t *pile, size_t first, bool old)
+/* What the recompute itself makes of layers that no fold has: what the rules say, if that is
+ * little, or has to be. */
+static size_t kept_above (const coordinator_core_t *self, const pile_t *pile, size_t pinned)
 {
-    size_t end = pile->count < FOLDED_MOST ? pile->count : FOLDED_MOST;
-    if (first + 1 >= end && !old)
-        return (layers_plan_t){ .kept = first }; /* one layer alone is none the better for it */
-    layers_plan_t plan = { .kept = pile->count, .fold_first = first, .fold_end = end };
-    if (pile->new_rows > 0)
-        plan.kept = below_the_new (pile, end);
-    return plan;
+    size_t kept = pile->new_rows > 0 ? below_the_new (pile, pinned) : pile->count;
+    return are_few (self, pile, kept) || pile->count > DELTAS_MAX ? kept : pile->count;
+}
+
+/* All from `first` on should become one, which takes long: the lowest of them do on their own. */
+static layers_plan_t begin_fold (const coordinator_core_t *self, const pile_t *pile, size_t first)
+{
+    size_t end = first + FOLDED_LEAST < FOLDED_END ? FOLDED_END : first + FOLDED_LEAST;
+    end = end < DELTAS_MAX ? end : DELTAS_MAX;
+    end = end < pile->count ? end : pile->count;
+    return (layers_plan_t){ .kept = kept_above (self, pile, end),
+                            .fold_first = first,
+                            .fold_end = end };
 }
 
 layers_plan_t layers_plan (const coordinator_core_t *self, const recompute_t *recompute,
@@ -158,17 +169,15 @@ layers_plan_t layers_plan (const coordinator_core_t *self, const recompute_t *re
         layers_view_missing (self, log))
         return (layers_plan_t){ 0 };
     pile_t pile = pile_of (present, new_rows);
-    bool old = is_old (self, log, present, clock) && pinned == 0;
-    layers_plan_t plan = { .kept = pile.count };
-    if (old)
-        plan.kept = 0;
-    else if (new_rows > 0)
-        plan.kept = below_the_new (&pile, pinned);
-    if (pinned > 0 || are_few (self, &pile, plan.kept))
-        return plan;
-    if (may_fold)
-        return begin_fold (&pile, plan.kept, old);
-    if (pile.count <= DELTAS_MAX)
-        plan.kept = pile.count; /* the next one will */
-    return plan;
+    if (pinned > 0)
+        return (layers_plan_t){ .kept = kept_above (self, &pile, pinned) };
+    size_t kept = is_old (self, log, present, clock) ? 0
+                  : new_rows > 0                     ? below_the_new (&pile, 0)
+                                                     : pile.count;
+    if (are_few (self, &pile, kept))
+        return (layers_plan_t){ .kept = kept };
+    if (may_fold && kept + 1 < DELTAS_MAX) /* one delta alone is none the better for it */
+        return begin_fold (self, &pile, kept);
+    /* until one may begin, deltas pile up */
+    return (layers_plan_t){ .kept = pile.count <= DELTAS_MAX ? pile.count : kept };
 }

@@ -68,6 +68,7 @@ typedef struct log {
     uint32_t partitions;
     stuck_t *stuck;  /* per partition */
     fold_t **folds;  /* per partition, each NULL: there is none (folds.c) */
+    put_off_t fold;  /* such, when one has failed */
     put_off_t join;  /* loads that come in */
     put_off_t leave; /* loads that go, and entities that are erased */
     left_out_t *left_out;

@@ -1,7 +1,7 @@
 #include "coordinator/core.h"
 #include "node/node.h"
 
-enum { FOLD_LEAST = 1000000 }; /* rows: a worker writes them in a tenth of a second */
+enum { FOLD_LEAST = 2000000 }; /* rows: a second or less of one thread */
 
 NODE_CORE (coordinator);
 

@@ -112,16 +112,23 @@ void orders_write_runs (coordinator_core_t *self, const catalog_run_t *runs, siz
     wire_close (self->writer);
 }
 
+void orders_begin_build (coordinator_core_t *self, const char *log, const catalog_part_t *part,
+                         uint64_t from)
+{
+    wire_writer_t *writer = self->writer;
+    wire_field_map (writer, "build");
+    wire_field_string (writer, "log", log);
+    wire_field_uint (writer, "partition", part->partition);
+    wire_field_uint (writer, "from", from);
+    wire_field_uint (writer, "cut", part->cut);
+    wire_field_int (writer, "clock", part->clock);
+}
+
 static void write_build (coordinator_core_t *self, const recompute_t *recompute, uint32_t partition)
 {
     wire_writer_t *writer = self->writer;
     const build_t *build = &recompute->builds[partition];
-    wire_field_map (writer, "build");
-    wire_field_string (writer, "log", recompute->log);
-    wire_field_uint (writer, "partition", partition);
-    wire_field_uint (writer, "from", build->from);
-    wire_field_uint (writer, "cut", build->part.cut);
-    wire_field_int (writer, "clock", build->part.clock);
+    orders_begin_build (self, recompute->log, &build->part, build->from);
     orders_write_runs (self, build->inputs, build->inputs_count, &build->part);
     if (build->kept > 0) /* what is told of below the new layer */
         wire_field_int (writer, "latest", build->part.layers[build->kept - 1].latest);
@@ -151,6 +158,10 @@ static void write_load (coordinator_core_t *self, const load_t *task)
         keys_write_history (self, task);
 }
 
+static const char *const kind_words[TASK_KINDS] = {
+    [TASK_BUILD] = "build", [TASK_FOLD] = "fold", [TASK_LOAD] = "load", [TASK_VERIFY] = "verify"
+};
+
 static void write_tasks (coordinator_core_t *self, const node_t *node)
 {
     wire_writer_t *writer = self->writer;
@@ -163,7 +174,7 @@ static void write_tasks (coordinator_core_t *self, const node_t *node)
         wire_open_map (writer);
         wire_field_uint (writer, "task", task->id);
         wire_field_uint (writer, "attempt", attempt->number);
-        wire_field_string (writer, "kind", task->load ? "load" : task->forget ? "verify" : "build");
+        wire_field_string (writer, "kind", kind_words[task_kind (task)]);
         wire_field_uint (writer, "definitions", task->definitions);
         if (task->load)
             write_load (self, task->load);

@@ -85,18 +85,20 @@ layers_plan_t layers_plan (const coordinator_core_t *self, const recompute_t *re
 /* The lowest layers, which may not be replaced because a worker has the fold of some of them. */
 size_t folds_pinned (const log_t *log, uint32_t partition);
 /* May another fold be planned? One that no worker has yet is planned anew. */
-bool folds_may_begin (const log_t *log, uint32_t partition);
-/* Has one been made that no manifest has yet? */
-bool folds_done (const log_t *log, uint32_t partition);
-/* A log with such ones, and with none that is still to be made: they should be published. */
-bool folds_wait (const log_t *log);
+bool folds_may_begin (const coordinator_core_t *self, const log_t *log, uint32_t partition);
+/* What one made that no manifest has yet; NULL. */
+const catalog_part_t *folds_made (const log_t *log, uint32_t partition);
+/* Should what was made be published for its own sake? */
+bool folds_wait (const coordinator_core_t *self, const log_t *log);
 /* The partition in the current manifest, with the layer that a fold made in the place of those that
  * it was made of; NULL: there is no manifest. */
 const catalog_part_t *folds_present (const log_t *log, uint32_t partition, arena_t *arena);
-/* Begins what the plan says, as of the cut, clock and layers of `part`; and ends one under way of
- * layers that go. False when the catalog failed. */
-bool folds_begin (coordinator_core_t *self, log_t *log, const catalog_part_t *part,
+/* Begins what the plan says, as of that clock, or ends one under way of layers that go. False when
+ * the catalog failed. */
+bool folds_begin (coordinator_core_t *self, log_t *log, uint32_t partition, int64_t clock,
                   const layers_plan_t *plan);
+/* The version of the definitions by which it was made. */
+uint64_t folds_definitions (const log_t *log, uint32_t partition);
 /* It is in the manifest, or of no use any more. */
 void folds_drop (coordinator_core_t *self, log_t *log, uint32_t partition);
 void folds_forget (coordinator_core_t *self, log_t *log);
@@ -107,8 +109,6 @@ void folds_take (coordinator_core_t *self, task_t *task, const char *node,
 void folds_failed (coordinator_core_t *self, task_t *task, const char *reason, text_t path);
 /* The field `build` of its task. */
 void folds_write (coordinator_core_t *self, const fold_t *fold);
-/* Calls `keep` for each file of a fold that was made. */
-void folds_files (const log_t *log, void (*keep) (void *arg, const char *path), void *arg);
 /* Its part of `status`, when there is something. */
 void folds_tell (coordinator_core_t *self, const log_t *log);
 

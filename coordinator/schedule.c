@@ -128,7 +128,7 @@ static char *reason_for (const coordinator_core_t *self, log_t *log)
     uint32_t stuck = stuck_due (self, log);
     if (stuck < self->options.partitions)
         return mem_format ("partition %" PRIu32 " is tried again", stuck);
-    if (folds_wait (log) && now >= log->started + EARLY_INTERVAL)
+    if (folds_wait (self, log))
         return mem_string ("layers were folded");
     if (memory_is_short (self, log))
         return mem_string ("memory is short");

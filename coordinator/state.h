@@ -252,6 +252,9 @@ const char *role_word (role_t role);
 /* A run of which all rows have that offset, UINT64_MAX: their own. */
 void orders_write_run (coordinator_core_t *self, const catalog_run_t *run, uint64_t offset);
 /* The fields `runs` and `excluded`, the latter of `part`. */
+/* Begins the field `build`, up to its runs. */
+void orders_begin_build (coordinator_core_t *self, const char *log, const catalog_part_t *part,
+                         uint64_t from);
 void orders_write_runs (coordinator_core_t *self, const catalog_run_t *runs, size_t count,
                         const catalog_part_t *part);
 void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id);

@@ -62,7 +62,8 @@ static node_t *idle (const coordinator_core_t *self, const task_t *task)
     for (size_t i = 0; i < self->nodes_count; i++) {
         node_t *node = self->nodes[i];
         if (node->role != ROLE_BATCH || !node_alive (self, node) || node->given_up > 0 ||
-            tasks_given (self, node) > 0)
+            tasks_given (self, node, false) > 0 ||
+            (task->fold && tasks_given (self, node, true) > 0))
             continue;
         if (!task->avoid || strcmp (task->avoid, node->name) != 0)
             return node;

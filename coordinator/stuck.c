@@ -176,7 +176,8 @@ void stuck_release (log_t *self)
     mem_free (self->stuck);
     mem_free (self->join.reason);
     mem_free (self->leave.reason);
-    self->join = self->leave = (put_off_t){ 0 };
+    mem_free (self->fold.reason);
+    self->join = self->leave = self->fold = (put_off_t){ 0 };
     self->left_out = NULL;
     self->stuck = NULL;
 }

@@ -1,4 +1,5 @@
-/* Removes files that neither a kept manifest nor a load nor a recompute under way refers to. */
+/* Removes files that neither a kept manifest nor a load, a fold or a recompute under way refers to.
+ */
 #include "coordinator/state.h"
 
 #include <stdlib.h>
@@ -16,8 +17,11 @@ typedef struct sweep {
     size_t kept_count;
     char *log;         /* its name; NULL: only leftovers */
     uint64_t manifest; /* the oldest that was kept */
-    uint64_t least;    /* files of this task and later ones stay */
-    bool sync;         /* all directories: an earlier one may have removed what is not durable */
+    uint64_t end;      /* files of this task and later ones stay … */
+    uint64_t *live;    /* … and of these */
+    size_t live_count;
+    uint64_t least; /* tasks below this one were over, but for folds */
+    bool sync;      /* all directories: an earlier one may have removed what is not durable */
     const char **leftovers;
     size_t leftovers_count; /* after the job: those that are still there */
     uint64_t removed;
@@ -50,6 +54,14 @@ static bool is_unfinished (const char *name)
     return size >= sizeof end && strcmp (name + size - (sizeof end - 1), end) == 0;
 }
 
+static bool is_live (const sweep_t *self, uint64_t task)
+{
+    for (size_t i = 0; i < self->live_count; i++)
+        if (self->live[i] == task)
+            return true;
+    return task >= self->end;
+}
+
 static void look (void *arg, const char *name)
 {
     const listing_t *listing = arg;
@@ -57,7 +69,7 @@ static void look (void *arg, const char *name)
     char *end;
     errno = 0;
     uint64_t task = strtoull (name, &end, 10);
-    if (name[0] < '0' || name[0] > '9' || errno != 0 || *end != '-' || task >= self->least)
+    if (name[0] < '0' || name[0] > '9' || errno != 0 || *end != '-' || is_live (self, task))
         return; /* not a task's, or of one that may still be wanted */
     if (strcmp (listing->directory, INCOMING) == 0 && !is_unfinished (name))
         return;
@@ -118,11 +130,6 @@ static void keep (sweep_t *self, const char *path)
     self->kept[self->kept_count++] = arena_string (self->arena, text_of (path));
 }
 
-static void keep_file (void *sweep, const char *path)
-{
-    keep (sweep, path);
-}
-
 static void keep_load (sweep_t *self, const load_log_t *load, uint32_t partitions)
 {
     for (uint32_t p = 0; p < partitions; p++)
@@ -130,16 +137,25 @@ static void keep_load (sweep_t *self, const load_log_t *load, uint32_t partition
             keep (self, load->parts[p].runs[i].path);
 }
 
-/* What was built already of a recompute whose other partitions are not: their tasks are over, and
- * no manifest has them yet. */
-static void keep_builds (sweep_t *self, const recompute_t *recompute, uint32_t partitions)
+static void keep_part (sweep_t *self, const catalog_part_t *part)
 {
-    for (uint32_t p = 0; recompute->builds && p < partitions; p++) {
-        const build_t *build = &recompute->builds[p];
-        for (size_t i = 0; build->finished && i < build->part.runs_count; i++)
-            keep (self, build->part.runs[i].path);
-        for (size_t i = 0; build->finished && i < build->part.views_count; i++)
-            keep (self, build->part.views[i].path);
+    for (size_t i = 0; i < part->runs_count; i++)
+        keep (self, part->runs[i].path);
+    for (size_t i = 0; i < part->views_count; i++)
+        keep (self, part->views[i].path);
+}
+
+/* What was made already, by folds or for a recompute whose other partitions are not built: their
+ * tasks are over, and no manifest has them yet. */
+static void keep_made (const coordinator_core_t *self, sweep_t *sweep, const log_t *log)
+{
+    const recompute_t *recompute = recompute_running (self, log->name);
+    for (uint32_t p = 0; p < self->options.partitions; p++) {
+        const catalog_part_t *made = folds_made (log, p);
+        if (made)
+            keep_part (sweep, made);
+        if (recompute && recompute->builds && recompute->builds[p].finished)
+            keep_part (sweep, &recompute->builds[p].part);
     }
 }
 
@@ -158,10 +174,7 @@ static status_t keep_log (coordinator_core_t *self, sweep_t *sweep, const log_t 
         if ((load->state == LOAD_COMMITTING || load->state == LOAD_WAITING) && of_log)
             keep_load (sweep, of_log, self->options.partitions);
     }
-    folds_files (log, keep_file, sweep);
-    const recompute_t *recompute = recompute_running (self, log->name);
-    if (recompute)
-        keep_builds (sweep, recompute, self->options.partitions);
+    keep_made (self, sweep, log);
     return status;
 }
 
@@ -191,6 +204,14 @@ static void take_leftovers (coordinator_core_t *self, sweep_t *sweep)
     self->leftovers_later = false;
 }
 
+static void take_live (const coordinator_core_t *self, sweep_t *sweep)
+{
+    sweep->end = tasks_end (self);
+    sweep->live = arena_zero (sweep->arena, self->tasks_count, sizeof *sweep->live);
+    for (size_t i = 0; i < self->tasks_count; i++)
+        sweep->live[sweep->live_count++] = self->tasks[i]->id;
+}
+
 static void start (coordinator_core_t *self, log_t *log)
 {
     sweep_t *sweep = mem_zero (1, sizeof *sweep);
@@ -198,6 +219,7 @@ static void start (coordinator_core_t *self, log_t *log)
     sweep->fs = self->env->fs;
     sweep->arena = arena_new (1 << 14);
     sweep->least = tasks_least (self);
+    take_live (self, sweep);
     error_t error;
     if (log && keep_log (self, sweep, log, &error) != STATUS_OK) {
         (void)core_failed (self, &error);

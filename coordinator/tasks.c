@@ -70,15 +70,20 @@ bool tasks_next (coordinator_core_t *self, uint64_t *number)
     error_t error;
     if (self->task_block == 0 && next_number (self, number, &error) != STATUS_OK)
         return false;
-    *number = self->task_block * TASK_BLOCK + self->task_used;
+    *number = tasks_end (self);
     return true;
+}
+
+uint64_t tasks_end (const coordinator_core_t *self)
+{
+    return self->task_block * TASK_BLOCK + self->task_used;
 }
 
 uint64_t tasks_least (const coordinator_core_t *self)
 {
-    uint64_t least = self->task_block * TASK_BLOCK + self->task_used;
+    uint64_t least = tasks_end (self);
     for (size_t i = 0; i < self->tasks_count; i++)
-        if (self->tasks[i]->id < least)
+        if (!self->tasks[i]->fold && self->tasks[i]->id < least)
             least = self->tasks[i]->id;
     return least;
 }
@@ -100,7 +105,10 @@ bool task_path_good (text_t path, const char *directory, const char *log, uint32
 
 task_kind_t task_kind (const task_t *self)
 {
-    return self->load ? TASK_LOAD : self->forget ? TASK_VERIFY : TASK_BUILD;
+    return self->load     ? TASK_LOAD
+           : self->forget ? TASK_VERIFY
+           : self->fold   ? TASK_FOLD
+                          : TASK_BUILD;
 }
 
 bool task_is_given (const task_t *self)
@@ -142,12 +150,13 @@ uint64_t task_progress (const task_t *self, uint64_t *total)
     return done;
 }
 
-size_t tasks_given (const coordinator_core_t *self, const node_t *node)
+size_t tasks_given (const coordinator_core_t *self, const node_t *node, bool folds)
 {
     size_t count = 0;
     for (size_t i = 0; i < self->tasks_count; i++)
         for (size_t a = 0; a < self->tasks[i]->attempts_count; a++)
-            count += strcmp (self->tasks[i]->attempts[a].node, node->name) == 0;
+            count += folds == (self->tasks[i]->fold != NULL) &&
+                     strcmp (self->tasks[i]->attempts[a].node, node->name) == 0;
     return count;
 }
 
@@ -157,16 +166,6 @@ static bool any_free (const coordinator_core_t *self)
     for (size_t i = 0; i < self->nodes_count; i++)
         if (self->nodes[i]->role == ROLE_BATCH && node_alive (self, self->nodes[i]) &&
             self->nodes[i]->given_up == 0)
-            return true;
-    return false;
-}
-
-/* Does the node work on a fold? Those take long, and what recomputes wait for goes on beside one.
- */
-static bool has_fold (const coordinator_core_t *self, const node_t *node)
-{
-    for (size_t i = 0; i < self->tasks_count; i++)
-        if (self->tasks[i]->fold && task_at (self->tasks[i], node))
             return true;
     return false;
 }
@@ -183,10 +182,8 @@ static node_t *idlest (const coordinator_core_t *self, const task_t *task)
         node_t *node = self->nodes[i];
         if (node->role != ROLE_BATCH || !node_alive (self, node) || (free && node->given_up > 0))
             continue;
-        size_t count = tasks_given (self, node);
-        if (count >= TASKS_PER_NODE)
-            continue;
-        if (task->fold && has_fold (self, node))
+        size_t count = tasks_given (self, node, task->fold != NULL);
+        if (count >= (task->fold ? 1 : TASKS_PER_NODE))
             continue;
         count += task->avoid && strcmp (task->avoid, node->name) == 0 ? TASKS_PER_NODE : 0;
         if (count < least) {
@@ -283,12 +280,14 @@ static task_t *task_of (coordinator_core_t *self, const wire_value_t *body, size
     return NULL;
 }
 
-/* Attempts that are in nobody's books, and are no news of one that has just ended. */
+/* Attempts that are in nobody's books, and are no news of one that has just ended. Folds are in
+ * nobody's way. */
 static size_t given_up (coordinator_core_t *self, wire_list_t listed)
 {
     size_t count = 0, at;
     for (uint32_t i = 0; i < listed.count; i++)
         count += !task_of (self, &listed.items[i], &at) &&
+                 !wire_bool (&listed.items[i], "fold", false) &&
                  wire_uint (&listed.items[i], "took", 0) >= SLOW_LEAST;
     return count;
 }

@@ -36,7 +36,7 @@ typedef struct attempt {
     uint64_t took; /* … in so many µs */
 } attempt_t;
 
-typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY, TASK_KINDS } task_kind_t;
+typedef enum task_kind { TASK_BUILD, TASK_FOLD, TASK_LOAD, TASK_VERIFY, TASK_KINDS } task_kind_t;
 
 struct task {
     uint64_t id;
@@ -80,8 +80,8 @@ void task_give (coordinator_core_t *self, task_t *task, node_t *node);
 uint64_t task_progress (const task_t *self, uint64_t *total);
 /* That attempt; NULL: nobody has it. */
 const attempt_t *task_furthest (const task_t *self);
-/* Tasks that the node has. */
-size_t tasks_given (const coordinator_core_t *self, const node_t *node);
+/* Tasks that the node has: folds, or those that others wait for. */
+size_t tasks_given (const coordinator_core_t *self, const node_t *node, bool folds);
 /* What a batch worker lists. */
 void tasks_take (coordinator_core_t *self, node_t *node, wire_list_t listed);
 void task_done (coordinator_core_t *self, const peer_t *from, const message_t *message);
@@ -90,7 +90,10 @@ const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *r
                             const load_t *load);
 /* The next number that a task gets; false when the catalog failed. */
 bool tasks_next (coordinator_core_t *self, uint64_t *number);
-/* The least number of a task that is not finished; the next number when there is none. */
+/* No task has this number yet, or a later one. */
+uint64_t tasks_end (const coordinator_core_t *self);
+/* The least number of a task that is not finished, folds apart, which end when what they read is to
+ * go; that of `tasks_end` when there is none. */
 uint64_t tasks_least (const coordinator_core_t *self);
 /* Is it a path of files that tasks write for this log and partition? */
 bool task_path_good (text_t path, const char *directory, const char *log, uint32_t partition);

@@ -182,5 +182,8 @@ void print_folds (const wire_value_t *body)
                 " rows; recomputes go on meanwhile\n",
                 TEXT_ARGS (loose_text (&logs.items[i], "log")), loose_uint (folds, "partitions"),
                 100 * (part < 1 ? part : 1), total);
+        text_t waits = loose_text (folds, "waits");
+        if (waits.size > 0)
+            printf ("  " TEXT_FORMAT "\n", TEXT_ARGS (waits));
     }
 }

@@ -186,7 +186,7 @@ SHAPE (shape_held_log, NULL, NAME ("log"), UINT ("start"), UINT ("end"), UINTS (
 SHAPE (shape_held, "HELD", UINT ("partition"), UINT ("epoch"), NAME ("state"),
        PROBLEM_OR_NOT ("reason"), RECORDS ("logs", shape_held_log));
 SHAPE (shape_task_progress, NULL, UINT ("task"), UINT ("attempt"), UINT ("done"), UINT ("total"),
-       UINT_OR_NOT ("rows"), UINT_OR_NOT ("took"));
+       UINT_OR_NOT ("rows"), UINT_OR_NOT ("took"), BOOL_OR_NOT ("fold"));
 SHAPE (shape_dataset_held, NULL, NAME ("log"), UINT ("manifest"));
 SHAPE (shape_damaged, "DAMAGED", NAME ("log"), UINT ("manifest"), UINT ("partition"), NAME ("kind"),
        PATH ("path"), PROBLEM ("reason"));

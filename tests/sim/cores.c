@@ -82,7 +82,8 @@ static void new_batch (sim_node_t *node)
         .standbys_count = standbys_of (node, standbys),
         .max_ahead = SIM_MAX_AHEAD,
         .memory_limit = 64 << 20,
-        .tasks_max = 2,
+        .tasks_max = SIM_BATCH_LANES,
+        .fold_memory = 64 << 20,
     };
     node->core = batch_core_new (&node->env, &options);
 }

@@ -97,10 +97,13 @@ static void env_submit (env_t *env, job_t *job)
     start_lane (node, job->lane);
 }
 
-static int64_t job_time (sim_node_t *node)
+static int64_t job_time (sim_node_t *node, const job_t *job)
 {
     sim_t *sim = node->sim;
     int64_t slow = sim_knobs (sim)->slow_batch;
+    int64_t fold = sim_knobs (sim)->slow_fold;
+    if (fold > 0 && node->role == ROLE_BATCH && job->lane == SIM_BATCH_LANES)
+        return (int64_t)sim_chosen (sim, 0, (uint64_t)fold);
     if (slow > 0 && node == sim_node (sim, ROLE_BATCH, 0))
         return slow;
     if (node->slow_until > sim_now (sim))
@@ -140,7 +143,7 @@ static void job_start (sim_t *sim, void *arg)
         if (!process_run_job (node, job->job))
             return;
     }
-    after (node, job, job_time (node), job_end);
+    after (node, job, job_time (node, job->job), job_end);
 }
 
 static void job_end (sim_t *sim, void *arg)

@@ -40,6 +40,7 @@ static const knob_t table[] = {
     { "reorder", AT (reorder), KNOB_FLAG, true, "messages overtake each other" },
     { "slow-job", AT (slow_job), KNOB_CHANCE, true, "that takes up to three seconds" },
     { "slow-batch", AT (slow_batch), KNOB_TIME, true, "of each job of one of two batch workers" },
+    { "slow-fold", AT (slow_fold), KNOB_TIME, true, "that a fold of layers takes at most" },
     { "skew", AT (skew), KNOB_TIME, true, "by which wall clocks are off" },
     { "drift", AT (drift), KNOB_COUNT, true, "µs a second by which wall clocks go wrong" },
     { "boot-drift", AT (boot_drift), KNOB_COUNT, true, "µs a second, of boot clocks" },
@@ -384,6 +385,7 @@ static void choose_folds (sim_knobs_t *self, choice_t *choice)
 {
     static const uint64_t least[] = { 0, 0, 100, UINT64_C (1) << 40 };
     self->fold_least = least[some_count (choice, 0, 3)];
+    self->slow_fold = sometimes (choice, 0.5, 5 * TIME_SECOND, 40 * TIME_SECOND);
 }
 
 /* A run in which nothing goes wrong. */

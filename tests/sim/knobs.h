@@ -67,6 +67,7 @@ typedef struct sim_knobs {
     bool reorder;
     double slow_job;
     int64_t slow_batch;  /* that each job of the first batch worker takes, to the end of the run */
+    int64_t slow_fold;   /* that folds of layers take at most, in all batch workers */
     int64_t skew;        /* wall clocks are off by up to this */
     unsigned drift;      /* wall clocks go wrong by up to so many µs a second */
     unsigned boot_drift; /* and boot clocks, within what leases stand */

@@ -23,8 +23,9 @@ enum {
     SIM_CLUSTER_ID = 7,
 };
 
-#define SIM_CLUSTER      "sim"
-#define SIM_MAX_AHEAD    (5 * TIME_MINUTE)
+#define SIM_CLUSTER   "sim"
+#define SIM_MAX_AHEAD (5 * TIME_MINUTE)
+enum { SIM_BATCH_LANES = 2 };      /* of a batch worker; the next one is for folds */
 #define SIM_DISK_RESERVE (1 << 16) /* bytes of a disk that has as much as it wants */
 
 /* Simulated wall time at simulated instant 0: 2026-01-02T03:04:05Z. */

@@ -131,7 +131,8 @@ static void start (town_t *self)
                                                                   .coordinator = coordinator,
                                                                   .max_ahead = 5 * TIME_MINUTE,
                                                                   .memory_limit = 16 << 20,
-                                                                  .tasks_max = 2 });
+                                                                  .tasks_max = 2,
+                                                                  .fold_memory = 1 << 20 });
     core[SERVING].core = serving_core_new (&core[SERVING].rig.env,
                                            &(serving_options_t){ .node = "serving",
                                                                  .cluster = "town",

@@ -36,6 +36,31 @@ Test (orders, start_each_task_once_and_no_more_than_allowed)
     worker_release (&worker);
 }
 
+static void put_folds_and_builds (worker_t *self, wire_writer_t *writer, const void *arg)
+{
+    (void)arg;
+    for (uint64_t task = 1; task <= 5; task++) {
+        build_wish_t wish = { .task = task, .attempt = 1, .clock = CLOCK, .fold = task <= 2 };
+        put_build (self, writer, &wish);
+    }
+}
+
+/* Two builds and one fold, whichever are listed first. */
+Test (orders, for_a_fold_are_carried_out_beside_others)
+{
+    worker_t worker;
+    worker_init (&worker, 1, LARGE);
+    worker_order (&worker, put_folds_and_builds, NULL);
+    cr_expect_eq (worker.jobs_count, 3);
+    worker_order (&worker, put_folds_and_builds, NULL);
+    cr_expect_eq (worker.jobs_count, 3);
+    worker_run (&worker);
+    worker_order (&worker, put_folds_and_builds, NULL);
+    cr_expect_eq (worker.jobs_count, 2); /* the other fold, and the last build */
+    worker_run (&worker);
+    worker_release (&worker);
+}
+
 Test (orders, without_a_running_task_cancel_it)
 {
     worker_t worker;

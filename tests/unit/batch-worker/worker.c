@@ -68,6 +68,7 @@ static void start (worker_t *self, fs_t *fs, uint64_t memory_limit, unsigned thr
                                 .data = "/data",
                                 .memory_limit = memory_limit,
                                 .tasks_max = 2,
+                                .fold_memory = 32 << 20,
                                 .threads = threads };
     self->env.fs = fs;
     self->core = batch_core_new (&self->env, &options);
@@ -336,7 +337,7 @@ void put_build (worker_t *self, wire_writer_t *writer, const void *arg)
     wire_open_map (writer);
     wire_field_uint (writer, "task", wish->task);
     wire_field_uint (writer, "attempt", wish->attempt);
-    wire_field_string (writer, "kind", "build");
+    wire_field_string (writer, "kind", wish->fold ? "fold" : "build");
     wire_field_uint (writer, "definitions", version_of (self));
     wire_field_map (writer, "build");
     wire_field_string (writer, "log", self->stream->log_name);

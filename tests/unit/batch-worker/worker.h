@@ -171,6 +171,7 @@ typedef struct build_wish {
     size_t runs_count;
     const uint64_t *excluded;
     size_t excluded_count;
+    bool fold; /* nobody waits for it */
 } build_wish_t;
 
 void put_load (worker_t *self, wire_writer_t *writer, const void *arg);  /* a load_wish_t */

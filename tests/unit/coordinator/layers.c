@@ -249,7 +249,8 @@ Test (layers, are_folded_apart_when_there_is_much_more_of_them_than_is_new)
         { { 1000, 24, 10, 10 }, 4, 10, 0, true, { 4, 1, 4 } },
         { { 1000, 600, 390 }, 3, 10, 0, true, { 3, 0, 3 } },
         /* one layer gains nothing by it */
-        { { 1000, 400, 200, 100, 50, 10 }, 6, 10, 0, true, { 5, 0, 0 } },
+        { { 9999, 4000, 1500, 700, 300, 130, 61, 30, 29 }, 9, 1, 0, true, { 7, 0, 0 } },
+        { { 9999, 4000, 1500, 700, 300, 130, 60, 30, 29 }, 9, 1, 0, true, { 8, 6, 8 } },
         /* meanwhile those above go on, and those in it stay */
         { { 1000, 600, 390, 10 }, 4, 10, 3, false, { 3, 0, 0 } },
         { { 1000, 600, 390, 20 }, 4, 10, 3, false, { 4, 0, 0 } },
