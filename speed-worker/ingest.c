@@ -5,6 +5,7 @@
 #include "speed-worker/worker.h"
 
 #include "intake/intake.h"
+#include "storage/dedupe.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -159,6 +160,8 @@ typedef struct incoming {
     int32_t *columns; /* raw column -> field */
     text_t producer;
     uint64_t sequence;
+    uint64_t oldest;
+    bool resumed;
 } incoming_t;
 
 static status_t parse (speed_core_t *self, const message_t *message, incoming_t *incoming,
@@ -184,8 +187,12 @@ static status_t parse (speed_core_t *self, const message_t *message, incoming_t 
     if (incoming->producer.size != PRODUCER_SIZE || incoming->sequence == 0)
         return error_set (error, STATUS_INVALID,
                           "a producer id has %d bytes and sequences start at 1", PRODUCER_SIZE);
-    status_t status = intake_from_wire (wire_list (body, "columns"), wire_list (body, "rows"),
-                                        self->scratch, &incoming->table, error);
+    incoming->oldest = wire_uint (body, "oldest", 0);
+    incoming->resumed = wire_bool (body, "resumed", false);
+    status_t status = dedupe_in_window (incoming->sequence, incoming->oldest, error);
+    if (status == STATUS_OK)
+        status = intake_from_wire (wire_list (body, "columns"), wire_list (body, "rows"),
+                                   self->scratch, &incoming->table, error);
     if (status != STATUS_OK)
         return status;
     incoming->columns =
@@ -245,6 +252,7 @@ static void append_here (speed_core_t *self, const incoming_t *incoming, shard_t
     (void)self;
     shard_append_t append = { .producer = incoming->producer,
                               .sequence = incoming->sequence,
+                              .resumed = incoming->resumed,
                               .table = rows,
                               .columns = incoming->columns,
                               .indexes = indexes };
@@ -381,6 +389,9 @@ static bool pass_on (speed_core_t *self, const incoming_t *incoming, const messa
     wire_field_uint (writer, "partition", part->partition);
     wire_field_bin (writer, "producer", incoming->producer);
     wire_field_uint (writer, "sequence", incoming->sequence);
+    wire_field_uint (writer, "oldest", incoming->oldest);
+    if (incoming->resumed)
+        wire_field_bool (writer, "resumed", true);
     wire_key (writer, "columns");
     wire_put_any (writer, wire_any (message->body, "columns"));
     wire_field_list (writer, "indexes");

@@ -95,7 +95,8 @@ void shard_control (shard_t *self, const shard_order_t *order);
  * once. */
 typedef struct shard_append {
     text_t producer;
-    uint64_t sequence;
+    uint64_t sequence; /* dedupe_in_window has let it pass */
+    bool resumed;      /* its producer may have lost the acknowledgement */
     const struct raw_table *table;
     const int32_t *columns;
     const uint32_t *indexes; /* per row of the table */

@@ -19,7 +19,8 @@ static pending_t *pending_at (shard_t *self, uint64_t offset)
     return NULL;
 }
 
-/* A batch that is in the log already: told from what was recorded, once that is durable. */
+/* A batch that is in the log already, or was by the word of its producer: told from what was
+ * recorded, once that is durable. */
 static void repeat (shard_t *self, const dedupe_outcome_t *recorded, const waiter_t *waiter)
 {
     pending_t *pending = pending_at (self, recorded->offset);
@@ -228,6 +229,12 @@ void shard_append (shard_t *self, const shard_append_t *append, const waiter_t *
         break;
     case DEDUPE_REPEAT:
         repeat (self, &recorded, waiter);
+        break;
+    case DEDUPE_BELOW: /* who does not say that it may have forgotten says that it is not in */
+        if (append->resumed)
+            repeat (self, &recorded, waiter);
+        else
+            shard_tell_error (self, waiter, STATUS_INVALID, error.text);
         break;
     default:
         shard_tell_error (self, waiter, STATUS_INVALID, error.text);

@@ -38,6 +38,7 @@ typedef struct sending {
     text_reader_t *reader;
     weir_sender_t *sender;
     producer_t producer;
+    bool resumed;        /* the producer was used before */
     char *state_path;    /* NULL: nothing is remembered */
     uint64_t done_early; /* a bit per batch after producer.acknowledged, that was acknowledged */
     struct {
@@ -176,6 +177,7 @@ static status_t find_producer (sending_t *self, const wanted_t *wanted, error_t 
         if (status == STATUS_OK && !self->producer.done &&
             clock_us () - producer_created (&self->producer) > PRODUCER_AGE_MAX)
             return too_old (self, error);
+        self->resumed = status == STATUS_OK;
         if (status != STATUS_NOT_FOUND)
             return status;
         new_producer (self, wanted);
@@ -233,6 +235,7 @@ static status_t begin (sending_t *self, bool in_order, error_t *error)
     self->reader = text_reader_new (self->source.format, self->producer.batch_rows);
     weir_sender_options_t options = { .stream = self->stream->name,
                                       .first_sequence = self->producer.acknowledged + 1,
+                                      .resumed = self->resumed,
                                       .unacknowledged = in_order ? 1 : UNDER_WAY,
                                       .acknowledged = acknowledged,
                                       .waits = waits,

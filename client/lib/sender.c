@@ -193,6 +193,17 @@ static void put_raw (wire_writer_t *writer, const raw_t *raw)
     }
 }
 
+/* The oldest sequence that is not acknowledged: that of `slot`, which is to be the newest, or an
+ * earlier one. When the batch is sent again it may be a later one, and what was said stays true. */
+static uint64_t oldest_sequence (const weir_sender_t *self, const slot_t *slot)
+{
+    uint64_t oldest = slot->sequence;
+    for (uint32_t i = 0; i < self->options.unacknowledged; i++)
+        if (self->slots[i].used && self->slots[i].sequence < oldest)
+            oldest = self->slots[i].sequence;
+    return oldest;
+}
+
 static bool encode (weir_sender_t *self, const raw_table_t *rows, slot_t *slot)
 {
     wire_writer_t *writer = self->weir->own_writer;
@@ -204,6 +215,9 @@ static bool encode (weir_sender_t *self, const raw_table_t *rows, slot_t *slot)
     wire_field_bin (writer, "producer",
                     (text_t){ (const char *)self->options.producer, WEIR_PRODUCER_SIZE });
     wire_field_uint (writer, "sequence", slot->sequence);
+    wire_field_uint (writer, "oldest", oldest_sequence (self, slot));
+    if (self->options.resumed)
+        wire_field_bool (writer, "resumed", true);
     wire_field_list (writer, "columns");
     for (size_t c = 0; c < rows->columns_count; c++)
         wire_put_text (writer, rows->columns[c]);

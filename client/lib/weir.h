@@ -185,7 +185,9 @@ typedef struct weir_acknowledged {
 typedef struct weir_sender_options {
     const char *stream;
     uint8_t producer[WEIR_PRODUCER_SIZE];
-    uint64_t first_sequence; /* 1 for a new producer */
+    uint64_t first_sequence; /* 1 for a new producer; all below were acknowledged */
+    bool resumed;            /* the producer was used before, and more may have been acknowledged:
+                                such a batch is acknowledged again, and counts once */
     uint32_t unacknowledged; /* batches on their way, 1 to WEIR_UNACKNOWLEDGED_MAX; 0: 16 */
     uint32_t patience_ms;    /* without any acknowledgement before giving up; 0: a minute. Ten times
                                 as long while workers answer that they have no room */
@@ -200,8 +202,9 @@ typedef struct weir_sender_options {
 /* Sends batches of one producer, several under way at once. A batch that is lost, or answered with
  * a status that says to try again, is sent again under the same sequence, to the next speed worker,
  * ever more slowly, and not before the time that a worker without room asked for (a little more, so
- * that senders do not come back together): it counts once however often it arrives. Owns no rows:
- * they are encoded when given. The weir_t outlives it. */
+ * that senders do not come back together): it counts once however often it arrives. None is sent
+ * `unacknowledged` or more past one that is not acknowledged. Owns no rows: they are encoded when
+ * given. The weir_t outlives it. */
 typedef struct weir_sender weir_sender_t;
 
 /* A new producer's id: now and random bytes. */

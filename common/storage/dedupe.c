@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "storage/dedupe_table.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum { VERSION = 1 };
@@ -37,6 +38,21 @@ static status_t check_age (const dedupe_t *self, dedupe_id_t id, int64_t now, er
     return STATUS_OK;
 }
 
+status_t dedupe_in_window (uint64_t sequence, uint64_t oldest, error_t *error)
+{
+    if (oldest == 0 || oldest > sequence)
+        return error_set (error, STATUS_INVALID,
+                          "sequence %" PRIu64 " comes with the word that the oldest which is not "
+                          "acknowledged is %" PRIu64 ": that is the batch itself or an earlier one",
+                          sequence, oldest);
+    if (sequence - oldest >= DEDUPE_WINDOW)
+        return error_set (error, STATUS_INVALID,
+                          "sequence %" PRIu64 " is %d or more past %" PRIu64 ", which is not "
+                          "acknowledged; nothing of it was written: send it when that one is",
+                          sequence, DEDUPE_WINDOW, oldest);
+    return STATUS_OK;
+}
+
 dedupe_verdict_t dedupe_check (const dedupe_t *self, text_t producer_id, uint64_t sequence,
                                int64_t now, dedupe_outcome_t *outcome, error_t *error)
 {
@@ -52,10 +68,18 @@ dedupe_verdict_t dedupe_check (const dedupe_t *self, text_t producer_id, uint64_
     if (producer == NULL || sequence > producer->highest)
         return DEDUPE_NEW;
     uint64_t below = producer->highest - sequence;
-    if (below < DEDUPE_WINDOW && (producer->map >> below & 1) == 0)
+    *outcome = (dedupe_outcome_t){ .offset = DEDUPE_NO_OFFSET };
+    if (below >= DEDUPE_WINDOW) {
+        error_set (error, STATUS_INVALID,
+                   "sequence %" PRIu64 " was acknowledged, as its producer said with %" PRIu64
+                   "; whether it is in is not known here any more. A producer that goes on after "
+                   "an interruption sends `resumed`",
+                   sequence, producer->highest);
+        return DEDUPE_BELOW;
+    }
+    if ((producer->map >> below & 1) == 0)
         return DEDUPE_NEW;
     const dedupe_entry_t *entry = dedupe_entry (producer, sequence);
-    *outcome = (dedupe_outcome_t){ .offset = DEDUPE_NO_OFFSET };
     if (entry != NULL)
         *outcome = (dedupe_outcome_t){
             .offset = entry->offset,

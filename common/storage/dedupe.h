@@ -1,10 +1,12 @@
 /* dedupe.h - the producer table: a batch that is sent again counts once and gets the same answer.
  *
  * Per producer it keeps the highest sequence, a map of which of the last 64 were seen, and what
- * came of them. A producer's id is the time of its creation (µs since 1970, big-endian u64) and 8
- * random bytes; after DEDUPE_AGE it is refused, so the table can forget it. The table is a function
- * of what was recorded: it is rebuilt by replaying a log's EVENTS records, and goes whole into
- * every cut record, so that it survives trimming (docs/formats.md has the encoding).
+ * came of them. Below those it cannot tell: so a batch is recorded only under dedupe_in_window,
+ * which makes all below acknowledged ones (docs/protocol.md, `send`). A producer's id is the time
+ * of its creation (µs since 1970, big-endian u64) and 8 random bytes; after DEDUPE_AGE it is
+ * refused, so the table can forget it. The table is a function of what was recorded: it is rebuilt
+ * by replaying a log's EVENTS records, and goes whole into every cut record, so that it survives
+ * trimming (docs/formats.md has the encoding).
  *
  * An outcome is recorded when its record is appended, so it may not be durable yet: who answers a
  * repeat waits until log_durable has passed the outcome's offset. */
@@ -38,7 +40,9 @@ typedef struct dedupe_outcome {
 
 typedef enum dedupe_verdict {
     DEDUPE_NEW,
-    DEDUPE_REPEAT,  /* seen, or older than the window and so acknowledged long ago */
+    DEDUPE_REPEAT, /* seen */
+    DEDUPE_BELOW, /* the window: it cannot be told whether it was seen. It was acknowledged, if what
+                     the producer said with a later batch is true */
     DEDUPE_EXPIRED, /* the producer was created too long ago, too far ahead, or is no producer id */
 } dedupe_verdict_t;
 
@@ -47,8 +51,13 @@ typedef struct dedupe dedupe_t;
 dedupe_t *dedupe_new (void);
 void dedupe_destroy (dedupe_t **self_p);
 
+/* May a batch be recorded whose producer has all below `oldest` acknowledged? Else INVALID, with
+ * what to do. */
+MUST_CHECK status_t dedupe_in_window (uint64_t sequence, uint64_t oldest, error_t *error);
+
 /* Has this batch been recorded? REPEAT fills `outcome`, borrowed until the table is next changed;
- * EXPIRED fills `error`. `now` is the wall clock, µs. */
+ * BELOW fills `outcome` with what is known, which is nothing, and `error` with what to do for who
+ * does not take the producer's word; EXPIRED fills `error`. `now` is the wall clock, µs. */
 dedupe_verdict_t dedupe_check (const dedupe_t *self, text_t producer, uint64_t sequence,
                                int64_t now, dedupe_outcome_t *outcome, error_t *error);
 

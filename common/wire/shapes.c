@@ -88,15 +88,15 @@ SHAPE (shape_GET_OK, NULL, NAME ("view"), NAME ("version"), NAMES ("features"), 
 /* ---- clients and speed workers to speed workers ---- */
 
 SHAPE (shape_refused, "REFUSED", UINT ("row"), PROBLEM ("reason"));
-SHAPE (shape_SEND, NULL, NAME ("stream"), PRODUCER ("producer"), UINT ("sequence"),
-       NAMES ("columns"), ROWS ("rows"));
+SHAPE (shape_SEND, NULL, NAME ("stream"), PRODUCER ("producer"), UINT ("sequence"), UINT ("oldest"),
+       BOOL_OR_NOT ("resumed"), NAMES ("columns"), ROWS ("rows"));
 SHAPE (shape_SEND_OK, NULL, UINT ("accepted"), UINT ("refused_count"),
        FIELD ("refused", RECORD, FIELD_LIST, .items_max = WIRE_REFUSED_MAX,
               .record = &shape_refused),
        MAP ("positions"));
 SHAPE (shape_APPEND, NULL, NAME ("stream"), UINT ("partition"), PRODUCER ("producer"),
-       UINT ("sequence"), NAMES ("columns"), UINTS ("indexes"), ROWS ("rows"),
-       UINT_OR_NOT ("definitions"));
+       UINT ("sequence"), UINT ("oldest"), BOOL_OR_NOT ("resumed"), NAMES ("columns"),
+       UINTS ("indexes"), ROWS ("rows"), UINT_OR_NOT ("definitions"));
 SHAPE (shape_APPEND_OK, NULL, UINT ("accepted"), UINT ("refused_count"),
        FIELD ("refused", RECORD, FIELD_LIST, .items_max = WIRE_REFUSED_MAX,
               .record = &shape_refused),

@@ -73,6 +73,13 @@ static void put_event (bench_t *self, wire_writer_t *writer)
     self->time_us += 50;
 }
 
+/* What goes with a sequence as the oldest that may not be acknowledged: it is sent no sooner
+ * (send_all, has_room). So it can be written before it is known which one that is. */
+static uint64_t oldest_with (uint64_t sequence)
+{
+    return sequence < WEIR_UNACKNOWLEDGED_MAX ? 1 : sequence - WEIR_UNACKNOWLEDGED_MAX + 1;
+}
+
 static request_t make_request (bench_t *self, wire_writer_t *writer)
 {
     static const char *const columns[] = {
@@ -84,6 +91,7 @@ static request_t make_request (bench_t *self, wire_writer_t *writer)
     wire_field_string (writer, "stream", "payments");
     wire_field_bin (writer, "producer", (text_t){ self->producer, sizeof self->producer });
     wire_field_uint (writer, "sequence", self->sequence);
+    wire_field_uint (writer, "oldest", oldest_with (self->sequence));
     wire_field_list (writer, "columns");
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
         wire_put_string (writer, columns[i]);
@@ -126,12 +134,13 @@ static void check_ack (wire_decoder_t *decoder, zmq_msg_t *message)
 static double send_all (bench_t *self, wire_decoder_t *decoder, samples_t *acks)
 {
     uint64_t first = self->sequence - self->batches + 1;
-    uint64_t sent = 0;
+    uint64_t sent = 0, oldest = 0; /* of this round, and not acknowledged */
+    bool *acknowledged = mem_zero (self->batches, sizeof *acknowledged);
     zmq_msg_t message;
     zmq_msg_init (&message);
     int64_t start = measure_now_ns ();
     for (uint64_t done = 0; done < self->batches; done++) {
-        for (; sent < self->batches && sent < done + self->in_flight; sent++) {
+        for (; sent < self->batches && sent < oldest + self->in_flight; sent++) {
             self->sent[sent] = measure_now_ns ();
             talk_send (self->socket, self->request[sent].data, self->request[sent].size, 0);
         }
@@ -143,10 +152,14 @@ static double send_all (bench_t *self, wire_decoder_t *decoder, samples_t *acks)
             id < first || id >= first + sent)
             measure_fail ("an answer to nothing");
         check_ack (decoder, &message);
+        acknowledged[id - first] = true;
+        while (oldest < sent && acknowledged[oldest])
+            oldest++;
         samples_add (acks, (double)(now - self->sent[id - first]));
     }
     double seconds = measure_since (start);
     zmq_msg_close (&message);
+    mem_free (acknowledged);
     return (double)(self->batches * BATCH_ROWS) / seconds;
 }
 
@@ -240,6 +253,7 @@ static void send_slot (bench_t *self, slot_t *slot)
 {
     if (!slot->busy) {
         patch (&slot->request, slot->sequence, ++self->sequence);
+        patch (&slot->request, oldest_with (slot->sequence), oldest_with (self->sequence));
         slot->sequence = self->sequence;
         patch_times (slot);
     }
@@ -274,7 +288,7 @@ static slot_t *take_answer (bench_t *self, wire_decoder_t *decoder, slot_t *slot
 }
 
 /* May another batch be sent? Not further than owners tell repeats apart from the oldest that is not
- * acknowledged, which otherwise counts as an old one. */
+ * acknowledged: it would be refused. */
 static bool has_room (const bench_t *self, const slot_t *slots)
 {
     uint64_t oldest = self->sequence + 1;

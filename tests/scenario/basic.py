@@ -1,5 +1,7 @@
 """The main job through the weir command: raw events, load, recompute, live events, an answer."""
 
+import re
+
 from cluster import Cluster, expect, expect_equal, wait_for
 
 TIME_LIMIT = 120
@@ -101,6 +103,19 @@ again = cluster.weir("load", "payments", history)
 expect(again.code == 1 and "--again" in again.err, again)
 cluster.done("send", "payments", live)
 expect_equal(get("user_id=u1")["features"], answer["features"], "after sending the file again")
+
+# Nor does it count twice when hardly anything is remembered of how far it was sent: batches so far back that
+# owners cannot tell them apart any more are acknowledged to who goes on.
+many = cluster.directory / "many.csv"
+many.write_text("payment_id,user_id,amount,status,ts\n" + "".join(
+    f"m{n},u7,1,ok,2025-03-01T10:{n // 60:02}:{n % 60:02}Z\n" for n in range(150)))
+cluster.done("send", "payments", many, "--batch", "1")
+expect_equal(get("user_id=u7")["features"]["txn_count_lifetime"], 150, "one event a batch")
+(state,) = [path for path in cluster.directory.glob("**/producers/payments-*") if "batch 1\n" in path.read_text()]
+state.write_text(re.sub(r"(acknowledged|accepted|done) \d+", r"\1 0", state.read_text()))
+run = cluster.done("send", "payments", many)
+expect("86 more were acknowledged before" in run.err, run)
+expect_equal(get("user_id=u7")["features"]["txn_count_lifetime"], 150, "after sending all of it again")
 cluster.done("load", "payments", history, "--again")
 cluster.done("recompute", "--wait")
 expect_equal(get("user_id=u1")["features"]["txn_count_lifetime"], 7, "loaded once more")

@@ -66,7 +66,7 @@ def forged(partition):
     the sums would be wrong."""
     page = next(p for p, log in traffic.tally.partition_of.items() if log.endswith(f"/{partition}"))
     return {"stream": "hits", "partition": partition, "producer": (time.time_ns() // 1000).to_bytes(8, "big") +
-            os.urandom(8), "sequence": 1, "columns": COLUMNS, "indexes": [0],
+            os.urandom(8), "sequence": 1, "oldest": 1, "columns": COLUMNS, "indexes": [0],
             "rows": [[page, None, 7, time.time_ns() // 1000]]}
 
 

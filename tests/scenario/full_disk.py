@@ -118,7 +118,7 @@ def refusal(seconds=10):
     while time.monotonic() < deadline:
         producer.sequence += 1
         body = {"stream": "notes", "producer": producer.id, "sequence": producer.sequence,
-                "columns": ["author", "note", "ts"], "rows": batch()}
+                "oldest": producer.sequence, "columns": ["author", "note", "ts"], "rows": batch()}
         try:
             acked += asked.ask("send", body, 5)["accepted"]
         except Refused as error:

@@ -119,7 +119,7 @@ expect_equal(get("seen", "price=10.5")["key"], {"price": "10.50"})
 # A message has them as str, an int is one too, and types say the scale.
 speed = cluster.speed()
 reply = speed.ask("send", {"stream": "prices", "producer": clock_bytes() + bytes(8), "sequence": 1,
-                           "columns": ["price", "ts"],
+                           "oldest": 1, "columns": ["price", "ts"],
                            "rows": [[7, 1740830400000], ["7.00", 1740830400000], [7.0, 1740830400000]]})
 expect_equal((reply["accepted"], reply["refused_count"]), (2, 1))
 expect("is a float64, which is not exact" in reply["refused"][0]["reason"], reply)

@@ -125,7 +125,7 @@ class Load(multiprocessing.Process):
             self.open[sequence] = msgpack.packb(
                 ["weir", 1, "send", sequence,
                  {"stream": "clicks", "producer": producer, "sequence": sequence,
-                  "columns": COLUMNS, "rows": rows}])
+                  "oldest": min(self.open, default=sequence), "columns": COLUMNS, "rows": rows}])
             self.transmit(sequence)
             self.step(0)
         took = time.monotonic() - begun - WARM

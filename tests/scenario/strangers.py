@@ -135,7 +135,7 @@ expect(run.code == 1 and "weir keygen" in run.err, run)
 coordinator = f"tcp://127.0.0.1:{cluster.port}"
 speed = f"tcp://127.0.0.1:{cluster.port + 11}"
 denied = total("messages_denied")
-batch = {"stream": "clicks", "producer": bytes(16), "sequence": 1, "columns": ["user", "ts"],
+batch = {"stream": "clicks", "producer": bytes(16), "sequence": 1, "oldest": 1, "columns": ["user", "ts"],
          "rows": [["x", now_us()]]}
 as_reader, as_producer = Client(speed, reader), Client(at, producer)
 refused("denied", lambda: as_reader.ask("send", batch))
@@ -152,7 +152,7 @@ beat = {"node": "speed-worker-1", "kind": "speed-worker", "incarnation": 7, "clu
 for role in at_coordinator:  # not even an admin is a node
     refused("denied", lambda: at_coordinator[role].ask("beat", beat))
 refused("denied", lambda: Client(speed).ask("append", {
-    "stream": "clicks", "partition": 0, "producer": bytes(16), "sequence": 1,
+    "stream": "clicks", "partition": 0, "producer": bytes(16), "sequence": 1, "oldest": 1,
     "columns": ["user", "ts"], "indexes": [0], "rows": [["x", now_us()]]}))
 expect_equal(at_coordinator["reader"].ask("routes")["partitions"], 4)
 expect_equal(total("messages_denied") - denied, 15, "each of them is counted")

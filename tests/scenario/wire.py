@@ -107,7 +107,7 @@ class Client:
 
 class Producer:
     """Sends batches in order, each again and again to one speed worker after the other until it is
-    acknowledged."""
+    acknowledged: so the batch that it sends is always the oldest that is not."""
 
     def __init__(self, endpoints, keys=None):
         self.id = (time.time_ns() // 1000).to_bytes(8, "big") + os.urandom(8)
@@ -116,7 +116,7 @@ class Producer:
 
     def send(self, stream, columns, rows, seconds=30 * SLOWER, patience=1.0):
         self.sequence += 1
-        body = {"stream": stream, "producer": self.id, "sequence": self.sequence,
+        body = {"stream": stream, "producer": self.id, "sequence": self.sequence, "oldest": self.sequence,
                 "columns": columns, "rows": rows}
         deadline = time.monotonic() + seconds
         while True:

@@ -47,6 +47,8 @@ typedef struct sim_batch {
     unsigned used; /* steps that its rows make use of */
     sim_row_t *rows;
     size_t count;
+    bool sent; /* as the protocol allows: it may be in the log */
+    bool lost; /* its producer cannot have it acknowledged any more, by a fault of its own */
     bool acked;
     uint64_t ack;             /* its number among acknowledgements, from 1 */
     sim_outcome_t outcome;    /* if acked */

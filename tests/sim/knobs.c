@@ -44,6 +44,11 @@ static const knob_t table[] = {
     { "skew", AT (skew), KNOB_TIME, true, "by which wall clocks are off" },
     { "drift", AT (drift), KNOB_COUNT, true, "µs a second by which wall clocks go wrong" },
     { "boot-drift", AT (boot_drift), KNOB_COUNT, true, "µs a second, of boot clocks" },
+    { "forgetful", AT (forgetful), KNOB_TIME, true,
+      "producers end, and go on with what they had saved" },
+    { "ahead", AT (ahead), KNOB_FLAG, true, "the first producer sends ahead of its window" },
+    { "untrue", AT (untrue), KNOB_FLAG, true,
+      "the last one says that what is lost is acknowledged" },
     DISK_KNOBS (ROLE_COORDINATOR, "coordinator"),
     DISK_KNOBS (ROLE_SPEED, "speed"),
     DISK_KNOBS (ROLE_BATCH, "batch"),
@@ -400,6 +405,16 @@ static void choose_calm (sim_knobs_t *self)
     *self = calm;
 }
 
+static void choose_manners (sim_knobs_t *self, choice_t *choice)
+{
+    int64_t forgetful = sometimes (choice, 0.4, 3 * TIME_SECOND, 20 * TIME_SECOND);
+    bool ahead = is_on (choice, 0.3);
+    bool untrue = is_on (choice, 0.3);
+    self->forgetful = self->calm ? 0 : forgetful;
+    self->ahead = ahead && !self->calm;
+    self->untrue = untrue && !self->calm;
+}
+
 void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
 {
     choice_t choice = { .all = all };
@@ -422,4 +437,5 @@ void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
     int64_t slow = sometimes (&choice, 0.25, 30 * TIME_SECOND, 40 * TIME_SECOND);
     self->slow_batch = self->calm || self->nodes[ROLE_BATCH] < 2 ? 0 : slow;
     choose_folds (self, &choice);
+    choose_manners (self, &choice);
 }

@@ -78,6 +78,9 @@ typedef struct sim_knobs {
     bool calm; /* nothing goes wrong: then nothing may be refused either */
     unsigned producers;
     int64_t send_every;
+    int64_t forgetful; /* producers end so often, and go on with less than was acknowledged */
+    bool ahead;        /* the first producer sends ahead of the window */
+    bool untrue;       /* the last one says that batches are acknowledged that are not */
     bool wild_floats;
     bool loads;
     bool unloads;

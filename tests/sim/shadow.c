@@ -121,6 +121,10 @@ static void take_events (sim_check_t *self, shadow_t *shadow, const log_record_t
     if (batch->in_log & 1u << shadow->partition)
         sim_fail (self->sim, "%s: batch %" PRIu64 " counts twice, again at %" PRIu64, shadow->dir,
                   batch->sequence, record->offset);
+    if (!batch->sent)
+        sim_fail (self->sim,
+                  "%s: batch %" PRIu64 " is there, and was only sent ahead of its window",
+                  shadow->dir, batch->sequence);
     batch->in_log |= 1u << shadow->partition;
     take_rows (self, shadow, batch, &payload, &events);
 }

@@ -255,7 +255,7 @@ class Sender(Producer):
 
     def deliver(self, stream, columns, rows):
         self.sequence += 1
-        body = {"stream": stream, "producer": self.id, "sequence": self.sequence,
+        body = {"stream": stream, "producer": self.id, "sequence": self.sequence, "oldest": self.sequence,
                 "columns": columns, "rows": rows}
         deadline, last = time.monotonic() + allowed(DEADLINE), None
         while time.monotonic() < deadline:

@@ -269,6 +269,7 @@ static void put_rows (town_t *self, int64_t first)
     wire_field_string (writer, "stream", "payments");
     wire_field_bin (writer, "producer", (text_t){ (const char *)producer, sizeof producer });
     wire_field_uint (writer, "sequence", 1);
+    wire_field_uint (writer, "oldest", 1);
     wire_field_list (writer, "columns");
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         wire_put_string (writer, columns[i]);

@@ -33,6 +33,9 @@ typedef struct worker {
     random_t random;
     unsigned came[BATCHES + 1]; /* by sequence */
     uint64_t low;               /* all below are acknowledged */
+    uint64_t highest_oldest;    /* that came with a batch */
+    unsigned resumed;           /* batches that said so */
+    bool resumes;               /* the sender is told to */
     bool done[BATCHES + 2];
     bool wrong; /* something came that must not */
 } worker_t;
@@ -105,6 +108,10 @@ static void take (worker_t *self, const message_t *message)
     wire_list_t rows = wire_list (message->body, "rows");
     self->wrong |= sequence < 1 || sequence > BATCHES || rows.count != ROWS;
     self->wrong |= sequence >= self->low + WINDOW; /* the oldest one is not acknowledged */
+    uint64_t oldest = wire_uint (message->body, "oldest", 0);
+    self->wrong |= oldest > self->low || oldest > sequence || sequence >= oldest + WINDOW;
+    self->highest_oldest = oldest > self->highest_oldest ? oldest : self->highest_oldest;
+    self->resumed += wire_bool (message->body, "resumed", false);
     for (uint32_t r = 0; r < rows.count && !self->wrong; r++) {
         wire_list_t cells = wire_items (&rows.items[r]);
         self->wrong |= cells.count != 1 || cells.items[0].via.u64 != sequence * ROWS + r;
@@ -224,6 +231,7 @@ static status_t send_all (worker_t *worker, outcome_t *outcome, error_t *error)
     weir_t *weir = open_weir (worker->endpoint);
     weir_sender_options_t options = { .stream = "s",
                                       .first_sequence = 1,
+                                      .resumed = worker->resumes,
                                       .unacknowledged = WINDOW,
                                       .answer_ms = worker->retry_ms > 0 ? 5000 : 40,
                                       .acknowledged = acknowledged,
@@ -257,6 +265,8 @@ Test (sender, gets_every_batch_acknowledged_once_whatever_is_lost)
         cr_assert_eq (status, STATUS_OK, "%s", error.text);
         cr_assert_not (worker.wrong);
         cr_assert_not (outcome.wrong);
+        cr_assert_gt (worker.highest_oldest, BATCHES - WINDOW);
+        cr_assert_eq (worker.resumed, 0);
         unsigned again = 0;
         for (uint64_t i = 1; i <= BATCHES; i++) {
             cr_expect_eq (outcome.acknowledged[i], 1, "batch %" PRIu64, i);
@@ -265,6 +275,20 @@ Test (sender, gets_every_batch_acknowledged_once_whatever_is_lost)
         }
         cr_expect (bad == 0 || again > 0, "nothing had to be sent again: the test tests nothing");
     }
+}
+
+Test (sender, says_of_every_batch_that_it_resumes)
+{
+    worker_t worker = { .bad_percent = 15, .resumes = true };
+    outcome_t outcome = { 0 };
+    error_t error;
+    unsigned came = 0;
+    random_seed (&worker.random, 1);
+    cr_assert_eq (send_all (&worker, &outcome, &error), STATUS_OK, "%s", error.text);
+    for (uint64_t i = 1; i <= BATCHES; i++)
+        came += worker.came[i];
+    cr_expect_not (worker.wrong);
+    cr_expect_eq (worker.resumed, came);
 }
 
 Test (sender, waits_as_long_as_a_worker_without_room_asks_for)

@@ -52,6 +52,7 @@ static void write_send (rows_t *rows, wire_writer_t *writer)
     wire_field_string (writer, "stream", "events");
     wire_field_bin (writer, "producer", text_of ("0123456789abcdef"));
     wire_field_uint (writer, "sequence", 1);
+    wire_field_uint (writer, "oldest", 1);
     wire_field_list (writer, "columns");
     for (size_t f = 0; f < ROWS_FIELDS; f++)
         wire_put_string (writer, rows->stream->fields[f].column);

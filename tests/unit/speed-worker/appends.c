@@ -269,6 +269,7 @@ static uint64_t send_some_bad (town_t *town, const payment_t *payments, const bo
     wire_field_string (writer, "stream", "payments");
     wire_field_bin (writer, "producer", (text_t){ (const char *)town->producer, PRODUCER_SIZE });
     wire_field_uint (writer, "sequence", sequence);
+    wire_field_uint (writer, "oldest", sequence);
     wire_field_list (writer, "columns");
     wire_put_string (writer, "ts");
     wire_put_string (writer, "user");
@@ -434,6 +435,7 @@ Test (appends, rows_that_belong_to_another_partition_are_refused)
     wire_field_uint (writer, "partition", wrong);
     wire_field_bin (writer, "producer", (text_t){ (const char *)town.producer, PRODUCER_SIZE });
     wire_field_uint (writer, "sequence", 1);
+    wire_field_uint (writer, "oldest", 1);
     wire_field_list (writer, "columns");
     wire_put_string (writer, "user");
     wire_put_string (writer, "ts");

@@ -173,6 +173,7 @@ static void send_refund (town_t *town, unsigned user)
     wire_field_string (writer, "stream", "refunds");
     wire_field_bin (writer, "producer", (text_t){ (const char *)town->producer, PRODUCER_SIZE });
     wire_field_uint (writer, "sequence", 1);
+    wire_field_uint (writer, "oldest", 1);
     wire_field_list (writer, "columns");
     wire_put_string (writer, "user");
     wire_put_string (writer, "ts");

@@ -436,8 +436,7 @@ static void write_row (wire_writer_t *writer, const payment_t *payment)
     wire_close (writer);
 }
 
-uint64_t town_send (town_t *self, unsigned worker, const payment_t *payments, size_t count,
-                    uint64_t sequence)
+uint64_t town_write_send (town_t *self, const payment_t *payments, size_t count, uint64_t sequence)
 {
     wire_writer_t *writer = self->writer;
     uint64_t id = self->next_id++;
@@ -445,6 +444,9 @@ uint64_t town_send (town_t *self, unsigned worker, const payment_t *payments, si
     wire_field_string (writer, "stream", "payments");
     wire_field_bin (writer, "producer", (text_t){ (const char *)self->producer, PRODUCER_SIZE });
     wire_field_uint (writer, "sequence", sequence);
+    wire_field_uint (writer, "oldest", self->oldest > 0 ? self->oldest : sequence);
+    if (self->resumed)
+        wire_field_bool (writer, "resumed", true);
     wire_field_list (writer, "columns");
     wire_put_string (writer, "user");
     wire_put_string (writer, "amount");
@@ -455,6 +457,13 @@ uint64_t town_send (town_t *self, unsigned worker, const payment_t *payments, si
     for (size_t i = 0; i < count; i++)
         write_row (writer, &payments[i]);
     wire_close (writer);
+    return id;
+}
+
+uint64_t town_send (town_t *self, unsigned worker, const payment_t *payments, size_t count,
+                    uint64_t sequence)
+{
+    uint64_t id = town_write_send (self, payments, count, sequence);
     town_tell (self, worker);
     return id;
 }

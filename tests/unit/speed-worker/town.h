@@ -88,6 +88,8 @@ typedef struct town {
     uint64_t next_id;
     uint8_t producer[PRODUCER_SIZE];
     uint64_t sequence;
+    uint64_t oldest; /* that town_send says; 0: the batch's own sequence */
+    bool resumed;
     payment_t *accepted; /* acknowledged events with their positions */
     size_t accepted_count;
 } town_t;
@@ -123,7 +125,9 @@ bool town_answered (const town_t *self);
 /* Expects an error of that status. */
 void town_expect_error (town_t *self, status_t status, const char *part_of_text);
 
-/* Writes and gives a `send` of these payments under that sequence, and returns its id. */
+/* Writes a `send` of these payments under that sequence into self->writer, and returns its id. */
+uint64_t town_write_send (town_t *self, const payment_t *payments, size_t count, uint64_t sequence);
+/* Writes and gives it. */
 uint64_t town_send (town_t *self, unsigned worker, const payment_t *payments, size_t count,
                     uint64_t sequence);
 /* Sends, runs and expects all to be accepted; notes them with their offsets. */

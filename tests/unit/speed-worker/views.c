@@ -298,6 +298,7 @@ static void send_note (town_t *town)
     wire_field_string (writer, "stream", "payments");
     wire_field_bin (writer, "producer", (text_t){ (const char *)town->producer, PRODUCER_SIZE });
     wire_field_uint (writer, "sequence", 901);
+    wire_field_uint (writer, "oldest", 901);
     wire_field_list (writer, "columns");
     for (size_t i = 0; i < 3; i++)
         wire_put_string (writer, columns[i]);
@@ -402,6 +403,7 @@ Test (outside, a_stream_that_does_not_exist_is_answered_with_the_likeliest)
     wire_field_string (town.writer, "stream", "paymens");
     wire_field_bin (town.writer, "producer", (text_t){ (const char *)town.producer, 16 });
     wire_field_uint (town.writer, "sequence", 1);
+    wire_field_uint (town.writer, "oldest", 1);
     wire_field_list (town.writer, "columns");
     wire_close (town.writer);
     wire_field_list (town.writer, "rows");

@@ -54,11 +54,13 @@ static const payload_refused_t refusals[3] = { { 3, { "amount: not a number", 20
                                                { 9, { "", 0 } },
                                                { 70000, { "user_id is required", 19 } } };
 
-static bool model_repeat (const model_t *model, size_t p, uint64_t sequence)
+static dedupe_verdict_t model_verdict (const model_t *model, size_t p, uint64_t sequence)
 {
     if (!model->any[p] || sequence > model->highest[p])
-        return false;
-    return model->highest[p] - sequence >= DEDUPE_WINDOW || model->seen[p][sequence];
+        return DEDUPE_NEW;
+    if (model->highest[p] - sequence >= DEDUPE_WINDOW)
+        return DEDUPE_BELOW;
+    return model->seen[p][sequence] ? DEDUPE_REPEAT : DEDUPE_NEW;
 }
 
 static void check_against (const dedupe_t *table, const model_t *model, const id_bytes_t *ids)
@@ -68,14 +70,14 @@ static void check_against (const dedupe_t *table, const model_t *model, const id
             dedupe_outcome_t got;
             dedupe_verdict_t verdict =
                 dedupe_check (table, text_of_id (&ids[p]), s, NOW, &got, &error);
-            cr_assert_eq (verdict, model_repeat (model, p, s) ? DEDUPE_REPEAT : DEDUPE_NEW);
+            cr_assert_eq (verdict, model_verdict (model, p, s));
+            if (verdict == DEDUPE_BELOW) {
+                cr_assert_eq (got.offset, DEDUPE_NO_OFFSET);
+                cr_assert_eq (error.status, STATUS_INVALID);
+            }
             if (verdict != DEDUPE_REPEAT)
                 continue;
             const dedupe_outcome_t *expected = &model->outcome[p][s];
-            if (model->highest[p] - s >= DEDUPE_WINDOW) {
-                cr_assert_eq (got.offset, DEDUPE_NO_OFFSET);
-                continue;
-            }
             cr_assert_eq (got.offset, expected->offset);
             cr_assert_eq (got.accepted, expected->accepted);
             cr_assert_eq (got.refused_count, expected->refused_count);
@@ -108,7 +110,7 @@ Test (dedupe, answers_as_everything_recorded_would)
             uint64_t low = model.highest[p] > 80 ? model.highest[p] - 80 : 0;
             uint64_t s = low + random_below (&random, 90);
             s = random_chance (&random, 0.01) ? s + 70 : s;
-            if (s >= SEQUENCES || model_repeat (&model, p, s))
+            if (s >= SEQUENCES || model_verdict (&model, p, s) != DEDUPE_NEW)
                 continue;
             dedupe_outcome_t outcome = { .offset = offset++,
                                          .accepted = (uint32_t)random_below (&random, 1000),
@@ -146,11 +148,75 @@ Test (dedupe, a_recorded_batch_is_not_recorded_again)
     cr_assert_eq (dedupe_check (table, text_of_id (&id), 100, NOW, &got, &error), DEDUPE_REPEAT);
     cr_assert_eq (got.offset, 7);
     cr_assert_eq (got.accepted, 2);
-    cr_assert_eq (dedupe_check (table, text_of_id (&id), 36, NOW, &got, &error), DEDUPE_REPEAT);
+    cr_assert_eq (dedupe_check (table, text_of_id (&id), 36, NOW, &got, &error), DEDUPE_BELOW);
     cr_assert_eq (got.offset, DEDUPE_NO_OFFSET);
+    cr_assert_eq (got.accepted, 0);
     cr_assert_eq (dedupe_check (table, text_of_id (&id), 37, NOW, &got, &error), DEDUPE_NEW);
     dedupe_destroy (&table);
     cr_assert_null (table);
+}
+
+Test (dedupe, a_window_begins_at_the_oldest_that_is_not_acknowledged)
+{
+    const struct {
+        uint64_t sequence, oldest;
+        bool good;
+    } cases[] = {
+        { 1, 1, true },
+        { 64, 1, true },
+        { 65, 1, false },
+        { 65, 2, true },
+        { 70, 70, true },
+        { 70, 71, false },
+        { 70, UINT64_MAX, false },
+        { 1, 0, false },
+        { 70, 0, false },
+        { UINT64_MAX, UINT64_MAX - 63, true },
+        { UINT64_MAX, UINT64_MAX - 64, false },
+        { UINT64_MAX, 1, false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_assert_eq (dedupe_in_window (cases[i].sequence, cases[i].oldest, &error),
+                      cases[i].good ? STATUS_OK : STATUS_INVALID, "case %zu", i);
+    cr_assert_eq (dedupe_in_window (65, 1, &error), STATUS_INVALID);
+    cr_assert_not_null (strstr (error.text, "nothing of it was written"), "%s", error.text);
+}
+
+/* What the window is for: while batches are recorded under it, and go out of it when they are
+ * acknowledged, which is when they are recorded, none that is not is ever below. */
+Test (dedupe, what_is_not_acknowledged_is_never_below_the_window)
+{
+    enum { LAST = 2000 };
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        random_t random;
+        random_seed (&random, seed);
+        id_bytes_t id = id_of (NOW, seed);
+        dedupe_t *table = dedupe_new ();
+        static bool done[LAST + DEDUPE_WINDOW + 1];
+        memset (done, 0, sizeof done);
+        uint64_t oldest = 1, offset = 0, ahead = 0;
+        while (oldest <= LAST) {
+            uint64_t s = oldest + random_below (&random, 2 * DEDUPE_WINDOW);
+            dedupe_outcome_t got;
+            if (dedupe_in_window (s, oldest, &error) != STATUS_OK) {
+                cr_assert_geq (s, oldest + DEDUPE_WINDOW);
+                ahead++;
+                continue;
+            }
+            cr_assert_eq (dedupe_check (table, text_of_id (&id), s, NOW, &got, &error),
+                          done[s] ? DEDUPE_REPEAT : DEDUPE_NEW);
+            if (random_chance (&random, 0.3)) /* else there was no room for it */
+                dedupe_record (table, text_of_id (&id), s,
+                               &(dedupe_outcome_t){ .offset = offset++ });
+            else
+                continue;
+            done[s] = true;
+            while (done[oldest])
+                oldest++;
+        }
+        cr_assert_gt (ahead, 100);
+        dedupe_destroy (&table);
+    }
 }
 
 Test (dedupe, producers_are_refused_by_age)
@@ -262,7 +328,7 @@ Test (dedupe, the_table_is_bounded)
             id_bytes_t id = id_of (NOW, p);
             dedupe_outcome_t got;
             cr_assert_eq (dedupe_check (table, text_of_id (&id), s, NOW, &got, &error),
-                          DEDUPE_REPEAT);
+                          s <= 70 - DEDUPE_WINDOW ? DEDUPE_BELOW : DEDUPE_REPEAT);
             known += got.offset != DEDUPE_NO_OFFSET;
             listed += got.refused_listed;
             cr_assert (got.offset == DEDUPE_NO_OFFSET || got.offset >= offset - DEDUPE_OUTCOMES_MAX,

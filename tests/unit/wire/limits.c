@@ -57,6 +57,7 @@ static status_t send_with_cells (unsigned rows, unsigned columns)
     wire_field_string (writer, "stream", "s");
     wire_field_bin (writer, "producer", (text_t){ "0123456789abcdef", 16 });
     wire_field_uint (writer, "sequence", 1);
+    wire_field_uint (writer, "oldest", 1);
     wire_field_list (writer, "columns");
     wire_close (writer);
     wire_field_list (writer, "rows");
@@ -156,6 +157,7 @@ Test (limits, a_producer_has_16_bytes)
         wire_field_string (writer, "stream", "s");
         wire_field_bin (writer, "producer", (text_t){ "0123456789abcdefg", bytes });
         wire_field_uint (writer, "sequence", 1);
+        wire_field_uint (writer, "oldest", 1);
         wire_field_list (writer, "columns");
         wire_close (writer);
         wire_field_list (writer, "rows");
