@@ -33,7 +33,8 @@ static status_t check_age (const dedupe_t *self, dedupe_id_t id, int64_t now, er
                           "the producer id was created more than two days ago; take a new one");
     if (id.created <= self->floor)
         return error_set (error, STATUS_INVALID,
-                          "the producer id was given up, there being over %d; take a new one",
+                          "the producer id was given up, because it is old or there were over %d; "
+                          "take a new one",
                           DEDUPE_PRODUCERS_MAX);
     return STATUS_OK;
 }

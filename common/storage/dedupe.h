@@ -70,7 +70,8 @@ void dedupe_record (dedupe_t *self, text_t producer, uint64_t sequence,
 /* dedupe_record of what an EVENTS record says. */
 void dedupe_replay (dedupe_t *self, const log_record_t *record, const events_payload_t *payload);
 
-/* Forgets the producers that dedupe_check refuses as too old at `now`. */
+/* Forgets the producers that dedupe_check refuses as too old at `now`, and has it refuse them and
+ * older ones from then on at any time: another owner's clock may be behind, or ours was ahead. */
 void dedupe_expire (dedupe_t *self, int64_t now);
 
 size_t dedupe_producers (const dedupe_t *self);

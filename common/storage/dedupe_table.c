@@ -233,17 +233,22 @@ static void advance (dedupe_t *self, dedupe_producer_t *producer, uint64_t seque
         remove_entry (self, producer, &producer->entry[producer->count - 1]);
 }
 
-/* Removes the producers created at `created` or before. */
+/* Removes the producers created at `created` or before, and refuses all that are as old as any of
+ * them from then on: one that is forgotten must not be taken for a new one, whatever the next
+ * owner's clock says. */
 static void remove_created_until (dedupe_t *self, uint64_t created)
 {
     dedupe_producer_t **old = self->slot;
     size_t old_slots = self->slots;
     self->slot = mem_zero (old_slots, sizeof *self->slot);
     for (size_t i = 0; i < old_slots; i++) {
-        if (old[i] != NULL && old[i]->id.created <= created)
+        if (old[i] != NULL && old[i]->id.created <= created) {
+            if (old[i]->id.created > self->floor)
+                self->floor = old[i]->id.created;
             free_producer (self, old[i]);
-        else if (old[i] != NULL)
+        } else if (old[i] != NULL) {
             self->slot[slot_of (self, old[i]->id)] = old[i];
+        }
     }
     mem_free (old);
 }
@@ -255,8 +260,7 @@ static int compare_times (const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-/* Evicts the oldest sixteenth by creation, and refuses all that are as old from then on: a producer
- * that is forgotten must not be taken for a new one. */
+/* Evicts the oldest sixteenth by creation. */
 static void evict (dedupe_t *self)
 {
     uint64_t *created = mem_alloc (self->producers * sizeof *created);
@@ -265,9 +269,8 @@ static void evict (dedupe_t *self)
         if (self->slot[i] != NULL)
             created[count++] = self->slot[i]->id.created;
     qsort (created, count, sizeof *created, compare_times);
-    self->floor = created[count / 16];
+    remove_created_until (self, created[count / 16]);
     mem_free (created);
-    remove_created_until (self, self->floor);
 }
 
 void dedupe_record (dedupe_t *self, text_t producer_id, uint64_t sequence,

@@ -41,7 +41,7 @@ typedef struct dedupe_age {
 
 struct dedupe {
     uint32_t magic;
-    uint64_t floor;           /* producers created at or before are refused: some were evicted */
+    uint64_t floor;           /* producers created at or before are refused: some were forgotten */
     dedupe_producer_t **slot; /* open addressing, linear probing */
     size_t slots;             /* a power of two */
     size_t producers;

@@ -268,6 +268,40 @@ Test (dedupe, expiry_forgets_just_what_is_refused_anyway)
     dedupe_destroy (&table);
 }
 
+/* An owner's clock jumped ahead, or the next one's is behind: what was forgotten is not taken for
+ * new, and who comes later is taken. */
+Test (dedupe, an_expired_producer_stays_refused_when_the_clock_goes_back)
+{
+    dedupe_t *table = dedupe_new ();
+    dedupe_t *next = dedupe_new ();
+    id_bytes_t old = id_of (NOW, 1);
+    id_bytes_t kept = id_of (NOW + 1, 2);
+    id_bytes_t later = id_of (NOW + 2, 3);
+    dedupe_record (table, text_of_id (&old), 1, &(dedupe_outcome_t){ .offset = 1 });
+    dedupe_record (table, text_of_id (&kept), 1, &(dedupe_outcome_t){ .offset = 2 });
+    dedupe_expire (table, NOW + DEDUPE_AGE);
+    cr_assert_eq (dedupe_producers (table), 1);
+    buf_t buf;
+    buf_init (&buf, DEDUPE_ENCODED_MAX);
+    cr_assert_eq (dedupe_decode (encode (table, &buf), next, &error), STATUS_OK, "%s", error.text);
+    dedupe_outcome_t got;
+    const dedupe_t *tables[] = { table, next };
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq (dedupe_check (tables[i], text_of_id (&old), 1, NOW + TIME_DAY, &got, &error),
+                      DEDUPE_EXPIRED);
+        cr_assert_eq (dedupe_check (tables[i], text_of_id (&kept), 1, NOW + TIME_DAY, &got, &error),
+                      DEDUPE_REPEAT);
+    }
+    dedupe_expire (next, NOW + 100 * DEDUPE_AGE);
+    cr_assert_eq (dedupe_check (next, text_of_id (&kept), 1, NOW + TIME_DAY, &got, &error),
+                  DEDUPE_EXPIRED);
+    cr_assert_eq (dedupe_check (next, text_of_id (&later), 1, NOW + TIME_DAY, &got, &error),
+                  DEDUPE_NEW);
+    buf_release (&buf);
+    dedupe_destroy (&next);
+    dedupe_destroy (&table);
+}
+
 /* An evicted producer is refused from then on: never taken for a new one. */
 Test (dedupe, too_many_producers_evict_the_oldest)
 {
