@@ -8,7 +8,9 @@
  * right edge inside the file, has own partials and those of blocks of 4, 16, 64 … atoms. Events
  * later than the clock at the cut are kept apart as raw atoms with own partials, and join when
  * as-of (less the delay) reaches them. Of a key with few events, as most have in a delta, the file
- * holds these instead.
+ * holds these instead. One with very many has its atoms in sections, written as they are made, each
+ * of which stands for its atoms in a section above, or in the record; a window is then a section or
+ * two of each layer.
  *
  * Exactness is decided per key and window from the atoms themselves: an edge that falls inside a
  * collapsed atom, or, without delay, an as-of before the key's last atom, cannot be answered from
@@ -39,8 +41,8 @@ typedef struct batchview_info {
 
 typedef struct batchview_writer batchview_writer_t;
 
-/* What the writers of one task, in one thread, may hold together of keys that are not written yet.
- */
+/* What the writers of one task, in one thread, may hold together of keys that are not written yet:
+ * a key's latest sections, its future atoms, and what becomes of them. */
 typedef struct batchview_budget {
     size_t limit; /* bytes */
     size_t used;
@@ -56,6 +58,19 @@ MUST_CHECK status_t batchview_writer_new (fs_t *fs, const char *path, const plan
 /* Makes a key that needs more than the budget has left TOO_LARGE, before any row; otherwise a
  * record's own limit is the only one. The budget outlives the writer. */
 void batchview_writer_budget (batchview_writer_t *self, batchview_budget_t *budget);
+/* Of how much sections consist, which a key with very many events has in place of one large record.
+ */
+typedef struct batchview_sections {
+    size_t atoms;    /* one of atoms: at most; at least 1 */
+    size_t sections; /* one of sections: at most; at least 2 … */
+    size_t least;    /* … and no fewer than these (at least 2), however … */
+    size_t bytes;    /* … many bytes their partials have together */
+} batchview_sections_t;
+
+/* Sets it, before any row, to other than the format has it, which makes other bytes with the same
+ * answers: so that a file has all of it with few events. */
+void batchview_writer_sections (batchview_writer_t *self, batchview_sections_t sections);
+
 /* Rows [from, to) of `rows`, all of one key. A key's rows may come in several calls. */
 MUST_CHECK status_t batchview_writer_add (batchview_writer_t *self, const projection_t *rows,
                                           size_t from, size_t to, error_t *error);

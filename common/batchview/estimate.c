@@ -7,7 +7,8 @@
 
 enum {
     SAMPLE_CHUNK = 1 << 20,
-    AT_ONCE = 1000, /* rows made up together */
+    AT_ONCE = 1000,         /* rows made up together */
+    SECTION_SIZE_BYTES = 2, /* in front of a section, for a typical one */
 };
 
 /* Any time later than what windows reach back from. */
@@ -21,6 +22,17 @@ static viewfile_header_t *header_new (const plan_t *plan)
     return header;
 }
 
+/* Counts what is put: record_out_t's `put`. */
+static status_t put_nowhere (void *self, const buf_t *head, const buf_t *partials, uint64_t *place,
+                             error_t *error)
+{
+    uint64_t *bytes = self;
+    (void)error;
+    *place = *bytes;
+    *bytes += head->size + partials->size + SECTION_SIZE_BYTES;
+    return STATUS_OK;
+}
+
 /* The size of the record of a key with rows in equal steps, and its atoms. */
 static status_t record_measure (record_builder_t *builder, size_t rows, int64_t first, int64_t last,
                                 const sample_values_t *values, double *bytes, double *atoms,
@@ -29,6 +41,8 @@ static status_t record_measure (record_builder_t *builder, size_t rows, int64_t 
     arena_t *arena = arena_new (SAMPLE_CHUNK);
     projection_t sample = plan_sample (builder->plan, rows, first, last, values, arena);
     uint64_t count = 0;
+    uint64_t sections = 0;
+    builder->out = (record_out_t){ put_nowhere, &sections };
     record_begin (builder, sample.key[0]);
     status_t status = STATUS_OK;
     for (size_t from = 0; from < rows && status == STATUS_OK; from += AT_ONCE)
@@ -38,7 +52,7 @@ static status_t record_measure (record_builder_t *builder, size_t rows, int64_t 
         status = record_end (builder, &count, error);
     /* An entry of the index, which is at most 7/10 full and a power of two: 0.505 on the average;
      * and the record's part of the checksums. */
-    double size = (double)(1 + record_size (builder)) + sizeof (uint64_t) / 0.505;
+    double size = (double)(1 + record_size (builder) + sections) + sizeof (uint64_t) / 0.505;
     *bytes = size * (1 + (double)sizeof (uint64_t) / BATCHVIEW_BLOCK);
     *atoms = (double)count;
     arena_destroy (&arena);
@@ -54,7 +68,7 @@ status_t batchview_estimate (const plan_t *plan, double events, int64_t over,
     size_t rows = all ? (size_t)(events + 0.5) : BATCHVIEW_ESTIMATE_ROWS_MAX;
     viewfile_header_t *header = header_new (plan);
     record_builder_t builder;
-    record_builder_init (&builder, plan, header);
+    record_builder_init (&builder, plan, header, (record_out_t){ put_nowhere, NULL });
     double fixed_atoms = 0;
     int64_t first = rows > 1 ? CUT - over : CUT - over / 2;
     int64_t last = rows > 1 ? CUT : first;
@@ -71,10 +85,10 @@ status_t batchview_estimate (const plan_t *plan, double events, int64_t over,
     estimate->bytes = estimate->fixed_bytes + times * (estimate->bytes - estimate->fixed_bytes);
     record_builder_release (&builder);
     mem_free (header);
-    if (status == STATUS_OK && estimate->bytes > (double)BATCHVIEW_RECORD_MAX)
+    if (status == STATUS_OK && estimate->bytes > (double)BATCHVIEW_BYTES_MAX)
         return error_set (error, STATUS_TOO_LARGE,
-                          "such a key takes %.0f bytes of a batch view, which holds %zu of one key",
-                          estimate->bytes, BATCHVIEW_RECORD_MAX);
+                          "such a key takes %.0f bytes of a batch view, which holds %llu",
+                          estimate->bytes, (unsigned long long)BATCHVIEW_BYTES_MAX);
     return status;
 }
 

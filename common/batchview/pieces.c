@@ -2,27 +2,33 @@
 
 #include "base/mem.h"
 
-enum { CAPACITY_MIN = 64 };
+enum {
+    CAPACITY_MIN = 64,
+    KEPT_ATOMS = 1 << 15, /* whose memory is kept from key to key */
+};
 
 void track_init (track_t *self, bool future)
 {
-    *self = (track_t){ .future = future, .last = INT64_MIN };
+    *self = (track_t){ .future = future };
 }
 
 void track_release (track_t *self)
 {
-    mem_free (self->piece);
+    mem_free (self->atom);
     mem_free (self->span);
     track_init (self, self->future);
 }
 
 void track_clear (track_t *self)
 {
-    self->pieces = 0;
+    if (self->capacity > KEPT_ATOMS) { /* of a key that had very many */
+        mem_free (self->atom);
+        self->atom = NULL;
+        self->capacity = 0;
+    }
     self->atoms = 0;
     self->collapsed = false;
     self->span_at = 0;
-    self->last = INT64_MIN;
 }
 
 /* Goes on to the first span that does not end before `time`; NULL: there is none. */
@@ -68,29 +74,48 @@ static size_t row_after (const int64_t *times, size_t from, size_t to, int64_t t
     return high;
 }
 
-static void piece_put (track_t *self, piece_t piece)
+static void atom_put (track_t *self, track_atom_t atom)
 {
-    if (self->pieces == self->capacity) {
+    if (self->atoms == self->capacity) {
         self->capacity = self->capacity == 0 ? CAPACITY_MIN : 2 * self->capacity;
-        self->piece = mem_resize (self->piece, self->capacity, sizeof *self->piece);
+        self->atom = mem_resize (self->atom, self->capacity, sizeof *self->atom);
     }
-    self->piece[self->pieces++] = piece;
-    self->atoms += piece.starts;
-    self->collapsed |= piece.first < piece.last || (!piece.starts && self->last < piece.first);
-    self->last = piece.last;
+    self->atom[self->atoms++] = atom;
+    self->collapsed |= atom.first < atom.last;
 }
 
-void track_rows (track_t *self, const int64_t *time, size_t from, size_t to)
+void track_put (track_t *self, int64_t first, int64_t last)
 {
-    while (from < to) {
-        bool starts = self->pieces == 0 || atom_end (self, self->last) < time[from];
+    atom_put (self, (track_atom_t){ .first = first, .last = last });
+}
+
+/* The latest atom goes on with rows [from, end). */
+static void atom_extend (track_t *self, int64_t last, size_t from, size_t end)
+{
+    track_atom_t *atom = &self->atom[self->atoms - 1];
+    atom->last = last;
+    atom->from = (uint32_t)from;
+    atom->count = (uint32_t)(end - from);
+    self->collapsed |= atom->first < last;
+}
+
+size_t track_rows (track_t *self, const int64_t *time, size_t from, size_t to, size_t most,
+                   bool *goes_on)
+{
+    *goes_on = self->atoms > 0 && from < to && atom_end (self, track_last (self)) >= time[from];
+    bool extends = *goes_on;
+    while (from < to && (extends || self->atoms < most)) {
         int64_t until = atom_end (self, time[from]);
         size_t end = until >= time[to - 1] ? to : row_after (time, from, to, until);
-        piece_put (self, (piece_t){ .first = time[from],
-                                    .last = time[end - 1],
-                                    .from = (uint32_t)from,
-                                    .count = (uint32_t)(end - from),
-                                    .starts = starts });
+        if (extends)
+            atom_extend (self, time[end - 1], from, end);
+        else
+            atom_put (self, (track_atom_t){ .first = time[from],
+                                            .last = time[end - 1],
+                                            .from = (uint32_t)from,
+                                            .count = (uint32_t)(end - from) });
+        extends = false;
         from = end;
     }
+    return from;
 }

@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "base/mem.h"
+#include "batchview/viewrecord.h"
 #include "batchview/viewrows.h"
 
 #include <string.h>
@@ -24,12 +25,6 @@ typedef struct edge {
     uint16_t group;
     bool first_missing; /* some slot may lack the partials of the first atom */
 } edge_t;
-
-/* Atoms of a group that a window holds: [from, to). */
-typedef struct atoms {
-    uint32_t from;
-    uint32_t to;
-} atoms_t;
 
 /* The cells of the plan that a slot of the file fills. */
 typedef struct bound_slot {
@@ -225,120 +220,35 @@ void batchview_binding_destroy (batchview_binding_t **self_p)
 
 /* ---- a key's record ---- */
 
-typedef struct record_group {
-    const uint8_t *last;  /* ages of all atoms but the last */
-    const uint8_t *first; /* ages of all atoms but the first; NULL: as their last */
-    uint32_t atoms;
-} record_group_t;
-
-typedef struct record {
-    viewfile_shape_t shape;
-    int64_t clock;         /* at the cut: ages count from it */
-    int64_t first;         /* time of the first atom of every group … */
-    int64_t last;          /* … and the last time of the last */
-    const uint8_t *future; /* i64 per atom of the future */
-    uint32_t futures;
-    const uint8_t *places;   /* slot by slot */
-    const uint8_t *partials; /* up to `end` */
-    const uint8_t *end;
-    reader_t rows; /* what follows the shape: of a record that is rows, all that there is */
-    record_group_t group[FEATURES_MAX];
-} record_t;
-
-static status_t record_bad (error_t *error)
+static viewdata_t data_of (const batchview_t *view)
 {
-    return error_set (error, STATUS_CORRUPT, "a record of a batch view is not well formed");
-}
-
-static int64_t age_time (const record_t *record, const uint8_t *ages, size_t index)
-{
-    unsigned bytes = record->shape.age_bytes;
-    return (int64_t)((uint64_t)record->clock - viewfile_narrow (ages + index * bytes, bytes));
-}
-
-/* `count` things of `size` bytes; bad when they are not there. */
-static const uint8_t *record_array (reader_t *reader, uint64_t count, size_t size)
-{
-    if (count > reader_left (reader) / size)
-        reader->bad = true;
-    return reader_bytes (reader, reader->bad ? 0 : (size_t)count * size);
-}
-
-static void read_counts (const viewfile_header_t *header, record_t *record, reader_t *reader,
-                         bool *collapsed)
-{
-    uint64_t futures = reader_varint (reader);
-    record->futures = (uint32_t)futures;
-    if (futures > BATCHVIEW_FUTURE_MAX)
-        reader->bad = true;
-    for (size_t i = 0; i < header->groups; i++) {
-        uint64_t atoms = reader_varint (reader);
-        collapsed[i] = atoms & 1;
-        record->group[i].atoms = (uint32_t)(atoms >> 1);
-        bool covers = atoms >> 1 > 0; /* all groups have the same events */
-        if (atoms >> 1 > UINT32_MAX || covers != (record->group[0].atoms > 0))
-            reader->bad = true;
-    }
-}
-
-/* Lays out what follows the key. */
-static status_t record_lay_out (const viewfile_header_t *header, record_t *record, reader_t *reader,
-                                error_t *error)
-{
-    bool collapsed[FEATURES_MAX];
-    if (!viewfile_shape_read (reader_u8 (reader), &record->shape))
-        reader->bad = true;
-    record->clock = header->info.clock_at_cut;
-    record->rows = *reader;
-    if (record->shape.rows > 0)
-        return reader->bad ? record_bad (error) : STATUS_OK;
-    read_counts (header, record, reader, collapsed);
-    size_t bytes = record->shape.age_bytes;
-    bool covered = header->groups > 0 && record->group[0].atoms > 0;
-    const uint8_t *bounds = record_array (reader, covered ? 2 : 0, bytes);
-    if (covered && !reader->bad) {
-        record->first = age_time (record, bounds, 0);
-        record->last = age_time (record, bounds, 1);
-    }
-    for (size_t i = 0; i < header->groups; i++) {
-        record_group_t *group = &record->group[i];
-        uint32_t inner = group->atoms > 0 ? group->atoms - 1 : 0;
-        group->last = record_array (reader, inner, bytes);
-        group->first = collapsed[i] ? record_array (reader, inner, bytes) : NULL;
-    }
-    record->future = record_array (reader, record->futures, sizeof (int64_t));
-    uint64_t places = 0;
-    for (size_t i = 0; i < header->slots; i++)
-        places += viewfile_places (&header->slot[i], record->group[header->slot[i].group].atoms) +
-                  (uint64_t)record->futures;
-    record->places = record_array (reader, places, record->shape.place_bytes);
-    record->partials = reader->at;
-    record->end = reader->end;
-    return reader->bad ? record_bad (error) : STATUS_OK;
+    return (
+        viewdata_t){ .data = view->data, .end = view->footer.index_at, .header = &view->header };
 }
 
 /* Reads the record at `place`; *found is whether it is the key's. */
-static status_t record_read (const batchview_t *view, uint64_t place, text_t key, record_t *record,
-                             bool *found, error_t *error)
+static status_t record_read (const batchview_t *view, uint64_t place, text_t key,
+                             viewrecord_t *record, bool *found, error_t *error)
 {
     *found = false;
     if (place < view->header.size || place > view->footer.index_at)
-        return record_bad (error);
+        return viewrecord_bad (error);
     reader_t reader = reader_of (view->data + place, view->footer.index_at - place);
     uint64_t size = reader_varint (&reader);
     if (reader.bad || size > reader_left (&reader))
-        return record_bad (error);
+        return viewrecord_bad (error);
     reader = reader_of (reader.at, size);
     text_t its_key = reader_text (&reader);
     if (reader.bad)
-        return record_bad (error);
+        return viewrecord_bad (error);
     if (!text_equal (key, its_key))
         return STATUS_OK;
     *found = true;
-    return record_lay_out (&view->header, record, &reader, error);
+    viewdata_t data = data_of (view);
+    return viewrecord_lay_out (&data, place, &reader, record, error);
 }
 
-static status_t record_find (const batchview_t *view, text_t key, record_t *record, bool *found,
+static status_t record_find (const batchview_t *view, text_t key, viewrecord_t *record, bool *found,
                              error_t *error)
 {
     uint64_t hash = key_hash (key);
@@ -396,21 +306,6 @@ void batchview_fetch_record (const batchview_t *self, uint64_t hash)
 
 /* ---- merging ---- */
 
-/* Times in the ascending array that are at most `time`. */
-static uint32_t times_to (const uint8_t *times, uint32_t count, int64_t time)
-{
-    uint32_t low = 0;
-    uint32_t high = count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (viewfile_i64 (times + 8 * (size_t)middle) <= time)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static int64_t earlier (int64_t time, int64_t by)
 {
     int64_t result;
@@ -422,157 +317,58 @@ static int64_t left_of (int64_t right, int64_t window)
     return window == WINDOW_LIFETIME ? INT64_MIN : earlier (right, window);
 }
 
-static int64_t first_time (const record_t *record, const record_group_t *group, uint32_t atom)
+static viewwindow_t window_of (const batchview_t *view, const edge_t *edge, int64_t as_of)
 {
-    if (atom == 0)
-        return record->first;
-    if (group->first != NULL)
-        return age_time (record, group->first, atom - 1);
-    return atom + 1 == group->atoms ? record->last : age_time (record, group->last, atom);
+    int64_t right = earlier (as_of, view->header.group[edge->group].delay);
+    return (viewwindow_t){ .left = left_of (right, edge->window),
+                           .right = right,
+                           .first_missing = edge->first_missing };
 }
 
-/* Atoms of the group whose last times are at most `time`. */
-static uint32_t atoms_to (const record_t *record, const record_group_t *group, int64_t time)
-{
-    if (group->atoms == 0 || record->last <= time)
-        return group->atoms;
-    uint32_t low = 0;
-    uint32_t high = group->atoms - 1;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (age_time (record, group->last, middle) <= time)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* The atoms of one window that ends `delay` before as_of. False when it cannot be answered exactly.
+/* The atoms of each edge's group without sections. *exact false: some edge cannot be answered so.
  */
-static bool atoms_find (const record_t *record, const record_group_t *group,
-                        const viewfile_group_t *info, const edge_t *edge, int64_t as_of,
-                        atoms_t *atoms)
+static status_t edges_find (const batchview_t *view, const batchview_binding_t *binding,
+                            const viewrecord_t *record, int64_t as_of, viewrange_t *ranges,
+                            bool *exact, error_t *error)
 {
-    int64_t right = earlier (as_of, info->delay);
-    int64_t left = left_of (right, edge->window);
-    atoms->from = atoms_to (record, group, left);
-    atoms->to = atoms_to (record, group, right);
-    if (atoms->to < group->atoms &&
-        (info->delay == 0 || first_time (record, group, atoms->to) <= right))
-        return false;
-    if (atoms->from == atoms->to)
-        return true;
-    int64_t first = first_time (record, group, atoms->from);
-    if (first <= left)
-        return false;
-    return atoms->from > 0 || !edge->first_missing || first > info->edge_min;
-}
-
-/* The atoms of each edge. False when some edge cannot be answered exactly. */
-static bool edges_find (const batchview_t *view, const batchview_binding_t *binding,
-                        const record_t *record, int64_t as_of, atoms_t *atoms)
-{
-    for (size_t i = 0; i < binding->edges; i++) {
+    viewdata_t data = data_of (view);
+    status_t status = STATUS_OK;
+    *exact = true;
+    for (size_t i = 0; i < binding->edges && *exact && status == STATUS_OK; i++) {
         const edge_t *edge = &binding->edge[i];
-        if (!atoms_find (record, &record->group[edge->group], &view->header.group[edge->group],
-                         edge, as_of, &atoms[i]))
-            return false;
+        const viewatoms_t *atoms = &record->group[edge->group];
+        viewwindow_t window = window_of (view, edge, as_of);
+        viewparts_t parts;
+        if (atoms->layer > 0)
+            status = viewrecord_parts (&data, record, edge->group, &window, &parts, exact, error);
+        else
+            *exact = viewrecord_range (&record->page, atoms, &view->header.group[edge->group],
+                                       &window, &ranges[i]);
     }
-    return true;
+    return status;
 }
 
-/* Merges the partial of place number `index`. */
-static status_t place_merge (const record_t *record, size_t index, state_spec_t spec, void *acc,
-                             error_t *error)
+/* What of the future the window's right edge has reached; `places` is the slot's first there. */
+static status_t future_merge (const viewrecord_t *record, state_spec_t spec, size_t places,
+                              int64_t left, int64_t right, void *acc, error_t *error)
 {
-    unsigned bytes = record->shape.place_bytes;
-    uint64_t place = viewfile_narrow (record->places + index * bytes, bytes);
-    if (place == 0)
-        return STATUS_OK;
-    if (place > (uint64_t)(record->end - record->partials))
-        return record_bad (error);
-    const uint8_t *at = record->partials + (place - 1);
-    reader_t reader = reader_of (at, (size_t)(record->end - at));
-    text_t partial = reader_text (&reader);
-    if (reader.bad)
-        return record_bad (error);
-    return state_merge_partial (spec, acc, partial, error);
-}
-
-/* Everything from atom `atom` on, of a slot whose first place has the number `places`. */
-static status_t suffix_merge (const record_t *record, const viewfile_slot_t *slot,
-                              state_spec_t spec, size_t places, uint32_t atom, void *acc,
-                              error_t *error)
-{
-    uint32_t atoms = record->group[slot->group].atoms;
-    if (atom == atoms)
-        return STATUS_OK;
-    if (!slot->large)
-        return place_merge (record, places + atom, spec, acc, error);
-    size_t checkpoint = viewfile_checkpoints (atom);
-    size_t until = checkpoint * BATCHVIEW_CHECKPOINT;
-    for (size_t i = atom; i < until && i < atoms; i++) {
-        status_t status = place_merge (record, places + i, spec, acc, error);
-        if (status != STATUS_OK)
-            return status;
-    }
-    if (until >= atoms)
-        return STATUS_OK;
-    return place_merge (record, places + (size_t)atoms + checkpoint, spec, acc, error);
-}
-
-/* A range of atoms from the largest blocks that it consists of. */
-static status_t blocks_merge (const record_t *record, const viewfile_slot_t *slot,
-                              state_spec_t spec, size_t places, atoms_t range, void *acc,
-                              error_t *error)
-{
-    size_t atoms = record->group[slot->group].atoms;
-    size_t at = range.from;
-    while (at < range.to) {
-        size_t step = 1;
-        size_t row = 0; /* first place of the blocks of that many */
-        for (size_t next = BATCHVIEW_FANOUT; step < atoms; next *= BATCHVIEW_FANOUT) {
-            size_t end = at + next < atoms ? at + next : atoms;
-            if (at % next != 0 || end > range.to)
-                break;
-            row += viewfile_blocks (atoms, step);
-            step = next;
-        }
-        status_t status = place_merge (record, places + row + at / step, spec, acc, error);
-        if (status != STATUS_OK)
-            return status;
-        at += step;
-    }
-    return STATUS_OK;
-}
-
-/* One cell: the atoms of its window, and what of the future its right edge has reached. */
-static status_t cell_merge (const record_t *record, const viewfile_slot_t *slot, state_spec_t spec,
-                            size_t places, atoms_t range, int64_t right, int64_t window, void *acc,
-                            error_t *error)
-{
-    status_t status = slot->delayed
-                          ? blocks_merge (record, slot, spec, places, range, acc, error)
-                          : suffix_merge (record, slot, spec, places, range.from, acc, error);
-    if (record->futures == 0 || status != STATUS_OK)
-        return status;
-    places += viewfile_places (slot, record->group[slot->group].atoms);
-    uint32_t from = times_to (record->future, record->futures, left_of (right, window));
-    uint32_t to = times_to (record->future, record->futures, right);
+    status_t status = STATUS_OK;
+    uint32_t from = viewrecord_futures_to (record, left);
+    uint32_t to = viewrecord_futures_to (record, right);
     for (; from < to && status == STATUS_OK; from++)
-        status = place_merge (record, places + from, spec, acc, error);
+        status = viewpage_merge (&record->page, places + from, spec, acc, error);
     return status;
 }
 
 /* A record that is rows answers any window exactly. */
 static status_t rows_merge (const batchview_t *view, const batchview_binding_t *binding,
-                            const record_t *record, int64_t as_of, answer_t *answer, error_t *error)
+                            const viewrecord_t *record, int64_t as_of, answer_t *answer,
+                            error_t *error)
 {
     viewrows_t rows;
     reader_t reader = record->rows;
-    if (!viewrows_read (&view->header, record->shape, &reader, &rows))
-        return record_bad (error);
+    if (!viewrows_read (&view->header, record->page.shape, &reader, &rows))
+        return viewrecord_bad (error);
     for (size_t i = 0; i < view->header.slots; i++) {
         const viewfile_slot_t *slot = &view->header.slot[i];
         const bound_slot_t *bound = &binding->slot[i];
@@ -592,28 +388,115 @@ static status_t rows_merge (const batchview_t *view, const batchview_binding_t *
     return STATUS_OK;
 }
 
+/* The cells of one slot, whose first place has the number `places`; of a group with sections, what
+ * is later than the clock at the cut alone. */
+static status_t slot_merge (const batchview_t *view, const batchview_binding_t *binding,
+                            const viewrecord_t *record, size_t number, size_t places,
+                            const viewrange_t *ranges, int64_t as_of, answer_t *answer,
+                            error_t *error)
+{
+    const viewfile_slot_t *slot = &view->header.slot[number];
+    const bound_slot_t *bound = &binding->slot[number];
+    const viewatoms_t *atoms = &record->group[slot->group];
+    size_t future = places + viewfile_places (slot, atoms->layer, atoms->count);
+    int64_t right = earlier (as_of, view->header.group[slot->group].delay);
+    for (uint32_t cell = bound->cell; cell < bound->cell + bound->cells; cell++) {
+        status_t status = STATUS_OK;
+        void *acc = answer_cell (answer, cell);
+        if (binding->cell_edge[cell] == CELL_UNWANTED)
+            continue;
+        if (atoms->layer == 0)
+            status = viewpage_merge_range (&record->page, atoms, slot, bound->spec, places,
+                                           ranges[binding->cell_edge[cell]], acc, error);
+        if (status == STATUS_OK && record->futures > 0)
+            status = future_merge (record, bound->spec, future,
+                                   left_of (right, binding->cell_window[cell]), right, acc, error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
 static status_t record_merge (const batchview_t *view, const batchview_binding_t *binding,
-                              const record_t *record, const atoms_t *atoms, int64_t as_of,
+                              const viewrecord_t *record, const viewrange_t *ranges, int64_t as_of,
                               answer_t *answer, error_t *error)
+{
+    size_t places = 0; /* of slots before */
+    for (size_t i = 0; i < view->header.slots; i++) {
+        const viewatoms_t *atoms = &record->group[view->header.slot[i].group];
+        status_t status =
+            slot_merge (view, binding, record, i, places, ranges, as_of, answer, error);
+        if (status != STATUS_OK)
+            return status;
+        places +=
+            viewfile_places (&view->header.slot[i], atoms->layer, atoms->count) + record->futures;
+    }
+    return STATUS_OK;
+}
+
+/* The cells of an edge: what one part of its window has for them. */
+static status_t part_merge (const batchview_t *view, const batchview_binding_t *binding,
+                            const viewrecord_t *record, size_t edge, const viewpart_t *part,
+                            answer_t *answer, error_t *error)
 {
     size_t places = 0; /* of slots before */
     for (size_t i = 0; i < view->header.slots; i++) {
         const viewfile_slot_t *slot = &view->header.slot[i];
         const bound_slot_t *bound = &binding->slot[i];
-        int64_t right = earlier (as_of, view->header.group[slot->group].delay);
-        for (uint32_t cell = bound->cell; cell < bound->cell + bound->cells; cell++) {
-            if (binding->cell_edge[cell] == CELL_UNWANTED)
+        const viewatoms_t *atoms = &record->group[slot->group];
+        bool mine = slot->group == binding->edge[edge].group;
+        for (uint32_t k = 0; mine && k < bound->cells; k++) {
+            uint32_t cell = bound->cell + k;
+            if (binding->cell_edge[cell] != edge)
                 continue;
             status_t status =
-                cell_merge (record, slot, bound->spec, places, atoms[binding->cell_edge[cell]],
-                            right, binding->cell_window[cell], answer_cell (answer, cell), error);
+                viewpage_merge_range (&part->page, &part->atoms, slot, bound->spec, places,
+                                      part->range, answer_cell (answer, cell), error);
             if (status != STATUS_OK)
                 return status;
         }
-        size_t count = viewfile_places (slot, record->group[slot->group].atoms);
-        places += count + record->futures;
+        if (part->in_record)
+            places += viewfile_places (slot, atoms->layer, atoms->count) + record->futures;
+        else if (mine)
+            places += viewfile_places (slot, part->atoms.layer, part->atoms.count);
     }
     return STATUS_OK;
+}
+
+/* The cells of groups with sections: edge by edge, as those of one are in the same places. */
+static status_t sections_merge (const batchview_t *view, const batchview_binding_t *binding,
+                                const viewrecord_t *record, int64_t as_of, answer_t *answer,
+                                error_t *error)
+{
+    viewdata_t data = data_of (view);
+    status_t status = STATUS_OK;
+    for (size_t i = 0; i < binding->edges && status == STATUS_OK; i++) {
+        const edge_t *edge = &binding->edge[i];
+        viewwindow_t window = window_of (view, edge, as_of);
+        viewparts_t parts;
+        bool exact;
+        if (record->group[edge->group].layer == 0)
+            continue;
+        status = viewrecord_parts (&data, record, edge->group, &window, &parts, &exact, error);
+        for (size_t p = 0; status == STATUS_OK && p < parts.count; p++)
+            status = part_merge (view, binding, record, i, &parts.part[p], answer, error);
+    }
+    return status;
+}
+
+/* A record of partials. */
+static status_t partials_merge (const batchview_t *view, const batchview_binding_t *binding,
+                                const viewrecord_t *record, int64_t as_of, answer_t *answer,
+                                bool *exact, error_t *error)
+{
+    viewrange_t ranges[FEATURES_MAX];
+    status_t status = edges_find (view, binding, record, as_of, ranges, exact, error);
+    if (status != STATUS_OK || !*exact)
+        return status;
+    status = record_merge (view, binding, record, ranges, as_of, answer, error);
+    if (status == STATUS_OK && record->page.shape.sections)
+        status = sections_merge (view, binding, record, as_of, answer, error);
+    return status;
 }
 
 status_t batchview_merge (const batchview_t *self, const batchview_binding_t *binding, text_t key,
@@ -626,18 +509,16 @@ status_t batchview_merge (const batchview_t *self, const batchview_binding_t *bi
     *exact = false;
     if (binding->missing)
         return STATUS_OK;
-    record_t record;
+    viewrecord_t record;
     bool found = false;
-    atoms_t atoms[FEATURES_MAX];
+    bool told = true;
     status_t status = record_find (self, key, &record, &found, error);
-    if (status == STATUS_OK && found && record.shape.rows > 0)
+    if (status == STATUS_OK && found && record.page.shape.rows > 0)
         status = rows_merge (self, binding, &record, as_of, answer, error);
-    else if (status == STATUS_OK && found && !edges_find (self, binding, &record, as_of, atoms))
-        return STATUS_OK;
     else if (status == STATUS_OK && found)
-        status = record_merge (self, binding, &record, atoms, as_of, answer, error);
+        status = partials_merge (self, binding, &record, as_of, answer, &told, error);
     if (status != STATUS_OK)
         return error_prefix (error, "batch view of %s", self->header.info.view);
-    *exact = true;
+    *exact = told;
     return STATUS_OK;
 }

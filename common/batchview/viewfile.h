@@ -9,7 +9,7 @@
 #define BATCHVIEW_FOOTER_MAGIC "weirvend"
 
 enum {
-    BATCHVIEW_FORMAT = 4,
+    BATCHVIEW_FORMAT = 5,
     BATCHVIEW_BLOCK = 64 << 10, /* bytes under one checksum */
     BATCHVIEW_FOOTER = 64,      /* bytes */
     BATCHVIEW_HEADER_MAX = 64 << 10,
@@ -18,11 +18,17 @@ enum {
     BATCHVIEW_ROWS_MAX = 4,         /* of one key that are kept as they are */
     BATCHVIEW_FANOUT = 4,           /* blocks of a delayed slot in the next larger one */
     BATCHVIEW_FUTURE_MAX = 1 << 16, /* atoms of one key later than the clock at the cut */
-    BATCHVIEW_TAG_BITS = 24,        /* of the key's hash in an index entry */
-    BATCHVIEW_PLACE_BITS = 40,      /* of the record's place */
+    BATCHVIEW_SECTION_ATOMS = 1024, /* of a group in a section, at most */
+    BATCHVIEW_SECTION_MOST = 4096,  /* sections in one of the next layer, … */
+    BATCHVIEW_SECTION_LEAST = 16,
+    BATCHVIEW_SECTION_BYTES = 4 << 20, /* … or at least this many, with so many bytes of partials */
+    BATCHVIEW_LAYERS_MAX = 8,          /* of sections, with that of the atoms */
+    BATCHVIEW_TAG_BITS = 24,           /* of the key's hash in an index entry */
+    BATCHVIEW_PLACE_BITS = 40,         /* of the record's place */
 };
-#define BATCHVIEW_RECORD_MAX ((size_t)2 << 30)   /* bytes of one key's record */
+#define BATCHVIEW_RECORD_MAX ((size_t)2 << 30)   /* bytes of a record or section */
 #define BATCHVIEW_KEYS_MAX   ((uint64_t)1 << 28) /* per file */
+#define BATCHVIEW_BYTES_MAX  ((uint64_t)1 << BATCHVIEW_PLACE_BITS)
 _Static_assert(BATCHVIEW_TAG_BITS + BATCHVIEW_PLACE_BITS == 64, "an index entry is 64 bits");
 
 /* Slots with the same delay and windows (lifetime aside) share their atoms: a group. */
@@ -133,14 +139,18 @@ typedef struct viewfile_shape {
     unsigned place_bytes; /* 1, 2 or 4 */
     unsigned age_bytes;   /* 1 to 8 */
     unsigned rows;        /* that it consists of, at most BATCHVIEW_ROWS_MAX; 0: of partials */
+    bool sections;        /* some group has sections in place of atoms */
 } viewfile_shape_t;
 
-enum { SHAPE_OF_ROWS = 3 }; /* in place of a place's bytes */
+enum {
+    SHAPE_OF_ROWS = 3, /* in place of a place's bytes */
+    SHAPE_SECTIONS = 1 << 5,
+};
 
 static inline uint8_t viewfile_shape_put (viewfile_shape_t shape)
 {
     unsigned kind = shape.rows > 0 ? SHAPE_OF_ROWS | (shape.rows - 1) << 5 : shape.place_bytes / 2;
-    return (uint8_t)(kind | (shape.age_bytes - 1) << 2);
+    return (uint8_t)(kind | (shape.age_bytes - 1) << 2 | (shape.sections ? SHAPE_SECTIONS : 0));
 }
 
 /* False: there is no such shape. */
@@ -149,8 +159,9 @@ static inline bool viewfile_shape_read (uint8_t byte, viewfile_shape_t *shape)
     bool rows = (byte & 3) == SHAPE_OF_ROWS;
     *shape = (viewfile_shape_t){ .place_bytes = rows ? 0 : 1u << (byte & 3),
                                  .age_bytes = 1 + (byte >> 2 & 7u),
-                                 .rows = rows ? 1 + (unsigned)(byte >> 5) : 0 };
-    return rows ? shape->rows <= BATCHVIEW_ROWS_MAX : byte < 32;
+                                 .rows = rows ? 1 + (unsigned)(byte >> 5) : 0,
+                                 .sections = !rows && (byte & SHAPE_SECTIONS) != 0 };
+    return rows ? shape->rows <= BATCHVIEW_ROWS_MAX : byte < 2 * SHAPE_SECTIONS;
 }
 
 /* How long before the clock at the cut an event was that is not after it, and back. */
@@ -209,11 +220,18 @@ static inline size_t viewfile_blocks (size_t atoms, size_t step)
     return (atoms + step - 1) / step;
 }
 
-/* Places of partials that a slot has for the atoms of its group. */
-static inline size_t viewfile_places (const viewfile_slot_t *slot, size_t atoms)
+/* Are its partials each atom's own, and a suffix at every checkpoint? */
+static inline bool viewfile_has_checkpoints (const viewfile_slot_t *slot, unsigned layer)
+{
+    return slot->large && !slot->delayed && layer == 0;
+}
+
+/* Places of partials that a slot has for so many atoms of its group, which is layer 0, or sections.
+ */
+static inline size_t viewfile_places (const viewfile_slot_t *slot, unsigned layer, size_t atoms)
 {
     if (!slot->delayed)
-        return atoms + (slot->large ? viewfile_checkpoints (atoms) : 0);
+        return atoms + (viewfile_has_checkpoints (slot, layer) ? viewfile_checkpoints (atoms) : 0);
     size_t places = atoms;
     for (size_t step = 1; step < atoms;) {
         step *= BATCHVIEW_FANOUT;

@@ -31,7 +31,6 @@ struct batchview_writer {
     viewfile_header_t header;
     viewfile_footer_t footer;
     record_builder_t record;
-    buf_t size; /* of the record that is put */
     bool in_key;
     bool finished;
     uint64_t *hash;  /* of each key so far */
@@ -82,6 +81,22 @@ static uint64_t sink_at (const sink_t *self)
     return self->written + self->used;
 }
 
+/* A record or section, in two parts, with their size in front; record_out_t's `put`. */
+static status_t sink_put_parts (void *sink, const buf_t *head, const buf_t *partials,
+                                uint64_t *place, error_t *error)
+{
+    sink_t *self = sink;
+    uint8_t bytes[RECORD_SIZE_BYTES];
+    size_t count = 0;
+    for (uint64_t size = head->size + partials->size; count == 0 || size > 0; size >>= 7)
+        bytes[count++] = (uint8_t)((size & 0x7f) | (size > 0x7f ? 0x80 : 0));
+    *place = sink_at (self);
+    status_t status = sink_put (self, bytes, count, error);
+    if (status == STATUS_OK)
+        status = sink_put (self, head->data, head->size, error);
+    return status == STATUS_OK ? sink_put (self, partials->data, partials->size, error) : status;
+}
+
 /* ---- the writer ---- */
 
 static status_t put_header (batchview_writer_t *self, error_t *error)
@@ -110,8 +125,8 @@ status_t batchview_writer_new (fs_t *fs, const char *path, const plan_t *plan,
     self->path = mem_string (path);
     self->sink = (sink_t){ .fs = fs, .file = file, .buffer = mem_alloc (SINK_BUFFER) };
     viewfile_header_of (plan, info, &self->header);
-    record_builder_init (&self->record, plan, &self->header);
-    buf_init (&self->size, RECORD_SIZE_BYTES);
+    record_builder_init (&self->record, plan, &self->header,
+                         (record_out_t){ sink_put_parts, &self->sink });
     status = put_header (self, error);
     if (status != STATUS_OK)
         batchview_writer_destroy (&self);
@@ -126,8 +141,18 @@ void batchview_writer_budget (batchview_writer_t *self, batchview_budget_t *budg
     self->record.budget = budget;
 }
 
-/* Remembers the key whose record is next. */
-static status_t key_put_index (batchview_writer_t *self, error_t *error)
+void batchview_writer_sections (batchview_writer_t *self, batchview_sections_t sections)
+{
+    CHECK_OBJECT (self, WRITER_MAGIC);
+    CHECK (!self->in_key && self->footer.keys == 0);
+    CHECK (sections.atoms >= 1);
+    CHECK (sections.least >= 2);
+    CHECK (sections.sections >= sections.least);
+    self->record.sections = sections;
+}
+
+/* Remembers the record of the key. */
+static status_t key_put_index (batchview_writer_t *self, uint64_t place, error_t *error)
 {
     if (self->footer.keys == BATCHVIEW_KEYS_MAX)
         return error_set (error, STATUS_TOO_LARGE, "a batch view holds at most %llu keys",
@@ -139,7 +164,7 @@ static status_t key_put_index (batchview_writer_t *self, error_t *error)
     }
     const buf_t *key = &self->record.key;
     self->hash[self->footer.keys] = key_hash ((text_t){ (char *)key->data, (uint32_t)key->size });
-    self->place[self->footer.keys] = sink_at (&self->sink);
+    self->place[self->footer.keys] = place;
     self->footer.keys++;
     return STATUS_OK;
 }
@@ -147,16 +172,11 @@ static status_t key_put_index (batchview_writer_t *self, error_t *error)
 /* Puts the record that has been made. */
 static status_t put_record (batchview_writer_t *self, uint64_t atoms, error_t *error)
 {
-    status_t status = key_put_index (self, error);
-    if (status != STATUS_OK)
-        return status;
+    uint64_t place = 0;
+    status_t status = sink_put_parts (&self->sink, &self->record.head, &self->record.swept.partials,
+                                      &place, error);
     self->footer.atoms += atoms;
-    buf_clear (&self->size);
-    buf_put_varint (&self->size, record_size (&self->record));
-    const buf_t *parts[] = { &self->size, &self->record.head, &self->record.partials };
-    for (size_t i = 0; status == STATUS_OK && i < sizeof parts / sizeof *parts; i++)
-        status = sink_put (&self->sink, parts[i]->data, parts[i]->size, error);
-    return status;
+    return status == STATUS_OK ? key_put_index (self, place, error) : status;
 }
 
 static status_t key_end (batchview_writer_t *self, error_t *error)
@@ -330,7 +350,6 @@ void batchview_writer_destroy (batchview_writer_t **self_p)
     if (!self->finished && fs_remove (self->fs, self->path, &ignored) != STATUS_OK)
         error_clear (&ignored);
     record_builder_release (&self->record);
-    buf_release (&self->size);
     mem_free (self->sink.buffer);
     mem_free (self->sink.checksum);
     mem_free (self->hash);

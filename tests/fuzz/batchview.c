@@ -11,7 +11,12 @@
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
-enum { KEYS = 5, ROWS = 30 }; /* a key */
+enum { KEYS = 5, ROWS = 60 }; /* a key */
+
+/* So that the keys with many rows have sections, in up to three layers. */
+static const batchview_sections_t SECTIONS = {
+    .atoms = 5, .sections = 3, .least = 2, .bytes = 100
+};
 
 static const char DEFINITIONS[] =
     "streams:\n  s:\n    key: k\n    time: ts\n    fields:\n      k: string\n      a: float64\n"
@@ -64,17 +69,20 @@ static void good_init (void)
     for (size_t i = 0; i < view->features_count; i += 3)
         view->features[i].delay = 7 * TIME_SECOND;
     plan = plan_new (view);
-    plan->horizon = 5 * TIME_SECOND;
+    plan->horizon = 30 * TIME_SECOND;
     memory_file_init (&good);
     batchview_writer_t *writer = NULL;
     batchview_info_t info = { .view = "v",
-                              .clock_at_cut = 25 * TIME_SECOND,
-                              .latest = 25 * TIME_SECOND };
+                              .clock_at_cut = 45 * TIME_SECOND,
+                              .latest = 45 * TIME_SECOND };
     CHECK (batchview_writer_new (&good.fs, "v", plan, &info, &writer, &error) == STATUS_OK);
+    batchview_writer_sections (writer, SECTIONS);
     for (unsigned i = 0; i < KEYS; i++) {
         batch_t batch = rows_new (arena, i, &key);
         projection_t rows = plan_project (plan, &batch, arena);
-        size_t count = i == 0 ? 1 : i == 1 ? BATCHVIEW_ROWS_MAX : ROWS; /* two are kept as rows */
+        /* two are kept as rows, and one has no sections */
+        const size_t few[] = { 1, BATCHVIEW_ROWS_MAX, SECTIONS.atoms };
+        size_t count = i < sizeof few / sizeof *few ? few[i] : ROWS;
         CHECK (batchview_writer_add (writer, &rows, 0, count, &error) == STATUS_OK);
     }
     uint64_t written = 0;
@@ -134,7 +142,7 @@ static void query (const batchview_t *view)
     batchview_binding_t *binding = batchview_bind (view, plan);
     answer_t *answer = answer_new (plan);
     for (unsigned i = 0; i <= KEYS; i++) {
-        for (int64_t as_of = 15; as_of < 45; as_of += 3) {
+        for (int64_t as_of = 15; as_of < 90; as_of += 7) {
             bool exact = false;
             answer_reset (answer);
             if (batchview_merge (view, binding, key_of (i, &key), as_of * TIME_SECOND, answer,

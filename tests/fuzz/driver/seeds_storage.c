@@ -197,11 +197,12 @@ static void producer_tables (random_t *random)
 /* Lists of changes to the good file that the entry point makes, and contents of its own. */
 static void batchviews (random_t *random)
 {
-    for (size_t i = 0; i < 16; i++) {
+    enum { CHANGED = 28, RAW = 4 };
+    for (size_t i = 0; i < CHANGED + RAW; i++) {
         buf_t out;
         buf_init (&out, 4096);
-        buf_put_u8 (&out, i < 12 ? 0 : 1);
-        for (size_t changes = i < 12 ? i : 100 * (i - 11); changes > 0; changes--) {
+        buf_put_u8 (&out, i < CHANGED ? 0 : 1);
+        for (size_t changes = i < CHANGED ? i : 100 * (i - CHANGED + 1); changes > 0; changes--) {
             buf_put_u16 (&out, (uint16_t)random_next (random));
             buf_put_u8 (&out, (uint8_t)(i % 2 ? random_below (random, 4) : random_next (random)));
         }

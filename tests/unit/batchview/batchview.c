@@ -99,7 +99,7 @@ static void case_check_delayed (uint64_t seed, size_t rows, unsigned keys, const
     uint64_t cut = random_below (&c.random, rows / 3 + 2);
     int64_t clock_at_cut =
         CASE_START + (int64_t)random_below (&c.random, (uint64_t)CASE_RANGE * 3 / 2);
-    built_t built = { .budget = NULL };
+    built_t built = { .sections = built_sections (&c.random) };
     built_init (&built, &c, cut, clock_at_cut);
     batchview_t *view = built_open (&built);
     query_t query;
@@ -187,6 +187,10 @@ static void check_every_second (uint64_t seed)
 {
     test_case_t c;
     built_t built = { .budget = NULL };
+    if (seed % 2 == 1)
+        built.sections = (batchview_sections_t){
+            .atoms = 1 + seed / 2 % 5, .sections = 2 + seed / 10 % 3, .least = 2, .bytes = 1 << 20
+        };
     case_init_delayed (&c, seed,
                        seed % 2 == 0 ? "      n: count() over 3s, 10s\n      m: max(b) over 10s\n"
                                      : "      n: count() over 2s, 20s, lifetime\n"
@@ -224,11 +228,12 @@ Test (batchview, edges_that_meet_events_are_exact)
         check_every_second (seed);
 }
 
-/* Builds the rows of `c` with a key's rows handed over `parts` at a time. */
+/* Builds the rows of `c`, in sections of some size, with a key's rows handed over `parts` at a
+ * time. */
 static void check_same_bytes (test_case_t *c, size_t parts, int64_t clock_at_cut)
 {
-    built_t whole = { .budget = NULL };
-    built_t split = { .budget = NULL };
+    built_t whole = { .sections = built_sections (&c->random) };
+    built_t split = { .sections = whole.sections };
     error_t error;
     built_init (&whole, c, UINT64_MAX, clock_at_cut);
     memory_file_init (&split.file);
@@ -245,8 +250,8 @@ Test (batchview, equal_rows_give_equal_bytes_however_they_are_handed_over)
     for (uint64_t seed = 700; seed < 708; seed++) {
         test_case_t c;
         case_init (&c, seed, NULL, 4000, 1 + (unsigned)seed % 3, ORDER_RANDOM);
-        check_same_bytes (&c, 1, CASE_START + CASE_RANGE / 2);
-        check_same_bytes (&c, 700, CASE_START + CASE_RANGE / 2);
+        for (size_t parts = 1; parts < 4000; parts = parts * 5 + 2)
+            check_same_bytes (&c, parts, CASE_START + CASE_RANGE / 2);
         case_release (&c);
     }
 }
@@ -560,7 +565,7 @@ Test (batchview, a_key_that_needs_more_memory_than_there_is_names_itself_and_giv
         batchview_budget_t budget = { .limit = enough ? 64 << 20 : 256 << 10 };
         built_t built = { .budget = &budget };
         memory_file_init (&built.file);
-        built_deal (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
+        built_deal (&built, &c, UINT64_MAX, CASE_START); /* nearly all of them are later */
         status_t status = built_write (&built, &c, SIZE_MAX, &error);
         cr_assert_eq (status, enough ? STATUS_OK : STATUS_TOO_LARGE, "%s", error.text);
         cr_assert (enough || (strstr (error.text, "hash ") && strstr (error.text, "batch_memory")),

@@ -11,8 +11,22 @@ typedef struct built {
     batchview_info_t info;
     projection_t covered; /* in (key, time, offset, row) order */
     projection_t rest;
-    batchview_budget_t *budget; /* NULL: none */
+    batchview_budget_t *budget;    /* NULL: none */
+    batchview_sections_t sections; /* .atoms 0: as the format has them */
 } built_t;
+
+/* Small sections, of any size, so that keys with few events have some, and layers of them; or none
+ * but the format's. */
+static inline batchview_sections_t built_sections (random_t *random)
+{
+    size_t least = 2 + random_below (random, 3);
+    return (batchview_sections_t){ .atoms = random_chance (random, 0.3)
+                                                ? 0
+                                                : 1 + random_below (random, 40),
+                                   .sections = least + random_below (random, 10),
+                                   .least = least,
+                                   .bytes = random_below (random, 300) };
+}
 
 static const projection_t *built_rows; /* what built_compare compares */
 
@@ -68,6 +82,8 @@ static inline status_t built_write (built_t *self, test_case_t *c, size_t parts,
         batchview_writer_new (&self->file.fs, "v", c->plan, &self->info, &writer, error);
     if (status == STATUS_OK && self->budget)
         batchview_writer_budget (writer, self->budget);
+    if (status == STATUS_OK && self->sections.atoms > 0)
+        batchview_writer_sections (writer, self->sections);
     if (status == STATUS_OK && parts == SIZE_MAX)
         status = batchview_writer_add_all (writer, rows, error);
     for (size_t from = 0; parts != SIZE_MAX && from < rows->rows && status == STATUS_OK;) {

@@ -140,6 +140,7 @@ static void file_make (layers_t *self, test_case_t *c, size_t file, int64_t cloc
     built_t *built = &self->built[file];
     const projection_t *rows = &self->part[file];
     memory_file_init (&built->file);
+    built->sections = built_sections (&c->random);
     built->info = (batchview_info_t){ .view = "v", .version = 7, .partitions = 1 };
     built->info.clock_at_cut = clock_at_cut;
     built->info.latest = INT64_MIN;
