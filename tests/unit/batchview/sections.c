@@ -247,3 +247,65 @@ Test (sections, that_refer_to_themselves_are_refused)
     built_release (&built);
     case_release (&c);
 }
+
+/* ---- what is read ---- */
+
+static uint8_t *mapped; /* the latest view's memory */
+
+static status_t map_noted (fs_t *fs, file_t *file, size_t size, const void **data, error_t *error)
+{
+    status_t status = memory_map (fs, file, size, data, error);
+    memcpy (&mapped, data, sizeof mapped);
+    return status;
+}
+
+/* Blocks of the mapped records which an answer depends on: it is another, or an error, when all of
+ * a block's bits are. */
+static size_t blocks_read (const batchview_t *view, test_case_t *c, size_t end, int64_t as_of)
+{
+    enum { BLOCK = 512 };
+    error_t error;
+    size_t read = 0;
+    answer_t *expected = answer_new (c->plan);
+    answer_t *actual = answer_new (c->plan);
+    batchview_binding_t *binding = batchview_bind (view, c->plan);
+    cr_assert (ask (view, c, 0, as_of, expected));
+    for (size_t at = 0; at + BLOCK <= end; at += BLOCK) {
+        bool exact = false;
+        for (size_t i = at; i < at + BLOCK; i++)
+            mapped[i] ^= 0xff;
+        answer_reset (actual);
+        status_t status =
+            batchview_merge (view, binding, case_key (c, 0), as_of, actual, &exact, &error);
+        read += status != STATUS_OK || !exact || !case_equal (expected, actual);
+        for (size_t i = at; i < at + BLOCK; i++)
+            mapped[i] ^= 0xff;
+    }
+    batchview_binding_destroy (&binding);
+    answer_destroy (&expected);
+    answer_destroy (&actual);
+    return read;
+}
+
+/* A merge looks at a few places of a key's sections, however many there are. */
+Test (sections, of_which_a_merge_reads_a_few_places)
+{
+    fs_ops_t noting = memory_file_ops;
+    test_case_t c;
+    built_t built = { .budget = NULL };
+    noting.map = map_noted;
+    case_init (&c, 13, "      n: count() over 1h, 5h, lifetime\n      m: max(b) over 5h\n", 200000,
+               1, ORDER_ASCENDING);
+    built_init (&built, &c, UINT64_MAX, CASE_START + CASE_RANGE);
+    built.file.fs.ops = &noting;
+    batchview_t *view = built_open (&built);
+    size_t end = built.file.bytes.size * 9 / 10; /* behind are index and checksums */
+    cr_assert_gt (batchview_info (view)->atoms, 100 * BATCHVIEW_SECTION_ATOMS);
+    for (int64_t ahead = 0; ahead < 3; ahead++) {
+        size_t read = blocks_read (view, &c, end, built.info.latest + ahead * 17 * TIME_MINUTE);
+        cr_assert_lt (read, 50, "%zu blocks of %zu", read, end / 512);
+    }
+    batchview_destroy (&view);
+    built_release (&built);
+    case_release (&c);
+}
