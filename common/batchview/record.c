@@ -443,11 +443,12 @@ static status_t record_make (record_builder_t *self, uint64_t *atoms, error_t *e
         size_t number = header->slot[i].group;
         swept_slot_t slot = swept_slot (self, number, self->group[number].layers - 1,
                                         self->slot_at[i], self->folded);
-        swept_slot_t later = swept_slot (self, header->groups, 0, i, self->folded);
         size_t total;
         status_t status = sweep (&slot, &self->swept, &total, error);
-        if (status == STATUS_OK)
-            status = sweep (&later, &self->swept, &total, error);
+        if (status == STATUS_OK && future > 0) {
+            slot = swept_slot (self, header->groups, 0, i, self->folded);
+            status = sweep (&slot, &self->swept, &total, error);
+        }
         if (status != STATUS_OK)
             return status;
     }

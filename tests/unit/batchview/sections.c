@@ -151,6 +151,49 @@ Test (sections, are_the_same_however_much_memory_there_is)
     case_release (&c);
 }
 
+/* One key is long over when another has the latest event, and its first event is before any edge
+ * that is expected. A window as of then that has it is not in the file, unless a lifetime needs it.
+ */
+Test (sections, without_what_no_edge_is_expected_for_are_not_exact_there)
+{
+    for (unsigned round = 0; round < 6; round++) {
+        test_case_t c;
+        built_t built = { .sections = { .atoms = round % 2 == 0 ? 7 : 1 << 20,
+                                        .sections = 4,
+                                        .least = 2,
+                                        .bytes = 1 << 20 } };
+        bool lifetime = round / 2 == 1;
+        int64_t delay = round / 2 == 2 ? TIME_SECOND : 0;
+        int64_t latest = CASE_START + CASE_RANGE;
+        case_init_delayed (&c, 14,
+                           lifetime ? "      n: count() over 1h, 5h, lifetime\n"
+                                    : "      n: count() over 5h\n",
+                           delay, 300, 2, ORDER_ASCENDING);
+        for (size_t i = 0; i < c.rows.rows; i++) {
+            bool last = i + 1 == c.rows.rows;
+            c.rows.key[i] = case_key (&c, last);
+            c.rows.time[i] =
+                last ? latest : latest - 5 * TIME_HOUR - TIME_MINUTE + (int64_t)i * 5 * TIME_SECOND;
+        }
+        built_init (&built, &c, UINT64_MAX, latest);
+        batchview_t *view = built_open (&built);
+        answer_t *actual = answer_new (c.plan);
+        answer_t *expected = answer_new (c.plan);
+        cr_assert_eq (ask (view, &c, 0, latest - 3 * TIME_HOUR, actual), lifetime, "%u", round);
+        if (lifetime) {
+            case_answer (&c, case_key (&c, 0), latest - 3 * TIME_HOUR, SIZE_MAX, expected);
+            cr_assert (case_equal (expected, actual));
+        }
+        cr_assert (ask (view, &c, 0, latest, actual));
+        cr_assert_not (ask (view, &c, 0, latest - 5 * TIME_HOUR + 16 * TIME_SECOND, actual));
+        answer_destroy (&actual);
+        answer_destroy (&expected);
+        batchview_destroy (&view);
+        built_release (&built);
+        case_release (&c);
+    }
+}
+
 /* ---- damage behind good checksums ---- */
 
 static void seal (memory_file_t *file, const viewfile_footer_t *footer)
