@@ -107,7 +107,7 @@ Test (datasets, are_the_same_when_memory_is_short)
         expect_dataset (seed, TINY);
 }
 
-Test (datasets, have_views_of_the_same_bytes_however_they_were_built)
+static void expect_same_bytes (size_t sent)
 {
     text_t bytes[2][2];
     for (int round = 0; round < 2; round++) {
@@ -118,7 +118,7 @@ Test (datasets, have_views_of_the_same_bytes_however_they_were_built)
         worker_file (&worker, "incoming/a.csv", FORMAT_CSV, 300, 0);
         outputs_t loaded = load_file (&worker, "incoming/a.csv", "csv");
         commit_load (&worker, datasets, &loaded, 0, offsets);
-        worker_send (&worker, 500);
+        worker_send (&worker, sent);
         outputs_t outputs = recompute (&worker, &datasets[1], 1, NULL, -1);
         for (int v = 0; v < 2; v++) {
             text_t file = worker_read (&worker, outputs.views[v].path);
@@ -133,6 +133,19 @@ Test (datasets, have_views_of_the_same_bytes_however_they_were_built)
         free ((void *)(uintptr_t)bytes[0][v].data);
         free ((void *)(uintptr_t)bytes[1][v].data);
     }
+}
+
+Test (datasets, have_views_of_the_same_bytes_however_they_were_built)
+{
+    expect_same_bytes (500);
+}
+
+/* So many events of each user near window edges that these are written in sections. */
+enum { MANY = 36000 };
+
+Test (datasets, of_keys_with_many_events_have_views_of_the_same_bytes)
+{
+    expect_same_bytes (MANY);
 }
 
 /* One layer of partition 1: from the last cut on, or with the runs of others. */
@@ -154,7 +167,7 @@ static outputs_t build_layer (worker_t *worker, uint64_t from, uint64_t cut,
     return outputs;
 }
 
-Test (datasets, have_bases_of_the_same_bytes_whatever_deltas_came_before)
+static void expect_same_bases (size_t sent)
 {
     enum { DELTAS = 3 };
     worker_t worker;
@@ -164,7 +177,7 @@ Test (datasets, have_bases_of_the_same_bytes_whatever_deltas_came_before)
     int64_t latest = INT64_MIN;
     worker_init (&worker, 12, LARGE);
     for (int i = 0; i <= DELTAS; i++) { /* a base, and deltas above it */
-        worker_send (&worker, i == 0 ? 300 : 40);
+        worker_send (&worker, i == 0 ? sent : sent / 8);
         uint64_t from = cut;
         cut = worker_control (&worker, 1, LOG_KIND_CUT, -1);
         outputs_t layer = build_layer (&worker, from, cut, NULL, 0, i == 0 ? NULL : &latest);
@@ -192,6 +205,16 @@ Test (datasets, have_bases_of_the_same_bytes_whatever_deltas_came_before)
         cr_expect (text_equal (worker_read (&worker, of_fold.views[v].path), expected));
     }
     worker_release (&worker);
+}
+
+Test (datasets, have_bases_of_the_same_bytes_whatever_deltas_came_before)
+{
+    expect_same_bases (300);
+}
+
+Test (datasets, of_keys_with_many_events_have_bases_of_the_same_bytes_whatever_deltas_came_before)
+{
+    expect_same_bases (MANY);
 }
 
 /* The clock of a cut may be behind that of the cut before, under which later events were covered.

@@ -526,7 +526,8 @@ void worker_send (worker_t *self, size_t count)
         for (size_t i = first; i < self->events_count; i++)
             if (self->events[i].partition == p)
                 part[in_part++] = &self->events[i];
-        size_t most = 1 + (size_t)random_below (&self->random, 40);
+        /* of very many, more at a time: each opens the log */
+        size_t most = 1 + (size_t)random_below (&self->random, count < 10000 ? 40 : count / 10);
         for (size_t from = 0; from < in_part; from += most)
             send_part (self, p, part + from, in_part - from < most ? in_part - from : most);
     }
