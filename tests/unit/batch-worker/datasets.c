@@ -141,7 +141,7 @@ Test (datasets, have_views_of_the_same_bytes_however_they_were_built)
 }
 
 /* So many events of each user near window edges that these are written in sections. */
-enum { MANY = 36000 };
+enum { MANY = 44000 };
 
 Test (datasets, of_keys_with_many_events_have_views_of_the_same_bytes)
 {

@@ -527,7 +527,7 @@ void worker_send (worker_t *self, size_t count)
             if (self->events[i].partition == p)
                 part[in_part++] = &self->events[i];
         /* of very many, more at a time: each opens the log */
-        size_t most = 1 + (size_t)random_below (&self->random, count < 10000 ? 40 : count / 10);
+        size_t most = 1 + (size_t)random_below (&self->random, count < 1000 ? 40 : count / 10);
         for (size_t from = 0; from < in_part; from += most)
             send_part (self, p, part + from, in_part - from < most ? in_part - from : most);
     }
