@@ -40,13 +40,6 @@ void layer_clear (layer_t *self)
     self->later = false;
 }
 
-bool layer_fold_piece (state_spec_t spec, state_rows_t *rows, const track_atom_t *atom, void *acc)
-{
-    rows->from = atom->from;
-    rows->to = (size_t)atom->from + atom->count;
-    return state_add_rows (spec, acc, rows);
-}
-
 /* Takes the last partial back, into the accumulator. */
 static status_t own_take (buf_t *own, state_spec_t spec, void *acc, error_t *error)
 {
@@ -68,7 +61,7 @@ status_t layer_fold (layer_t *self, size_t slot, state_spec_t spec, state_rows_t
         if (status != STATUS_OK)
             return status;
         size_t start = own->size;
-        (void)layer_fold_piece (spec, rows, &self->track.atom[i], acc);
+        (void)layer_add_rows (spec, rows, &self->track.atom[i], acc);
         state_encode (spec, acc, own);
         buf_put_u32 (own, (uint32_t)(own->size - start));
     }

@@ -22,8 +22,14 @@ void layer_clear (layer_t *self);
 /* Goes on with the key, after what was there has been written. */
 void layer_written (layer_t *self);
 
-/* Puts rows [from, from + count) of the atom into `acc`; did any count? */
-bool layer_fold_piece (state_spec_t spec, state_rows_t *rows, const track_atom_t *atom, void *acc);
+/* Adds the atom's rows of the run to `acc`; did any count? */
+static inline bool layer_add_rows (state_spec_t spec, state_rows_t *rows, const track_atom_t *atom,
+                                   void *acc)
+{
+    rows->from = atom->from;
+    rows->to = (size_t)atom->from + atom->count;
+    return state_add_rows (spec, acc, rows);
+}
 
 /* Appends the own partials of one slot of atoms from `first` on, from the rows that they were cut
  * from; with `goes_on`, what the first of them has there is kept. `slot` counts in the group.

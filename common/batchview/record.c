@@ -18,6 +18,11 @@ static const batchview_sections_t SECTIONS = {
 
 /* ---- the builder ---- */
 
+static void *slot_acc (const record_builder_t *self, uint32_t slot)
+{
+    return (uint8_t *)self->acc + self->plan->slots[slot].place;
+}
+
 static void layer_add (record_group_t *group, bool future)
 {
     if (group->layers == group->made) {
@@ -64,6 +69,12 @@ void record_builder_init (record_builder_t *self, const plan_t *plan,
         group_init (self, i);
     self->acc = mem_alloc (plan->slots_size);
     plan_slots_init (plan, self->acc);
+    self->swept_slot = mem_zero (header->slots + 1, sizeof *self->swept_slot);
+    for (uint32_t slot = 0; slot < header->slots; slot++)
+        self->swept_slot[slot] = (swept_slot_t){ .info = &header->slot[slot],
+                                                 .spec = plan->slots[slot].spec,
+                                                 .acc = slot_acc (self, slot),
+                                                 .rows = &self->slot_rows[slot] };
     buf_init (&self->key, KEY_SIZE_MAX);
     buf_init (&self->head, BATCHVIEW_RECORD_MAX);
     swept_init (&self->swept);
@@ -81,6 +92,7 @@ void record_builder_release (record_builder_t *self)
     mem_free (self->group);
     mem_free (self->slot_rows);
     mem_free (self->slot_at);
+    mem_free (self->swept_slot);
     plan_slots_release (self->plan, self->acc);
     mem_free (self->acc);
     buf_release (&self->key);
@@ -118,11 +130,6 @@ void record_begin (record_builder_t *self, text_t key)
     if (self->budget)
         self->budget->used -= self->counted;
     self->counted = 0;
-}
-
-static void *slot_acc (const record_builder_t *self, uint32_t slot)
-{
-    return (uint8_t *)self->acc + self->plan->slots[slot].place;
 }
 
 /* ---- limits ---- */
@@ -165,24 +172,19 @@ static size_t bytes_left (const record_builder_t *self)
 /* ---- sections ---- */
 
 /* What is swept of the slot that stands at `at` in a group. */
-static swept_slot_t swept_slot (record_builder_t *self, size_t group, size_t layer, size_t at,
-                                bool folded)
+static const swept_slot_t *swept_slot (record_builder_t *self, size_t group, size_t layer,
+                                       size_t at, bool folded)
 {
     const layer_t *from = &self->group[group].layer[layer];
-    uint32_t slot = self->group[group].slot[at];
-    const viewfile_slot_t *info = &self->header->slot[slot];
+    swept_slot_t *slot = &self->swept_slot[self->group[group].slot[at]];
     bool future = group == self->header->groups;
-    bool first_asked = info->lifetime || future || from->later || from->track.atoms == 0 ||
-                       from->track.atom[0].first > self->header->group[info->group].edge_min;
-    return (swept_slot_t){ .info = info,
-                           .spec = self->plan->slots[slot].spec,
-                           .acc = slot_acc (self, slot),
-                           .track = &from->track,
-                           .own = folded ? &from->own[at] : NULL,
-                           .rows = &self->slot_rows[slot],
-                           .layer = (unsigned)layer,
-                           .blocks = future,
-                           .skip_first = !first_asked };
+    slot->track = &from->track;
+    slot->own = folded ? &from->own[at] : NULL;
+    slot->layer = (unsigned)layer;
+    slot->blocks = future;
+    slot->skip_first = !slot->info->lifetime && !future && !from->later && from->track.atoms > 0 &&
+                       from->track.atom[0].first <= self->header->group[group].edge_min;
+    return slot;
 }
 
 /* Sweeps a layer of a group and puts it. Partials of all of it are at the numbers `total`. */
@@ -198,8 +200,8 @@ static status_t section_write (record_builder_t *self, size_t group, size_t laye
     if (!swept_begin (&self->swept, places, limit))
         return too_large (self, error);
     for (size_t i = 0; i < from->slots; i++) {
-        swept_slot_t slot = swept_slot (self, group, layer, i, folded);
-        status_t status = sweep (&slot, &self->swept, &total[i], error);
+        const swept_slot_t *slot = swept_slot (self, group, layer, i, folded);
+        status_t status = sweep (slot, &self->swept, &total[i], error);
         if (status != STATUS_OK)
             return status;
     }
@@ -441,13 +443,13 @@ static status_t record_make (record_builder_t *self, uint64_t *atoms, error_t *e
         return too_large (self, error);
     for (uint32_t i = 0; i < header->slots; i++) {
         size_t number = header->slot[i].group;
-        swept_slot_t slot = swept_slot (self, number, self->group[number].layers - 1,
-                                        self->slot_at[i], self->folded);
+        const swept_slot_t *slot = swept_slot (self, number, self->group[number].layers - 1,
+                                               self->slot_at[i], self->folded);
         size_t total;
-        status_t status = sweep (&slot, &self->swept, &total, error);
+        status_t status = sweep (slot, &self->swept, &total, error);
         if (status == STATUS_OK && future > 0) {
             slot = swept_slot (self, header->groups, 0, i, self->folded);
-            status = sweep (&slot, &self->swept, &total, error);
+            status = sweep (slot, &self->swept, &total, error);
         }
         if (status != STATUS_OK)
             return status;

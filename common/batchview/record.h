@@ -38,13 +38,14 @@ typedef struct record_builder {
     const viewfile_header_t *header;
     batchview_sections_t sections;
     record_out_t out;
-    keyrows_t rows;          /* those that wait for more */
-    const projection_t *run; /* what atoms that are not folded were cut from */
-    state_rows_t *slot_rows; /* per slot: what it is made of in the run */
-    uint32_t *slot_at;       /* per slot: where it stands in its group */
-    record_group_t *group;   /* header->groups, then the one of the future, with all slots */
-    bool folded;             /* layers have partials */
-    void *acc;               /* a set of slot accumulators */
+    keyrows_t rows;           /* those that wait for more */
+    const projection_t *run;  /* what atoms that are not folded were cut from */
+    state_rows_t *slot_rows;  /* per slot: what it is made of in the run */
+    swept_slot_t *swept_slot; /* per slot: for sweeps */
+    uint32_t *slot_at;        /* per slot: where it stands in its group */
+    record_group_t *group;    /* header->groups, then the one of the future, with all slots */
+    bool folded;              /* layers have partials */
+    void *acc;                /* a set of slot accumulators */
     buf_t key;
     buf_t head;                 /* of the record: what is before the partials, without the size */
     swept_t swept;              /* what is behind */

@@ -31,9 +31,16 @@ static void put_sections (buf_t *head, const layer_t *layer)
 
 static void put_places (buf_t *head, const swept_t *swept, unsigned bytes)
 {
+    const uint32_t *place = swept->place;
     uint8_t *to = buf_extend (head, swept->places * bytes);
-    for (size_t i = 0; to != NULL && i < swept->places; i++)
-        memcpy (to + i * bytes, &swept->place[i], bytes);
+    if (to == NULL)
+        return;
+    for (size_t i = 0; bytes == 1 && i < swept->places; i++)
+        to[i] = (uint8_t)place[i];
+    for (size_t i = 0; bytes == 2 && i < swept->places; i++)
+        memcpy (to + 2 * i, &place[i], 2);
+    if (bytes == sizeof *place && swept->places > 0)
+        memcpy (to, place, swept->places * sizeof *place);
 }
 
 static viewfile_shape_t shape_of (const swept_t *swept, uint64_t oldest)

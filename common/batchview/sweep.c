@@ -77,7 +77,7 @@ static status_t pass_add (pass_t *self, const track_atom_t *atom, error_t *error
 {
     const swept_slot_t *slot = self->slot;
     if (slot->own == NULL) {
-        self->changed |= layer_fold_piece (slot->spec, slot->rows, atom, slot->acc);
+        self->changed |= layer_add_rows (slot->spec, slot->rows, atom, slot->acc);
         return STATUS_OK;
     }
     uint32_t size = viewfile_u32 (slot->own->data + self->unread - 4);
