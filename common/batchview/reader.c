@@ -388,17 +388,16 @@ static status_t rows_merge (const batchview_t *view, const batchview_binding_t *
     return STATUS_OK;
 }
 
-/* The cells of one slot, whose first place has the number `places`; of a group with sections, what
- * is later than the clock at the cut alone. */
+/* The cells of one slot, whose first place has the number `places`, and that of the future's atoms
+ * `future`; of a group with sections, these alone. */
 static status_t slot_merge (const batchview_t *view, const batchview_binding_t *binding,
-                            const viewrecord_t *record, size_t number, size_t places,
+                            const viewrecord_t *record, size_t number, size_t places, size_t future,
                             const viewrange_t *ranges, int64_t as_of, answer_t *answer,
                             error_t *error)
 {
     const viewfile_slot_t *slot = &view->header.slot[number];
     const bound_slot_t *bound = &binding->slot[number];
     const viewatoms_t *atoms = &record->group[slot->group];
-    size_t future = places + viewfile_places (slot, atoms->layer, atoms->count);
     int64_t right = earlier (as_of, view->header.group[slot->group].delay);
     for (uint32_t cell = bound->cell; cell < bound->cell + bound->cells; cell++) {
         status_t status = STATUS_OK;
@@ -424,12 +423,13 @@ static status_t record_merge (const batchview_t *view, const batchview_binding_t
     size_t places = 0; /* of slots before */
     for (size_t i = 0; i < view->header.slots; i++) {
         const viewatoms_t *atoms = &record->group[view->header.slot[i].group];
+        size_t future =
+            places + viewfile_places (&view->header.slot[i], atoms->layer, atoms->count);
         status_t status =
-            slot_merge (view, binding, record, i, places, ranges, as_of, answer, error);
+            slot_merge (view, binding, record, i, places, future, ranges, as_of, answer, error);
         if (status != STATUS_OK)
             return status;
-        places +=
-            viewfile_places (&view->header.slot[i], atoms->layer, atoms->count) + record->futures;
+        places = future + record->futures;
     }
     return STATUS_OK;
 }

@@ -301,22 +301,22 @@ status_t viewpage_merge (const viewpage_t *page, size_t index, state_spec_t spec
     if (place > (uint64_t)(page->end - page->partials))
         return viewrecord_bad (error);
     const uint8_t *at = page->partials + (place - 1);
-    reader_t reader = reader_of (at, (size_t)(page->end - at));
-    text_t partial = reader_text (&reader);
-    if (reader.bad)
+    size_t left = (size_t)(page->end - at); /* at least 1 */
+    text_t partial = { (const char *)at + 1, *at };
+    if (*at >= 0x80) { /* a size of several bytes */
+        reader_t reader = reader_of (at, left);
+        partial = reader_text (&reader);
+        left = reader.bad ? 0 : left;
+    }
+    if (partial.size >= left)
         return viewrecord_bad (error);
     return state_merge_partial (spec, acc, partial, error);
 }
 
-/* Everything from atom `atom` on. */
-static status_t merge_suffix (const viewpage_t *page, const viewatoms_t *atoms,
-                              const viewfile_slot_t *slot, state_spec_t spec, size_t places,
-                              uint32_t atom, void *acc, error_t *error)
+status_t viewpage_merge_checkpoint (const viewpage_t *page, const viewatoms_t *atoms,
+                                    state_spec_t spec, size_t places, uint32_t atom, void *acc,
+                                    error_t *error)
 {
-    if (atom == atoms->count)
-        return STATUS_OK;
-    if (!viewfile_has_checkpoints (slot, atoms->layer))
-        return viewpage_merge (page, places + atom, spec, acc, error);
     size_t checkpoint = viewfile_checkpoints (atom);
     size_t until = checkpoint * BATCHVIEW_CHECKPOINT;
     for (size_t i = atom; i < until && i < atoms->count; i++) {
@@ -329,34 +329,26 @@ static status_t merge_suffix (const viewpage_t *page, const viewatoms_t *atoms,
     return viewpage_merge (page, places + (size_t)atoms->count + checkpoint, spec, acc, error);
 }
 
-/* A range of atoms from the largest blocks that it consists of. */
-static status_t merge_blocks (const viewpage_t *page, size_t atoms, state_spec_t spec,
-                              size_t places, viewrange_t range, void *acc, error_t *error)
+/* From the largest blocks that it consists of. */
+status_t viewpage_merge_blocks (const viewpage_t *page, const viewatoms_t *row, state_spec_t spec,
+                                size_t places, viewrange_t range, void *acc, error_t *error)
 {
+    size_t atoms = row->count;
     size_t at = range.from;
     while (at < range.to) {
         size_t step = 1;
-        size_t row = 0; /* first place of the blocks of that many */
+        size_t first = 0; /* place of the blocks of that many */
         for (size_t next = BATCHVIEW_FANOUT; step < atoms; next *= BATCHVIEW_FANOUT) {
             size_t end = at + next < atoms ? at + next : atoms;
             if (at % next != 0 || end > range.to)
                 break;
-            row += viewfile_blocks (atoms, step);
+            first += viewfile_blocks (atoms, step);
             step = next;
         }
-        status_t status = viewpage_merge (page, places + row + at / step, spec, acc, error);
+        status_t status = viewpage_merge (page, places + first + at / step, spec, acc, error);
         if (status != STATUS_OK)
             return status;
         at += step;
     }
     return STATUS_OK;
-}
-
-status_t viewpage_merge_range (const viewpage_t *page, const viewatoms_t *atoms,
-                               const viewfile_slot_t *slot, state_spec_t spec, size_t places,
-                               viewrange_t range, void *acc, error_t *error)
-{
-    if (slot->delayed)
-        return merge_blocks (page, atoms->count, spec, places, range, acc, error);
-    return merge_suffix (page, atoms, slot, spec, places, range.from, acc, error);
 }

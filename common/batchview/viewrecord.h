@@ -94,10 +94,28 @@ MUST_CHECK status_t viewrecord_parts (const viewdata_t *data, const viewrecord_t
 /* Merges the partial that has place number `index`. */
 MUST_CHECK status_t viewpage_merge (const viewpage_t *page, size_t index, state_spec_t spec,
                                     void *acc, error_t *error);
-/* Merges a range of atoms, of a slot whose first place has the number `places`. */
-MUST_CHECK status_t viewpage_merge_range (const viewpage_t *page, const viewatoms_t *atoms,
-                                          const viewfile_slot_t *slot, state_spec_t spec,
-                                          size_t places, viewrange_t range, void *acc,
-                                          error_t *error);
+/* Merges everything from atom `atom` on, of a slot with checkpoints, and a range of atoms of one
+ * with a delay; the slot's first place has the number `places`. */
+MUST_CHECK status_t viewpage_merge_checkpoint (const viewpage_t *page, const viewatoms_t *atoms,
+                                               state_spec_t spec, size_t places, uint32_t atom,
+                                               void *acc, error_t *error);
+MUST_CHECK status_t viewpage_merge_blocks (const viewpage_t *page, const viewatoms_t *atoms,
+                                           state_spec_t spec, size_t places, viewrange_t range,
+                                           void *acc, error_t *error);
+
+/* Merges a range of atoms of any slot. */
+MUST_CHECK static inline status_t
+viewpage_merge_range (const viewpage_t *page, const viewatoms_t *atoms, const viewfile_slot_t *slot,
+                      state_spec_t spec, size_t places, viewrange_t range, void *acc,
+                      error_t *error)
+{
+    if (slot->delayed)
+        return viewpage_merge_blocks (page, atoms, spec, places, range, acc, error);
+    if (range.from == atoms->count)
+        return STATUS_OK;
+    if (viewfile_has_checkpoints (slot, atoms->layer))
+        return viewpage_merge_checkpoint (page, atoms, spec, places, range.from, acc, error);
+    return viewpage_merge (page, places + range.from, spec, acc, error);
+}
 
 #endif
