@@ -448,8 +448,10 @@ static batch_t batch_before (worker_t *self, const event_t *const *events, size_
 
 static event_t *new_event (worker_t *self, int load)
 {
-    self->events = realloc (self->events, (self->events_count + 1) * sizeof *self->events);
-    event_t *event = &self->events[self->events_count++];
+    size_t count = self->events_count++;
+    if ((count & (count - 1)) == 0) /* a power of two, or 0: there is no room for more */
+        self->events = realloc (self->events, (2 * count + 1) * sizeof *self->events);
+    event_t *event = &self->events[count];
     *event = (event_t){ .load = load, .offset = UINT64_MAX };
     event->user = (int)random_below (&self->random, WORKER_USERS + 1) - 1;
     event->has_amount = random_chance (&self->random, 0.8);
