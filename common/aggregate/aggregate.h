@@ -22,6 +22,7 @@
 #define WEIR_AGGREGATE_AGGREGATE_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/status.h"
 #include "base/value.h"
 
@@ -290,6 +291,24 @@ typedef struct state_rows {
 
 /* As state_add for each of the rows that count, in one call. Did any? */
 bool state_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows);
+
+/* Rows in ranges, and where the partials of what is from each range on are put. The last four are
+ * the library's own. */
+typedef struct state_suffixes {
+    const uint32_t *start; /* range i is rows [start[i], start[i + 1]), none of them empty */
+    size_t ranges;
+    buf_t *out;      /* partials are appended as texts, each once, that of the last range first */
+    uint32_t *place; /* per range: where in `out` its text begins, from 1; 0: no row counts */
+    const void *values;
+    uint8_t *to;
+    const uint8_t *origin;
+    uint32_t latest;
+} state_suffixes_t;
+
+/* The same as state_add_rows of each range from the last to the first, and state_encode after each:
+ * the quick way of kinds and rows that have one. False, with nothing put and any places: they have
+ * none. rows->from and rows->to are not looked at. */
+bool state_put_suffixes (state_spec_t spec, const state_rows_t *rows, state_suffixes_t *suffixes);
 
 /* Adds all that `from` holds. */
 void state_merge (state_spec_t spec, void *acc, const void *from);

@@ -48,6 +48,20 @@ static bool count_add_rows (state_spec_t spec, void *acc, const state_rows_t *ro
     return count > 0;
 }
 
+static bool count_put_suffixes (state_spec_t spec, state_suffixes_t *rows)
+{
+    (void)spec;
+    uint64_t count = 0;
+    for (size_t i = rows->ranges; i-- > 0;) {
+        count += suffix_count (rows, i);
+        if (suffix_count (rows, i) == 0)
+            suffix_same (rows, i);
+        else
+            suffix_end (rows, i, suffix_varint (suffix_begin (rows), count));
+    }
+    return true;
+}
+
 static void count_merge (state_spec_t spec, void *acc, const void *from)
 {
     (void)spec;
@@ -104,6 +118,7 @@ const state_ops_t state_ops_COUNT = {
     .reset = count_init,
     .add = count_add,
     .add_rows = count_add_rows,
+    .put_suffixes = count_put_suffixes,
     .merge = count_merge,
     .merge_partial = count_merge_partial,
     .encode = count_encode,

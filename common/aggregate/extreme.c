@@ -64,19 +64,30 @@ static void extreme_add (state_spec_t spec, void *acc, const value_t *value,
     }
 }
 
-/* The extreme of numbers in their order, the first of equal ones. False: one is NaN, and none is
- * said. */
+/* The extreme of numbers in their order, one of equal ones. False: one is NaN, and none is said.
+ * Four are looked for side by side, as each has to wait for the one before it. */
 #define EXTREME_OF(name, number_t, better)                                                         \
     static bool name (const number_t *values, size_t count, value_t *best)                         \
     {                                                                                              \
-        number_t found = values[0];                                                                \
+        number_t found[4] = { values[0], values[0], values[0], values[0] };                        \
         bool is_nan = false;                                                                       \
-        for (size_t i = 0; i < count; i++) {                                                       \
-            number_t value = values[i];                                                            \
-            is_nan |= value != value;                                                              \
-            found = value better found ? value : found;                                            \
+        size_t i = 0;                                                                              \
+        for (; i + 4 <= count; i += 4) {                                                           \
+            const number_t *at = values + i;                                                       \
+            is_nan |= (at[0] != at[0]) | (at[1] != at[1]) | (at[2] != at[2]) | (at[3] != at[3]);   \
+            found[0] = at[0] better found[0] ? at[0] : found[0];                                   \
+            found[1] = at[1] better found[1] ? at[1] : found[1];                                   \
+            found[2] = at[2] better found[2] ? at[2] : found[2];                                   \
+            found[3] = at[3] better found[3] ? at[3] : found[3];                                   \
         }                                                                                          \
-        memcpy (&best->i, &found, sizeof found);                                                   \
+        for (; i < count; i++) {                                                                   \
+            is_nan |= values[i] != values[i];                                                      \
+            found[0] = values[i] better found[0] ? values[i] : found[0];                           \
+        }                                                                                          \
+        found[0] = found[1] better found[0] ? found[1] : found[0];                                 \
+        found[2] = found[3] better found[2] ? found[3] : found[2];                                 \
+        found[0] = found[2] better found[0] ? found[2] : found[0];                                 \
+        memcpy (&best->i, &found[0], sizeof found[0]);                                             \
         return !is_nan;                                                                            \
     }
 EXTREME_OF (least_int, int64_t, <)
@@ -123,6 +134,69 @@ static bool extreme_add_rows (state_spec_t spec, void *acc, const state_rows_t *
         }
     }
     return any;
+}
+
+/* As held_value_put of the value in its stored form. */
+static inline uint8_t *suffix_float (uint8_t *to, double value)
+{
+    value += 0.0; /* -0.0 becomes 0.0 */
+    memcpy (to, &value, sizeof value);
+    return to + sizeof value;
+}
+
+static inline uint8_t *suffix_int (uint8_t *to, int64_t value)
+{
+    return suffix_varint (to, (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0));
+}
+
+static inline uint8_t *suffix_bool (uint8_t *to, int64_t value)
+{
+    *to = value != 0;
+    return to + 1;
+}
+
+/* False: one is NaN, which is above all numbers. */
+#define PUT_SUFFIXES(name, number_t, better, put)                                                  \
+    static bool name (state_suffixes_t *suffixes)                                                  \
+    {                                                                                              \
+        const number_t *values = suffixes->values;                                                 \
+        number_t best = 0;                                                                         \
+        bool any = false, is_nan = false;                                                          \
+        for (size_t i = suffixes->ranges; i-- > 0;) {                                              \
+            size_t from = suffixes->start[i], to = suffixes->start[i + 1];                         \
+            number_t found = any || from == to ? best : values[from];                              \
+            for (size_t k = from; k < to; k++) {                                                   \
+                is_nan |= values[k] != values[k];                                                  \
+                found = values[k] better found ? values[k] : found;                                \
+            }                                                                                      \
+            if (from == to || (any && !(found better best))) {                                     \
+                suffix_same (suffixes, i);                                                         \
+                continue;                                                                          \
+            }                                                                                      \
+            any = true;                                                                            \
+            best = found;                                                                          \
+            suffix_end (suffixes, i, put (suffix_begin (suffixes), best));                         \
+        }                                                                                          \
+        return !is_nan;                                                                            \
+    }
+PUT_SUFFIXES (put_least_ints, int64_t, <, suffix_int)
+PUT_SUFFIXES (put_greatest_ints, int64_t, >, suffix_int)
+PUT_SUFFIXES (put_least_bools, int64_t, <, suffix_bool)
+PUT_SUFFIXES (put_greatest_bools, int64_t, >, suffix_bool)
+PUT_SUFFIXES (put_least_floats, double, <, suffix_float)
+PUT_SUFFIXES (put_greatest_floats, double, >, suffix_float)
+#undef PUT_SUFFIXES
+
+static bool extreme_put_suffixes (state_spec_t spec, state_suffixes_t *suffixes)
+{
+    bool least = spec.kind == STATE_MIN;
+    if (spec.input == TYPE_STRING || type_is_decimal (spec.input))
+        return false;
+    if (spec.input == TYPE_FLOAT64)
+        return least ? put_least_floats (suffixes) : put_greatest_floats (suffixes);
+    if (spec.input == TYPE_BOOL)
+        return least ? put_least_bools (suffixes) : put_greatest_bools (suffixes);
+    return least ? put_least_ints (suffixes) : put_greatest_ints (suffixes);
 }
 
 static void extreme_merge (state_spec_t spec, void *acc, const void *from)
@@ -175,8 +249,8 @@ static status_t extreme_final (state_spec_t spec, const void *acc, aggregate_t a
     {                                                                                              \
         .size = extreme_size, .partial_max = extreme_partial_max, .init = extreme_init,            \
         .release = extreme_release, .reset = extreme_reset, .add = extreme_add,                    \
-        .add_rows = extreme_add_rows, .merge = extreme_merge,                                      \
-        .merge_partial = extreme_merge_partial, .encode = extreme_encode,                          \
+        .add_rows = extreme_add_rows, .put_suffixes = extreme_put_suffixes,                        \
+        .merge = extreme_merge, .merge_partial = extreme_merge_partial, .encode = extreme_encode,  \
         .is_empty = extreme_is_empty, .memory = extreme_memory, .final = extreme_final             \
     }
 const state_ops_t state_ops_MIN = EXTREME_OPS;

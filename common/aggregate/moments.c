@@ -5,6 +5,7 @@
  * the rows as in float_rows.h, then sum and sum of squares of the finite ones as in exact_sum.h. */
 #include "aggregate/exact_number.h"
 #include "aggregate/float_rows.h"
+#include "aggregate/int_rows.h"
 #include "aggregate/state_ops.h"
 
 #include "base/check.h"
@@ -87,12 +88,22 @@ static void add_int (int_moments_t *self, int64_t value)
     squares_add (self->squares, (uint64_t[]){ (uint64_t)square, (uint64_t)(square >> 64), 0 });
 }
 
-static void add_ints (int_moments_t *self, const int64_t *values, size_t count)
+/* At most INT_NARROW_ROWS numbers, all narrow. */
+static void add_narrow_ints (int_moments_t *self, const int64_t *values, size_t count)
+{
+    uint64_t squares = 0;
+    for (size_t i = 0; i < count; i++)
+        squares += (uint64_t)(values[i] * values[i]);
+    (void)rows_add (&self->rows, count);
+    self->sum = int128_add (self->sum, ints_sum_some (values, count));
+    squares_add (self->squares, (uint64_t[]){ squares, 0, 0 });
+}
+
+static void add_wide_ints (int_moments_t *self, const int64_t *values, size_t count)
 {
     int128_t sum = 0;
     uint128_t low = 0;  /* of squares: sums of their low words … */
-    uint128_t high = 0; /* … and of their high ones: neither wraps, as they are below 2^32 */
-    CHECK (count <= UINT32_MAX);
+    uint128_t high = 0; /* … and of their high ones: neither wraps, as they are few */
     for (size_t i = 0; i < count; i++) {
         uint128_t square = (uint128_t)((int128_t)values[i] * values[i]);
         sum += values[i];
@@ -104,6 +115,17 @@ static void add_ints (int_moments_t *self, const int64_t *values, size_t count)
     self->sum = int128_add (self->sum, sum);
     squares_add (self->squares,
                  (uint64_t[]){ (uint64_t)low, (uint64_t)high, (uint64_t)(high >> 64) });
+}
+
+static void add_ints (int_moments_t *self, const int64_t *values, size_t count)
+{
+    for (size_t some; count > 0; values += some, count -= some) {
+        some = count < INT_NARROW_ROWS ? count : INT_NARROW_ROWS;
+        if (ints_are_narrow (values, some))
+            add_narrow_ints (self, values, some);
+        else
+            add_wide_ints (self, values, some);
+    }
 }
 
 static void add_floats (float_moments_t *self, const double *values, size_t count)
@@ -143,6 +165,60 @@ static bool moments_add_rows (state_spec_t spec, void *acc, const state_rows_t *
             add_floats (acc, numbers.values, numbers.count);
     }
     return any;
+}
+
+static bool put_float_suffixes (state_suffixes_t *rows)
+{
+    const double *values = rows->values;
+    near_floats_t near;
+    near_sums_t sums = { 0 };
+    uint64_t count = 0;
+    if (!near_floats_find (&near, values + rows->start[0], suffix_all (rows)))
+        return false;
+    for (size_t i = rows->ranges; i-- > 0;) {
+        if (suffix_count (rows, i) == 0) {
+            suffix_same (rows, i);
+            continue;
+        }
+        count += suffix_count (rows, i);
+        near_sums_add_with_squares (&sums, &near, values + rows->start[i], suffix_count (rows, i));
+        uint8_t *to = suffix_varint (suffix_begin (rows), count << 1); /* as float_rows_encode */
+        to = near_sums_put (&sums, &near, to);
+        suffix_end (rows, i, near_sums_put_squares (&sums, &near, to));
+    }
+    return true;
+}
+
+static uint8_t *put_int_squares (uint8_t *to, const uint64_t *squares)
+{
+    unsigned size = squares[2] != 0   ? 24 - (unsigned)__builtin_clzll (squares[2]) / 8
+                    : squares[1] != 0 ? 16 - (unsigned)__builtin_clzll (squares[1]) / 8
+                    : squares[0] != 0 ? 8 - (unsigned)__builtin_clzll (squares[0]) / 8
+                                      : 0;
+    to[0] = (uint8_t)size;
+    memcpy (to + 1, squares, SQUARES_BYTES);
+    return to + 1 + size;
+}
+
+static bool put_int_suffixes (state_suffixes_t *rows)
+{
+    const int64_t *values = rows->values;
+    int_moments_t all = { 0 };
+    for (size_t i = rows->ranges; i-- > 0;) {
+        if (suffix_count (rows, i) == 0) {
+            suffix_same (rows, i);
+            continue;
+        }
+        add_ints (&all, values + rows->start[i], suffix_count (rows, i));
+        uint8_t *to = suffix_int128 (suffix_varint (suffix_begin (rows), all.rows), all.sum);
+        suffix_end (rows, i, put_int_squares (to, all.squares));
+    }
+    return true;
+}
+
+static bool moments_put_suffixes (state_spec_t spec, state_suffixes_t *rows)
+{
+    return spec.input == TYPE_INT64 ? put_int_suffixes (rows) : put_float_suffixes (rows);
 }
 
 static void moments_merge (state_spec_t spec, void *acc, const void *from)
@@ -308,6 +384,7 @@ const state_ops_t state_ops_MOMENTS = {
     .reset = moments_reset,
     .add = moments_add,
     .add_rows = moments_add_rows,
+    .put_suffixes = moments_put_suffixes,
     .merge = moments_merge,
     .merge_partial = moments_merge_partial,
     .encode = moments_encode,

@@ -166,6 +166,12 @@ bool state_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows)
                                  : add_one_by_one (ops, spec, acc, rows);
 }
 
+bool state_put_suffixes (state_spec_t spec, const state_rows_t *rows, state_suffixes_t *suffixes)
+{
+    const state_ops_t *ops = ops_of (spec);
+    return ops->put_suffixes != NULL && suffixes_put (ops, spec, rows, suffixes);
+}
+
 void state_merge (state_spec_t spec, void *acc, const void *from)
 {
     ops_of (spec)->merge (spec, acc, from);

@@ -8,6 +8,7 @@
 #define WEIR_AGGREGATE_STATE_OPS_H
 
 #include "aggregate/aggregate.h"
+#include "aggregate/suffixes.h"
 
 typedef struct state_ops {
     size_t (*size) (state_spec_t spec);
@@ -20,6 +21,9 @@ typedef struct state_ops {
     void (*add) (state_spec_t spec, void *acc, const value_t *inputs, const row_place_t *place);
     /* NULL: by way of `add`. */
     bool (*add_rows) (state_spec_t spec, void *acc, const state_rows_t *rows);
+    /* Puts the partial of each range, the last first, and moves suffixes->to behind them; false: it
+     * has no quick way for these rows, and what it wrote does not count. NULL: for none. */
+    bool (*put_suffixes) (state_spec_t spec, state_suffixes_t *suffixes);
     void (*merge) (state_spec_t spec, void *acc, const void *from);
     /* False when the bytes are not canonical or not a state that rows can make. */
     bool (*merge_partial) (state_spec_t spec, void *acc, text_t partial);
@@ -42,6 +46,10 @@ uint64_t count_rows (const void *acc);
 /* The wrappers, of a spec with `by` and one with `rows`. */
 extern const state_ops_t state_ops_by;
 extern const state_ops_t state_ops_rows;
+
+/* state_put_suffixes by way of the kind, which has put_suffixes. */
+bool suffixes_put (const state_ops_t *ops, state_spec_t spec, const state_rows_t *rows,
+                   state_suffixes_t *suffixes);
 
 /* Bytes of a partial of the spec at most. */
 size_t state_partial_max (state_spec_t spec);

@@ -4,6 +4,7 @@
  * rows as in float_rows.h, then the sum of the finite ones as in exact_sum.h. */
 #include "aggregate/exact_number.h"
 #include "aggregate/float_rows.h"
+#include "aggregate/int_rows.h"
 #include "aggregate/state_ops.h"
 
 typedef struct int_sum {
@@ -72,11 +73,8 @@ static void sum_add (state_spec_t spec, void *acc, const value_t *value, const r
 
 static void add_ints (int_sum_t *self, const int64_t *values, size_t count)
 {
-    int128_t sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += values[i];
     (void)rows_add (&self->rows, count);
-    self->sum = int128_add (self->sum, sum);
+    self->sum = int128_add (self->sum, ints_sum (values, count));
 }
 
 static void add_floats (float_sum_t *self, const double *values, size_t count)
@@ -98,6 +96,49 @@ static bool sum_add_rows (state_spec_t spec, void *acc, const state_rows_t *rows
             add_floats (acc, numbers.values, numbers.count);
     }
     return any;
+}
+
+static bool put_int_suffixes (state_suffixes_t *rows)
+{
+    const int64_t *values = rows->values;
+    int128_t sum = 0;
+    uint64_t count = 0;
+    for (size_t i = rows->ranges; i-- > 0;) {
+        if (suffix_count (rows, i) == 0) {
+            suffix_same (rows, i);
+            continue;
+        }
+        count += suffix_count (rows, i);
+        sum += ints_sum (values + rows->start[i], suffix_count (rows, i));
+        suffix_end (rows, i, suffix_int128 (suffix_varint (suffix_begin (rows), count), sum));
+    }
+    return true;
+}
+
+static bool put_float_suffixes (state_suffixes_t *rows)
+{
+    const double *values = rows->values;
+    near_floats_t near;
+    near_sums_t sums = { 0 };
+    uint64_t count = 0;
+    if (!near_floats_find (&near, values + rows->start[0], suffix_all (rows)))
+        return false;
+    for (size_t i = rows->ranges; i-- > 0;) {
+        if (suffix_count (rows, i) == 0) {
+            suffix_same (rows, i);
+            continue;
+        }
+        count += suffix_count (rows, i);
+        near_sums_add (&sums, &near, values + rows->start[i], suffix_count (rows, i));
+        uint8_t *to = suffix_varint (suffix_begin (rows), count << 1); /* as float_rows_encode */
+        suffix_end (rows, i, near_sums_put (&sums, &near, to));
+    }
+    return true;
+}
+
+static bool sum_put_suffixes (state_spec_t spec, state_suffixes_t *rows)
+{
+    return spec.input == TYPE_INT64 ? put_int_suffixes (rows) : put_float_suffixes (rows);
 }
 
 static void sum_merge (state_spec_t spec, void *acc, const void *from)
@@ -219,6 +260,7 @@ const state_ops_t state_ops_SUM = {
     .reset = sum_reset,
     .add = sum_add,
     .add_rows = sum_add_rows,
+    .put_suffixes = sum_put_suffixes,
     .merge = sum_merge,
     .merge_partial = sum_merge_partial,
     .encode = sum_encode,

@@ -68,7 +68,7 @@ static inline uint8_t *extend (buf_t *buf, size_t size)
     return at;
 }
 
-uint8_t *buf_room (buf_t *buf, size_t size)
+uint8_t *buf_make_room (buf_t *buf, size_t size)
 {
     if (buf->bad || size > buf->max - buf->size)
         return NULL;

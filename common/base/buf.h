@@ -32,7 +32,14 @@ void buf_part_end (buf_t *buf, size_t part);
 
 /* Room for `size` more bytes behind the last, of which buf_grew then takes as many as were filled;
  * or NULL when they do not fit below max, which does not make the buffer bad. */
-uint8_t *buf_room (buf_t *buf, size_t size);
+uint8_t *buf_make_room (buf_t *buf, size_t size); /* when there is none yet */
+static inline uint8_t *buf_room (buf_t *buf, size_t size)
+{
+    size_t most = buf->capacity < buf->max ? buf->capacity : buf->max;
+    if (__builtin_expect (buf->bad || !buf->data || buf->size > most || size > most - buf->size, 0))
+        return buf_make_room (buf, size);
+    return buf->data + buf->size;
+}
 static inline void buf_grew (buf_t *buf, size_t size)
 {
     buf->size += size;

@@ -4,6 +4,7 @@
 
 enum {
     CAPACITY_MIN = 64,
+    NEAR_ROWS = 16,       /* that are looked at one by one */
     KEPT_ATOMS = 1 << 15, /* whose memory is kept from key to key */
 };
 
@@ -57,6 +58,11 @@ static int64_t atom_end (track_t *self, int64_t time)
 static size_t row_after (const int64_t *times, size_t from, size_t to, int64_t time)
 {
     size_t low = from + 1; /* rows before it are not later */
+    size_t near = to - low < NEAR_ROWS ? to : low + NEAR_ROWS;
+    while (low < near && times[low] <= time)
+        low++;
+    if (low < near || near == to)
+        return low;
     size_t step = 1;
     while (low < to && times[low] <= time) {
         low += step;

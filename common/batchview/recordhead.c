@@ -8,14 +8,27 @@ static void put_age (buf_t *head, int64_t from, int64_t time, unsigned bytes)
     buf_put (head, &age, bytes);
 }
 
+/* Writes 8 bytes, of which that many count. */
+static inline uint8_t *put_age_at (uint8_t *to, int64_t from, int64_t time, unsigned bytes)
+{
+    uint64_t age = (uint64_t)from - (uint64_t)time;
+    memcpy (to, &age, sizeof age);
+    return to + bytes;
+}
+
 /* Last times of atoms but of the last one, and if some have several, first times but of the first.
  */
 static void put_times (buf_t *head, const track_t *track, int64_t from, unsigned bytes)
 {
-    for (size_t i = 0; i + 1 < track->atoms; i++)
-        put_age (head, from, track->atom[i].last, bytes);
-    for (size_t i = 1; track->collapsed && i < track->atoms; i++)
-        put_age (head, from, track->atom[i].first, bytes);
+    size_t between = track->atoms > 0 ? track->atoms - 1 : 0;
+    size_t size = (track->collapsed ? 2 : 1) * between * bytes;
+    uint8_t *to = buf_room (head, size + sizeof (uint64_t));
+    head->bad |= to == NULL;
+    for (size_t i = 0; to != NULL && i < between; i++)
+        to = put_age_at (to, from, track->atom[i].last, bytes);
+    for (size_t i = 0; to != NULL && track->collapsed && i < between; i++)
+        to = put_age_at (to, from, track->atom[i + 1].first, bytes);
+    buf_grew (head, to != NULL ? size : 0);
 }
 
 static void put_count (buf_t *head, const track_t *track)

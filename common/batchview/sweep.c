@@ -17,6 +17,7 @@ void swept_release (swept_t *self)
 {
     buf_release (&self->partials);
     mem_free (self->place);
+    mem_free (self->start);
     *self = (swept_t){ .places = 0 };
 }
 
@@ -26,6 +27,7 @@ bool swept_begin (swept_t *self, size_t places, size_t limit)
         buf_release (&self->partials);
     buf_clear (&self->partials);
     self->places = 0;
+    self->cut = NULL;
     if (places > limit / sizeof *self->place)
         return false;
     self->partials.max = limit - places * sizeof *self->place;
@@ -162,6 +164,42 @@ static status_t pass_run (const swept_slot_t *slot, pass_kind_t kind, size_t ste
     return STATUS_OK;
 }
 
+/* The first row of each atom, and the row behind the last one; several slots have the same atoms.
+ */
+static const uint32_t *swept_starts (swept_t *self, const track_t *track)
+{
+    const track_atom_t *atom = track->atom;
+    if (self->cut == track)
+        return self->start;
+    if (self->start_capacity <= track->atoms) {
+        mem_free (self->start);
+        self->start_capacity = track->capacity + 1;
+        self->start = mem_alloc (self->start_capacity * sizeof *self->start);
+    }
+    for (size_t i = 0; i < track->atoms; i++)
+        self->start[i] = atom[i].from;
+    self->start[track->atoms] = atom[track->atoms - 1].from + atom[track->atoms - 1].count;
+    self->cut = track;
+    return self->start;
+}
+
+/* Suffixes of rows in one call, if the state has a quick way for them. */
+static bool pass_quickly (const swept_slot_t *slot, swept_t *out)
+{
+    size_t atoms = slot->track->atoms;
+    size_t first = slot->skip_first;
+    if (slot->own != NULL || atoms == first)
+        return false;
+    state_suffixes_t suffixes = { .start = swept_starts (out, slot->track) + first,
+                                  .ranges = atoms - first,
+                                  .out = &out->partials,
+                                  .place = out->place + out->places + first };
+    if (!state_put_suffixes (slot->spec, slot->rows, &suffixes))
+        return false;
+    out->places += atoms;
+    return true;
+}
+
 /* Rows of blocks, until one has but one. */
 static status_t sweep_blocks (const swept_slot_t *slot, swept_t *out, size_t *total, error_t *error)
 {
@@ -187,7 +225,8 @@ status_t sweep (const swept_slot_t *slot, swept_t *out, size_t *total, error_t *
     if (slot->info->delayed)
         return sweep_blocks (slot, out, total, error);
     if (!viewfile_has_checkpoints (slot->info, slot->layer))
-        return pass_run (slot, PASS_SUFFIX, 1, atoms, out, error);
+        return pass_quickly (slot, out) ? STATUS_OK
+                                        : pass_run (slot, PASS_SUFFIX, 1, atoms, out, error);
     status = pass_run (slot, PASS_BETWEEN, BATCHVIEW_CHECKPOINT, atoms, out, error);
     *total = out->places;
     if (status == STATUS_OK)

@@ -11,6 +11,9 @@ typedef struct swept {
     uint32_t *place; /* of each in it, from 1; 0: it is empty, or not kept */
     size_t places;
     size_t capacity;
+    uint32_t *start; /* of the atoms of `cut`: their first rows, and the row behind the last one */
+    size_t start_capacity;
+    const track_t *cut; /* NULL: none */
 } swept_t;
 
 void swept_init (swept_t *self);

@@ -280,3 +280,121 @@ Test (aggregate, rows_added_together_are_as_rows_added_one_by_one)
             for (uint64_t seed = 200; seed < 206; seed++)
                 check_together (spec, (profile_t)profile, seed);
 }
+
+/* The text at a place, or the empty one. */
+static text_t text_at (const buf_t *out, uint32_t place)
+{
+    if (place == 0)
+        return (text_t){ NULL, 0 };
+    cr_assert_leq (place, out->size);
+    reader_t reader = reader_of (out->data + place - 1, out->size - (place - 1));
+    text_t text = reader_text (&reader);
+    cr_assert (!reader.bad);
+    return text;
+}
+
+/* Any exponents within a distance of 11, any mantissas and signs, and zeros. */
+static void floats_of_similar_size (random_t *random, row_t *rows, size_t count)
+{
+    uint64_t base = 1 + random_below (random, 2046 - 11);
+    uint64_t distance = random_below (random, 12);
+    bool whole = random_chance (random, 0.5); /* few bits of the mantissa */
+    bool positive = random_chance (random, 0.5);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits = (base + random_below (random, distance + 1)) << 52 |
+                        random_next (random) >> 12 >> (whole ? 48 : 0) << (whole ? 48 : 0);
+        if (random_chance (random, 0.1))
+            bits = 0;
+        bits |= (uint64_t)(!positive && random_chance (random, 0.5)) << 63;
+        memcpy (&rows[i].value.f, &bits, sizeof bits);
+    }
+}
+
+/* Were the suffixes of the rows put? Then they must be the partials of what is from each range on.
+ */
+static bool check_suffixes (state_spec_t spec, profile_t profile, uint64_t seed, bool near)
+{
+    random_t random;
+    random_seed (&random, seed);
+    arena_t *arena = arena_new (1 << 16);
+    size_t count = 1 + (size_t)random_below (&random, ROWS_MAX);
+    row_t *rows = rows_random (&random, arena, spec, profile, count);
+    if (near)
+        floats_of_similar_size (&random, rows, count);
+    row_t *kept = arena_zero (arena, count + 1, sizeof *kept);
+    size_t kept_count = 0;
+    state_rows_t columns = rows_as_columns (spec, &random, arena, rows, count, kept, &kept_count);
+    uint32_t *start = arena_zero (arena, count + 1, sizeof *start);
+    uint32_t *place = arena_zero (arena, count, sizeof *place);
+    state_suffixes_t suffixes = { .start = start, .place = place };
+    start[0] = (uint32_t)random_below (&random, count);
+    while (start[suffixes.ranges] < count) {
+        size_t left = count - start[suffixes.ranges];
+        start[suffixes.ranges + 1] =
+            start[suffixes.ranges] + 1 + (uint32_t)random_below (&random, left < 8 ? left : 8);
+        suffixes.ranges++;
+    }
+    buf_t out, one;
+    buf_init (&out, 1 << 20);
+    buf_init (&one, AGGREGATE_PARTIAL_MAX);
+    buf_put_u8 (&out, 0); /* something is there */
+    suffixes.out = &out;
+    bool put = state_put_suffixes (spec, &columns, &suffixes);
+    cr_assert (put || out.size == 1);
+    void *acc = accumulator_new (spec);
+    for (size_t i = suffixes.ranges; put && i-- > 0;) {
+        columns.from = start[i];
+        columns.to = start[i + 1];
+        (void)state_add_rows (spec, acc, &columns);
+        cr_assert (text_equal (accumulator_partial (spec, acc, &one), text_at (&out, place[i])),
+                   "%s, range %zu of %zu", say (spec, profile, seed), i, suffixes.ranges);
+        cr_assert (i + 1 == suffixes.ranges || place[i] == place[i + 1] ||
+                   !text_equal (text_at (&out, place[i]), text_at (&out, place[i + 1])));
+    }
+    accumulator_destroy (spec, &acc);
+    buf_release (&out);
+    buf_release (&one);
+    arena_destroy (&arena);
+    return put;
+}
+
+/* Is there a quick way for all rows of such a state that are finite and of one size? */
+static bool has_suffixes (state_spec_t spec)
+{
+    if (spec.by != TYPE_NONE || spec.rows > 0)
+        return false;
+    bool number = spec.input == TYPE_INT64 || spec.input == TYPE_FLOAT64;
+    switch (spec.kind) {
+    case STATE_COUNT:
+        return true;
+    case STATE_SUM:
+    case STATE_MOMENTS:
+        return number;
+    case STATE_MIN:
+    case STATE_MAX:
+        return number || spec.input == TYPE_BOOL || spec.input == TYPE_TIMESTAMP;
+    default:
+        return false;
+    }
+}
+
+Test (aggregate, suffixes_put_together_are_those_of_rows_added_range_by_range)
+{
+    for (state_spec_t spec = { 0 }; spec_next (&spec);)
+        for (unsigned profile = 0; profile < PROFILE_COUNT; profile++)
+            for (uint64_t seed = 300; seed < 308; seed++) {
+                bool put = check_suffixes (spec, (profile_t)profile, seed, false);
+                bool any_bits = spec.input == TYPE_FLOAT64 && spec.kind != STATE_COUNT;
+                cr_assert (put == has_suffixes (spec) || (any_bits && !put), "%s",
+                           say (spec, (profile_t)profile, seed));
+            }
+}
+
+Test (aggregate, suffixes_of_floats_of_similar_size_are_put_together)
+{
+    const state_kind_t kinds[] = { STATE_SUM, STATE_MOMENTS, STATE_MIN, STATE_MAX };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (uint64_t seed = 0; seed < 400; seed++)
+            cr_assert (check_suffixes ((state_spec_t){ .kind = kinds[k], .input = TYPE_FLOAT64 },
+                                       PROFILE_ORDINARY, seed, true));
+}
