@@ -44,6 +44,21 @@ static inline bool text_is (text_t a, const char *string)
     return text_equal (a, text_of (string));
 }
 
+/* The end of the texts from `from` on, below `to`, that are equal to that one: quickest when they
+ * are the same bytes in memory. */
+static inline size_t text_run_end (const text_t *texts, size_t from, size_t to)
+{
+    const text_t first = texts[from];
+    const text_t *at = texts + from + 1;
+    const text_t *end = texts + to;
+    for (;; at++) {
+        while (at < end && at->data == first.data && at->size == first.size)
+            at++;
+        if (at == end || !text_equal (*at, first))
+            return (size_t)(at - texts);
+    }
+}
+
 /* Byte order, shorter first on a tie: negative, 0 or positive. */
 int text_compare (text_t a, text_t b);
 

@@ -401,14 +401,25 @@ static status_t buffer_fold (record_builder_t *self, error_t *error)
     return status;
 }
 
+bool record_descends (const projection_t *rows, size_t from, size_t to)
+{
+    const uint64_t *time = (const uint64_t *)rows->time;
+    uint64_t steps = 0; /* its highest bit is set by one back */
+    size_t i = from + 1;
+    for (; i + 4 <= to; i += 4)
+        steps |= (time[i] - time[i - 1]) | (time[i + 1] - time[i]) | (time[i + 2] - time[i + 1]) |
+                 (time[i + 3] - time[i + 2]);
+    for (; i < to; i++)
+        steps |= time[i] - time[i - 1];
+    return steps >> 63 != 0;
+}
+
 status_t record_add (record_builder_t *self, const projection_t *rows, size_t from, size_t to,
                      error_t *error)
 {
-    for (size_t i = from; i < to; i++) {
-        if (rows->time[i] < self->time)
-            return error_set (error, STATUS_INVALID, "rows of one key are not in time order");
-        self->time = rows->time[i];
-    }
+    if (from < to && (rows->time[from] < self->time || record_descends (rows, from, to)))
+        return error_set (error, STATUS_INVALID, "rows of one key are not in time order");
+    self->time = from < to ? rows->time[to - 1] : self->time;
     status_t status = STATUS_OK;
     if (self->rows.rows.rows + (to - from) > KEYROWS_MAX && self->rows.rows.rows > 0)
         status = buffer_fold (self, error);

@@ -77,6 +77,9 @@ static inline size_t record_size (const record_builder_t *self)
     return self->head.size + self->swept.partials.size;
 }
 
+/* Do times of the rows, which are events', descend? */
+bool record_descends (const projection_t *rows, size_t from, size_t to);
+
 /* Says which rows record_of is about to be asked for. */
 void record_run (record_builder_t *self, const projection_t *rows);
 /* Makes the record of a key that has rows [from, to) of them alone; otherwise as what follows. */

@@ -226,21 +226,6 @@ status_t batchview_writer_add (batchview_writer_t *self, const projection_t *row
     return record_add (&self->record, rows, from, to, error);
 }
 
-/* The end of the rows from `from` on that are of one key; *in_order: their times do not descend. */
-static size_t end_of_key (const projection_t *rows, size_t from, bool *in_order)
-{
-    text_t key = rows->key[from];
-    size_t to = from + 1;
-    *in_order = true;
-    for (; to < rows->rows; to++) {
-        text_t other = rows->key[to];
-        if ((other.data != key.data || other.size != key.size) && !text_equal (other, key))
-            break;
-        *in_order &= rows->time[to - 1] <= rows->time[to];
-    }
-    return to;
-}
-
 /* A key that has these rows alone, after the latest one, which has ended. */
 static status_t add_key (batchview_writer_t *self, size_t from, size_t to, error_t *error)
 {
@@ -259,11 +244,10 @@ status_t batchview_writer_add_all (batchview_writer_t *self, const projection_t 
     bool told = false; /* the record has been told of the rows */
     status_t status = STATUS_OK;
     for (size_t from = 0; status == STATUS_OK && from < rows->rows; from = to) {
-        bool in_order;
-        to = end_of_key (rows, from, &in_order);
+        to = text_run_end (rows->key, from, rows->rows);
         int order = key_order (self, rows->key[from]);
         if ((order == 0 && self->in_key) || to == rows->rows ||
-            !in_order) { /* its rows are, or may be, in several calls */
+            record_descends (rows, from, to)) { /* its rows are, or may be, in several calls */
             status = batchview_writer_add (self, rows, from, to, error);
             told = false;
             continue;

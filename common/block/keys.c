@@ -9,9 +9,8 @@ enum { NUMBER_BYTES_MAX = 8, PLACE_MAX = 255 };
 size_t keys_find_starts (const text_t *keys, size_t rows, uint32_t *starts)
 {
     size_t count = 0;
-    for (size_t i = 0; i < rows; i++)
-        if (i == 0 || !text_equal (keys[i], keys[i - 1]))
-            starts[count++] = (uint32_t)i;
+    for (size_t i = 0; i < rows; i = text_run_end (keys, i, rows))
+        starts[count++] = (uint32_t)i;
     return count;
 }
 

@@ -205,22 +205,16 @@ typedef struct bits {
     size_t at; /* bits */
 } bits_t;
 
-/* The number, from an 8-byte load that stays inside the bytes. */
+enum {
+    LOAD = sizeof (uint64_t), /* bytes that a number is read from */
+    AT_ONCE = 4,              /* numbers between two looks at where the bytes end */
+};
+
+/* The number, from an 8-byte load. */
 static inline uint64_t next_number (bits_t *bits, uint8_t token)
 {
     uint64_t word;
     memcpy (&word, bits->bytes + (bits->at >> 3), sizeof word);
-    uint64_t number = meaning[token].least + ((word >> (bits->at & 7)) & meaning[token].mask);
-    bits->at += meaning[token].bits;
-    return number;
-}
-
-static uint64_t last_number (bits_t *bits, uint8_t token)
-{
-    size_t byte = bits->at >> 3;
-    uint64_t word = 0;
-    if (byte < bits->size)
-        memcpy (&word, bits->bytes + byte, bits->size - byte < 8 ? bits->size - byte : 8);
     uint64_t number = meaning[token].least + ((word >> (bits->at & 7)) & meaning[token].mask);
     bits->at += meaning[token].bits;
     return number;
@@ -233,17 +227,40 @@ static inline int64_t value_of (const tokens_form_t *form, uint64_t number)
     return (int64_t)((uint64_t)form->base + form->scale * number);
 }
 
+/* Reads values while loads stay inside the bytes; returns how many. */
+static inline __attribute__ ((always_inline)) size_t
+get_inside (bits_t *bits, int64_t *values, size_t count, const uint8_t *tokens, tokens_form_t form)
+{
+    const size_t most = AT_ONCE * NUMBER_BITS_MAX;
+    bits_t here = *bits;
+    size_t end = here.size >= LOAD ? 8 * (here.size - LOAD + 1) : 0; /* bits: loads begin before */
+    size_t end_of_many = end > most ? end - most : 0;
+    size_t i = 0;
+    for (; i + AT_ONCE <= count && here.at < end_of_many; i += AT_ONCE) {
+        values[i] = value_of (&form, next_number (&here, tokens[i]));
+        values[i + 1] = value_of (&form, next_number (&here, tokens[i + 1]));
+        values[i + 2] = value_of (&form, next_number (&here, tokens[i + 2]));
+        values[i + 3] = value_of (&form, next_number (&here, tokens[i + 3]));
+    }
+    for (; i < count && here.at < end; i++)
+        values[i] = value_of (&form, next_number (&here, tokens[i]));
+    *bits = here;
+    return i;
+}
+
+/* The last of the bytes are read where zeros are behind them. */
 static inline __attribute__ ((always_inline)) void
 get_values (bits_t *bits, int64_t *values, size_t count, const uint8_t *tokens, tokens_form_t form)
 {
-    bits_t here = *bits;
-    size_t quick_end = here.size >= 8 ? (here.size - 8) * 8 : 0; /* bits */
-    size_t i = 0;
-    for (; i < count && here.at < quick_end; i++)
-        values[i] = value_of (&form, next_number (&here, tokens[i]));
-    for (; i < count; i++)
-        values[i] = value_of (&form, last_number (&here, tokens[i]));
-    *bits = here;
+    size_t done = get_inside (bits, values, count, tokens, form);
+    size_t byte = bits->at >> 3;
+    uint8_t last[3 * LOAD] = { 0 };
+    if (done == count || byte > bits->size)
+        return;
+    bits_t rest = { .bytes = last, .size = sizeof last, .at = bits->at & 7 };
+    memcpy (last, bits->bytes + byte, bits->size - byte);
+    done += get_inside (&rest, values + done, count - done, tokens + done, form);
+    bits->at = done == count ? 8 * byte + rest.at : SIZE_MAX; /* more bits than there are */
 }
 
 bool tokens_get (reader_t *in, int64_t *values, size_t count, uint8_t *tokens)
@@ -257,7 +274,9 @@ bool tokens_get (reader_t *in, int64_t *values, size_t count, uint8_t *tokens)
         return false;
     if (zigzag == 0) /* each loop knows its form */
         get_values (&bits, values, count, tokens, (tokens_form_t){ base, scale, false });
+    else if (base == 0 && scale == 1)
+        get_values (&bits, values, count, tokens, (tokens_form_t){ 0, 1, true });
     else
         get_values (&bits, values, count, tokens, (tokens_form_t){ base, scale, true });
-    return (bits.at + 7) / 8 == bits.size;
+    return bits.at / 8 + (bits.at % 8 != 0) == bits.size;
 }

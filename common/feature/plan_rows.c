@@ -4,6 +4,22 @@
 
 #include "base/check.h"
 
+/* Do all rows of the batch belong to the view? */
+static bool selects_all (const plan_t *self, const batch_t *batch)
+{
+    const text_t *key = batch->key;
+    uint32_t none = 0; /* its highest bit is set by a size of 0 */
+    size_t r = 0;
+    if (self->where != NULL || !self->keyed)
+        return self->where == NULL;
+    for (; r + 4 <= batch->rows; r += 4)
+        none |= (key[r].size - 1) | (key[r + 1].size - 1) | (key[r + 2].size - 1) |
+                (key[r + 3].size - 1);
+    for (; r < batch->rows; r++)
+        none |= key[r].size - 1;
+    return none <= INT32_MAX;
+}
+
 /* Writes the rows of the batch that belong to the view, and returns how many they are. */
 static size_t select_rows (const plan_t *self, const batch_t *batch, arena_t *arena,
                            uint32_t *selected)
@@ -105,8 +121,12 @@ projection_t plan_project (const plan_t *self, const batch_t *batch, arena_t *ar
     out.filter = arena_zero (arena, self->filters_count, sizeof *out.filter);
     if (batch->rows == 0)
         return out;
-    uint32_t *selected = arena_alloc (arena, batch->rows * sizeof *selected);
-    out.rows = select_rows (self, batch, arena, selected);
+    uint32_t *selected = NULL;
+    out.rows = batch->rows;
+    if (!selects_all (self, batch)) {
+        selected = arena_alloc (arena, batch->rows * sizeof *selected);
+        out.rows = select_rows (self, batch, arena, selected);
+    }
     if (out.rows == 0)
         return out;
     const column_t *columns = batch->column;
