@@ -8,6 +8,8 @@
 #include <endian.h>
 #include <xxhash.h>
 
+enum { SHORT_STRING = 16 }; /* bytes that are copied one by one */
+
 static const uint64_t sign_bit = UINT64_C (1) << 63;
 
 /* Bits that sort as unsigned integers in the order of the floats. */
@@ -59,6 +61,24 @@ void key_put_number (uint8_t *out, type_t type, int64_t cell)
     bits = htobe64 (bits);
     out[0] = (uint8_t)type;
     memcpy (out + 1, &bits, sizeof bits);
+}
+
+bool key_put_plain_string (uint8_t *out, text_t text)
+{
+    bool zero = false;
+    *out++ = TYPE_STRING;
+    if (text.size <= SHORT_STRING) {
+        for (uint32_t i = 0; i < text.size; i++) {
+            out[i] = (uint8_t)text.data[i];
+            zero |= text.data[i] == 0;
+        }
+    } else {
+        zero = memchr (text.data, 0, text.size) != NULL;
+        memcpy (out, text.data, text.size);
+    }
+    out[text.size] = 0;
+    out[text.size + 1] = 0;
+    return !zero;
 }
 
 void key_put (buf_t *out, const value_t *value)

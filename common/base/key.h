@@ -15,6 +15,7 @@
 enum {
     KEY_FIELDS_MAX = 8,
     KEY_SIZE_MAX = 1024, /* encoded bytes; a longer key is refused */
+    KEY_STRING_MORE = 3, /* bytes of a string without zero bytes, beside its own */
     KEY_NUMBER_SIZE = 9, /* of a field that is a BOOL, INT64, TIMESTAMP or FLOAT64 */
 };
 
@@ -24,6 +25,10 @@ void key_put (buf_t *out, const value_t *value);
 /* The same for a field of KEY_NUMBER_SIZE into as many bytes, from a column's cell (a float's
  * bits), for keys that are made by the thousand. */
 void key_put_number (uint8_t *out, type_t type, int64_t cell);
+
+/* The same for a string, into size + KEY_STRING_MORE bytes. False, with any bytes there: it has a
+ * zero byte, which takes more. */
+bool key_put_plain_string (uint8_t *out, text_t text);
 
 /* Reads the fields of `key` into values[0..count). Strings are copied to `arena`. False when the
  * bytes are not the encoding of exactly `count` fields of `types`. */

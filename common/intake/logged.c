@@ -64,6 +64,24 @@ static void set_number_keys (const column_t *column, batch_t *batch, arena_t *ar
     }
 }
 
+/* The keys of one field that is a string, but of those that take more bytes than most. */
+static void set_string_keys (const column_t *column, batch_t *batch, arena_t *arena)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < batch->rows; i++)
+        if (column->valid[i] && column->s[i].size <= KEY_SIZE_MAX - KEY_STRING_MORE)
+            size += column->s[i].size + KEY_STRING_MORE;
+    uint8_t *at = arena_alloc (arena, size);
+    for (size_t i = 0; i < batch->rows; i++) {
+        text_t text = column->s[i];
+        if (!column->valid[i] || text.size > KEY_SIZE_MAX - KEY_STRING_MORE ||
+            !key_put_plain_string (at, text))
+            continue;
+        batch->key[i] = (text_t){ (const char *)at, text.size + KEY_STRING_MORE };
+        at += batch->key[i].size;
+    }
+}
+
 void batch_set_keys (const keyed_log_t *log, batch_t *batch, arena_t *arena)
 {
     batch->key = arena_zero (arena, batch->rows, sizeof *batch->key);
@@ -74,9 +92,13 @@ void batch_set_keys (const keyed_log_t *log, batch_t *batch, arena_t *arena)
         set_number_keys (first, batch, arena);
         return;
     }
+    if (first && first->type == TYPE_STRING)
+        set_string_keys (first, batch, arena);
     buf_t bytes;
     buf_init (&bytes, KEY_SIZE_MAX);
     for (size_t i = 0; i < batch->rows; i++) {
+        if (batch->key[i].size > 0)
+            continue;
         buf_clear (&bytes);
         if (keyed_log_key (log, batch, i, &bytes))
             batch->key[i] = arena_text (

@@ -200,3 +200,30 @@ Test (key, encoding_hash_and_partition_are_pinned)
     cr_assert_eq (key_partition (UINT64_C (1) << 63, 64), 32);
     buf_release (&key);
 }
+
+Test (key, a_string_without_zero_bytes_is_put_in_one_go_as_any)
+{
+    random_t random;
+    random_seed (&random, 11);
+    for (int round = 0; round < ROUNDS; round++) {
+        char bytes[40];
+        uint8_t quick[sizeof bytes + KEY_STRING_MORE];
+        value_t value = { .type = TYPE_STRING,
+                          .s = { bytes, (uint32_t)random_below (&random, sizeof bytes + 1) } };
+        bool zero = false;
+        for (uint32_t i = 0; i < value.s.size; i++) {
+            bytes[i] = (char)random_below (&random, 256 - (unsigned)(round % 2));
+            bytes[i] = (char)(bytes[i] + round % 2); /* every other time without */
+            zero |= bytes[i] == 0;
+        }
+        buf_t key;
+        buf_init (&key, KEY_SIZE_MAX);
+        key_put (&key, &value);
+        cr_assert_eq (key_put_plain_string (quick, value.s), !zero);
+        if (!zero) {
+            cr_assert_eq (key.size, value.s.size + KEY_STRING_MORE);
+            cr_assert_eq (memcmp (quick, key.data, key.size), 0);
+        }
+        buf_release (&key);
+    }
+}
