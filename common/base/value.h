@@ -175,6 +175,8 @@ typedef struct batch {
     uint64_t *offset;     /* position: offset … */
     uint32_t *row;        /* … and row: 0 for events sent, the row of its load otherwise */
     text_t *key;          /* the encoded entity key (key.h) */
+    uint32_t *key_start;  /* first rows of stretches of equal keys, … */
+    size_t keys;          /* … and how many; NULL and 0: they are not told */
 } batch_t;
 
 /* A batch of `rows` rows of nulls and zeros, for columns of the given types. */

@@ -226,6 +226,14 @@ status_t batchview_writer_add (batchview_writer_t *self, const projection_t *row
     return record_add (&self->record, rows, from, to, error);
 }
 
+/* The end of the rows from `from` on that are of one key, the `next`-th being the one behind it. */
+static size_t end_of_key (const projection_t *rows, size_t from, size_t next)
+{
+    if (rows->key_start == NULL)
+        return text_run_end (rows->key, from, rows->rows);
+    return next < rows->keys ? rows->key_start[next] : rows->rows;
+}
+
 /* A key that has these rows alone, after the latest one, which has ended. */
 static status_t add_key (batchview_writer_t *self, size_t from, size_t to, error_t *error)
 {
@@ -241,10 +249,11 @@ status_t batchview_writer_add_all (batchview_writer_t *self, const projection_t 
     CHECK_OBJECT (self, WRITER_MAGIC);
     CHECK (!self->finished);
     size_t to = 0;
+    size_t at = 0;     /* of key_start */
     bool told = false; /* the record has been told of the rows */
     status_t status = STATUS_OK;
     for (size_t from = 0; status == STATUS_OK && from < rows->rows; from = to) {
-        to = text_run_end (rows->key, from, rows->rows);
+        to = end_of_key (rows, from, ++at);
         int order = key_order (self, rows->key[from]);
         if ((order == 0 && self->in_key) || to == rows->rows ||
             record_descends (rows, from, to)) { /* its rows are, or may be, in several calls */

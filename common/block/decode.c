@@ -243,6 +243,8 @@ static bool read_keys (decoder_t *self, batch_t *batch)
     for (size_t i = 0; i < keys; i++)
         if (batch->key[starts[i]].size > KEY_SIZE_MAX)
             return false;
+    batch->key_start = starts;
+    batch->keys = keys;
     if (asks_for_keys (layout)) {
         self->scratch.key = batch->key;
         self->scratch.starts = starts;

@@ -100,6 +100,8 @@ typedef struct projection {
     uint64_t *offset;
     uint32_t *row;
     text_t *key;
+    const uint32_t *key_start; /* as those of a batch */
+    size_t keys;
 } projection_t;
 
 /* Does any slot's state depend on offsets and numbers of rows? */

@@ -12,6 +12,11 @@ static bool selects_all (const plan_t *self, const batch_t *batch)
     size_t r = 0;
     if (self->where != NULL || !self->keyed)
         return self->where == NULL;
+    if (batch->key_start != NULL) {
+        for (; r < batch->keys; r++)
+            none |= key[batch->key_start[r]].size - 1;
+        return none <= INT32_MAX;
+    }
     for (; r + 4 <= batch->rows; r += 4)
         none |= (key[r].size - 1) | (key[r + 1].size - 1) | (key[r + 2].size - 1) |
                 (key[r + 3].size - 1);
@@ -138,6 +143,8 @@ projection_t plan_project (const plan_t *self, const batch_t *batch, arena_t *ar
         out.offset = batch->offset;
         out.row = batch->row;
         out.key = batch->key;
+        out.key_start = batch->key_start;
+        out.keys = batch->keys;
     }
     evaluate (self, columns, &out, arena);
     return out;

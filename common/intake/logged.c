@@ -85,6 +85,8 @@ static void set_string_keys (const column_t *column, batch_t *batch, arena_t *ar
 void batch_set_keys (const keyed_log_t *log, batch_t *batch, arena_t *arena)
 {
     batch->key = arena_zero (arena, batch->rows, sizeof *batch->key);
+    batch->key_start = NULL;
+    batch->keys = 0;
     if (batch->rows == 0)
         return; /* which may be a batch without columns */
     const column_t *first = log->key_count == 1 ? &batch->column[log->key[0]] : NULL;

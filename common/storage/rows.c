@@ -34,6 +34,8 @@ batch_t rows_slice (const batch_t *batch, size_t from, size_t to, arena_t *arena
         slice.row += from;
     if (slice.key != NULL)
         slice.key += from;
+    slice.key_start = NULL;
+    slice.keys = 0;
     slice.column = arena_alloc (arena, batch->columns * sizeof *slice.column);
     for (size_t i = 0; i < batch->columns; i++) {
         column_t column = batch->column[i];

@@ -37,6 +37,18 @@ static status_t decode (const uint8_t *data, size_t size, arena_t *arena, const 
     return status;
 }
 
+/* Every row that begins a stretch of equal keys is told, and no other. */
+static void keys_are_told (const batch_t *batch)
+{
+    size_t keys = 0;
+    for (size_t i = 0; i < batch->rows; i++)
+        if (i == 0 || !text_equal (batch->key[i - 1], batch->key[i])) {
+            cr_assert_lt (keys, batch->keys);
+            cr_assert_eq (batch->key_start[keys++], i);
+        }
+    cr_assert_eq (keys, batch->keys);
+}
+
 static void comes_back (const batch_t *batch, arena_t *arena)
 {
     buf_t block;
@@ -46,6 +58,8 @@ static void comes_back (const batch_t *batch, arena_t *arena)
     cr_assert_eq (got.rows, batch->rows);
     for (size_t i = 0; i < got.rows; i++)
         cr_assert (rows_are_equal (batch, i, &got, i), "row %zu", i);
+    if (got.key != NULL)
+        keys_are_told (&got);
     buf_release (&block);
 }
 
