@@ -5,11 +5,24 @@
 
 #include "batch-worker/task.h"
 #include "storage/merge.h"
+#include "storage/sorter.h"
 
 enum {
     SOURCE_BYTES = 8 << 20, /* memory that an open cursor may take: two blocks, unpacked */
     FAN_IN_MAX = 64,        /* runs merged at once */
 };
+
+/* The log's new rows, which are no run yet: they are given in order, once, while runs and views are
+ * written. */
+typedef struct fresh {
+    sorter_t *sorter;       /* NULL: there are none */
+    const char *path;       /* of the run that they are to be; by it they are one of `runs` */
+    run_writer_t *writer;   /* of that run; NULL: they go into another one, with others */
+    int64_t latest;         /* event time of theirs, at most the clock; INT64_MIN: none */
+    const uint64_t *wanted; /* columns, as in block_decode */
+    column_t *columns[2];   /* of batches that were given, in turns */
+    unsigned turn;
+} fresh_t;
 
 typedef struct build {
     task_t *task;
@@ -20,7 +33,8 @@ typedef struct build {
     run_schema_t schema; /* of what is written */
     eraser_t eraser;     /* of the order's forgets */
     uint32_t runs_written;
-    task_runs_t runs;        /* the layer's, as they become */
+    task_runs_t runs; /* the layer's, as they become */
+    fresh_t fresh;
     bool merges;             /* they become one while the views are made of them */
     const char *merged_path; /* that one's */
 } build_t;
@@ -61,8 +75,19 @@ MUST_CHECK status_t build_of_log (build_t *self, error_t *error);
 
 /* Runs that hold what is to be erased are written without it (erase.c). */
 MUST_CHECK status_t build_erase (build_t *self, error_t *error);
-/* The log [from, cut) as sorted runs, what is to be erased left out. */
+/* Gathers the log [from, cut), what is to be erased left out: as fresh rows, or as sorted runs. */
 MUST_CHECK status_t build_compact (build_t *self, error_t *error);
+
+/* Are the fresh rows what this one of `runs` stands for? */
+bool build_is_fresh (const build_t *self, const task_run_t *run);
+/* The fresh rows as a source; ask for it once. `wanted` as in block_decode, which outlives it;
+ * ingest times are left out with it. */
+merge_source_t build_fresh_source (build_t *self, const uint64_t *wanted);
+/* For rows that stay a run of their own: it is written while the source gives them. When all were
+ * given, it is ended. */
+MUST_CHECK status_t build_fresh_begin (build_t *self, error_t *error);
+MUST_CHECK status_t build_fresh_end (build_t *self, error_t *error);
+void build_fresh_release (build_t *self);
 /* Merges runs into few (tiers.h), a delta's into one. When all are to become one, that is left to
  * build_views, which reads them all anyway (`merges`). */
 MUST_CHECK status_t build_merge (build_t *self, error_t *error);

@@ -48,25 +48,35 @@ static bool is_kept (void *arg, size_t source, uint64_t offset)
     return !build_excludes (arg, offset);
 }
 
+static status_t open_source (build_t *build, const task_run_t *item, const uint64_t *wanted,
+                             run_sources_t *sources, merge_source_t *input, error_t *error)
+{
+    if (build_is_fresh (build, item)) {
+        *input = build_fresh_source (build, wanted);
+        return STATUS_OK;
+    }
+    size_t i = sources->count++;
+    status_t status = build_open_run (build, item, &sources->runs[i], error);
+    if (status == STATUS_OK)
+        status = build_open_cursor (build, sources->runs[i], wanted, &sources->cursors[i], error);
+    if (status != STATUS_OK)
+        return status;
+    if (wanted != NULL) /* not all columns: for views, and none looks at an ingest time */
+        run_cursor_leave (sources->cursors[i], BLOCK_LEAVE_INGEST_TIME);
+    *input = merge_run (sources->cursors[i]);
+    return STATUS_OK;
+}
+
 status_t run_sources_open (build_t *build, const task_run_t *items, size_t count,
                            const uint64_t *wanted, run_sources_t *sources, error_t *error)
 {
-    *sources = (run_sources_t){ .count = count };
+    *sources = (run_sources_t){ .count = 0 };
     sources->runs = mem_zero (count, sizeof (run_t *));
     sources->cursors = mem_zero (count, sizeof (run_cursor_t *));
     merge_source_t *inputs = mem_zero (count, sizeof *inputs);
     status_t status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
-        status = build_open_run (build, &items[i], &sources->runs[i], error);
-        if (status != STATUS_OK)
-            break;
-        status = build_open_cursor (build, sources->runs[i], wanted, &sources->cursors[i], error);
-        if (status != STATUS_OK)
-            break;
-        if (wanted != NULL) /* not all columns: for views, and none looks at an ingest time */
-            run_cursor_leave (sources->cursors[i], BLOCK_LEAVE_INGEST_TIME);
-        inputs[i] = merge_run (sources->cursors[i]);
-    }
+    for (size_t i = 0; status == STATUS_OK && i < count; i++)
+        status = open_source (build, &items[i], wanted, sources, &inputs[i], error);
     merge_options_t options = { .keep = build->order->excluded_count > 0 ? is_kept : NULL,
                                 .arg = &build->task->build };
     if (status == STATUS_OK)
@@ -125,7 +135,10 @@ static status_t merge_into (build_t *self, run_sources_t *sources, const char *p
 static void forget_first (build_t *self, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        task_forget (self->task, self->runs.items[i].path); /* if this task wrote it */
+        if (build_is_fresh (self, &self->runs.items[i]))
+            build_fresh_release (self);
+        else
+            task_forget (self->task, self->runs.items[i].path); /* if this task wrote it */
     self->runs.count -= count;
     memmove (self->runs.items, self->runs.items + count,
              self->runs.count * sizeof *self->runs.items);

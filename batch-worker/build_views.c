@@ -68,8 +68,12 @@ static status_t find_latest (views_t *self, error_t *error)
     const build_order_t *order = self->build->order;
     /* what was covered under a clock that was ahead of this one is later than it may be */
     self->latest = order->latest < order->clock ? order->latest : order->clock;
+    if (self->build->fresh.latest > self->latest)
+        self->latest = self->build->fresh.latest;
     for (size_t i = 0; i < runs->count; i++) {
         run_t *run;
+        if (build_is_fresh (self->build, &runs->items[i]))
+            continue;
         status_t status = build_open_run (self->build, &runs->items[i], &run, error);
         if (status != STATUS_OK)
             return status;
@@ -195,12 +199,11 @@ static status_t add_rows (views_t *self, const batch_t *batch, error_t *error)
     return task_go_on (self->build->task, error);
 }
 
-/* One run that nothing is left out of is read a block at a time. */
-static status_t add_blocks (views_t *self, run_cursor_t *cursor, error_t *error)
+static status_t add_source (views_t *self, const merge_source_t *source, error_t *error)
 {
     for (;;) {
         batch_t batch;
-        status_t status = run_cursor_next (cursor, &batch, error);
+        status_t status = source->next (source->self, &batch, error);
         if (status == STATUS_END)
             return STATUS_OK;
         if (status == STATUS_OK)
@@ -228,10 +231,15 @@ static status_t add_merged (views_t *self, merge_t *merge, run_writer_t *merged,
     return status == STATUS_END ? STATUS_OK : status;
 }
 
-static status_t add_single (views_t *self, error_t *error)
+/* One run that nothing is left out of is read a block at a time. */
+static status_t add_single (views_t *self, const task_run_t *item, error_t *error)
 {
+    if (build_is_fresh (self->build, item)) {
+        merge_source_t fresh = build_fresh_source (self->build, self->wanted);
+        return add_source (self, &fresh, error);
+    }
     run_t *run;
-    status_t status = build_open_run (self->build, &self->build->runs.items[0], &run, error);
+    status_t status = build_open_run (self->build, item, &run, error);
     if (status != STATUS_OK)
         return status;
     run_cursor_t *cursor;
@@ -239,19 +247,18 @@ static status_t add_single (views_t *self, error_t *error)
     if (status == STATUS_OK) {
         run_cursor_leave (cursor,
                           BLOCK_LEAVE_INGEST_TIME | (self->positions ? 0 : BLOCK_LEAVE_POSITION));
-        status = add_blocks (self, cursor, error);
+        merge_source_t source = merge_run (cursor);
+        status = add_source (self, &source, error);
     }
     run_cursor_destroy (&cursor);
     run_destroy (&run);
     return status;
 }
 
-static status_t add_all (views_t *self, error_t *error)
+static status_t add_together (views_t *self, error_t *error)
 {
     build_t *build = self->build;
     const task_runs_t *runs = &build->runs;
-    if (runs->count == 1 && build->order->excluded_count == 0)
-        return add_single (self, error);
     run_sources_t sources;
     run_writer_t *merged = NULL;
     status_t status = run_sources_open (build, runs->items, runs->count,
@@ -264,6 +271,30 @@ static status_t add_all (views_t *self, error_t *error)
     if (status == STATUS_OK && build->merges)
         status = build_merge_end (build, merged, error);
     run_writer_destroy (&merged);
+    return status;
+}
+
+/* Do fresh rows become a run of their own? */
+static bool keeps_fresh (const build_t *build)
+{
+    bool keeps = false;
+    for (size_t i = 0; i < build->runs.count && !build->merges; i++)
+        keeps |= build_is_fresh (build, &build->runs.items[i]);
+    return keeps;
+}
+
+static status_t add_all (views_t *self, error_t *error)
+{
+    build_t *build = self->build;
+    const task_runs_t *runs = &build->runs;
+    bool keeps = keeps_fresh (build);
+    status_t status = keeps ? build_fresh_begin (build, error) : STATUS_OK;
+    if (status == STATUS_OK && runs->count == 1 && build->order->excluded_count == 0)
+        status = add_single (self, &runs->items[0], error);
+    else if (status == STATUS_OK)
+        status = add_together (self, error);
+    if (status == STATUS_OK && keeps)
+        status = build_fresh_end (build, error);
     return status;
 }
 

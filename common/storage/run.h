@@ -59,6 +59,10 @@ MUST_CHECK status_t run_writer_new (fs_t *fs, const char *path, const run_schema
 MUST_CHECK status_t run_writer_add (run_writer_t *self, const batch_t *batch, size_t from,
                                     size_t to, error_t *error);
 
+/* All rows of the batch, after which none are added: those that are a block by themselves are not
+ * copied. The bytes are the same. */
+MUST_CHECK status_t run_writer_add_last (run_writer_t *self, const batch_t *batch, error_t *error);
+
 /* Writes what is left, index and footer, syncs the file and its directory, and closes the file. A
  * run without rows is fine. `info` may be NULL; its schema is borrowed from the writer. */
 MUST_CHECK status_t run_writer_finish (run_writer_t *self, run_info_t *info, error_t *error);

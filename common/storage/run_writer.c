@@ -25,7 +25,7 @@ struct run_writer {
     uint64_t at;         /* where the next block goes */
     arena_t *arena;      /* strings of the pending rows */
     arena_t *shape;      /* arrays of the pending batch */
-    batch_t pending;     /* RUN_BLOCK_ROWS_MAX rows of room; .rows of them used */
+    batch_t pending;     /* RUN_BLOCK_ROWS_MAX rows of room; .rows of them used. Made when needed */
     size_t pending_text; /* bytes */
     batch_t last;        /* one row: the last one of the block before */
     uint8_t last_key[KEY_SIZE_MAX];
@@ -91,8 +91,6 @@ status_t run_writer_new (fs_t *fs, const char *path, const run_schema_t *schema,
     self->info.schema.types = self->types;
     self->arena = arena_new (ARENA_CHUNK);
     self->shape = arena_new (ARENA_CHUNK);
-    self->pending = batch_new (self->shape, self->types, schema->columns, RUN_BLOCK_ROWS_MAX);
-    self->pending.rows = 0;
     self->last = batch_new (self->shape, NULL, 0, 1);
     buf_init (&self->block, BLOCK_SIZE_MAX);
     buf_init (&self->index, RUN_INDEX_MAX);
@@ -327,8 +325,17 @@ static void keep_column (run_writer_t *self, const stretch_t *part, size_t which
                 count * size);
 }
 
+static void make_pending (run_writer_t *self)
+{
+    self->pending =
+        batch_new (self->shape, self->types, self->info.schema.columns, RUN_BLOCK_ROWS_MAX);
+    self->pending.rows = 0;
+}
+
 static void keep_rows (run_writer_t *self, const stretch_t *part)
 {
+    if (self->pending.key == NULL)
+        make_pending (self);
     const batch_t *from = part->batch;
     const batch_t *to = &self->pending;
     size_t first = part->from;
@@ -379,7 +386,7 @@ static status_t check_rows (const run_writer_t *self, const stretch_t *stretch, 
     CHECK (!self->finished);
     CHECK (stretch->from <= stretch->to && stretch->to <= batch->rows);
     CHECK (batch->key != NULL);
-    CHECK (batch->columns == self->pending.columns);
+    CHECK (batch->columns == self->info.schema.columns);
     for (size_t i = 0; i < batch->columns; i++)
         CHECK (batch->column[i].type == self->types[i]);
     for (size_t i = stretch->from; i < stretch->to; i++)
@@ -389,13 +396,14 @@ static status_t check_rows (const run_writer_t *self, const stretch_t *stretch, 
     return STATUS_OK;
 }
 
-/* Rows that fill a block by themselves are written from where they are. */
-static status_t add_part (run_writer_t *self, const stretch_t *part, size_t text, error_t *error)
+/* Rows that are a block by themselves are written from where they are. */
+static status_t add_part (run_writer_t *self, const stretch_t *part, size_t text, bool last,
+                          error_t *error)
 {
     check_order (self, part);
     remember (self, part);
     size_t rows = self->pending.rows + part->to - part->from;
-    bool full = rows == RUN_BLOCK_ROWS_MAX || self->pending_text + text >= PENDING_TEXT_MAX;
+    bool full = last || rows == RUN_BLOCK_ROWS_MAX || self->pending_text + text >= PENDING_TEXT_MAX;
     if (full && self->pending.rows == 0)
         return write_rows (self, part->batch, part->from, part->to, error);
     keep_rows (self, part);
@@ -403,18 +411,30 @@ static status_t add_part (run_writer_t *self, const stretch_t *part, size_t text
     return full ? flush (self, error) : STATUS_OK;
 }
 
-status_t run_writer_add (run_writer_t *self, const batch_t *batch, size_t from, size_t to,
-                         error_t *error)
+/* With `last`, no row comes after these. */
+static status_t add_rows (run_writer_t *self, const batch_t *batch, size_t from, size_t to,
+                          bool last, error_t *error)
 {
     stretch_t rest = { batch, from, to };
     status_t status = check_rows (self, &rest, error);
     while (status == STATUS_OK && rest.from < rest.to) {
         size_t text;
         stretch_t part = part_that_fits (self, &rest, &text);
-        status = add_part (self, &part, text, error);
+        status = add_part (self, &part, text, last && part.to == to, error);
         rest.from = part.to;
     }
     return status;
+}
+
+status_t run_writer_add (run_writer_t *self, const batch_t *batch, size_t from, size_t to,
+                         error_t *error)
+{
+    return add_rows (self, batch, from, to, false, error);
+}
+
+status_t run_writer_add_last (run_writer_t *self, const batch_t *batch, error_t *error)
+{
+    return add_rows (self, batch, 0, batch->rows, true, error);
 }
 
 /* ---- the end ---- */

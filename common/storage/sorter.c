@@ -9,7 +9,22 @@
 enum {
     LINE = 64,         /* bytes that memory comes in */
     FETCHED_LINES = 8, /* of a row, at most, ahead of picking it */
+    GIVEN_CHUNK = 1 << 20,
 };
+
+/* How far rows have been given. */
+typedef struct giving {
+    arena_t *arena;
+    batch_t batch[2]; /* in turns: what was given stays while the next one is filled */
+    unsigned turn;
+    size_t room;   /* rows of a batch */
+    size_t filled; /* rows of the one whose turn it is */
+    size_t lines;  /* of a row that are fetched */
+    size_t part;   /* that is sorted … */
+    size_t rows;   /* … its rows … */
+    size_t at;     /* … and those that were picked */
+    size_t given;  /* rows of all parts */
+} giving_t;
 
 struct sorter {
     uint32_t magic;
@@ -20,6 +35,7 @@ struct sorter {
     bool in_position; /* rows came by offset and row, of which the last ones are … */
     uint64_t last_offset;
     uint32_t last_row;
+    giving_t *giving; /* NULL: no row was given yet */
 };
 
 /* ---- making and ending ---- */
@@ -34,12 +50,21 @@ sorter_t *sorter_new (const type_t *types, size_t columns, kept_t *kept)
     return self;
 }
 
+static void end_giving (sorter_t *self)
+{
+    if (self->giving != NULL)
+        arena_destroy (&self->giving->arena);
+    mem_free (self->giving);
+    self->giving = NULL;
+}
+
 void sorter_destroy (sorter_t **self_p)
 {
     sorter_t *self = *self_p;
     if (self == NULL)
         return;
     CHECK_OBJECT (self, SORTER_MAGIC);
+    end_giving (self);
     parts_release (&self->parts);
     packed_release (&self->packed);
     mem_free (self->items);
@@ -51,6 +76,7 @@ void sorter_destroy (sorter_t **self_p)
 void sorter_clear (sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
+    end_giving (self);
     packed_clear (&self->packed);
     parts_clear (&self->parts);
     self->in_position = true;
@@ -97,6 +123,7 @@ static void add_tile (sorter_t *self, packed_tile_t *tile)
 static void check_batch (const sorter_t *self, const batch_t *batch)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
+    CHECK (self->giving == NULL);
     CHECK (batch->columns == self->packed.columns);
     CHECK (batch->key != NULL);
 }
@@ -128,15 +155,6 @@ void sorter_add_picked (sorter_t *self, const batch_t *batch, const uint32_t *wh
 
 /* ---- giving out ---- */
 
-/* Rows in order as batches that fill a block. */
-typedef struct picker {
-    const sorter_t *self;
-    run_writer_t *writer;
-    batch_t batch;
-    size_t filled; /* rows of it */
-    size_t lines;  /* of a row that are fetched */
-} picker_t;
-
 static text_t key_at (const void *arg, uint64_t at)
 {
     const sorter_t *self = arg;
@@ -165,69 +183,130 @@ static void sort_part (sorter_t *self, size_t part)
     sort_items (self->items, self->items + self->room, rows, &order);
 }
 
-static void fetch_rows (const picker_t *picker, size_t from, size_t to)
+static void fetch_rows (const sorter_t *self, size_t from, size_t to)
 {
-    const sorter_t *self = picker->self;
+    size_t lines = self->giving->lines;
     for (size_t i = from; i < to; i++) {
         const uint8_t *row = parts_row (&self->parts, sort_at (&self->items[i]));
-        for (size_t line = 0; line < picker->lines; line++)
+        for (size_t line = 0; line < lines; line++)
             __builtin_prefetch (row + line * LINE);
     }
 }
 
-static status_t write_filled (picker_t *picker, error_t *error)
+/* Nothing of it is read before rows were picked into it. */
+static batch_t new_batch (const sorter_t *self, arena_t *arena, size_t rows)
 {
-    picker->batch.rows = picker->filled;
-    picker->filled = 0;
-    return run_writer_add (picker->writer, &picker->batch, 0, picker->batch.rows, error);
+    const packed_t *packed = &self->packed;
+    batch_t batch = { .rows = rows, .columns = packed->columns };
+    batch.column = arena_zero (arena, packed->columns, sizeof *batch.column);
+    for (size_t c = 0; c < packed->columns; c++) {
+        column_t *column = &batch.column[c];
+        column->type = packed->types[c];
+        column->data = arena_alloc (arena, rows * type_size (column->type));
+        column->valid = arena_alloc (arena, rows);
+        memset (column->valid, 1, rows); /* stays so without nulls */
+    }
+    batch.event_time = arena_alloc (arena, rows * sizeof *batch.event_time);
+    batch.ingest_time = arena_alloc (arena, rows * sizeof *batch.ingest_time);
+    batch.offset = arena_alloc (arena, rows * sizeof *batch.offset);
+    batch.row = arena_alloc (arena, rows * sizeof *batch.row);
+    batch.key = arena_alloc (arena, rows * sizeof *batch.key);
+    return batch;
+}
+
+static void begin_giving (sorter_t *self)
+{
+    size_t rows = self->parts.rows;
+    giving_t *giving = mem_zero (1, sizeof *giving);
+    self->giving = giving;
+    giving->arena = arena_new (GIVEN_CHUNK);
+    giving->room = rows < RUN_BLOCK_ROWS_MAX ? rows : RUN_BLOCK_ROWS_MAX;
+    if (rows > 0)
+        giving->lines = (parts_bytes (&self->parts) / rows + LINE - 1) / LINE;
+    giving->lines = giving->lines < FETCHED_LINES ? giving->lines : FETCHED_LINES;
+    for (size_t i = 0; i < (rows > giving->room ? 2 : 1); i++) {
+        batch_t *batch = &giving->batch[i];
+        *batch = new_batch (self, giving->arena, giving->room);
+    }
+    giving->rows = self->parts.part[0].rows;
+    if (giving->rows > 0)
+        sort_part (self, 0);
+    fetch_rows (self, 0, giving->rows < PACKED_TILE ? giving->rows : PACKED_TILE);
+}
+
+/* Sorts the next part that has rows; false: there is none. */
+static bool next_part (sorter_t *self)
+{
+    giving_t *giving = self->giving;
+    do {
+        if (giving->part == PARTS_MAX - 1)
+            return false;
+        giving->rows = self->parts.part[++giving->part].rows;
+    } while (giving->rows == 0);
+    giving->at = 0;
+    sort_part (self, giving->part);
+    fetch_rows (self, 0, giving->rows < PACKED_TILE ? giving->rows : PACKED_TILE);
+    return true;
 }
 
 /* A tile at a time, while the rows of the next one are fetched: those of a part that keys told
  * nothing of are many. */
-static status_t write_part (picker_t *picker, size_t rows, error_t *error)
+static void pick_tile (sorter_t *self)
 {
-    const sorter_t *self = picker->self;
+    giving_t *giving = self->giving;
     const uint8_t *tile[PACKED_TILE];
-    status_t status = STATUS_OK;
-    fetch_rows (picker, 0, rows < PACKED_TILE ? rows : PACKED_TILE);
-    for (size_t at = 0, count; status == STATUS_OK && at < rows; at += count) {
-        size_t room = RUN_BLOCK_ROWS_MAX - picker->filled;
-        count = rows - at < PACKED_TILE ? rows - at : PACKED_TILE;
-        count = count < room ? count : room;
-        size_t ahead = at + count + PACKED_TILE;
-        fetch_rows (picker, at + count, ahead < rows ? ahead : rows);
-        for (size_t i = 0; i < count; i++)
-            tile[i] = parts_row (&self->parts, sort_at (&self->items[at + i]));
-        packed_pick (&self->packed, tile, count, &picker->batch, picker->filled);
-        picker->filled += count;
-        if (picker->filled == RUN_BLOCK_ROWS_MAX)
-            status = write_filled (picker, error);
-    }
-    return status;
+    size_t rows = giving->rows;
+    size_t at = giving->at;
+    size_t room = giving->room - giving->filled;
+    size_t count = rows - at < PACKED_TILE ? rows - at : PACKED_TILE;
+    count = count < room ? count : room;
+    size_t ahead = at + count + PACKED_TILE;
+    fetch_rows (self, at + count, ahead < rows ? ahead : rows);
+    for (size_t i = 0; i < count; i++)
+        tile[i] = parts_row (&self->parts, sort_at (&self->items[at + i]));
+    packed_pick (&self->packed, tile, count, &giving->batch[giving->turn], giving->filled);
+    giving->filled += count;
+    giving->at += count;
+}
+
+status_t sorter_next (void *sorter, batch_t *batch, error_t *error)
+{
+    sorter_t *self = sorter;
+    CHECK_OBJECT (self, SORTER_MAGIC);
+    if (self->giving == NULL)
+        begin_giving (self);
+    giving_t *giving = self->giving;
+    while (giving->filled < giving->room && (giving->at < giving->rows || next_part (self)))
+        pick_tile (self);
+    if (giving->filled == 0)
+        return error_set (error, STATUS_END, "no more rows");
+    *batch = giving->batch[giving->turn];
+    batch->rows = giving->filled;
+    giving->given += giving->filled;
+    giving->filled = 0;
+    giving->turn = 1 - giving->turn;
+    return STATUS_OK;
+}
+
+bool sorter_is_done (const sorter_t *self)
+{
+    CHECK_OBJECT (self, SORTER_MAGIC);
+    return self->giving != NULL && self->giving->given == self->parts.rows;
 }
 
 static status_t write_rows (sorter_t *self, run_writer_t *writer, error_t *error)
 {
-    arena_t *arena = arena_new (1 << 20);
-    picker_t picker = { .self = self, .writer = writer };
-    picker.batch = batch_new (arena, self->packed.types, self->packed.columns, RUN_BLOCK_ROWS_MAX);
-    for (size_t c = 0; c < self->packed.columns; c++)
-        memset (picker.batch.column[c].valid, 1, RUN_BLOCK_ROWS_MAX);
-    if (self->parts.rows > 0)
-        picker.lines = (parts_bytes (&self->parts) / self->parts.rows + LINE - 1) / LINE;
-    picker.lines = picker.lines < FETCHED_LINES ? picker.lines : FETCHED_LINES;
-    status_t status = STATUS_OK;
-    for (size_t part = 0; status == STATUS_OK && part < PARTS_MAX; part++) {
-        size_t rows = self->parts.part[part].rows;
-        if (rows == 0)
-            continue;
-        sort_part (self, part);
-        status = write_part (&picker, rows, error);
+    for (;;) {
+        batch_t batch;
+        status_t status = sorter_next (self, &batch, error);
+        if (status == STATUS_END)
+            return STATUS_OK;
+        if (status == STATUS_OK)
+            status = sorter_is_done (self) ? run_writer_add_last (writer, &batch, error)
+                                           : run_writer_add (writer, &batch, 0, batch.rows, error);
+        if (status != STATUS_OK)
+            return status;
     }
-    if (status == STATUS_OK && picker.filled > 0)
-        status = write_filled (&picker, error);
-    arena_destroy (&arena);
-    return status;
 }
 
 status_t sorter_write (sorter_t *self, fs_t *fs, const char *path, const run_schema_t *schema,

@@ -1,4 +1,5 @@
-/* sorter.h - rows gathered in memory, in any order, until they are written as a sorted run.
+/* sorter.h - rows gathered in memory, in any order, until they are given out in order or written as
+ * a sorted run.
  *
  * A row is kept as one piece of memory (packed.h), near those with keys like its own (parts.h), and
  * these are sorted and written together: sorting costs the memory that rows are fetched from. */
@@ -25,9 +26,17 @@ size_t sorter_rows (const sorter_t *self);
 /* Bytes that the rows take until they are written, the sorting counted. */
 size_t sorter_bytes (const sorter_t *self);
 
-/* Writes the rows in order as a whole, durable run; those equal in key, event time, offset and row
- * in the order in which they were added. Only clear and destroy come after that, whatever it
- * returns. Errors are run_writer's. `info` is filled with the schema that was given. */
+/* The next rows in order, those equal in key, event time, offset and row in the order in which they
+ * were added; END when all were given. A batch has RUN_BLOCK_ROWS_MAX rows, the last one the rest.
+ * It is borrowed, and lives until the call after the next one. Once this was called only it, clear
+ * and destroy may be. `self` is a sorter_t: it fits a merge_source_t. */
+MUST_CHECK status_t sorter_next (void *self, batch_t *batch, error_t *error);
+
+/* Was the last row given? */
+bool sorter_is_done (const sorter_t *self);
+
+/* Writes all rows in order as a whole, durable run. Only clear and destroy come after that,
+ * whatever it returns. Errors are run_writer's. `info` is filled with the schema that was given. */
 MUST_CHECK status_t sorter_write (sorter_t *self, fs_t *fs, const char *path,
                                   const run_schema_t *schema, run_info_t *info, error_t *error);
 

@@ -234,6 +234,33 @@ Test (run_sort, many_rows_are_the_same_run_whatever_keys_come_later)
     kept_unref (&kept);
 }
 
+/* A merge borrows the batch before the newest one. */
+Test (run_sort, a_sorter_gives_batches_that_live_until_the_call_after_the_next_one)
+{
+    enum { ROWS = 3 * RUN_BLOCK_ROWS_MAX + 5 };
+    run_fixture_t fixture;
+    run_fixture_init (&fixture, 3);
+    batch_t batch = run_fixture_sorted (&fixture, ROWS, false);
+    sorter_t *sorter = sorter_new (fixture.types, fixture.columns, NULL);
+    sorter_add (sorter, &batch, 0, ROWS);
+    batch_t got[2];
+    size_t rows = 0, before = 0;
+    for (unsigned turn = 0;; turn = 1 - turn) {
+        cr_assert_eq (sorter_is_done (sorter), rows == ROWS);
+        status_t status = sorter_next (sorter, &got[turn], &error);
+        for (size_t i = 0; i < before; i++)
+            cr_assert_eq (rows_compare (&got[1 - turn], i, &batch, rows - before + i), 0);
+        if (status == STATUS_END)
+            break;
+        cr_assert_eq (status, STATUS_OK);
+        before = got[turn].rows;
+        rows += before;
+    }
+    cr_assert_eq (rows, ROWS);
+    sorter_destroy (&sorter);
+    run_fixture_release (&fixture);
+}
+
 /* Blocks end by their strings' size as well. */
 Test (run_sort, rows_of_long_strings_are_the_same_blocks)
 {
