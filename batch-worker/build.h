@@ -17,6 +17,7 @@ enum {
 typedef struct fresh {
     sorter_t *sorter;       /* NULL: there are none */
     const char *path;       /* of the run that they are to be; by it they are one of `runs` */
+    bool aside;             /* some were put on the disk, since they do not all fit into memory */
     run_writer_t *writer;   /* of that run; NULL: they go into another one, with others */
     int64_t latest;         /* event time of theirs, at most the clock; INT64_MIN: none */
     const uint64_t *wanted; /* columns, as in block_decode */
@@ -75,7 +76,7 @@ MUST_CHECK status_t build_of_log (build_t *self, error_t *error);
 
 /* Runs that hold what is to be erased are written without it (erase.c). */
 MUST_CHECK status_t build_erase (build_t *self, error_t *error);
-/* Gathers the log [from, cut), what is to be erased left out: as fresh rows, or as sorted runs. */
+/* Gathers the log [from, cut), what is to be erased left out, as fresh rows. */
 MUST_CHECK status_t build_compact (build_t *self, error_t *error);
 
 /* Are the fresh rows what this one of `runs` stands for? */
@@ -87,6 +88,9 @@ merge_source_t build_fresh_source (build_t *self, const uint64_t *wanted);
  * given, it is ended. */
 MUST_CHECK status_t build_fresh_begin (build_t *self, error_t *error);
 MUST_CHECK status_t build_fresh_end (build_t *self, error_t *error);
+/* Puts fresh rows that are in memory on the disk, if others use so many bytes that there is not
+ * enough for all. */
+MUST_CHECK status_t build_fresh_yield (build_t *self, uint64_t used, error_t *error);
 void build_fresh_release (build_t *self);
 /* Merges runs into few (tiers.h), a delta's into one. When all are to become one, that is left to
  * build_views, which reads them all anyway (`merges`). */

@@ -6,128 +6,142 @@
 #include "intake/logged.h"
 
 #include <inttypes.h>
+#include <math.h>
 
-enum {
-    DECODE_CHUNK = 1 << 20,
-    FRESH_PART = 16, /* of the task's memory, what rows may take while views are made of them */
-};
+enum { DECODE_CHUNK = 1 << 20 };
 
 /* ---- gathering ---- */
 
-typedef struct compaction {
-    build_t *build;
-    sorter_t *sorter;
-    arena_t *arena; /* of one record */
-} compaction_t;
-
-/* A run of what was gathered. */
-static status_t write_gathered (compaction_t *self, error_t *error)
+/* Puts what is in memory on the disk, or what is large of it. There has to be room for it: how much
+ * it is becomes known here. */
+static status_t put_aside (build_t *build, bool all, error_t *error)
 {
-    if (sorter_rows (self->sorter) == 0)
-        return STATUS_OK;
-    run_info_t info;
-    const char *path = build_run_path (self->build);
-    status_t status =
-        sorter_write (self->sorter, self->build->fs, path, &self->build->schema, &info, error);
+    const task_setting_t *setting = &build->task->setting;
+    sorter_t *sorter = build->fresh.sorter;
+    build->fresh.aside = true;
+    status_t status = fs_require (build->fs, sorter_bytes (sorter), setting->disk_reserve / 2,
+                                  setting->data, error);
     if (status != STATUS_OK)
         return status;
-    build_add_run (self->build, path, &info);
-    sorter_clear (self->sorter);
-    self->build->fresh.latest = INT64_MIN; /* the run tells it */
-    return STATUS_OK;
+    return all ? sorter_spill (sorter, error) : sorter_spill_large (sorter, error);
 }
 
-/* What was gathered last is given to whoever reads the runs, if it is little; else a run of it. */
-static status_t end_gathering (compaction_t *self, error_t *error)
+/* When rows do not all fit, the first that are put aside are few, so that the last ones, which stay
+ * in memory, are many; and a third is for what is read back, and for the views of many keys. */
+static bool is_full (const build_t *self, uint64_t bytes)
 {
-    build_t *build = self->build;
-    uint64_t most = build->task->setting.memory_limit / FRESH_PART;
-    if (sorter_rows (self->sorter) == 0 || sorter_bytes (self->sorter) > most)
-        return write_gathered (self, error);
-    task_run_t run = { .path = build_run_path (build),
-                       .rows = sorter_rows (self->sorter),
+    enum { BACK = 3, FEW = 8, STAY = 10 }; /* an eighth at least; nine tenths stay */
+    const build_order_t *order = self->order;
+    uint64_t most = task_gathers (self->task->setting.memory_limit);
+    uint64_t less = most - most / BACK;
+    if (bytes >= most || bytes < less / FEW || self->fresh.aside)
+        return bytes >= (self->fresh.aside ? less : most);
+    double all = (double)bytes / (double)sorter_rows (self->fresh.sorter) *
+                 (double)(order->cut - order->from);
+    double stay = (double)(less - less / STAY);
+    return all > (double)most && (double)bytes >= fmod (all - stay, (double)less);
+}
+
+/* What was gathered is one of the layer's runs from now on. */
+static void end_gathering (build_t *build)
+{
+    task_run_t run = { .rows = sorter_rows (build->fresh.sorter),
                        .offset = RUN_OFFSET_AS_WRITTEN,
                        .partition = build->order->partition };
-    task_runs_add (&build->runs, &run);
+    if (run.rows == 0) {
+        sorter_destroy (&build->fresh.sorter);
+        return;
+    }
+    run.path = build_run_path (build);
     build->fresh.path = run.path;
-    build->fresh.sorter = self->sorter;
-    self->sorter = NULL;
-    return STATUS_OK;
+    task_runs_add (&build->runs, &run);
 }
 
 /* Rows [from, to) without those that are to be erased. */
-static size_t pick_others (compaction_t *self, const batch_t *batch, size_t from, size_t to,
+static size_t pick_others (build_t *self, const batch_t *batch, size_t from, size_t to,
                            uint32_t *rows)
 {
     size_t count = 0;
     for (size_t i = from; i < to; i++) {
-        int erasure = eraser_find (&self->build->eraser, batch, i);
+        int erasure = eraser_find (&self->eraser, batch, i);
         if (erasure < 0)
             rows[count++] = (uint32_t)i;
         else
-            self->build->task->erased[erasure]++;
+            self->task->erased[erasure]++;
     }
     return count;
 }
 
-static void gather_rows (compaction_t *self, const batch_t *batch, size_t from, size_t to)
+static void gather_rows (build_t *self, const batch_t *batch, size_t from, size_t to,
+                         arena_t *arena)
 {
-    build_t *build = self->build;
-    int64_t latest = build->fresh.latest;
-    int64_t clock = build->order->clock;
-    uint32_t *rows = arena_alloc (self->arena, (to - from) * sizeof *rows);
+    fresh_t *fresh = &self->fresh;
+    int64_t latest = fresh->latest;
+    int64_t clock = self->order->clock;
+    uint32_t *rows = arena_alloc (arena, (to - from) * sizeof *rows);
     size_t count = to - from;
-    bool all = build->eraser.count == 0;
+    bool all = self->eraser.count == 0;
     if (!all)
         count = pick_others (self, batch, from, to, rows);
     for (size_t i = 0; i < count; i++) {
         int64_t time = batch->event_time[all ? from + i : rows[i]];
         latest = time > latest && time <= clock ? time : latest;
     }
-    build->fresh.latest = latest;
+    fresh->latest = latest;
     if (all)
-        sorter_add (self->sorter, batch, from, to);
+        sorter_add (fresh->sorter, batch, from, to);
     else
-        sorter_add_picked (self->sorter, batch, rows, count);
-    task_progress (build->task, to - from);
+        sorter_add_picked (fresh->sorter, batch, rows, count);
+    task_progress (self->task, to - from);
 }
 
-static status_t gather_record (compaction_t *self, const log_record_t *record, error_t *error)
+static status_t gather_record (build_t *self, const log_record_t *record, arena_t *arena,
+                               error_t *error)
 {
-    const build_order_t *order = self->build->order;
+    const build_order_t *order = self->order;
     batch_t batch;
-    arena_reset (self->arena);
-    status_t status = logged_batch (&self->build->log, record, self->arena, &batch, error);
+    arena_reset (arena);
+    status_t status = logged_batch (&self->log, record, arena, &batch, error);
     if (status != STATUS_OK)
-        return error_prefix (error, "log %s/%u, offset %" PRIu64, self->build->log.name,
-                             order->partition, record->offset);
+        return error_prefix (error, "log %s/%u, offset %" PRIu64, self->log.name, order->partition,
+                             record->offset);
     /* offsets in a record go up by one */
     size_t from = 0, to = batch.rows;
     while (from < to && batch.offset[from] < order->from)
         from++;
     while (to > from && batch.offset[to - 1] >= order->cut)
         to--;
-    gather_rows (self, &batch, from, to);
-    uint64_t bytes = sorter_bytes (self->sorter) + arena_held (self->arena);
-    return bytes < task_gathers (self->build->task->setting.memory_limit)
-               ? STATUS_OK
-               : write_gathered (self, error);
+    gather_rows (self, &batch, from, to, arena);
+    uint64_t bytes = sorter_bytes (self->fresh.sorter) + arena_held (arena);
+    if (is_full (self, bytes))
+        return put_aside (self, true, error);
+    return sorter_has_large (self->fresh.sorter) ? put_aside (self, false, error) : STATUS_OK;
 }
 
-static status_t gather_log (compaction_t *self, log_reader_t *reader, error_t *error)
+static status_t gather_log (build_t *self, log_reader_t *reader, error_t *error)
 {
-    for (;;) {
+    arena_t *arena = arena_new (DECODE_CHUNK); /* of one record */
+    status_t status = STATUS_OK;
+    while (status == STATUS_OK) {
         log_record_t record;
-        status_t status = task_go_on (self->build->task, error);
+        status = task_go_on (self->task, error);
         if (status == STATUS_OK)
             status = log_reader_next (reader, &record, error);
-        if (status == STATUS_END)
-            return end_gathering (self, error);
         if (status == STATUS_OK && record.kind == LOG_KIND_EVENTS)
-            status = gather_record (self, &record, error);
-        if (status != STATUS_OK)
-            return status;
+            status = gather_record (self, &record, arena, error);
     }
+    arena_destroy (&arena);
+    return status == STATUS_END ? STATUS_OK : status;
+}
+
+/* Where rows go that do not fit into memory. */
+static void set_aside (build_t *self)
+{
+    task_t *task = self->task;
+    const char *dir = logged_dir (task->arena, "history", self->log.name, self->order->partition);
+    const char *path =
+        task_format (task, "%s/%" PRIu64 "-%" PRIu64 "-aside.tmp", dir, task->id, task->attempt);
+    sorter_set_aside (self->fresh.sorter, self->fs, path, task_gives (task->setting.memory_limit));
 }
 
 status_t build_compact (build_t *self, error_t *error)
@@ -145,14 +159,12 @@ status_t build_compact (build_t *self, error_t *error)
         log_reader_open (self->fs, dir, &identity, order->from, order->cut, &reader, error);
     if (status != STATUS_OK)
         return error_prefix (error, "log %s/%u", self->log.name, order->partition);
-    compaction_t compaction = { .build = self,
-                                .sorter = sorter_new (self->schema.types, self->schema.columns,
-                                                      task->setting.kept),
-                                .arena = arena_new (DECODE_CHUNK) };
-    status = gather_log (&compaction, reader, error);
-    sorter_destroy (&compaction.sorter);
-    arena_destroy (&compaction.arena);
+    self->fresh.sorter = sorter_new (self->schema.types, self->schema.columns, task->setting.kept);
+    set_aside (self);
+    status = gather_log (self, reader, error);
     log_reader_destroy (&reader);
+    if (status == STATUS_OK)
+        end_gathering (self);
     return status;
 }
 
@@ -216,6 +228,15 @@ status_t build_fresh_end (build_t *self, error_t *error)
         if (build_is_fresh (self, &self->runs.items[i]))
             self->runs.items[i].size = info.size;
     return STATUS_OK;
+}
+
+status_t build_fresh_yield (build_t *self, uint64_t used, error_t *error)
+{
+    const sorter_t *sorter = self->fresh.sorter;
+    if (sorter == NULL || !sorter_holds_rows (sorter) ||
+        used + sorter_bytes (sorter) <= self->task->setting.memory_limit)
+        return STATUS_OK;
+    return put_aside (self, true, error);
 }
 
 void build_fresh_release (build_t *self)

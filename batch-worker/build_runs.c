@@ -212,8 +212,12 @@ status_t build_merge (build_t *self, error_t *error)
     if (self->runs.count < 2)
         return STATUS_OK;
     kept_trim (self->task->setting.kept); /* merging has the memory that was sorted in */
+    status_t status =
+        build_fresh_yield (self, (self->runs.count - 1) * (uint64_t)SOURCE_BYTES, error);
+    if (status != STATUS_OK)
+        return status;
     size_t count = merge_width (self);
-    status_t status = merge_many (self, &count, error);
+    status = merge_many (self, &count, error);
     if (status != STATUS_OK || count < 2)
         return status;
     self->merges = count == self->runs.count;

@@ -192,11 +192,13 @@ static status_t add_rows (views_t *self, const batch_t *batch, error_t *error)
         if (status != STATUS_OK)
             return status;
     }
+    task_t *task = self->build->task;
+    status_t status = build_fresh_yield (self->build, self->budget.used, error);
     if (self->budget.used > self->budget.limit - task_gathers (self->budget.limit))
-        kept_trim (self->build->task->setting.kept); /* which has the rest of the memory */
-    self->build->task->rows += batch->rows;
-    task_progress (self->build->task, batch->rows);
-    return task_go_on (self->build->task, error);
+        kept_trim (task->setting.kept); /* which has the rest of the memory */
+    task->rows += batch->rows;
+    task_progress (task, batch->rows);
+    return status == STATUS_OK ? task_go_on (task, error) : status;
 }
 
 static status_t add_source (views_t *self, const merge_source_t *source, error_t *error)

@@ -234,7 +234,10 @@ static void remove_written (task_t *self)
     self->written_count = 0;
 }
 
-enum { EVENT_BYTES = 48 }; /* of an event in a run and in views, about */
+enum {
+    EVENT_BYTES = 48, /* of an event in a run and in views, about */
+    ASIDE_BYTES = 96, /* of one that is put aside, when they do not all fit into memory */
+};
 
 static uint64_t added (uint64_t a, uint64_t b)
 {
@@ -256,12 +259,21 @@ static uint64_t runs_bytes (const task_runs_t *runs)
     return bytes;
 }
 
+static uint64_t build_bytes (const task_t *self)
+{
+    const build_order_t *build = &self->build;
+    uint64_t aside = times (build->cut - build->from, ASIDE_BYTES);
+    if (aside <= task_gathers (self->setting.memory_limit))
+        aside = 0;
+    return added (added (times (build->cut - build->from, EVENT_BYTES), aside),
+                  runs_bytes (&build->runs));
+}
+
 /* What it writes is about as much as what it reads (docs/coordination.md, Tasks). */
 static status_t needed_bytes (const task_t *self, uint64_t *bytes, error_t *error)
 {
     if (self->kind == TASK_BUILD) {
-        *bytes = added (times (self->build.cut - self->build.from, EVENT_BYTES),
-                        runs_bytes (&self->build.runs));
+        *bytes = build_bytes (self);
         return STATUS_OK;
     }
     *bytes = 0;

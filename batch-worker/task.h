@@ -21,6 +21,12 @@ static inline uint64_t task_gathers (uint64_t memory_limit)
     return memory_limit / 4 * 3;
 }
 
+/* What rows that are on the disk may take while they are given, some at a time. */
+static inline uint64_t task_gives (uint64_t memory_limit)
+{
+    return memory_limit / 4;
+}
+
 /* What every task of this worker is given. */
 typedef struct task_setting {
     fs_t *fs;

@@ -43,7 +43,7 @@ static uint32_t add_chunk (parts_t *self, uint64_t at, size_t size)
         self->chunks_room = self->chunks_room > 0 ? 2 * self->chunks_room : PARTS_MAX;
         self->chunks = mem_resize (self->chunks, self->chunks_room, sizeof *self->chunks);
     }
-    self->chunks[self->chunks_count] = (parts_chunk_t){ .at = at, .size = size, .next = NONE };
+    self->chunks[self->chunks_count] = (parts_chunk_t){ .at = at, .room = size, .next = NONE };
     return (uint32_t)self->chunks_count++;
 }
 
@@ -58,8 +58,7 @@ static void next_slot (parts_t *self)
     self->slots[self->slots_count++] = kept_take (self->kept);
 }
 
-/* A chunk for the part's next row. */
-static void open_chunk (parts_t *self, part_t *part, size_t least)
+static uint32_t new_chunk (parts_t *self, size_t least)
 {
     size_t size = least > CHUNK ? (least + LINE - 1) / LINE * LINE : CHUNK;
     CHECK (size <= KEPT_PIECE);
@@ -67,29 +66,69 @@ static void open_chunk (parts_t *self, part_t *part, size_t least)
         next_slot (self);
     uint64_t at =
         (uint64_t)self->slot * (KEPT_PIECE / PACKED_ALIGNMENT) + self->used / PACKED_ALIGNMENT;
-    uint32_t chunk = add_chunk (self, at, size);
-    if (part->first == NONE)
-        part->first = chunk;
-    else {
-        self->chunks[part->last].size -= part->left;
-        self->chunks[part->last].next = chunk;
-    }
-    part->last = chunk;
-    part->to = self->slots[self->slot] + self->used;
-    part->left = size;
     self->used += size;
+    return add_chunk (self, at, size);
 }
 
-void parts_clear (parts_t *self)
+/* A chunk for the part's next row: one that it has had before, or a new one. Either is at a later
+ * place than those that it has rows in. */
+static void open_chunk (parts_t *self, part_t *part, size_t least)
+{
+    uint32_t last = part->last;
+    uint32_t chunk = last == NONE ? part->first : self->chunks[last].next;
+    if (chunk == NONE || self->chunks[chunk].room < least)
+        chunk = new_chunk (self, least);
+    if (last == NONE)
+        part->first = chunk;
+    else {
+        self->chunks[last].size -= part->left;
+        self->chunks[last].next = chunk;
+    }
+    parts_chunk_t *opened = &self->chunks[chunk];
+    opened->size = opened->room;
+    part->last = chunk;
+    part->left = opened->room;
+    part->to = self->slots[opened->at >> SLOT_BITS] + (opened->at & SLOT_MASK) * PACKED_ALIGNMENT;
+}
+
+void parts_drop_part (parts_t *self, size_t which)
+{
+    part_t *part = &self->part[which];
+    CHECK (self->parted);
+    self->rows -= part->rows;
+    *part = (part_t){ .first = part->first, .last = NONE };
+    self->largest = 0;
+    for (size_t i = 0; i < PARTS_MAX; i++)
+        self->largest = self->part[i].rows > self->largest ? self->part[i].rows : self->largest;
+}
+
+void parts_drop (parts_t *self)
 {
     for (size_t i = 0; i < PARTS_MAX; i++)
         self->part[i] = (part_t){ .first = NONE, .last = NONE };
-    self->parted = false;
     self->slot = 0;
     self->used = 0;
     self->chunks_count = 0;
     self->rows = 0;
     self->largest = 0;
+}
+
+void parts_clear (parts_t *self)
+{
+    parts_drop (self);
+    self->parted = false;
+    self->begun = false;
+}
+
+void parts_give_back (parts_t *self)
+{
+    CHECK (self->rows == 0);
+    for (size_t i = 0; i < self->slots_count; i++)
+        kept_give (self->kept, self->slots[i]);
+    self->slots_count = 0;
+    mem_free (self->few);
+    self->few = NULL;
+    self->few_size = 0;
 }
 
 size_t parts_bytes (const parts_t *self)
@@ -155,7 +194,8 @@ static size_t part_of_any (const parts_t *self, text_t key)
  * would serve too, but none of short keys should. */
 static void shorten_skip (parts_t *self, const packed_tile_t *tile)
 {
-    if (self->rows == 0) {
+    if (!self->begun) {
+        self->begun = true;
         text_t key = tile->batch->key[tile->row[0]];
         CHECK (key.size <= KEY_SIZE_MAX);
         if (key.size > 0)
@@ -188,7 +228,7 @@ static void part_few (parts_t *self)
     const uint8_t *end = self->part[0].to;
     size_t rows = self->rows;
     choose_splits (self);
-    parts_clear (self);
+    parts_drop (self);
     self->parted = true;
     self->rows = rows;
     for (const uint8_t *at = self->few; at < end;) {
@@ -199,13 +239,19 @@ static void part_few (parts_t *self)
     }
 }
 
+void parts_part (parts_t *self)
+{
+    if (!self->parted)
+        part_few (self);
+}
+
 /* ---- placing ---- */
 
 /* Room for `more` bytes before rows are parted; false: there are too many. */
 static bool grow_few (parts_t *self, size_t more)
 {
     part_t *part = &self->part[0];
-    size_t used = part->first == NONE ? 0 : self->few_size - part->left;
+    size_t used = part->last == NONE ? 0 : self->few_size - part->left;
     size_t least = used + more;
     if (least > FEW)
         return false;
@@ -218,7 +264,7 @@ static bool grow_few (parts_t *self, size_t more)
     }
     part->to = self->few + used;
     part->left = self->few_size - used;
-    part->first = 0;
+    part->first = part->last = 0;
     return true;
 }
 
@@ -264,6 +310,45 @@ void parts_place (parts_t *self, packed_tile_t *tile)
     self->rows += tile->count;
 }
 
+/* ---- rows as they lie ---- */
+
+uint8_t *parts_room (parts_t *self, size_t which, size_t size)
+{
+    part_t *part = &self->part[which];
+    self->parted = true;
+    if (size > part->left)
+        open_chunk (self, part, size);
+    uint8_t *to = part->to;
+    part->to += size;
+    part->left -= size;
+    return to;
+}
+
+void parts_add_rows (parts_t *self, size_t which, size_t rows)
+{
+    part_t *part = &self->part[which];
+    part->rows += rows;
+    self->rows += rows;
+    self->largest = part->rows > self->largest ? part->rows : self->largest;
+}
+
+/* Bytes of rows in a chunk of the part. */
+static size_t chunk_bytes (const parts_t *self, const part_t *part, uint32_t chunk)
+{
+    return self->chunks[chunk].size - (chunk == part->last ? part->left : 0);
+}
+
+size_t parts_rows_at (const parts_t *self, size_t which, uint32_t *chunk, const uint8_t **rows)
+{
+    const part_t *part = &self->part[which];
+    CHECK (self->parted);
+    if (part->last == NONE || *chunk == part->last)
+        return 0;
+    *chunk = *chunk == PARTS_BEGIN ? part->first : self->chunks[*chunk].next;
+    *rows = parts_row (self, self->chunks[*chunk].at);
+    return chunk_bytes (self, part, *chunk);
+}
+
 /* ---- items ---- */
 
 static sort_item_t *put_items (const parts_t *self, const parts_chunk_t *chunk, const uint8_t *row,
@@ -289,10 +374,10 @@ void parts_items (const parts_t *self, size_t part, sort_item_t *items)
     const sort_item_t *end = items + which->rows;
     if (!self->parted)
         items = put_items (self, NULL, self->few, self->few_size - which->left, items);
-    for (uint32_t i = self->parted ? which->first : NONE; i != NONE; i = self->chunks[i].next) {
-        const parts_chunk_t *chunk = &self->chunks[i];
-        size_t size = chunk->size - (i == which->last ? which->left : 0);
-        items = put_items (self, chunk, parts_row (self, chunk->at), size, items);
-    }
+    uint32_t chunk = PARTS_BEGIN;
+    const uint8_t *rows;
+    size_t size;
+    while (self->parted && (size = parts_rows_at (self, part, &chunk, &rows)) > 0)
+        items = put_items (self, &self->chunks[chunk], rows, size, items);
     CHECK (items == end);
 }

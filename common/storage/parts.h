@@ -10,12 +10,17 @@
 #include "storage/packed.h"
 #include "storage/sort.h"
 
-enum { PARTS_MAX = 256 };
+enum {
+    PARTS_MAX = 256,
+    SLOT_BITS = 22, /* of a place in a slot, in units of the alignment */
+    SLOT_MASK = (1 << SLOT_BITS) - 1,
+};
+_Static_assert(KEPT_PIECE == PACKED_ALIGNMENT << SLOT_BITS, "a place is one in a piece");
 
 typedef struct part {
     uint8_t *to;    /* where its next row goes … */
     size_t left;    /* … and bytes that are left there */
-    uint32_t first; /* chunks */
+    uint32_t first; /* chunks; those behind the last one are for the next rows */
     uint32_t last;
     size_t rows;
 } part_t;
@@ -23,6 +28,7 @@ typedef struct part {
 typedef struct parts_chunk {
     uint64_t at; /* its first row's place */
     size_t size; /* bytes; of one that is full, those that rows take */
+    size_t room; /* bytes of memory */
     uint32_t next;
 } parts_chunk_t;
 
@@ -36,6 +42,7 @@ typedef struct parts {
     uint8_t *few;    /* memory of the rows before they are parted … */
     size_t few_size; /* … which grows */
     bool parted;
+    bool begun; /* there was a row since parts_clear */
     part_t part[PARTS_MAX];
     uint64_t split[PARTS_MAX]; /* the key's bytes that each but the first part begins with; the
                                 * last entry is none */
@@ -56,6 +63,27 @@ void parts_release (parts_t *self);
 /* Forgets the rows; the memory is for the next ones. */
 void parts_clear (parts_t *self);
 
+/* Forgets the rows as well, and goes on with the next ones in the same parts, which it parts if
+ * that was not done yet. */
+void parts_part (parts_t *self);
+void parts_drop (parts_t *self);
+
+/* Forgets the rows of a part; its memory is for its next ones. Only when they are parted. */
+void parts_drop_part (parts_t *self, size_t part);
+
+/* Gives up memory of rows that were forgotten. */
+void parts_give_back (parts_t *self);
+
+/* Room for rows that were in such a part before, `size` bytes of them (at most KEPT_PIECE), behind
+ * the part's; when they are there, they are counted. */
+uint8_t *parts_room (parts_t *self, size_t part, size_t size);
+void parts_add_rows (parts_t *self, size_t part, size_t rows);
+
+/* The rows of a part as they lie, some at a time: 0 bytes when there are no more. `chunk` is where
+ * it stands, PARTS_BEGIN at first. Only when they are parted. */
+#define PARTS_BEGIN UINT32_MAX
+size_t parts_rows_at (const parts_t *self, size_t part, uint32_t *chunk, const uint8_t **rows);
+
 /* Decides where the tile's rows go, which are measured and have keys. */
 void parts_place (parts_t *self, packed_tile_t *tile);
 
@@ -65,10 +93,8 @@ size_t parts_bytes (const parts_t *self);
 /* The row at a place. Places go up in the order in which rows of a part came. */
 static inline const uint8_t *parts_row (const parts_t *self, uint64_t at)
 {
-    enum { SLOT_BITS = 22 }; /* of a place in a slot, in units of the alignment */
-    _Static_assert(KEPT_PIECE == PACKED_ALIGNMENT << SLOT_BITS, "a place is one in a piece");
     const uint8_t *slot = self->parted ? self->slots[at >> SLOT_BITS] : self->few;
-    return slot + (at & ((1 << SLOT_BITS) - 1)) * PACKED_ALIGNMENT;
+    return slot + (at & SLOT_MASK) * PACKED_ALIGNMENT;
 }
 
 /* Writes an item for each row of a part, in the order in which they came; their prefixes begin

@@ -1,8 +1,6 @@
-#include "storage/sorter.h"
-
 #include "base/check.h"
 #include "base/mem.h"
-#include "storage/parts.h"
+#include "storage/sorter_state.h"
 
 #define SORTER_MAGIC UINT32_C (0x50e7e401)
 
@@ -10,32 +8,7 @@ enum {
     LINE = 64,         /* bytes that memory comes in */
     FETCHED_LINES = 8, /* of a row, at most, ahead of picking it */
     GIVEN_CHUNK = 1 << 20,
-};
-
-/* How far rows have been given. */
-typedef struct giving {
-    arena_t *arena;
-    batch_t batch[2]; /* in turns: what was given stays while the next one is filled */
-    unsigned turn;
-    size_t room;   /* rows of a batch */
-    size_t filled; /* rows of the one whose turn it is */
-    size_t lines;  /* of a row that are fetched */
-    size_t part;   /* that is sorted … */
-    size_t rows;   /* … its rows … */
-    size_t at;     /* … and those that were picked */
-    size_t given;  /* rows of all parts */
-} giving_t;
-
-struct sorter {
-    uint32_t magic;
-    packed_t packed;
-    parts_t parts;
-    sort_item_t *items; /* of a part; the second half is scratch of the sorting */
-    size_t room;
-    bool in_position; /* rows came by offset and row, of which the last ones are … */
-    uint64_t last_offset;
-    uint32_t last_row;
-    giving_t *giving; /* NULL: no row was given yet */
+    ITEMS_FEW = 1 << 16, /* that memory is made for */
 };
 
 /* ---- making and ending ---- */
@@ -44,6 +17,7 @@ sorter_t *sorter_new (const type_t *types, size_t columns, kept_t *kept)
 {
     sorter_t *self = mem_zero (1, sizeof *self);
     self->magic = SORTER_MAGIC;
+    self->kept = kept;
     packed_init (&self->packed, types, columns);
     parts_init (&self->parts, &self->packed, kept);
     sorter_clear (self);
@@ -52,10 +26,27 @@ sorter_t *sorter_new (const type_t *types, size_t columns, kept_t *kept)
 
 static void end_giving (sorter_t *self)
 {
-    if (self->giving != NULL)
-        arena_destroy (&self->giving->arena);
-    mem_free (self->giving);
+    giving_t *giving = self->giving;
+    if (giving == NULL)
+        return;
+    pieces_destroy (&giving->pieces);
+    spill_list_release (&giving->left);
+    arena_destroy (&giving->texts[0]);
+    arena_destroy (&giving->texts[1]);
+    arena_destroy (&giving->arena);
+    mem_free (giving);
     self->giving = NULL;
+}
+
+static void release_items (sorter_t *self)
+{
+    if (self->items_kept)
+        kept_give (self->kept, self->items);
+    else
+        mem_free (self->items);
+    self->items = NULL;
+    self->items_kept = false;
+    self->room = 0;
 }
 
 void sorter_destroy (sorter_t **self_p)
@@ -65,9 +56,11 @@ void sorter_destroy (sorter_t **self_p)
         return;
     CHECK_OBJECT (self, SORTER_MAGIC);
     end_giving (self);
+    spilled_release (self);
     parts_release (&self->parts);
     packed_release (&self->packed);
-    mem_free (self->items);
+    release_items (self);
+    mem_free (self->aside.path);
     self->magic = 0;
     mem_free (self);
     *self_p = NULL;
@@ -77,23 +70,38 @@ void sorter_clear (sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
     end_giving (self);
+    spilled_release (self);
     packed_clear (&self->packed);
     parts_clear (&self->parts);
+    self->rows = 0;
     self->in_position = true;
     self->last_offset = 0;
     self->last_row = 0;
 }
 
+void sorter_set_aside (sorter_t *self, fs_t *fs, const char *path, size_t memory)
+{
+    CHECK_OBJECT (self, SORTER_MAGIC);
+    CHECK (self->aside.fs == NULL);
+    self->aside = (aside_t){ fs, mem_string (path), memory };
+}
+
 size_t sorter_rows (const sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
-    return self->parts.rows;
+    return self->rows;
 }
 
 size_t sorter_bytes (const sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
     return parts_bytes (&self->parts) + self->parts.largest * 2 * sizeof *self->items;
+}
+
+bool sorter_holds_rows (const sorter_t *self)
+{
+    CHECK_OBJECT (self, SORTER_MAGIC);
+    return self->parts.rows > 0;
 }
 
 /* ---- adding ---- */
@@ -118,6 +126,7 @@ static void add_tile (sorter_t *self, packed_tile_t *tile)
     parts_place (&self->parts, tile);
     packed_put (&self->packed, tile);
     look_at_positions (self, tile);
+    self->rows += tile->count;
 }
 
 static void check_batch (const sorter_t *self, const batch_t *batch)
@@ -158,28 +167,37 @@ void sorter_add_picked (sorter_t *self, const batch_t *batch, const uint32_t *wh
 static text_t key_at (const void *arg, uint64_t at)
 {
     const sorter_t *self = arg;
-    return packed_key (&self->packed, parts_row (&self->parts, at));
+    return packed_key (&self->packed, parts_row (self->sorting, at));
 }
 
 static int compare_positions (const void *arg, uint64_t a, uint64_t b)
 {
     const sorter_t *self = arg;
-    return packed_compare (parts_row (&self->parts, a), parts_row (&self->parts, b));
+    return packed_compare (parts_row (self->sorting, a), parts_row (self->sorting, b));
 }
 
-static void sort_part (sorter_t *self, size_t part)
+/* Many are in memory that is kept, which does not have to be cleared for each sorter. */
+static void make_room (sorter_t *self, const parts_t *parts, size_t rows)
 {
-    size_t rows = self->parts.part[part].rows;
-    if (self->room < rows) {
-        mem_free (self->items);
-        self->room = self->parts.largest;
-        self->items = mem_alloc (2 * self->room * sizeof *self->items);
-    }
-    parts_items (&self->parts, part, self->items);
+    if (rows <= self->room)
+        return;
+    release_items (self);
+    self->items_kept = self->aside.fs != NULL && rows > ITEMS_FEW && rows <= SORTER_ITEMS_KEPT;
+    self->room = self->items_kept ? SORTER_ITEMS_KEPT : parts->largest;
+    self->items = self->items_kept ? kept_take (self->kept)
+                                   : mem_alloc (2 * self->room * sizeof *self->items);
+}
+
+void sorter_sort_part (sorter_t *self, const parts_t *parts, size_t part)
+{
+    size_t rows = parts->part[part].rows;
+    make_room (self, parts, rows);
+    self->sorting = parts;
+    parts_items (parts, part, self->items);
     sort_rows_t order = { .key = key_at,
                           .compare = self->in_position ? NULL : compare_positions,
                           .arg = self,
-                          .skip = self->parts.skip };
+                          .skip = parts->skip };
     sort_items (self->items, self->items + self->room, rows, &order);
 }
 
@@ -187,7 +205,7 @@ static void fetch_rows (const sorter_t *self, size_t from, size_t to)
 {
     size_t lines = self->giving->lines;
     for (size_t i = from; i < to; i++) {
-        const uint8_t *row = parts_row (&self->parts, sort_at (&self->items[i]));
+        const uint8_t *row = sorter_row (self, i);
         for (size_t line = 0; line < lines; line++)
             __builtin_prefetch (row + line * LINE);
     }
@@ -216,57 +234,109 @@ static batch_t new_batch (const sorter_t *self, arena_t *arena, size_t rows)
 
 static void begin_giving (sorter_t *self)
 {
-    size_t rows = self->parts.rows;
     giving_t *giving = mem_zero (1, sizeof *giving);
     self->giving = giving;
     giving->arena = arena_new (GIVEN_CHUNK);
-    giving->room = rows < RUN_BLOCK_ROWS_MAX ? rows : RUN_BLOCK_ROWS_MAX;
-    if (rows > 0)
-        giving->lines = (parts_bytes (&self->parts) / rows + LINE - 1) / LINE;
+    giving->texts[0] = arena_new (GIVEN_CHUNK);
+    giving->texts[1] = arena_new (GIVEN_CHUNK);
+    giving->room = self->rows < RUN_BLOCK_ROWS_MAX ? self->rows : RUN_BLOCK_ROWS_MAX;
+    if (self->parts.rows > 0)
+        giving->lines = (parts_bytes (&self->parts) / self->parts.rows + LINE - 1) / LINE;
     giving->lines = giving->lines < FETCHED_LINES ? giving->lines : FETCHED_LINES;
-    for (size_t i = 0; i < (rows > giving->room ? 2 : 1); i++) {
-        batch_t *batch = &giving->batch[i];
-        *batch = new_batch (self, giving->arena, giving->room);
-    }
-    giving->rows = self->parts.part[0].rows;
-    if (giving->rows > 0)
-        sort_part (self, 0);
-    fetch_rows (self, 0, giving->rows < PACKED_TILE ? giving->rows : PACKED_TILE);
+    for (size_t i = 0; i < (self->rows > giving->room ? 2 : 1); i++)
+        giving->batch[i] = new_batch (self, giving->arena, giving->room);
 }
 
-/* Sorts the next part that has rows; false: there is none. */
-static bool next_part (sorter_t *self)
+/* Begins the next part that has rows, if there is one. */
+static status_t next_part (sorter_t *self, error_t *error)
 {
     giving_t *giving = self->giving;
-    do {
-        if (giving->part == PARTS_MAX - 1)
-            return false;
-        giving->rows = self->parts.part[++giving->part].rows;
-    } while (giving->rows == 0);
+    pieces_destroy (&giving->pieces);
+    spill_list_release (&giving->left);
+    giving->rows = 0;
     giving->at = 0;
-    sort_part (self, giving->part);
-    fetch_rows (self, 0, giving->rows < PACKED_TILE ? giving->rows : PACKED_TILE);
-    return true;
+    giving->from_disk = self->spilled != NULL;
+    while (giving->rows == 0 && giving->next < PARTS_MAX) {
+        giving->part = giving->next++;
+        giving->rows = self->spilled != NULL ? spilled_rows (self, giving->part)
+                                             : self->parts.part[giving->part].rows;
+    }
+    if (giving->rows == 0)
+        return STATUS_OK;
+    status_t status = STATUS_OK;
+    if (self->spilled != NULL)
+        status = spilled_begin (self, giving->part, &giving->pieces, error);
+    else
+        sorter_sort_part (self, &self->parts, giving->part);
+    if (status == STATUS_OK && giving->pieces == NULL)
+        fetch_rows (self, 0, giving->rows < PACKED_TILE ? giving->rows : PACKED_TILE);
+    return status;
 }
 
-/* A tile at a time, while the rows of the next one are fetched: those of a part that keys told
- * nothing of are many. */
-static void pick_tile (sorter_t *self)
+/* Some of the part's next rows, up to `most`. They are fetched a tile ahead: those of a part that
+ * keys told nothing of are many. */
+static status_t next_tile (sorter_t *self, const uint8_t **tile, size_t most, size_t *count,
+                           error_t *error)
 {
     giving_t *giving = self->giving;
-    const uint8_t *tile[PACKED_TILE];
+    if (giving->pieces != NULL)
+        return pieces_next (giving->pieces, tile, most, count, error);
     size_t rows = giving->rows;
     size_t at = giving->at;
-    size_t room = giving->room - giving->filled;
-    size_t count = rows - at < PACKED_TILE ? rows - at : PACKED_TILE;
-    count = count < room ? count : room;
-    size_t ahead = at + count + PACKED_TILE;
-    fetch_rows (self, at + count, ahead < rows ? ahead : rows);
-    for (size_t i = 0; i < count; i++)
-        tile[i] = parts_row (&self->parts, sort_at (&self->items[at + i]));
-    packed_pick (&self->packed, tile, count, &giving->batch[giving->turn], giving->filled);
+    *count = rows - at < most ? rows - at : most;
+    size_t ahead = at + *count + PACKED_TILE;
+    fetch_rows (self, at + *count, ahead < rows ? ahead : rows);
+    for (size_t i = 0; i < *count; i++)
+        tile[i] = sorter_row (self, at + i);
+    return STATUS_OK;
+}
+
+/* Copies the cells of rows [from, to) that lie where other rows are read next. Equal neighbours
+ * that share their bytes still do. */
+static void keep_texts (text_t *texts, size_t from, size_t to, arena_t *arena)
+{
+    size_t total = 0;
+    for (size_t i = from; i < to; i++)
+        total += texts[i].size;
+    char *at = arena_alloc (arena, total);
+    const char *shared = from > 0 ? texts[from - 1].data : NULL; /* as it lies now … */
+    const char *kept = shared;                                   /* … and its copy */
+    for (size_t i = from; i < to; i++) {
+        if (texts[i].data != shared) {
+            shared = texts[i].data;
+            kept = at;
+            if (texts[i].size > 0)
+                memcpy (at, texts[i].data, texts[i].size);
+            at += texts[i].size;
+        }
+        texts[i].data = kept;
+    }
+}
+
+static status_t pick_tile (sorter_t *self, error_t *error)
+{
+    giving_t *giving = self->giving;
+    batch_t *batch = &giving->batch[giving->turn];
+    const uint8_t *tile[PACKED_TILE];
+    size_t from = giving->filled;
+    size_t room = giving->room - from;
+    size_t count;
+    status_t status =
+        next_tile (self, tile, room < PACKED_TILE ? room : PACKED_TILE, &count, error);
+    if (status != STATUS_OK)
+        return status;
+    CHECK (count > 0);
+    packed_pick (&self->packed, tile, count, batch, from);
     giving->filled += count;
     giving->at += count;
+    if (self->spilled == NULL)
+        return STATUS_OK;
+    arena_t *texts = giving->texts[giving->turn];
+    keep_texts (batch->key, from, giving->filled, texts);
+    for (size_t c = 0; c < batch->columns; c++)
+        if (batch->column[c].type == TYPE_STRING)
+            keep_texts (batch->column[c].s, from, giving->filled, texts);
+    return STATUS_OK;
 }
 
 status_t sorter_next (void *sorter, batch_t *batch, error_t *error)
@@ -276,8 +346,20 @@ status_t sorter_next (void *sorter, batch_t *batch, error_t *error)
     if (self->giving == NULL)
         begin_giving (self);
     giving_t *giving = self->giving;
-    while (giving->filled < giving->room && (giving->at < giving->rows || next_part (self)))
-        pick_tile (self);
+    status_t status = STATUS_OK;
+    if (giving->stays > 0 && --giving->stays == 0)
+        parts_give_back (&self->parts);
+    arena_reset (giving->texts[giving->turn]);
+    while (status == STATUS_OK && giving->filled < giving->room) {
+        if (giving->at == giving->rows)
+            status = next_part (self, error);
+        if (status == STATUS_OK && giving->rows == 0)
+            break;
+        if (status == STATUS_OK)
+            status = pick_tile (self, error);
+    }
+    if (status != STATUS_OK)
+        return status;
     if (giving->filled == 0)
         return error_set (error, STATUS_END, "no more rows");
     *batch = giving->batch[giving->turn];
@@ -291,7 +373,7 @@ status_t sorter_next (void *sorter, batch_t *batch, error_t *error)
 bool sorter_is_done (const sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
-    return self->giving != NULL && self->giving->given == self->parts.rows;
+    return self->giving != NULL && self->giving->given == self->rows;
 }
 
 static status_t write_rows (sorter_t *self, run_writer_t *writer, error_t *error)

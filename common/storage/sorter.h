@@ -23,13 +23,33 @@ void sorter_add_picked (sorter_t *self, const batch_t *batch, const uint32_t *wh
 
 size_t sorter_rows (const sorter_t *self);
 
-/* Bytes that the rows take until they are written, the sorting counted. */
+/* Bytes that rows in memory take until they are given, the sorting counted. */
 size_t sorter_bytes (const sorter_t *self);
+/* Are there rows in memory, given or not? */
+bool sorter_holds_rows (const sorter_t *self);
+
+/* Lets rows be put on the disk: into a temporary file at `path` (as spill_new has it), which is
+ * made when the first are. Parts of the rows come back from it one at a time when they are given,
+ * which takes about `memory` bytes, or that of two blocks (spill.h), besides rows that are in
+ * memory. `fs` outlives the sorter. */
+void sorter_set_aside (sorter_t *self, fs_t *fs, const char *path, size_t memory);
+
+/* Puts the rows that are in memory there. At any time: more may be added, or given, in the same
+ * order as ever. When rows are being given, memory is given back with the call after the next one
+ * of sorter_next, since they may be borrowed from it. After an error only clear and destroy are
+ * left. EXISTS, NO_SPACE, IO, CORRUPT. */
+MUST_CHECK status_t sorter_spill (sorter_t *self, error_t *error);
+
+/* Are there keys whose rows take as much as `memory`, sorting counted? Then put these there, before
+ * any are given: others are not the worse for them. */
+bool sorter_has_large (const sorter_t *self);
+MUST_CHECK status_t sorter_spill_large (sorter_t *self, error_t *error);
 
 /* The next rows in order, those equal in key, event time, offset and row in the order in which they
  * were added; END when all were given. A batch has RUN_BLOCK_ROWS_MAX rows, the last one the rest.
- * It is borrowed, and lives until the call after the next one. Once this was called only it, clear
- * and destroy may be. `self` is a sorter_t: it fits a merge_source_t. */
+ * It is borrowed, and lives until the call after the next one. Once this was called only it, spill,
+ * clear and destroy may be. `self` is a sorter_t: it fits a merge_source_t. CORRUPT, IO, NO_SPACE:
+ * of rows that are on the disk. */
 MUST_CHECK status_t sorter_next (void *self, batch_t *batch, error_t *error);
 
 /* Was the last row given? */

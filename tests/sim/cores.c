@@ -71,6 +71,10 @@ static void new_speed (sim_node_t *node)
 
 static void new_batch (sim_node_t *node)
 {
+    enum {
+        LITTLE = 64 << 20
+    }; /* where speed workers have little, batch workers have none to speak of */
+    bool short_of_memory = sim_knobs (node->sim)->memory_limit < LITTLE;
     peer_t standbys[SIM_NODES_MAX];
     batch_options_t options = {
         .node = node->name,
@@ -81,9 +85,9 @@ static void new_batch (sim_node_t *node)
         .standbys = standbys,
         .standbys_count = standbys_of (node, standbys),
         .max_ahead = SIM_MAX_AHEAD,
-        .memory_limit = 64 << 20,
+        .memory_limit = short_of_memory ? 1 : LITTLE,
         .tasks_max = SIM_BATCH_LANES,
-        .fold_memory = 64 << 20,
+        .fold_memory = LITTLE,
     };
     node->core = batch_core_new (&node->env, &options);
 }

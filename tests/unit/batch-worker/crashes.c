@@ -136,6 +136,45 @@ Test (failures, for_want_of_space_are_said_to_be_so)
     worker_release (worker);
 }
 
+/* At any of its writes, also of rows that are put aside. */
+Test (failures, of_the_disk_leave_no_files, .timeout = 120)
+{
+    int failed = 0;
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        scene_t scene;
+        scene_init (&scene, seed, TINY);
+        worker_t *worker = &scene.worker;
+        size_t before = count_files (worker, "history/pay/user/0");
+        sim_disk_set_faults (worker->disk, &(sim_disk_faults_t){ .no_space = 0.03 });
+        outputs_t outputs = worker_build (worker, &scene.wish);
+        sim_disk_set_faults (worker->disk, &(sim_disk_faults_t){ .no_space = 0 });
+        if (strcmp (outputs.status, "ok") != 0) {
+            failed++;
+            cr_expect_str_eq (outputs.status, "no-space", "%s", outputs.error);
+            cr_expect_eq (count_files (worker, "history/pay/user/0"), before);
+        }
+        worker_release (worker);
+    }
+    cr_expect (failed > 5 && failed < 30, "%d", failed);
+}
+
+/* Room for rows that are put aside is looked for as well. */
+Test (failures, for_want_of_space_come_before_the_start_when_memory_is_short)
+{
+    scene_t scene;
+    scene_init (&scene, 3, TINY);
+    worker_t *worker = &scene.worker;
+    uint64_t needed = scene.wish.cut - scene.wish.from;
+    needed *= 48 + 96;
+    for (size_t i = 0; i < scene.wish.runs_count; i++)
+        needed += scene.wish.runs[i].size;
+    sim_disk_set_room (worker->disk, WORKER_RESERVE / 2 + needed - 1);
+    outputs_t outputs = worker_build (worker, &scene.wish);
+    cr_expect_str_eq (outputs.status, "no-space", "%s", outputs.error);
+    cr_expect_not_null (strstr (outputs.error, " MiB are free in /data"), "%s", outputs.error);
+    worker_release (worker);
+}
+
 /* Before anything is written; and it goes on when there is room. */
 Test (failures, for_want_of_space_come_before_the_start)
 {

@@ -217,6 +217,46 @@ Test (datasets, of_keys_with_many_events_have_bases_of_the_same_bytes_whatever_d
     expect_same_bases (MANY);
 }
 
+/* A base, a delta above it, and a base of both and of what is new: the same files, however much of
+ * the log's rows fits into memory. */
+Test (datasets, have_runs_and_views_of_the_same_bytes_whatever_fits_into_memory)
+{
+    enum { LAYERS = 3 };
+    struct layer_files {
+        text_t run, views[2];
+    } files[2][LAYERS];
+    worker_t workers[2];
+    for (int w = 0; w < 2; w++) {
+        worker_t *worker = &workers[w];
+        uint64_t cut[LAYERS];
+        outputs_t layers[LAYERS];
+        worker_init (worker, 15, w == 0 ? LARGE : TINY);
+        for (int i = 0; i < LAYERS; i++) {
+            worker_send (worker, i == 1 ? 100 : 300);
+            cut[i] = worker_control (worker, 1, LOG_KIND_CUT, -1);
+        }
+        layers[0] = build_layer (worker, 0, cut[0], NULL, 0, NULL);
+        layers[1] = build_layer (worker, cut[0], cut[1], NULL, 0, &layers[0].latest);
+        struct output_run runs[2] = { layers[0].runs[0], layers[1].runs[0] };
+        layers[2] = build_layer (worker, cut[1], cut[2], runs, 2, NULL);
+        for (int i = 0; i < LAYERS; i++) {
+            cr_assert_eq (layers[i].runs_count, 1);
+            if (i != 1)
+                worker_expect_view (worker, &layers[i].views[0], 1, cut[i], CLOCK, -1);
+            files[w][i].run = worker_read (worker, layers[i].runs[0].path);
+            for (int v = 0; v < 2; v++)
+                files[w][i].views[v] = worker_read (worker, layers[i].views[v].path);
+        }
+    }
+    for (int i = 0; i < LAYERS; i++) {
+        cr_expect (text_equal (files[0][i].run, files[1][i].run), "layer %d", i);
+        for (int v = 0; v < 2; v++)
+            cr_expect (text_equal (files[0][i].views[v], files[1][i].views[v]));
+    }
+    for (int w = 0; w < 2; w++)
+        worker_release (&workers[w]);
+}
+
 /* The clock of a cut may be behind that of the cut before, under which later events were covered.
  */
 Test (datasets, stand_a_clock_that_goes_back)

@@ -122,18 +122,35 @@ Test (run_sort, sorting_a_batch_is_stable_and_in_order)
     }
 }
 
+/* How rows are put on the disk. */
+typedef struct spills {
+    fs_t *fs;       /* NULL: never */
+    double chance;  /* behind each part that is added; else large ones may be */
+    size_t longest; /* rows of a part; 0: any */
+} spills_t;
+
+static const spills_t IN_MEMORY = { .chance = 0 };
+
 /* Adds all rows, in parts, the picked ones of a part through a list. */
-static void add_rows (random_t *random, sorter_t *sorter, const batch_t *batch, arena_t *arena)
+static void add_rows (random_t *random, sorter_t *sorter, const batch_t *batch, arena_t *arena,
+                      const spills_t *spills)
 {
     uint32_t *which = arena_alloc (arena, batch->rows * sizeof *which);
     for (size_t i = 0; i < batch->rows; i++)
         which[i] = (uint32_t)i;
     for (size_t at = 0; at < batch->rows;) {
-        size_t end = at + 1 + random_below (random, batch->rows - at);
+        size_t most = batch->rows - at;
+        if (spills->longest > 0 && spills->longest < most)
+            most = spills->longest;
+        size_t end = at + 1 + random_below (random, most);
         if (random_chance (random, 0.5))
             sorter_add (sorter, batch, at, end);
         else
             sorter_add_picked (sorter, batch, which + at, end - at);
+        if (random_chance (random, spills->chance))
+            cr_assert_eq (sorter_spill (sorter, &error), STATUS_OK, "%s", error.text);
+        else if (spills->fs != NULL && sorter_has_large (sorter) && random_chance (random, 0.7))
+            cr_assert_eq (sorter_spill_large (sorter, &error), STATUS_OK, "%s", error.text);
         at = end;
     }
     cr_assert_eq (sorter_rows (sorter), batch->rows);
@@ -151,23 +168,29 @@ static text_t file_of (run_fixture_t *fixture, const char *name)
     return (text_t){ bytes, (uint32_t)size };
 }
 
+static batch_t sorted_of (const batch_t *batch, arena_t *arena)
+{
+    uint32_t *order = plain_order (batch, arena);
+    rows_place_t *places = arena_alloc (arena, batch->rows * sizeof *places);
+    for (size_t i = 0; i < batch->rows; i++)
+        places[i] = (rows_place_t){ 0, order[i] };
+    return batch->rows > 0 ? rows_pick (batch, places, batch->rows, arena) : *batch;
+}
+
 /* The run that the rows are when they are sorted plainly and added in parts of any size. */
 static text_t plain_run (run_fixture_t *fixture, const char *name, const batch_t *batch)
 {
-    uint32_t *order = plain_order (batch, fixture->arena);
-    rows_place_t *places = arena_alloc (fixture->arena, batch->rows * sizeof *places);
-    for (size_t i = 0; i < batch->rows; i++)
-        places[i] = (rows_place_t){ 0, order[i] };
-    batch_t sorted = rows_pick (batch, places, batch->rows, fixture->arena);
-    run_fixture_write (fixture, name, batch->rows > 0 ? &sorted : batch);
+    batch_t sorted = sorted_of (batch, fixture->arena);
+    run_fixture_write (fixture, name, &sorted);
     return file_of (fixture, name);
 }
 
-static void expect_same_run_of (run_fixture_t *fixture, sorter_t *sorter, const batch_t *batch)
+static void expect_same_run_of (run_fixture_t *fixture, sorter_t *sorter, const batch_t *batch,
+                                const spills_t *spills)
 {
     run_info_t info;
     size_t rows = batch->rows;
-    add_rows (&fixture->random, sorter, batch, fixture->arena);
+    add_rows (&fixture->random, sorter, batch, fixture->arena, spills);
     cr_assert_eq (sorter_write (sorter, fixture->fs, "got", &fixture->schema, &info, &error),
                   STATUS_OK, "%s", error.text);
     cr_assert_eq (info.rows, rows);
@@ -184,7 +207,7 @@ static void expect_same_run (run_fixture_t *fixture, sorter_t *sorter, size_t ro
     batch_t batch = random_batch (random, fixture->arena, fixture->types, fixture->columns, rows);
     set_keys (random, fixture->arena, &batch, (keys_t)random_below (random, KINDS_OF_KEYS));
     set_places (random, &batch);
-    expect_same_run_of (fixture, sorter, &batch);
+    expect_same_run_of (fixture, sorter, &batch, &IN_MEMORY);
 }
 
 Test (run_sort, a_sorter_writes_the_bytes_that_sorted_rows_are)
@@ -224,13 +247,96 @@ Test (run_sort, many_rows_are_the_same_run_whatever_keys_come_later)
                              (keys_t)random_below (random, KINDS_OF_KEYS), from, to);
             }
             set_places (random, &batch);
-            expect_same_run_of (&fixture, sorter, &batch);
+            expect_same_run_of (&fixture, sorter, &batch, &IN_MEMORY);
             sorter_clear (sorter);
         }
         sorter_destroy (&sorter);
         run_fixture_release (&fixture);
     }
     cr_assert_gt (kept_idle (kept), 0, "no sorter had rows enough to part");
+    kept_unref (&kept);
+}
+
+/* Gives the rows, and asks for the memory at times; what was given before the newest batch stays.
+ */
+static void give_rows (run_fixture_t *fixture, sorter_t *sorter, const batch_t *sorted)
+{
+    batch_t got[2];
+    size_t rows = 0, before = 0;
+    run_writer_t *writer;
+    cr_assert_eq (run_writer_new (fixture->fs, "got", &fixture->schema, &writer, &error),
+                  STATUS_OK);
+    for (unsigned turn = 0;; turn = 1 - turn) {
+        status_t status = sorter_next (sorter, &got[turn], &error);
+        for (size_t i = 0; i < before; i++)
+            cr_assert_eq (rows_compare (&got[1 - turn], i, sorted, rows - before + i), 0);
+        if (status == STATUS_END)
+            break;
+        cr_assert_eq (status, STATUS_OK, "%s", error.text);
+        before = got[turn].rows;
+        rows += before;
+        if (random_chance (&fixture->random, 0.3))
+            cr_assert_eq (sorter_spill (sorter, &error), STATUS_OK, "%s", error.text);
+        cr_assert_eq (run_writer_add (writer, &got[turn], 0, before, &error), STATUS_OK);
+    }
+    cr_assert_eq (run_writer_finish (writer, NULL, &error), STATUS_OK);
+    run_writer_destroy (&writer);
+}
+
+/* Rows that were all in memory, or not, when the first were given. */
+Test (run_sort, rows_are_the_same_when_their_memory_is_asked_for_meanwhile, .timeout = 120)
+{
+    kept_t *kept = kept_new (4);
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        run_fixture_t fixture;
+        run_fixture_init (&fixture, seed);
+        random_t *random = &fixture.random;
+        size_t rows = random_below (random, 60000);
+        spills_t spills = { fixture.fs, seed % 2 == 0 ? 0 : 0.5, rows / 3 + 1 };
+        batch_t batch = random_batch (random, fixture.arena, fixture.types, fixture.columns, rows);
+        set_keys (random, fixture.arena, &batch, (keys_t)random_below (random, KINDS_OF_KEYS));
+        set_places (random, &batch);
+        sorter_t *sorter = sorter_new (fixture.types, fixture.columns, kept);
+        sorter_set_aside (sorter, fixture.fs, "aside", (size_t)1 << random_below (random, 26));
+        add_rows (random, sorter, &batch, fixture.arena, &spills);
+        batch_t sorted = sorted_of (&batch, fixture.arena);
+        give_rows (&fixture, sorter, &sorted);
+        sorter_destroy (&sorter);
+        run_fixture_write (&fixture, "expected", &sorted);
+        cr_assert (text_equal (file_of (&fixture, "got"), file_of (&fixture, "expected")));
+        run_fixture_release (&fixture);
+    }
+    kept_unref (&kept);
+}
+
+/* Whatever is put on the disk, in how many steps, and whatever memory is left for giving. */
+Test (run_sort, rows_that_were_on_the_disk_are_the_same_run, .timeout = 120)
+{
+    kept_t *kept = kept_new (4);
+    for (uint64_t seed = 0; seed < 120; seed++) {
+        run_fixture_t fixture;
+        run_fixture_init (&fixture, seed);
+        random_t *random = &fixture.random;
+        sorter_t *sorter = sorter_new (fixture.types, fixture.columns, kept);
+        sorter_set_aside (sorter, fixture.fs, "aside", (size_t)1 << random_below (random, 26));
+        for (int round = 0; round < 2; round++) {
+            size_t rows = random_below (random, seed % 12 == 0 ? 60000 : 700);
+            spills_t spills = { fixture.fs, (double)(1 + random_below (random, 10)) / 10,
+                                1 + random_below (random, rows / 4 + 1) };
+            batch_t batch =
+                random_batch (random, fixture.arena, fixture.types, fixture.columns, rows);
+            for (size_t from = 0, to; from < rows; from = to) {
+                to = from == 0 && rows > 8 ? rows * 5 / 8 : rows;
+                set_keys_of (random, fixture.arena, &batch,
+                             (keys_t)random_below (random, KINDS_OF_KEYS), from, to);
+            }
+            set_places (random, &batch);
+            expect_same_run_of (&fixture, sorter, &batch, &spills);
+            sorter_clear (sorter);
+        }
+        sorter_destroy (&sorter);
+        run_fixture_release (&fixture);
+    }
     kept_unref (&kept);
 }
 
@@ -278,7 +384,7 @@ Test (run_sort, rows_of_long_strings_are_the_same_blocks)
             batch.column[0].s[i] =
                 (text_t){ bytes, (uint32_t)random_below (&fixture.random, LONGEST) };
     sorter_t *sorter = sorter_new (fixture.types, 1, NULL);
-    add_rows (&fixture.random, sorter, &batch, fixture.arena);
+    add_rows (&fixture.random, sorter, &batch, fixture.arena, &IN_MEMORY);
     run_info_t info;
     cr_assert_eq (sorter_write (sorter, fixture.fs, "got", &fixture.schema, &info, &error),
                   STATUS_OK, "%s", error.text);
