@@ -117,6 +117,19 @@ static size_t packed_size (size_t count, unsigned width)
     return (count * width + 7) / 8;
 }
 
+/* Of values that are not looked at for runs and steps. */
+static shape_t shape_of_leaf (const int64_t *values, size_t count)
+{
+    shape_t shape = { .min = values[0], .max = values[0], .scale = 1, .delta_size = SIZE_MAX };
+    for (size_t i = 1; i < count; i++) {
+        shape.min = values[i] < shape.min ? values[i] : shape.min;
+        shape.max = values[i] > shape.max ? values[i] : shape.max;
+    }
+    if (shape.min != shape.max)
+        shape.scale = scale_of (values, count, shape.min);
+    return shape;
+}
+
 /* A difference takes a byte at least: DELTA is not looked at where PACKED takes no more. */
 static shape_t shape_of (const int64_t *values, size_t count, bool dense)
 {
@@ -255,7 +268,7 @@ static choice_t choose (const int64_t *values, size_t count, const shape_t *shap
         shape->step_bits / count + STEPS_WORTH_BITS >= best.size * 8 / count)
         return best;
     find_steps (values, count, scratch->d);
-    shape_t steps_shape = shape_of (scratch->d, count - 1, true);
+    shape_t steps_shape = shape_of_leaf (scratch->d, count - 1);
     choice_t steps = choose_leaf (scratch->d, count - 1, &steps_shape, true);
     if (steps.size + 9 < best.size)
         best = (choice_t){ .encoding = ENCODING_STEPS, .size = steps.size + 9 };
@@ -290,7 +303,7 @@ void ints_put_alone (buf_t *out, const int64_t *values, size_t count, const scra
     shape_t shape = { 0 };
     choice_t choice = { .encoding = ENCODING_PLAIN };
     if (count > 0) {
-        shape = shape_of (values, count, scratch->dense);
+        shape = scratch->dense ? shape_of_leaf (values, count) : shape_of (values, count, false);
         choice = choose_leaf (values, count, &shape, scratch->dense);
     }
     buf_put_u8 (out, (uint8_t)choice.encoding);
@@ -313,7 +326,7 @@ static bool put_dictionary (buf_t *out, const int64_t *values, size_t count, siz
     size_t distinct = ranks_find (values, count, limit, scratch->a, scratch->b);
     if (distinct < 2)
         return false;
-    shape_t shape = shape_of (scratch->a, count, true);
+    shape_t shape = shape_of_leaf (scratch->a, count);
     choice_t choice = choose_leaf (scratch->a, count, &shape, true);
     if (choice.size + distinct * sizeof (int64_t) >= most - most / 32)
         return false;

@@ -19,9 +19,13 @@ static size_t end_of (const scratch_t *scratch, size_t key, size_t count)
     return key + 1 < scratch->keys ? scratch->starts[key + 1] : count;
 }
 
-static uint64_t number_at (const char *bytes, size_t size)
+static inline uint64_t number_at (const char *bytes, size_t size)
 {
     uint64_t number = 0;
+    if (size == sizeof number) {
+        memcpy (&number, bytes, sizeof number);
+        return __builtin_bswap64 (number);
+    }
     for (size_t i = 0; i < size; i++)
         number = number << 8 | (uint8_t)bytes[i];
     return number;
@@ -38,6 +42,8 @@ static size_t common_prefix (const text_t *keys, const scratch_t *scratch)
         text_t text = keys[scratch->starts[key]];
         if (text.size != first.size)
             return SIZE_MAX;
+        if (memcmp (text.data, first.data, common) == 0)
+            continue;
         size_t same = 0;
         while (same < common && text.data[same] == first.data[same])
             same++;
