@@ -8,7 +8,7 @@
 
 enum {
     SKIP = 4 << 10,   /* bytes read for a header that may be passed, with those of small records */
-    WINDOW = 1 << 20, /* bytes read at a time, when a record is not larger */
+    WINDOW = 1 << 18, /* bytes read at a time, when a record is not larger */
     PROBE = 16 << 10, /* bytes in which a record is looked for */
     READS_MAX = 3,    /* of a record that looks damaged, before it is believed */
 };
