@@ -26,20 +26,32 @@ static status_t put_aside (build_t *build, bool all, error_t *error)
     return all ? sorter_spill (sorter, error) : sorter_spill_large (sorter, error);
 }
 
+/* What the log's new rows will take in memory, by those that were gathered. */
+static double expected_bytes (const build_t *self, uint64_t bytes)
+{
+    uint64_t rows = self->order->cut - self->order->from;
+    return (double)bytes / (double)sorter_rows (self->fresh.sorter) * (double)rows;
+}
+
 /* When rows do not all fit, the first that are put aside are few, so that the last ones, which stay
  * in memory, are many; and a third is for what is read back, and for the views of many keys. */
-static bool is_full (const build_t *self, uint64_t bytes)
+static status_t make_room (build_t *self, uint64_t bytes, error_t *error)
 {
     enum { BACK = 3, FEW = 8, STAY = 10 }; /* an eighth at least; nine tenths stay */
-    const build_order_t *order = self->order;
     uint64_t most = task_gathers (self->task->setting.memory_limit);
     uint64_t less = most - most / BACK;
-    if (bytes >= most || bytes < less / FEW || self->fresh.aside)
-        return bytes >= (self->fresh.aside ? less : most);
-    double all = (double)bytes / (double)sorter_rows (self->fresh.sorter) *
-                 (double)(order->cut - order->from);
+    const sorter_t *sorter = self->fresh.sorter;
+    if (sorter_rows (sorter) == 0 || bytes < less / FEW)
+        return STATUS_OK;
+    double all = expected_bytes (self, bytes);
+    if (bytes < most && !self->fresh.aside && all <= (double)most)
+        return STATUS_OK;
     double stay = (double)(less - less / STAY);
-    return all > (double)most && (double)bytes >= fmod (all - stay, (double)less);
+    bool full =
+        bytes >= less || (!self->fresh.aside && (double)bytes >= fmod (all - stay, (double)less));
+    if (full)
+        return put_aside (self, true, error);
+    return sorter_has_large (sorter) ? put_aside (self, false, error) : STATUS_OK;
 }
 
 /* What was gathered is one of the layer's runs from now on. */
@@ -113,9 +125,7 @@ static status_t gather_record (build_t *self, const log_record_t *record, arena_
         to--;
     gather_rows (self, &batch, from, to, arena);
     uint64_t bytes = sorter_bytes (self->fresh.sorter) + arena_held (arena);
-    if (is_full (self, bytes))
-        return put_aside (self, true, error);
-    return sorter_has_large (self->fresh.sorter) ? put_aside (self, false, error) : STATUS_OK;
+    return make_room (self, bytes, error);
 }
 
 static status_t gather_log (build_t *self, log_reader_t *reader, error_t *error)
