@@ -49,6 +49,14 @@ static status_t memory_read (fs_t *fs, file_t *file, uint64_t at, void *data, si
     return STATUS_OK;
 }
 
+static status_t memory_size (fs_t *fs, file_t *file, uint64_t *size, error_t *error)
+{
+    (void)file;
+    (void)error;
+    *size = ((memory_fs_t *)fs)->size;
+    return STATUS_OK;
+}
+
 static status_t memory_list (fs_t *fs, const char *path, void (*each) (void *arg, const char *name),
                              void *arg, error_t *error)
 {
@@ -60,7 +68,11 @@ static status_t memory_list (fs_t *fs, const char *path, void (*each) (void *arg
 }
 
 static const fs_ops_t memory_ops = {
-    .open = memory_open, .close = memory_close, .read = memory_read, .list = memory_list
+    .open = memory_open,
+    .close = memory_close,
+    .read = memory_read,
+    .size = memory_size,
+    .list = memory_list,
 };
 
 /* ---- right checksums ---- */
