@@ -38,10 +38,15 @@ static double expected_bytes (const build_t *self, uint64_t bytes)
 static status_t make_room (build_t *self, uint64_t bytes, error_t *error)
 {
     enum { BACK = 3, FEW = 8, STAY = 10 }; /* an eighth at least; nine tenths stay */
+    enum { ROW = 256 };                    /* bytes, about */
+    enum { PARTED = 16 << 20 };            /* bytes that ranges take without a row, and more */
     uint64_t most = task_gathers (self->task->setting.memory_limit);
     uint64_t less = most - most / BACK;
     const sorter_t *sorter = self->fresh.sorter;
-    if (sorter_rows (sorter) == 0 || bytes < less / FEW)
+    uint64_t rows = sorter_held (sorter);
+    /* where there is little memory, ranges take all of it when there is hardly a row in each */
+    bool hardly = bytes < PARTED && rows < less / ROW;
+    if (rows == 0 || hardly || bytes < less / FEW)
         return STATUS_OK;
     double all = expected_bytes (self, bytes);
     if (bytes < most && !self->fresh.aside && all <= (double)most)
@@ -243,7 +248,7 @@ status_t build_fresh_end (build_t *self, error_t *error)
 status_t build_fresh_yield (build_t *self, uint64_t used, error_t *error)
 {
     const sorter_t *sorter = self->fresh.sorter;
-    if (sorter == NULL || !sorter_holds_rows (sorter) ||
+    if (sorter == NULL || sorter_held (sorter) == 0 ||
         used + sorter_bytes (sorter) <= self->task->setting.memory_limit)
         return STATUS_OK;
     return put_aside (self, true, error);

@@ -98,10 +98,10 @@ size_t sorter_bytes (const sorter_t *self)
     return parts_bytes (&self->parts) + self->parts.largest * 2 * sizeof *self->items;
 }
 
-bool sorter_holds_rows (const sorter_t *self)
+size_t sorter_held (const sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
-    return self->parts.rows > 0;
+    return self->parts.rows;
 }
 
 /* ---- adding ---- */

@@ -25,8 +25,8 @@ size_t sorter_rows (const sorter_t *self);
 
 /* Bytes that rows in memory take until they are given, the sorting counted. */
 size_t sorter_bytes (const sorter_t *self);
-/* Are there rows in memory, given or not? */
-bool sorter_holds_rows (const sorter_t *self);
+/* Rows in memory, given or not. */
+size_t sorter_held (const sorter_t *self);
 
 /* Lets rows be put on the disk: into a temporary file at `path` (as spill_new has it), which is
  * made when the first are. Parts of the rows come back from it one at a time when they are given,
