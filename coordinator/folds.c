@@ -209,11 +209,12 @@ void folds_failed (coordinator_core_t *self, task_t *task, const char *reason, t
     fold_t *fold = task->fold;
     log_t *log = fold->log;
     uint32_t partition = fold->partition;
-    stuck_note (self, log, partition, reason, path);
-    if (stuck_layers (log, partition) == 0) {
-        stuck_clear (log, partition);
+    if (stuck_would (log, partition, path)) {
+        stuck_note (self, log, partition, reason, path);
+    } else {
         char *text = mem_format ("partition %" PRIu32 ": %s", partition, reason);
         put_off (self, &log->fold, text);
+        env_log (self->env, LOG_WARNING, "a fold of %s is put off: %s", log->name, text);
         mem_free (text);
         for (uint32_t p = 0; p < log->partitions; p++) /* it may be the same with these */
             if (log->folds[p] && !is_given (log->folds[p]))

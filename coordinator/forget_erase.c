@@ -36,8 +36,6 @@ static bool is_trimmed (const coordinator_core_t *self, const log_t *log,
 /* Were the files removed that only earlier manifests had? Those that tasks below `bound` wrote. */
 static bool is_swept (coordinator_core_t *self, forget_t *forget, log_t *log, forget_log_t *of_log)
 {
-    if (of_log->bound == 0 && !tasks_next (self, &of_log->bound))
-        return false;
     if (log->swept_manifest >= of_log->manifest && log->swept_least >= of_log->bound)
         return true;
     if (!log->sweep && core_now (self) >= forget->retry_at) {
@@ -60,6 +58,9 @@ static bool is_gone (coordinator_core_t *self, forget_t *forget, forget_log_t *o
         of_log->manifest = log->manifest.number;
         of_log->dataset = arena_string (forget->arena, text_of (log->manifest.dataset));
     }
+    /* at once, before a fold of the new dataset begins: its files need not be looked at */
+    if (of_log->bound == 0 && !tasks_next (self, &of_log->bound))
+        return false;
     bool gone = false;
     if (!is_served (self, log, of_log))
         wait_for (forget, "serving nodes to take the new dataset of", log->name);
@@ -105,9 +106,11 @@ void erase_go_on (coordinator_core_t *self, forget_t *forget)
     error_t error;
     bool done = true;
     bool cleared = forget->state == FORGET_CLEARED;
+    bool gone = true;
     for (size_t l = 0; l < forget->logs_count && !cleared; l++)
-        if (!is_gone (self, forget, &forget->logs[l]))
-            return;
+        gone = is_gone (self, forget, &forget->logs[l]) && gone;
+    if (!gone)
+        return;
     for (size_t l = 0; l < forget->logs_count && !cleared && !self->doubtful; l++)
         done = is_verified (self, forget, &forget->logs[l]) && done;
     if (!done || self->doubtful) {

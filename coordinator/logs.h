@@ -130,6 +130,8 @@ void stuck_note (coordinator_core_t *self, log_t *log, uint32_t partition, const
 void stuck_clear (log_t *self, uint32_t partition);
 /* Is the partition not to be tried in full yet? */
 bool stuck_rests (const coordinator_core_t *self, const log_t *log, uint32_t partition);
+/* Is the file in one of the partition's layers, which have to stay if it cannot be read? */
+bool stuck_would (const log_t *self, uint32_t partition, text_t path);
 /* How many of its layers have to stay so that the file at fault is not read; 0: it is in none, or
  * so high that nothing may go above it. */
 size_t stuck_layers (const log_t *self, uint32_t partition);

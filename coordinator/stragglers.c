@@ -79,6 +79,8 @@ void stragglers_settle (coordinator_core_t *self)
         if (!is_slow (self, task))
             continue;
         node_t *node = idle (self, task);
+        if (!node && task->fold)
+            continue; /* what others wait for may have one */
         if (!node)
             return;
         env_log (self->env, LOG_INFO, "task %" PRIu64 " is slow at %s: %s gets it, too", task->id,

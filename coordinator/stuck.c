@@ -54,9 +54,8 @@ static bool has_file (const catalog_part_t *part, size_t layer, const char *path
     return false;
 }
 
-size_t stuck_layers (const log_t *self, uint32_t partition)
+static size_t layers_up_to (const log_t *self, uint32_t partition, const char *path)
 {
-    const char *path = self->stuck[partition].path;
     if (!path || self->manifest.number == 0)
         return 0;
     const catalog_part_t *part = &self->manifest.parts[partition];
@@ -64,6 +63,19 @@ size_t stuck_layers (const log_t *self, uint32_t partition)
         if (has_file (part, layer, path))
             return layer + 1;
     return 0;
+}
+
+size_t stuck_layers (const log_t *self, uint32_t partition)
+{
+    return layers_up_to (self, partition, self->stuck[partition].path);
+}
+
+bool stuck_would (const log_t *self, uint32_t partition, text_t path)
+{
+    char *copy = core_text (path);
+    size_t layers = layers_up_to (self, partition, copy);
+    mem_free (copy);
+    return layers > 0;
 }
 
 bool stuck_holds (const coordinator_core_t *self, const log_t *log, uint32_t partition)

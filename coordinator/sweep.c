@@ -204,9 +204,10 @@ static void take_leftovers (coordinator_core_t *self, sweep_t *sweep)
     self->leftovers_later = false;
 }
 
-static void take_live (const coordinator_core_t *self, sweep_t *sweep)
+static void take_live (coordinator_core_t *self, sweep_t *sweep)
 {
-    sweep->end = tasks_end (self);
+    if (!tasks_next (self, &sweep->end)) /* also before any task, for what was left behind */
+        sweep->end = 0;
     sweep->live = arena_zero (sweep->arena, self->tasks_count, sizeof *sweep->live);
     for (size_t i = 0; i < self->tasks_count; i++)
         sweep->live[sweep->live_count++] = self->tasks[i]->id;

@@ -65,6 +65,11 @@ void task_remove (coordinator_core_t *self, task_t **task_p)
     mem_free (task);
 }
 
+static uint64_t tasks_end (const coordinator_core_t *self)
+{
+    return self->task_block * TASK_BLOCK + self->task_used;
+}
+
 bool tasks_next (coordinator_core_t *self, uint64_t *number)
 {
     error_t error;
@@ -72,11 +77,6 @@ bool tasks_next (coordinator_core_t *self, uint64_t *number)
         return false;
     *number = tasks_end (self);
     return true;
-}
-
-uint64_t tasks_end (const coordinator_core_t *self)
-{
-    return self->task_block * TASK_BLOCK + self->task_used;
 }
 
 uint64_t tasks_least (const coordinator_core_t *self)
@@ -230,17 +230,19 @@ void tasks_settle (coordinator_core_t *self)
     int64_t now = core_now (self);
     for (size_t i = 0; i < self->tasks_count; i++)
         drop_orphans (self, self->tasks[i]);
+    bool waits[2] = { false, false }; /* builds and the like, folds: there is no room for more */
     for (size_t i = 0; i < self->tasks_count; i++) {
         task_t *task = self->tasks[i];
-        if (task_is_given (task) || now < task->retry_at)
+        bool *wait = &waits[task->fold != NULL];
+        if (task_is_given (task) || now < task->retry_at || *wait)
             continue;
         node_t *node = idlest (self, task);
+        *wait = node == NULL;
         if (node)
             task_give (self, task, node);
-        else if (!task->fold)
-            return;
     }
-    stragglers_settle (self);
+    if (!waits[0])
+        stragglers_settle (self);
 }
 
 /* ---- what workers say ---- */

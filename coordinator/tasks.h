@@ -88,12 +88,11 @@ void task_done (coordinator_core_t *self, const peer_t *from, const message_t *m
 /* Why a recompute or a load (the other is NULL) does not get on for the moment; "" it does. */
 const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *recompute,
                             const load_t *load);
-/* The next number that a task gets; false when the catalog failed. */
+/* The next number that a task gets: none has it yet, or a later one. False when the catalog failed.
+ */
 bool tasks_next (coordinator_core_t *self, uint64_t *number);
-/* No task has this number yet, or a later one. */
-uint64_t tasks_end (const coordinator_core_t *self);
 /* The least number of a task that is not finished, folds apart, which end when what they read is to
- * go; that of `tasks_end` when there is none. */
+ * go; the next number when there is none. */
 uint64_t tasks_least (const coordinator_core_t *self);
 /* Is it a path of files that tasks write for this log and partition? */
 bool task_path_good (text_t path, const char *directory, const char *log, uint32_t partition);
