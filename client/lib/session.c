@@ -9,6 +9,9 @@
 
 enum { COORDINATORS_KNOWN_MAX = 16, ASK_AGAIN_MS = 50 };
 
+/* A node that takes another key listens again within this. */
+enum { LISTENS_AGAIN_MS = 2000 };
+
 static const char *const role_words[WEIR_ROLES] = { "the coordinator", "a serving node",
                                                     "a speed worker" };
 
@@ -354,20 +357,25 @@ static round_t ask_each (weir_t *self, const request_t *request, answer_t *answe
     return round;
 }
 
-/* A query whose connection was lost before the time is up is asked again: the node may just have
- * taken another key. And where a coordinator stands by, one is going to lead: that is waited for.
- */
+/* A node that takes another key breaks its connections off and listens nowhere for an instant: with
+ * keys, a query is asked again. And where a coordinator stands by, one is going to lead: that is
+ * waited for. */
 static status_t ask (weir_t *self, const request_t *request, answer_t *answer, int timeout_ms,
                      error_t *error)
 {
-    int64_t deadline = session_now_ms () + timeout_ms;
+    int64_t asked = session_now_ms ();
+    int64_t deadline = asked + timeout_ms;
     int64_t left = timeout_ms;
     for (;;) {
         round_t round = ask_each (self, request, answer, (int)left, error);
         if (round.known)
             return round.status;
-        left = deadline - session_now_ms ();
-        bool taken_over = round.standing && round.status == STATUS_UNAVAILABLE;
+        int64_t now = session_now_ms ();
+        left = deadline - now;
+        bool nobody = round.status == STATUS_UNAVAILABLE;
+        bool taken_over = round.standing && nobody;
+        bool listens_again =
+            nobody && self->keys && only_reads (request->kind) && now < asked + LISTENS_AGAIN_MS;
         bool rekeyed =
             round.status == STATUS_TIMEOUT && request->role == WEIR_SERVING && self->keys;
         if (taken_over && left <= 0) {
@@ -375,9 +383,9 @@ static status_t ask (weir_t *self, const request_t *request, answer_t *answer, i
             return error_set (error, STATUS_UNAVAILABLE, "no coordinator leads just now, of %zu",
                               request->endpoints->count);
         }
-        if ((!taken_over && !rekeyed) || left <= 0)
+        if ((!taken_over && !rekeyed && !listens_again) || left <= 0)
             return unreachable (self, request->role, round.status, request->endpoints, error);
-        if (taken_over)
+        if (nobody)
             transport_poll (self->transport, ASK_AGAIN_MS, NULL, 0, NULL);
     }
 }

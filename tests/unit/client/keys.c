@@ -6,6 +6,7 @@
 #include "transport/transport.h"
 
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@ static void generate (const char *name, peer_role_t role)
     cr_assert_eq (key_generate (scratch.path, name, role, &error), STATUS_OK, "%s", error.text);
 }
 
-/* ---- a node that answers `delete`, as the shell of a real one lets it ---- */
+/* ---- a node that answers `delete` and `metrics`, as the shell of a real one lets it ---- */
 
 typedef struct node {
     transport_t *transport;
@@ -44,12 +45,18 @@ typedef struct node {
     atomic_uint changes; /* of its keys */
 } node_t;
 
-static void answer (node_t *self, wire_writer_t *writer, const peer_t *from, uint64_t id)
+static void answer (node_t *self, wire_writer_t *writer, const peer_t *from, message_kind_t kind,
+                    uint64_t id)
 {
     const void *data;
     size_t size;
     error_t why;
-    if (from->role == ROLE_ADMIN) {
+    if (kind == MESSAGE_METRICS) {
+        wire_begin (writer, MESSAGE_METRICS_OK, id);
+        wire_field_map (writer, "values");
+        wire_close (writer);
+        CHECK (wire_end (writer, &data, &size));
+    } else if (from->role == ROLE_ADMIN) {
         wire_begin (writer, MESSAGE_DELETE_OK, id);
         wire_field_uint (writer, "version", 1);
         CHECK (wire_end (writer, &data, &size));
@@ -73,7 +80,7 @@ static void *serve (void *arg)
         transport_poll (self->transport, 10, NULL, 0, NULL);
         while (transport_receive (self->transport, &from, &data, &size))
             if (wire_peek (data, size, &kind, &id))
-                answer (self, writer, &from, id);
+                answer (self, writer, &from, kind, id);
         if (keyring_changed (transport_keyring (self->transport))) {
             keyring_t *keyring;
             error_t why;
@@ -88,7 +95,7 @@ static void *serve (void *arg)
     return NULL;
 }
 
-static void start (node_t *self)
+static void start_at (node_t *self, const char *endpoint)
 {
     keyring_t *keyring;
     *self = (node_t){ .stop = false };
@@ -96,9 +103,14 @@ static void start (node_t *self)
     cr_assert_eq (
         keyring_read (scratch.path, scratch_path (&scratch, "node.secret"), &keyring, &error),
         STATUS_OK);
-    cr_assert_eq (transport_new_secured ("tcp://127.0.0.1:*", &keyring, &self->transport, &error),
-                  STATUS_OK, "%s", error.text);
+    cr_assert_eq (transport_new_secured (endpoint, &keyring, &self->transport, &error), STATUS_OK,
+                  "%s", error.text);
     cr_assert_eq (pthread_create (&self->thread, NULL, serve, self), 0);
+}
+
+static void start (node_t *self)
+{
+    start_at (self, "tcp://127.0.0.1:*");
 }
 
 static void stop (node_t *self)
@@ -198,6 +210,48 @@ Test (keys, a_client_goes_on_when_keys_change_under_it)
     cr_assert_eq (failures_until (weir, &node, changes), 0, "%s", error.text);
     weir_close (&weir);
     stop (&node);
+}
+
+/* A node that takes another key listens nowhere for an instant. */
+typedef struct gap {
+    node_t *node;
+    char endpoint[64];
+} gap_t;
+
+static void *listen_later (void *arg)
+{
+    gap_t *gap = arg;
+    (void)poll (NULL, 0, 300); /* the length of the gap */
+    start_at (gap->node, gap->endpoint);
+    return NULL;
+}
+
+static status_t ask_metrics (weir_t *weir)
+{
+    message_t reply;
+    (void)weir_begin (weir, MESSAGE_METRICS);
+    return weir_call (weir, WEIR_COORDINATOR, PATIENCE_MS, &reply, &error);
+}
+
+Test (keys, a_query_waits_for_a_node_that_listens_again)
+{
+    node_t node;
+    gap_t gap = { .node = &node };
+    pthread_t later;
+    generate ("node", ROLE_NODE);
+    generate ("client", ROLE_ADMIN);
+    start (&node);
+    snprintf (gap.endpoint, sizeof gap.endpoint, "%s", transport_endpoint (node.transport));
+    weir_t *weir = connect_with (&node, NULL);
+    cr_assert_eq (ask_metrics (weir), STATUS_OK, "%s", error.text);
+    stop (&node);
+    cr_assert_eq (ask (weir), STATUS_UNAVAILABLE, "what writes is not asked again");
+    cr_assert_eq (pthread_create (&later, NULL, listen_later, &gap), 0);
+    cr_assert_eq (ask_metrics (weir), STATUS_OK, "%s", error.text);
+    pthread_join (later, NULL);
+    stop (&node);
+    cr_assert_eq (ask_metrics (weir), STATUS_UNAVAILABLE, "who stays away is told in the end");
+    weir_close (&weir);
 }
 
 Test (keys, beyond_this_machine_takes_keys)
