@@ -59,9 +59,18 @@ static status_t make_room (build_t *self, uint64_t bytes, error_t *error)
     return sorter_has_large (sorter) ? put_aside (self, false, error) : STATUS_OK;
 }
 
+/* A run of few events beside those before it is merged with others before long, and then written
+ * in few bytes. */
+static bool is_small (const build_order_t *order)
+{
+    enum { FEW = 16 };
+    return order->cut - order->from <= order->from / FEW;
+}
+
 /* What was gathered is one of the layer's runs from now on. */
 static void end_gathering (build_t *build)
 {
+    enum { IN_CACHE = 2048 }; /* rows that are there until they are in run and views */
     task_run_t run = { .rows = sorter_rows (build->fresh.sorter),
                        .offset = RUN_OFFSET_AS_WRITTEN,
                        .partition = build->order->partition };
@@ -69,6 +78,8 @@ static void end_gathering (build_t *build)
         sorter_destroy (&build->fresh.sorter);
         return;
     }
+    if (is_small (build->order))
+        sorter_gives (build->fresh.sorter, IN_CACHE);
     run.path = build_run_path (build);
     build->fresh.path = run.path;
     task_runs_add (&build->runs, &run);
@@ -229,7 +240,11 @@ merge_source_t build_fresh_source (build_t *self, const uint64_t *wanted)
 
 status_t build_fresh_begin (build_t *self, error_t *error)
 {
-    return run_writer_new (self->fs, self->fresh.path, &self->schema, &self->fresh.writer, error);
+    fresh_t *fresh = &self->fresh;
+    status_t status = run_writer_new (self->fs, fresh->path, &self->schema, &fresh->writer, error);
+    if (status == STATUS_OK && is_small (self->order))
+        run_writer_quick (fresh->writer);
+    return status;
 }
 
 status_t build_fresh_end (build_t *self, error_t *error)

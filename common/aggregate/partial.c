@@ -58,12 +58,17 @@ void partial_put_int128 (buf_t *out, int128_t value)
         buf_put_varint (out, (uint64_t)raw);
         return;
     }
-    uint8_t bytes[19];
-    size_t size = 0;
+    uint8_t bytes[INT128_SIZE_MAX];
+    buf_put (out, bytes, (size_t)(partial_int128_put (bytes, value) - bytes));
+}
+
+uint8_t *partial_int128_put (uint8_t *to, int128_t value)
+{
+    uint128_t raw = (uint128_t)value << 1 ^ (value < 0 ? ~(uint128_t)0 : 0);
     for (; raw >= 0x80; raw >>= 7)
-        bytes[size++] = (uint8_t)((unsigned)raw | 0x80u);
-    bytes[size++] = (uint8_t)raw;
-    buf_put (out, bytes, size);
+        *to++ = (uint8_t)((unsigned)raw | 0x80u);
+    *to++ = (uint8_t)raw;
+    return to;
 }
 
 int128_t partial_read_int128 (reader_t *reader)

@@ -32,6 +32,8 @@ int64_t partial_read_zigzag (reader_t *reader);
 
 /* A signed number of 128 bits as a zigzag varint of up to 19 bytes, and back. */
 void partial_put_int128 (buf_t *out, int128_t value);
+enum { INT128_SIZE_MAX = 19 };
+uint8_t *partial_int128_put (uint8_t *to, int128_t value); /* where there is room; its end */
 int128_t partial_read_int128 (reader_t *reader);
 
 /* Adds `more` rows to `rows`; false, with rows unchanged, past STATE_ROWS_MAX. */

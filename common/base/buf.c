@@ -125,20 +125,14 @@ void buf_put_f64 (buf_t *buf, double value)
     put (buf, &value, sizeof value);
 }
 
-static size_t varint_bytes (uint64_t value, uint8_t bytes[10])
+static size_t varint_bytes (uint64_t value, uint8_t bytes[VARINT_SIZE_MAX])
 {
-    size_t size = 0;
-    while (value >= 0x80) {
-        bytes[size++] = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    bytes[size++] = (uint8_t)value;
-    return size;
+    return (size_t)(varint_put (bytes, value) - bytes);
 }
 
 void buf_put_varint (buf_t *buf, uint64_t value)
 {
-    uint8_t bytes[10] = { (uint8_t)value };
+    uint8_t bytes[VARINT_SIZE_MAX] = { (uint8_t)value };
     if (value < 0x80)
         put (buf, bytes, 1);
     else
@@ -155,7 +149,7 @@ void buf_part_end (buf_t *buf, size_t part)
 {
     if (buf->bad)
         return;
-    uint8_t bytes[10];
+    uint8_t bytes[VARINT_SIZE_MAX];
     size_t size = buf->size - part;
     size_t more = varint_bytes (size, bytes) - 1;
     if (more > 0 && buf_extend (buf, more) == NULL)
@@ -167,8 +161,7 @@ void buf_part_end (buf_t *buf, size_t part)
 
 void buf_put_zigzag (buf_t *buf, int64_t value)
 {
-    uint64_t bits = (uint64_t)value;
-    buf_put_varint (buf, (bits << 1) ^ (value < 0 ? UINT64_MAX : 0));
+    buf_put_varint (buf, zigzag_of (value));
 }
 
 void buf_put_text (buf_t *buf, text_t text)

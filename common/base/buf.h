@@ -45,6 +45,20 @@ static inline void buf_grew (buf_t *buf, size_t size)
     buf->size += size;
 }
 
+enum { VARINT_SIZE_MAX = 10 };
+/* LEB128, where there is room for it; returns where it ends. */
+static inline uint8_t *varint_put (uint8_t *to, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *to++ = (uint8_t)(value | 0x80);
+    *to++ = (uint8_t)value;
+    return to;
+}
+static inline uint64_t zigzag_of (int64_t value)
+{
+    return ((uint64_t)value << 1) ^ (0 - ((uint64_t)value >> 63));
+}
+
 /* `size` more bytes to be filled by the caller, or NULL when they do not fit. */
 uint8_t *buf_extend (buf_t *buf, size_t size);
 void buf_put (buf_t *buf, const void *data, size_t size);

@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "batchview/recordhead.h"
-#include "batchview/viewrows.h"
 
 #include <string.h>
 
@@ -62,6 +61,7 @@ void record_builder_init (record_builder_t *self, const plan_t *plan,
 {
     *self = (record_builder_t){ .plan = plan, .header = header, .sections = SECTIONS, .out = out };
     keyrows_init (&self->rows, plan);
+    self->kept = viewrows_size_of (header);
     self->slot_rows = mem_zero (header->slots + 1, sizeof *self->slot_rows);
     self->slot_at = mem_zero (header->slots + 1, sizeof *self->slot_at);
     self->group = mem_zero (header->groups + 1, sizeof *self->group);
@@ -473,28 +473,43 @@ static status_t record_make (record_builder_t *self, uint64_t *atoms, error_t *e
     return self->head.bad ? too_large (self, error) : STATUS_OK;
 }
 
-/* Is a key that has these rows alone kept as them? */
-static bool are_kept (const record_builder_t *self, const projection_t *rows, size_t from,
-                      size_t to)
+size_t record_keeps (const record_builder_t *self, text_t key, const projection_t *rows,
+                     size_t from, size_t to)
 {
-    return to > from && to - from <= BATCHVIEW_ROWS_MAX &&
-           rows->time[to - 1] <= self->header->info.clock_at_cut;
+    if (to == from || to - from > BATCHVIEW_ROWS_MAX ||
+        rows->time[to - 1] > self->header->info.clock_at_cut)
+        return 0;
+    return VARINT_SIZE_MAX + key.size + 1 +
+           viewrows_room (&self->kept, self->header, rows, from, to);
 }
 
-static status_t record_keep (record_builder_t *self, const projection_t *rows, size_t from,
-                             size_t to, uint64_t *atoms, error_t *error)
+uint8_t *record_keep (const record_builder_t *self, text_t key, const projection_t *rows,
+                      size_t from, size_t to, uint8_t *out)
 {
-    buf_t *head = &self->head;
     uint64_t age = viewfile_age (self->header, rows->time[from]);
     viewfile_shape_t shape = { .rows = (unsigned)(to - from),
                                .age_bytes = viewfile_age_bytes (age) };
+    out = varint_put (out, key.size);
+    if (key.size > 0)
+        memcpy (out, key.data, key.size);
+    out += key.size;
+    *out++ = viewfile_shape_put (shape);
+    return viewrows_put (self->header, rows, from, to, shape.age_bytes, out);
+}
+
+/* The record of the key that has been begun, which takes so much room as rows. */
+static status_t record_of_rows (record_builder_t *self, const projection_t *rows, size_t from,
+                                size_t to, size_t room, error_t *error)
+{
+    text_t key = { (char *)self->key.data, (uint32_t)self->key.size };
+    buf_t *head = &self->head;
     head->max = bytes_left (self);
     buf_clear (&self->swept.partials);
-    buf_put_text (head, (text_t){ (char *)self->key.data, (uint32_t)self->key.size });
-    buf_put_u8 (head, viewfile_shape_put (shape));
-    viewrows_put (self->header, rows, from, to, shape.age_bytes, head);
-    *atoms = to - from;
-    return head->bad ? too_large (self, error) : STATUS_OK;
+    uint8_t *at = buf_room (head, room);
+    if (at == NULL)
+        return too_large (self, error);
+    buf_grew (head, (size_t)(record_keep (self, key, rows, from, to, at) - at));
+    return STATUS_OK;
 }
 
 /* The record of a key that has rows [from, to) of the run and no others. */
@@ -511,15 +526,25 @@ static status_t record_of_run (record_builder_t *self, size_t from, size_t to, u
     return status == STATUS_OK ? record_make (self, atoms, error) : status;
 }
 
+/* The same, which may be kept as rows. */
+static status_t record_alone (record_builder_t *self, size_t from, size_t to, uint64_t *atoms,
+                              error_t *error)
+{
+    text_t key = { (char *)self->key.data, (uint32_t)self->key.size };
+    size_t room = record_keeps (self, key, self->run, from, to);
+    if (room == 0)
+        return record_of_run (self, from, to, atoms, error);
+    *atoms = to - from;
+    return record_of_rows (self, self->run, from, to, room, error);
+}
+
 status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
 {
     const projection_t *rows = &self->rows.rows;
     status_t status = STATUS_OK;
-    if (!self->folded && are_kept (self, rows, 0, rows->rows))
-        return record_keep (self, rows, 0, rows->rows, atoms, error);
     if (!self->folded) {
         record_run (self, rows);
-        return record_of_run (self, 0, rows->rows, atoms, error);
+        return record_alone (self, 0, rows->rows, atoms, error);
     }
     if (rows->rows > 0)
         status = buffer_fold (self, error);
@@ -531,7 +556,5 @@ status_t record_end (record_builder_t *self, uint64_t *atoms, error_t *error)
 status_t record_of (record_builder_t *self, size_t from, size_t to, uint64_t *atoms, error_t *error)
 {
     record_begin (self, self->run->key[from]);
-    if (are_kept (self, self->run, from, to))
-        return record_keep (self, self->run, from, to, atoms, error);
-    return record_of_run (self, from, to, atoms, error);
+    return record_alone (self, from, to, atoms, error);
 }

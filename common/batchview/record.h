@@ -11,6 +11,7 @@
 
 #include "batchview/keyrows.h"
 #include "batchview/sweep.h"
+#include "batchview/viewrows.h"
 
 /* Where sections go: in front of the record. */
 typedef struct record_out {
@@ -44,6 +45,7 @@ typedef struct record_builder {
     swept_slot_t *swept_slot; /* per slot: for sweeps */
     uint32_t *slot_at;        /* per slot: where it stands in its group */
     record_group_t *group;    /* header->groups, then the one of the future, with all slots */
+    viewrows_size_t kept;     /* of records that are rows */
     bool folded;              /* layers have partials */
     void *acc;                /* a set of slot accumulators */
     buf_t key;
@@ -79,6 +81,13 @@ static inline size_t record_size (const record_builder_t *self)
 
 /* Do times of the rows, which are events', descend? */
 bool record_descends (const projection_t *rows, size_t from, size_t to);
+
+/* Room that the record of a key takes as rows [from, to) themselves, all that it has; 0: it is not
+ * kept so. record_keep writes it there and returns where it ends, which may be before. */
+size_t record_keeps (const record_builder_t *self, text_t key, const projection_t *rows,
+                     size_t from, size_t to);
+uint8_t *record_keep (const record_builder_t *self, text_t key, const projection_t *rows,
+                      size_t from, size_t to, uint8_t *out);
 
 /* Says which rows record_of is about to be asked for. */
 void record_run (record_builder_t *self, const projection_t *rows);

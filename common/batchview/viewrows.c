@@ -3,55 +3,96 @@
 #include "aggregate/partial.h"
 #include "base/decimal.h"
 
+#include <string.h>
+
 /* ---- writing ---- */
 
-static void put_bits (const uint8_t *flags, size_t count, buf_t *out)
+static size_t cell_size_max (type_t type)
+{
+    switch (type_family (type)) {
+    case TYPE_FLOAT64:
+        return sizeof (double);
+    case TYPE_DECIMAL:
+        return INT128_SIZE_MAX;
+    default:
+        return VARINT_SIZE_MAX; /* of a string it is the size */
+    }
+}
+
+viewrows_size_t viewrows_size_of (const viewfile_header_t *header)
+{
+    viewrows_size_t size = { .all = header->filters + header->lanes,
+                             .each = header->positions ? 2 * VARINT_SIZE_MAX : 0 };
+    size.all += sizeof (uint64_t); /* ages are written as 8 bytes of which few count */
+    size.each += sizeof (uint64_t);
+    for (size_t i = 0; i < header->lanes; i++) {
+        size.each += cell_size_max (header->lane_type[i]);
+        size.strings |= header->lane_type[i] == TYPE_STRING;
+    }
+    return size;
+}
+
+size_t viewrows_room (const viewrows_size_t *size, const viewfile_header_t *header,
+                      const projection_t *rows, size_t from, size_t to)
+{
+    size_t room = size->all + size->each * (to - from);
+    for (size_t i = 0; size->strings && i < header->lanes; i++) {
+        const column_t *lane = &rows->lane[i];
+        for (size_t row = from; lane->type == TYPE_STRING && row < to; row++)
+            room += lane->valid[row] ? lane->s[row].size : 0;
+    }
+    return room;
+}
+
+static uint8_t *put_bits (const uint8_t *flags, size_t count, uint8_t *out)
 {
     unsigned bits = 0;
     for (size_t i = 0; i < count; i++)
         bits |= (flags[i] != 0 ? 1u : 0u) << i;
-    buf_put_u8 (out, (uint8_t)bits);
+    *out = (uint8_t)bits;
+    return out + 1;
 }
 _Static_assert(BATCHVIEW_ROWS_MAX <= 8, "a bit for each row in a byte");
 
-static void put_cell (const column_t *lane, size_t row, buf_t *out)
+static uint8_t *put_cell (const column_t *lane, size_t row, uint8_t *out)
 {
+    text_t text;
     switch (type_family (lane->type)) {
     case TYPE_FLOAT64:
-        buf_put_f64 (out, lane->f[row]);
-        break;
+        memcpy (out, &lane->f[row], sizeof (double));
+        return out + sizeof (double);
     case TYPE_DECIMAL:
-        partial_put_int128 (out, lane->d[row]);
-        break;
+        return partial_int128_put (out, lane->d[row]);
     case TYPE_STRING:
-        buf_put_text (out, lane->s[row]);
-        break;
+        text = lane->s[row];
+        out = varint_put (out, text.size);
+        if (text.size > 0)
+            memcpy (out, text.data, text.size);
+        return out + text.size;
     default:
-        buf_put_zigzag (out, lane->i[row]);
-        break;
+        return varint_put (out, zigzag_of (lane->i[row]));
     }
 }
 
-void viewrows_put (const viewfile_header_t *header, const projection_t *rows, size_t from,
-                   size_t to, unsigned age_bytes, buf_t *out)
+uint8_t *viewrows_put (const viewfile_header_t *header, const projection_t *rows, size_t from,
+                       size_t to, unsigned age_bytes, uint8_t *out)
 {
-    for (size_t i = from; i < to; i++) {
+    for (size_t i = from; i < to; i++, out += age_bytes) {
         uint64_t age = viewfile_age (header, rows->time[i]);
-        buf_put (out, &age, age_bytes);
+        memcpy (out, &age, sizeof age);
     }
-    for (size_t i = from; header->positions && i < to; i++) {
-        buf_put_varint (out, rows->offset[i]);
-        buf_put_varint (out, rows->row[i]);
-    }
+    for (size_t i = from; header->positions && i < to; i++)
+        out = varint_put (varint_put (out, rows->offset[i]), rows->row[i]);
     for (size_t i = 0; i < header->filters; i++)
-        put_bits (rows->filter[i] + from, to - from, out);
+        out = put_bits (rows->filter[i] + from, to - from, out);
     for (size_t i = 0; i < header->lanes; i++) {
         const column_t *lane = &rows->lane[i];
-        put_bits (lane->valid + from, to - from, out);
+        out = put_bits (lane->valid + from, to - from, out);
         for (size_t row = from; row < to; row++)
             if (lane->valid[row])
-                put_cell (lane, row, out);
+                out = put_cell (lane, row, out);
     }
+    return out;
 }
 
 /* ---- reading ---- */

@@ -22,10 +22,23 @@ typedef struct viewrows_inputs {
     column_t lane[STATE_INPUTS_MAX];
 } viewrows_inputs_t;
 
-/* Appends rows [from, to) of a projection by the header's plan, none later than the clock at the
- * cut, with ages of so many bytes. */
-void viewrows_put (const viewfile_header_t *header, const projection_t *rows, size_t from,
-                   size_t to, unsigned age_bytes, buf_t *out);
+/* How much rows by a header's plan may take. */
+typedef struct viewrows_size {
+    size_t all;  /* bytes, however many rows */
+    size_t each; /* of each row, without what strings have */
+    bool strings;
+} viewrows_size_t;
+
+viewrows_size_t viewrows_size_of (const viewfile_header_t *header);
+
+/* Bytes that viewrows_put needs room for, of which it may use less. */
+size_t viewrows_room (const viewrows_size_t *size, const viewfile_header_t *header,
+                      const projection_t *rows, size_t from, size_t to);
+
+/* Writes rows [from, to) of a projection by the header's plan, none later than the clock at the
+ * cut, with ages of so many bytes, and returns where they end. */
+uint8_t *viewrows_put (const viewfile_header_t *header, const projection_t *rows, size_t from,
+                       size_t to, unsigned age_bytes, uint8_t *out);
 
 /* Reads all that is left, `count` rows; texts are borrowed. False: it is not well formed. */
 bool viewrows_read (const viewfile_header_t *header, viewfile_shape_t shape, reader_t *reader,

@@ -7,8 +7,9 @@
 enum {
     WRITER_MAGIC = 0x3a71e3e4,
     SINK_BUFFER = 16 * BATCHVIEW_BLOCK, /* bytes written at once */
+    SINK_ROOM = BATCHVIEW_BLOCK,        /* bytes behind, in which records are made */
     INDEX_MIN = 2,                      /* entries */
-    RECORD_SIZE_BYTES = 10,             /* of a varint */
+    SMALL_SIZE = 1,                     /* bytes of the size of a record that is below 128 */
 };
 
 /* Bytes on their way to the file, and the checksum of each full block of them. */
@@ -40,40 +41,49 @@ struct batchview_writer {
 
 /* ---- the sink ---- */
 
-static status_t sink_flush (sink_t *self, error_t *error)
+/* Writes the first `size` bytes of the buffer: full blocks, or the end. */
+static status_t sink_flush (sink_t *self, size_t size, error_t *error)
 {
-    for (size_t at = 0; at < self->used; at += BATCHVIEW_BLOCK) {
-        size_t size = self->used - at < BATCHVIEW_BLOCK ? self->used - at : BATCHVIEW_BLOCK;
+    for (size_t at = 0; at < size; at += BATCHVIEW_BLOCK) {
+        size_t part = size - at < BATCHVIEW_BLOCK ? size - at : BATCHVIEW_BLOCK;
         if (self->checksums == self->capacity) {
             self->capacity = self->capacity == 0 ? 64 : 2 * self->capacity;
             self->checksum = mem_resize (self->checksum, self->capacity, sizeof *self->checksum);
         }
-        self->checksum[self->checksums++] = viewfile_checksum (self->buffer + at, size);
+        self->checksum[self->checksums++] = viewfile_checksum (self->buffer + at, part);
     }
-    status_t status =
-        fs_write (self->fs, self->file, self->written, self->buffer, self->used, error);
-    self->written += self->used;
-    self->used = 0;
+    status_t status = fs_write (self->fs, self->file, self->written, self->buffer, size, error);
+    self->written += size;
+    self->used -= size;
+    memmove (self->buffer, self->buffer + size, self->used);
     return status;
+}
+
+/* Where up to SINK_ROOM bytes may be made, of which sink_grew is then told how many there are. */
+static uint8_t *sink_room (const sink_t *self)
+{
+    return self->buffer + self->used;
+}
+
+static status_t sink_grew (sink_t *self, size_t size, error_t *error)
+{
+    self->used += size;
+    return self->used < SINK_BUFFER ? STATUS_OK : sink_flush (self, SINK_BUFFER, error);
 }
 
 static status_t sink_put (sink_t *self, const void *data, size_t size, error_t *error)
 {
     const uint8_t *from = data;
-    while (size > 0) {
+    status_t status = STATUS_OK;
+    while (size > 0 && status == STATUS_OK) {
         size_t room = SINK_BUFFER - self->used;
         size_t part = size < room ? size : room;
-        memcpy (self->buffer + self->used, from, part);
-        self->used += part;
+        memcpy (sink_room (self), from, part);
         from += part;
         size -= part;
-        if (self->used < SINK_BUFFER)
-            return STATUS_OK;
-        status_t status = sink_flush (self, error);
-        if (status != STATUS_OK)
-            return status;
+        status = sink_grew (self, part, error);
     }
-    return STATUS_OK;
+    return status;
 }
 
 static uint64_t sink_at (const sink_t *self)
@@ -86,12 +96,10 @@ static status_t sink_put_parts (void *sink, const buf_t *head, const buf_t *part
                                 uint64_t *place, error_t *error)
 {
     sink_t *self = sink;
-    uint8_t bytes[RECORD_SIZE_BYTES];
-    size_t count = 0;
-    for (uint64_t size = head->size + partials->size; count == 0 || size > 0; size >>= 7)
-        bytes[count++] = (uint8_t)((size & 0x7f) | (size > 0x7f ? 0x80 : 0));
     *place = sink_at (self);
-    status_t status = sink_put (self, bytes, count, error);
+    uint8_t *at = sink_room (self);
+    size_t size = (size_t)(varint_put (at, head->size + partials->size) - at);
+    status_t status = sink_grew (self, size, error);
     if (status == STATUS_OK)
         status = sink_put (self, head->data, head->size, error);
     return status == STATUS_OK ? sink_put (self, partials->data, partials->size, error) : status;
@@ -123,7 +131,7 @@ status_t batchview_writer_new (fs_t *fs, const char *path, const plan_t *plan,
     self->magic = WRITER_MAGIC;
     self->fs = fs;
     self->path = mem_string (path);
-    self->sink = (sink_t){ .fs = fs, .file = file, .buffer = mem_alloc (SINK_BUFFER) };
+    self->sink = (sink_t){ .fs = fs, .file = file, .buffer = mem_alloc (SINK_BUFFER + SINK_ROOM) };
     viewfile_header_of (plan, info, &self->header);
     record_builder_init (&self->record, plan, &self->header,
                          (record_out_t){ sink_put_parts, &self->sink });
@@ -152,7 +160,7 @@ void batchview_writer_sections (batchview_writer_t *self, batchview_sections_t s
 }
 
 /* Remembers the record of the key. */
-static status_t key_put_index (batchview_writer_t *self, uint64_t place, error_t *error)
+static status_t key_put_index (batchview_writer_t *self, text_t key, uint64_t place, error_t *error)
 {
     if (self->footer.keys == BATCHVIEW_KEYS_MAX)
         return error_set (error, STATUS_TOO_LARGE, "a batch view holds at most %llu keys",
@@ -162,11 +170,17 @@ static status_t key_put_index (batchview_writer_t *self, uint64_t place, error_t
         self->hash = mem_resize (self->hash, self->capacity, sizeof *self->hash);
         self->place = mem_resize (self->place, self->capacity, sizeof *self->place);
     }
-    const buf_t *key = &self->record.key;
-    self->hash[self->footer.keys] = key_hash ((text_t){ (char *)key->data, (uint32_t)key->size });
+    self->hash[self->footer.keys] = key_hash (key);
     self->place[self->footer.keys] = place;
     self->footer.keys++;
     return STATUS_OK;
+}
+
+/* The key that was begun last. */
+static text_t key_begun (const batchview_writer_t *self)
+{
+    const buf_t *key = &self->record.key;
+    return (text_t){ (char *)key->data, (uint32_t)key->size };
 }
 
 /* Puts the record that has been made. */
@@ -176,7 +190,7 @@ static status_t put_record (batchview_writer_t *self, uint64_t atoms, error_t *e
     status_t status = sink_put_parts (&self->sink, &self->record.head, &self->record.swept.partials,
                                       &place, error);
     self->footer.atoms += atoms;
-    return status == STATUS_OK ? key_put_index (self, place, error) : status;
+    return status == STATUS_OK ? key_put_index (self, key_begun (self), place, error) : status;
 }
 
 static status_t key_end (batchview_writer_t *self, error_t *error)
@@ -192,10 +206,9 @@ static status_t key_end (batchview_writer_t *self, error_t *error)
 /* The order of `key` after the latest one: 0 when it goes on, positive when it comes after. */
 static int key_order (const batchview_writer_t *self, text_t key)
 {
-    const buf_t *last = &self->record.key;
     if (!self->in_key && self->footer.keys == 0)
         return 1;
-    return text_compare (key, (text_t){ (char *)last->data, (uint32_t)last->size });
+    return text_compare (key, key_begun (self));
 }
 
 static status_t bad_order (error_t *error)
@@ -234,11 +247,34 @@ static size_t end_of_key (const projection_t *rows, size_t from, size_t next)
     return next < rows->keys ? rows->key_start[next] : rows->rows;
 }
 
-/* A key that has these rows alone, after the latest one, which has ended. */
-static status_t add_key (batchview_writer_t *self, size_t from, size_t to, error_t *error)
+/* Makes the record of a key that is kept as rows where it goes. */
+static status_t put_rows (batchview_writer_t *self, const projection_t *rows, size_t from,
+                          size_t to, size_t room, error_t *error)
 {
+    sink_t *sink = &self->sink;
+    text_t key = rows->key[from];
+    uint64_t place = sink_at (sink);
+    uint8_t *at = sink_room (sink);
+    size_t size_bytes = room < 0x80 ? SMALL_SIZE : 2 * SMALL_SIZE;
+    uint8_t *begin = at + size_bytes;
+    size_t size = (size_t)(record_keep (&self->record, key, rows, from, to, begin) - begin);
+    uint8_t *behind = varint_put (at, size);
+    if (behind != begin) /* it is less than it might have been */
+        memmove (behind, begin, size);
+    status_t status = sink_grew (sink, (size_t)(behind - at) + size, error);
+    self->footer.atoms += to - from;
+    return status == STATUS_OK ? key_put_index (self, key, place, error) : status;
+}
+
+/* A key that has these rows alone, after the latest one, which has ended. */
+static status_t add_key (batchview_writer_t *self, const projection_t *rows, size_t from, size_t to,
+                         error_t *error)
+{
+    size_t room = record_keeps (&self->record, rows->key[from], rows, from, to);
     uint64_t atoms = 0;
     self->footer.events += to - from;
+    if (room > 0 && room <= SINK_ROOM - 2 * SMALL_SIZE)
+        return put_rows (self, rows, from, to, room, error);
     status_t status = record_of (&self->record, from, to, &atoms, error);
     return status == STATUS_OK ? put_record (self, atoms, error) : status;
 }
@@ -253,20 +289,23 @@ status_t batchview_writer_add_all (batchview_writer_t *self, const projection_t 
     bool told = false; /* the record has been told of the rows */
     status_t status = STATUS_OK;
     for (size_t from = 0; status == STATUS_OK && from < rows->rows; from = to) {
+        int order = from == 0 ? key_order (self, rows->key[from])
+                              : text_compare (rows->key[from], rows->key[from - 1]);
         to = end_of_key (rows, from, ++at);
-        int order = key_order (self, rows->key[from]);
-        if ((order == 0 && self->in_key) || to == rows->rows ||
-            record_descends (rows, from, to)) { /* its rows are, or may be, in several calls */
+        if (order < 0 || (order == 0 && !self->in_key))
+            return bad_order (error);
+        if (order == 0 || to == rows->rows || record_descends (rows, from, to)) {
+            /* its rows are, or may be, in several calls; or the call says what is wrong */
             status = batchview_writer_add (self, rows, from, to, error);
             told = false;
             continue;
         }
-        status = order > 0 ? key_end (self, error) : bad_order (error);
+        status = key_end (self, error);
         if (status == STATUS_OK && !told)
             record_run (&self->record, rows);
         told = true;
         if (status == STATUS_OK)
-            status = add_key (self, from, to, error);
+            status = add_key (self, rows, from, to, error);
     }
     return status;
 }
@@ -300,7 +339,7 @@ static status_t put_index (batchview_writer_t *self, error_t *error)
 static status_t put_tail (batchview_writer_t *self, error_t *error)
 {
     sink_t *sink = &self->sink;
-    status_t status = sink_flush (sink, error);
+    status_t status = sink_flush (sink, sink->used, error);
     if (status != STATUS_OK)
         return status;
     buf_t out;

@@ -47,6 +47,11 @@ MUST_CHECK status_t block_encode (const batch_t *batch, size_t from, size_t to, 
 MUST_CHECK status_t block_encode_dense (const batch_t *batch, size_t from, size_t to, buf_t *out,
                                         error_t *error);
 
+/* The same in the least time, for blocks that are soon written anew: integers are packed in as many
+ * bits as the largest of them takes. */
+MUST_CHECK status_t block_encode_quick (const batch_t *batch, size_t from, size_t to, buf_t *out,
+                                        error_t *error);
+
 /* Reads one whole block of exactly `size` bytes into a batch that lives in `arena` (`data` may go
  * afterwards).
  *

@@ -181,8 +181,9 @@ static encoding_t times_encode (buf_t *out, const int64_t *values, size_t count,
     /* nothing is smaller than one distance for more than a few rows */
     bool one = count > sizeof (int64_t) && ints_are_equal (scratch->a, count) &&
                !ints_are_equal (values, count);
-    if (!one &&
-        ints_estimate (scratch->a, count, scratch) >= ints_estimate (values, count, scratch))
+    bool looks = scratch->effort != EFFORT_QUICK;
+    if (!one && (!looks || ints_estimate (scratch->a, count, scratch) >=
+                               ints_estimate (values, count, scratch)))
         return ints_encode (out, values, count, scratch);
     ints_put (out, scratch->a, count, scratch);
     return ENCODING_FROM_TIME;

@@ -159,7 +159,7 @@ static void decoder_init (decoder_t *self, const layout_t *layout, const void *d
     self->scratch.key = NULL;
     self->scratch.keys = 0;
     self->scratch.arena = arena;
-    self->scratch.dense = false;
+    self->scratch.effort = EFFORT_LOG; /* nothing is written */
     self->scratch.event_time = NULL;
     self->scratch.texts = arena_alloc (arena, rows * sizeof (text_t));
 }

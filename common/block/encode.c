@@ -53,7 +53,17 @@ static status_t check_limits (const batch_t *batch, size_t from, size_t to, erro
     return STATUS_OK;
 }
 
-static void encoder_init (encoder_t *self, const batch_t *batch, size_t from, size_t to, bool dense)
+/* The first rows of stretches of equal keys. */
+static size_t starts_of (const batch_t *batch, size_t from, size_t to, uint32_t *starts)
+{
+    if (batch->key_start == NULL || from > 0 || to < batch->rows)
+        return keys_find_starts (batch->key + from, to - from, starts);
+    memcpy (starts, batch->key_start, batch->keys * sizeof *starts);
+    return batch->keys;
+}
+
+static void encoder_init (encoder_t *self, const batch_t *batch, size_t from, size_t to,
+                          effort_t effort)
 {
     size_t rows = to - from;
     self->batch = batch;
@@ -70,11 +80,11 @@ static void encoder_init (encoder_t *self, const batch_t *batch, size_t from, si
     self->scratch.key = NULL;
     self->scratch.keys = 0;
     self->scratch.arena = NULL;
-    if (dense && batch->key != NULL) {
+    if (effort != EFFORT_LOG && batch->key != NULL) {
         self->scratch.key = batch->key + from;
-        self->scratch.keys = keys_find_starts (self->scratch.key, rows, self->scratch.starts);
+        self->scratch.keys = starts_of (batch, from, to, self->scratch.starts);
     }
-    self->scratch.dense = dense;
+    self->scratch.effort = effort;
     self->scratch.texts = mem_alloc (rows * 2 * sizeof (text_t));
     self->scratch.event_time = NULL;
     buf_init (&self->raw, BLOCK_SIZE_MAX);
@@ -93,8 +103,8 @@ static void encoder_release (encoder_t *self)
     buf_release (&self->bodies);
 }
 
-/* Is there something in a body of this kind that zstd may find? What is packed or in tokens has
- * little left. */
+/* Is there something in a body of this kind that LZ4 or zstd may find? What is packed or in tokens
+ * has little left. */
 static bool may_hold_more (const column_entry_t *entry)
 {
     switch ((encoding_t)entry->encoding) {
@@ -128,13 +138,14 @@ static void store_body (encoder_t *self, column_entry_t *entry)
     }
     size_t worth = raw - raw / 32;
     bool packed = false;
-    if (!self->scratch.dense)
-        packed = pack_lz4 (&self->bodies, self->raw.data, raw, worth);
-    else if (may_hold_more (entry))
+    bool dense = self->scratch.effort == EFFORT_DENSE;
+    if (dense && may_hold_more (entry))
         packed = pack_zstd (&self->bodies, self->raw.data, raw, worth);
+    if (!dense && (self->scratch.effort == EFFORT_LOG || may_hold_more (entry)))
+        packed = pack_lz4 (&self->bodies, self->raw.data, raw, worth);
     if (packed) {
         entry->stored_size = (uint32_t)(self->bodies.size - start);
-        entry->flags |= self->scratch.dense ? COLUMN_FLAG_ZSTD : COLUMN_FLAG_LZ4;
+        entry->flags |= dense ? COLUMN_FLAG_ZSTD : COLUMN_FLAG_LZ4;
     } else {
         buf_put (&self->bodies, self->raw.data, raw);
     }
@@ -187,7 +198,7 @@ static void add_positions (encoder_t *self, const int64_t *positions, const int6
     buf_clear (&self->raw);
     *entry = (column_entry_t){ .type = TYPE_INT64 };
     entry->encoding =
-        (uint8_t)(self->scratch.dense
+        (uint8_t)(self->scratch.effort == EFFORT_DENSE
                       ? keyed_positions_encode (&self->raw, positions, times, rows, &self->scratch)
                       : ints_encode (&self->raw, positions, rows, &self->scratch));
     end_body (self, entry);
@@ -276,14 +287,14 @@ static status_t put_block (encoder_t *self, buf_t *out, error_t *error)
     return STATUS_OK;
 }
 
-static status_t encode (const batch_t *batch, size_t from, size_t to, bool dense, buf_t *out,
+static status_t encode (const batch_t *batch, size_t from, size_t to, effort_t effort, buf_t *out,
                         error_t *error)
 {
     status_t status = check_limits (batch, from, to, error);
     if (status != STATUS_OK)
         return status;
     encoder_t encoder;
-    encoder_init (&encoder, batch, from, to, dense);
+    encoder_init (&encoder, batch, from, to, effort);
     add_columns (&encoder);
     status = put_block (&encoder, out, error);
     encoder_release (&encoder);
@@ -292,11 +303,17 @@ static status_t encode (const batch_t *batch, size_t from, size_t to, bool dense
 
 status_t block_encode (const batch_t *batch, size_t from, size_t to, buf_t *out, error_t *error)
 {
-    return encode (batch, from, to, false, out, error);
+    return encode (batch, from, to, EFFORT_LOG, out, error);
 }
 
 status_t block_encode_dense (const batch_t *batch, size_t from, size_t to, buf_t *out,
                              error_t *error)
 {
-    return encode (batch, from, to, true, out, error);
+    return encode (batch, from, to, EFFORT_DENSE, out, error);
+}
+
+status_t block_encode_quick (const batch_t *batch, size_t from, size_t to, buf_t *out,
+                             error_t *error)
+{
+    return encode (batch, from, to, EFFORT_QUICK, out, error);
 }

@@ -52,6 +52,13 @@ typedef struct column_entry {
     uint32_t stored_size; /* as it stands in the block */
 } column_entry_t;
 
+/* What is dearer when a block is written: its bytes, or time. */
+typedef enum effort {
+    EFFORT_LOG,   /* someone waits, and it is kept for a while */
+    EFFORT_DENSE, /* few bytes are worth more than the time to find them */
+    EFFORT_QUICK, /* it is written anew soon */
+} effort_t;
+
 /* Scratch for the codecs of one block: each array has an entry for every row, and texts has two
  * when a block is written. */
 typedef struct scratch {
@@ -65,7 +72,7 @@ typedef struct scratch {
     uint32_t *starts;          /* the first rows of stretches of equal keys, */
     size_t keys;               /* so many; 0 when they are not known */
     arena_t *arena;            /* where what is read lives; only when a block is read */
-    bool dense;                /* few bytes are worth more than the time to find them */
+    effort_t effort;           /* only when a block is written */
     const int64_t *event_time; /* of the block's rows; NULL until it is known */
 } scratch_t;
 

@@ -117,22 +117,31 @@ static size_t packed_size (size_t count, unsigned width)
     return (count * width + 7) / 8;
 }
 
-/* Of values that are not looked at for runs and steps. */
-static shape_t shape_of_leaf (const int64_t *values, size_t count)
+/* Of values that are looked at for the least and the largest alone. */
+static shape_t shape_of_span (const int64_t *values, size_t count)
 {
     shape_t shape = { .min = values[0], .max = values[0], .scale = 1, .delta_size = SIZE_MAX };
     for (size_t i = 1; i < count; i++) {
         shape.min = values[i] < shape.min ? values[i] : shape.min;
         shape.max = values[i] > shape.max ? values[i] : shape.max;
     }
+    return shape;
+}
+
+/* Of values that are not looked at for runs and steps. */
+static shape_t shape_of_leaf (const int64_t *values, size_t count)
+{
+    shape_t shape = shape_of_span (values, count);
     if (shape.min != shape.max)
         shape.scale = scale_of (values, count, shape.min);
     return shape;
 }
 
 /* A difference takes a byte at least: DELTA is not looked at where PACKED takes no more. */
-static shape_t shape_of (const int64_t *values, size_t count, bool dense)
+static shape_t shape_of (const int64_t *values, size_t count, effort_t effort)
 {
+    if (effort == EFFORT_QUICK)
+        return shape_of_span (values, count);
     shape_t shape = { .min = values[0], .max = values[0], .runs = 1, .scale = 1 };
     shape.delta_size = SIZE_MAX;
     if (count > 1 && ints_are_equal (values, count))
@@ -145,7 +154,7 @@ static shape_t shape_of (const int64_t *values, size_t count, bool dense)
         shape.step_bits += bit_width (zigzag ((uint64_t)value - (uint64_t)values[i - 1]));
     }
     shape.scale = scale_of (values, count, shape.min);
-    if (!dense && PACKED_HEAD + packed_size (count, packed_width (&shape)) > count)
+    if (effort == EFFORT_LOG && PACKED_HEAD + packed_size (count, packed_width (&shape)) > count)
         shape.delta_size = delta_size (values, count);
     return shape;
 }
@@ -247,10 +256,11 @@ static tokens_form_t form_of (const shape_t *shape)
 }
 
 /* What is read from tokens takes longer: it has to be worth it. */
-static choice_t choose_leaf (const int64_t *values, size_t count, const shape_t *shape, bool dense)
+static choice_t choose_leaf (const int64_t *values, size_t count, const shape_t *shape,
+                             effort_t effort)
 {
     choice_t best = choose_plainly (shape, count);
-    if (!dense || best.encoding == ENCODING_CONSTANT || count < TOKENS_COUNT_MIN)
+    if (effort != EFFORT_DENSE || best.encoding == ENCODING_CONSTANT || count < TOKENS_COUNT_MIN)
         return best;
     choice_t tokens = { .encoding = ENCODING_TOKENS, .form = form_of (shape) };
     if (!tokens_fit (shape->min, shape->max, &tokens.form))
@@ -263,13 +273,14 @@ static choice_t choose_leaf (const int64_t *values, size_t count, const shape_t 
 static choice_t choose (const int64_t *values, size_t count, const shape_t *shape,
                         const scratch_t *scratch)
 {
-    choice_t best = choose_leaf (values, count, shape, scratch->dense);
-    if (!scratch->dense || count < TOKENS_COUNT_MIN || best.encoding == ENCODING_CONSTANT ||
+    choice_t best = choose_leaf (values, count, shape, scratch->effort);
+    if (scratch->effort != EFFORT_DENSE || count < TOKENS_COUNT_MIN ||
+        best.encoding == ENCODING_CONSTANT ||
         shape->step_bits / count + STEPS_WORTH_BITS >= best.size * 8 / count)
         return best;
     find_steps (values, count, scratch->d);
     shape_t steps_shape = shape_of_leaf (scratch->d, count - 1);
-    choice_t steps = choose_leaf (scratch->d, count - 1, &steps_shape, true);
+    choice_t steps = choose_leaf (scratch->d, count - 1, &steps_shape, EFFORT_DENSE);
     if (steps.size + 9 < best.size)
         best = (choice_t){ .encoding = ENCODING_STEPS, .size = steps.size + 9 };
     return best;
@@ -279,7 +290,7 @@ size_t ints_estimate (const int64_t *values, size_t count, const scratch_t *scra
 {
     if (count == 0)
         return 0;
-    shape_t shape = shape_of (values, count, scratch->dense);
+    shape_t shape = shape_of (values, count, scratch->effort);
     return choose (values, count, &shape, scratch).size;
 }
 
@@ -303,8 +314,9 @@ void ints_put_alone (buf_t *out, const int64_t *values, size_t count, const scra
     shape_t shape = { 0 };
     choice_t choice = { .encoding = ENCODING_PLAIN };
     if (count > 0) {
-        shape = scratch->dense ? shape_of_leaf (values, count) : shape_of (values, count, false);
-        choice = choose_leaf (values, count, &shape, scratch->dense);
+        shape = scratch->effort == EFFORT_DENSE ? shape_of_leaf (values, count)
+                                                : shape_of (values, count, scratch->effort);
+        choice = choose_leaf (values, count, &shape, scratch->effort);
     }
     buf_put_u8 (out, (uint8_t)choice.encoding);
     if (count > 0)
@@ -327,7 +339,7 @@ static bool put_dictionary (buf_t *out, const int64_t *values, size_t count, siz
     if (distinct < 2)
         return false;
     shape_t shape = shape_of_leaf (scratch->a, count);
-    choice_t choice = choose_leaf (scratch->a, count, &shape, true);
+    choice_t choice = choose_leaf (scratch->a, count, &shape, EFFORT_DENSE);
     if (choice.size + distinct * sizeof (int64_t) >= most - most / 32)
         return false;
     buf_put_varint (out, distinct);
@@ -342,8 +354,9 @@ static encoding_t encode (buf_t *out, const int64_t *values, size_t count, bool 
 {
     if (count == 0)
         return ENCODING_PLAIN;
-    shape_t shape = shape_of (values, count, scratch->dense);
+    shape_t shape = shape_of (values, count, scratch->effort);
     choice_t choice = choose (values, count, &shape, scratch);
+    may_nest = may_nest && scratch->effort != EFFORT_QUICK;
     if (may_nest && choice.encoding != ENCODING_CONSTANT && shape.runs < count / 2) {
         size_t width = packed_width (&shape);
         /* lengths are small numbers: a byte each; values no worse than their full width */
@@ -353,7 +366,7 @@ static encoding_t encode (buf_t *out, const int64_t *values, size_t count, bool 
             return ENCODING_RUNS;
         }
     }
-    if (may_nest && scratch->dense && choice.encoding != ENCODING_CONSTANT &&
+    if (may_nest && scratch->effort == EFFORT_DENSE && choice.encoding != ENCODING_CONSTANT &&
         put_dictionary (out, values, count, choice.size, scratch))
         return ENCODING_DICTIONARY;
     if (choice.encoding == ENCODING_STEPS) {

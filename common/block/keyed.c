@@ -38,7 +38,8 @@ encoding_t keyed_times_encode (buf_t *out, const int64_t *values, size_t count,
                                const scratch_t *scratch)
 {
     int64_t base;
-    if (scratch->keys == 0 || !find_steps (values, count, scratch, &base, scratch->a))
+    if (scratch->effort != EFFORT_DENSE || scratch->keys == 0 ||
+        !find_steps (values, count, scratch, &base, scratch->a))
         return ints_encode (out, values, count, scratch);
     buf_put_i64 (out, base);
     ints_put_alone (out, scratch->a, count, scratch);

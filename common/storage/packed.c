@@ -182,6 +182,8 @@ static void pick_heads (const packed_t *self, const uint8_t *const *rows, size_t
         text[i] = key.data + key.size;
         if (at + i > 0 && text_equal (key, batch->key[at + i - 1]))
             key = batch->key[at + i - 1];
+        else
+            batch->key_start[batch->keys++] = (uint32_t)(at + i);
         batch->key[at + i] = key;
     }
 }

@@ -176,6 +176,8 @@ batch_t rows_copy (const batch_t *batch, arena_t *arena)
 {
     size_t rows = batch->rows;
     batch_t out = *batch;
+    out.key_start = NULL;
+    out.keys = 0;
     out.event_time = copy_array (batch->event_time, rows, sizeof *out.event_time, arena);
     out.ingest_time = copy_array (batch->ingest_time, rows, sizeof *out.ingest_time, arena);
     out.offset = copy_array (batch->offset, rows, sizeof *out.offset, arena);

@@ -52,6 +52,10 @@ typedef struct run_writer run_writer_t;
 MUST_CHECK status_t run_writer_new (fs_t *fs, const char *path, const run_schema_t *schema,
                                     run_writer_t **writer, error_t *error);
 
+/* Blocks are written in the least time, rather than in few bytes: for a run that is soon merged
+ * into another one. Each call of run_writer_add makes one, or more. Before any row is added. */
+void run_writer_quick (run_writer_t *self);
+
 /* Adds rows [from, to) of `batch`, which is not needed afterwards. The batch has keys and all
  * columns of the schema. CHECKs that no row comes before the one added last in (key, event time,
  * offset, row) order; equal is allowed. INVALID, TOO_LARGE as block_encode does for a single row;

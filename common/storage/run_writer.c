@@ -22,6 +22,7 @@ struct run_writer {
     type_t types[BLOCK_COLUMNS_MAX];
     uint16_t ids[BLOCK_COLUMNS_MAX];
     bool finished;
+    bool quick; /* time matters more than bytes */
     run_info_t info;
     uint64_t at;         /* where the next block goes */
     arena_t *arena;      /* strings of the pending rows */
@@ -102,6 +103,13 @@ status_t run_writer_new (fs_t *fs, const char *path, const run_schema_t *schema,
     }
     *writer = self;
     return STATUS_OK;
+}
+
+void run_writer_quick (run_writer_t *self)
+{
+    CHECK_OBJECT (self, RUN_WRITER_MAGIC);
+    CHECK (!self->any);
+    self->quick = true;
 }
 
 void run_writer_destroy (run_writer_t **self_p)
@@ -203,7 +211,8 @@ static status_t write_rows (run_writer_t *self, const batch_t *batch, size_t fro
                             error_t *error)
 {
     buf_clear (&self->block);
-    status_t status = block_encode_dense (batch, from, to, &self->block, error);
+    status_t status = self->quick ? block_encode_quick (batch, from, to, &self->block, error)
+                                  : block_encode_dense (batch, from, to, &self->block, error);
     if (status == STATUS_TOO_LARGE && to - from > 1) {
         size_t middle = from + (to - from) / 2;
         status = write_rows (self, batch, from, middle, error);
@@ -352,23 +361,39 @@ static void keep_rows (run_writer_t *self, const stretch_t *part)
     self->pending.rows += count;
 }
 
-/* Does row i come after the one before, as most do, by key or time? Of keys of one size, 8 to 16
- * bytes: two halves of them that overlap are compared as numbers. */
-static inline bool is_later (const batch_t *batch, size_t i)
+/* A key of 8 to 16 bytes as two numbers, of halves that overlap. */
+typedef struct halves {
+    uint64_t high;
+    uint64_t low;
+} halves_t;
+
+static inline halves_t halves_of (text_t key)
 {
-    text_t a = batch->key[i - 1];
-    text_t b = batch->key[i];
-    bool later_time = batch->event_time[i - 1] < batch->event_time[i];
-    if (a.data == b.data && a.size == b.size)
-        return later_time;
-    if (a.size != b.size || a.size < sizeof (uint64_t) || a.size > 2 * sizeof (uint64_t))
-        return later_time && text_equal (a, b);
-    uint64_t high[2] = { sort_prefix (a, 0), sort_prefix (b, 0) };
-    uint64_t low[2] = { sort_prefix (a, a.size - sizeof (uint64_t)),
-                        sort_prefix (b, b.size - sizeof (uint64_t)) };
-    if (high[0] != high[1])
-        return high[0] < high[1];
-    return low[0] != low[1] ? low[0] < low[1] : later_time;
+    return (halves_t){ sort_prefix (key, 0), sort_prefix (key, key.size - sizeof (uint64_t)) };
+}
+
+/* The rows from `from` on that come after the one before by their keys, which are of that size and
+ * so compared as numbers, or by time: as most do. Returns the first that is not seen to. */
+static size_t skip_later (const batch_t *batch, size_t from, size_t to)
+{
+    text_t before = batch->key[from - 1];
+    if (before.size < sizeof (uint64_t) || before.size > 2 * sizeof (uint64_t))
+        return from;
+    halves_t last = halves_of (before);
+    size_t i = from;
+    for (; i < to && batch->key[i].size == before.size; i++) {
+        bool later = batch->event_time[i - 1] < batch->event_time[i];
+        if (batch->key[i].data != batch->key[i - 1].data) {
+            halves_t now = halves_of (batch->key[i]);
+            bool same = now.high == last.high && now.low == last.low;
+            bool after = now.high != last.high ? now.high > last.high : now.low > last.low;
+            later = same ? later : after;
+            last = now;
+        }
+        if (!later)
+            break;
+    }
+    return i;
 }
 
 /* CHECKs the order of the rows, the first against the one that was added last. */
@@ -377,8 +402,11 @@ static void check_order (const run_writer_t *self, const stretch_t *part)
     const batch_t *batch = part->batch;
     if (self->any)
         CHECK (rows_compare (&self->last, 0, batch, part->from) <= 0);
-    for (size_t i = part->from + 1; i < part->to; i++)
-        CHECK (is_later (batch, i) || rows_compare (batch, i - 1, batch, i) <= 0);
+    for (size_t i = part->from + 1; i < part->to; i++) {
+        i = skip_later (batch, i, part->to);
+        if (i < part->to)
+            CHECK (rows_compare (batch, i - 1, batch, i) <= 0);
+    }
 }
 
 /* Remembers the last row, which later ones must not come before. */
@@ -437,7 +465,8 @@ static status_t add_rows (run_writer_t *self, const batch_t *batch, size_t from,
     while (status == STATUS_OK && rest.from < rest.to) {
         size_t text;
         stretch_t part = part_that_fits (self, &rest, &text);
-        status = add_part (self, &part, text, last && part.to == to, error);
+        bool ends = self->quick || (last && part.to == to);
+        status = add_part (self, &part, text, ends, error);
         rest.from = part.to;
     }
     return status;

@@ -6,6 +6,7 @@
 enum {
     INSERTION_MAX = 16,
     DIGIT_BITS = 8, /* of a radix pass: as many places are written to at a time */
+    HALF_BITS = 11, /* of one of two passes that tell all: their counts fit the nearest cache */
     DEEPER_MAX = 8, /* further looks into the keys, after which they are compared whole */
     AHEAD = 8,      /* rows that are fetched ahead */
 };
@@ -158,6 +159,20 @@ static void sort_ties (const level_t *level, sort_item_t *items, sort_item_t *sp
 
 /* ---- by prefix ---- */
 
+/* Sorts the stretches of one prefix of items that are in the order of prefixes. */
+static void sort_stretches (const level_t *level, sort_item_t *items, sort_item_t *spare,
+                            size_t count)
+{
+    size_t from = 0;
+    for (size_t i = 1; i <= count; i++) {
+        if (i < count && items[i].prefix == items[from].prefix)
+            continue;
+        if (i - from > 1)
+            sort_ties (level, items + from, spare + from, i - from);
+        from = i;
+    }
+}
+
 static void sort_few (const level_t *level, sort_item_t *items, sort_item_t *spare, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
@@ -167,14 +182,60 @@ static void sort_few (const level_t *level, sort_item_t *items, sort_item_t *spa
             items[at] = items[at - 1];
         items[at] = item;
     }
-    size_t from = 0;
-    for (size_t i = 1; i <= count; i++) {
-        if (i < count && items[i].prefix == items[from].prefix)
-            continue;
-        if (i - from > 1)
-            sort_ties (level, items + from, spare + from, i - from);
-        from = i;
+    sort_stretches (level, items, spare, count);
+}
+
+/* The bits in which prefixes differ, as two digits. */
+typedef struct halves {
+    unsigned shift[2]; /* of the lower one, and of the higher one */
+    uint64_t mask;
+} halves_t;
+
+/* False: they are too many for a pass that has no more places than there are about items. */
+static bool halves_of (size_t count, uint64_t differing, halves_t *halves)
+{
+    unsigned low = (unsigned)__builtin_ctzll (differing);
+    unsigned bits = (64 - (unsigned)__builtin_clzll (differing) - low + 1) / 2;
+    if (bits > HALF_BITS || count >> bits == 0)
+        return false;
+    unsigned high = low + bits < 64 ? low + bits : 63; /* the only bit once more */
+    *halves = (halves_t){ { low, high }, (UINT64_C (1) << bits) - 1 };
+    return true;
+}
+
+static inline size_t digit_of (const sort_item_t *item, const halves_t *halves, unsigned half)
+{
+    return item->prefix >> halves->shift[half] & halves->mask;
+}
+
+static void move_items (const halves_t *halves, unsigned half, uint32_t *places,
+                        const sort_item_t *items, sort_item_t *to, size_t count)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i <= halves->mask; i++) {
+        uint32_t here = places[i];
+        places[i] = sum;
+        sum += here;
     }
+    for (size_t i = 0; i < count; i++)
+        to[places[digit_of (&items[i], halves, half)]++] = items[i];
+}
+
+/* Sorts in place, by the lower digit and then by the higher one: no item is compared with another
+ * one unless their prefixes are the same. */
+static void sort_halves (const level_t *level, const halves_t *halves, sort_item_t *items,
+                         sort_item_t *spare, size_t count)
+{
+    uint32_t places[2][1 << HALF_BITS];
+    for (unsigned half = 0; half < 2; half++)
+        memset (places[half], 0, (halves->mask + 1) * sizeof places[half][0]);
+    for (size_t i = 0; i < count; i++) {
+        places[0][digit_of (&items[i], halves, 0)]++;
+        places[1][digit_of (&items[i], halves, 1)]++;
+    }
+    move_items (halves, 0, places[0], items, spare, count);
+    move_items (halves, 1, places[1], spare, items, count);
+    sort_stretches (level, items, spare, count);
 }
 
 /* As many bits as make parts of a few items, from the highest one of `differing` down. */
@@ -195,8 +256,12 @@ static void sort_level (const level_t *level, sort_item_t *items, sort_item_t *s
     if (count > INSERTION_MAX)
         for (size_t i = 1; i < count; i++)
             differing |= items[i].prefix ^ items[0].prefix;
-    if (differing == 0) {
-        if (count <= INSERTION_MAX)
+    halves_t halves;
+    bool in_halves = differing != 0 && count <= UINT32_MAX && halves_of (count, differing, &halves);
+    if (differing == 0 || in_halves) {
+        if (in_halves)
+            sort_halves (level, &halves, items, spare, count);
+        else if (count <= INSERTION_MAX)
             sort_few (level, items, spare, count);
         else
             sort_ties (level, items, spare, count);

@@ -18,6 +18,7 @@ sorter_t *sorter_new (const type_t *types, size_t columns, kept_t *kept)
     sorter_t *self = mem_zero (1, sizeof *self);
     self->magic = SORTER_MAGIC;
     self->kept = kept;
+    self->gives = RUN_BLOCK_ROWS_MAX;
     packed_init (&self->packed, types, columns);
     parts_init (&self->parts, &self->packed, kept);
     sorter_clear (self);
@@ -84,6 +85,13 @@ void sorter_set_aside (sorter_t *self, fs_t *fs, const char *path, size_t memory
     CHECK_OBJECT (self, SORTER_MAGIC);
     CHECK (self->aside.fs == NULL);
     self->aside = (aside_t){ fs, mem_string (path), memory };
+}
+
+void sorter_gives (sorter_t *self, size_t rows)
+{
+    CHECK_OBJECT (self, SORTER_MAGIC);
+    CHECK (self->giving == NULL && rows > 0);
+    self->gives = rows;
 }
 
 size_t sorter_rows (const sorter_t *self)
@@ -229,6 +237,7 @@ static batch_t new_batch (const sorter_t *self, arena_t *arena, size_t rows)
     batch.offset = arena_alloc (arena, rows * sizeof *batch.offset);
     batch.row = arena_alloc (arena, rows * sizeof *batch.row);
     batch.key = arena_alloc (arena, rows * sizeof *batch.key);
+    batch.key_start = arena_alloc (arena, rows * sizeof *batch.key_start);
     return batch;
 }
 
@@ -239,7 +248,7 @@ static void begin_giving (sorter_t *self)
     giving->arena = arena_new (GIVEN_CHUNK);
     giving->texts[0] = arena_new (GIVEN_CHUNK);
     giving->texts[1] = arena_new (GIVEN_CHUNK);
-    giving->room = self->rows < RUN_BLOCK_ROWS_MAX ? self->rows : RUN_BLOCK_ROWS_MAX;
+    giving->room = self->rows < self->gives ? self->rows : self->gives;
     if (self->parts.rows > 0)
         giving->lines = (parts_bytes (&self->parts) / self->parts.rows + LINE - 1) / LINE;
     giving->lines = giving->lines < FETCHED_LINES ? giving->lines : FETCHED_LINES;
@@ -350,6 +359,7 @@ status_t sorter_next (void *sorter, batch_t *batch, error_t *error)
     if (giving->stays > 0 && --giving->stays == 0)
         parts_give_back (&self->parts);
     arena_reset (giving->texts[giving->turn]);
+    giving->batch[giving->turn].keys = 0;
     while (status == STATUS_OK && giving->filled < giving->room) {
         if (giving->at == giving->rows)
             status = next_part (self, error);

@@ -45,11 +45,14 @@ MUST_CHECK status_t sorter_spill (sorter_t *self, error_t *error);
 bool sorter_has_large (const sorter_t *self);
 MUST_CHECK status_t sorter_spill_large (sorter_t *self, error_t *error);
 
+/* How many rows are given at a time, 1 or more: before any are. */
+void sorter_gives (sorter_t *self, size_t rows);
+
 /* The next rows in order, those equal in key, event time, offset and row in the order in which they
- * were added; END when all were given. A batch has RUN_BLOCK_ROWS_MAX rows, the last one the rest.
- * It is borrowed, and lives until the call after the next one. Once this was called only it, spill,
- * clear and destroy may be. `self` is a sorter_t: it fits a merge_source_t. CORRUPT, IO, NO_SPACE:
- * of rows that are on the disk. */
+ * were added; END when all were given. A batch has RUN_BLOCK_ROWS_MAX rows, or as many as _gives
+ * said, the last one the rest. It is borrowed, and lives until the call after the next one. Once
+ * this was called only it, spill, clear and destroy may be. `self` is a sorter_t: it fits a
+ * merge_source_t. CORRUPT, IO, NO_SPACE: of rows that are on the disk. */
 MUST_CHECK status_t sorter_next (void *self, batch_t *batch, error_t *error);
 
 /* Was the last row given? */

@@ -71,6 +71,7 @@ struct sorter {
     uint64_t last_offset;
     uint32_t last_row;
     spilled_t *spilled; /* NULL: nothing is on the disk */
+    size_t gives;       /* rows of a batch */
     giving_t *giving;   /* NULL: no row was given yet */
 };
 

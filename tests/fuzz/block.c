@@ -36,6 +36,7 @@ static void decode (const uint8_t *bytes, size_t size, const uint64_t *wanted)
     if (status == STATUS_OK && wanted == NULL) {
         encode_again (&batch, block_encode, arena);
         encode_again (&batch, block_encode_dense, arena);
+        encode_again (&batch, block_encode_quick, arena);
     }
     arena_destroy (&arena);
 }

@@ -167,7 +167,8 @@ static outputs_t build_layer (worker_t *worker, uint64_t from, uint64_t cut,
     return outputs;
 }
 
-static void expect_same_bases (size_t sent)
+/* Each delta has that part of the base's events. */
+static void expect_same_bases (size_t sent, size_t part)
 {
     enum { DELTAS = 3 };
     worker_t worker;
@@ -177,7 +178,7 @@ static void expect_same_bases (size_t sent)
     int64_t latest = INT64_MIN;
     worker_init (&worker, 12, LARGE);
     for (int i = 0; i <= DELTAS; i++) { /* a base, and deltas above it */
-        worker_send (&worker, i == 0 ? sent : sent / 8);
+        worker_send (&worker, i == 0 ? sent : sent / part);
         uint64_t from = cut;
         cut = worker_control (&worker, 1, LOG_KIND_CUT, -1);
         outputs_t layer = build_layer (&worker, from, cut, NULL, 0, i == 0 ? NULL : &latest);
@@ -209,12 +210,17 @@ static void expect_same_bases (size_t sent)
 
 Test (datasets, have_bases_of_the_same_bytes_whatever_deltas_came_before)
 {
-    expect_same_bases (300);
+    expect_same_bases (300, 8);
 }
 
 Test (datasets, of_keys_with_many_events_have_bases_of_the_same_bytes_whatever_deltas_came_before)
 {
-    expect_same_bases (MANY);
+    expect_same_bases (MANY, 8);
+}
+
+Test (datasets, have_bases_of_the_same_bytes_when_deltas_had_runs_that_were_written_quickly)
+{
+    expect_same_bases (3000, 24);
 }
 
 /* A base, a delta above it, and a base of both and of what is new: the same files, however much of

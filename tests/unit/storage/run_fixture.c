@@ -64,6 +64,8 @@ void run_fixture_write (run_fixture_t *self, const char *name, const batch_t *ba
     run_writer_t *writer;
     cr_assert_eq (run_writer_new (self->fs, name, &self->schema, &writer, &error), STATUS_OK, "%s",
                   error.text);
+    if (self->quick)
+        run_writer_quick (writer);
     for (size_t at = 0; at < batch->rows;) {
         size_t end = at + 1 + random_below (&self->random, batch->rows - at);
         cr_assert_eq (run_writer_add (writer, batch, at, end, &error), STATUS_OK, "%s", error.text);

@@ -16,6 +16,7 @@ typedef struct run_fixture {
     type_t types[FIXTURE_COLUMNS];
     size_t columns;
     uint32_t key_padding; /* bytes that all keys begin with; 0 at first */
+    bool quick;           /* how runs are written; false at first */
     run_schema_t schema;
 } run_fixture_t;
 

@@ -30,7 +30,15 @@ static uint32_t *plain_order (const batch_t *batch, arena_t *arena)
 }
 
 /* What keys of a batch are like. */
-typedef enum keys { KEYS_FEW, KEYS_RANDOM, KEYS_NUMBERS, KEYS_LONG, KEYS_NESTED, KEYS_ONE } keys_t;
+typedef enum keys {
+    KEYS_FEW,
+    KEYS_RANDOM,
+    KEYS_NUMBERS,
+    KEYS_LONG,
+    KEYS_NESTED,
+    KEYS_BIT,
+    KEYS_ONE
+} keys_t;
 enum { KINDS_OF_KEYS = KEYS_ONE + 1 };
 
 /* Zero bytes at the end count: "a" comes before "a\0". */
@@ -53,6 +61,15 @@ static text_t long_key (random_t *random, arena_t *arena, size_t alike)
     return (text_t){ bytes, (uint32_t)(alike + 12) };
 }
 
+/* One of two that differ in that bit, from the highest of the first byte on. */
+static text_t bit_key (random_t *random, arena_t *arena, size_t bit)
+{
+    char *bytes = arena_zero (arena, 9, 1);
+    if (random_chance (random, 0.5))
+        bytes[bit / 8] = (char)(0x80 >> bit % 8);
+    return (text_t){ bytes, 9 };
+}
+
 static text_t number_key (random_t *random, arena_t *arena, uint64_t numbers)
 {
     uint64_t number = UINT64_C (1) << 63 | random_below (random, numbers);
@@ -69,6 +86,7 @@ static void set_keys_of (random_t *random, arena_t *arena, batch_t *batch, keys_
 {
     size_t alike = random_below (random, 100);
     uint64_t numbers = UINT64_C (1) << random_below (random, 40);
+    size_t bit = random_below (random, 3) == 0 ? 0 : random_below (random, 72);
     for (size_t i = from; i < to; i++) {
         if (keys == KEYS_RANDOM)
             batch->key[i] = random_text (random, arena);
@@ -78,6 +96,8 @@ static void set_keys_of (random_t *random, arena_t *arena, batch_t *batch, keys_
             batch->key[i] = long_key (random, arena, alike);
         else if (keys == KEYS_NESTED)
             batch->key[i] = nested_key (random, arena);
+        else if (keys == KEYS_BIT)
+            batch->key[i] = bit_key (random, arena, bit);
         else if (keys == KEYS_ONE)
             batch->key[i] = batch->key[0];
     }
