@@ -97,13 +97,6 @@ static bool from_files (serving_core_t *self, dataset_t *dataset, const view_fil
                         const query_key_t *key, answer_t *answer)
 {
     bool exact = files->count > 0;
-    if (files->count > 1) { /* they wait for memory together, not one after the other */
-        uint64_t hash = key_hash (key->key);
-        for (size_t i = 0; i < files->count; i++)
-            batchview_fetch_index (files->file[i], hash);
-        for (size_t i = 0; i < files->count; i++)
-            batchview_fetch_record (files->file[i], hash);
-    }
     for (size_t i = 0; i < files->count && exact; i++) {
         error_t error;
         if (batchview_merge (files->file[i], files->binding[i], key->key, key->as_of, answer,
@@ -143,6 +136,26 @@ static void close_files (view_files_t *files)
         batchview_binding_destroy (&files->binding[i]);
 }
 
+enum { FETCHED = 32 }; /* keys */
+
+/* What the next keys of a part have in all files waits for memory together, not one after the
+ * other. Returns the key behind them. */
+static uint32_t fetch_keys (const query_t *query, const view_files_t *files, uint32_t first)
+{
+    uint64_t hash[FETCHED];
+    size_t count = 0;
+    for (; first != UINT32_MAX && count < FETCHED; first = query->keys[first].next) {
+        hash[count] = key_hash (query->keys[first].key);
+        for (size_t i = 0; i < files->count; i++)
+            batchview_fetch_index (files->file[i], hash[count]);
+        count++;
+    }
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; i < files->count; i++)
+            batchview_fetch_record (files->file[i], hash[k]);
+    return first;
+}
+
 static void merge_batch (serving_core_t *self, query_t *query, query_part_t *part)
 {
     const dataset_part_t *data = &part->dataset->parts[part->partition];
@@ -151,7 +164,10 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
     open_files (query, data, plan, &files);
     history_key_t *slow = arena_alloc (query->arena, part->keys_count * sizeof *slow);
     size_t slow_count = 0;
+    uint32_t fetched = part->first;
     for (uint32_t i = part->first; i != UINT32_MAX && !query->too_large; i = query->keys[i].next) {
+        if (i == fetched)
+            fetched = fetch_keys (query, &files, i);
         query_key_t *key = &query->keys[i];
         answer_t *answer = key->answers[part->source];
         answer_reset (answer);

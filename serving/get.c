@@ -130,12 +130,13 @@ static status_t no_such_field (const view_t *view, text_t name, error_t *error)
     return status;
 }
 
-static status_t read_key (query_t *query, const wire_value_t *map, query_key_t *key, error_t *error)
+/* `bytes` is for the key's. */
+static status_t read_key (query_t *query, const wire_value_t *map, query_key_t *key, buf_t *bytes,
+                          error_t *error)
 {
     const view_t *view = query->view;
     key->fields = arena_zero (query->arena, view->key_count, sizeof *key->fields);
-    buf_t bytes;
-    buf_init (&bytes, KEY_SIZE_MAX);
+    buf_clear (bytes);
     status_t status = STATUS_OK;
     for (uint32_t i = 0; i < map->via.map.size && status == STATUS_OK; i++) {
         text_t name = wire_item_text (&map->via.map.ptr[i].key);
@@ -156,14 +157,13 @@ static status_t read_key (query_t *query, const wire_value_t *map, query_key_t *
             status = error_set (error, STATUS_INVALID, "key field '%s' is null",
                                 key_field (view, k)->name);
         else
-            key_put (&bytes, &key->fields[k]);
+            key_put (bytes, &key->fields[k]);
     }
-    if (status == STATUS_OK && bytes.bad)
+    if (status == STATUS_OK && bytes->bad)
         status = error_set (error, STATUS_TOO_LARGE, "a key is over %d bytes", KEY_SIZE_MAX);
     if (status == STATUS_OK)
-        key->key = arena_text (query->arena, (text_t){ .data = (const char *)bytes.data,
-                                                       .size = (uint32_t)bytes.size });
-    buf_release (&bytes);
+        key->key = arena_text (query->arena, (text_t){ .data = (const char *)bytes->data,
+                                                       .size = (uint32_t)bytes->size });
     return status;
 }
 
@@ -193,6 +193,24 @@ static status_t check_as_of (int64_t as_of, error_t *error)
     return STATUS_OK;
 }
 
+/* One of those that are asked for, at its place in `keys` and `requests`. */
+static status_t take_key (serving_core_t *self, query_t *query, const wire_list_t *keys,
+                          const wire_list_t *requests, uint32_t at, buf_t *bytes, error_t *error)
+{
+    query_key_t *key = &query->keys[at];
+    status_t status = read_key (query, &keys->items[at], key, bytes, error);
+    if (status == STATUS_OK && requests->count > 0)
+        status =
+            given_request (query->view, &requests->items[at], query->arena, &key->request, error);
+    if (status != STATUS_OK)
+        return keys->count > 1 ? error_prefix (error, "key %u", at + 1) : status;
+    key->answers = arena_zero (query->arena, query->plans_count, sizeof (answer_t *));
+    query_new_answers (query, key);
+    query->keys_count++;
+    query_measure (query, key, self->options.query_memory);
+    return query->too_large ? too_large (self, query, error) : STATUS_OK;
+}
+
 static status_t read_keys (serving_core_t *self, query_t *query, const wire_value_t *body,
                            error_t *error)
 {
@@ -215,26 +233,31 @@ static status_t read_keys (serving_core_t *self, query_t *query, const wire_valu
         return error_set (error, STATUS_INVALID, "%u keys, but the request values of %u",
                           keys.count, requests.count);
     query->keys = arena_zero (query->arena, keys.count, sizeof *query->keys);
+    buf_t bytes;
+    buf_init (&bytes, KEY_SIZE_MAX);
     for (uint32_t i = 0; i < keys.count && status == STATUS_OK; i++) {
         query_key_t *key = &query->keys[i];
         key->as_of = own_times ? wire_item_int (&times.items[i]) : as_of;
         status = check_as_of (key->as_of, error);
         key->as_of -= before;
+        if (status != STATUS_OK && keys.count > 1)
+            status = error_prefix (error, "key %u", i + 1);
         if (status == STATUS_OK)
-            status = read_key (query, &keys.items[i], key, error);
-        if (status == STATUS_OK && requests.count > 0)
-            status =
-                given_request (query->view, &requests.items[i], query->arena, &key->request, error);
-        if (status != STATUS_OK)
-            return keys.count > 1 ? error_prefix (error, "key %u", i + 1) : status;
-        key->answers = arena_zero (query->arena, query->plans_count, sizeof (answer_t *));
-        query_new_answers (query, key);
-        query->keys_count++;
-        query_measure (query, key, self->options.query_memory);
-        if (query->too_large)
-            return too_large (self, query, error);
+            status = take_key (self, query, &keys, &requests, i, &bytes, error);
     }
+    buf_release (&bytes);
     return status;
+}
+
+static void name_parts (query_t *query)
+{
+    for (size_t i = 0; i < query->parts_count; i++) {
+        query_part_t *part = &query->parts[i];
+        char name[KEYED_LOG_NAME_MAX + 32];
+        int size = snprintf (name, sizeof name, "%s/%" PRIu32, query->plans[part->source]->log_name,
+                             part->partition);
+        part->name = arena_string (query->arena, (text_t){ name, (uint32_t)size });
+    }
 }
 
 /* A key is in the same partition of every log. */
@@ -273,6 +296,7 @@ static void make_parts (serving_core_t *self, query_t *query)
         query->parts[key->part].keys_count++;
     }
     repeat_parts (query);
+    name_parts (query);
 }
 
 static status_t read_layers (query_t *query, text_t part, error_t *error)
@@ -386,19 +410,6 @@ static const char *why_incomplete (const query_part_t *part)
     return part->reason[0] ? part->reason : "its owner did not answer before the deadline";
 }
 
-/* "payments/user_id/3" */
-typedef struct part_name {
-    char text[KEYED_LOG_NAME_MAX + 32];
-} part_name_t;
-
-static part_name_t name_of (const query_t *query, const query_part_t *part)
-{
-    part_name_t name;
-    snprintf (name.text, sizeof name.text, "%s/%u", query->plans[part->source]->log_name,
-              part->partition);
-    return name;
-}
-
 static bool key_complete (const query_t *query, const query_key_t *key)
 {
     for (size_t s = 0; s < query->plans_count; s++)
@@ -415,7 +426,7 @@ static void write_incomplete (serving_core_t *self, const query_t *query, const 
         if (source_complete (query, key, s))
             continue;
         wire_open_map (self->writer);
-        wire_field_string (self->writer, "log", name_of (query, part).text);
+        wire_field_string (self->writer, "log", part->name);
         wire_field_string (self->writer, "reason", why_incomplete (part));
         wire_close (self->writer);
     }
@@ -427,7 +438,7 @@ static void write_positions (serving_core_t *self, const query_t *query, const q
     wire_field_map (self->writer, "positions");
     for (size_t s = 0; s < query->plans_count; s++) {
         const query_part_t *part = query_part_of (query, key, s);
-        wire_field_uint (self->writer, name_of (query, part).text,
+        wire_field_uint (self->writer, part->name,
                          part->state == PART_DONE ? part->position
                                                   : part->dataset->parts[part->partition].cut);
     }
@@ -438,6 +449,10 @@ static void write_dataset (serving_core_t *self, const query_t *query, const que
 {
     char names[SOURCES_MAX * sizeof ((dataset_t *)NULL)->id];
     size_t size = 0;
+    if (query->plans_count == 1) {
+        wire_field_string (self->writer, "dataset", query_part_of (query, key, 0)->dataset->id);
+        return;
+    }
     for (size_t s = 0; s < query->plans_count; s++)
         size += (size_t)snprintf (names + size, sizeof names - size, "%s%s", s > 0 ? "," : "",
                                   query_part_of (query, key, s)->dataset->id);
@@ -494,8 +509,7 @@ static bool refuse (serving_core_t *self, query_t *query)
         if (!query->refuse_incomplete)
             return false;
         error_t error;
-        error_set (&error, STATUS_UNAVAILABLE, "%s: %s", name_of (query, part).text,
-                   why_incomplete (part));
+        error_set (&error, STATUS_UNAVAILABLE, "%s: %s", part->name, why_incomplete (part));
         serving_send_error (self, &query->from, query->client_id, &error);
         return true;
     }

@@ -43,7 +43,8 @@ typedef enum part_state {
 typedef struct query_part {
     uint32_t source; /* of the view */
     uint32_t partition;
-    uint32_t first; /* its keys, linked in the order asked */
+    const char *name; /* "payments/user_id/3"; in the query's arena */
+    uint32_t first;   /* its keys, linked in the order asked */
     uint32_t keys_count;
     part_state_t state;
     uint64_t round; /* of the latest message to its owner */

@@ -13,6 +13,42 @@ static bool as_of_in_range (int64_t as_of)
     return as_of >= -TIME_EVENT_MAX - 1 && as_of <= 2 * TIME_EVENT_MAX;
 }
 
+/* What is asked of a part's keys, and where. */
+typedef struct question {
+    realtime_t *realtime;
+    size_t view; /* its number there */
+    uint64_t cut;
+    wire_list_t keys;
+    wire_list_t as_of;
+} question_t;
+
+/* Answers keys [from, to), whose memory is fetched together. */
+static void answer_keys (const question_t *question, uint32_t from, uint32_t to, answer_t *answer,
+                         buf_t *out)
+{
+    text_t keys[REALTIME_FETCHED];
+    for (uint32_t i = from; i < to; i++)
+        keys[i - from] = wire_item_text (&question->keys.items[i]);
+    realtime_fetch (question->realtime, question->view, question->cut, keys, to - from);
+    for (uint32_t i = from; i < to && !out->bad; i++) {
+        answer_reset (answer);
+        realtime_merge (question->realtime, question->view, question->cut, keys[i - from],
+                        wire_item_int (&question->as_of.items[i]), answer);
+        answer_encode (answer, out);
+    }
+}
+
+static void answer_all (const question_t *question, buf_t *out)
+{
+    answer_t *answer = answer_new (realtime_plan (question->realtime, question->view));
+    uint32_t count = question->keys.count;
+    for (uint32_t from = 0; from < count; from += REALTIME_FETCHED) {
+        bool last = count - from <= REALTIME_FETCHED;
+        answer_keys (question, from, last ? count : from + REALTIME_FETCHED, answer, out);
+    }
+    answer_destroy (&answer);
+}
+
 /* Evaluates one part's keys; the answers' bytes go to `out`. */
 static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wire_value_t *part,
                           buf_t *out, uint64_t *position, error_t *error)
@@ -32,28 +68,21 @@ static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wi
     if (!realtime)
         return error_set (error, STATUS_UNAVAILABLE, "partition %" PRIu32 " is being opened",
                           number);
-    uint64_t cut = wire_uint (part, "cut", 0);
-    size_t index;
-    status_t status =
-        realtime_find (realtime, view, wire_uint (body, "plan", 0), cut, &index, error);
+    question_t question = { .realtime = realtime,
+                            .cut = wire_uint (part, "cut", 0),
+                            .keys = wire_list (part, "keys"),
+                            .as_of = wire_list (part, "as_of") };
+    status_t status = realtime_find (realtime, view, wire_uint (body, "plan", 0), question.cut,
+                                     &question.view, error);
     if (status != STATUS_OK)
         return status;
-    wire_list_t keys = wire_list (part, "keys");
-    wire_list_t as_of = wire_list (part, "as_of");
-    if (keys.count != as_of.count)
-        return error_set (error, STATUS_INVALID, "%u keys, but %u as-of times", keys.count,
-                          as_of.count);
-    for (uint32_t i = 0; i < as_of.count; i++)
-        if (!as_of_in_range (wire_item_int (&as_of.items[i])))
+    if (question.keys.count != question.as_of.count)
+        return error_set (error, STATUS_INVALID, "%u keys, but %u as-of times", question.keys.count,
+                          question.as_of.count);
+    for (uint32_t i = 0; i < question.as_of.count; i++)
+        if (!as_of_in_range (wire_item_int (&question.as_of.items[i])))
             return error_set (error, STATUS_RANGE, "an as-of time is out of range");
-    answer_t *answer = answer_new (realtime_plan (realtime, index));
-    for (uint32_t i = 0; i < keys.count && !out->bad; i++) {
-        answer_reset (answer);
-        realtime_merge (realtime, index, cut, wire_item_text (&keys.items[i]),
-                        wire_item_int (&as_of.items[i]), answer);
-        answer_encode (answer, out);
-    }
-    answer_destroy (&answer);
+    answer_all (&question, out);
     *position = shard_position (shard);
     if (out->bad)
         return error_set (error, STATUS_TOO_LARGE, "the answers are over the message limit");

@@ -174,11 +174,30 @@ const plan_t *realtime_plan (const realtime_t *self, size_t view_index)
     return self->plans[view_index];
 }
 
+/* The first epoch that is at `cut` or above it. */
+static size_t epochs_from (const realtime_t *self, uint64_t cut)
+{
+    size_t first = self->epochs_count;
+    while (first > 0 && self->epochs[first - 1].cut >= cut)
+        first--;
+    return first;
+}
+
+void realtime_fetch (const realtime_t *self, size_t view_index, uint64_t cut, const text_t *keys,
+                     size_t count)
+{
+    CHECK (view_index < self->plans_count);
+    size_t from = epochs_from (self, cut);
+    for (size_t i = self->epochs_count; i-- > from;)
+        timeline_fetch (self->epochs[i].timelines[view_index], keys, count);
+}
+
 void realtime_merge (realtime_t *self, size_t view_index, uint64_t cut, text_t key, int64_t as_of,
                      answer_t *answer)
 {
     CHECK (view_index < self->plans_count);
-    for (size_t i = self->epochs_count; i-- > 0 && self->epochs[i].cut >= cut;)
+    size_t from = epochs_from (self, cut);
+    for (size_t i = self->epochs_count; i-- > from;)
         timeline_merge (self->epochs[i].timelines[view_index], key, as_of, answer);
 }
 

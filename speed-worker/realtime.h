@@ -34,6 +34,11 @@ MUST_CHECK status_t realtime_find (const realtime_t *self, text_t view, uint64_t
                                    uint64_t cut, size_t *view_index, error_t *error);
 const plan_t *realtime_plan (const realtime_t *self, size_t view_index);
 
+/* Lets the memory come in that merges of these keys look at (timeline_fetch), a few at a time. */
+enum { REALTIME_FETCHED = 32 };
+void realtime_fetch (const realtime_t *self, size_t view_index, uint64_t cut, const text_t *keys,
+                     size_t count);
+
 /* Merges the key's events at positions from `cut` on into `answer`. */
 void realtime_merge (realtime_t *self, size_t view_index, uint64_t cut, text_t key, int64_t as_of,
                      answer_t *answer);

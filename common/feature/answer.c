@@ -9,18 +9,18 @@ enum { ANSWER_MAGIC = 0x616e7377 };
 struct answer {
     uint32_t magic;
     const plan_t *plan;
-    uint8_t *cells; /* the plan's cells_size bytes; malloc aligns to 16 */
-    bool may_grow;  /* some cell's state can hold much beside them */
+    bool may_grow;                /* some cell's state can hold much beside them */
+    _Alignas(16) uint8_t cells[]; /* the plan's cells_size bytes */
 };
 
-_Static_assert(_Alignof(max_align_t) >= 16, "accumulators are aligned to 16");
+_Static_assert(_Alignof(max_align_t) >= 16, "memory is aligned as accumulators are");
 
 answer_t *answer_new (const plan_t *plan)
 {
-    answer_t *self = mem_zero (1, sizeof *self);
+    answer_t *self = mem_alloc (sizeof *self + plan->cells_size);
     self->magic = ANSWER_MAGIC;
     self->plan = plan;
-    self->cells = mem_alloc (plan->cells_size);
+    self->may_grow = false;
     for (size_t i = 0; i < plan->cells_count; i++) {
         state_spec_t spec = plan->slots[plan->cells[i].slot].spec;
         state_init (spec, self->cells + plan->cells[i].place);
@@ -39,7 +39,6 @@ void answer_destroy (answer_t **self_p)
     const plan_t *plan = self->plan;
     for (size_t i = 0; i < plan->cells_count; i++)
         state_release (plan->slots[plan->cells[i].slot].spec, self->cells + plan->cells[i].place);
-    mem_free (self->cells);
     self->magic = 0;
     mem_free (self);
 }

@@ -95,6 +95,17 @@ static inline void leaf_prefetch_end (const leaf_pool_t *pool, const leaf_t *lea
         __builtin_prefetch (end + at, 1);
 }
 
+/* Fetches a leaf's block: the number that it is. */
+static inline void leaf_prefetch_block (const leaf_pool_t *pool, const block_t *block,
+                                        size_t number)
+{
+    size_t rows = (size_t)(leaf_block_start[number + 1] - leaf_block_start[number]);
+    size_t size = sizeof *block + rows * pool->row_size;
+    for (size_t at = 0; at < size; at += 64)
+        __builtin_prefetch ((const uint8_t *)block + at);
+    __builtin_prefetch ((const uint8_t *)block + size - 1);
+}
+
 /* ---- lists of free blocks: the first word of one is the next ---- */
 
 static inline void *free_take (void **list, arena_t *arena, size_t size)

@@ -9,8 +9,8 @@
 
 enum {
     TIMELINE_MAGIC = 0x71e1107e,
-    TABLE_MIN = 16,   /* entries */
-    ADD_AT_ONCE = 64, /* rows whose table entries are fetched together */
+    TABLE_MIN = 16, /* entries */
+    NEAR = 192,     /* bytes */
     RANGES_CHUNK = 1024,
 };
 
@@ -173,47 +173,108 @@ static series_t *series_of (timeline_t *self, uint64_t hash, text_t key)
     return series;
 }
 
-/* Keys lie anywhere, and from a row to its place there are four steps through memory. Each is
- * taken for all rows before the next one, so that they wait together and not one after the other.
- */
-static void fetch_places (const timeline_t *self, const text_t *keys, size_t count, uint64_t *hash)
+/* ---- memory that is asked for ahead ----
+ *
+ * Keys lie anywhere, and from one to its rows there are some steps through memory. Each is taken
+ * for all keys before the next one, so that they wait together and not one after the other. */
+
+typedef struct fetched {
+    uint64_t hash[TIMELINE_FETCHED];
+    const series_t *series[TIMELINE_FETCHED]; /* NULL: it is not at the entry that was looked at */
+} fetched_t;
+
+static void fetch_series (const timeline_t *self, const text_t *keys, size_t count,
+                          fetched_t *fetched)
 {
-    const entry_t *entry[ADD_AT_ONCE];
+    const entry_t *entry[TIMELINE_FETCHED];
     for (size_t i = 0; i < count; i++) {
-        hash[i] = key_hash (keys[i]);
-        entry[i] = &self->table[hash[i] & (self->table_size - 1)];
+        fetched->hash[i] = key_hash (keys[i]);
+        entry[i] = &self->table[fetched->hash[i] & (self->table_size - 1)];
         __builtin_prefetch (entry[i]);
     }
-    for (size_t i = 0; i < count; i++)
-        if (entry[i]->hash == hash[i] && entry[i]->series != NULL)
-            __builtin_prefetch (entry[i]->series);
-        else
-            entry[i] = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (entry[i] == NULL)
+        fetched->series[i] = entry[i]->hash == fetched->hash[i] ? entry[i]->series : NULL;
+        if (fetched->series[i] == NULL)
             continue;
-        __builtin_prefetch (entry[i]->series->key.data);
-        __builtin_prefetch (entry[i]->series->last);
+        /* its key and first row were put behind it when it was made, and are mostly near */
+        for (size_t at = 0; at < NEAR; at += 64)
+            __builtin_prefetch ((const uint8_t *)fetched->series[i] + at);
+    }
+}
+
+/* Where rows are added. */
+static void fetch_ends (const timeline_t *self, const fetched_t *fetched, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fetched->series[i] == NULL)
+            continue;
+        __builtin_prefetch (fetched->series[i]->key.data);
+        __builtin_prefetch (fetched->series[i]->last);
     }
     for (size_t i = 0; i < count; i++)
-        if (entry[i] != NULL)
-            leaf_prefetch_end (&self->store.pool, entry[i]->series->last);
+        if (fetched->series[i] != NULL)
+            leaf_prefetch_end (&self->store.pool, fetched->series[i]->last);
 }
+
+/* All rows of keys that have a single leaf. */
+static void fetch_rows (const timeline_t *self, const fetched_t *fetched, size_t count)
+{
+    const block_t *block[TIMELINE_FETCHED];
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (fetched->series[i] == NULL)
+            continue;
+        __builtin_prefetch (fetched->series[i]->key.data);
+        __builtin_prefetch (fetched->series[i]->root);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const node_t *root = fetched->series[i] != NULL ? fetched->series[i]->root : NULL;
+        if (root != NULL && root->height == 0)
+            block[left++] = &((const leaf_t *)root)->first;
+    }
+    for (size_t number = 0; left > 0; number++) {
+        size_t on = 0;
+        for (size_t i = 0; i < left; i++) {
+            const block_t *next = block[i]->next;
+            if (next == NULL)
+                continue;
+            leaf_prefetch_block (&self->store.pool, next, number + 1);
+            block[on++] = next;
+        }
+        left = on;
+    }
+}
+
+void timeline_fetch (const timeline_t *self, const text_t *keys, size_t count)
+{
+    CHECK_OBJECT (self, TIMELINE_MAGIC);
+    fetched_t fetched;
+    for (size_t from = 0; from < count; from += TIMELINE_FETCHED) {
+        size_t part = count - from < TIMELINE_FETCHED ? count - from : TIMELINE_FETCHED;
+        fetch_series (self, keys + from, part, &fetched);
+        fetch_rows (self, &fetched, part);
+    }
+}
+
+/* ---- adding ---- */
 
 void timeline_add (timeline_t *self, const projection_t *rows)
 {
     CHECK_OBJECT (self, TIMELINE_MAGIC);
-    uint64_t hash[ADD_AT_ONCE];
-    for (size_t from = 0; from < rows->rows; from += ADD_AT_ONCE) {
-        size_t count = rows->rows - from < ADD_AT_ONCE ? rows->rows - from : ADD_AT_ONCE;
-        fetch_places (self, rows->key + from, count, hash);
+    fetched_t fetched;
+    for (size_t from = 0; from < rows->rows; from += TIMELINE_FETCHED) {
+        size_t count = rows->rows - from < TIMELINE_FETCHED ? rows->rows - from : TIMELINE_FETCHED;
+        fetch_series (self, rows->key + from, count, &fetched);
+        fetch_ends (self, &fetched, count);
         for (size_t i = 0; i < count; i++) {
-            series_t *series = series_of (self, hash[i], rows->key[from + i]);
+            series_t *series = series_of (self, fetched.hash[i], rows->key[from + i]);
             series_insert (&self->store, series, rows, from + i);
         }
     }
     self->events += rows->rows;
 }
+
+/* ---- answers ---- */
 
 /* Every row into every cell that contains it. */
 static void merge_tiny (timeline_t *self, const row_t *const *rows, size_t count, int64_t as_of,

@@ -25,6 +25,12 @@ void timeline_add (timeline_t *self, const projection_t *rows);
  * inside nodes are filled on demand. */
 void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answer);
 
+/* Lets the memory come in which merges of these keys will look at, of all of them together rather
+ * than of one after the other. More than TIMELINE_FETCHED are taken in turns, and the first may
+ * have left the near cache when they are merged. */
+enum { TIMELINE_FETCHED = 64 };
+void timeline_fetch (const timeline_t *self, const text_t *keys, size_t count);
+
 size_t timeline_keys (const timeline_t *self);
 size_t timeline_events (const timeline_t *self);
 size_t timeline_memory (const timeline_t *self); /* bytes held */

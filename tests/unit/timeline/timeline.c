@@ -21,6 +21,13 @@ static void check_query (test_case_t *c, timeline_t *timeline, unsigned keys, si
     answer_t *expected = answer_new (c->plan);
     answer_t *actual = answer_new (c->plan);
     case_answer (c, key, as_of, added, expected);
+    if (random_chance (&c->random, 0.5)) { /* which changes nothing; some of them are not there */
+        text_t fetched[TIMELINE_FETCHED + 9];
+        size_t count = random_below (&c->random, TIMELINE_FETCHED + 10);
+        for (size_t i = 0; i < count; i++)
+            fetched[i] = case_key (c, (unsigned)random_below (&c->random, 2 * keys));
+        timeline_fetch (timeline, fetched, count);
+    }
     timeline_merge (timeline, key, as_of, actual);
     cr_assert (case_equal (expected, actual), "seed %lu: %zu rows, as of %ld", (unsigned long)seed,
                added, (long)as_of);
