@@ -89,6 +89,8 @@ static void put_heads (const packed_t *self, packed_tile_t *tile)
     for (size_t i = 0; i < tile->count; i++) {
         size_t row = tile->row[i];
         uint8_t *to = tile->to[i];
+        /* what the row has behind its end is nothing: it may be put aside */
+        memset (to + tile->size[i] - PACKED_ALIGNMENT, 0, PACKED_ALIGNMENT);
         /* the row, the key's size, and the first columns' nulls, which are not set yet; what the
          * word has of cells is written after it */
         uint64_t word = batch->row[row] | (uint64_t)batch->key[row].size << 32;

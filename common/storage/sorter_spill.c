@@ -6,7 +6,6 @@
 
 enum {
     ITEM_BYTES = 2 * sizeof (sort_item_t), /* that sorting takes of a row */
-    AHEAD = 16,                            /* rows that are fetched ahead */
 };
 
 /* ---- shelves ---- */
@@ -74,32 +73,61 @@ void spilled_release (sorter_t *self)
 
 /* ---- putting ---- */
 
+/* Rows that are to be put, together. */
+typedef struct putting {
+    spill_t *spill;
+    spill_list_t *list;
+    size_t count;
+    const uint8_t *rows[PACKED_TILE];
+} putting_t;
+
+static status_t put_rows (putting_t *self, error_t *error)
+{
+    size_t count = self->count;
+    self->count = 0;
+    return spill_put (self->spill, self->list, self->rows, count, error);
+}
+
+static status_t end_putting (putting_t *self, error_t *error)
+{
+    status_t status = put_rows (self, error);
+    return status == STATUS_OK ? spill_end (self->spill, self->list, error) : status;
+}
+
+static inline status_t put_row (putting_t *self, const uint8_t *row, error_t *error)
+{
+    self->rows[self->count++] = row;
+    return self->count == PACKED_TILE ? put_rows (self, error) : STATUS_OK;
+}
+
 /* Items [from, to), in order. */
 static status_t put_items (sorter_t *self, size_t from, size_t to, spill_list_t *list,
                            error_t *error)
 {
+    putting_t putting = { .spill = self->spilled->spill, .list = list };
     status_t status = STATUS_OK;
     for (size_t i = from; status == STATUS_OK && i < to; i++) {
-        if (i + AHEAD < to)
-            __builtin_prefetch (sorter_row (self, i + AHEAD));
         const uint8_t *row = sorter_row (self, i);
-        status =
-            spill_put (self->spilled->spill, list, row, packed_size (&self->packed, row), error);
+        __builtin_prefetch (row);
+        status = put_row (&putting, row, error);
     }
-    list->rows += to - from;
-    return status == STATUS_OK ? spill_end (self->spilled->spill, list, error) : status;
+    return status == STATUS_OK ? end_putting (&putting, error) : status;
 }
 
 static status_t put_unsorted (sorter_t *self, size_t part, spill_list_t *list, error_t *error)
 {
+    putting_t putting = { .spill = self->spilled->spill, .list = list };
     uint32_t chunk = PARTS_BEGIN;
-    const uint8_t *rows;
+    const uint8_t *row;
     size_t size;
     status_t status = STATUS_OK;
-    while (status == STATUS_OK && (size = parts_rows_at (&self->parts, part, &chunk, &rows)) > 0)
-        status = spill_put (self->spilled->spill, list, rows, size, error);
-    list->rows += self->parts.part[part].rows;
-    return status == STATUS_OK ? spill_end (self->spilled->spill, list, error) : status;
+    while (status == STATUS_OK && (size = parts_rows_at (&self->parts, part, &chunk, &row)) > 0)
+        for (const uint8_t *end = row + size; status == STATUS_OK && row < end;) {
+            const uint8_t *here = row;
+            row += packed_size (&self->packed, row);
+            status = put_row (&putting, here, error);
+        }
+    return status == STATUS_OK ? end_putting (&putting, error) : status;
 }
 
 /* Would so many rows of a part not fit by themselves, or are they too many to be sorted at once? */
@@ -128,7 +156,7 @@ static status_t begin (sorter_t *self, error_t *error)
     CHECK (self->aside.fs != NULL);
     if (self->spilled != NULL)
         return STATUS_OK;
-    status_t status = spill_new (self->aside.fs, self->aside.path, &spill, error);
+    status_t status = spill_new (self->aside.fs, self->aside.path, &self->packed, &spill, error);
     if (status != STATUS_OK)
         return status;
     self->spilled = mem_zero (1, sizeof *self->spilled);
@@ -350,10 +378,8 @@ static status_t merge_pieces (sorter_t *self, const shelf_t *shelf, size_t from,
     status_t status = open_pieces (self, shelf, from, to, &none, &pieces, error);
     while (status == STATUS_OK && count > 0) {
         status = pieces_next (pieces, rows, PACKED_TILE, &count, error);
-        for (size_t i = 0; status == STATUS_OK && i < count; i++)
-            status =
-                spill_put (spill, merged, rows[i], packed_size (&self->packed, rows[i]), error);
-        merged->rows += count;
+        if (status == STATUS_OK)
+            status = spill_put (spill, merged, rows, count, error);
     }
     pieces_destroy (&pieces);
     return status == STATUS_OK ? spill_end (spill, merged, error) : status;

@@ -178,3 +178,40 @@ Test (spill, never_takes_a_file_that_is_there)
     cr_expect_eq (count_names (&fixture), 1);
     run_fixture_release (&fixture);
 }
+
+/* A row that is larger than a block is one by itself; others go on before and behind it. */
+Test (spill, takes_rows_larger_than_a_block)
+{
+    enum { LARGE = SPILL_BLOCK + 1000, EVERY = 100 };
+    static const type_t types[] = { TYPE_STRING };
+    run_fixture_t fixture;
+    run_fixture_init (&fixture, 6);
+    for (size_t memory = 1; memory < 1 << 24; memory *= 256) {
+        sorter_t *sorter = sorter_new (types, 1, NULL);
+        sorter_set_aside (sorter, fixture.fs, "aside", memory);
+        char *text = arena_alloc (fixture.arena, LARGE);
+        memset (text, 'x', LARGE);
+        batch_t batch = random_batch (&fixture.random, fixture.arena, types, 1, ROWS);
+        for (size_t i = 0; i < ROWS; i++) {
+            batch.column[0].valid[i] = 1;
+            batch.column[0].s[i] = (text_t){ text, i % EVERY == 0 ? LARGE : (uint32_t)(i % 50) };
+        }
+        sorter_add (sorter, &batch, 0, ROWS);
+        cr_assert_eq (sorter_spill (sorter, &error), STATUS_OK, "%s", error.text);
+        size_t large = 0;
+        size_t given = 0;
+        batch_t some;
+        status_t status;
+        while ((status = sorter_next (sorter, &some, &error)) == STATUS_OK)
+            for (size_t i = 0; i < some.rows; i++, given++) {
+                text_t cell = some.column[0].s[i];
+                large += cell.size == LARGE;
+                cr_assert (cell.size == 0 || memcmp (cell.data, text, cell.size) == 0);
+            }
+        cr_assert_eq (status, STATUS_END, "%s", error.text);
+        cr_expect_eq (given, ROWS);
+        cr_expect_eq (large, ROWS / EVERY);
+        sorter_destroy (&sorter);
+    }
+    run_fixture_release (&fixture);
+}
