@@ -20,7 +20,7 @@ PACKAGES_TEST := libcriterion-dev clang-format python3 python3-zmq python3-msgpa
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck backup wire transport member \
-             intake node coordinator batch-worker speed-worker serving client command oracle sim-disk rig
+             intake node coordinator batch-worker speed-worker serving client command oracle sim-disk rig hdr
 
 USES_base :=
 USES_expr := base
@@ -49,6 +49,8 @@ USES_command := client transport backup fsck storage wire intake batchview timel
 USES_oracle := base
 USES_sim-disk := base
 USES_rig := member feature wire oracle base
+# How long things took, in benchmarks.
+USES_hdr := base
 
 DIR_coordinator := coordinator
 DIR_batch-worker := batch-worker
@@ -59,6 +61,7 @@ DIR_command := client/cli
 DIR_oracle := tests/oracle
 DIR_sim-disk := tests/sim/disk
 DIR_rig := tests/rig
+DIR_hdr := tests/bench/hdr
 dir_of = $(or $(DIR_$(1)),common/$(1))
 
 # everything that a library needs, itself first, each once
@@ -150,6 +153,7 @@ $(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c) $(TE
 endef
 # what a unit test needs beside its own sources and the library that it tests
 TEST_SOURCES_feature := tests/unit/expr/abnf.c tests/unit/expr/page.c
+TEST_USES_hdr := rig
 TEST_USES_storage := sim-disk rig
 TEST_USES_transport := rig
 TEST_USES_node := rig
