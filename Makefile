@@ -199,7 +199,7 @@ test: ## everything a change must pass: checks, unit and property tests, simulat
 	@$(MAKE) sim SEEDS=$(TEST_SEEDS)
 	@$(MAKE) scenario
 	@$(MAKE) sweep-smoke
-	@$(MAKE) bench-smoke bench-batch-smoke
+	@$(MAKE) bench-smoke bench-online-smoke bench-batch-smoke
 
 demo: programs ## a cluster on this machine: a million events, live ones, one user's features, a killed node
 	@examples/demo/run $(BUILD)/bin $(BUILD)/demo $(DEMO_EVENTS)

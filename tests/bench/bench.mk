@@ -1,8 +1,8 @@
 # Benchmarks (docs/benchmarks.md). Load generators are C programs, bench.py runs them side by side
 # with what they are compared with. Included by the Makefile, whose variables and rules it uses.
-BENCH_PROGRAMS := recompute floor query ingest speed events batch load deltas
-BENCH_LIBRARIES := batch-worker timeline transport
-BENCH_SHARED := measure talk orders columnfile
+BENCH_PROGRAMS := recompute floor query mixed stored ingest speed events batch load deltas
+BENCH_LIBRARIES := batch-worker timeline client transport hdr
+BENCH_SHARED := measure talk orders columnfile redis side arrivals producer stream
 
 define bench_rule
 ALL_OBJECTS += $(BUILD)/obj/tests/bench/$(1).o
@@ -18,12 +18,24 @@ ALL_OBJECTS += $(BENCH_SHARED:%=$(BUILD)/obj/tests/bench/%.o)
 MINUTES ?= 10
 bench-programs: $(addprefix $(BUILD)/bench/,$(BENCH_PROGRAMS))
 
-bench: bench-programs programs ## figures against floors measured in the same run (4 minutes; tests/bench)
+bench: bench-programs ## what one thread does in process: a batch worker's build, an event through a view (a minute)
 	@tests/bench/bench.py --build $(BUILD)
 
-bench-smoke: bench-programs programs ## the same on tiny sizes, to show that it runs
+bench-smoke: bench-programs programs ## the same on tiny sizes, and a short soak, to show that they run
 	@tests/bench/bench.py --build $(BUILD) --smoke
 	@tests/bench/bench.py --build $(BUILD) --smoke --only soak
+
+# Redis is a peer here, and started by the benchmark itself.
+PACKAGES_ONLINE := redis-server
+.PHONY: bench-online bench-online-smoke bench-online-deps
+bench-online-deps:
+	@tests/checks/packages $(PACKAGES_ONLINE)
+
+bench-online: bench-programs programs bench-online-deps ## ingest and queries beside ZeroMQ, the disk and Redis (8 minutes; BENCH_ONLINE='--only query')
+	@tests/bench/online.py --build $(BUILD) $(BENCH_ONLINE)
+
+bench-online-smoke: bench-programs programs bench-online-deps ## a tiny one of all of it
+	@tests/bench/online.py --build $(BUILD) --out $(BUILD)/bench-online-smoke --smoke
 
 bench-soak: bench-programs programs ## a stream at full rate for MINUTES=10: does what no batch view covers stay flat, and memory?
 	@tests/bench/bench.py --build $(BUILD) --only soak --minutes $(MINUTES)

@@ -1,12 +1,9 @@
 #include "tests/bench/measure.h"
 
-#include "base/mem.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int64_t clock_ns (clockid_t clock)
 {
@@ -30,35 +27,31 @@ double measure_since (int64_t start_ns)
     return (double)(measure_now_ns () - start_ns) / 1e9;
 }
 
-void samples_add (samples_t *self, double value)
+clocks_t measure_clocks (const char *pids)
 {
-    if (self->count == self->capacity) {
-        self->capacity = self->capacity ? 2 * self->capacity : 1024;
-        self->value = mem_resize (self->value, self->capacity, sizeof *self->value);
+    clocks_t clocks = { .count = 0 };
+    while (pids != NULL && *pids != 0) {
+        char *end;
+        long pid = strtol (pids, &end, 10);
+        if (end == pids || (*end != 0 && *end != ',') || clocks.count == CLOCKS_MAX)
+            measure_fail ("%s are no process numbers, or too many", pids);
+        if (clock_getcpuclockid ((pid_t)pid, &clocks.clock[clocks.count++]) != 0)
+            measure_fail ("there is no process %ld", pid);
+        pids = *end == ',' ? end + 1 : end;
     }
-    self->value[self->count++] = value;
+    return clocks;
 }
 
-static int compare (const void *a, const void *b)
+int64_t measure_clocks_ns (const clocks_t *clocks)
 {
-    double left = *(const double *)a;
-    double right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
-double samples_quantile (samples_t *self, double quantile)
-{
-    if (self->count == 0)
-        measure_fail ("there is nothing to take a quantile of");
-    qsort (self->value, self->count, sizeof *self->value, compare);
-    size_t at = (size_t)((double)self->count * quantile);
-    return self->value[at < self->count ? at : self->count - 1];
-}
-
-void samples_release (samples_t *self)
-{
-    mem_free (self->value);
-    *self = (samples_t){ 0 };
+    int64_t sum = 0;
+    for (size_t i = 0; i < clocks->count; i++) {
+        struct timespec used;
+        if (clock_gettime (clocks->clock[i], &used) != 0)
+            measure_fail ("a process that is measured has ended");
+        sum += (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+    }
+    return sum;
 }
 
 void measure_print (const char *name, double value)

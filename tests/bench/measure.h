@@ -1,12 +1,14 @@
-/* measure.h - what the benchmarks share: time, samples and how a figure is printed.
+/* measure.h - what the benchmarks share: time, options and how a figure is printed.
  *
- * A figure is a line "name value" on stdout; bench.py takes the medians of several rounds of them.
+ * A figure is a line "name value" on stdout; bench.py and online.py take the medians of several
+ * rounds of them.
  */
 #ifndef WEIR_TESTS_BENCH_MEASURE_H
 #define WEIR_TESTS_BENCH_MEASURE_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Nanoseconds of CLOCK_MONOTONIC, and of CPU time of the whole process. */
 int64_t measure_now_ns (void);
@@ -14,17 +16,15 @@ int64_t measure_cpu_ns (void);
 /* Seconds since a time of measure_now_ns. */
 double measure_since (int64_t start_ns);
 
-/* A growing set of numbers. */
-typedef struct samples {
-    double *value;
+/* CPU time of other processes, of which `pids` are the numbers with commas between; NULL: none. */
+enum { CLOCKS_MAX = 8 };
+typedef struct clocks {
+    clockid_t clock[CLOCKS_MAX];
     size_t count;
-    size_t capacity;
-} samples_t;
-
-void samples_add (samples_t *self, double value);
-/* The value at or below which a share `quantile` (0 to 1) lies; there must be samples. Sorts. */
-double samples_quantile (samples_t *self, double quantile);
-void samples_release (samples_t *self);
+} clocks_t;
+clocks_t measure_clocks (const char *pids);
+/* Of all of them together, in ns. Ends the program when one has ended. */
+int64_t measure_clocks_ns (const clocks_t *clocks);
 
 /* "name value" on stdout, flushed. */
 void measure_print (const char *name, double value);

@@ -1,280 +1,356 @@
-/* query.c - queries against a serving node, in turn with the floor: the same sizes of messages from
- * here to a relay, to an echo, and back.
+/* query.c - the same queries asked of weir, of the floor (a ZeroMQ echo, direct or behind a relay,
+ * with messages of the same sizes) and of Redis, in slices in turn.
  *
- * A round is: one asked at a time (latency), --window asked at a time (throughput), and with
- * --open-rate a Poisson stream of requests whose latency counts from when each was due. */
+ *   --cases=VIEW:FEATURES:KEYS[:many],…   what is asked; figures are named KEYSxFEATURES_SIDE_…
+ *
+ * A round is, for each case and side: one asked at a time (latency). For cases of many, then: with
+ * --clients, ever more at a time, each on a connection of its own (throughput), and with
+ * --open-rate a Poisson stream of questions whose latency counts from when each was due. */
 #include "base/mem.h"
 #include "base/random.h"
+#include "tests/bench/arrivals.h"
+#include "tests/bench/hdr/hdr.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/side.h"
 #include "tests/bench/talk.h"
-#include "wire/wire.h"
 
-#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { REQUESTS = 2048 }; /* prepared, and sent again and again */
+enum { SIDES_MAX = 6, CASES_MAX = SIDE_SETS_MAX, COUNTS_MAX = 16, TURNS = 2, NAMES_MAX = 1 << 16 };
 
-typedef struct request {
-    void *data;
-    size_t size;
-} request_t;
+/* option, kind, and is it asked by many at a time and on schedule? */
+#define SIDES(X)                                                                                   \
+    X ("get", SIDE_WEIR, true)                                                                     \
+    X ("redis", SIDE_REDIS, true)                                                                  \
+    X ("relay-tcp", SIDE_FLOOR, true)                                                              \
+    X ("relay-ipc", SIDE_FLOOR, false)                                                             \
+    X ("echo-tcp", SIDE_FLOOR, false)                                                              \
+    X ("echo-ipc", SIDE_FLOOR, false)
 
-typedef struct side {
-    const char *name;
-    void *socket;
-    request_t request[REQUESTS]; /* request i has the id i + 1 */
-    size_t next;
-    bool is_floor;
-} side_t;
+/* Times of one side and case. */
+typedef struct times {
+    hdr_t *closed, *open;         /* of a round … */
+    hdr_t *all_closed, *all_open; /* … and of all */
+} times_t;
+
+typedef struct case_of {
+    char view[64];
+    char name[48]; /* KEYSxFEATURES */
+    size_t features, keys;
+    bool of_many;
+    times_t times[SIDES_MAX];
+} case_t;
 
 typedef struct bench {
-    side_t get;
-    side_t floor;
-    random_t random;
-    uint64_t keys;
-    uint64_t users;
-    uint64_t window;
-    uint64_t open_rate;
+    side_t *side[SIDES_MAX];
+    bool by_many[SIDES_MAX];
+    size_t sides;
+    case_t cases[CASES_MAX];
+    size_t cases_count;
+    size_t counts[COUNTS_MAX]; /* of clients */
+    size_t counts_count;
+    double open_rate;
     double seconds; /* of one slice */
-    size_t reply_size;
+    uint64_t seed;
 } bench_t;
-
-/* ---- requests ---- */
-
-static request_t keep (const void *data, size_t size)
-{
-    request_t request = { mem_alloc (size), size };
-    memcpy (request.data, data, size);
-    return request;
-}
-
-static void prepare_gets (bench_t *self, const char *view)
-{
-    wire_writer_t *writer = wire_writer_new ();
-    const void *data;
-    size_t size;
-    for (size_t i = 0; i < REQUESTS; i++) {
-        wire_begin (writer, MESSAGE_GET, i + 1);
-        wire_field_string (writer, "view", view);
-        wire_field_list (writer, "keys");
-        for (uint64_t k = 0; k < self->keys; k++) {
-            wire_open_map (writer);
-            wire_field_uint (writer, "user_id",
-                             FIRST_USER + random_below (&self->random, self->users));
-            wire_close (writer);
-        }
-        wire_close (writer);
-        if (!wire_end (writer, &data, &size))
-            measure_fail ("a request of %llu keys is too large", (unsigned long long)self->keys);
-        self->get.request[i] = keep (data, size);
-    }
-    wire_writer_destroy (&writer);
-}
-
-/* As large as the queries and their answers. */
-static void prepare_floors (bench_t *self)
-{
-    for (size_t i = 0; i < REQUESTS; i++) {
-        size_t size = self->get.request[i].size;
-        size = size < sizeof (floor_head_t) ? sizeof (floor_head_t) : size;
-        floor_head_t head = { .reply_size = (uint32_t)self->reply_size, .id = i + 1 };
-        request_t request = { mem_zero (1, size), size };
-        memcpy (request.data, &head, sizeof head);
-        self->floor.request[i] = request;
-    }
-}
-
-/* The id of an answer; ends the program when it is not one. */
-static uint64_t answered (const side_t *side, zmq_msg_t *message)
-{
-    const void *data = zmq_msg_data (message);
-    size_t size = zmq_msg_size (message);
-    if (side->is_floor) {
-        floor_head_t head;
-        memcpy (&head, data, sizeof head);
-        return head.id;
-    }
-    message_kind_t kind;
-    uint64_t id;
-    if (!wire_peek (data, size, &kind, &id) || kind != MESSAGE_GET_OK)
-        measure_fail ("a query was refused");
-    return id;
-}
-
-/* Asks once and looks at the whole answer: complete, and of 12 features. */
-static void check_answer (bench_t *self)
-{
-    zmq_msg_t message;
-    message_t decoded;
-    error_t error;
-    zmq_msg_init (&message);
-    talk_send (self->get.socket, self->get.request[0].data, self->get.request[0].size, 0);
-    talk_receive (self->get.socket, &message);
-    wire_decoder_t *decoder = wire_decoder_new ();
-    self->reply_size = zmq_msg_size (&message);
-    if (wire_decode (decoder, zmq_msg_data (&message), self->reply_size, &decoded, &error) !=
-        STATUS_OK)
-        measure_fail ("the answer: %s", error.text);
-    if (decoded.kind != MESSAGE_GET_OK)
-        measure_fail ("the query was refused: " TEXT_FORMAT,
-                      TEXT_ARGS (wire_text (decoded.body, "text")));
-    if (wire_list (decoded.body, "features").count != 12)
-        measure_fail ("a view of 12 features is needed");
-    wire_list_t results = wire_list (decoded.body, "results");
-    for (uint32_t i = 0; i < results.count; i++)
-        if (!wire_bool (&results.items[i], "complete", false))
-            measure_fail ("an answer is incomplete");
-    wire_decoder_destroy (&decoder);
-    zmq_msg_close (&message);
-}
 
 /* ---- slices ---- */
 
-static void ask_next (side_t *side)
-{
-    const request_t *request = &side->request[side->next++ % REQUESTS];
-    talk_send (side->socket, request->data, request->size, 0);
-}
-
-static void print_us (const side_t *side, const char *what, double quantile, samples_t *samples)
-{
-    char name[64];
-    snprintf (name, sizeof name, "%s_%s_us", side->name, what);
-    measure_print (name, samples_quantile (samples, quantile) / 1e3);
-}
-
 /* One at a time. */
-static void slice_latency (const bench_t *self, side_t *side, samples_t *samples)
+static void slice_latency (const bench_t *self, side_t *side, hdr_t *latency)
 {
-    zmq_msg_t message;
-    zmq_msg_init (&message);
+    asker_t *asker = side_asker (side, 0);
+    size_t number;
     int64_t end = measure_now_ns () + (int64_t)(self->seconds * 1e9);
     for (int64_t start = measure_now_ns (); start < end;) {
-        ask_next (side);
-        talk_receive (side->socket, &message);
-        (void)answered (side, &message);
+        (void)asker_ask (asker);
+        (void)asker_take (asker, true, &number);
         int64_t now = measure_now_ns ();
-        samples_add (samples, (double)(now - start));
+        if (latency != NULL)
+            hdr_record (latency, now - start);
         start = now;
     }
-    zmq_msg_close (&message);
 }
 
-/* `window` at a time; returns requests answered per second. */
-static double slice_throughput (const bench_t *self, side_t *side)
+static void print_of (const case_t *of, const side_t *side, const char *what, double value)
 {
-    zmq_msg_t message;
+    char name[160];
+    (void)snprintf (name, sizeof name, "%s_%s_%s", of->name, side_name (side), what);
+    measure_print (name, value);
+}
+
+static void print_times (const case_t *of, const side_t *side, const char *prefix,
+                         const hdr_t *latency)
+{
+    char name[32];
+    (void)snprintf (name, sizeof name, "%sp50_us", prefix);
+    print_of (of, side, name, (double)hdr_quantile (latency, 0.5) / 1e3);
+    (void)snprintf (name, sizeof name, "%sp99_us", prefix);
+    print_of (of, side, name, (double)hdr_quantile (latency, 0.99) / 1e3);
+}
+
+typedef struct client {
+    asker_t *asker;
+    int64_t asked_at;
+} client_t;
+
+/* Takes the answers of those clients that have one and, until `end`, asks their next questions.
+ * Returns how many were answered. */
+static uint64_t serve_clients (client_t *clients, zmq_pollitem_t *items, size_t count, int64_t end,
+                               hdr_t *latency)
+{
     uint64_t done = 0;
-    zmq_msg_init (&message);
-    int64_t start = measure_now_ns ();
-    for (uint64_t i = 0; i < self->window; i++)
-        ask_next (side);
-    while (measure_since (start) < self->seconds) {
-        talk_receive (side->socket, &message);
-        (void)answered (side, &message);
-        ask_next (side);
+    size_t number;
+    if (zmq_poll (items, (int)count, TALK_PATIENCE_MS) == 0)
+        measure_fail ("no answer within %d ms", TALK_PATIENCE_MS);
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].revents == 0 || !asker_take (clients[i].asker, false, &number))
+            continue;
+        int64_t now = measure_now_ns ();
+        hdr_record (latency, now - clients[i].asked_at);
+        clients[i].asked_at = 0;
         done++;
+        if (now < end) {
+            clients[i].asked_at = now;
+            (void)asker_ask (clients[i].asker);
+        }
     }
-    double rate = (double)done / measure_since (start);
-    for (uint64_t i = 0; i < self->window; i++)
-        talk_receive (side->socket, &message);
-    zmq_msg_close (&message);
-    return rate;
+    return done;
 }
 
-/* Requests that are due at random times, whether or not those before are answered. */
-static void slice_open (bench_t *self, side_t *side, samples_t *samples)
+/* `count` clients with one question under way each. */
+static void slice_clients (const bench_t *self, const case_t *of, side_t *side, size_t count)
 {
-    int64_t due[REQUESTS];
-    zmq_msg_t message;
-    zmq_msg_init (&message);
-    size_t count = (size_t)((double)self->open_rate * self->seconds);
-    count = count < REQUESTS ? count : REQUESTS;
-    zmq_pollitem_t item = { .socket = side->socket, .events = ZMQ_POLLIN };
-    size_t sent = 0;
-    side->next = 0;
-    int64_t next = measure_now_ns ();
-    for (size_t done = 0; done < count;) {
-        int64_t now = measure_now_ns ();
-        if (sent < count && now >= next) {
-            due[sent++] = next;
-            ask_next (side);
-            next -=
-                (int64_t)(log (1 - random_unit (&self->random)) / (double)self->open_rate * 1e9);
-            continue;
-        }
-        /* In whole milliseconds the poll would be late: it waits only when there is time. */
-        long wait = sent == count ? TALK_PATIENCE_MS : (long)((next - now) / 1000000);
-        (void)zmq_poll (&item, 1, wait);
-        while (talk_receive_now (side->socket, &message)) {
-            uint64_t id = answered (side, &message);
-            samples_add (samples, (double)(measure_now_ns () - due[id - 1]));
-            done++;
-        }
+    client_t *clients = mem_zero (count, sizeof *clients);
+    zmq_pollitem_t *items = mem_zero (count, sizeof *items);
+    hdr_t *latency = hdr_new ();
+    for (size_t i = 0; i < count; i++) {
+        clients[i].asker = side_asker (side, i);
+        items[i] = asker_item (clients[i].asker);
     }
-    zmq_msg_close (&message);
+    int64_t used = side_cpu_ns (side);
+    int64_t start = measure_now_ns ();
+    for (size_t i = 0; i < count; i++) {
+        clients[i].asked_at = measure_now_ns ();
+        (void)asker_ask (clients[i].asker);
+    }
+    uint64_t done = 0, asked = count;
+    int64_t end = start + (int64_t)(self->seconds * 1e9);
+    while (measure_now_ns () < end)
+        done += serve_clients (clients, items, count, end, latency);
+    asked = done;
+    for (size_t i = 0; i < count; i++)
+        asked += clients[i].asked_at != 0;
+    while (done < asked)
+        done += serve_clients (clients, items, count, end, latency);
+    double seconds = measure_since (start);
+    used = side_cpu_ns (side) - used;
+    char name[32];
+    (void)snprintf (name, sizeof name, "c%zu_per_s", count);
+    print_of (of, side, name, (double)done / seconds);
+    (void)snprintf (name, sizeof name, "c%zu_cpu_us", count);
+    if (used > 0)
+        print_of (of, side, name, (double)used / 1e3 / (double)done);
+    (void)snprintf (name, sizeof name, "c%zu_", count);
+    print_times (of, side, name, latency);
+    hdr_destroy (&latency);
+    mem_free (clients);
+    mem_free (items);
+}
+
+static void record (void *arg, int64_t latency_ns, unsigned tag)
+{
+    (void)tag;
+    hdr_record (arg, latency_ns);
+}
+
+/* Questions that are due at random times. */
+static void slice_open (const bench_t *self, side_t *side, hdr_t *latency)
+{
+    arrivals_t *arrivals = arrivals_new (side, self->open_rate, self->seed, record, latency);
+    arrivals_run (arrivals, measure_now_ns () + (int64_t)(self->seconds * 2e9), -1);
+    arrivals_finish (arrivals);
+    arrivals_destroy (&arrivals);
 }
 
 /* ---- rounds ---- */
 
-static void round_of (bench_t *self)
+/* Side `i` of a round in which another begins than in the one before. */
+static size_t turn (const bench_t *self, uint64_t round, size_t i)
 {
-    side_t *sides[] = { &self->get, &self->floor };
-    samples_t closed[2] = { { 0 } };
-    samples_t open[2] = { { 0 } };
-    double rate[2] = { 0 };
-    enum { TURNS = 4 };
-    for (unsigned turn = 0; turn < TURNS; turn++)
-        for (unsigned s = 0; s < 2; s++)
-            slice_latency (self, sides[s], &closed[s]);
-    for (unsigned s = 0; s < 2; s++)
-        rate[s] = slice_throughput (self, sides[s]);
-    for (unsigned s = 0; s < 2 && self->open_rate > 0; s++)
-        slice_open (self, sides[s], &open[s]);
-    for (unsigned s = 0; s < 2; s++) {
-        char name[64];
-        print_us (sides[s], "p50", 0.5, &closed[s]);
-        print_us (sides[s], "p99", 0.99, &closed[s]);
-        snprintf (name, sizeof name, "%s_per_s", sides[s]->name);
-        measure_print (name, rate[s]);
-        if (open[s].count > 0) {
-            print_us (sides[s], "open_p50", 0.5, &open[s]);
-            print_us (sides[s], "open_p99", 0.99, &open[s]);
-        }
-        samples_release (&closed[s]);
-        samples_release (&open[s]);
+    return (round + i) % self->sides;
+}
+
+static void use_case (const bench_t *self, size_t number)
+{
+    for (size_t i = 0; i < self->sides; i++)
+        side_use (self->side[i], number);
+}
+
+static void round_of_many (const bench_t *self, case_t *of, uint64_t round)
+{
+    for (size_t c = 0; c < self->counts_count; c++)
+        for (size_t i = 0; i < self->sides; i++)
+            if (self->by_many[turn (self, round, i)])
+                slice_clients (self, of, self->side[turn (self, round, i)], self->counts[c]);
+    for (size_t i = 0; i < self->sides && self->open_rate > 0; i++) {
+        size_t s = turn (self, round, i);
+        if (!self->by_many[s])
+            continue;
+        slice_open (self, self->side[s], of->times[s].open);
+        print_times (of, self->side[s], "open_", of->times[s].open);
+        hdr_add (of->times[s].all_open, of->times[s].open);
+        hdr_clear (of->times[s].open);
     }
+}
+
+static void round_of (bench_t *self, uint64_t round)
+{
+    for (unsigned t = 0; t < TURNS; t++)
+        for (size_t c = 0; c < self->cases_count; c++) {
+            use_case (self, c);
+            for (size_t i = 0; i < self->sides; i++) {
+                size_t s = turn (self, round, i);
+                slice_latency (self, self->side[s], self->cases[c].times[s].closed);
+            }
+        }
+    for (size_t c = 0; c < self->cases_count; c++)
+        for (size_t s = 0; s < self->sides; s++) {
+            times_t *times = &self->cases[c].times[s];
+            print_times (&self->cases[c], self->side[s], "", times->closed);
+            hdr_add (times->all_closed, times->closed);
+            hdr_clear (times->closed);
+        }
+    for (size_t c = 0; c < self->cases_count; c++) {
+        use_case (self, c);
+        if (self->cases[c].of_many)
+            round_of_many (self, &self->cases[c], round);
+    }
+    self->seed++;
+}
+
+/* ---- sides, cases, and what is kept ---- */
+
+static void add_side (bench_t *self, int argc, char **argv, const char *name, side_kind_t kind,
+                      bool by_many)
+{
+    char option[32];
+    (void)snprintf (option, sizeof option, "%s-pids", name);
+    const char *endpoint = measure_option (argc, argv, name, NULL);
+    if (endpoint == NULL)
+        return;
+    self->by_many[self->sides] = by_many;
+    self->side[self->sides++] =
+        side_new (name, kind, endpoint, measure_option (argc, argv, option, NULL));
+}
+
+/* Asks what the case is about, and prepares its questions for all sides. */
+static void prepare_case (bench_t *self, case_t *of, uint64_t users, random_t *random)
+{
+    char name[96];
+    buf_t names;
+    buf_init (&names, NAMES_MAX);
+    questions_t questions = questions_draw (of->view, of->keys, users, random);
+    size_t size = side_check (self->side[0], &questions, of->features, &names);
+    for (size_t i = 0; i < self->sides; i++) {
+        side_prepare (self->side[i], &questions, size, &names);
+        of->times[i] = (times_t){ hdr_new (), hdr_new (), hdr_new (), hdr_new () };
+    }
+    (void)snprintf (name, sizeof name, "%s_request_bytes", of->name);
+    measure_print (name, (double)side_request_size (self->side[0]));
+    (void)snprintf (name, sizeof name, "%s_reply_bytes", of->name);
+    measure_print (name, (double)size);
+    mem_free (questions.user);
+    buf_release (&names);
+}
+
+static void read_cases (bench_t *self, const char *text)
+{
+    while (*text != 0) {
+        case_t *of = &self->cases[self->cases_count];
+        int used = 0, many = 0;
+        if (self->cases_count == CASES_MAX ||
+            sscanf (text, "%63[a-zA-Z0-9_]:%zu:%zu%n", of->view, &of->features, &of->keys, &used) !=
+                3 ||
+            of->keys == 0)
+            measure_fail ("--cases=VIEW:FEATURES:KEYS[:many],…: at most %d", CASES_MAX);
+        if (sscanf (text + used, ":many%n", &many) == 0 && many > 0)
+            of->of_many = true;
+        (void)snprintf (of->name, sizeof of->name, "%zux%zu", of->keys, of->features);
+        text += used + many;
+        text += *text == ',';
+        self->cases_count++;
+    }
+}
+
+static void read_counts (bench_t *self, const char *text)
+{
+    while (*text != 0) {
+        char *end;
+        unsigned long count = strtoul (text, &end, 10);
+        if (end == text || (*end != 0 && *end != ',') || count == 0 || count > SIDE_ASKERS_MAX ||
+            self->counts_count == COUNTS_MAX)
+            measure_fail ("--clients=1,2,4: at most %d numbers of 1 to %d", COUNTS_MAX,
+                          SIDE_ASKERS_MAX);
+        self->counts[self->counts_count++] = count;
+        text = *end == ',' ? end + 1 : end;
+    }
+}
+
+static void write_text (const hdr_t *latency, const char *directory, const char *label,
+                        const char *side, const char *what)
+{
+    char path[512];
+    (void)snprintf (path, sizeof path, "%s/query-%s%s-%s.hgrm", directory, label, what, side);
+    if (directory != NULL && hdr_count (latency) > 0 && !hdr_write (latency, path))
+        measure_fail ("cannot write %s", path);
+}
+
+static void finish (bench_t *self, const char *directory)
+{
+    for (size_t c = 0; c < self->cases_count; c++)
+        for (size_t s = 0; s < self->sides; s++) {
+            times_t *times = &self->cases[c].times[s];
+            write_text (times->all_closed, directory, self->cases[c].name,
+                        side_name (self->side[s]), "");
+            write_text (times->all_open, directory, self->cases[c].name, side_name (self->side[s]),
+                        "-open");
+            hdr_destroy (&times->closed);
+            hdr_destroy (&times->open);
+            hdr_destroy (&times->all_closed);
+            hdr_destroy (&times->all_open);
+        }
+    for (size_t s = 0; s < self->sides; s++)
+        side_destroy (&self->side[s]);
 }
 
 int main (int argc, char **argv)
 {
     static bench_t self;
-    const char *serving = measure_option (argc, argv, "serving", NULL);
-    const char *floor = measure_option (argc, argv, "floor", NULL);
-    if (serving == NULL || floor == NULL)
-        measure_fail ("usage: query --serving=ENDPOINT --floor=ENDPOINT [--keys=N] [--users=N] "
-                      "[--window=N] [--open-rate=N] [--slice-ms=N] [--rounds=N]");
-    self.get = (side_t){ .name = "get", .socket = talk_connect_node (ZMQ_DEALER, serving) };
-    self.floor = (side_t){ .name = "floor", .socket = talk_connect (ZMQ_DEALER, floor) };
-    self.floor.is_floor = true;
-    self.keys = measure_number (argc, argv, "keys", 1);
-    self.users = measure_number (argc, argv, "users", 100000);
-    self.window = measure_number (argc, argv, "window", 32);
-    self.open_rate = measure_number (argc, argv, "open-rate", 0);
+    random_t random;
+#define X(name, kind, by_many) add_side (&self, argc, argv, name, kind, by_many);
+    SIDES (X)
+#undef X
+    if (self.sides == 0 || side_kind (self.side[0]) != SIDE_WEIR)
+        measure_fail ("usage: query --get=ENDPOINT [--get-pids=N,N] [--relay-tcp=ENDPOINT] "
+                      "[--redis=ENDPOINT …] --cases=VIEW:FEATURES:KEYS[:many],… [--users=N] "
+                      "[--clients=N,N] [--open-rate=N] [--slice-ms=N] [--rounds=N] "
+                      "[--histograms=DIRECTORY]");
+    read_cases (&self, measure_option (argc, argv, "cases", "spend:12:1"));
+    read_counts (&self, measure_option (argc, argv, "clients", ""));
+    self.open_rate = (double)measure_number (argc, argv, "open-rate", 0);
     self.seconds = (double)measure_number (argc, argv, "slice-ms", 250) / 1e3;
-    random_seed (&self.random, measure_number (argc, argv, "seed", 1));
-    prepare_gets (&self, measure_option (argc, argv, "view", "spend"));
-    check_answer (&self);
-    prepare_floors (&self);
-    samples_t warm = { 0 };
-    slice_latency (&self, &self.get, &warm);
-    slice_latency (&self, &self.floor, &warm);
-    samples_release (&warm);
+    random_seed (&random, measure_number (argc, argv, "seed", 1));
+    for (size_t c = 0; c < self.cases_count; c++)
+        prepare_case (&self, &self.cases[c], measure_number (argc, argv, "users", 100000), &random);
+    use_case (&self, 0);
+    for (size_t s = 0; s < self.sides; s++)
+        slice_latency (&self, self.side[s], NULL);
     uint64_t rounds = measure_number (argc, argv, "rounds", 5);
     for (uint64_t i = 0; i < rounds; i++)
-        round_of (&self);
-    measure_print ("request_bytes", (double)self.get.request[0].size);
-    measure_print ("reply_bytes", (double)self.reply_size);
+        round_of (&self, i);
+    finish (&self, measure_option (argc, argv, "histograms", NULL));
     return 0;
 }

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+from figures import wait_open
+
 EVERY_S = 5   # between samples
 BAR = 1.25    # the most that the last half's maximum may be of the first half's
 WARM_UP = 0.1  # of the time is not looked at
@@ -47,7 +49,7 @@ def flatness(samples, column):
 
 
 def soak(cluster, programs, seconds, users):
-    command = [programs / "ingest", f"--speed=tcp://127.0.0.1:{cluster.port + 11}",
+    command = [programs / "ingest", f"--speed=tcp://127.0.0.1:{cluster.port + 11}", "--sizes=500:16:1",
                f"--users={users}", f"--seconds={seconds}"]
     sender = subprocess.Popen(list(map(str, command)), text=True, stdout=subprocess.PIPE)
     begun, samples = time.monotonic(), []
@@ -101,6 +103,7 @@ def run(programs, directory, binaries, definitions, seconds, users, port, smoke)
                       directory=directory / "soak", name="soak")
     try:
         cluster.start()
+        wait_open(cluster["speed-worker-1"], cluster.partitions)
         samples, events = soak(cluster, programs, seconds, users)
         check_counts(cluster, events)
         cluster.stop()
