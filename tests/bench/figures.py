@@ -131,7 +131,10 @@ class Floor:
 
     def options(self, *which):
         """Of query.c."""
-        return [f"--{name}={self.ends[name]}" for name in which or self.ends]
+        pids = {"relay-tcp": (0, 1), "echo-tcp": (0,), "relay-ipc": (2, 3), "echo-ipc": (2,)}
+        return [option for name in which or self.ends for option in
+                (f"--{name}={self.ends[name]}",
+                 f"--{name}-pids={','.join(str(self.nodes[i].pid) for i in pids[name])}")]
 
     def end(self):
         for node in self.nodes:

@@ -115,17 +115,18 @@ def throughput(figures):
         yield f"Ever more clients at once, each with one question of {keys} × {features} under way:"
         yield ""
         yield ("| clients | weir | p50 / p99 µs | values/s | … for a second of CPU time | Redis | p50 / p99 µs "
-               "| values/s for a second of CPU time | relay, tcp |")
-        yield "|---|---|---|---|---|---|---|---|---|"
+               "| values/s for a second of CPU time | relay, tcp | CPU µs a question: weir, Redis, relay |")
+        yield "|---|---|---|---|---|---|---|---|---|---|"
         for count in clients(figures, case):
             ours, redis, relay = (f"{case}_{side}_c{count}" for side in ("get", "redis", "relay-tcp"))
             values = keys * features
+            used = ", ".join(f"{figures.median(f'{side}_cpu_us'):.1f}" for side in (ours, redis, relay))
             yield (f"| {count} | {per_s(figures.median(f'{ours}_per_s'))} | {pair(figures, ours)} "
                    f"| {per_s(values * figures.median(f'{ours}_per_s'))} "
                    f"| {per_s(values / figures.median(f'{ours}_cpu_us') * 1e6)} "
                    f"| {per_s(figures.median(f'{redis}_per_s'))} | {pair(figures, redis)} "
                    f"| {per_s(values / figures.median(f'{redis}_cpu_us') * 1e6)} "
-                   f"| {per_s(figures.median(f'{relay}_per_s'))} |")
+                   f"| {per_s(figures.median(f'{relay}_per_s'))} | {used} |")
         yield ""
 
 
