@@ -6,7 +6,6 @@
  *
  * With --seconds=N: a stream of such events, of now, for so long (stream.h), and no rounds. */
 #include "base/mem.h"
-#include "client/lib/weir.h"
 #include "tests/bench/hdr/hdr.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/producer.h"
@@ -195,9 +194,9 @@ static void read_sizes (bench_t *self, const char *text)
         int used = 0;
         if (self->sizes == SIZES_MAX ||
             sscanf (text, "%llu:%llu:%llu%n", &rows, &in_flight, &batches, &used) != 3 ||
-            rows == 0 || batches == 0 || in_flight == 0 || in_flight > WEIR_UNACKNOWLEDGED_MAX)
+            rows == 0 || batches == 0 || in_flight == 0 || in_flight > PRODUCER_UNACKNOWLEDGED_MAX)
             measure_fail ("--sizes=ROWS:IN_FLIGHT:BATCHES,…: at most %d, with at most %d in flight",
-                          SIZES_MAX, WEIR_UNACKNOWLEDGED_MAX);
+                          SIZES_MAX, PRODUCER_UNACKNOWLEDGED_MAX);
         batch_size_t *size = &self->size[self->sizes++];
         (void)snprintf (size->name, sizeof size->name, "%llux%llu", rows, in_flight);
         size->rows = rows;

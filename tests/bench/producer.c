@@ -8,6 +8,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+_Static_assert((int)PRODUCER_UNACKNOWLEDGED_MAX == (int)WEIR_UNACKNOWLEDGED_MAX,
+               "as the library's");
+
 /* In turn, users come in steps of so many: a prime, so that all do. */
 #define STRIDE UINT64_C (7368787)
 
@@ -67,12 +70,12 @@ static void put_event (producer_t *self, wire_writer_t *writer)
 
 uint64_t producer_oldest (uint64_t sequence)
 {
-    return sequence < WEIR_UNACKNOWLEDGED_MAX ? 1 : sequence - WEIR_UNACKNOWLEDGED_MAX + 1;
+    return sequence < PRODUCER_UNACKNOWLEDGED_MAX ? 1 : sequence - PRODUCER_UNACKNOWLEDGED_MAX + 1;
 }
 
 bool producer_has_room (uint64_t oldest, uint64_t sequence)
 {
-    return sequence - oldest < WEIR_UNACKNOWLEDGED_MAX;
+    return sequence - oldest < PRODUCER_UNACKNOWLEDGED_MAX;
 }
 
 batch_request_t producer_make (producer_t *self, wire_writer_t *writer, uint64_t rows)

@@ -10,7 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EVENT_STEP_US = 50 }; /* between the times of two events */
+enum {
+    EVENT_STEP_US = 50,               /* between the times of two events */
+    PRODUCER_UNACKNOWLEDGED_MAX = 64, /* batches: what owners tell repeats apart of */
+};
 
 typedef struct batch_request {
     void *data; /* the owner frees */
