@@ -120,7 +120,8 @@ def throughput(figures):
         for count in clients(figures, case):
             ours, redis, relay = (f"{case}_{side}_c{count}" for side in ("get", "redis", "relay-tcp"))
             values = keys * features
-            used = ", ".join(f"{figures.median(f'{side}_cpu_us'):.1f}" for side in (ours, redis, relay))
+            used = ", ".join(f"{figures.median(f'{side}_cpu_us'):.1f}" for side in (ours, redis, relay)
+                             if f"{side}_cpu_us" in figures)
             yield (f"| {count} | {per_s(figures.median(f'{ours}_per_s'))} | {pair(figures, ours)} "
                    f"| {per_s(values * figures.median(f'{ours}_per_s'))} "
                    f"| {per_s(values / figures.median(f'{ours}_cpu_us') * 1e6)} "
@@ -186,7 +187,7 @@ def draw_queries(figures, out):
                         series.setdefault(f"{SIDES[side]}, {at}", []).append(
                             (keys, figures.median(name)))
         if any(len(points) > 1 for points in series.values()):
-            curves.chart(out / f"query-{features}.svg", f"µs of a query of {features} features", "keys",
+            curves.chart(out / f"online-query-{features}.svg", f"µs of a query of {features} features", "keys",
                          series, log_y=True)
 
 
@@ -198,7 +199,7 @@ def draw_clients(figures, out):
             series = {SIDES[side]: [(count, figures.median(f"{case}_{side}_c{count}_per_s"))
                                     for count in counts] for side in ("get", "redis", "relay-tcp")
                       if f"{case}_{side}_c{counts[0]}_per_s" in figures}
-            curves.chart(out / f"clients-{case}.svg", f"queries of {keys} × {features} a second",
+            curves.chart(out / f"online-clients-{case}.svg", f"queries of {keys} × {features} a second",
                          "clients", series, log_y=True)
 
 
@@ -210,7 +211,7 @@ def draw_ingest(figures, out):
                 series.setdefault(name, []).append(
                     (rows, figures.median(f"{rows}x{in_flight}_{what}_per_s")))
     if series:
-        curves.chart(out / "ingest.svg", "events a second", "events a batch", series, log_y=True)
+        curves.chart(out / "online-ingest.svg", "events a second", "events a batch", series, log_y=True)
 
 
 def percentiles(path):
@@ -237,7 +238,7 @@ def draw_percentiles(out):
                   if (out / f"{file}.hgrm").exists()}
         series = {side: points for side, points in series.items() if len(points) > 1}
         if series:
-            curves.chart(out / f"{name}.svg", title, "one in so many takes longer", series, log_y=True,
+            curves.chart(out / f"online-{name}.svg", title, "one in so many takes longer", series, log_y=True,
                          dots=False)
 
 
@@ -308,9 +309,13 @@ def report(found, out, smoke):
         lines.append("too small to compare with the bars: `make bench-online` does")
     else:
         lines += ["```", *bars(figures), "```"]
-    (out / "report.md").write_text("\n".join(lines) + "\n")
+    for old in out.glob("online-*.svg"):
+        old.unlink()
     draw_queries(figures, out)
     draw_clients(figures, out)
     draw_ingest(figures, out)
     draw_percentiles(out)
+    drawn = sorted(path.name for path in out.glob("online-*.svg"))
+    (out / "report.md").write_text("\n".join(
+        lines + [""] + [f"![{name[len('online-'):-len('.svg')]}]({name})\n" for name in drawn]))
     print("\n".join(line for line in lines if line != "```"))
