@@ -374,6 +374,10 @@ def main():
     options = parser.parse_args()
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
+    for path in options.report or []:
+        for text in Path(path).parent.glob("*.hgrm"):
+            if text.parent.absolute() != out.absolute():
+                shutil.copy(text, out)
     found = online_report.together(options.report) if options.report else measure(options)
     (out / "results.json").write_text(json.dumps(found, indent=1) + "\n")
     online_report.report(found, out, options.smoke)
