@@ -3,14 +3,18 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/talk.h"
 
 #include <math.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+enum { ASKERS = 8, ITEMS = ASKERS + 2 };
+
 struct arrivals {
-    asker_t *asker;
+    asker_t *asker[ASKERS]; /* in turn: as of several clients, each with few under way */
+    size_t turn;
     double per_second;
     random_t random;
     arrivals_fn *answered;
@@ -29,7 +33,8 @@ arrivals_t *arrivals_new (side_t *side, double per_second, uint64_t seed, arriva
                           void *arg)
 {
     arrivals_t *self = mem_zero (1, sizeof *self);
-    self->asker = side_asker (side, 0);
+    for (size_t i = 0; i < ASKERS; i++)
+        self->asker[i] = side_asker (side, i);
     self->per_second = per_second;
     self->most = side_requests (side);
     self->answered = answered;
@@ -60,26 +65,37 @@ static int64_t gap (arrivals_t *self)
     return (int64_t)(-log (1 - random_unit (&self->random)) / self->per_second * 1e9);
 }
 
-/* Asks what is due. What finds as many under way as there are questions is asked later, and was due
- * when it was due. */
-static void ask_due (arrivals_t *self)
+/* Asks what is due, before `until`. What finds as many under way as there are questions is asked
+ * later, and was due when it was due. */
+static void ask_due (arrivals_t *self, int64_t until_ns)
 {
-    while (self->next_due <= measure_now_ns () && self->under_way < self->most) {
-        size_t number = asker_ask (self->asker);
+    while (self->next_due <= measure_now_ns () && self->next_due < until_ns &&
+           self->under_way < self->most) {
+        size_t number = asker_ask (self->asker[self->turn++ % ASKERS]);
         self->due[number] = (struct due){ self->next_due, self->tag };
         self->under_way++;
         self->next_due += gap (self);
     }
 }
 
-static bool take (arrivals_t *self, bool wait)
+/* Takes an answer of one asker, if it has one. */
+static bool take (arrivals_t *self, asker_t *asker)
 {
     size_t number;
-    if (!asker_take (self->asker, wait, &number))
+    taken_t taken = asker_take (asker, false, &number);
+    if (taken == TAKEN_NONE)
         return false;
     self->under_way--;
-    self->answered (self->arg, measure_now_ns () - self->due[number].at, self->due[number].tag);
+    if (taken == TAKEN_ANSWER)
+        self->answered (self->arg, measure_now_ns () - self->due[number].at, self->due[number].tag);
     return true;
+}
+
+static void take_all (arrivals_t *self)
+{
+    for (size_t i = 0; i < ASKERS; i++)
+        while (take (self, self->asker[i]))
+            ;
 }
 
 static void set_timer (arrivals_t *self, int64_t at)
@@ -89,30 +105,43 @@ static void set_timer (arrivals_t *self, int64_t at)
         measure_fail ("the timer cannot be set");
 }
 
+/* What there is to wait for, the askers last. */
+static void put_items (const arrivals_t *self, int file, zmq_pollitem_t items[ITEMS])
+{
+    items[0] = (zmq_pollitem_t){ .fd = file, .events = ZMQ_POLLIN };
+    items[1] = (zmq_pollitem_t){ .fd = self->timer, .events = ZMQ_POLLIN };
+    for (size_t i = 0; i < ASKERS; i++)
+        items[2 + i] = asker_item (self->asker[i]);
+}
+
 void arrivals_run (arrivals_t *self, int64_t until_ns, int file)
 {
-    zmq_pollitem_t items[] = { asker_item (self->asker),
-                               { .fd = self->timer, .events = ZMQ_POLLIN },
-                               { .fd = file, .events = ZMQ_POLLIN } };
+    zmq_pollitem_t items[ITEMS];
+    put_items (self, file, items);
+    int skipped = file >= 0 ? 0 : 1;
     if (self->next_due == 0)
         self->next_due = measure_now_ns () + gap (self);
-    while (measure_now_ns () < until_ns) {
-        ask_due (self);
-        while (self->under_way > 0 && take (self, false))
-            ;
-        if (self->under_way == self->most)
-            set_timer (self, until_ns);
-        else
-            set_timer (self, self->next_due < until_ns ? self->next_due : until_ns);
-        (void)zmq_poll (items, file >= 0 ? 3 : 2, -1);
-        if (file >= 0 && items[2].revents != 0)
+    for (;;) {
+        ask_due (self, until_ns);
+        take_all (self);
+        if (measure_now_ns () >= until_ns)
+            return;
+        bool is_full = self->under_way == self->most;
+        set_timer (self, is_full || self->next_due > until_ns ? until_ns : self->next_due);
+        (void)zmq_poll (items + skipped, ITEMS - skipped, -1);
+        if (file >= 0 && items[0].revents != 0)
             return;
     }
 }
 
 void arrivals_finish (arrivals_t *self)
 {
-    while (self->under_way > 0)
-        (void)take (self, true);
+    zmq_pollitem_t items[ITEMS];
+    put_items (self, -1, items);
+    while (self->under_way > 0) {
+        if (zmq_poll (items + 2, ASKERS, TALK_PATIENCE_MS) == 0)
+            measure_fail ("no answer within %d ms", TALK_PATIENCE_MS);
+        take_all (self);
+    }
     self->next_due = 0;
 }

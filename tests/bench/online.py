@@ -159,6 +159,8 @@ class Mixed:
             [bench.programs / "mixed", get_of(cluster)[0], f"--rate={sizes.mixed_rate}",
              f"--users={sizes.many_users}", f"--histograms={bench.out}"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.queries.stdout.readline() != "ready 1\n":
+            sys.exit("mixed did not begin")
 
     def say(self, word):
         if self.stream.poll() is not None:
@@ -312,6 +314,14 @@ def stored(bench, cluster, redis, as_of, *more):
                   f"--users={bench.sizes.users}", f"--as-of={as_of}", *more)
 
 
+SERVING = ["incomplete", "slow_keys", "refused", "busy", "retries"]  # of its metrics
+
+
+def serving_told(cluster):
+    told = cluster.serving().ask("metrics")["values"]
+    return {name: told[name] for name in SERVING}
+
+
 def part_query(bench):
     sizes = bench.sizes
     cluster = bench.cluster("query", DEFINITIONS + WIDE)
@@ -323,6 +333,7 @@ def part_query(bench):
         redis.wait_ready()
         as_of = time.time_ns() // 1000
         stored(bench, cluster, redis, as_of)
+        before = serving_told(cluster)
         cases = [f"{view}:{features}:{keys}" + (":many" if features == 12 and keys in MANY else "")
                  for view, features in (("spend", 12), ("wide", 60)) for keys in KEYS]
         bench.run("query", *get_of(cluster), *floor.options(), f"--redis={redis.end_point}",
@@ -330,6 +341,8 @@ def part_query(bench):
                   f"--users={sizes.users}", f"--clients={sizes.clients}",
                   f"--open-rate={sizes.open_rate}", f"--slice-ms={sizes.slice_ms}",
                   f"--rounds={sizes.rounds}", f"--histograms={bench.out}")
+        for name, count in serving_told(cluster).items():
+            bench.figures.add(f"serving_{name}", count - before[name])
         stored(bench, cluster, redis, as_of, "--compare=yes")
         cluster.stop()
     finally:

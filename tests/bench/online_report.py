@@ -164,6 +164,21 @@ def mixed(figures):
     yield ""
 
 
+def troubles(figures):
+    """What would make figures mean something else: answers that lack something, or were refused."""
+    refused = sum(sum(values) for name, values in figures.values.items() if name.endswith("_refused")
+                  and not name.startswith("serving_"))
+    counts = {"incomplete": "answers were incomplete", "slow_keys": "keys were answered from history",
+              "retries": "parts were asked again"}
+    found = [f"{sum(figures.values[f'serving_{name}']):,.0f} {what}" for name, what in counts.items()
+             if sum(figures.values.get(f"serving_{name}", [0])) > 0]
+    if refused > 0:
+        found.append(f"{refused:,.0f} questions were refused for want of room")
+    if found:
+        yield f"**Of the queries, {', '.join(found)}.** Latencies and throughput are those of the others."
+        yield ""
+
+
 def others(figures):
     if "load_per_s" in figures:
         yield f"CSV, `weir load` until visible: {per_s(figures.median('load_per_s'))} rows."
@@ -303,7 +318,7 @@ def bars(figures):
 def report(found, out, smoke):
     figures = Figures(found["figures"])
     lines = [found["machine"], ""]
-    for part in (ingest, memory, queries, throughput, on_schedule, mixed, others):
+    for part in (ingest, memory, queries, throughput, on_schedule, mixed, troubles, others):
         lines += part(figures)
     if smoke:
         lines.append("too small to compare with the bars: `make bench-online` does")

@@ -66,7 +66,8 @@ static void slice_latency (const bench_t *self, side_t *side, hdr_t *latency)
     int64_t end = measure_now_ns () + (int64_t)(self->seconds * 1e9);
     for (int64_t start = measure_now_ns (); start < end;) {
         (void)asker_ask (asker);
-        (void)asker_take (asker, true, &number);
+        if (asker_take (asker, true, &number) != TAKEN_ANSWER)
+            measure_fail ("%s refused a question that was alone", side_name (side));
         int64_t now = measure_now_ns ();
         if (latency != NULL)
             hdr_record (latency, now - start);
@@ -97,7 +98,7 @@ typedef struct client {
 } client_t;
 
 /* Takes the answers of those clients that have one and, until `end`, asks their next questions.
- * Returns how many were answered. */
+ * Returns how many were answered and not refused. */
 static uint64_t serve_clients (client_t *clients, zmq_pollitem_t *items, size_t count, int64_t end,
                                hdr_t *latency)
 {
@@ -106,18 +107,31 @@ static uint64_t serve_clients (client_t *clients, zmq_pollitem_t *items, size_t 
     if (zmq_poll (items, (int)count, TALK_PATIENCE_MS) == 0)
         measure_fail ("no answer within %d ms", TALK_PATIENCE_MS);
     for (size_t i = 0; i < count; i++) {
-        if (items[i].revents == 0 || !asker_take (clients[i].asker, false, &number))
+        if (items[i].revents == 0)
+            continue;
+        taken_t taken = asker_take (clients[i].asker, false, &number);
+        if (taken == TAKEN_NONE)
             continue;
         int64_t now = measure_now_ns ();
-        hdr_record (latency, now - clients[i].asked_at);
+        if (taken == TAKEN_ANSWER) {
+            hdr_record (latency, now - clients[i].asked_at);
+            done++;
+        }
         clients[i].asked_at = 0;
-        done++;
         if (now < end) {
             clients[i].asked_at = now;
             (void)asker_ask (clients[i].asker);
         }
     }
     return done;
+}
+
+static bool any_under_way (const client_t *clients, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (clients[i].asked_at != 0)
+            return true;
+    return false;
 }
 
 /* `count` clients with one question under way each. */
@@ -136,15 +150,12 @@ static void slice_clients (const bench_t *self, const case_t *of, side_t *side, 
         clients[i].asked_at = measure_now_ns ();
         (void)asker_ask (clients[i].asker);
     }
-    uint64_t done = 0, asked = count;
+    uint64_t done = 0;
     int64_t end = start + (int64_t)(self->seconds * 1e9);
-    while (measure_now_ns () < end)
+    while (any_under_way (clients, count))
         done += serve_clients (clients, items, count, end, latency);
-    asked = done;
-    for (size_t i = 0; i < count; i++)
-        asked += clients[i].asked_at != 0;
-    while (done < asked)
-        done += serve_clients (clients, items, count, end, latency);
+    if (done == 0)
+        measure_fail ("%s refused all questions of %zu clients", side_name (side), count);
     double seconds = measure_since (start);
     used = side_cpu_ns (side) - used;
     char name[32];
@@ -155,6 +166,8 @@ static void slice_clients (const bench_t *self, const case_t *of, side_t *side, 
         print_of (of, side, name, (double)used / 1e3 / (double)done);
     (void)snprintf (name, sizeof name, "c%zu_", count);
     print_times (of, side, name, latency);
+    (void)snprintf (name, sizeof name, "c%zu_refused", count);
+    print_of (of, side, name, (double)side_refused (side));
     hdr_destroy (&latency);
     mem_free (clients);
     mem_free (items);
@@ -200,7 +213,11 @@ static void round_of_many (const bench_t *self, case_t *of, uint64_t round)
         if (!self->by_many[s])
             continue;
         slice_open (self, self->side[s], of->times[s].open);
+        if (hdr_count (of->times[s].open) == 0)
+            measure_fail ("%s answered nothing that was asked on schedule",
+                          side_name (self->side[s]));
         print_times (of, self->side[s], "open_", of->times[s].open);
+        print_of (of, self->side[s], "open_refused", (double)side_refused (self->side[s]));
         hdr_add (of->times[s].all_open, of->times[s].open);
         hdr_clear (of->times[s].open);
     }

@@ -37,6 +37,8 @@ struct side {
     side_kind_t kind;
     const char *endpoint;
     clocks_t clocks;
+    wire_decoder_t *decoder; /* of refusals */
+    uint64_t refused;
     set_t set[SIDE_SETS_MAX];
     size_t sets;
     set_t *used;
@@ -224,6 +226,7 @@ side_t *side_new (const char *name, side_kind_t kind, const char *endpoint, cons
     self->kind = kind;
     self->endpoint = endpoint;
     self->clocks = measure_clocks (pids);
+    self->decoder = wire_decoder_new ();
     return self;
 }
 
@@ -245,6 +248,7 @@ void side_destroy (side_t **self_p)
         redis_destroy (&self->asker[i]->redis);
         mem_free (self->asker[i]);
     }
+    wire_decoder_destroy (&self->decoder);
     mem_free (self);
     *self_p = NULL;
 }
@@ -257,6 +261,13 @@ const char *side_name (const side_t *self)
 side_kind_t side_kind (const side_t *self)
 {
     return self->kind;
+}
+
+uint64_t side_refused (side_t *self)
+{
+    uint64_t refused = self->refused;
+    self->refused = 0;
+    return refused;
 }
 
 int64_t side_cpu_ns (const side_t *self)
@@ -300,24 +311,37 @@ size_t asker_ask (asker_t *self)
     return number;
 }
 
-static bool take_of_redis (asker_t *self, bool wait, size_t *number)
+static taken_t take_of_redis (asker_t *self, bool wait, size_t *number)
 {
     redis_reply_t reply;
     while (self->replies < self->side->used->keys) {
         if (!redis_take (self->redis, wait, &reply))
-            return false;
+            return TAKEN_NONE;
         self->replies++;
     }
     self->replies = 0;
     *number = self->under_way[self->answered++ % SIDE_UNDER_WAY_MAX];
-    return true;
+    return TAKEN_ANSWER;
 }
 
-/* The id of an answer; ends the program when it is not one. */
-static uint64_t answered (const side_t *side, zmq_msg_t *message)
+/* Ends the program unless it is for want of room or time. */
+static void check_refusal (side_t *side, const void *data, size_t size)
 {
-    const void *data = zmq_msg_data (message);
-    size_t size = zmq_msg_size (message);
+    message_t answer;
+    error_t error;
+    if (wire_decode (side->decoder, data, size, &answer, &error) != STATUS_OK)
+        measure_fail ("an answer: %s", error.text);
+    text_t status = wire_text (answer.body, "status");
+    if (!text_is (status, "busy") && !text_is (status, "timeout"))
+        measure_fail ("a query was refused: " TEXT_FORMAT ": " TEXT_FORMAT, TEXT_ARGS (status),
+                      TEXT_ARGS (wire_text (answer.body, "text")));
+    side->refused++;
+}
+
+/* The id of an answer. */
+static uint64_t look_at (side_t *side, const void *data, size_t size, taken_t *taken)
+{
+    *taken = TAKEN_ANSWER;
     if (side->kind == SIDE_FLOOR) {
         floor_head_t head;
         if (size < sizeof head)
@@ -327,27 +351,35 @@ static uint64_t answered (const side_t *side, zmq_msg_t *message)
     }
     message_kind_t kind;
     uint64_t id;
-    if (!wire_peek (data, size, &kind, &id) || kind != MESSAGE_GET_OK)
-        measure_fail ("a query was refused");
+    if (!wire_peek (data, size, &kind, &id) || (kind != MESSAGE_GET_OK && kind != MESSAGE_ERROR))
+        measure_fail ("what came is no answer to a query");
+    if (kind == MESSAGE_ERROR) {
+        check_refusal (side, data, size);
+        *taken = TAKEN_REFUSAL;
+    }
     return id;
 }
 
-bool asker_take (asker_t *self, bool wait, size_t *number)
+taken_t asker_take (asker_t *self, bool wait, size_t *number)
 {
     if (self->redis != NULL)
         return take_of_redis (self, wait, number);
     zmq_msg_t message;
+    taken_t taken = TAKEN_NONE;
     zmq_msg_init (&message);
-    bool taken = true;
+    bool came = true;
     if (wait)
         talk_receive (self->socket, &message);
     else
-        taken = talk_receive_now (self->socket, &message);
-    uint64_t id = taken ? answered (self->side, &message) : 0;
+        came = talk_receive_now (self->socket, &message);
+    if (came) {
+        uint64_t id =
+            look_at (self->side, zmq_msg_data (&message), zmq_msg_size (&message), &taken);
+        if (id == 0 || id > self->side->used->count)
+            measure_fail ("%s answered to nothing", self->side->name);
+        *number = (size_t)id - 1;
+    }
     zmq_msg_close (&message);
-    if (taken && (id == 0 || id > self->side->used->count))
-        measure_fail ("%s answered to nothing", self->side->name);
-    *number = (size_t)id - 1;
     return taken;
 }
 

@@ -66,6 +66,9 @@ void side_use (side_t *self, size_t set);
 size_t side_request_size (const side_t *self);
 size_t side_requests (const side_t *self);
 
+/* How many questions were refused since the last time that this was asked. */
+uint64_t side_refused (side_t *self);
+
 /* CPU time of the processes that answer, in ns; 0 when they were not given. */
 int64_t side_cpu_ns (const side_t *self);
 
@@ -74,9 +77,10 @@ asker_t *side_asker (side_t *self, size_t number);
 
 /* Sends the side's next question; returns its number, which its answer has. */
 size_t asker_ask (asker_t *self);
-/* Takes an answer: waits for it, or returns false when there is none. Ends the program when it is a
- * refusal. */
-bool asker_take (asker_t *self, bool wait, size_t *number);
+typedef enum taken { TAKEN_NONE, TAKEN_ANSWER, TAKEN_REFUSAL } taken_t;
+/* Takes an answer: waits for it, or finds that there is none. A refusal is one of weir that has no
+ * room (`busy`) or could not answer in time; the program ends at any other. */
+taken_t asker_take (asker_t *self, bool wait, size_t *number);
 /* To wait for answers at, beside others. */
 zmq_pollitem_t asker_item (const asker_t *self);
 
