@@ -168,14 +168,13 @@ def troubles(figures):
     """What would make figures mean something else: answers that lack something, or were refused."""
     refused = sum(sum(values) for name, values in figures.values.items() if name.endswith("_refused")
                   and not name.startswith("serving_"))
-    counts = {"incomplete": "answers were incomplete", "slow_keys": "keys were answered from history",
-              "retries": "parts were asked again"}
+    counts = {"incomplete": "answers were incomplete", "slow_keys": "keys were answered from history"}
     found = [f"{sum(figures.values[f'serving_{name}']):,.0f} {what}" for name, what in counts.items()
              if sum(figures.values.get(f"serving_{name}", [0])) > 0]
     if refused > 0:
-        found.append(f"{refused:,.0f} questions were refused for want of room")
+        found.append(f"{refused:,.0f} questions were refused for want of room, and are in no latency")
     if found:
-        yield f"**Of the queries, {', '.join(found)}.** Latencies and throughput are those of the others."
+        yield f"**Other than meant: {'; '.join(found)}.**"
         yield ""
 
 
