@@ -66,13 +66,13 @@ static int done (const call_t *call, const message_t *reply, const char *how)
 }
 
 /* Shows what would change. *more: there is something to do, and it was agreed to. */
-static int preview (call_t *call, weir_apply_t apply, bool yes, bool dry_run, bool *more)
+static int preview (call_t *call, client_apply_t apply, bool yes, bool dry_run, bool *more)
 {
     message_t reply;
     error_t error;
     *more = false;
     apply.dry_run = true;
-    if (weir_apply (call->weir, &apply, &reply, &error) != STATUS_OK)
+    if (client_apply (call->weir, &apply, &reply, &error) != STATUS_OK)
         return call_failed (call, &error);
     wire_list_t changes = wire_list (reply.body, "changes");
     if (!call->json)
@@ -104,7 +104,7 @@ static void await_nodes (call_t *call, uint64_t version)
     for (int waited = 0; waited < NODES_WAIT_MS; waited += NODES_LOOK_MS) {
         message_t status;
         error_t error;
-        if (weir_status (call->weir, &status, &error) != STATUS_OK ||
+        if (client_status (call->weir, &status, &error) != STATUS_OK ||
             nodes_have (wire_list (status.body, "nodes"), version))
             return;
         wait_ms (NODES_LOOK_MS);
@@ -126,16 +126,16 @@ static int run (call_t *call)
         return exit_status;
     if (!call_weir (call) || !check_files (call))
         return EXIT_FAILED;
-    weir_apply_t apply = { .files = call->project->files,
-                           .files_count = call->project->files_count,
-                           .prune = prune,
-                           .message = text };
+    client_apply_t apply = { .files = call->project->files,
+                             .files_count = call->project->files_count,
+                             .prune = prune,
+                             .message = text };
     exit_status = preview (call, apply, yes, dry_run, &more);
     if (!more)
         return exit_status;
     message_t reply;
     error_t error;
-    if (weir_apply (call->weir, &apply, &reply, &error) != STATUS_OK)
+    if (client_apply (call->weir, &apply, &reply, &error) != STATUS_OK)
         return call_failed (call, &error);
     uint64_t version = wire_uint (reply.body, "version", 0);
     exit_status = done (call, &reply, "applied");

@@ -34,7 +34,7 @@ static status_t begin (taking_t *self, error_t *error)
     int64_t give_up = monotonic_ms () + BEGIN_MS;
     for (;;) {
         message_t reply;
-        status_t status = weir_backup (self->call->weir, 0, false, &reply, error);
+        status_t status = client_backup (self->call->weir, 0, false, &reply, error);
         if (status == STATUS_OK) {
             self->id = wire_uint (reply.body, "id", 0);
             wire_copy (reply.body, "catalog", self->catalog, sizeof self->catalog);
@@ -64,7 +64,7 @@ static status_t go_on (void *arg, error_t *error)
     /* One that does not answer just now has not given it up yet. */
     self->renewed = monotonic_ms ();
     self->lost =
-        weir_backup (self->call->weir, self->id, false, &reply, &ignored) == STATUS_NOT_FOUND;
+        client_backup (self->call->weir, self->id, false, &reply, &ignored) == STATUS_NOT_FOUND;
     return self->lost ? error_set (error, STATUS_STALE, "%s", ignored.text) : STATUS_OK;
 }
 
@@ -73,7 +73,7 @@ static void end_pin (taking_t *self)
     message_t reply;
     error_t ignored;
     if (self->id != 0 && !self->lost) /* else it runs out by itself */
-        (void)!weir_backup (self->call->weir, self->id, true, &reply, &ignored);
+        (void)!client_backup (self->call->weir, self->id, true, &reply, &ignored);
     self->id = 0;
 }
 
@@ -86,7 +86,7 @@ static status_t taken (void *arg, error_t *error)
     error_t why;
     if (self->id == 0)
         return STATUS_OK;
-    self->lost = weir_backup (self->call->weir, self->id, false, &reply, &why) != STATUS_OK;
+    self->lost = client_backup (self->call->weir, self->id, false, &reply, &why) != STATUS_OK;
     if (self->lost)
         return error_set (error, STATUS_STALE, "%s", why.text);
     end_pin (self);
@@ -132,8 +132,8 @@ static bool answers (call_t *call)
 {
     message_t reply;
     error_t ignored;
-    return weir_status (call->weir, &reply, &ignored) == STATUS_OK ||
-           !weir_unreachable (call->weir);
+    return client_status (call->weir, &reply, &ignored) == STATUS_OK ||
+           !client_unreachable (call->weir);
 }
 
 static void print_done (const call_t *call, const backup_summary_t *summary, bool verified)

@@ -40,8 +40,8 @@ static bool events_of_cluster (call_t *call, const view_t *view, double *events)
     error_t error;
     if (!call_weir (call))
         return false;
-    (void)weir_begin (call->weir, MESSAGE_STATUS);
-    if (weir_call (call->weir, WEIR_COORDINATOR, STATUS_WAIT_MS, &reply, &error) != STATUS_OK)
+    (void)client_begin (call->weir, MESSAGE_STATUS);
+    if (client_call (call->weir, CLIENT_COORDINATOR, STATUS_WAIT_MS, &reply, &error) != STATUS_OK)
         return false;
     uint64_t held = 0, keys = 0;
     wire_list_t logs = wire_list (reply.body, "logs");

@@ -15,7 +15,7 @@ enum { KEY_FIELDS = 8, QUESTION_MAX = 4096 };
 typedef struct wanted {
     const char *before, *message;
     bool no_wait, yes;
-    weir_forget_t request;
+    client_forget_t request;
     text_t fields[KEY_FIELDS];
     text_t values[KEY_FIELDS];
     char id[17];
@@ -132,7 +132,7 @@ static void show (const wire_value_t *forget)
 static status_t ask (void *arg, message_t *reply, error_t *error)
 {
     const forgetting_t *self = arg;
-    return weir_forgets (self->call->weir, self->id, reply, error);
+    return client_forgets (self->call->weir, self->id, reply, error);
 }
 
 static bool look (void *arg, const message_t *reply, int *exit_status)
@@ -182,9 +182,9 @@ static int run_forget (call_t *call)
     wanted.request.message = wanted.message;
     message_t reply;
     error_t error;
-    status_t status = weir_forget (call->weir, &wanted.request, &reply, &error);
+    status_t status = client_forget (call->weir, &wanted.request, &reply, &error);
     if (status == STATUS_TIMEOUT) /* it may have been taken */
-        status = weir_forget (call->weir, &wanted.request, &reply, &error);
+        status = client_forget (call->weir, &wanted.request, &reply, &error);
     if (status != STATUS_OK)
         return call_failed (call, &error);
     if (!wanted.no_wait) {
@@ -263,7 +263,7 @@ static int run_forgets (call_t *call)
     message_t reply;
     error_t error;
     const char *id = call->words_count > 0 ? call->words[0] : NULL;
-    if (weir_forgets (call->weir, id, &reply, &error) != STATUS_OK)
+    if (client_forgets (call->weir, id, &reply, &error) != STATUS_OK)
         return call_failed (call, &error);
     wire_list_t forgets = wire_list (reply.body, "forgets");
     if (id && forgets.count == 0) {

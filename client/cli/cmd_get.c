@@ -19,7 +19,7 @@ typedef struct wanted {
     text_t names[FEATURES_ASKED_MAX];
     text_t request_names[OPTION_WORDS_MAX];
     value_t request_values[OPTION_WORDS_MAX];
-    weir_get_t get;
+    client_get_t get;
     char view[WIRE_NAME_MAX + 1];
 } wanted_t;
 
@@ -50,7 +50,7 @@ static void print_answers (const call_t *call, const wire_value_t *body, bool ma
         uint32_t count = wire_list (body, "results").count;
         for (uint32_t i = 0; i < count; i++) {
             buf_clear (&out);
-            weir_result_json (body, i, &out);
+            client_result_json (body, i, &out);
             puts (buf_string (&out));
         }
     } else if (many) {
@@ -135,7 +135,7 @@ static int get_one (call_t *call, wanted_t *wanted)
     error_t error;
     answers_t answers = { 0 };
     if (exit_status == EXIT_DONE &&
-        weir_get (call->weir, &wanted->get, &reply, &error) != STATUS_OK)
+        client_get (call->weir, &wanted->get, &reply, &error) != STATUS_OK)
         exit_status = call_failed (call, &error);
     if (exit_status == EXIT_DONE) {
         print_answers (call, reply.body, false);
@@ -153,7 +153,7 @@ static status_t get_chunks (call_t *call, wanted_t *wanted, key_file_t *file, an
     status_t status;
     while ((status = key_file_next (file, &wanted->get, error)) == STATUS_OK) {
         message_t reply;
-        status = weir_get (call->weir, &wanted->get, &reply, error);
+        status = client_get (call->weir, &wanted->get, &reply, error);
         if (status != STATUS_OK)
             return error_prefix (error, "from row %" PRIu64 " on", key_file_row (file));
         progress_end ();
@@ -180,7 +180,7 @@ static int get_many (call_t *call, wanted_t *wanted)
     key_file_close (&file);
     if (status == STATUS_OK)
         return finish (call, &answers);
-    return weir_unreachable (call->weir) ? EXIT_UNREACHABLE : EXIT_FAILED;
+    return client_unreachable (call->weir) ? EXIT_UNREACHABLE : EXIT_FAILED;
 }
 
 /* ---- the command line ---- */

@@ -203,7 +203,7 @@ static int list_status (call_t *call, const char *kind)
 {
     message_t reply;
     error_t error;
-    if (weir_status (call->weir, &reply, &error) != STATUS_OK)
+    if (client_status (call->weir, &reply, &error) != STATUS_OK)
         return call_failed (call, &error);
     const char *name = strcmp (kind, "partitions") == 0 ? "logs" : kind;
     if (call->json)
@@ -412,9 +412,10 @@ static int run_delete (call_t *call)
         return EXIT_FAILED;
     message_t reply;
     error_t error;
-    wire_writer_t *writer = weir_begin (call->weir, MESSAGE_DELETE);
+    wire_writer_t *writer = client_begin (call->weir, MESSAGE_DELETE);
     wire_field_string (writer, "name", call->words[0]);
-    if (weir_call (call->weir, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, &reply, &error) != STATUS_OK)
+    if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
+        STATUS_OK)
         return call_failed (call, &error);
     if (call->json)
         print_json (reply.body);

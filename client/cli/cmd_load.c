@@ -43,7 +43,7 @@ static bool find_unfinished (call_t *call, const char *hash, one_load_t *load)
 {
     message_t reply;
     error_t error;
-    if (weir_loads (call->weir, NULL, &reply, &error) != STATUS_OK)
+    if (client_loads (call->weir, NULL, &reply, &error) != STATUS_OK)
         return false;
     wire_list_t loads = wire_list (reply.body, "loads");
     size_t size = strlen (hash);
@@ -74,16 +74,16 @@ static status_t ask (call_t *call, const wanted_t *wanted, const source_t *sourc
                      const incoming_t *incoming, one_load_t *load, error_t *error)
 {
     char *name = mem_format ("%.*s", WIRE_NAME_MAX, short_name (source->path));
-    weir_load_t request = { .stream = call->words[0],
-                            .path = incoming->path,
-                            .id = incoming->id,
-                            .name = name,
-                            .format = format_word (source->format),
-                            .skip = wanted->on_error && strcmp (wanted->on_error, "skip") == 0,
-                            .again = wanted->again,
-                            .ingest_time = wanted->ingest_time };
+    client_load_t request = { .stream = call->words[0],
+                              .path = incoming->path,
+                              .id = incoming->id,
+                              .name = name,
+                              .format = format_word (source->format),
+                              .skip = wanted->on_error && strcmp (wanted->on_error, "skip") == 0,
+                              .again = wanted->again,
+                              .ingest_time = wanted->ingest_time };
     message_t reply;
-    status_t status = weir_load (call->weir, &request, &reply, error);
+    status_t status = client_load (call->weir, &request, &reply, error);
     mem_free (name);
     if (status == STATUS_OK)
         wire_copy (reply.body, "id", load->id, sizeof load->id);
@@ -111,7 +111,7 @@ static bool is_wanted (void *arg, const char *hash)
         message_t reply;
         error_t error;
         snprintf (id, sizeof id, number == 1 ? "%s" : "%s.%u", hash, number);
-        if (weir_loads (call->weir, id, &reply, &error) != STATUS_OK)
+        if (client_loads (call->weir, id, &reply, &error) != STATUS_OK)
             return true;
         wire_list_t loads = wire_list (reply.body, "loads");
         if (loads.count == 0)
@@ -202,7 +202,7 @@ typedef struct loading {
 static status_t ask_state (void *arg, message_t *reply, error_t *error)
 {
     const loading_t *self = arg;
-    return weir_loads (self->call->weir, self->load->id, reply, error);
+    return client_loads (self->call->weir, self->load->id, reply, error);
 }
 
 static bool look (void *arg, const message_t *reply, int *exit_status)
@@ -299,7 +299,7 @@ static status_t check_ready (call_t *call, const wanted_t *wanted, error_t *erro
     message_t reply;
     status_t status = wanted->rejects ? check_rejects (wanted->rejects, error) : STATUS_OK;
     if (status == STATUS_OK)
-        status = weir_loads (call->weir, "-", &reply, error); /* no load is called so */
+        status = client_loads (call->weir, "-", &reply, error); /* no load is called so */
     return status;
 }
 
@@ -400,9 +400,9 @@ const command_t command_load = {
 static status_t find_load (call_t *call, const char *prefix, char id[ID_MAX + 1], error_t *error)
 {
     message_t reply;
-    status_t status = weir_loads (call->weir, prefix, &reply, error);
+    status_t status = client_loads (call->weir, prefix, &reply, error);
     if (status == STATUS_OK && wire_list (reply.body, "loads").count == 0)
-        status = weir_loads (call->weir, NULL, &reply, error); /* the latest */
+        status = client_loads (call->weir, NULL, &reply, error); /* the latest */
     if (status != STATUS_OK)
         return status;
     wire_list_t loads = wire_list (reply.body, "loads");
@@ -438,7 +438,7 @@ static int run_loads (call_t *call)
     bool one = call->words_count > 0;
     if (one && find_load (call, call->words[0], id, &error) != STATUS_OK)
         return call_failed (call, &error);
-    if (weir_loads (call->weir, one ? id : NULL, &reply, &error) != STATUS_OK)
+    if (client_loads (call->weir, one ? id : NULL, &reply, &error) != STATUS_OK)
         return call_failed (call, &error);
     wire_list_t loads = wire_list (reply.body, "loads");
     if (call->json)
@@ -480,9 +480,10 @@ static int run_unload (call_t *call)
     error_t error;
     if (find_load (call, call->words[0], id, &error) != STATUS_OK)
         return call_failed (call, &error);
-    wire_writer_t *writer = weir_begin (call->weir, MESSAGE_UNLOAD);
+    wire_writer_t *writer = client_begin (call->weir, MESSAGE_UNLOAD);
     wire_field_string (writer, "id", id);
-    if (weir_call (call->weir, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, &reply, &error) != STATUS_OK)
+    if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
+        STATUS_OK)
         return call_failed (call, &error);
     uint64_t recompute = wire_uint (reply.body, "recompute", 0);
     if (call->json)

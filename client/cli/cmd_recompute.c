@@ -20,7 +20,7 @@ static int run (call_t *call)
     message_t reply;
     error_t error;
     const char *stream = call->words_count > 0 ? call->words[0] : NULL;
-    if (weir_recompute (call->weir, stream, full, &reply, &error) != STATUS_OK)
+    if (client_recompute (call->weir, stream, full, &reply, &error) != STATUS_OK)
         return call_failed (call, &error);
     wire_list_t given = wire_list (reply.body, "ids");
     size_t count = given.count;

@@ -36,16 +36,16 @@ typedef struct sending {
     registered_t registered;
     source_t source;
     text_reader_t *reader;
-    weir_sender_t *sender;
+    client_sender_t *sender;
     producer_t producer;
     bool resumed;        /* the producer was used before */
     char *state_path;    /* NULL: nothing is remembered */
     uint64_t done_early; /* a bit per batch after producer.acknowledged, that was acknowledged */
     struct {
         uint64_t accepted, refused, earlier;
-    } early[WEIR_UNACKNOWLEDGED_MAX]; /* by sequence: the outcomes of these */
-    uint64_t next_sequence;           /* of the next batch in the file */
-    uint64_t bad_records;             /* that are no rows at all */
+    } early[CLIENT_UNACKNOWLEDGED_MAX]; /* by sequence: the outcomes of these */
+    uint64_t next_sequence;             /* of the next batch in the file */
+    uint64_t bad_records;               /* that are no rows at all */
     uint64_t told;
     uint64_t rows; /* acknowledged in this run */
     int64_t start_ms;
@@ -81,11 +81,11 @@ static void save (sending_t *self, bool now)
 }
 
 /* Batches are acknowledged in any order; what is remembered is a beginning of the file. */
-static void acknowledged (void *arg, const weir_acknowledged_t *what)
+static void acknowledged (void *arg, const client_acknowledged_t *what)
 {
     sending_t *self = arg;
     producer_t *producer = &self->producer;
-    size_t slot = what->sequence % WEIR_UNACKNOWLEDGED_MAX;
+    size_t slot = what->sequence % CLIENT_UNACKNOWLEDGED_MAX;
     for (uint32_t i = 0; i < what->refused.count; i++)
         tell_row (self, what->tag + wire_uint (&what->refused.items[i], "row", 0),
                   wire_text (&what->refused.items[i], "reason"));
@@ -96,7 +96,7 @@ static void acknowledged (void *arg, const weir_acknowledged_t *what)
     self->early[slot].earlier = told < what->rows ? what->rows - told : 0;
     self->done_early |= UINT64_C (1) << (what->sequence - producer->acknowledged - 1);
     for (; self->done_early & 1; self->done_early >>= 1) {
-        slot = ++producer->acknowledged % WEIR_UNACKNOWLEDGED_MAX;
+        slot = ++producer->acknowledged % CLIENT_UNACKNOWLEDGED_MAX;
         producer->accepted += self->early[slot].accepted;
         producer->refused += self->early[slot].refused;
         producer->earlier += self->early[slot].earlier;
@@ -144,7 +144,7 @@ static bool stopped (void *arg)
 static void new_producer (sending_t *self, const wanted_t *wanted)
 {
     self->producer = (producer_t){ .batch_rows = (uint32_t)wanted->batch_rows };
-    weir_producer_new (self->producer.id);
+    client_producer_new (self->producer.id);
 }
 
 static status_t too_old (const sending_t *self, error_t *error)
@@ -194,7 +194,7 @@ static status_t take_batch (sending_t *self, raw_table_t *table, uint64_t first_
     if (sequence <= self->producer.acknowledged)
         return STATUS_OK;
     type_cells (self->stream, table);
-    return weir_sender_send (self->sender, table, first_row, error);
+    return client_sender_send (self->sender, table, first_row, error);
 }
 
 /* While a pipe is quiet, what is under way is seen to. */
@@ -204,7 +204,7 @@ static status_t await_input (void *arg, error_t *error)
     struct pollfd input = { .fd = self->source.fd, .events = POLLIN };
     status_t status = STATUS_OK;
     while (status == STATUS_OK && poll (&input, 1, IDLE_MS) == 0)
-        status = weir_sender_pump (self->sender, 0, error);
+        status = client_sender_pump (self->sender, 0, error);
     return status;
 }
 
@@ -225,7 +225,7 @@ static status_t send_all (sending_t *self, error_t *error)
         }
     }
     if (status == STATUS_END)
-        status = weir_sender_flush (self->sender, error);
+        status = client_sender_flush (self->sender, error);
     return status;
 }
 
@@ -233,19 +233,19 @@ static status_t begin (sending_t *self, bool in_order, error_t *error)
 {
     self->next_sequence = 1;
     self->reader = text_reader_new (self->source.format, self->producer.batch_rows);
-    weir_sender_options_t options = { .stream = self->stream->name,
-                                      .first_sequence = self->producer.acknowledged + 1,
-                                      .resumed = self->resumed,
-                                      .unacknowledged = in_order ? 1 : UNDER_WAY,
-                                      .acknowledged = acknowledged,
-                                      .waits = waits,
-                                      .stopped = stopped,
-                                      .arg = self };
+    client_sender_options_t options = { .stream = self->stream->name,
+                                        .first_sequence = self->producer.acknowledged + 1,
+                                        .resumed = self->resumed,
+                                        .unacknowledged = in_order ? 1 : UNDER_WAY,
+                                        .acknowledged = acknowledged,
+                                        .waits = waits,
+                                        .stopped = stopped,
+                                        .arg = self };
     memcpy (options.producer, self->producer.id, sizeof options.producer);
     self->start_ms = monotonic_ms ();
     self->source.idle = await_input;
     self->source.idle_arg = self;
-    return weir_sender_new (self->call->weir, &options, &self->sender, error);
+    return client_sender_new (self->call->weir, &options, &self->sender, error);
 }
 
 /* ---- the command ---- */
@@ -363,7 +363,7 @@ static int run (call_t *call)
     if (status == STATUS_OK && self->source.total == 0 && !wanted.batch)
         wanted.batch_rows = LIVE_ROWS;
     exit_status = status == STATUS_OK ? send_file (self, &wanted) : call_failed (call, &error);
-    weir_sender_destroy (&self->sender);
+    client_sender_destroy (&self->sender);
     text_reader_destroy (&self->reader);
     source_close (&self->source);
     registered_release (&self->registered);

@@ -48,7 +48,7 @@ static int run (call_t *call)
         return EXIT_FAILED;
     message_t reply;
     error_t error;
-    if (weir_status (call->weir, &reply, &error) != STATUS_OK)
+    if (client_status (call->weir, &reply, &error) != STATUS_OK)
         return call_failed (call, &error);
     if (call->json) {
         print_json (reply.body);

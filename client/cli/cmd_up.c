@@ -98,8 +98,8 @@ static size_t stop (cluster_t *cluster, bool only_started)
 
 static bool ask (call_t *call, message_kind_t kind, message_t *reply, error_t *error)
 {
-    (void)weir_begin (call->weir, kind);
-    return weir_call (call->weir, WEIR_COORDINATOR, ASK_TIMEOUT_MS, reply, error) == STATUS_OK;
+    (void)client_begin (call->weir, kind);
+    return client_call (call->weir, CLIENT_COORDINATOR, ASK_TIMEOUT_MS, reply, error) == STATUS_OK;
 }
 
 /* Another cluster of the same name may answer where ours is to listen, such as the one that a
@@ -187,7 +187,7 @@ static int wait_ready (cluster_t *cluster)
     while (exit_status < 0) {
         bool waiting = is_waiting (cluster, &what, &error);
         /* after asking: whoever answered may not be ours */
-        if (weir_foreign (cluster->call->weir))
+        if (client_foreign (cluster->call->weir))
             exit_status = told_foreign (&error);
         else if (has_failed (cluster))
             exit_status = EXIT_FAILED;
@@ -327,7 +327,7 @@ static int bring_up (cluster_t *cluster, bool detached)
     if (!call_weir (cluster->call))
         exit_status = EXIT_FAILED;
     else if (running (cluster) < cluster->count &&
-             weir_check_keys (cluster->call->weir, &error) != STATUS_OK)
+             client_check_keys (cluster->call->weir, &error) != STATUS_OK)
         exit_status = call_failed (cluster->call, &error);
     if (exit_status == EXIT_DONE)
         exit_status = take_turn (cluster);

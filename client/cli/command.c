@@ -102,7 +102,7 @@ static int run (const command_t *command, const char *directory, bool json, cons
                     .directory = directory,
                     .json = json };
     int status = command->run (&call);
-    weir_close (&call.weir);
+    client_close (&call.weir);
     project_destroy (&call.project);
     if (fflush (stdout) != 0 || ferror (stdout)) {
         fputs ("weir: the output could not be written\n", stderr);
@@ -252,7 +252,7 @@ int call_failed (const call_t *call, const error_t *error)
 {
     progress_end ();
     fprintf (stderr, "weir %s: %s\n", call->command->name, error->text);
-    return call->weir && weir_unreachable (call->weir) ? EXIT_UNREACHABLE : EXIT_FAILED;
+    return call->weir && client_unreachable (call->weir) ? EXIT_UNREACHABLE : EXIT_FAILED;
 }
 
 /* Cuts `path` to the nearest directory, itself or above, with a weir.yaml. */
@@ -297,8 +297,8 @@ bool call_weir (call_t *call)
     if (!call_project (call))
         return false;
     if (!call->weir) {
-        call->weir = weir_of_project (call->project);
-        weir_use_key (call->weir, call->key);
+        call->weir = client_of_project (call->project);
+        client_use_key (call->weir, call->key);
     }
     return true;
 }
@@ -307,7 +307,7 @@ void print_json (const wire_value_t *body)
 {
     buf_t out;
     buf_init (&out, 64 << 20);
-    weir_any_json (body, &out);
+    client_any_json (body, &out);
     puts (buf_string (&out));
     buf_release (&out);
 }

@@ -6,7 +6,7 @@
 #define WEIR_CLI_COMMAND_H
 
 #include "client/cli/options.h"
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 
 #include <stdio.h>
 
@@ -30,7 +30,7 @@ typedef struct call {
     bool json;
     const char *key; /* --key; NULL: WEIR_KEY or client.secret */
     project_t *project;
-    weir_t *weir;
+    client_t *weir;
 } call_t;
 
 struct command {

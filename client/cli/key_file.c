@@ -159,7 +159,7 @@ static status_t take_row (key_file_t *self, const raw_table_t *table, size_t row
     return time_parse_argument (time->s, self->columns.now, &self->as_ofs[row], error);
 }
 
-status_t key_file_next (key_file_t *self, weir_get_t *get, error_t *error)
+status_t key_file_next (key_file_t *self, client_get_t *get, error_t *error)
 {
     raw_table_t table;
     uint64_t bad_row;

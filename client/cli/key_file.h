@@ -3,7 +3,7 @@
 #ifndef WEIR_CLI_KEY_FILE_H
 #define WEIR_CLI_KEY_FILE_H
 
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 
 /* Rows in one question: few enough that those who answer it have time for others in between. */
 enum { KEY_FILE_CHUNK = 1024 };
@@ -29,7 +29,7 @@ void key_file_close (key_file_t **self_p);
 
 /* Fills the keys, as-of times and request values of up to KEY_FILE_CHUNK rows into `get`; they are
  * the file's until the next call. END when there are no more. An error names the row. */
-MUST_CHECK status_t key_file_next (key_file_t *self, weir_get_t *get, error_t *error);
+MUST_CHECK status_t key_file_next (key_file_t *self, client_get_t *get, error_t *error);
 
 /* The row (1 is the first after the header) that the last keys begin with. */
 uint64_t key_file_row (const key_file_t *self);

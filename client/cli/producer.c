@@ -44,7 +44,7 @@ static bool parse_hex (const char *hex, uint8_t *bytes, size_t size)
 
 static bool parse (const char *text, producer_t *producer)
 {
-    char id[2 * WEIR_PRODUCER_SIZE + 1];
+    char id[2 * CLIENT_PRODUCER_SIZE + 1];
     unsigned version, done;
     *producer = (producer_t){ 0 };
     int read =

@@ -6,13 +6,13 @@
 #ifndef WEIR_CLI_PRODUCER_H
 #define WEIR_CLI_PRODUCER_H
 
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 
 /* The owners refuse ids that are older than two days: a producer must be done before that. */
 #define PRODUCER_AGE_MAX (2 * TIME_DAY - TIME_HOUR)
 
 typedef struct producer {
-    uint8_t id[WEIR_PRODUCER_SIZE];
+    uint8_t id[CLIENT_PRODUCER_SIZE];
     uint32_t batch_rows;   /* of every batch: what a sequence number stands for */
     uint64_t acknowledged; /* the batches 1 to this one are acknowledged … */
     uint64_t accepted;     /* … and so many of their rows were taken … */

@@ -16,8 +16,9 @@ status_t registered_read (call_t *call, registered_t *registered, error_t *error
 {
     message_t reply;
     *registered = (registered_t){ 0 };
-    (void)weir_begin (call->weir, MESSAGE_DEFINITIONS);
-    status_t status = weir_call (call->weir, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, &reply, error);
+    (void)client_begin (call->weir, MESSAGE_DEFINITIONS);
+    status_t status =
+        client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, error);
     if (status != STATUS_OK)
         return status;
     wire_list_t objects = wire_list (reply.body, "objects");

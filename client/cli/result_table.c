@@ -27,7 +27,7 @@ static void put_some (const value_t *value, size_t shown, size_t count, buf_t *o
         map.count = shown;
         some.map = &map;
     }
-    weir_value_json (&some, out);
+    client_value_json (&some, out);
     if (shown == count || out->size == 0)
         return;
     out->size--;
@@ -69,7 +69,7 @@ static void put_value (const value_t *value, buf_t *out)
     else if (value->type == TYPE_LIST || value->type == TYPE_MAP)
         put_collection (value, out);
     else
-        weir_value_json (value, out);
+        client_value_json (value, out);
 }
 
 /* A value of a key, which has no type of its own in a reply. */
@@ -78,7 +78,7 @@ static void put_key_value (const wire_value_t *value, buf_t *out)
     if (value->type == MSGPACK_OBJECT_STR)
         buf_put (out, value->via.str.ptr, value->via.str.size);
     else
-        weir_any_json (value, out);
+        client_any_json (value, out);
 }
 
 /* Each field after a comma; a global view's key has none. */
@@ -116,8 +116,8 @@ static void put_capped (const wire_value_t *body, uint32_t result, arena_t *aren
 {
     wire_list_t names = wire_list (body, "features");
     for (uint32_t i = 0; i < names.count; i++) {
-        value_t value = weir_result_value (body, result, i, arena);
-        if (!weir_value_capped (&value))
+        value_t value = client_result_value (body, result, i, arena);
+        if (!client_value_capped (&value))
             continue;
         text_t name = wire_item_text (&names.items[i]);
         buf_printf (out,
@@ -150,7 +150,7 @@ void result_page (const wire_value_t *body, uint32_t result, buf_t *out)
     table_t *table = table_new (heads);
     arena_t *arena = arena_new (VALUES_CHUNK);
     for (uint32_t i = 0; i < names.count; i++) {
-        value_t value = weir_result_value (body, result, i, arena);
+        value_t value = client_result_value (body, result, i, arena);
         table_add (table, wire_item_text (&names.items[i]));
         add_value (table, &value, &text);
     }
@@ -217,9 +217,9 @@ void result_rows (const wire_value_t *body, buf_t *out)
             table_add (table, (text_t){ (const char *)text.data, (uint32_t)text.size });
         }
         for (uint32_t i = 0; i < features; i++) {
-            value_t value = weir_result_value (body, r, i, arena);
+            value_t value = client_result_value (body, r, i, arena);
             add_value (table, &value, &text);
-            capped = capped || weir_value_capped (&value);
+            capped = capped || client_value_capped (&value);
         }
         if (!wire_bool (one, "complete", false))
             table_add (table, text_of ("incomplete"));

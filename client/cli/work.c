@@ -203,7 +203,7 @@ int follow (call_t *call, const following_t *work)
             work->leave (work->arg);
             return EXIT_INTERRUPTED;
         }
-        bool passes = weir_unreachable (call->weir) || status == STATUS_UNAVAILABLE;
+        bool passes = client_unreachable (call->weir) || status == STATUS_UNAVAILABLE;
         if (status != STATUS_OK && (!passes || now - heard > PATIENCE_MS))
             return call_failed (call, &error);
         wait_ms (FOLLOW_MS);
@@ -221,7 +221,7 @@ typedef struct recomputing {
 static status_t ask (void *arg, message_t *reply, error_t *error)
 {
     const recomputing_t *self = arg;
-    return weir_recomputes (self->call->weir, self->ids, self->count, reply, error);
+    return client_recomputes (self->call->weir, self->ids, self->count, reply, error);
 }
 
 static bool look (void *arg, const message_t *reply, int *exit_status)

@@ -1,5 +1,5 @@
 /* calls.c - the requests of docs/protocol.md that clients make, one function each. */
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 
 #include "base/check.h"
 
@@ -9,15 +9,16 @@ enum {
     GET_GRACE_MS = 1000,      /* past the deadline that the serving node keeps */
 };
 
-status_t weir_status (weir_t *self, message_t *reply, error_t *error)
+status_t client_status (client_t *self, message_t *reply, error_t *error)
 {
-    (void)weir_begin (self, MESSAGE_STATUS);
-    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+    (void)client_begin (self, MESSAGE_STATUS);
+    return client_call (self, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, reply, error);
 }
 
-status_t weir_apply (weir_t *self, const weir_apply_t *apply, message_t *reply, error_t *error)
+status_t client_apply (client_t *self, const client_apply_t *apply, message_t *reply,
+                       error_t *error)
 {
-    wire_writer_t *writer = weir_begin (self, MESSAGE_APPLY);
+    wire_writer_t *writer = client_begin (self, MESSAGE_APPLY);
     wire_field_list (writer, "files");
     for (size_t i = 0; i < apply->files_count; i++) {
         wire_open_map (writer);
@@ -32,12 +33,12 @@ status_t weir_apply (weir_t *self, const weir_apply_t *apply, message_t *reply, 
         wire_field_bool (writer, "prune", true);
     if (apply->message)
         wire_field_string (writer, "message", apply->message);
-    return weir_call (self, WEIR_COORDINATOR, APPLY_TIMEOUT_MS, reply, error);
+    return client_call (self, CLIENT_COORDINATOR, APPLY_TIMEOUT_MS, reply, error);
 }
 
-status_t weir_load (weir_t *self, const weir_load_t *load, message_t *reply, error_t *error)
+status_t client_load (client_t *self, const client_load_t *load, message_t *reply, error_t *error)
 {
-    wire_writer_t *writer = weir_begin (self, MESSAGE_LOAD);
+    wire_writer_t *writer = client_begin (self, MESSAGE_LOAD);
     wire_field_string (writer, "stream", load->stream);
     wire_field_string (writer, "path", load->path);
     wire_field_string (writer, "id", load->id);
@@ -49,20 +50,21 @@ status_t weir_load (weir_t *self, const weir_load_t *load, message_t *reply, err
         wire_field_bool (writer, "again", true);
     if (load->ingest_time)
         wire_field_string (writer, "ingest_time", load->ingest_time);
-    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+    return client_call (self, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, reply, error);
 }
 
-status_t weir_loads (weir_t *self, const char *id, message_t *reply, error_t *error)
+status_t client_loads (client_t *self, const char *id, message_t *reply, error_t *error)
 {
-    wire_writer_t *writer = weir_begin (self, MESSAGE_LOADS);
+    wire_writer_t *writer = client_begin (self, MESSAGE_LOADS);
     if (id)
         wire_field_string (writer, "id", id);
-    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+    return client_call (self, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, reply, error);
 }
 
-status_t weir_forget (weir_t *self, const weir_forget_t *forget, message_t *reply, error_t *error)
+status_t client_forget (client_t *self, const client_forget_t *forget, message_t *reply,
+                        error_t *error)
 {
-    wire_writer_t *writer = weir_begin (self, MESSAGE_FORGET);
+    wire_writer_t *writer = client_begin (self, MESSAGE_FORGET);
     wire_field_string (writer, "stream", forget->stream);
     wire_field_string (writer, "id", forget->id);
     wire_field_map (writer, "key");
@@ -75,52 +77,52 @@ status_t weir_forget (weir_t *self, const weir_forget_t *forget, message_t *repl
         wire_field_int (writer, "before", forget->before);
     if (forget->message)
         wire_field_string (writer, "message", forget->message);
-    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+    return client_call (self, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, reply, error);
 }
 
-status_t weir_forgets (weir_t *self, const char *id, message_t *reply, error_t *error)
+status_t client_forgets (client_t *self, const char *id, message_t *reply, error_t *error)
 {
-    wire_writer_t *writer = weir_begin (self, MESSAGE_FORGETS);
+    wire_writer_t *writer = client_begin (self, MESSAGE_FORGETS);
     if (id)
         wire_field_string (writer, "id", id);
-    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+    return client_call (self, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, reply, error);
 }
 
-status_t weir_recompute (weir_t *self, const char *stream, bool full, message_t *reply,
-                         error_t *error)
+status_t client_recompute (client_t *self, const char *stream, bool full, message_t *reply,
+                           error_t *error)
 {
-    wire_writer_t *writer = weir_begin (self, MESSAGE_RECOMPUTE);
+    wire_writer_t *writer = client_begin (self, MESSAGE_RECOMPUTE);
     if (stream)
         wire_field_string (writer, "stream", stream);
     if (full)
         wire_field_bool (writer, "full", true);
-    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+    return client_call (self, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, reply, error);
 }
 
-status_t weir_recomputes (weir_t *self, const uint64_t *ids, size_t count, message_t *reply,
-                          error_t *error)
+status_t client_recomputes (client_t *self, const uint64_t *ids, size_t count, message_t *reply,
+                            error_t *error)
 {
-    wire_writer_t *writer = weir_begin (self, MESSAGE_RECOMPUTES);
+    wire_writer_t *writer = client_begin (self, MESSAGE_RECOMPUTES);
     if (count > 0) {
         wire_field_list (writer, "ids");
         for (size_t i = 0; i < count; i++)
             wire_put_uint (writer, ids[i]);
         wire_close (writer);
     }
-    return weir_call (self, WEIR_COORDINATOR, WEIR_TIMEOUT_MS, reply, error);
+    return client_call (self, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, reply, error);
 }
 
-status_t weir_backup (weir_t *self, uint64_t id, bool end, message_t *reply, error_t *error)
+status_t client_backup (client_t *self, uint64_t id, bool end, message_t *reply, error_t *error)
 {
-    wire_writer_t *writer = weir_begin (self, MESSAGE_BACKUP);
+    wire_writer_t *writer = client_begin (self, MESSAGE_BACKUP);
     if (id != 0)
         wire_field_uint (writer, "id", id);
     if (end)
         wire_field_bool (writer, "end", true);
-    return weir_call (self, WEIR_COORDINATOR, APPLY_TIMEOUT_MS, reply, error);
+    return client_call (self, CLIENT_COORDINATOR, APPLY_TIMEOUT_MS, reply, error);
 }
 
-static void put_keys (wire_writer_t *writer, const weir_get_t *get)
+static void put_keys (wire_writer_t *writer, const client_get_t *get)
 {
     wire_field_list (writer, "keys");
     for (size_t row = 0; row < get->keys_count; row++) {
@@ -134,7 +136,7 @@ static void put_keys (wire_writer_t *writer, const weir_get_t *get)
     wire_close (writer);
 }
 
-static void put_request (wire_writer_t *writer, const weir_get_t *get)
+static void put_request (wire_writer_t *writer, const client_get_t *get)
 {
     if (get->request_fields_count == 0)
         return;
@@ -150,7 +152,7 @@ static void put_request (wire_writer_t *writer, const weir_get_t *get)
     wire_close (writer);
 }
 
-static void put_options (wire_writer_t *writer, const weir_get_t *get)
+static void put_options (wire_writer_t *writer, const client_get_t *get)
 {
     if (get->features_count > 0) {
         wire_field_list (writer, "features");
@@ -188,10 +190,10 @@ static status_t check_results (const wire_value_t *body, size_t keys, error_t *e
                 : error_set (error, STATUS_CORRUPT, "the answer does not fit the question");
 }
 
-status_t weir_get (weir_t *self, const weir_get_t *get, message_t *reply, error_t *error)
+status_t client_get (client_t *self, const client_get_t *get, message_t *reply, error_t *error)
 {
     CHECK (get->keys_count <= WIRE_KEYS_MAX);
-    wire_writer_t *writer = weir_begin (self, MESSAGE_GET);
+    wire_writer_t *writer = client_begin (self, MESSAGE_GET);
     wire_field_string (writer, "view", get->view);
     put_keys (writer, get);
     put_request (writer, get);
@@ -199,6 +201,6 @@ status_t weir_get (weir_t *self, const weir_get_t *get, message_t *reply, error_
     int timeout_ms = GET_TIMEOUT_MS;
     if (get->deadline_ms > 0 && get->deadline_ms < (uint32_t)INT32_MAX - GET_GRACE_MS)
         timeout_ms = (int)get->deadline_ms + GET_GRACE_MS;
-    status_t status = weir_call (self, WEIR_SERVING, timeout_ms, reply, error);
+    status_t status = client_call (self, CLIENT_SERVING, timeout_ms, reply, error);
     return status == STATUS_OK ? check_results (reply->body, get->keys_count, error) : status;
 }

@@ -1,5 +1,5 @@
 /* result.c - values of replies, and their JSON. */
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 
 #include "base/check.h"
 #include "base/decimal.h"
@@ -159,8 +159,8 @@ static value_t value_of (const wire_value_t *given, text_t type, arena_t *arena)
                    (text_t){ comma + 1, inside.size - key - 1 }, arena);
 }
 
-value_t weir_result_value (const wire_value_t *body, uint32_t result, uint32_t feature,
-                           arena_t *arena)
+value_t client_result_value (const wire_value_t *body, uint32_t result, uint32_t feature,
+                             arena_t *arena)
 {
     wire_list_t results = wire_list (body, "results");
     wire_list_t types = wire_list (body, "types");
@@ -171,13 +171,13 @@ value_t weir_result_value (const wire_value_t *body, uint32_t result, uint32_t f
     return value_of (&values.items[feature], wire_item_text (&types.items[feature]), arena);
 }
 
-bool weir_value_capped (const value_t *value)
+bool client_value_capped (const value_t *value)
 {
     if (value->null || value->type != TYPE_MAP)
         return false;
     bool capped = value->map->capped;
     for (size_t i = 0; i < value->map->count && !capped; i++)
-        capped = weir_value_capped (&value->map->values[i]);
+        capped = client_value_capped (&value->map->values[i]);
     return capped;
 }
 
@@ -189,7 +189,7 @@ static void values_json (const value_list_t *list, buf_t *out)
     for (size_t i = 0; i < list->count; i++) {
         if (i > 0)
             buf_put_u8 (out, ',');
-        weir_value_json (&list->items[i], out);
+        client_value_json (&list->items[i], out);
     }
     buf_put_u8 (out, ']');
 }
@@ -207,16 +207,16 @@ static void entries_json (const value_map_t *map, buf_t *out)
             buf_put_u8 (out, ',');
         if (!quoted)
             buf_put_u8 (out, '"');
-        weir_value_json (key, out);
+        client_value_json (key, out);
         if (!quoted)
             buf_put_u8 (out, '"');
         buf_put_u8 (out, ':');
-        weir_value_json (&map->values[i], out);
+        client_value_json (&map->values[i], out);
     }
     buf_put_u8 (out, '}');
 }
 
-void weir_value_json (const value_t *value, buf_t *out)
+void client_value_json (const value_t *value, buf_t *out)
 {
     if (value->null || value->type == TYPE_NONE) {
         buf_put_string (out, "null");
@@ -266,7 +266,7 @@ static void list_json (const wire_value_t *list, buf_t *out)
     for (uint32_t i = 0; i < list->via.array.size; i++) {
         if (i > 0)
             buf_put_u8 (out, ',');
-        weir_any_json (&list->via.array.ptr[i], out);
+        client_any_json (&list->via.array.ptr[i], out);
     }
     buf_put_u8 (out, ']');
 }
@@ -274,7 +274,7 @@ static void list_json (const wire_value_t *list, buf_t *out)
 static void name_json (const wire_value_t *name, buf_t *out)
 {
     if (name->type == MSGPACK_OBJECT_STR)
-        weir_any_json (name, out);
+        client_any_json (name, out);
     else
         buf_put_string (out, "\"?\"");
     buf_put_u8 (out, ':');
@@ -287,12 +287,12 @@ static void map_json (const wire_value_t *map, buf_t *out)
         if (i > 0)
             buf_put_u8 (out, ',');
         name_json (&map->via.map.ptr[i].key, out);
-        weir_any_json (&map->via.map.ptr[i].val, out);
+        client_any_json (&map->via.map.ptr[i].val, out);
     }
     buf_put_u8 (out, '}');
 }
 
-void weir_any_json (const wire_value_t *value, buf_t *out)
+void client_any_json (const wire_value_t *value, buf_t *out)
 {
     if (value->type == MSGPACK_OBJECT_ARRAY) {
         list_json (value, out);
@@ -307,7 +307,7 @@ void weir_any_json (const wire_value_t *value, buf_t *out)
         buf_printf (out, "%" PRIu64, value->via.u64);
     } else {
         value_t plain = single_of (value, TYPE_NONE);
-        weir_value_json (&plain, out);
+        client_value_json (&plain, out);
     }
 }
 
@@ -320,7 +320,7 @@ static void features_json (const wire_value_t *body, const value_t *values, buf_
             buf_put_u8 (out, ',');
         number_format_json_string (out, wire_item_text (&names.items[i]));
         buf_put_u8 (out, ':');
-        weir_value_json (&values[i], out);
+        client_value_json (&values[i], out);
     }
     buf_put_u8 (out, '}');
 }
@@ -331,7 +331,7 @@ static void capped_json (const wire_value_t *body, const value_t *values, buf_t 
     wire_list_t names = wire_list (body, "features");
     bool any = false;
     for (uint32_t i = 0; i < names.count; i++) {
-        if (!weir_value_capped (&values[i]))
+        if (!client_value_capped (&values[i]))
             continue;
         buf_put_string (out, any ? "," : ",\"capped\":{");
         number_format_json_string (out, wire_item_text (&names.items[i]));
@@ -343,7 +343,7 @@ static void capped_json (const wire_value_t *body, const value_t *values, buf_t 
         buf_put_u8 (out, '}');
 }
 
-void weir_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
+void client_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
 {
     wire_list_t results = wire_list (body, "results");
     CHECK (result < results.count);
@@ -352,16 +352,16 @@ void weir_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
     arena_t *arena = arena_new (VALUES_CHUNK);
     value_t *values = arena_zero (arena, count, sizeof *values);
     for (uint32_t i = 0; i < count; i++)
-        values[i] = weir_result_value (body, result, i, arena);
+        values[i] = client_result_value (body, result, i, arena);
     value_t as_of = { .type = TYPE_TIMESTAMP, .i = wire_int (one, "as_of", 0) };
     buf_put_string (out, "{\"key\":");
-    weir_any_json (wire_map (one, "key"), out);
+    client_any_json (wire_map (one, "key"), out);
     features_json (body, values, out);
     buf_put_string (out, ",\"as_of\":");
-    weir_value_json (&as_of, out);
+    client_value_json (&as_of, out);
     buf_printf (out, ",\"complete\":%s,\"positions\":",
                 wire_bool (one, "complete", false) ? "true" : "false");
-    weir_any_json (wire_map (one, "positions"), out);
+    client_any_json (wire_map (one, "positions"), out);
     buf_put_string (out, ",\"dataset\":");
     number_format_json_string (out, wire_text (one, "dataset"));
     buf_put_string (out, ",\"versions\":{");
@@ -378,7 +378,7 @@ void weir_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
     }
     if (wire_list (one, "incomplete").count > 0) {
         buf_put_string (out, ",\"incomplete\":");
-        weir_any_json (wire_any (one, "incomplete"), out);
+        client_any_json (wire_any (one, "incomplete"), out);
     }
     buf_put_u8 (out, '}');
 }

@@ -47,14 +47,14 @@ typedef struct slot {
     buf_t bytes;    /* the message */
 } slot_t;
 
-struct weir_sender {
+struct client_sender {
     uint32_t magic;
-    weir_t *weir;
-    weir_sender_options_t options;
+    client_t *weir;
+    client_sender_options_t options;
     char *stream;
     worker_t *workers; /* as many as there are endpoints of speed workers */
     uint64_t next_sequence;
-    slot_t slots[WEIR_UNACKNOWLEDGED_MAX];
+    slot_t slots[CLIENT_UNACKNOWLEDGED_MAX];
     uint32_t slots_used;
     int64_t progress_ms; /* when something was acknowledged last, or the sender was idle */
     int64_t busy_ms;     /* when a worker said last that it has no room */
@@ -64,20 +64,20 @@ struct weir_sender {
     error_t complaint; /* the last reason to try again */
 };
 
-void weir_producer_new (uint8_t producer[WEIR_PRODUCER_SIZE])
+void client_producer_new (uint8_t producer[CLIENT_PRODUCER_SIZE])
 {
     struct timespec now;
     CHECK (clock_gettime (CLOCK_REALTIME, &now) == 0);
     uint64_t time = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
     for (size_t i = 0; i < sizeof time; i++)
         producer[i] = (uint8_t)(time >> (56 - 8 * i));
-    CHECK (getrandom (producer + sizeof time, WEIR_PRODUCER_SIZE - sizeof time, 0) ==
-           WEIR_PRODUCER_SIZE - sizeof time);
+    CHECK (getrandom (producer + sizeof time, CLIENT_PRODUCER_SIZE - sizeof time, 0) ==
+           CLIENT_PRODUCER_SIZE - sizeof time);
 }
 
 /* ---- making and ending ---- */
 
-static status_t no_worker (weir_t *weir, const endpoints_t *workers, error_t *error)
+static status_t no_worker (client_t *weir, const endpoints_t *workers, error_t *error)
 {
     weir->unreachable = true;
     return error_set (error, STATUS_UNAVAILABLE,
@@ -87,12 +87,12 @@ static status_t no_worker (weir_t *weir, const endpoints_t *workers, error_t *er
 }
 
 /* Is anybody there at all? */
-static status_t find_worker (weir_t *weir, error_t *error)
+static status_t find_worker (client_t *weir, error_t *error)
 {
     endpoints_t *workers;
     status_t status = session_start (weir, error);
     if (status == STATUS_OK)
-        status = session_endpoints (weir, WEIR_SPEED, &workers, error);
+        status = session_endpoints (weir, CLIENT_SPEED, &workers, error);
     if (status != STATUS_OK)
         return status;
     for (size_t i = 0; i < workers->count; i++)
@@ -103,10 +103,10 @@ static status_t find_worker (weir_t *weir, error_t *error)
     return no_worker (weir, workers, error);
 }
 
-status_t weir_sender_new (weir_t *weir, const weir_sender_options_t *options,
-                          weir_sender_t **sender, error_t *error)
+status_t client_sender_new (client_t *weir, const client_sender_options_t *options,
+                            client_sender_t **sender, error_t *error)
 {
-    CHECK (options->unacknowledged <= WEIR_UNACKNOWLEDGED_MAX);
+    CHECK (options->unacknowledged <= CLIENT_UNACKNOWLEDGED_MAX);
     CHECK (options->first_sequence > 0);
     *sender = NULL;
     weir->unreachable = false;
@@ -114,12 +114,12 @@ status_t weir_sender_new (weir_t *weir, const weir_sender_options_t *options,
     status_t status = find_worker (weir, error);
     if (status != STATUS_OK)
         return status;
-    weir_sender_t *self = mem_zero (1, sizeof *self);
+    client_sender_t *self = mem_zero (1, sizeof *self);
     self->magic = SENDER_MAGIC;
     self->weir = weir;
     self->options = *options;
     self->stream = mem_string (options->stream);
-    self->workers = mem_zero (weir->roles[WEIR_SPEED].count, sizeof *self->workers);
+    self->workers = mem_zero (weir->roles[CLIENT_SPEED].count, sizeof *self->workers);
     if (self->options.unacknowledged == 0)
         self->options.unacknowledged = DEFAULT_UNACKNOWLEDGED;
     if (self->options.patience_ms == 0)
@@ -136,9 +136,9 @@ status_t weir_sender_new (weir_t *weir, const weir_sender_options_t *options,
     return STATUS_OK;
 }
 
-void weir_sender_destroy (weir_sender_t **self_p)
+void client_sender_destroy (client_sender_t **self_p)
 {
-    weir_sender_t *self = *self_p;
+    client_sender_t *self = *self_p;
     *self_p = NULL;
     if (!self)
         return;
@@ -151,7 +151,7 @@ void weir_sender_destroy (weir_sender_t **self_p)
     mem_free (self);
 }
 
-static status_t fail (weir_sender_t *self, const error_t *error)
+static status_t fail (client_sender_t *self, const error_t *error)
 {
     if (self->failed == STATUS_OK) {
         self->failed = error->status;
@@ -160,7 +160,7 @@ static status_t fail (weir_sender_t *self, const error_t *error)
     return self->failed;
 }
 
-static status_t outcome (const weir_sender_t *self, error_t *error)
+static status_t outcome (const client_sender_t *self, error_t *error)
 {
     return self->failed == STATUS_OK ? STATUS_OK
                                      : error_set (error, self->failed, "%s", self->failure.text);
@@ -195,7 +195,7 @@ static void put_raw (wire_writer_t *writer, const raw_t *raw)
 
 /* The oldest sequence that is not acknowledged: that of `slot`, which is to be the newest, or an
  * earlier one. When the batch is sent again it may be a later one, and what was said stays true. */
-static uint64_t oldest_sequence (const weir_sender_t *self, const slot_t *slot)
+static uint64_t oldest_sequence (const client_sender_t *self, const slot_t *slot)
 {
     uint64_t oldest = slot->sequence;
     for (uint32_t i = 0; i < self->options.unacknowledged; i++)
@@ -204,7 +204,7 @@ static uint64_t oldest_sequence (const weir_sender_t *self, const slot_t *slot)
     return oldest;
 }
 
-static bool encode (weir_sender_t *self, const raw_table_t *rows, slot_t *slot)
+static bool encode (client_sender_t *self, const raw_table_t *rows, slot_t *slot)
 {
     wire_writer_t *writer = self->weir->own_writer;
     const void *data;
@@ -213,7 +213,7 @@ static bool encode (weir_sender_t *self, const raw_table_t *rows, slot_t *slot)
     wire_begin (writer, MESSAGE_SEND, slot->id);
     wire_field_string (writer, "stream", self->stream);
     wire_field_bin (writer, "producer",
-                    (text_t){ (const char *)self->options.producer, WEIR_PRODUCER_SIZE });
+                    (text_t){ (const char *)self->options.producer, CLIENT_PRODUCER_SIZE });
     wire_field_uint (writer, "sequence", slot->sequence);
     wire_field_uint (writer, "oldest", oldest_sequence (self, slot));
     if (self->options.resumed)
@@ -241,7 +241,7 @@ static bool encode (weir_sender_t *self, const raw_table_t *rows, slot_t *slot)
 
 /* After a wait that doubles, or that a worker asked for if that is longer, with jitter: and to the
  * next worker. */
-static void try_again (weir_sender_t *self, slot_t *slot, int64_t now, uint64_t asked_ms)
+static void try_again (client_sender_t *self, slot_t *slot, int64_t now, uint64_t asked_ms)
 {
     uint32_t shift = slot->tries < 7 ? slot->tries : 7;
     uint64_t wait = (uint64_t)BACKOFF_FIRST_MS << shift;
@@ -256,7 +256,7 @@ static void try_again (weir_sender_t *self, slot_t *slot, int64_t now, uint64_t 
 }
 
 /* What is under way to a worker will not be answered. */
-static void lose (weir_sender_t *self, size_t at, int64_t now)
+static void lose (client_sender_t *self, size_t at, int64_t now)
 {
     for (uint32_t i = 0; i < self->options.unacknowledged; i++)
         if (self->slots[i].used && self->slots[i].under_way && self->slots[i].worker == at)
@@ -265,15 +265,15 @@ static void lose (weir_sender_t *self, size_t at, int64_t now)
 
 /* Is it worth sending to? Looked at again every now and then. What is under way to one that has
  * just gone is due elsewhere. */
-static bool is_good (weir_sender_t *self, size_t at, int64_t now)
+static bool is_good (client_sender_t *self, size_t at, int64_t now)
 {
     worker_t *worker = &self->workers[at];
     if (now - worker->probed_ms >= PROBE_EVERY_MS) {
         worker->probed_ms = now;
-        peer_t peer = peer_of_endpoint (self->weir->roles[WEIR_SPEED].items[at]);
+        peer_t peer = peer_of_endpoint (self->weir->roles[CLIENT_SPEED].items[at]);
         if (transport_broke (self->weir->transport, &peer))
             lose (self, at, now);
-        if (!endpoint_may_answer (self->weir->roles[WEIR_SPEED].items[at])) {
+        if (!endpoint_may_answer (self->weir->roles[CLIENT_SPEED].items[at])) {
             worker->bad_until_ms = now + PROBE_EVERY_MS + 1; /* until it is looked at again */
             lose (self, at, now);
         }
@@ -281,8 +281,8 @@ static bool is_good (weir_sender_t *self, size_t at, int64_t now)
     if (worker->bad_until_ms > now)
         return false;
     error_t error;
-    if (session_recognize (self->weir, &self->weir->roles[WEIR_SPEED], at, RECOGNIZE_MS, &error) ==
-        STATUS_OK)
+    if (session_recognize (self->weir, &self->weir->roles[CLIENT_SPEED], at, RECOGNIZE_MS,
+                           &error) == STATUS_OK)
         return true;
     worker->bad_until_ms = now + PROBE_EVERY_MS + 1;
     if (self->weir->foreign)
@@ -290,9 +290,9 @@ static bool is_good (weir_sender_t *self, size_t at, int64_t now)
     return false;
 }
 
-static void transmit (weir_sender_t *self, slot_t *slot, int64_t now)
+static void transmit (client_sender_t *self, slot_t *slot, int64_t now)
 {
-    const endpoints_t *endpoints = &self->weir->roles[WEIR_SPEED];
+    const endpoints_t *endpoints = &self->weir->roles[CLIENT_SPEED];
     size_t at = (size_t)((slot->sequence + slot->tries) % endpoints->count), tried = 0;
     for (; tried < endpoints->count && !is_good (self, at, now); tried++)
         at = (at + 1) % endpoints->count;
@@ -307,7 +307,7 @@ static void transmit (weir_sender_t *self, slot_t *slot, int64_t now)
     slot->due_ms = now + self->options.answer_ms;
 }
 
-static slot_t *slot_of_id (weir_sender_t *self, uint64_t id)
+static slot_t *slot_of_id (client_sender_t *self, uint64_t id)
 {
     for (uint32_t i = 0; i < self->options.unacknowledged; i++)
         if (self->slots[i].used && self->slots[i].id == id)
@@ -315,14 +315,14 @@ static slot_t *slot_of_id (weir_sender_t *self, uint64_t id)
     return NULL;
 }
 
-static void acknowledge (weir_sender_t *self, slot_t *slot, const message_t *message)
+static void acknowledge (client_sender_t *self, slot_t *slot, const message_t *message)
 {
-    weir_acknowledged_t what = { .sequence = slot->sequence,
-                                 .tag = slot->tag,
-                                 .rows = slot->rows,
-                                 .accepted = wire_uint (message->body, "accepted", 0),
-                                 .refused_count = wire_uint (message->body, "refused_count", 0),
-                                 .refused = wire_list (message->body, "refused") };
+    client_acknowledged_t what = { .sequence = slot->sequence,
+                                   .tag = slot->tag,
+                                   .rows = slot->rows,
+                                   .accepted = wire_uint (message->body, "accepted", 0),
+                                   .refused_count = wire_uint (message->body, "refused_count", 0),
+                                   .refused = wire_list (message->body, "refused") };
     slot->used = false;
     self->slots_used--;
     self->progress_ms = session_now_ms ();
@@ -341,7 +341,7 @@ static bool is_passing (status_t status)
            status == STATUS_FENCED || status == STATUS_STALE;
 }
 
-static void take_reply (weir_sender_t *self, const void *data, size_t size)
+static void take_reply (client_sender_t *self, const void *data, size_t size)
 {
     message_t message;
     error_t error;
@@ -375,7 +375,7 @@ static void take_reply (weir_sender_t *self, const void *data, size_t size)
 }
 
 /* Sends what is due; returns how long nothing else will be, ms. */
-static int64_t send_due (weir_sender_t *self)
+static int64_t send_due (client_sender_t *self)
 {
     int64_t now = session_now_ms ();
     int64_t next = now + PROBE_EVERY_MS;
@@ -399,15 +399,15 @@ static int64_t send_due (weir_sender_t *self)
 }
 
 /* With other keys every connection may be another. */
-static void take_keys (weir_sender_t *self)
+static void take_keys (client_sender_t *self)
 {
     if (!session_rekey (self->weir, false))
         return;
-    for (size_t at = 0; at < self->weir->roles[WEIR_SPEED].count; at++)
+    for (size_t at = 0; at < self->weir->roles[CLIENT_SPEED].count; at++)
         lose (self, at, session_now_ms ());
 }
 
-static status_t check_patience (weir_sender_t *self)
+static status_t check_patience (client_sender_t *self)
 {
     int64_t now = session_now_ms (), waited = now - self->progress_ms;
     int64_t patience = self->options.patience_ms;
@@ -422,7 +422,7 @@ static status_t check_patience (weir_sender_t *self)
     return fail (self, &error);
 }
 
-status_t weir_sender_pump (weir_sender_t *self, int wait_ms, error_t *error)
+status_t client_sender_pump (client_sender_t *self, int wait_ms, error_t *error)
 {
     CHECK_OBJECT (self, SENDER_MAGIC);
     peer_t from;
@@ -445,14 +445,14 @@ status_t weir_sender_pump (weir_sender_t *self, int wait_ms, error_t *error)
     return outcome (self, error);
 }
 
-status_t weir_sender_send (weir_sender_t *self, const raw_table_t *rows, uint64_t tag,
-                           error_t *error)
+status_t client_sender_send (client_sender_t *self, const raw_table_t *rows, uint64_t tag,
+                             error_t *error)
 {
     CHECK_OBJECT (self, SENDER_MAGIC);
     slot_t *slot = &self->slots[self->next_sequence % self->options.unacknowledged];
-    status_t status = weir_sender_pump (self, 0, error);
+    status_t status = client_sender_pump (self, 0, error);
     while (status == STATUS_OK && slot->used)
-        status = weir_sender_pump (self, WAIT_MAX_MS, error);
+        status = client_sender_pump (self, WAIT_MAX_MS, error);
     if (status != STATUS_OK)
         return status;
     if (rows->rows == 0 || rows->rows * rows->columns_count > WIRE_CELLS_MAX)
@@ -474,10 +474,10 @@ status_t weir_sender_send (weir_sender_t *self, const raw_table_t *rows, uint64_
     return STATUS_OK;
 }
 
-status_t weir_sender_flush (weir_sender_t *self, error_t *error)
+status_t client_sender_flush (client_sender_t *self, error_t *error)
 {
     status_t status = outcome (self, error);
     while (status == STATUS_OK && self->slots_used > 0)
-        status = weir_sender_pump (self, WAIT_MAX_MS, error);
+        status = client_sender_pump (self, WAIT_MAX_MS, error);
     return status;
 }

@@ -12,8 +12,8 @@ enum { COORDINATORS_KNOWN_MAX = 16, ASK_AGAIN_MS = 50 };
 /* A node that takes another key listens again within this. */
 enum { LISTENS_AGAIN_MS = 2000 };
 
-static const char *const role_words[WEIR_ROLES] = { "the coordinator", "a serving node",
-                                                    "a speed worker" };
+static const char *const role_words[CLIENT_ROLES] = { "the coordinator", "a serving node",
+                                                      "a speed worker" };
 
 /* ---- opening and closing ---- */
 
@@ -34,10 +34,10 @@ static void endpoints_add (endpoints_t *self, text_t endpoint)
     self->items[self->count++] = mem_string_n (endpoint.data, endpoint.size);
 }
 
-static weir_t *session_new (void)
+static client_t *session_new (void)
 {
-    weir_t *self = mem_zero (1, sizeof *self);
-    self->magic = WEIR_MAGIC;
+    client_t *self = mem_zero (1, sizeof *self);
+    self->magic = CLIENT_MAGIC;
     self->writer = wire_writer_new ();
     self->own_writer = wire_writer_new ();
     self->ping_writer = wire_writer_new ();
@@ -46,35 +46,35 @@ static weir_t *session_new (void)
     return self;
 }
 
-weir_t *weir_of_project (const project_t *project)
+client_t *client_of_project (const project_t *project)
 {
-    weir_t *self = session_new ();
+    client_t *self = session_new ();
     for (size_t i = 0; i < project->coordinators_count; i++)
-        endpoints_add (&self->roles[WEIR_COORDINATOR], text_of (project->coordinators[i]));
+        endpoints_add (&self->roles[CLIENT_COORDINATOR], text_of (project->coordinators[i]));
     self->cluster = mem_string (project->cluster);
     self->open = project->open;
     if (project->keys)
         self->keys = mem_string (project->keys);
     for (size_t i = 0; i < project->serving_count; i++)
-        endpoints_add (&self->roles[WEIR_SERVING], text_of (project->serving[i]));
+        endpoints_add (&self->roles[CLIENT_SERVING], text_of (project->serving[i]));
     for (size_t i = 0; i < project->speed_workers_count; i++)
-        endpoints_add (&self->roles[WEIR_SPEED], text_of (project->speed_workers[i]));
+        endpoints_add (&self->roles[CLIENT_SPEED], text_of (project->speed_workers[i]));
     return self;
 }
 
-status_t weir_open (const char *directory, weir_t **weir, error_t *error)
+status_t client_open (const char *directory, client_t **weir, error_t *error)
 {
     project_t *project;
     *weir = NULL;
     status_t status = project_read (directory, &project, error);
     if (status != STATUS_OK)
         return status;
-    *weir = weir_of_project (project);
+    *weir = client_of_project (project);
     project_destroy (&project);
     return STATUS_OK;
 }
 
-status_t weir_connect (const char *coordinator, weir_t **weir, error_t *error)
+status_t client_connect (const char *coordinator, client_t **weir, error_t *error)
 {
     *weir = NULL;
     status_t status = endpoint_check (text_of (coordinator), error);
@@ -83,44 +83,44 @@ status_t weir_connect (const char *coordinator, weir_t **weir, error_t *error)
     if (status != STATUS_OK)
         return status;
     *weir = session_new ();
-    endpoints_add (&(*weir)->roles[WEIR_COORDINATOR], text_of (coordinator));
+    endpoints_add (&(*weir)->roles[CLIENT_COORDINATOR], text_of (coordinator));
     return STATUS_OK;
 }
 
-status_t weir_connect_secured (const char *coordinator, const char *keys, const char *key,
-                               weir_t **weir, error_t *error)
+status_t client_connect_secured (const char *coordinator, const char *keys, const char *key,
+                                 client_t **weir, error_t *error)
 {
     *weir = NULL;
     status_t status = endpoint_check (text_of (coordinator), error);
     if (status != STATUS_OK)
         return status;
     *weir = session_new ();
-    endpoints_add (&(*weir)->roles[WEIR_COORDINATOR], text_of (coordinator));
+    endpoints_add (&(*weir)->roles[CLIENT_COORDINATOR], text_of (coordinator));
     (*weir)->keys = mem_string (keys);
-    weir_use_key (*weir, key);
+    client_use_key (*weir, key);
     return STATUS_OK;
 }
 
-void weir_use_key (weir_t *self, const char *key)
+void client_use_key (client_t *self, const char *key)
 {
-    CHECK_OBJECT (self, WEIR_MAGIC);
+    CHECK_OBJECT (self, CLIENT_MAGIC);
     mem_free (self->secret);
     self->secret = key ? mem_string (key) : NULL;
 }
 
-void weir_close (weir_t **self_p)
+void client_close (client_t **self_p)
 {
-    weir_t *self = *self_p;
+    client_t *self = *self_p;
     *self_p = NULL;
     if (!self)
         return;
-    CHECK_OBJECT (self, WEIR_MAGIC);
+    CHECK_OBJECT (self, CLIENT_MAGIC);
     transport_destroy (&self->transport);
     wire_writer_destroy (&self->writer);
     wire_writer_destroy (&self->own_writer);
     wire_writer_destroy (&self->ping_writer);
     wire_decoder_destroy (&self->decoder);
-    for (size_t i = 0; i < WEIR_ROLES; i++)
+    for (size_t i = 0; i < CLIENT_ROLES; i++)
         endpoints_clear (&self->roles[i]);
     mem_free (self->cluster);
     mem_free (self->keys);
@@ -129,12 +129,12 @@ void weir_close (weir_t **self_p)
     mem_free (self);
 }
 
-bool weir_unreachable (const weir_t *self)
+bool client_unreachable (const client_t *self)
 {
     return self->unreachable;
 }
 
-bool weir_foreign (const weir_t *self)
+bool client_foreign (const client_t *self)
 {
     return self->foreign;
 }
@@ -148,7 +148,7 @@ int64_t session_now_ms (void)
 
 /* ---- keys ---- */
 
-static void choose_secret (weir_t *self)
+static void choose_secret (client_t *self)
 {
     const char *given = getenv ("WEIR_KEY");
     if (self->secret)
@@ -157,7 +157,7 @@ static void choose_secret (weir_t *self)
         given && *given ? mem_string (given) : mem_format ("%s/client.secret", self->keys);
 }
 
-status_t session_start (weir_t *self, error_t *error)
+status_t session_start (client_t *self, error_t *error)
 {
     keyring_t *keyring = NULL;
     if (self->transport)
@@ -175,13 +175,13 @@ status_t session_start (weir_t *self, error_t *error)
     return transport_new_secured (NULL, &keyring, &self->transport, error);
 }
 
-status_t weir_check_keys (weir_t *self, error_t *error)
+status_t client_check_keys (client_t *self, error_t *error)
 {
-    CHECK_OBJECT (self, WEIR_MAGIC);
+    CHECK_OBJECT (self, CLIENT_MAGIC);
     return session_start (self, error);
 }
 
-bool session_rekey (weir_t *self, bool now)
+bool session_rekey (client_t *self, bool now)
 {
     enum { LOOK_EVERY_MS = 1000 };
     int64_t time = session_now_ms ();
@@ -205,7 +205,7 @@ typedef struct request {
     const void *data;
     size_t size;
     endpoints_t *endpoints;
-    weir_role_t role;
+    client_role_t role;
 } request_t;
 
 typedef struct answer {
@@ -213,9 +213,9 @@ typedef struct answer {
     size_t size;
 } answer_t;
 
-wire_writer_t *weir_begin (weir_t *self, message_kind_t kind)
+wire_writer_t *client_begin (client_t *self, message_kind_t kind)
 {
-    CHECK_OBJECT (self, WEIR_MAGIC);
+    CHECK_OBJECT (self, CLIENT_MAGIC);
     wire_begin (self->writer, kind, self->next_id++);
     return self->writer;
 }
@@ -233,7 +233,7 @@ status_t session_told (const message_t *message, error_t *error)
                             TEXT_FORMAT, TEXT_ARGS (text));
 }
 
-static status_t unreachable (weir_t *self, weir_role_t role, status_t status,
+static status_t unreachable (client_t *self, client_role_t role, status_t status,
                              const endpoints_t *endpoints, error_t *error)
 {
     self->unreachable = true;
@@ -250,7 +250,7 @@ static status_t unreachable (weir_t *self, weir_role_t role, status_t status,
     return status;
 }
 
-status_t session_recognize (weir_t *self, endpoints_t *endpoints, size_t at, int timeout_ms,
+status_t session_recognize (client_t *self, endpoints_t *endpoints, size_t at, int timeout_ms,
                             error_t *error)
 {
     const void *data, *bytes;
@@ -297,7 +297,8 @@ static bool is_good_name (text_t endpoint)
 
 /* A coordinator that does not lead has carried nothing out. Where it says that another one leads,
  * that one is asked too from now on. */
-static bool stands_by (weir_t *self, endpoints_t *endpoints, const answer_t *answer, error_t *error)
+static bool stands_by (client_t *self, endpoints_t *endpoints, const answer_t *answer,
+                       error_t *error)
 {
     message_t message;
     error_t ignored;
@@ -325,13 +326,13 @@ typedef struct round {
 
 /* One after the other, from the one that answered last on. Who is not there, or does not lead, is
  * passed over; who does not answer is so only where asking twice does no harm. */
-static round_t ask_each (weir_t *self, const request_t *request, answer_t *answer, int timeout_ms,
+static round_t ask_each (client_t *self, const request_t *request, answer_t *answer, int timeout_ms,
                          error_t *error)
 {
     round_t round = { .status = STATUS_UNAVAILABLE };
     endpoints_t *endpoints = request->endpoints;
     bool harmless = only_reads (request->kind);
-    if (request->role == WEIR_COORDINATOR && harmless && endpoints->count > 1)
+    if (request->role == CLIENT_COORDINATOR && harmless && endpoints->count > 1)
         timeout_ms = timeout_ms / 3 + 1; /* one that is stopped must not use up the time of all */
     for (size_t i = 0; i < endpoints->count; i++) {
         size_t at = (endpoints->next + i) % endpoints->count;
@@ -341,7 +342,7 @@ static round_t ask_each (weir_t *self, const request_t *request, answer_t *answe
             now =
                 transport_request (self->transport, endpoints->items[at], request->data,
                                    request->size, timeout_ms, &answer->data, &answer->size, error);
-        if (now == STATUS_OK && request->role == WEIR_COORDINATOR &&
+        if (now == STATUS_OK && request->role == CLIENT_COORDINATOR &&
             stands_by (self, endpoints, answer, error)) {
             round.standing = true;
             continue;
@@ -360,7 +361,7 @@ static round_t ask_each (weir_t *self, const request_t *request, answer_t *answe
 /* A node that takes another key breaks its connections off and listens nowhere for an instant: with
  * keys, a query is asked again. And where a coordinator stands by, one is going to lead: that is
  * waited for. */
-static status_t ask (weir_t *self, const request_t *request, answer_t *answer, int timeout_ms,
+static status_t ask (client_t *self, const request_t *request, answer_t *answer, int timeout_ms,
                      error_t *error)
 {
     int64_t asked = session_now_ms ();
@@ -377,7 +378,7 @@ static status_t ask (weir_t *self, const request_t *request, answer_t *answer, i
         bool listens_again =
             nobody && self->keys && only_reads (request->kind) && now < asked + LISTENS_AGAIN_MS;
         bool rekeyed =
-            round.status == STATUS_TIMEOUT && request->role == WEIR_SERVING && self->keys;
+            round.status == STATUS_TIMEOUT && request->role == CLIENT_SERVING && self->keys;
         if (taken_over && left <= 0) {
             self->unreachable = true;
             return error_set (error, STATUS_UNAVAILABLE, "no coordinator leads just now, of %zu",
@@ -391,7 +392,7 @@ static status_t ask (weir_t *self, const request_t *request, answer_t *answer, i
 }
 
 /* What is not accepted may be so with the keys that are in the files now. */
-static status_t ask_with_keys (weir_t *self, const request_t *request, int timeout_ms,
+static status_t ask_with_keys (client_t *self, const request_t *request, int timeout_ms,
                                message_t *reply, error_t *error)
 {
     answer_t answer;
@@ -409,8 +410,8 @@ static status_t ask_with_keys (weir_t *self, const request_t *request, int timeo
     }
 }
 
-static status_t exchange (weir_t *self, wire_writer_t *writer, endpoints_t *endpoints,
-                          weir_role_t role, int timeout_ms, message_t *reply, error_t *error)
+static status_t exchange (client_t *self, wire_writer_t *writer, endpoints_t *endpoints,
+                          client_role_t role, int timeout_ms, message_t *reply, error_t *error)
 {
     const void *data;
     size_t size;
@@ -444,23 +445,24 @@ static void take_names (endpoints_t *endpoints, wire_list_t names)
             endpoints_add (endpoints, wire_item_text (&names.items[i]));
 }
 
-status_t session_refresh (weir_t *self, error_t *error)
+status_t session_refresh (client_t *self, error_t *error)
 {
     message_t reply;
     status_t status = session_start (self, error);
     if (status != STATUS_OK)
         return status;
     wire_begin (self->own_writer, MESSAGE_ROUTES, self->next_id++);
-    status = exchange (self, self->own_writer, &self->roles[WEIR_COORDINATOR], WEIR_COORDINATOR,
-                       WEIR_TIMEOUT_MS, &reply, error);
+    status = exchange (self, self->own_writer, &self->roles[CLIENT_COORDINATOR], CLIENT_COORDINATOR,
+                       CLIENT_TIMEOUT_MS, &reply, error);
     if (status != STATUS_OK)
         return status;
-    take_names (&self->roles[WEIR_SERVING], wire_list (reply.body, "serving"));
-    take_names (&self->roles[WEIR_SPEED], wire_list (reply.body, "speed"));
+    take_names (&self->roles[CLIENT_SERVING], wire_list (reply.body, "serving"));
+    take_names (&self->roles[CLIENT_SPEED], wire_list (reply.body, "speed"));
     return STATUS_OK;
 }
 
-status_t session_endpoints (weir_t *self, weir_role_t role, endpoints_t **endpoints, error_t *error)
+status_t session_endpoints (client_t *self, client_role_t role, endpoints_t **endpoints,
+                            error_t *error)
 {
     *endpoints = &self->roles[role];
     if ((*endpoints)->count > 0)
@@ -474,10 +476,10 @@ status_t session_endpoints (weir_t *self, weir_role_t role, endpoints_t **endpoi
     return status;
 }
 
-status_t weir_call (weir_t *self, weir_role_t role, int timeout_ms, message_t *reply,
-                    error_t *error)
+status_t client_call (client_t *self, client_role_t role, int timeout_ms, message_t *reply,
+                      error_t *error)
 {
-    CHECK_OBJECT (self, WEIR_MAGIC);
+    CHECK_OBJECT (self, CLIENT_MAGIC);
     endpoints_t *endpoints;
     status_t status = session_start (self, error);
     if (status == STATUS_OK)

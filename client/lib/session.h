@@ -1,11 +1,11 @@
-/* session.h - a weir_t from inside. */
+/* session.h - a client_t from inside. */
 #ifndef WEIR_CLIENT_SESSION_H
 #define WEIR_CLIENT_SESSION_H
 
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 #include "transport/transport.h"
 
-enum { WEIR_MAGIC = 0x77656972, WEIR_ROLES = 3 };
+enum { CLIENT_MAGIC = 0x77656972, CLIENT_ROLES = 3 };
 
 typedef struct endpoints {
     char **items;
@@ -14,14 +14,14 @@ typedef struct endpoints {
     size_t next; /* the one that is tried first: it answered last */
 } endpoints_t;
 
-struct weir {
+struct client {
     uint32_t magic;
     transport_t *transport; /* made at the first call */
     wire_writer_t *writer;
     wire_writer_t *own_writer;  /* for what we ask of our own accord while `writer` is in use */
     wire_writer_t *ping_writer; /* and while either of them is */
     wire_decoder_t *decoder;
-    endpoints_t roles[WEIR_ROLES];
+    endpoints_t roles[CLIENT_ROLES];
     uint64_t next_id;
     char *cluster; /* its name; NULL: any */
     char *keys;    /* the directory of keys; NULL: no security */
@@ -33,23 +33,23 @@ struct weir {
 };
 
 /* Makes the transport. */
-MUST_CHECK status_t session_start (weir_t *self, error_t *error);
+MUST_CHECK status_t session_start (client_t *self, error_t *error);
 
 /* Takes other keys up when their files have changed, looking at most once a second unless `now` is
  * set. True when it did: what was under way may be lost. */
-bool session_rekey (weir_t *self, bool now);
+bool session_rekey (client_t *self, bool now);
 
 /* The endpoints of a role, asking the coordinator for them when none are known. UNAVAILABLE when
  * there are none. */
-MUST_CHECK status_t session_endpoints (weir_t *self, weir_role_t role, endpoints_t **endpoints,
+MUST_CHECK status_t session_endpoints (client_t *self, client_role_t role, endpoints_t **endpoints,
                                        error_t *error);
 
 /* Asks the coordinator which nodes there are, of the roles of which none are known yet. */
-MUST_CHECK status_t session_refresh (weir_t *self, error_t *error);
+MUST_CHECK status_t session_refresh (client_t *self, error_t *error);
 
 /* Asks the node at endpoint `at` for its cluster, unless it has said before or any will do. INVALID
  * when it is of another; UNAVAILABLE or TIMEOUT when it does not say. */
-MUST_CHECK status_t session_recognize (weir_t *self, endpoints_t *endpoints, size_t at,
+MUST_CHECK status_t session_recognize (client_t *self, endpoints_t *endpoints, size_t at,
                                        int timeout_ms, error_t *error);
 
 /* The error of an `error` message. */

@@ -13,7 +13,7 @@
 
 /* glibc's errno.h has an `error_t` of its own, an int that nothing here uses. Taking the name after
  * that header was read works in any order of includes. */
-#define error_t weir_error_t
+#define error_t status_error_t
 
 /* name, word that goes over the wire and into --json */
 #define STATUS_TABLE(X)                                                                            \

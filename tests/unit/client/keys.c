@@ -1,7 +1,7 @@
 /* keys.c - the client of a cluster with security: its own key, and keys that change under it. */
 #include "base/check.h"
 #include "base/mem.h"
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 #include "tests/rig/scratch.h"
 #include "transport/transport.h"
 
@@ -120,20 +120,20 @@ static void stop (node_t *self)
     transport_destroy (&self->transport);
 }
 
-static weir_t *connect_with (const node_t *node, const char *key)
+static client_t *connect_with (const node_t *node, const char *key)
 {
-    weir_t *weir;
-    cr_assert_eq (weir_connect_secured (transport_endpoint (node->transport), scratch.path,
-                                        key ? scratch_path (&scratch, key) : NULL, &weir, &error),
+    client_t *weir;
+    cr_assert_eq (client_connect_secured (transport_endpoint (node->transport), scratch.path,
+                                          key ? scratch_path (&scratch, key) : NULL, &weir, &error),
                   STATUS_OK, "%s", error.text);
     return weir;
 }
 
-static status_t ask (weir_t *weir)
+static status_t ask (client_t *weir)
 {
     message_t reply;
-    wire_field_string (weir_begin (weir, MESSAGE_DELETE), "name", "x");
-    return weir_call (weir, WEIR_COORDINATOR, PATIENCE_MS, &reply, &error);
+    wire_field_string (client_begin (weir, MESSAGE_DELETE), "name", "x");
+    return client_call (weir, CLIENT_COORDINATOR, PATIENCE_MS, &reply, &error);
 }
 
 Test (keys, a_client_uses_the_key_that_it_is_given_or_its_own)
@@ -143,31 +143,31 @@ Test (keys, a_client_uses_the_key_that_it_is_given_or_its_own)
     generate ("boss", ROLE_ADMIN);
     generate ("team", ROLE_READER);
     start (&node);
-    weir_t *weir = connect_with (&node, "boss.secret");
+    client_t *weir = connect_with (&node, "boss.secret");
     cr_assert_eq (ask (weir), STATUS_OK, "%s", error.text);
-    weir_close (&weir);
+    client_close (&weir);
     weir = connect_with (&node, "team.secret");
     cr_assert_eq (ask (weir), STATUS_DENIED);
-    cr_assert_not (weir_unreachable (weir));
-    weir_close (&weir);
+    cr_assert_not (client_unreachable (weir));
+    client_close (&weir);
     weir = connect_with (&node, NULL);
     cr_assert_eq (ask (weir), STATUS_NOT_FOUND);
     cr_assert (strstr (error.text, "weir keygen client"), "%s", error.text);
-    weir_close (&weir);
+    client_close (&weir);
     generate ("client", ROLE_ADMIN);
     weir = connect_with (&node, NULL);
     for (int waited = 0; ask (weir) != STATUS_OK; waited++) /* until the node has read the key */
         cr_assert (error.status == STATUS_DENIED && waited < PATIENCE_MS, "%s", error.text);
-    weir_close (&weir);
+    client_close (&weir);
     cr_assert_eq (setenv ("WEIR_KEY", scratch_path (&scratch, "team.secret"), 1), 0);
     weir = connect_with (&node, NULL);
     cr_assert_eq (ask (weir), STATUS_DENIED);
-    weir_close (&weir);
+    client_close (&weir);
     stop (&node);
 }
 
 /* Asks until the node has taken other keys up than it had, and some more. */
-static unsigned failures_until (weir_t *weir, const node_t *node, unsigned changes)
+static unsigned failures_until (client_t *weir, const node_t *node, unsigned changes)
 {
     unsigned failures = 0;
     while (node->changes == changes)
@@ -183,7 +183,7 @@ Test (keys, a_client_goes_on_when_keys_change_under_it)
     generate ("node", ROLE_NODE);
     generate ("client", ROLE_ADMIN);
     start (&node);
-    weir_t *weir = connect_with (&node, NULL);
+    client_t *weir = connect_with (&node, NULL);
     cr_assert_eq (ask (weir), STATUS_OK, "%s", error.text);
 
     /* its own: the new one is in place, and the old one is not accepted any more */
@@ -208,7 +208,7 @@ Test (keys, a_client_goes_on_when_keys_change_under_it)
     changes = node.changes;
     cr_assert_eq (unlink (scratch_path (&scratch, "accepted/node.node.pub")), 0);
     cr_assert_eq (failures_until (weir, &node, changes), 0, "%s", error.text);
-    weir_close (&weir);
+    client_close (&weir);
     stop (&node);
 }
 
@@ -226,11 +226,11 @@ static void *listen_later (void *arg)
     return NULL;
 }
 
-static status_t ask_metrics (weir_t *weir)
+static status_t ask_metrics (client_t *weir)
 {
     message_t reply;
-    (void)weir_begin (weir, MESSAGE_METRICS);
-    return weir_call (weir, WEIR_COORDINATOR, PATIENCE_MS, &reply, &error);
+    (void)client_begin (weir, MESSAGE_METRICS);
+    return client_call (weir, CLIENT_COORDINATOR, PATIENCE_MS, &reply, &error);
 }
 
 Test (keys, a_query_waits_for_a_node_that_listens_again)
@@ -242,7 +242,7 @@ Test (keys, a_query_waits_for_a_node_that_listens_again)
     generate ("client", ROLE_ADMIN);
     start (&node);
     snprintf (gap.endpoint, sizeof gap.endpoint, "%s", transport_endpoint (node.transport));
-    weir_t *weir = connect_with (&node, NULL);
+    client_t *weir = connect_with (&node, NULL);
     cr_assert_eq (ask_metrics (weir), STATUS_OK, "%s", error.text);
     stop (&node);
     cr_assert_eq (ask (weir), STATUS_UNAVAILABLE, "what writes is not asked again");
@@ -251,15 +251,16 @@ Test (keys, a_query_waits_for_a_node_that_listens_again)
     pthread_join (later, NULL);
     stop (&node);
     cr_assert_eq (ask_metrics (weir), STATUS_UNAVAILABLE, "who stays away is told in the end");
-    weir_close (&weir);
+    client_close (&weir);
 }
 
 Test (keys, beyond_this_machine_takes_keys)
 {
-    weir_t *weir;
-    cr_assert_eq (weir_connect ("tcp://192.0.2.1:7600", &weir, &error), STATUS_INVALID);
+    client_t *weir;
+    cr_assert_eq (client_connect ("tcp://192.0.2.1:7600", &weir, &error), STATUS_INVALID);
     cr_assert_null (weir);
-    cr_assert_eq (weir_connect_secured ("tcp://192.0.2.1:7600", scratch.path, NULL, &weir, &error),
-                  STATUS_OK);
-    weir_close (&weir);
+    cr_assert_eq (
+        client_connect_secured ("tcp://192.0.2.1:7600", scratch.path, NULL, &weir, &error),
+        STATUS_OK);
+    client_close (&weir);
 }

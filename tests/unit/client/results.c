@@ -1,5 +1,5 @@
 /* Answers as JSON. */
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 
 #include "base/number.h"
 #include "base/random.h"
@@ -96,7 +96,7 @@ static void expect_json (bool complete, const char *expected)
     wire_close (writer);
     cr_assert (wire_end (writer, &data, &size));
     cr_assert_eq (wire_decode (decoder, data, size, &message, &error), STATUS_OK, "%s", error.text);
-    weir_result_json (message.body, 0, &out);
+    client_result_json (message.body, 0, &out);
     cr_expect_str_eq (buf_string (&out), expected);
     buf_release (&out);
     wire_decoder_destroy (&decoder);
@@ -128,7 +128,7 @@ Test (values, of_floats_read_back_to_the_same_bits)
         value.f = value_float (value.f);
         double back = 0;
         buf_clear (&out);
-        weir_value_json (&value, &out);
+        client_value_json (&value, &out);
         const char *text = buf_string (&out);
         if (!isfinite (value.f)) {
             cr_expect (text[0] == '"', "%s", text);
@@ -261,25 +261,25 @@ Test (results, have_lists_and_maps_of_the_types_that_they_name)
     arena_t *arena = arena_new (4096);
     message_t message;
     many_message (writer, decoder, &message);
-    value_t list = weir_result_value (message.body, 0, 0, arena);
+    value_t list = client_result_value (message.body, 0, 0, arena);
     cr_assert_eq (list.type, TYPE_LIST);
     cr_assert_eq (list.list->count, 2);
     cr_expect_eq (list.list->items[0].type, TYPE_TIMESTAMP);
     cr_expect (list.list->items[1].null);
-    value_t map = weir_result_value (message.body, 0, 1, arena);
+    value_t map = client_result_value (message.body, 0, 1, arena);
     cr_assert_eq (map.type, TYPE_MAP);
     cr_assert_eq (map.map->count, 2);
     cr_expect (text_is (map.map->keys[0].s, "a"));
     cr_expect_eq (map.map->values[1].type, TYPE_FLOAT64, "an integer where a float is named");
     cr_expect_eq (map.map->values[1].f, 2.0);
     cr_expect_eq (map.map->total, 17);
-    cr_expect (weir_value_capped (&map));
-    value_t nested = weir_result_value (message.body, 0, 2, arena);
+    cr_expect (client_value_capped (&map));
+    value_t nested = client_result_value (message.body, 0, 2, arena);
     cr_expect_eq (nested.map->keys[1].type, TYPE_TIMESTAMP);
     cr_expect_eq (nested.map->values[0].list->items[0].i, 1);
-    cr_expect_not (weir_value_capped (&nested));
+    cr_expect_not (client_value_capped (&nested));
     for (uint32_t i = 5; i < MANY; i++)
-        cr_expect (weir_result_value (message.body, 0, i, arena).null, "%s", many_types[i]);
+        cr_expect (client_result_value (message.body, 0, i, arena).null, "%s", many_types[i]);
     arena_destroy (&arena);
     wire_decoder_destroy (&decoder);
     wire_writer_destroy (&writer);
@@ -293,7 +293,7 @@ Test (results, with_maps_that_lack_keys_say_so)
     buf_t out;
     buf_init (&out, 1 << 16);
     many_message (writer, decoder, &message);
-    weir_result_json (message.body, 0, &out);
+    client_result_json (message.body, 0, &out);
     cr_expect_str_eq (
         buf_string (&out),
         "{\"key\":{},\"features\":{\"l\":[\"1970-01-01T00:00:00.000000Z\",null],"

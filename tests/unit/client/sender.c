@@ -1,6 +1,6 @@
 /* A sender against a speed worker that loses, delays and refuses: every batch is acknowledged once,
  * none is changed, and what is under way fits the window. */
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 
 #include "base/mem.h"
 #include "base/random.h"
@@ -188,7 +188,7 @@ static void waits (void *arg, uint32_t wait_ms, const char *reason)
     self->wrong |= strcmp (reason, "no room") != 0 && strcmp (reason, "not now") != 0;
 }
 
-static void acknowledged (void *arg, const weir_acknowledged_t *what)
+static void acknowledged (void *arg, const client_acknowledged_t *what)
 {
     outcome_t *self = arg;
     self->acknowledged[what->sequence]++;
@@ -198,27 +198,27 @@ static void acknowledged (void *arg, const weir_acknowledged_t *what)
 }
 
 /* A project with one speed worker at the endpoint. */
-static weir_t *open_weir (const char *endpoint)
+static client_t *open_weir (const char *endpoint)
 {
     project_t *project;
     error_t error;
     char *text = mem_format ("cluster: c\nnodes:\n  speed_workers: %s\n", endpoint);
     cr_assert_eq (project_parse ("/tmp", text_of (text), &project, &error), STATUS_OK, "%s",
                   error.text);
-    weir_t *weir = weir_of_project (project);
+    client_t *weir = client_of_project (project);
     project_destroy (&project);
     mem_free (text);
     return weir;
 }
 
-static status_t send_batch (weir_sender_t *sender, uint64_t sequence, error_t *error)
+static status_t send_batch (client_sender_t *sender, uint64_t sequence, error_t *error)
 {
     text_t column = text_of ("n");
     raw_t cells[ROWS];
     for (size_t r = 0; r < ROWS; r++)
         cells[r] = (raw_t){ .kind = RAW_INT, .i = (int64_t)(sequence * ROWS + r) };
     raw_table_t table = { .columns = &column, .columns_count = 1, .cells = cells, .rows = ROWS };
-    return weir_sender_send (sender, &table, 7 * sequence, error);
+    return client_sender_send (sender, &table, 7 * sequence, error);
 }
 
 static status_t send_all (worker_t *worker, outcome_t *outcome, error_t *error)
@@ -228,27 +228,27 @@ static status_t send_all (worker_t *worker, outcome_t *outcome, error_t *error)
               (int)getpid (), (void *)worker);
     worker->low = 1;
     cr_assert_eq (pthread_create (&thread, NULL, run, worker), 0);
-    weir_t *weir = open_weir (worker->endpoint);
-    weir_sender_options_t options = { .stream = "s",
-                                      .first_sequence = 1,
-                                      .resumed = worker->resumes,
-                                      .unacknowledged = WINDOW,
-                                      .answer_ms = worker->retry_ms > 0 ? 5000 : 40,
-                                      .acknowledged = acknowledged,
-                                      .waits = waits,
-                                      .arg = outcome };
-    weir_sender_t *sender = NULL;
-    weir_producer_new (options.producer);
+    client_t *weir = open_weir (worker->endpoint);
+    client_sender_options_t options = { .stream = "s",
+                                        .first_sequence = 1,
+                                        .resumed = worker->resumes,
+                                        .unacknowledged = WINDOW,
+                                        .answer_ms = worker->retry_ms > 0 ? 5000 : 40,
+                                        .acknowledged = acknowledged,
+                                        .waits = waits,
+                                        .arg = outcome };
+    client_sender_t *sender = NULL;
+    client_producer_new (options.producer);
     status_t status;
     do /* until it listens */
-        status = weir_sender_new (weir, &options, &sender, error);
+        status = client_sender_new (weir, &options, &sender, error);
     while (status == STATUS_UNAVAILABLE);
     for (uint64_t sequence = 1; sequence <= BATCHES && status == STATUS_OK; sequence++)
         status = send_batch (sender, sequence, error);
     if (status == STATUS_OK)
-        status = weir_sender_flush (sender, error);
-    weir_sender_destroy (&sender);
-    weir_close (&weir);
+        status = client_sender_flush (sender, error);
+    client_sender_destroy (&sender);
+    client_close (&weir);
     atomic_store (&worker->stop, true);
     pthread_join (thread, NULL);
     return status;
@@ -330,12 +330,12 @@ Test (sender, sends_nothing_to_a_worker_of_another_cluster)
 
 Test (sender, tells_at_once_that_nobody_is_there)
 {
-    weir_t *weir = open_weir ("ipc:///tmp/weir-sender-nobody");
-    weir_sender_options_t options = { .stream = "s", .first_sequence = 1 };
-    weir_sender_t *sender;
+    client_t *weir = open_weir ("ipc:///tmp/weir-sender-nobody");
+    client_sender_options_t options = { .stream = "s", .first_sequence = 1 };
+    client_sender_t *sender;
     error_t error;
-    cr_expect_eq (weir_sender_new (weir, &options, &sender, &error), STATUS_UNAVAILABLE);
-    cr_expect (weir_unreachable (weir));
+    cr_expect_eq (client_sender_new (weir, &options, &sender, &error), STATUS_UNAVAILABLE);
+    cr_expect (client_unreachable (weir));
     cr_expect_null (sender);
-    weir_close (&weir);
+    client_close (&weir);
 }

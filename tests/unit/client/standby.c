@@ -115,7 +115,7 @@ static void *play (void *arg)
 typedef struct two {
     played_t one;
     played_t other;
-    weir_t *weir;
+    client_t *weir;
 } two_t;
 
 static void name (played_t *self, const char *which)
@@ -145,14 +145,14 @@ static void start (two_t *self)
                              self->one.endpoint, self->other.endpoint);
     cr_assert_eq (project_parse ("/tmp", text_of (text), &project, &error), STATUS_OK, "%s",
                   error.text);
-    self->weir = weir_of_project (project);
+    self->weir = client_of_project (project);
     project_destroy (&project);
     mem_free (text);
 }
 
 static void end (two_t *self)
 {
-    weir_close (&self->weir);
+    client_close (&self->weir);
     atomic_store (&self->one.stop, true);
     atomic_store (&self->other.stop, true);
     pthread_join (self->one.thread, NULL);
@@ -161,11 +161,11 @@ static void end (two_t *self)
     pthread_barrier_destroy (&self->other.listens);
 }
 
-static status_t ask (weir_t *weir, int timeout_ms, error_t *error)
+static status_t ask (client_t *weir, int timeout_ms, error_t *error)
 {
     message_t reply;
-    (void)weir_begin (weir, MESSAGE_STATUS);
-    return weir_call (weir, WEIR_COORDINATOR, timeout_ms, &reply, error);
+    (void)client_begin (weir, MESSAGE_STATUS);
+    return client_call (weir, CLIENT_COORDINATOR, timeout_ms, &reply, error);
 }
 
 Test (standby, is_passed_over_for_the_one_that_leads)
@@ -189,10 +189,10 @@ Test (standby, tells_who_leads_to_a_client_that_knows_only_itself)
     atomic_store (&two.other.leads, true);
     start (&two);
     atomic_store (&two.one.other, two.other.endpoint);
-    weir_t *weir;
-    cr_assert_eq (weir_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
+    client_t *weir;
+    cr_assert_eq (client_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
     cr_assert_eq (ask (weir, 5000, &error), STATUS_OK, "%s", error.text);
-    weir_close (&weir);
+    client_close (&weir);
     end (&two);
 }
 
@@ -207,7 +207,7 @@ Test (standby, is_asked_for_what_one_that_stands_still_does_not_answer)
     cr_assert_eq (ask (two.weir, 5000, &error), STATUS_OK, "%s", error.text);
     atomic_store (&two.one.silent, true);
     atomic_store (&two.other.leads, true);
-    cr_assert_eq (weir_forgets (two.weir, NULL, &reply, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (client_forgets (two.weir, NULL, &reply, &error), STATUS_OK, "%s", error.text);
     end (&two);
 }
 
@@ -219,18 +219,18 @@ Test (routes, leave_the_nodes_alone_that_are_known_and_bring_none_that_is_no_end
     endpoints_t *endpoints;
     atomic_store (&two.one.leads, true);
     start (&two);
-    weir_t *weir;
-    cr_assert_eq (weir_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
-    cr_assert_eq (weir_check_keys (weir, &error), STATUS_OK);
-    cr_assert_eq (session_endpoints (weir, WEIR_SPEED, &endpoints, &error), STATUS_OK);
+    client_t *weir;
+    cr_assert_eq (client_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (client_check_keys (weir, &error), STATUS_OK);
+    cr_assert_eq (session_endpoints (weir, CLIENT_SPEED, &endpoints, &error), STATUS_OK);
     cr_assert_eq (endpoints->count, 2);
-    cr_assert_eq (session_endpoints (weir, WEIR_SERVING, &endpoints, &error), STATUS_OK, "%s",
+    cr_assert_eq (session_endpoints (weir, CLIENT_SERVING, &endpoints, &error), STATUS_OK, "%s",
                   error.text);
     cr_assert_eq (endpoints->count, 1);
     cr_assert_str_eq (endpoints->items[0], "ipc:///tmp/serving");
-    cr_assert_eq (session_endpoints (weir, WEIR_SPEED, &endpoints, &error), STATUS_OK);
+    cr_assert_eq (session_endpoints (weir, CLIENT_SPEED, &endpoints, &error), STATUS_OK);
     cr_assert_eq (endpoints->count, 2);
-    weir_close (&weir);
+    client_close (&weir);
     end (&two);
 }
 
@@ -252,6 +252,6 @@ Test (standby, where_none_leads_in_time_that_is_said)
     start (&two);
     cr_assert_eq (ask (two.weir, 300, &error), STATUS_UNAVAILABLE);
     cr_assert_not_null (strstr (error.text, "no coordinator leads"), "%s", error.text);
-    cr_assert (weir_unreachable (two.weir));
+    cr_assert (client_unreachable (two.weir));
     end (&two);
 }

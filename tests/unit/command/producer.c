@@ -56,7 +56,7 @@ Test (producer, that_is_cut_short_anywhere_is_not_taken)
     producer_t back, one = { .batch_rows = 500, .acknowledged = 12, .accepted = 6000 };
     char *path = producer_path (scratch.path, "s", "ff");
     char whole[1024];
-    weir_producer_new (one.id);
+    client_producer_new (one.id);
     cr_assert_eq (producer_write (path, &one, false, &error), STATUS_OK, "%s", error.text);
     FILE *file = fopen (path, "rb");
     size_t size = fread (whole, 1, sizeof whole, file);
