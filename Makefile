@@ -15,12 +15,12 @@ BUILD := build/$(VARIANT)
 PACKAGES := gcc libc6-dev binutils tzdata libzmq3-dev libczmq-dev libmsgpack-dev \
             liblz4-dev libzstd-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
             libsodium-dev libgmp-dev libmpfr-dev
-PACKAGES_TEST := libcriterion-dev clang-format python3 python3-zmq python3-msgpack \
+PACKAGES_TEST := libcriterion-dev clang-format g++ pkgconf python3 python3-zmq python3-msgpack \
                  procps git iproute2
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck backup wire transport member \
-             intake node coordinator batch-worker speed-worker serving client command oracle sim-disk rig hdr
+             intake node coordinator batch-worker speed-worker serving client api command oracle sim-disk rig hdr
 
 USES_base :=
 USES_expr := base
@@ -44,6 +44,8 @@ USES_batch-worker := member intake batchview storage block timeline feature aggr
 USES_speed-worker := member intake timeline storage block feature aggregate wire base
 USES_serving := member intake batchview timeline storage block feature aggregate expr wire base
 USES_client := transport wire intake feature base
+# What of the C library is not in `client`: handles, and the checking of arguments.
+USES_api := client transport wire intake feature base
 # The `weir` command but for its main.c, so that its parts can be tested.
 USES_command := client transport backup fsck storage wire intake batchview timeline feature aggregate expr base
 USES_oracle := base
@@ -57,6 +59,7 @@ DIR_batch-worker := batch-worker
 DIR_speed-worker := speed-worker
 DIR_serving := serving
 DIR_client := client/lib
+DIR_api := client/api
 DIR_command := client/cli
 DIR_oracle := tests/oracle
 DIR_sim-disk := tests/sim/disk
@@ -131,6 +134,8 @@ $(BUILD)/obj/%.o: %.c | build/deps.ok
 	@echo "  CC   $<"
 	@$(CC) $(CFLAGS) -c -o $@ $<
 
+-include client/client.mk
+
 TEST_SEEDS ?= 100
 
 # ---- unit tests: tests/unit/<library>/*.c is one criterion program per library ----
@@ -158,6 +163,7 @@ TEST_USES_storage := sim-disk rig
 TEST_USES_transport := rig
 TEST_USES_node := rig
 TEST_USES_client := rig
+TEST_USES_api := rig
 TEST_USES_command := rig
 TEST_USES_catalog := sim-disk
 TEST_USES_fsck := sim-disk
@@ -183,7 +189,7 @@ $(BUILD)/obj/tests/%.o: | build/test-deps.ok
 .PHONY: all programs test demo check deps test-deps docs-aggregates test-unit clean help compile_commands.json FORCE
 programs: $(addprefix $(BUILD)/bin/,$(PROGRAMS)) ## build the five programs
 
-all: programs ## build everything users run
+all: programs library ## build everything users run
 
 unit-%: $(BUILD)/tests/unit-% ## build and run one library's unit tests (make unit-base)
 	$<

@@ -1,12 +1,11 @@
 /* calls.c - the requests of docs/protocol.md that clients make, one function each. */
-#include "client/lib/client.h"
+#include "client/lib/gets.h"
 
 #include "base/check.h"
 
 enum {
     APPLY_TIMEOUT_MS = 30000, /* the catalog syncs */
-    GET_TIMEOUT_MS = 10000,   /* without a deadline of its own */
-    GET_GRACE_MS = 1000,      /* past the deadline that the serving node keeps */
+    PUMP_MS = 60000,
 };
 
 status_t client_status (client_t *self, message_t *reply, error_t *error)
@@ -178,8 +177,15 @@ static void put_options (wire_writer_t *writer, const client_get_t *get)
         wire_field_string (writer, "part", get->part);
 }
 
-/* What the getters below take for granted about lengths, and a shape cannot say. */
-static status_t check_results (const wire_value_t *body, size_t keys, error_t *error)
+void client_put_get (wire_writer_t *writer, const client_get_t *get)
+{
+    wire_field_string (writer, "view", get->view);
+    put_keys (writer, get);
+    put_request (writer, get);
+    put_options (writer, get);
+}
+
+status_t client_check_results (const wire_value_t *body, size_t keys, error_t *error)
 {
     wire_list_t results = wire_list (body, "results");
     uint32_t features = wire_list (body, "features").count;
@@ -190,17 +196,38 @@ static status_t check_results (const wire_value_t *body, size_t keys, error_t *e
                 : error_set (error, STATUS_CORRUPT, "the answer does not fit the question");
 }
 
+/* ---- one query, waited for ---- */
+
+typedef struct single {
+    bool over;
+    status_t status;
+    message_t *reply;
+    error_t *error;
+} single_t;
+
+static void single_done (void *arg, uint64_t tag, const message_t *reply, const error_t *error)
+{
+    client_t *self = arg;
+    single_t *single = (single_t *)(uintptr_t)tag;
+    single->over = true;
+    single->status = error->status;
+    if (reply)
+        *single->reply = *reply;
+    else
+        *single->error = *error;
+    self->halted = true; /* the reply stays valid */
+}
+
 status_t client_get (client_t *self, const client_get_t *get, message_t *reply, error_t *error)
 {
     CHECK (get->keys_count <= WIRE_KEYS_MAX);
-    wire_writer_t *writer = client_begin (self, MESSAGE_GET);
-    wire_field_string (writer, "view", get->view);
-    put_keys (writer, get);
-    put_request (writer, get);
-    put_options (writer, get);
-    int timeout_ms = GET_TIMEOUT_MS;
-    if (get->deadline_ms > 0 && get->deadline_ms < (uint32_t)INT32_MAX - GET_GRACE_MS)
-        timeout_ms = (int)get->deadline_ms + GET_GRACE_MS;
-    status_t status = client_call (self, CLIENT_SERVING, timeout_ms, reply, error);
-    return status == STATUS_OK ? check_results (reply->body, get->keys_count, error) : status;
+    single_t single = { .reply = reply, .error = error };
+    if (!self->single)
+        self->single = gets_new (self, 1, single_done, self);
+    status_t status = gets_submit (self->single, get, (uintptr_t)&single, error);
+    while (status == STATUS_OK && !single.over)
+        status = session_pump (self, PUMP_MS, error);
+    if (!single.over)
+        gets_destroy (&self->single); /* it must not end later */
+    return single.over ? single.status : status;
 }

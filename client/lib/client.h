@@ -1,4 +1,5 @@
-/* weir.h - the C client of a weir cluster: synchronous, one thread per client_t.
+/* client.h - the client of a weir cluster from inside: what the `weir` command and the C library
+ * (client/api) are made of. One thread per client_t.
  *
  *     client_t *weir;
  *     error_t error;
@@ -41,6 +42,11 @@ MUST_CHECK status_t client_connect (const char *coordinator, client_t **weir, er
  * accepted/ (docs/security.md), `key` our secret key's file, or NULL as with client_use_key. */
 MUST_CHECK status_t client_connect_secured (const char *coordinator, const char *keys,
                                             const char *key, client_t **weir, error_t *error);
+/* By the endpoints of several, 16 at most, with a name for the cluster (NULL: any) and a directory
+ * of keys (NULL: no security). */
+MUST_CHECK status_t client_connect_any (const char *const *coordinators, size_t count,
+                                        const char *cluster, const char *keys, client_t **client,
+                                        error_t *error);
 /* Says which secret key to use, before the first call; NULL and without it: the environment's
  * WEIR_KEY, otherwise client.secret in the directory of keys. Where the project sets no security,
  * no key is used. A key is read anew when its file changes, or the nodes' do. */
@@ -145,6 +151,7 @@ typedef struct client_get {
     const int64_t *as_ofs; /* µs, one per key, instead of as_of; or NULL */
     bool before;           /* each as-of 1 µs earlier */
     uint32_t deadline_ms;  /* 0: the serving node's */
+    uint32_t patience_ms;  /* to go on for when nobody can answer; 0: that is told at once */
     bool refuse_incomplete;
     const char *part; /* "batch" or "realtime": that layer alone; NULL: the answer */
 } client_get_t;
@@ -153,6 +160,14 @@ typedef struct client_get {
 MUST_CHECK status_t client_get (client_t *self, const client_get_t *get, message_t *reply,
                                 error_t *error);
 
+/* The body of a `get`, into one that was begun. */
+void client_put_get (wire_writer_t *writer, const client_get_t *get);
+/* CORRUPT unless the lengths in a reply's body go together and it has so many results: what the
+ * getters below take for granted, and a shape cannot say. */
+MUST_CHECK status_t client_check_results (const wire_value_t *body, size_t keys, error_t *error);
+
+/* A value of a reply by the type that the reply names: as client_result_value. */
+value_t client_value_of (const wire_value_t *given, text_t type, arena_t *arena);
 /* The value of one feature of one result of a reply to `get`: strings are borrowed from the reply,
  * lists and maps made in `arena`. What does not have the type that the reply names is null. */
 value_t client_result_value (const wire_value_t *body, uint32_t result, uint32_t feature,
@@ -182,6 +197,7 @@ typedef struct client_acknowledged {
     uint64_t accepted; /* less with the next than `rows`: it was acknowledged before, and what */
     uint64_t refused_count; /* came of it is not remembered any more */
     wire_list_t refused;    /* maps of `row` (in the batch) and `reason`: the first of them */
+    const wire_value_t *positions; /* a map of `log/partition`: one past its last row there */
 } client_acknowledged_t;
 
 typedef struct client_sender_options {
@@ -212,17 +228,26 @@ typedef struct client_sender client_sender_t;
 /* A new producer's id: now and random bytes. */
 void client_producer_new (uint8_t producer[CLIENT_PRODUCER_SIZE]);
 
-/* UNAVAILABLE when no speed worker can be reached. */
+/* Waits for a speed worker to be found. UNAVAILABLE when none can be reached. */
 MUST_CHECK status_t client_sender_new (client_t *weir, const client_sender_options_t *options,
                                        client_sender_t **sender, error_t *error);
+/* The same without waiting, or looking for one. */
+client_sender_t *client_sender_begin (client_t *client, const client_sender_options_t *options);
 void client_sender_destroy (client_sender_t **self_p);
+
+/* Can a batch be taken without waiting? */
+bool client_sender_has_room (const client_sender_t *self);
+uint32_t client_sender_under_way (const client_sender_t *self); /* batches */
+/* What ended it, or OK. */
+MUST_CHECK status_t client_sender_state (const client_sender_t *self, error_t *error);
 
 /* Sends one batch under the next sequence, waiting while too many are unacknowledged. An error is
  * the end of this sender: that of a batch that was refused as a whole, or UNAVAILABLE when patience
  * ran out, and then what is unacknowledged may or may not have been taken. */
 MUST_CHECK status_t client_sender_send (client_sender_t *self, const raw_table_t *rows,
                                         uint64_t tag, error_t *error);
-/* Takes the acknowledgements that came, waiting at most `wait_ms` for one. */
+/* Takes the acknowledgements that came, waiting at most `wait_ms` for one. Everything else that is
+ * under way on the client gets on, too. */
 MUST_CHECK status_t client_sender_pump (client_sender_t *self, int wait_ms, error_t *error);
 /* Waits until every batch is acknowledged. */
 MUST_CHECK status_t client_sender_flush (client_sender_t *self, error_t *error);

@@ -72,8 +72,6 @@ static value_t single_of (const wire_value_t *given, type_t type)
     return value;
 }
 
-static value_t value_of (const wire_value_t *given, text_t type, arena_t *arena);
-
 /* What stands between < and > of "list<int64>"; false when the type is not that. */
 static bool type_inside (text_t type, const char *word, text_t *inside)
 {
@@ -89,7 +87,7 @@ static value_t *values_of (const wire_value_t *given, text_t type, arena_t *aren
 {
     value_t *values = arena_zero (arena, given->via.array.size, sizeof *values);
     for (uint32_t i = 0; i < given->via.array.size; i++)
-        values[i] = value_of (&given->via.array.ptr[i], type, arena);
+        values[i] = client_value_of (&given->via.array.ptr[i], type, arena);
     return values;
 }
 
@@ -144,7 +142,7 @@ static const char *comma_outside (text_t text)
     return NULL;
 }
 
-static value_t value_of (const wire_value_t *given, text_t type, arena_t *arena)
+value_t client_value_of (const wire_value_t *given, text_t type, arena_t *arena)
 {
     text_t inside;
     if (type_inside (type, "list", &inside))
@@ -168,7 +166,7 @@ value_t client_result_value (const wire_value_t *body, uint32_t result, uint32_t
     wire_list_t values = wire_list (&results.items[result], "values");
     CHECK (feature < values.count);
     CHECK (feature < types.count);
-    return value_of (&values.items[feature], wire_item_text (&types.items[feature]), arena);
+    return client_value_of (&values.items[feature], wire_item_text (&types.items[feature]), arena);
 }
 
 bool client_value_capped (const value_t *value)

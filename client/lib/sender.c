@@ -3,12 +3,11 @@
  * Slots are a ring by sequence: a sequence is sent only when the one `slots_count` before it is
  * acknowledged, so that all that is unacknowledged fits the window in which the owners tell
  * sequences apart. */
-#include "client/lib/session.h"
+#include "client/lib/nodes.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/random.h"
-#include "transport/probe.h"
 
 #include <inttypes.h>
 #include <sys/random.h>
@@ -24,15 +23,8 @@ enum {
     ASKED_MAX_MS = 30000, /* longer than that nobody waits because a worker says so */
     BUSY_PATIENCE = 10,   /* times as long as others one waits for those who say that they are */
     WAIT_MAX_MS = 60000,
-    PROBE_EVERY_MS = 200, /* while batches are under way: so soon a worker that died is noticed */
-    RECOGNIZE_MS = 1000,  /* for a worker to say which cluster it is of */
+    LOOK_MS = 50, /* while a worker is looked for */
 };
-
-/* A speed worker, as it looks from here. */
-typedef struct worker {
-    int64_t probed_ms;
-    int64_t bad_until_ms; /* it is passed over until then */
-} worker_t;
 
 typedef struct slot {
     bool used;
@@ -42,17 +34,19 @@ typedef struct slot {
     uint64_t tag;
     uint32_t rows;
     uint32_t tries;
-    size_t worker;  /* that it was sent to last */
+    size_t worker;   /* that it was sent to last … */
+    uint32_t losses; /* … and what had been lost there until then */
+    int64_t sent_ms;
     int64_t due_ms; /* when it is (next) to be sent, or sent again for want of an answer */
     buf_t bytes;    /* the message */
 } slot_t;
 
 struct client_sender {
+    party_t party; /* first: a party is its sender */
     uint32_t magic;
-    client_t *weir;
+    client_t *client;
     client_sender_options_t options;
     char *stream;
-    worker_t *workers; /* as many as there are endpoints of speed workers */
     uint64_t next_sequence;
     slot_t slots[CLIENT_UNACKNOWLEDGED_MAX];
     uint32_t slots_used;
@@ -63,6 +57,10 @@ struct client_sender {
     error_t failure;   /* what ended it */
     error_t complaint; /* the last reason to try again */
 };
+
+static int64_t step (party_t *party, int64_t now);
+static bool take (party_t *party, const message_t *message);
+static bool spoiled (party_t *party, uint64_t id, const error_t *error);
 
 void client_producer_new (uint8_t producer[CLIENT_PRODUCER_SIZE])
 {
@@ -77,49 +75,43 @@ void client_producer_new (uint8_t producer[CLIENT_PRODUCER_SIZE])
 
 /* ---- making and ending ---- */
 
-static status_t no_worker (client_t *weir, const endpoints_t *workers, error_t *error)
+static status_t outcome (const client_sender_t *self, error_t *error)
 {
-    weir->unreachable = true;
-    return error_set (error, STATUS_UNAVAILABLE,
-                      "cannot reach a speed worker at %s%s: is the cluster up? start it with "
-                      "`weir up -d`",
-                      workers->items[0], workers->count > 1 ? " or the others" : "");
+    return self->failed == STATUS_OK ? STATUS_OK
+                                     : error_set (error, self->failed, "%s", self->failure.text);
 }
 
-/* Is anybody there at all? */
-static status_t find_worker (client_t *weir, error_t *error)
+/* Is anybody there at all? Who is slow may still come to it. */
+static status_t find_worker (client_t *client, error_t *error)
 {
-    endpoints_t *workers;
-    status_t status = session_start (weir, error);
-    if (status == STATUS_OK)
-        status = session_endpoints (weir, CLIENT_SPEED, &workers, error);
-    if (status != STATUS_OK)
-        return status;
-    for (size_t i = 0; i < workers->count; i++)
-        if (endpoint_may_answer (workers->items[i])) {
-            status = session_recognize (weir, workers, i, RECOGNIZE_MS, error);
-            return weir->foreign ? status : STATUS_OK; /* who is slow may still come to it */
-        }
-    return no_worker (weir, workers, error);
+    int64_t deadline = session_now_ms () + CLIENT_TIMEOUT_MS;
+    status_t status = session_pump (client, 0, error);
+    while (status == STATUS_OK) {
+        int64_t now = session_now_ms ();
+        for (size_t at = 0; at < client->roles[CLIENT_SPEED].count; at++)
+            if (nodes_look (client, CLIENT_SPEED, at, now) == NODE_GOOD)
+                return STATUS_OK;
+        status = nodes_nobody (client, CLIENT_SPEED, now, error);
+        if (status == STATUS_OK && now >= deadline)
+            return error_set (error, STATUS_TIMEOUT, "the coordinator does not answer");
+        if (status == STATUS_OK)
+            status = session_pump (client, LOOK_MS, error);
+        else if (client->roles[CLIENT_SPEED].count > 0 && status != STATUS_UNAVAILABLE)
+            return client->foreign ? status : STATUS_OK;
+    }
+    return status;
 }
 
-status_t client_sender_new (client_t *weir, const client_sender_options_t *options,
-                            client_sender_t **sender, error_t *error)
+client_sender_t *client_sender_begin (client_t *client, const client_sender_options_t *options)
 {
     CHECK (options->unacknowledged <= CLIENT_UNACKNOWLEDGED_MAX);
     CHECK (options->first_sequence > 0);
-    *sender = NULL;
-    weir->unreachable = false;
-    weir->foreign = false;
-    status_t status = find_worker (weir, error);
-    if (status != STATUS_OK)
-        return status;
     client_sender_t *self = mem_zero (1, sizeof *self);
+    self->party = (party_t){ .step = step, .take = take, .spoiled = spoiled };
     self->magic = SENDER_MAGIC;
-    self->weir = weir;
+    self->client = client;
     self->options = *options;
     self->stream = mem_string (options->stream);
-    self->workers = mem_zero (weir->roles[CLIENT_SPEED].count, sizeof *self->workers);
     if (self->options.unacknowledged == 0)
         self->options.unacknowledged = DEFAULT_UNACKNOWLEDGED;
     if (self->options.patience_ms == 0)
@@ -131,9 +123,21 @@ status_t client_sender_new (client_t *weir, const client_sender_options_t *optio
     random_seed (&self->jitter, (uint64_t)self->progress_ms);
     for (uint32_t i = 0; i < self->options.unacknowledged; i++)
         buf_init (&self->slots[i].bytes, WIRE_MESSAGE_MAX);
-    error_set (&self->complaint, STATUS_TIMEOUT, "no speed worker answers");
-    *sender = self;
-    return STATUS_OK;
+    (void)error_set (&self->complaint, STATUS_TIMEOUT, "no speed worker answers");
+    session_join (client, &self->party);
+    return self;
+}
+
+status_t client_sender_new (client_t *client, const client_sender_options_t *options,
+                            client_sender_t **sender, error_t *error)
+{
+    *sender = NULL;
+    client->unreachable = false;
+    client->foreign = false;
+    status_t status = find_worker (client, error);
+    if (status == STATUS_OK)
+        *sender = client_sender_begin (client, options);
+    return status;
 }
 
 void client_sender_destroy (client_sender_t **self_p)
@@ -146,7 +150,7 @@ void client_sender_destroy (client_sender_t **self_p)
     for (uint32_t i = 0; i < self->options.unacknowledged; i++)
         buf_release (&self->slots[i].bytes);
     mem_free (self->stream);
-    mem_free (self->workers);
+    session_leave (self->client, &self->party);
     self->magic = 0;
     mem_free (self);
 }
@@ -158,12 +162,6 @@ static status_t fail (client_sender_t *self, const error_t *error)
         self->failure = *error;
     }
     return self->failed;
-}
-
-static status_t outcome (const client_sender_t *self, error_t *error)
-{
-    return self->failed == STATUS_OK ? STATUS_OK
-                                     : error_set (error, self->failed, "%s", self->failure.text);
 }
 
 /* ---- encoding ---- */
@@ -206,10 +204,10 @@ static uint64_t oldest_sequence (const client_sender_t *self, const slot_t *slot
 
 static bool encode (client_sender_t *self, const raw_table_t *rows, slot_t *slot)
 {
-    wire_writer_t *writer = self->weir->own_writer;
+    wire_writer_t *writer = self->client->own_writer;
     const void *data;
     size_t size;
-    slot->id = self->weir->next_id++;
+    slot->id = self->client->next_id++;
     wire_begin (writer, MESSAGE_SEND, slot->id);
     wire_field_string (writer, "stream", self->stream);
     wire_field_bin (writer, "producer",
@@ -255,56 +253,39 @@ static void try_again (client_sender_t *self, slot_t *slot, int64_t now, uint64_
     slot->due_ms = now + (int64_t)wait;
 }
 
-/* What is under way to a worker will not be answered. */
-static void lose (client_sender_t *self, size_t at, int64_t now)
+/* No worker is good just now. */
+static void find_none (client_sender_t *self, slot_t *slot, int64_t now)
 {
-    for (uint32_t i = 0; i < self->options.unacknowledged; i++)
-        if (self->slots[i].used && self->slots[i].under_way && self->slots[i].worker == at)
-            try_again (self, &self->slots[i], now, 0);
-}
-
-/* Is it worth sending to? Looked at again every now and then. What is under way to one that has
- * just gone is due elsewhere. */
-static bool is_good (client_sender_t *self, size_t at, int64_t now)
-{
-    worker_t *worker = &self->workers[at];
-    if (now - worker->probed_ms >= PROBE_EVERY_MS) {
-        worker->probed_ms = now;
-        peer_t peer = peer_of_endpoint (self->weir->roles[CLIENT_SPEED].items[at]);
-        if (transport_broke (self->weir->transport, &peer))
-            lose (self, at, now);
-        if (!endpoint_may_answer (self->weir->roles[CLIENT_SPEED].items[at])) {
-            worker->bad_until_ms = now + PROBE_EVERY_MS + 1; /* until it is looked at again */
-            lose (self, at, now);
-        }
-    }
-    if (worker->bad_until_ms > now)
-        return false;
     error_t error;
-    if (session_recognize (self->weir, &self->weir->roles[CLIENT_SPEED], at, RECOGNIZE_MS,
-                           &error) == STATUS_OK)
-        return true;
-    worker->bad_until_ms = now + PROBE_EVERY_MS + 1;
-    if (self->weir->foreign)
+    status_t status = nodes_nobody (self->client, CLIENT_SPEED, now, &error);
+    if (status == STATUS_OK) {
+        slot->due_ms = now; /* one is being found out */
+    } else if (self->client->foreign) {
         (void)fail (self, &error);
-    return false;
+    } else {
+        self->complaint = error;
+        try_again (self, slot, now, 0);
+    }
 }
 
 static void transmit (client_sender_t *self, slot_t *slot, int64_t now)
 {
-    const endpoints_t *endpoints = &self->weir->roles[CLIENT_SPEED];
-    size_t at = (size_t)((slot->sequence + slot->tries) % endpoints->count), tried = 0;
-    for (; tried < endpoints->count && !is_good (self, at, now); tried++)
-        at = (at + 1) % endpoints->count;
-    if (tried == endpoints->count) {
-        try_again (self, slot, now, 0);
+    const endpoints_t *endpoints = &self->client->roles[CLIENT_SPEED];
+    size_t first = (size_t)(slot->sequence + slot->tries);
+    for (size_t i = 0; i < endpoints->count; i++) {
+        size_t at = (first + i) % endpoints->count;
+        if (nodes_look (self->client, CLIENT_SPEED, at, now) != NODE_GOOD)
+            continue;
+        peer_t peer = peer_of_endpoint (endpoints->items[at]);
+        transport_send (self->client->transport, &peer, slot->bytes.data, slot->bytes.size);
+        slot->worker = at;
+        slot->losses = nodes_losses (self->client, CLIENT_SPEED, at);
+        slot->under_way = true;
+        slot->sent_ms = now;
+        slot->due_ms = now + self->options.answer_ms;
         return;
     }
-    peer_t peer = peer_of_endpoint (endpoints->items[at]);
-    transport_send (self->weir->transport, &peer, slot->bytes.data, slot->bytes.size);
-    slot->worker = at;
-    slot->under_way = true;
-    slot->due_ms = now + self->options.answer_ms;
+    find_none (self, slot, now);
 }
 
 static slot_t *slot_of_id (client_sender_t *self, uint64_t id)
@@ -322,7 +303,8 @@ static void acknowledge (client_sender_t *self, slot_t *slot, const message_t *m
                                    .rows = slot->rows,
                                    .accepted = wire_uint (message->body, "accepted", 0),
                                    .refused_count = wire_uint (message->body, "refused_count", 0),
-                                   .refused = wire_list (message->body, "refused") };
+                                   .refused = wire_list (message->body, "refused"),
+                                   .positions = wire_map (message->body, "positions") };
     slot->used = false;
     self->slots_used--;
     self->progress_ms = session_now_ms ();
@@ -341,70 +323,49 @@ static bool is_passing (status_t status)
            status == STATUS_FENCED || status == STATUS_STALE;
 }
 
-static void take_reply (client_sender_t *self, const void *data, size_t size)
+static void take_error (client_sender_t *self, slot_t *slot, const message_t *message)
 {
-    message_t message;
     error_t error;
-    if (wire_decode (self->weir->decoder, data, size, &message, &error) != STATUS_OK)
-        return; /* the batch is sent again when its time is up */
-    slot_t *slot = slot_of_id (self, message.id);
-    if (!slot)
-        return; /* the answer to an earlier try, or to none of ours */
-    if (message.kind == MESSAGE_SEND_OK) {
-        acknowledge (self, slot, &message);
-        return;
-    }
-    if (message.kind != MESSAGE_ERROR)
-        return;
-    status_t status = session_told (&message, &error);
-    if (status == STATUS_DENIED && session_rekey (self->weir, true))
+    status_t status = session_told (message, &error);
+    if (status == STATUS_DENIED && session_rekey (self->client, true)) {
+        nodes_rekeyed (self->client);
         status = STATUS_UNAVAILABLE; /* by the key that we had */
-    if (is_passing (status)) {
-        self->complaint = error;
-        if (has_no_room (status))
-            self->busy_ms = session_now_ms ();
-        if (!slot->under_way)
-            return;
-        int64_t now = session_now_ms ();
-        try_again (self, slot, now, error.retry_ms);
-        if (has_no_room (status) && self->options.waits)
-            self->options.waits (self->options.arg, (uint32_t)(slot->due_ms - now), error.text);
-    } else {
+    }
+    if (!is_passing (status)) {
         (void)fail (self, &error);
-    }
-}
-
-/* Sends what is due; returns how long nothing else will be, ms. */
-static int64_t send_due (client_sender_t *self)
-{
-    int64_t now = session_now_ms ();
-    int64_t next = now + PROBE_EVERY_MS;
-    for (uint32_t i = 0; i < self->options.unacknowledged; i++) {
-        slot_t *slot = &self->slots[i];
-        if (!slot->used)
-            continue;
-        if (slot->under_way)
-            (void)is_good (self, slot->worker, now);
-        if (slot->due_ms <= now && slot->under_way) {
-            /* it is there and says nothing: others first, for as long as this has taken */
-            self->workers[slot->worker].bad_until_ms = now + self->options.answer_ms;
-            try_again (self, slot, now, 0);
-        }
-        if (slot->due_ms <= now)
-            transmit (self, slot, now);
-        if (slot->due_ms < next)
-            next = slot->due_ms;
-    }
-    return next - now;
-}
-
-/* With other keys every connection may be another. */
-static void take_keys (client_sender_t *self)
-{
-    if (!session_rekey (self->weir, false))
         return;
-    for (size_t at = 0; at < self->weir->roles[CLIENT_SPEED].count; at++)
-        lose (self, at, session_now_ms ());
+    }
+    int64_t now = session_now_ms ();
+    self->complaint = error;
+    if (has_no_room (status))
+        self->busy_ms = now;
+    if (!slot->under_way)
+        return;
+    try_again (self, slot, now, error.retry_ms);
+    if (has_no_room (status) && self->options.waits)
+        self->options.waits (self->options.arg, (uint32_t)(slot->due_ms - now), error.text);
+}
+
+static bool take (party_t *party, const message_t *message)
+{
+    client_sender_t *self = (client_sender_t *)party;
+    slot_t *slot = slot_of_id (self, message->id);
+    if (!slot)
+        return false; /* the answer to an earlier try, or to none of ours */
+    if (slot->under_way)
+        nodes_heard (self->client, CLIENT_SPEED, slot->worker, session_now_ms ());
+    if (message->kind == MESSAGE_SEND_OK)
+        acknowledge (self, slot, message);
+    else if (message->kind == MESSAGE_ERROR)
+        take_error (self, slot, message);
+    return true;
+}
+
+/* The batch is sent again when its time is up. */
+static bool spoiled (party_t *party, uint64_t id, const error_t *error)
+{
+    (void)error;
+    return slot_of_id ((client_sender_t *)party, id) != NULL;
 }
 
 static status_t check_patience (client_sender_t *self)
@@ -418,27 +379,69 @@ static status_t check_patience (client_sender_t *self)
     error_t error;
     error_set (&error, STATUS_UNAVAILABLE, "%u batches were not acknowledged for %" PRId64 " s: %s",
                self->slots_used, waited / 1000, self->complaint.text);
-    self->weir->unreachable = true;
+    self->client->unreachable = true;
     return fail (self, &error);
+}
+
+static void step_slot (client_sender_t *self, slot_t *slot, int64_t now)
+{
+    if (slot->under_way) {
+        nodes_watch (self->client, CLIENT_SPEED, slot->worker, slot->sent_ms, now);
+        if (nodes_losses (self->client, CLIENT_SPEED, slot->worker) != slot->losses)
+            try_again (self, slot, now, 0); /* what is under way to it will not be answered */
+    }
+    if (slot->due_ms <= now && slot->under_way) {
+        /* it is there and says nothing: others first, for as long as this has taken */
+        nodes_silent (self->client, CLIENT_SPEED, slot->worker, now + self->options.answer_ms);
+        try_again (self, slot, now, 0);
+    }
+    if (slot->due_ms <= now)
+        transmit (self, slot, now);
+}
+
+/* Sends what is due. */
+static int64_t step (party_t *party, int64_t now)
+{
+    client_sender_t *self = (client_sender_t *)party;
+    CHECK_OBJECT (self, SENDER_MAGIC);
+    int64_t next = now + (self->slots_used > 0 ? NODES_LOOK_MS : NODES_NEVER_MS);
+    for (uint32_t i = 0; i < self->options.unacknowledged && self->failed == STATUS_OK; i++) {
+        slot_t *slot = &self->slots[i];
+        if (!slot->used)
+            continue;
+        step_slot (self, slot, now);
+        if (slot->due_ms > now && slot->due_ms < next)
+            next = slot->due_ms;
+    }
+    if (self->failed == STATUS_OK)
+        (void)check_patience (self);
+    return next;
+}
+
+bool client_sender_has_room (const client_sender_t *self)
+{
+    CHECK_OBJECT (self, SENDER_MAGIC);
+    return !self->slots[self->next_sequence % self->options.unacknowledged].used;
+}
+
+uint32_t client_sender_under_way (const client_sender_t *self)
+{
+    CHECK_OBJECT (self, SENDER_MAGIC);
+    return self->slots_used;
+}
+
+status_t client_sender_state (const client_sender_t *self, error_t *error)
+{
+    CHECK_OBJECT (self, SENDER_MAGIC);
+    return outcome (self, error);
 }
 
 status_t client_sender_pump (client_sender_t *self, int wait_ms, error_t *error)
 {
     CHECK_OBJECT (self, SENDER_MAGIC);
-    peer_t from;
-    const void *data;
-    size_t size;
-    take_keys (self);
-    int64_t quiet = send_due (self);
-    if (quiet < wait_ms)
-        wait_ms = (int)(quiet > 0 ? quiet : 0);
-    if (self->slots_used == 0)
-        wait_ms = 0;
-    transport_poll (self->weir->transport, wait_ms, NULL, 0, NULL);
-    while (transport_receive (self->weir->transport, &from, &data, &size))
-        take_reply (self, data, size);
-    if (self->failed == STATUS_OK)
-        (void)check_patience (self);
+    status_t status = session_pump (self->client, self->slots_used > 0 ? wait_ms : 0, error);
+    if (status != STATUS_OK)
+        return status;
     if (self->failed == STATUS_OK && self->options.stopped &&
         self->options.stopped (self->options.arg))
         return error_set (error, STATUS_CANCELLED, "stopped");

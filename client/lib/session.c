@@ -1,4 +1,6 @@
 #include "client/lib/session.h"
+#include "client/lib/gets.h"
+#include "client/lib/nodes.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -19,10 +21,13 @@ static const char *const role_words[CLIENT_ROLES] = { "the coordinator", "a serv
 
 static void endpoints_clear (endpoints_t *self)
 {
-    for (size_t i = 0; i < self->count; i++)
+    for (size_t i = 0; i < self->count; i++) {
         mem_free (self->items[i]);
+        node_release (&self->nodes[i]);
+    }
     mem_free (self->items);
     mem_free (self->ours);
+    mem_free (self->nodes);
     *self = (endpoints_t){ 0 };
 }
 
@@ -30,6 +35,8 @@ static void endpoints_add (endpoints_t *self, text_t endpoint)
 {
     self->items = mem_resize (self->items, self->count + 1, sizeof *self->items);
     self->ours = mem_resize (self->ours, self->count + 1, sizeof *self->ours);
+    self->nodes = mem_resize (self->nodes, self->count + 1, sizeof *self->nodes);
+    self->nodes[self->count] = (struct node){ 0 };
     self->ours[self->count] = false;
     self->items[self->count++] = mem_string_n (endpoint.data, endpoint.size);
 }
@@ -74,31 +81,41 @@ status_t client_open (const char *directory, client_t **weir, error_t *error)
     return STATUS_OK;
 }
 
-status_t client_connect (const char *coordinator, client_t **weir, error_t *error)
+status_t client_connect_any (const char *const *coordinators, size_t count, const char *cluster,
+                             const char *keys, client_t **client, error_t *error)
 {
-    *weir = NULL;
-    status_t status = endpoint_check (text_of (coordinator), error);
-    if (status == STATUS_OK)
-        status = endpoint_check_reach (text_of (coordinator), false, error);
-    if (status != STATUS_OK)
-        return status;
-    *weir = session_new ();
-    endpoints_add (&(*weir)->roles[CLIENT_COORDINATOR], text_of (coordinator));
+    *client = NULL;
+    if (count == 0 || count > COORDINATORS_KNOWN_MAX)
+        return error_set (error, STATUS_INVALID, "a cluster has 1 to %d coordinators",
+                          COORDINATORS_KNOWN_MAX);
+    for (size_t i = 0; i < count; i++) {
+        text_t endpoint = text_of (coordinators[i]);
+        status_t status = endpoint_check (endpoint, error);
+        if (status == STATUS_OK)
+            status = endpoint_check_reach (endpoint, keys != NULL, error);
+        if (status != STATUS_OK)
+            return error_prefix (error, "%s", coordinators[i]);
+    }
+    *client = session_new ();
+    for (size_t i = 0; i < count; i++)
+        endpoints_add (&(*client)->roles[CLIENT_COORDINATOR], text_of (coordinators[i]));
+    (*client)->cluster = cluster ? mem_string (cluster) : NULL;
+    (*client)->keys = keys ? mem_string (keys) : NULL;
     return STATUS_OK;
 }
 
-status_t client_connect_secured (const char *coordinator, const char *keys, const char *key,
-                                 client_t **weir, error_t *error)
+status_t client_connect (const char *coordinator, client_t **client, error_t *error)
 {
-    *weir = NULL;
-    status_t status = endpoint_check (text_of (coordinator), error);
-    if (status != STATUS_OK)
-        return status;
-    *weir = session_new ();
-    endpoints_add (&(*weir)->roles[CLIENT_COORDINATOR], text_of (coordinator));
-    (*weir)->keys = mem_string (keys);
-    client_use_key (*weir, key);
-    return STATUS_OK;
+    return client_connect_any (&coordinator, 1, NULL, NULL, client, error);
+}
+
+status_t client_connect_secured (const char *coordinator, const char *keys, const char *key,
+                                 client_t **client, error_t *error)
+{
+    status_t status = client_connect_any (&coordinator, 1, NULL, keys, client, error);
+    if (status == STATUS_OK)
+        client_use_key (*client, key);
+    return status;
 }
 
 void client_use_key (client_t *self, const char *key)
@@ -115,6 +132,7 @@ void client_close (client_t **self_p)
     if (!self)
         return;
     CHECK_OBJECT (self, CLIENT_MAGIC);
+    gets_destroy (&self->single);
     transport_destroy (&self->transport);
     wire_writer_destroy (&self->writer);
     wire_writer_destroy (&self->own_writer);
@@ -233,20 +251,34 @@ status_t session_told (const message_t *message, error_t *error)
                             TEXT_FORMAT, TEXT_ARGS (text));
 }
 
-static status_t unreachable (client_t *self, client_role_t role, status_t status,
-                             const endpoints_t *endpoints, error_t *error)
+const char *session_role_word (client_role_t role)
+{
+    return role_words[role];
+}
+
+status_t session_cannot_reach (client_t *self, client_role_t role, error_t *error)
+{
+    const endpoints_t *endpoints = &self->roles[role];
+    buf_t list;
+    self->unreachable = true;
+    buf_init (&list, ERROR_TEXT_MAX / 2);
+    for (size_t i = 0; i < endpoints->count; i++)
+        buf_printf (&list, "%s%s", i > 0 ? ", " : "", endpoints->items[i]);
+    status_t status =
+        error_set (error, STATUS_UNAVAILABLE,
+                   "cannot reach %s at %s: is the cluster up? start it with `weir up -d`",
+                   role_words[role], list.bad ? endpoints->items[0] : buf_string (&list));
+    buf_release (&list);
+    return status;
+}
+
+static status_t unreachable (client_t *self, client_role_t role, status_t status, error_t *error)
 {
     self->unreachable = true;
     if (status == STATUS_TIMEOUT)
         return error_prefix (error, "%s", role_words[role]);
-    buf_t list;
-    buf_init (&list, ERROR_TEXT_MAX / 2);
-    for (size_t i = 0; i < endpoints->count; i++)
-        buf_printf (&list, "%s%s", i > 0 ? ", " : "", endpoints->items[i]);
-    status = error_set (error, status,
-                        "cannot reach %s at %s: is the cluster up? start it with `weir up -d`",
-                        role_words[role], list.bad ? endpoints->items[0] : buf_string (&list));
-    buf_release (&list);
+    (void)!session_cannot_reach (self, role, error);
+    error->status = status;
     return status;
 }
 
@@ -295,18 +327,11 @@ static bool is_good_name (text_t endpoint)
     return endpoint.size <= PEER_SIZE_MAX && endpoint_check (endpoint, &ignored) == STATUS_OK;
 }
 
-/* A coordinator that does not lead has carried nothing out. Where it says that another one leads,
- * that one is asked too from now on. */
-static bool stands_by (client_t *self, endpoints_t *endpoints, const answer_t *answer,
-                       error_t *error)
+void session_take_leader (client_t *self, const message_t *message)
 {
-    message_t message;
+    endpoints_t *endpoints = &self->roles[CLIENT_COORDINATOR];
     error_t ignored;
-    if (wire_decode (self->decoder, answer->data, answer->size, &message, &ignored) != STATUS_OK ||
-        message.kind != MESSAGE_ERROR || !wire_has (message.body, "leader"))
-        return false;
-    (void)!session_told (&message, error);
-    text_t leader = wire_text (message.body, "leader");
+    text_t leader = wire_text (message->body, "leader");
     bool may_be_far = self->keys || self->open;
     bool known = endpoints->count >= COORDINATORS_KNOWN_MAX || !is_good_name (leader) ||
                  endpoint_check_reach (leader, may_be_far, &ignored) != STATUS_OK;
@@ -314,6 +339,19 @@ static bool stands_by (client_t *self, endpoints_t *endpoints, const answer_t *a
         known = text_is (leader, endpoints->items[i]);
     if (!known)
         endpoints_add (endpoints, leader);
+}
+
+/* A coordinator that does not lead has carried nothing out. Where it says that another one leads,
+ * that one is asked too from now on. */
+static bool stands_by (client_t *self, const answer_t *answer, error_t *error)
+{
+    message_t message;
+    error_t ignored;
+    if (wire_decode (self->decoder, answer->data, answer->size, &message, &ignored) != STATUS_OK ||
+        message.kind != MESSAGE_ERROR || !wire_has (message.body, "leader"))
+        return false;
+    (void)!session_told (&message, error);
+    session_take_leader (self, &message);
     return true;
 }
 
@@ -343,7 +381,7 @@ static round_t ask_each (client_t *self, const request_t *request, answer_t *ans
                 transport_request (self->transport, endpoints->items[at], request->data,
                                    request->size, timeout_ms, &answer->data, &answer->size, error);
         if (now == STATUS_OK && request->role == CLIENT_COORDINATOR &&
-            stands_by (self, endpoints, answer, error)) {
+            stands_by (self, answer, error)) {
             round.standing = true;
             continue;
         }
@@ -385,7 +423,7 @@ static status_t ask (client_t *self, const request_t *request, answer_t *answer,
                               request->endpoints->count);
         }
         if ((!taken_over && !rekeyed && !listens_again) || left <= 0)
-            return unreachable (self, request->role, round.status, request->endpoints, error);
+            return unreachable (self, request->role, round.status, error);
         if (nobody)
             transport_poll (self->transport, ASK_AGAIN_MS, NULL, 0, NULL);
     }
@@ -435,14 +473,31 @@ static status_t exchange (client_t *self, wire_writer_t *writer, endpoints_t *en
     return STATUS_OK;
 }
 
-/* Those that are known stay: a sender under way goes by their numbers. */
+static bool is_known (const endpoints_t *endpoints, text_t name)
+{
+    for (size_t i = 0; i < endpoints->count; i++)
+        if (text_is (name, endpoints->items[i]))
+            return true;
+    return false;
+}
+
+/* Those that are known stay, and where they are: who is under way goes by their numbers. */
 static void take_names (endpoints_t *endpoints, wire_list_t names)
 {
-    if (endpoints->count > 0)
-        return;
-    for (uint32_t i = 0; i < names.count; i++)
-        if (is_good_name (wire_item_text (&names.items[i])))
-            endpoints_add (endpoints, wire_item_text (&names.items[i]));
+    for (uint32_t i = 0; i < names.count && endpoints->count < NODES_MAX; i++) {
+        text_t name = wire_item_text (&names.items[i]);
+        if (is_good_name (name) && !is_known (endpoints, name))
+            endpoints_add (endpoints, name);
+    }
+}
+
+void session_take_routes (client_t *self, const message_t *message, bool all)
+{
+    endpoints_t *serving = &self->roles[CLIENT_SERVING], *speed = &self->roles[CLIENT_SPEED];
+    if (all || serving->count == 0)
+        take_names (serving, wire_list (message->body, "serving"));
+    if (all || speed->count == 0)
+        take_names (speed, wire_list (message->body, "speed"));
 }
 
 status_t session_refresh (client_t *self, error_t *error)
@@ -456,8 +511,7 @@ status_t session_refresh (client_t *self, error_t *error)
                        CLIENT_TIMEOUT_MS, &reply, error);
     if (status != STATUS_OK)
         return status;
-    take_names (&self->roles[CLIENT_SERVING], wire_list (reply.body, "serving"));
-    take_names (&self->roles[CLIENT_SPEED], wire_list (reply.body, "speed"));
+    session_take_routes (self, &reply, false);
     return STATUS_OK;
 }
 

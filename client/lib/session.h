@@ -7,12 +7,27 @@
 
 enum { CLIENT_MAGIC = 0x77656972, CLIENT_ROLES = 3 };
 
+struct node; /* nodes.h */
+
 typedef struct endpoints {
     char **items;
     bool *ours; /* per item: it has said that it is of our cluster */
+    struct node *nodes;
     size_t count;
     size_t next; /* the one that is tried first: it answered last */
 } endpoints_t;
+
+/* Somebody who sends and takes messages without waiting: session_pump drives all who joined. */
+typedef struct party party_t;
+struct party {
+    /* Does what is due; returns when next, ms. */
+    int64_t (*step) (party_t *self, int64_t now);
+    /* Takes an answer; false when it is not to a question of this one. */
+    bool (*take) (party_t *self, const message_t *message);
+    /* The answer with this id is none: `error` says why. False as above. */
+    bool (*spoiled) (party_t *self, uint64_t id, const error_t *error);
+    party_t *next;
+};
 
 struct client {
     uint32_t magic;
@@ -30,6 +45,17 @@ struct client {
     int64_t keys_looked_ms;
     bool unreachable;
     bool foreign;
+    party_t *parties;
+    bool halted; /* the message received last is to stay valid */
+    /* what nodes there are, asked of the coordinators by nodes.c: */
+    bool routes_wanted;
+    bool routes_told;        /* once, at least */
+    uint64_t routes_id;      /* 0: not asked */
+    size_t routes_at;        /* the coordinator that is asked next */
+    size_t routes_from;      /* that was asked last, … */
+    int64_t routes_asked_ms; /* … when … */
+    int64_t routes_due_ms;   /* … and not before this again */
+    struct gets *single;     /* of client_get; NULL before the first */
 };
 
 /* Makes the transport. */
@@ -51,6 +77,26 @@ MUST_CHECK status_t session_refresh (client_t *self, error_t *error);
  * when it is of another; UNAVAILABLE or TIMEOUT when it does not say. */
 MUST_CHECK status_t session_recognize (client_t *self, endpoints_t *endpoints, size_t at,
                                        int timeout_ms, error_t *error);
+
+/* That nobody listens at any endpoint of the role. */
+status_t session_cannot_reach (client_t *self, client_role_t role, error_t *error);
+/* "a serving node" */
+const char *session_role_word (client_role_t role);
+
+/* Adds the nodes of a `routes.ok`: all, or of roles of which none are known. */
+void session_take_routes (client_t *self, const message_t *message, bool all);
+/* Adds the coordinator that an `error` names as leading, if it names one. */
+void session_take_leader (client_t *self, const message_t *message);
+
+/* ---- without waiting for each other ---- */
+
+void session_join (client_t *self, party_t *party);
+void session_leave (client_t *self, party_t *party);
+
+/* Has everybody do what is due; returns when next, ms. */
+int64_t session_step (client_t *self);
+/* The same, then waits at most `wait_ms` for messages and hands them out. */
+MUST_CHECK status_t session_pump (client_t *self, int wait_ms, error_t *error);
 
 /* The error of an `error` message. */
 status_t session_told (const message_t *message, error_t *error);

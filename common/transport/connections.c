@@ -63,6 +63,7 @@ bool line_open (transport_t *self, line_t *line, const char *name)
     if (!line->socket)
         return false;
     line->fd = line_fd (line->socket);
+    self->opened++;
     if ((!self->keyring || watch_line (self, line)) && zmq_connect (line->socket, name) == 0)
         return true;
     line_close (line);

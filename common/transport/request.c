@@ -101,15 +101,19 @@ static outcome_t ask (transport_t *self, line_t *line, const char *endpoint, uin
     return outcome;
 }
 
+status_t transport_needs_key (const char *endpoint, error_t *error)
+{
+    return error_set (error, STATUS_DENIED,
+                      "who listens at %s wants a key, and none is set: the cluster has security "
+                      "on; put `security: {keys: DIR}` into weir.yaml, with a secret key and "
+                      "the nodes' public one in DIR; see docs/security.md",
+                      endpoint);
+}
+
 static status_t denied (const transport_t *self, const char *endpoint, bool known, error_t *error)
 {
     if (!self->keyring)
-        return error_set (
-            error, STATUS_DENIED,
-            "who listens at %s wants a key, and none is set: the cluster has security "
-            "on; put `security: {keys: DIR}` into weir.yaml, with a secret key and "
-            "the nodes' public one in DIR; see docs/security.md",
-            endpoint);
+        return transport_needs_key (endpoint, error);
     if (known)
         return error_set (
             error, STATUS_DENIED,
@@ -120,6 +124,35 @@ static status_t denied (const transport_t *self, const char *endpoint, bool know
                       "who listens at %s has none of the %zu nodes' keys in keys/accepted, or no "
                       "security at all; see docs/security.md",
                       endpoint, keyring_servers (self->keyring));
+}
+
+static status_t nobody_trusted (const transport_t *self, error_t *error)
+{
+    return error_set (error, STATUS_DENIED,
+                      "no node is trusted: keys/accepted has no NAME.node.pub%s%s; see "
+                      "docs/security.md",
+                      keyring_complaint (self->keyring)[0] ? " that can be used: " : "",
+                      keyring_complaint (self->keyring));
+}
+
+status_t transport_trouble (const transport_t *self, const peer_t *endpoint, error_t *error)
+{
+    char name[PEER_SIZE_MAX + 1];
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
+    if (!self->keyring)
+        return STATUS_OK;
+    if (keyring_servers (self->keyring) == 0)
+        return nobody_trusted (self, error);
+    memcpy (name, endpoint->bytes, endpoint->size);
+    name[endpoint->size] = '\0';
+    for (size_t i = 1; i < self->count; i++) {
+        const line_t *line = &self->lines[i];
+        if (!peer_equal (&line->endpoint, endpoint) || line->proven)
+            continue;
+        if (line->denied || line->failures >= ROUNDS * keyring_servers (self->keyring))
+            return denied (self, name, line->denied, error);
+    }
+    return STATUS_OK;
 }
 
 static status_t unreachable (const char *endpoint, error_t *error)
@@ -143,11 +176,7 @@ status_t transport_request (transport_t *self, const char *endpoint, const void 
     peer_t peer = peer_of_endpoint (endpoint);
     line_t *line = line_to (self, &peer);
     if (!line && self->keyring && keyring_servers (self->keyring) == 0)
-        return error_set (error, STATUS_DENIED,
-                          "no node is trusted: keys/accepted has no NAME.node.pub%s%s; see "
-                          "docs/security.md",
-                          keyring_complaint (self->keyring)[0] ? " that can be used: " : "",
-                          keyring_complaint (self->keyring));
+        return nobody_trusted (self, error);
     if (!line)
         return error_set (error, STATUS_INVALID,
                           "\"%s\" is no endpoint: expected tcp://host:port or ipc://path",

@@ -320,6 +320,34 @@ void transport_poll (transport_t *self, int timeout_ms, const int *fds, size_t c
         connections_look (self, items + sockets);
 }
 
+size_t transport_descriptors (const transport_t *self, int *fds, size_t most, uint64_t *set)
+{
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
+    size_t count = 0;
+    *set = self->opened;
+    for (size_t i = 0; i < self->count && count + 2 <= most; i++) {
+        const line_t *line = &self->lines[i];
+        if (line->socket)
+            fds[count++] = line->fd;
+        if (line->monitor)
+            fds[count++] = line->monitor_fd;
+    }
+    if (self->guard && count < most)
+        fds[count++] = self->guard_fd;
+    return count;
+}
+
+bool transport_has_news (transport_t *self)
+{
+    CHECK_OBJECT (self, TRANSPORT_MAGIC);
+    for (size_t i = self->lines[0].socket ? 0 : 1; i < self->count; i++) {
+        line_t *line = &self->lines[i];
+        if (line->ready || !(line->drained || is_empty (line)))
+            return true;
+    }
+    return false;
+}
+
 /* Keeps one frame of a return address: its size in a byte, then its bytes. */
 static bool keep_frame (peer_t *from, zmq_msg_t *frame)
 {

@@ -19,6 +19,7 @@ enum {
     TRANSPORT_SEND_QUEUE = 1000,   /* messages waiting to go to one peer; more are dropped */
     TRANSPORT_RECEIVE_QUEUE = 16,  /* messages from one peer; then it has to wait */
     TRANSPORT_FDS_MAX = 8,         /* of others, watched by transport_poll */
+    TRANSPORT_OWN_FDS = 2 * (TRANSPORT_ENDPOINTS_MAX + 1) + 1, /* transport_descriptors */
 };
 
 typedef struct transport transport_t;
@@ -83,6 +84,21 @@ void transport_send (transport_t *self, const peer_t *to, const void *data, size
 /* Has a connection to this endpoint been lost since this was asked last? What was under way over it
  * is lost too. Known only where there are keys; false otherwise. */
 bool transport_broke (transport_t *self, const peer_t *endpoint);
+
+/* What keeps us from talking to an endpoint that was sent to? DENIED when the last handshake with
+ * it failed because who listens does not accept our key, or is nobody whom we trust. OK otherwise,
+ * and always where there are no keys. What was sent before that is lost. */
+MUST_CHECK status_t transport_trouble (const transport_t *self, const peer_t *endpoint,
+                                       error_t *error);
+/* The error of an endpoint that takes only connections with keys where we have none (probe.h). */
+status_t transport_needs_key (const char *endpoint, error_t *error);
+
+/* For who waits elsewhere than in transport_poll: the descriptors that can be read when there is
+ * something to do for it, at most `most` of them; and a number that is another one when they are
+ * others. Those that are gone were closed. */
+size_t transport_descriptors (const transport_t *self, int *fds, size_t most, uint64_t *set);
+/* Has something come that no descriptor will tell of any more? To be asked before waiting there. */
+bool transport_has_news (transport_t *self);
 
 /* Sends one message of the weir protocol and waits for the one that comes back under its id,
  * dropping others that come from there. The reply is valid until the next call. UNAVAILABLE when

@@ -41,6 +41,7 @@ struct transport {
     size_t count;
     size_t next; /* the line that is looked at first */
     uint64_t sends;
+    uint64_t opened; /* lines, as far as they have other descriptors now */
     transport_counts_t counts;
     zmq_msg_t part;     /* the last frame of the message received last */
     keyring_t *keyring; /* NULL: no security */

@@ -63,7 +63,7 @@ static void answer (played_t *self, transport_t *transport, wire_writer_t *write
         wire_close (writer);
         wire_field_list (writer, "speed");
         for (unsigned i = 0; i < 2 + self->routes; i++)
-            wire_put_string (writer, "ipc:///tmp/speed");
+            wire_put_string (writer, i % 2 == 0 ? "ipc:///tmp/speed" : "ipc:///tmp/speed-2");
         wire_close (writer);
         self->routes++;
     } else if (message->kind == MESSAGE_FORGETS) {
