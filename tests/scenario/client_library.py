@@ -126,7 +126,7 @@ def counted():
     return run.objects()[0]["features"]["txn_count_lifetime"] if run.code == 0 else 0
 
 
-ROWS = 100_000
+ROWS = 40_000
 loop = subprocess.Popen([str(programs / "async"), str(project), "payments", "user_spend", "user_id", str(ROWS)],
                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 wait_for(lambda: counted() > 150, 30, "it gets on")
