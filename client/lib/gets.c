@@ -62,6 +62,7 @@ static void end (gets_t *self, slot_t *slot, const message_t *reply, const error
     set_down (self, slot);
     slot->used = false;
     self->used--;
+    self->client->ended = true;
     buf_clear (&slot->bytes);
     self->done (self->arg, tag, reply, error);
 }

@@ -63,9 +63,12 @@ status_t session_pump (client_t *self, int wait_ms, error_t *error)
     status_t status = session_start (self, error);
     if (status != STATUS_OK)
         return status;
+    self->ended = false;
     int64_t quiet = session_step (self) - session_now_ms ();
     if (quiet < wait_ms)
         wait_ms = (int)(quiet > 0 ? quiet : 0);
+    if (self->ended)
+        wait_ms = 0;
     self->halted = false;
     transport_poll (self->transport, wait_ms, NULL, 0, NULL);
     while (!self->halted && transport_receive (self->transport, &from, &data, &size)) {

@@ -160,6 +160,7 @@ static status_t fail (client_sender_t *self, const error_t *error)
     if (self->failed == STATUS_OK) {
         self->failed = error->status;
         self->failure = *error;
+        self->client->ended = true;
     }
     return self->failed;
 }

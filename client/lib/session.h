@@ -47,6 +47,7 @@ struct client {
     bool foreign;
     party_t *parties;
     bool halted; /* the message received last is to stay valid */
+    bool ended;  /* something of a party has, since the last pump began: nobody is to wait on */
     /* what nodes there are, asked of the coordinators by nodes.c: */
     bool routes_wanted;
     bool routes_told;        /* once, at least */

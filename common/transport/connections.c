@@ -134,6 +134,7 @@ bool line_retry (transport_t *self, line_t *line)
     line_t next = { .endpoint = line->endpoint,
                     .used = line->used,
                     .monitor_fd = -1,
+                    .lost = true, /* what was queued */
                     .denied = line->denied,
                     .failures = line->failures };
     const char *server = line->denied ? line->server : next_server (self->keyring, line->server);

@@ -29,7 +29,8 @@ typedef struct line {
     bool proven;                    /* there is a connection, and it is */
     bool failed;                    /* the handshake: to be opened anew, with the next server */
     bool denied;                    /* the last one because our key is not accepted there */
-    bool lost;                      /* a proven connection, since somebody reset this */
+    bool lost;                      /* a proven connection, or what was queued for one, since
+                                       somebody reset this */
     uint32_t failures;              /* one after the other */
     int64_t again_ms;               /* not before */
 } line_t;

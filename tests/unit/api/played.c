@@ -213,7 +213,10 @@ static void *play (void *arg)
     played_t *self = arg;
     transport_t *transport;
     error_t error;
-    must (transport_new (self->endpoint, &transport, &error) == STATUS_OK);
+    keyring_t *keyring = NULL;
+    if (self->keys)
+        must (keyring_read (self->keys, self->secret, &keyring, &error) == STATUS_OK);
+    must (transport_new_secured (self->endpoint, &keyring, &transport, &error) == STATUS_OK);
     (void)pthread_barrier_wait (&self->listens);
     wire_decoder_t *decoder = wire_decoder_new ();
     wire_writer_t *writer = wire_writer_new ();

@@ -17,6 +17,7 @@ typedef struct played {
     atomic_bool silent;     /* as one that was stopped */
     atomic_uint gets, rows; /* that came */
     atomic_uint pings;
+    const char *keys, *secret;      /* directory and own key, where it has security; or NULL */
     const char *cluster;            /* NULL: "c" */
     const char *_Atomic get_status; /* gets are answered with this error; NULL: with values */
     const char *_Atomic send_status;
