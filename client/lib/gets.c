@@ -30,7 +30,8 @@ typedef struct slot {
     int64_t due_ms;  /* to be sent, when it is not under way */
     int64_t half_ms; /* then another node is asked too */
     int64_t deadline_ms;
-    int64_t insist_ms; /* until then that nobody can answer is not the end */
+    int64_t patient_ms; /* until then that nobody can answer is not the end … */
+    int64_t insist_ms;  /* … and until then not that nobody listens */
     buf_t bytes;
 } slot_t;
 
@@ -120,7 +121,8 @@ static void transmit (gets_t *self, slot_t *slot, int64_t now)
         return;
     }
     status_t status = nodes_nobody (self->client, CLIENT_SERVING, now, &error);
-    bool final = status != STATUS_OK && status != STATUS_TIMEOUT && now >= slot->insist_ms;
+    int64_t until = status == STATUS_UNAVAILABLE ? slot->insist_ms : slot->patient_ms;
+    bool final = status != STATUS_OK && status != STATUS_TIMEOUT && now >= until;
     if (final || (self->client->foreign && status == STATUS_INVALID))
         end (self, slot, NULL, &error);
     else
@@ -209,7 +211,7 @@ static void take_error (gets_t *self, slot_t *slot, const message_t *message, in
         slot->rekeyed = true;
         set_down (self, slot);
         slot->due_ms = now;
-    } else if (is_passing (status) && now < slot->insist_ms && slot->tries > 0) {
+    } else if (is_passing (status) && now < slot->patient_ms) {
         wait_and_ask_again (self, slot, now, error.retry_ms);
     } else {
         end (self, slot, NULL, &error);
@@ -331,10 +333,10 @@ status_t gets_submit (gets_t *self, const client_get_t *get, uint64_t tag, error
     int64_t now = session_now_ms (), time = TIME_MS_DEFAULT;
     if (get->deadline_ms > 0)
         time = (int64_t)get->deadline_ms + GRACE_MS;
-    int64_t patience = self->client->keys && get->patience_ms < INSIST_SECURED_MS
-                           ? INSIST_SECURED_MS
-                           : (int64_t)get->patience_ms;
-    slot->insist_ms = get->patience_ms > 0 || self->client->keys ? now + patience : now;
+    slot->patient_ms = now + get->patience_ms;
+    slot->insist_ms = slot->patient_ms;
+    if (self->client->keys && get->patience_ms < INSIST_SECURED_MS)
+        slot->insist_ms = now + INSIST_SECURED_MS;
     slot->deadline_ms = now + time + get->patience_ms;
     slot->half_ms = now + time / 2;
     slot->used = true;

@@ -125,9 +125,12 @@ static void await_ping (client_t *self, client_role_t role, size_t at, int64_t n
     struct node *node = node_of (self, role, at);
     peer_t peer = peer_of_endpoint (self->roles[role].items[at]);
     if (transport_trouble (self->transport, &peer, &why) != STATUS_OK) {
-        if (session_rekey (self, true))
+        if (session_rekey (self, true)) {
             nodes_rekeyed (self);
-        pass_over (node, now + DENIED_MS, &why);
+            send_ping (self, role, at, now); /* by the keys that we had */
+        } else {
+            pass_over (node, now + DENIED_MS, &why);
+        }
     } else if (now >= node->pinged_ms + PING_GIVEN_UP_MS) {
         unanswered (self, role, at, now);
     } else if (now >= node->ping_again_ms) {

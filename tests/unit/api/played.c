@@ -291,7 +291,7 @@ const weir_get_t *played_get (size_t keys)
 {
     static const char *const field = "user_id";
     static weir_value_t values[64];
-    static char texts[64][8];
+    static char texts[64][24];
     static weir_get_t get;
     cr_assert_leq (keys, 64);
     for (size_t i = 0; i < keys; i++) {
