@@ -1,7 +1,9 @@
 # The C library (client/include/weir.h), and installing it with the programs. Included by the Makefile.
 #
 # Its objects are compiled for themselves: position-independent, with all hidden but what the header declares. Of the
-# libraries that it is made of only what is needed goes in.
+# libraries that it is made of only what is needed goes in, and those of which only the headers are, are not compiled:
+# the linker says if that changes.
+LIBRARY_NEEDS_NOT := intake storage block
 LIBRARY_VERSION := 0.1.0
 LIBRARY_SONAME := libweir.so.0
 LIBRARY := $(BUILD)/library
@@ -10,7 +12,7 @@ LIBRARY_LIBS := -lzmq -lmsgpackc -lyaml
 PIC_CFLAGS := -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections
 pic_of = $(patsubst %.c,$(BUILD)/pic/%.o,$(1))
 PIC_API := $(call pic_of,$(call sources_of,api))
-PIC_REST := $(call pic_of,$(foreach l,$(filter-out api,$(call closure,api)),$(call sources_of,$(l))))
+PIC_REST := $(call pic_of,$(foreach l,$(filter-out api $(LIBRARY_NEEDS_NOT),$(call closure,api)),$(call sources_of,$(l))))
 
 $(BUILD)/pic/%.o: %.c | build/deps.ok
 	@mkdir -p $(@D)
