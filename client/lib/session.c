@@ -412,7 +412,9 @@ static status_t ask (client_t *self, const request_t *request, answer_t *answer,
         int64_t now = session_now_ms ();
         left = deadline - now;
         bool nobody = round.status == STATUS_UNAVAILABLE;
-        bool taken_over = round.standing && nobody;
+        /* with little time left, the one that stood by may not have answered in what there was */
+        bool late = left <= 0 && only_reads (request->kind);
+        bool taken_over = round.standing && (nobody || late);
         bool listens_again =
             nobody && self->keys && only_reads (request->kind) && now < asked + LISTENS_AGAIN_MS;
         bool rekeyed =

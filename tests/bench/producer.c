@@ -1,14 +1,14 @@
 #include "tests/bench/producer.h"
 
 #include "base/mem.h"
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/talk.h"
 
 #include <string.h>
 #include <sys/random.h>
 
-_Static_assert((int)PRODUCER_UNACKNOWLEDGED_MAX == (int)WEIR_UNACKNOWLEDGED_MAX,
+_Static_assert((int)PRODUCER_UNACKNOWLEDGED_MAX == (int)CLIENT_UNACKNOWLEDGED_MAX,
                "as the library's");
 
 /* In turn, users come in steps of so many: a prime, so that all do. */

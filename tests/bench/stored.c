@@ -5,7 +5,7 @@
  *
  * A feature that is null has no field. */
 #include "base/mem.h"
-#include "client/lib/weir.h"
+#include "client/lib/client.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/redis.h"
 #include "tests/bench/side.h"
@@ -68,7 +68,7 @@ static wire_list_t values_of (const stored_t *self, size_t i)
 static text_t text_of_value (stored_t *self, const wire_value_t *value)
 {
     buf_clear (&self->value);
-    weir_any_json (value, &self->value);
+    client_any_json (value, &self->value);
     text_t text = { (const char *)self->value.data, (uint32_t)self->value.size };
     return text_equal (text, text_of ("null")) ? (text_t){ 0 } : text;
 }
