@@ -26,7 +26,7 @@ HOT = "10M:500k:hot"
 WIDE = ["1M:50k:uniform", "1M:5k:uniform"]  # 20 and 200 events a key
 WIDE_FILTERS = [1, 5, 25]                   # 20 features each
 WORKERS = "10M:500k:uniform"
-DELTAS = "5M:250k:uniform"  # a base, and eight deltas of a hundredth each
+DELTAS = BAR_CASE  # a base, and eight deltas of a hundredth each
 FRAMES_MOST = 20 * 10**6  # events that polars and pandas are given
 KEYS_COMPARED = 10**6     # of more, so many at equal distances
 
