@@ -11,9 +11,6 @@ enum {
     GRACE_MS = 1000,          /* past the deadline that the serving node keeps */
     INSIST_SECURED_MS = 2000, /* a node that takes another key listens again within this */
     LOOK_AGAIN_MS = 50,       /* while nobody listens */
-    BACKOFF_FIRST_MS = 20,
-    BACKOFF_MAX_MS = 2000,
-    ASKED_MAX_MS = 30000, /* longer than that nobody waits because a node says so */
 };
 
 typedef struct slot {
@@ -131,14 +128,8 @@ static void transmit (gets_t *self, slot_t *slot, int64_t now)
 
 static void wait_and_ask_again (gets_t *self, slot_t *slot, int64_t now, uint64_t asked_ms)
 {
-    uint32_t shift = slot->tries < 7 ? slot->tries : 7;
-    uint64_t wait = (uint64_t)BACKOFF_FIRST_MS << shift;
-    if (wait > BACKOFF_MAX_MS)
-        wait = BACKOFF_MAX_MS;
-    if (asked_ms > wait)
-        wait = asked_ms < ASKED_MAX_MS ? asked_ms : ASKED_MAX_MS;
     set_down (self, slot);
-    slot->due_ms = now + (int64_t)(wait + random_below (&self->jitter, wait / 2 + 1));
+    slot->due_ms = now + session_backoff (&self->jitter, slot->tries, asked_ms);
 }
 
 /* Is what it was sent to still there? Has it taken half the time? */

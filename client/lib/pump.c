@@ -81,3 +81,17 @@ status_t session_pump (client_t *self, int wait_ms, error_t *error)
     }
     return STATUS_OK;
 }
+
+int64_t session_backoff (random_t *jitter, uint32_t tries, uint64_t asked_ms)
+{
+    enum {
+        FIRST_MS = 20,
+        MOST_MS = 2000,
+        ASKED_MAX_MS = 30000, /* longer than that nobody waits because a node says so */
+    };
+    uint64_t wait = (uint64_t)FIRST_MS << (tries < 7 ? tries : 7);
+    wait = wait < MOST_MS ? wait : MOST_MS;
+    if (asked_ms > wait)
+        wait = asked_ms < ASKED_MAX_MS ? asked_ms : ASKED_MAX_MS;
+    return (int64_t)(wait + random_below (jitter, wait / 2 + 1));
+}

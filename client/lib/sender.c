@@ -18,10 +18,7 @@ enum {
     DEFAULT_UNACKNOWLEDGED = 16,
     DEFAULT_PATIENCE_MS = 60000,
     DEFAULT_ANSWER_MS = 6000, /* longer than a speed worker takes to give up itself */
-    BACKOFF_FIRST_MS = 20,
-    BACKOFF_MAX_MS = 2000,
-    ASKED_MAX_MS = 30000, /* longer than that nobody waits because a worker says so */
-    BUSY_PATIENCE = 10,   /* times as long as others one waits for those who say that they are */
+    BUSY_PATIENCE = 10, /* times as long as others one waits for those who say that they are */
     WAIT_MAX_MS = 60000,
     LOOK_MS = 50, /* while a worker is looked for */
 };
@@ -242,16 +239,8 @@ static bool encode (client_sender_t *self, const raw_table_t *rows, slot_t *slot
  * next worker. */
 static void try_again (client_sender_t *self, slot_t *slot, int64_t now, uint64_t asked_ms)
 {
-    uint32_t shift = slot->tries < 7 ? slot->tries : 7;
-    uint64_t wait = (uint64_t)BACKOFF_FIRST_MS << shift;
-    if (wait > BACKOFF_MAX_MS)
-        wait = BACKOFF_MAX_MS;
-    if (asked_ms > wait)
-        wait = asked_ms < ASKED_MAX_MS ? asked_ms : ASKED_MAX_MS;
-    wait += random_below (&self->jitter, wait / 2 + 1);
-    slot->tries++;
+    slot->due_ms = now + session_backoff (&self->jitter, slot->tries++, asked_ms);
     slot->under_way = false;
-    slot->due_ms = now + (int64_t)wait;
 }
 
 /* No worker is good just now. */

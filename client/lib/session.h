@@ -2,6 +2,7 @@
 #ifndef WEIR_CLIENT_SESSION_H
 #define WEIR_CLIENT_SESSION_H
 
+#include "base/random.h"
 #include "client/lib/client.h"
 #include "transport/transport.h"
 
@@ -98,6 +99,10 @@ void session_leave (client_t *self, party_t *party);
 int64_t session_step (client_t *self);
 /* The same, then waits at most `wait_ms` for messages and hands them out. */
 MUST_CHECK status_t session_pump (client_t *self, int wait_ms, error_t *error);
+
+/* How long to wait before asking again, ms: ever longer, or as long as a node asked for if that is
+ * longer, with jitter. */
+int64_t session_backoff (random_t *jitter, uint32_t tries, uint64_t asked_ms);
 
 /* The error of an `error` message. */
 status_t session_told (const message_t *message, error_t *error);
