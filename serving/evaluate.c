@@ -8,16 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ROUND_BITS = 20 };
-
 #define BACKOFF_FIRST  (5 * TIME_MS)
 #define BACKOFF_MAX    (100 * TIME_MS)
 #define OWNER_PATIENCE (250 * TIME_MS) /* without an answer, the owner is asked again */
-
-static uint64_t message_id (const query_t *query)
-{
-    return query->id << ROUND_BITS | (query->round & ((1 << ROUND_BITS) - 1));
-}
 
 static void finish_if_done (serving_core_t *self, query_t *query)
 {
@@ -268,50 +261,6 @@ static void take_refusal (serving_core_t *self, query_part_t *part, text_t statu
     snprintf (part->reason, sizeof part->reason, "%s", reason);
 }
 
-static void write_part (serving_core_t *self, const query_t *query, const query_part_t *part)
-{
-    wire_writer_t *writer = self->writer;
-    wire_open_map (writer);
-    wire_field_uint (writer, "partition", part->partition);
-    wire_field_uint (writer, "cut", part->dataset->parts[part->partition].cut);
-    wire_field_list (writer, "keys");
-    for (uint32_t i = part->first; i != UINT32_MAX; i = query->keys[i].next)
-        wire_put_bin (writer, query->keys[i].key);
-    wire_close (writer);
-    wire_field_list (writer, "as_of");
-    for (uint32_t i = part->first; i != UINT32_MAX; i = query->keys[i].next)
-        wire_put_int (writer, query->keys[i].as_of);
-    wire_close (writer);
-    wire_close (writer);
-}
-
-/* One message to the owner of `parts[at]`, with every other part of that log that is his and is to
- * be asked. */
-static void ask_owner (serving_core_t *self, query_t *query, size_t at, bool *asking, int64_t now)
-{
-    uint32_t source = query->parts[at].source;
-    peer_t owner = *routes_owner (self->routes, query->parts[at].partition);
-    wire_writer_t *writer = self->writer;
-    wire_begin (writer, MESSAGE_QUERY, message_id (query));
-    wire_field_text (writer, "view", query->view_name);
-    wire_field_string (writer, "log", query->plans[source]->log_name);
-    wire_field_uint (writer, "plan", query->plans[source]->hash);
-    wire_field_list (writer, "parts");
-    for (size_t i = at; i < query->parts_count; i++) {
-        query_part_t *part = &query->parts[i];
-        if (!asking[i] || part->source != source ||
-            !peer_equal (&owner, routes_owner (self->routes, part->partition)))
-            continue;
-        asking[i] = false;
-        part->state = PART_ASKED;
-        part->asked = now;
-        part->round = query->round;
-        write_part (self, query, part);
-    }
-    wire_close (writer);
-    serving_send (self, &owner);
-}
-
 /* Starts those parts for which asking[i] is true. A batch part that was begun with the dataset in
  * use stays, and only the owner is asked again. */
 static void start_parts (serving_core_t *self, query_t *query, bool *asking)
@@ -336,11 +285,16 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
         } else if (routes_owner (self->routes, part->partition)->size == 0) {
             again_later (self, part, now, "nobody owns the partition");
             asking[i] = false;
+        } else {
+            part->state = PART_ASKED;
+            part->asked = now;
+            part->round = query->round;
         }
     }
-    for (size_t i = 0; i < query->parts_count && !query->too_large; i++)
+    for (size_t i = 0; i < query->parts_count && !query->too_large; i++) {
         if (asking[i])
-            ask_owner (self, query, i, asking, now);
+            asks_add (self, query, i, asking);
+    }
     start_slow (self);
     finish_if_done (self, query); /* asked for the batch part alone, it may be done already */
 }
@@ -409,14 +363,11 @@ void evaluate_start (serving_core_t *self, query_t *query)
     start_parts (self, query, asking);
 }
 
-/* An owner that does not say which log it answers for has been asked for the only one. */
 static query_part_t *find_part (query_t *query, text_t log, uint64_t partition)
 {
     for (size_t i = 0; i < query->parts_count; i++) {
         query_part_t *part = &query->parts[i];
-        const char *log_name = query->plans[part->source]->log_name;
-        if (part->partition == partition &&
-            (log.size > 0 ? text_is (log, log_name) : query->plans_count == 1))
+        if (part->partition == partition && text_is (log, query->plans[part->source]->log_name))
             return part;
     }
     return NULL;
@@ -460,37 +411,52 @@ static void take_part (serving_core_t *self, query_t *query, text_t log,
     part->state = PART_DONE;
 }
 
-/* A whole question was refused. */
-static void take_error (serving_core_t *self, query_t *query, const wire_value_t *body,
-                        uint64_t round)
+/* Parts that were asked for with a message that was refused as a whole. */
+typedef struct refused {
+    serving_core_t *self;
+    const message_t *error;
+} refused_t;
+
+static void refuse_asked (void *arg, query_t *query)
 {
+    refused_t *refused = arg;
     char reason[QUERY_REASON_MAX];
-    wire_copy (body, "text", reason, sizeof reason);
+    bool any = false;
+    wire_copy (refused->error->body, "text", reason, sizeof reason);
     for (size_t i = 0; i < query->parts_count; i++) {
         query_part_t *part = &query->parts[i];
-        if (part->state == PART_ASKED && part->round == round)
-            take_refusal (self, part, wire_text (body, "status"), reason);
+        if (part->state != PART_ASKED || part->message != refused->error->id)
+            continue;
+        take_refusal (refused->self, part, wire_text (refused->error->body, "status"), reason);
+        any = true;
     }
+    if (any)
+        finish_if_done (refused->self, query);
+}
+
+static void take_answer (serving_core_t *self, const wire_value_t *answer)
+{
+    uint64_t round;
+    query_t *query = asks_query (self, wire_uint (answer, "id", 0), &round);
+    if (!query)
+        return;
+    wire_list_t parts = wire_list (answer, "parts");
+    for (uint32_t i = 0; i < parts.count; i++)
+        take_part (self, query, wire_text (answer, "log"), &parts.items[i], round);
+    finish_if_done (self, query);
 }
 
 bool evaluate_receive (serving_core_t *self, const message_t *message)
 {
-    query_t *query = query_find (self->queries, message->id >> ROUND_BITS);
-    if (!query)
-        return false;
-    uint64_t mask = (1 << ROUND_BITS) - 1;
-    uint64_t round = (query->round & ~mask) | (message->id & mask);
-    if (message->kind == MESSAGE_ERROR) {
-        take_error (self, query, message->body, round);
-        finish_if_done (self, query);
-    }
+    refused_t refused = { self, message };
+    if (message->kind == MESSAGE_ERROR)
+        query_each (self->queries, refuse_asked, &refused);
     if (message->kind != MESSAGE_QUERY_OK)
         return message->kind == MESSAGE_ERROR;
-    wire_list_t parts = wire_list (message->body, "parts");
-    for (uint32_t i = 0; i < parts.count; i++)
-        take_part (self, query, wire_text (message->body, "log"), &parts.items[i], round);
+    wire_list_t answers = wire_list (message->body, "answers");
+    for (uint32_t i = 0; i < answers.count; i++)
+        take_answer (self, &answers.items[i]);
     start_slow (self);
-    finish_if_done (self, query);
     return true;
 }
 
@@ -555,5 +521,6 @@ int64_t evaluate_tick (serving_core_t *self, int64_t now)
     for (query_t *next; (next = query_next (self->queries)) != NULL;)
         evaluate_start (self, next);
     query_each (self->queries, look, &due);
+    asks_send (self);
     return due.next;
 }

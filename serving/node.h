@@ -50,6 +50,17 @@ typedef struct serving_metrics {
 #undef X
 } serving_metrics_t;
 
+/* What is asked of an owner: parts of one query, of one source, which have the same number. */
+typedef struct ask {
+    peer_t owner;
+    uint64_t query;
+    uint64_t number;
+    uint32_t source;
+    size_t keys;
+} ask_t;
+
+enum { ASKS_MAX = 64 }; /* that wait to be sent */
+
 struct serving_core {
     uint32_t magic;
     env_t *env;
@@ -61,6 +72,10 @@ struct serving_core {
     served_log_t *logs;
     uint64_t lapses; /* of the member, when `least` of the logs was taken from orders */
     query_table_t *queries;
+    ask_t asks[ASKS_MAX]; /* that wait to be sent */
+    size_t asks_count;
+    uint64_t asked;            /* questions so far … */
+    uint64_t messages_asked;   /* … and messages of them */
     arena_t *outcomes;         /* of the keys that are being written */
     uint64_t next_id;          /* of questions about datasets */
     history_job_t *slow_first; /* those that wait for one of slow_max places */
@@ -101,6 +116,14 @@ void logs_destroy (serving_core_t *self);
 void get_begin (serving_core_t *self, const peer_t *from, const message_t *message);
 /* The answer to the client. */
 void get_reply (serving_core_t *self, query_t *query);
+
+/* ---- asks.c ---- */
+/* One question to the owner of `parts[at]`, of every part of that log that is his and for which
+ * asking[i] is true; it becomes false. It is sent with others, by asks_send at the latest. */
+void asks_add (serving_core_t *self, query_t *query, size_t at, bool *asking);
+void asks_send (serving_core_t *self);
+/* The query under way whose question has this id, and the round that it is of; NULL: it is over. */
+query_t *asks_query (serving_core_t *self, uint64_t id, uint64_t *round);
 
 /* ---- evaluate.c ---- */
 /* Starts all parts of a query afresh with the picture of this moment. */

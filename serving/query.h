@@ -47,7 +47,9 @@ typedef struct query_part {
     uint32_t first;   /* its keys, linked in the order asked */
     uint32_t keys_count;
     part_state_t state;
-    uint64_t round; /* of the latest message to its owner */
+    uint64_t round;   /* of the latest question to its owner … */
+    uint64_t ask;     /* … and that question's number … */
+    uint64_t message; /* … and the message's, once it is sent */
     uint64_t since; /* the round in which its batch part was begun: what was asked before is void */
     int64_t again;  /* boot µs */
     int64_t backoff; /* µs */

@@ -3,8 +3,10 @@
 #include <inttypes.h>
 
 enum {
-    PART_OVERHEAD = 2048, /* of a part beside its answers: a reason, names */
-    ANSWERS_MAX = WIRE_MESSAGE_MAX - 2 * PART_OVERHEAD, /* bytes of answers in one message */
+    PART_OVERHEAD = 2048,  /* of a part beside its answers: a reason, names */
+    ANSWER_OVERHEAD = 512, /* of a question's answer: its id, the log's name */
+    ANSWERS_MAX =          /* bytes of answers in one message */
+    WIRE_MESSAGE_MAX - 2 * (PART_OVERHEAD + ANSWER_OVERHEAD),
 };
 
 /* Room for T - W, and for the microsecond that `before` takes off the earliest. */
@@ -50,15 +52,13 @@ static void answer_all (const question_t *question, buf_t *out)
 }
 
 /* Evaluates one part's keys; the answers' bytes go to `out`. */
-static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wire_value_t *part,
+static status_t evaluate (speed_core_t *self, const wire_value_t *asked, const wire_value_t *part,
                           buf_t *out, uint64_t *position, error_t *error)
 {
     uint32_t number = (uint32_t)wire_uint (part, "partition", UINT32_MAX);
-    text_t view = wire_text (body, "view");
-    const model_t *model = member_model (self->member);
-    const plan_t *known = wire_has (body, "log")
-                              ? model_plan_over (model, view, wire_text (body, "log"))
-                              : model_plan (model, view);
+    text_t view = wire_text (asked, "view");
+    const plan_t *known =
+        model_plan_over (member_model (self->member), view, wire_text (asked, "log"));
     if (!known)
         return error_set (error, STATUS_STALE, "this worker does not know the view yet");
     if (number >= self->options.partitions || !self->partitions[number])
@@ -72,7 +72,7 @@ static status_t evaluate (speed_core_t *self, const wire_value_t *body, const wi
                             .cut = wire_uint (part, "cut", 0),
                             .keys = wire_list (part, "keys"),
                             .as_of = wire_list (part, "as_of") };
-    status_t status = realtime_find (realtime, view, wire_uint (body, "plan", 0), question.cut,
+    status_t status = realtime_find (realtime, view, wire_uint (asked, "plan", 0), question.cut,
                                      &question.view, error);
     if (status != STATUS_OK)
         return status;
@@ -109,21 +109,29 @@ static void put_part (speed_core_t *self, const wire_value_t *part, const buf_t 
     wire_close (writer);
 }
 
-static void begin_reply (speed_core_t *self, const message_t *message)
+/* A reply in the making. */
+typedef struct reply {
+    speed_core_t *self;
+    const peer_t *to;
+    uint64_t id;
+    size_t used; /* bytes of answers */
+} reply_t;
+
+static void begin_reply (reply_t *reply)
 {
-    wire_begin (self->writer, MESSAGE_QUERY_OK, message->id);
-    if (wire_has (message->body, "log"))
-        wire_field_text (self->writer, "log", wire_text (message->body, "log"));
-    wire_field_list (self->writer, "parts");
+    wire_begin (reply->self->writer, MESSAGE_QUERY_OK, reply->id);
+    wire_field_list (reply->self->writer, "answers");
+    reply->used = 0;
 }
 
-static void end_reply (speed_core_t *self, const peer_t *from, const message_t *message)
+static void end_reply (const reply_t *reply)
 {
+    speed_core_t *self = reply->self;
     const void *data;
     size_t size;
     wire_close (self->writer);
     if (wire_end (self->writer, &data, &size)) {
-        self->env->send (self->env, from, data, size);
+        self->env->send (self->env, reply->to, data, size);
         return;
     }
     error_t error;
@@ -131,35 +139,62 @@ static void end_reply (speed_core_t *self, const peer_t *from, const message_t *
     error_set (&error, STATUS_TOO_LARGE,
                "the answers are over the limit of a message; ask for "
                "fewer keys at a time");
-    worker_send_error (self, from, message->id, &error);
+    worker_send_error (self, reply->to, reply->id, &error);
+}
+
+static void begin_answer (const reply_t *reply, const wire_value_t *question)
+{
+    wire_writer_t *writer = reply->self->writer;
+    wire_open_map (writer);
+    wire_field_uint (writer, "id", wire_uint (question, "id", 0));
+    wire_field_text (writer, "log", wire_text (question, "log"));
+    wire_field_list (writer, "parts");
+}
+
+static void end_answer (const reply_t *reply)
+{
+    wire_close (reply->self->writer);
+    wire_close (reply->self->writer);
+}
+
+static void answer_part (reply_t *reply, const wire_value_t *question, const wire_value_t *part)
+{
+    speed_core_t *self = reply->self;
+    buf_t answers;
+    buf_init (&answers, ANSWERS_MAX);
+    uint64_t position = 0;
+    error_t error;
+    error_clear (&error);
+    status_t status = evaluate (self, question, part, &answers, &position, &error);
+    /* after the evaluation: had somebody else become the owner meanwhile, this would be old */
+    if (status == STATUS_OK && !member_leased (self->member))
+        error_set (&error, STATUS_FENCED, "the lease ran out");
+    if (reply->used > 0 && reply->used + answers.size > ANSWERS_MAX) {
+        end_answer (reply);
+        end_reply (reply);
+        begin_reply (reply);
+        begin_answer (reply, question);
+    }
+    put_part (self, part, &answers, position, &error);
+    reply->used += answers.size + PART_OVERHEAD;
+    buf_release (&answers);
 }
 
 /* Parts that do not fit into one message come in several, under the same id. */
 void query_answer (speed_core_t *self, const peer_t *from, const message_t *message)
 {
-    self->metrics.queries++;
-    wire_list_t parts = wire_list (message->body, "parts");
-    size_t used = 0;
-    begin_reply (self, message);
-    for (uint32_t i = 0; i < parts.count; i++) {
-        buf_t answers;
-        buf_init (&answers, ANSWERS_MAX);
-        uint64_t position = 0;
-        error_t error;
-        error_clear (&error);
-        status_t status =
-            evaluate (self, message->body, &parts.items[i], &answers, &position, &error);
-        /* after the evaluation: had somebody else become the owner meanwhile, this would be old */
-        if (status == STATUS_OK && !member_leased (self->member))
-            error_set (&error, STATUS_FENCED, "the lease ran out");
-        if (used > 0 && used + answers.size > ANSWERS_MAX) {
-            end_reply (self, from, message);
-            begin_reply (self, message);
-            used = 0;
-        }
-        put_part (self, &parts.items[i], &answers, position, &error);
-        used += answers.size + PART_OVERHEAD;
-        buf_release (&answers);
+    reply_t reply = { .self = self, .to = from, .id = message->id };
+    wire_list_t questions = wire_list (message->body, "questions");
+    begin_reply (&reply);
+    for (uint32_t i = 0; i < questions.count; i++) {
+        const wire_value_t *question = &questions.items[i];
+        wire_list_t parts = wire_list (question, "parts");
+        self->metrics.queries++;
+        begin_answer (&reply, question);
+        for (uint32_t k = 0; k < parts.count; k++)
+            answer_part (&reply, question, &parts.items[k]);
+        end_answer (&reply);
+        reply.used += ANSWER_OVERHEAD;
     }
-    end_reply (self, from, message);
+    end_reply (&reply);
 }

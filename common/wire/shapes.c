@@ -115,9 +115,11 @@ SHAPE (shape_query_part, NULL, UINT ("partition"), UINT ("cut"),
        INTS ("as_of"));
 SHAPE (shape_part, "PART", UINT ("partition"), NAME ("status"), PROBLEM_OR_NOT ("reason"),
        UINT_OR_NOT ("position"), FIELD ("answers", BIN, FIELD_OPTIONAL));
-SHAPE (shape_QUERY, NULL, NAME ("view"), NAME_OR_NOT ("log"), UINT ("plan"),
+SHAPE (shape_question, NULL, UINT ("id"), NAME ("view"), NAME ("log"), UINT ("plan"),
        RECORDS ("parts", shape_query_part));
-SHAPE (shape_QUERY_OK, NULL, NAME_OR_NOT ("log"), RECORDS ("parts", shape_part));
+SHAPE (shape_answer, NULL, UINT ("id"), NAME ("log"), RECORDS ("parts", shape_part));
+SHAPE (shape_QUERY, NULL, RECORDS ("questions", shape_question));
+SHAPE (shape_QUERY_OK, NULL, RECORDS ("answers", shape_answer));
 
 /* ---- clients to the coordinator ---- */
 

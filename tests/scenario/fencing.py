@@ -57,8 +57,12 @@ def question(partition):
     dataset = cluster.ask_coordinator("dataset", {"log": "hits/page"})
     [part] = [p for p in dataset["partitions"] if p["partition"] == partition]
     view = next(v for v in part["views"] if v["view"] == "pages")  # of any layer
-    return {"view": "pages", "plan": view["plan"],
-            "parts": [{"partition": partition, "cut": part["cut"], "keys": [], "as_of": []}]}
+    return {"questions": [{"id": 1, "view": "pages", "log": "hits/page", "plan": view["plan"],
+                           "parts": [{"partition": partition, "cut": part["cut"], "keys": [], "as_of": []}]}]}
+
+
+def answered_status(reply):
+    return reply["answers"][0]["parts"][0]["status"]
 
 
 def forged(partition):
@@ -82,7 +86,7 @@ def owner_is_fenced(number, moment):
     def answered():
         """A question that it answers. The cut of one may be gone already: there are recomputes all the time."""
         found = question(partition)
-        return found if clients[0].ask("query", found)["parts"][0]["status"] == "ok" else None
+        return found if answered_status(clients[0].ask("query", found)) == "ok" else None
 
     asked = wait_for(answered, 20, "the owner answers before")
     stopped = hold(name, *moment)
@@ -96,7 +100,7 @@ def owner_is_fenced(number, moment):
     cluster[name].resume()
     for client, (kind, _) in zip(clients, messages):
         _, _, kind_found, _, reply = client.receive(10 * SLOWER)
-        status = reply["parts"][0]["status"] if kind_found == "query.ok" else reply.get("status", "ok")
+        status = answered_status(reply) if kind_found == "query.ok" else reply.get("status", "ok")
         expect(status in ("fenced", "stale", "unavailable", "timeout"), f"{kind}: the zombie said", reply)
         client.close()
     cluster.wait_ready()

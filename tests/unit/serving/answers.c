@@ -457,3 +457,40 @@ Test (datasets, a_query_keeps_the_one_that_it_began_with)
     cr_assert_eq (house.reported, 2);
     house_release (&house);
 }
+
+/* As many clients ask for the user in one go. */
+static void ask_together (house_t *house, unsigned clients, unsigned user)
+{
+    for (unsigned i = 0; i < clients; i++) {
+        char name[16];
+        snprintf (name, sizeof name, "client %u", i);
+        peer_t client = rig_incoming (name);
+        house_get (house, "spend", &user, 1);
+        house_give (house, &client);
+    }
+    house_run (house);
+    for (unsigned i = 0; i < clients; i++)
+        house_check (house, &user, 1, NULL);
+}
+
+/* What comes in before the core's next tick is asked together, up to so many keys. */
+Test (answers, what_clients_ask_at_the_same_time_goes_to_an_owner_in_one_message)
+{
+    house_t house;
+    house_init (&house, 41);
+    house_add (&house, 300);
+    house_publish (&house, 1, false, false);
+    house_add (&house, 100);
+    house_pass (&house, TIME_SECOND);
+    uint64_t queries = house.queries, messages = house.messages;
+    ask_together (&house, 1, 3);
+    cr_assert_eq (house.queries, queries + 1);
+    cr_assert_eq (house.messages, messages + 1);
+    ask_together (&house, 40, 3);
+    cr_assert_eq (house.queries, queries + 41);
+    cr_assert_eq (house.messages, messages + 2);
+    ask_together (&house, 300, 3);
+    cr_assert_eq (house.queries, queries + 341);
+    cr_assert_eq (house.messages, messages + 2 + 5, "an owner begins before the last one came");
+    house_release (&house);
+}

@@ -335,12 +335,29 @@ static void push (reply_t **last, const peer_t *from, const void *data, size_t s
     *last = reply;
 }
 
+static void answer_question (house_t *self, const wire_value_t *question)
+{
+    text_t log = wire_text (question, "log");
+    if (self->silent_log && text_is (log, self->silent_log))
+        return;
+    wire_list_t parts = wire_list (question, "parts");
+    wire_open_map (self->writer);
+    wire_field_uint (self->writer, "id", wire_uint (question, "id", 0));
+    wire_field_text (self->writer, "log", log);
+    wire_field_list (self->writer, "parts");
+    for (uint32_t i = 0; i < parts.count; i++)
+        answer_part (self, question, &parts.items[i]);
+    wire_close (self->writer);
+    wire_close (self->writer);
+}
+
 static void own (house_t *self, const peer_t *owner, const message_t *message)
 {
     cr_assert_eq (message->kind, MESSAGE_QUERY);
-    self->queries++;
-    text_t log = wire_text (message->body, "log");
-    if (self->owners == OWNERS_SILENT || (self->silent_log && text_is (log, self->silent_log)))
+    wire_list_t questions = wire_list (message->body, "questions");
+    self->messages++;
+    self->queries += questions.count;
+    if (self->owners == OWNERS_SILENT)
         return;
     if (self->owners == OWNERS_REFUSE) {
         wire_begin (self->writer, MESSAGE_ERROR, message->id);
@@ -349,12 +366,10 @@ static void own (house_t *self, const peer_t *owner, const message_t *message)
         house_give (self, owner);
         return;
     }
-    wire_list_t parts = wire_list (message->body, "parts");
     wire_begin (self->writer, MESSAGE_QUERY_OK, message->id);
-    wire_field_text (self->writer, "log", log);
-    wire_field_list (self->writer, "parts");
-    for (uint32_t i = 0; i < parts.count; i++)
-        answer_part (self, message->body, &parts.items[i]);
+    wire_field_list (self->writer, "answers");
+    for (uint32_t i = 0; i < questions.count; i++)
+        answer_question (self, &questions.items[i]);
     wire_close (self->writer);
     const void *data;
     size_t size;

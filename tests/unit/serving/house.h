@@ -79,6 +79,7 @@ typedef struct house {
     bool hold_jobs;
     bool cut_off;           /* from the coordinator */
     uint64_t queries;       /* that the owners were asked */
+    uint64_t messages;      /* in which they were */
     uint64_t reported;      /* the manifest in the latest beat; UINT64_MAX: none */
     uint32_t damaged_views; /* told in the latest beat */
     uint32_t damaged_runs;

@@ -524,8 +524,12 @@ static void ask (town_t *self, unsigned worker, unsigned user, uint64_t plan, ui
     buf_t key;
     buf_init (&key, KEY_SIZE_MAX);
     wire_writer_t *writer = self->writer;
-    wire_begin (writer, MESSAGE_QUERY, self->next_id++);
+    wire_begin (writer, MESSAGE_QUERY, self->next_id);
+    wire_field_list (writer, "questions");
+    wire_open_map (writer);
+    wire_field_uint (writer, "id", self->next_id++);
     wire_field_string (writer, "view", "spend");
+    wire_field_string (writer, "log", PAYMENTS_LOG);
     wire_field_uint (writer, "plan", plan);
     wire_field_list (writer, "parts");
     wire_open_map (writer);
@@ -539,9 +543,22 @@ static void ask (town_t *self, unsigned worker, unsigned user, uint64_t plan, ui
     wire_close (writer);
     wire_close (writer);
     wire_close (writer);
+    wire_close (writer);
+    wire_close (writer);
     town_tell (self, worker);
     town_run (self);
     buf_release (&key);
+}
+
+/* The only one of the only question. */
+static const wire_value_t *answered_part (const message_t *message)
+{
+    wire_list_t answers = wire_list (message->body, "answers");
+    cr_assert_eq (answers.count, 1);
+    cr_assert_eq (wire_uint (&answers.items[0], "id", 0), message->id);
+    wire_list_t parts = wire_list (&answers.items[0], "parts");
+    cr_assert_eq (parts.count, 1);
+    return &parts.items[0];
 }
 
 const char *town_ask (town_t *self, unsigned worker, unsigned user, uint64_t plan, uint64_t cut,
@@ -550,9 +567,7 @@ const char *town_ask (town_t *self, unsigned worker, unsigned user, uint64_t pla
     static char status[64];
     ask (self, worker, user, plan, cut, as_of);
     message_t message = town_reply (self, MESSAGE_QUERY_OK);
-    wire_list_t parts = wire_list (message.body, "parts");
-    cr_assert_eq (parts.count, 1);
-    wire_copy (&parts.items[0], "status", status, sizeof status);
+    wire_copy (answered_part (&message), "status", status, sizeof status);
     return status;
 }
 
@@ -560,7 +575,7 @@ void town_check_user (town_t *self, unsigned worker, unsigned user, uint64_t cut
 {
     ask (self, worker, user, town_plan (self->definitions), cut, as_of);
     message_t message = town_reply (self, MESSAGE_QUERY_OK);
-    const wire_value_t *part = &wire_list (message.body, "parts").items[0];
+    const wire_value_t *part = answered_part (&message);
     char reason[256];
     wire_copy (part, "reason", reason, sizeof reason);
     cr_assert (text_is (wire_text (part, "status"), "ok"), "%s", reason);

@@ -462,7 +462,11 @@ Test (outside, changed_messages_do_no_harm, .timeout = 120)
             wire_field_uint (town.writer, "position", 9);
         } else {
             wire_begin (town.writer, MESSAGE_QUERY, 8);
+            wire_field_list (town.writer, "questions");
+            wire_open_map (town.writer);
+            wire_field_uint (town.writer, "id", 8);
             wire_field_string (town.writer, "view", "spend");
+            wire_field_string (town.writer, "log", PAYMENTS_LOG);
             wire_field_uint (town.writer, "plan", town_plan (1));
             wire_field_list (town.writer, "parts");
             wire_open_map (town.writer);
@@ -473,6 +477,8 @@ Test (outside, changed_messages_do_no_harm, .timeout = 120)
             wire_close (town.writer);
             wire_field_list (town.writer, "as_of");
             wire_put_int (town.writer, (int64_t)random_next (&town.random));
+            wire_close (town.writer);
+            wire_close (town.writer);
             wire_close (town.writer);
             wire_close (town.writer);
             wire_close (town.writer);
