@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import online_report
-from figures import (DEFINITIONS, WIDE, Figures, Floor, cpu_seconds, free_ports,
+from figures import (DEFINITIONS, WIDE, Awake, Figures, Floor, cpu_seconds, free_ports,
                      machine_line, wait_open, write_csv)
 
 PARTS = ["memory", "ingest", "query"]
@@ -341,6 +341,10 @@ def part_query(bench):
                   f"--users={sizes.users}", f"--clients={sizes.clients}",
                   f"--open-rate={sizes.open_rate}", f"--slice-ms={sizes.slice_ms}",
                   f"--rounds={sizes.rounds}", f"--histograms={bench.out}")
+        with Awake():
+            bench.run("query", *get_of(cluster), *floor.options("relay-tcp"), "--cases=spend:12:1",
+                      f"--users={sizes.users}", f"--slice-ms={sizes.slice_ms}",
+                      f"--rounds={2 * sizes.rounds}", prefix="awake_")
         for name, count in serving_told(cluster).items():
             bench.figures.add(f"serving_{name}", count - before[name])
         stored(bench, cluster, redis, as_of, "--compare=yes")

@@ -86,6 +86,10 @@ def memory(figures):
     yield ""
 
 
+def awake(figures, at):
+    return figures.ratio(f"awake_1x12_get_{at}_us", f"awake_1x12_relay-tcp_{at}_us")
+
+
 def queries(figures):
     found = cases(figures)
     if not found:
@@ -105,6 +109,11 @@ def queries(figures):
         yield (f"| {keys} × {features} | {pair(figures, f'{case}_get')} | {ratios} | {cells} | "
                f"{figures.median(f'{case}_reply_bytes'):.0f} |")
     yield ""
+    if "awake_1x12_get_p50_us" in figures:
+        ratios = " / ".join(f"{awake(figures, at):.2f}" for at in ("p50", "p99"))
+        yield (f"With cores that never sleep, 1 × 12: weir {pair(figures, 'awake_1x12_get')}, relay "
+               f"{pair(figures, 'awake_1x12_relay-tcp')}, × {ratios}.")
+        yield ""
 
 
 def throughput(figures):
@@ -298,6 +307,8 @@ def bars(figures):
         for at in ("p50", "p99"):
             yield bar_line(f"query_1x12_{at}", figures.ratio(f"1x12_get_{at}_us",
                                                              f"1x12_relay-tcp_{at}_us"), 1.2, True)
+        for at in ("p50", "p99") if "awake_1x12_get_p50_us" in figures else ():
+            yield bar_line(f"query_1x12_{at}_awake", awake(figures, at), 1.2, True)
         yield bar_line("query_1x12_p99_1ms", figures.median("1x12_get_p99_us") / 1000, 1, True)
     counts = clients(figures, "100x12")
     if counts and "100x12_redis_c1_cpu_us" in figures:
