@@ -45,12 +45,19 @@ static void spill (exact_sum_t *self, unsigned span)
 static void hold (exact_sum_t *self, unsigned low, unsigned high)
 {
     CHECK (high <= EXACT_SUM_CHUNKS);
-    if (self->span > 0) {
+    if (self->span == 0) {
+        self->low = (uint16_t)low;
+        if (high - low <= EXACT_SUM_INLINE) { /* as a sum mostly begins */
+            int64_t *chunk = exact_sum_chunks (self);
+            for (unsigned i = 0; i < high - low; i++)
+                chunk[i] = 0;
+            self->span = (uint16_t)(high - low);
+            return;
+        }
+    } else {
         unsigned end = (unsigned)self->low + self->span;
         low = low < self->low ? low : self->low;
         high = high > end ? high : end;
-    } else {
-        self->low = (uint16_t)low;
     }
     unsigned span = high - low;
     unsigned below = self->low - low;
@@ -554,5 +561,31 @@ bool exact_sum_merge_encoded (exact_sum_t *self, reader_t *reader, exact_range_t
         chunk[i / 4] += ((int64_t)word ^ sign) - sign;
     }
     self->pending = (uint16_t)(self->pending + 1);
+    return true;
+}
+
+/* ---- rounding ---- */
+
+bool exact_sum_round (const exact_sum_t *self, double *out)
+{
+    uint64_t word[NARROW_WORDS];
+    if (self->span > NARROW_CHUNKS || self->spill != NULL)
+        return false;
+    bool negative = narrow_words (self, word);
+    uint128_t magnitude = (uint128_t)word[1] << 64 | word[0];
+    if (word[2] != 0)
+        return false;
+    double value = (double)magnitude; /* to nearest, ties to even */
+    if (magnitude != 0) {
+        int exponent = 32 * (int)self->low - EXACT_SUM_ONE_BIT;
+        int64_t bits;
+        memcpy (&bits, &value, sizeof bits);
+        int64_t scaled = (bits >> 52) + exponent;
+        if (scaled < 1 || scaled > 2046) /* not a normal number: that is rounded elsewhere */
+            return false;
+        bits += (int64_t)exponent * ((int64_t)1 << 52);
+        memcpy (&value, &bits, sizeof value);
+    }
+    *out = negative ? 0.0 - value : value;
     return true;
 }

@@ -142,6 +142,10 @@ void exact_sum_merge_shifted (exact_sum_t *self, const exact_sum_t *from, int sh
 
 bool exact_sum_is_zero (const exact_sum_t *self);
 
+/* The nearest float64 (ties to even) of most sums, the quick way. False, with *out unset, for a sum
+ * that is wide, very small or too large: exact_number_round tells of any. */
+bool exact_sum_round (const exact_sum_t *self, double *out);
+
 /* The sum, carries propagated. */
 void exact_sum_magnitude (const exact_sum_t *self, exact_magnitude_t *out);
 

@@ -231,6 +231,10 @@ static status_t final_float_sum (const float_sum_t *self, aggregate_t aggregate,
         result = float_rows_sum (&self->rows);
     } else {
         exact_number_t number;
+        if (aggregate == AGGREGATE_SUM && exact_sum_round (&self->sum, &result)) {
+            final_float (value, result);
+            return STATUS_OK;
+        }
         exact_number_of_sum (&number, &self->sum);
         bool fits = aggregate == AGGREGATE_SUM
                         ? exact_number_round (&number, &result)

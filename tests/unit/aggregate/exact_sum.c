@@ -74,6 +74,10 @@ static void check_rounding (const exact_sum_t *sum, const mpq_t expected)
     bool fits = exact_number_round (&number, &ours);
     cr_assert_eq (fits, reference_round (expected, &theirs));
     cr_assert (!fits || ours == theirs, "%a, expected %a", ours, theirs);
+    double quick;
+    if (exact_sum_round (sum, &quick))
+        cr_assert (fits && memcmp (&quick, &ours, sizeof ours) == 0, "%a, expected %a", quick,
+                   ours);
 }
 
 Test (exact_sum, of_any_terms_is_exact)
@@ -268,6 +272,38 @@ Test (exact_sum, of_ordinary_numbers_needs_no_heap)
         exact_sum_add_float_product (&sum, ldexp (1.1, i), ldexp (-1.3, i));
     cr_assert_null (sum.spill);
     exact_sum_release (&sum);
+}
+
+/* Few terms, near to each other or to what a float64 cannot say: halves, ties, the ends of the
+ * range. */
+Test (exact_sum, quick_rounding_is_that_of_the_slow_way)
+{
+    random_t random;
+    random_seed (&random, 77);
+    unsigned quick = 0;
+    for (int i = 0; i < 20000; i++) {
+        exact_sum_t sum;
+        mpq_t expected, term;
+        exact_sum_init (&sum);
+        mpq_inits (expected, term, NULL);
+        int exponent = (int)random_below (&random, random_chance (&random, 0.5) ? 2100 : 40) - 1080;
+        for (uint64_t n = random_below (&random, 6); n > 0; n--) {
+            double mantissa = (double)(random_next (&random) >> random_below (&random, 64));
+            double value = ldexp (mantissa, exponent - 64 + (int)random_below (&random, 60));
+            if (!isfinite (value))
+                continue;
+            value = random_chance (&random, 0.3) ? -value : value;
+            exact_sum_add_float (&sum, value);
+            mpq_set_d (term, value);
+            mpq_add (expected, expected, term);
+        }
+        double rounded;
+        quick += exact_sum_round (&sum, &rounded);
+        check_rounding (&sum, expected);
+        exact_sum_release (&sum);
+        mpq_clears (expected, term, NULL);
+    }
+    cr_assert_gt (quick, 10000);
 }
 
 Test (exact_number, rounds_ties_to_even_and_subnormals_and_the_last_float)
