@@ -78,7 +78,9 @@ for compiler in (("cc", "-std=c11"), ("cc", "-std=c17", "-Wconversion", "-Wshado
                  ("c++", "-std=c++11", "-x", "c++"), ("c++", "-std=c++20", "-x", "c++")):
     command(*compiler, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", programs / "alone", alone, "-x", "none",
             *flags)
+# What it uses, and not what those are made of, which who links them as shared libraries need not have.
 static = command("pkg-config", "--static", "--libs-only-l", "weir", env=found).split()
+expect_equal(set(static), {"-lweir", "-lzmq", "-lyaml", "-lmsgpackc"})
 command("cc", "-std=c11", "-o", programs / "alone-static", alone, "-x", "none", *flags[:1],
         image / "usr/lib/libweir.a", *[flag for flag in static if flag != "-lweir"])
 command(programs / "alone-static")
