@@ -236,10 +236,10 @@ static int run_list (call_t *call)
     if (kind == count) {
         const char *nearest = text_nearest (call->words[0], kinds, count);
         return call_usage (call,
-                           "\"%s\" cannot be listed%s%s%s; what can: streams, views, "
-                           "features, nodes, partitions, loads, recomputes",
+                           "\"%s\" cannot be listed%s%s%s what can: streams, views, features, "
+                           "nodes, partitions, loads, recomputes",
                            call->words[0], nearest ? "; did you mean " : "", nearest ? nearest : "",
-                           nearest ? "?" : "");
+                           nearest ? "?" : ";");
     }
     if (!call_weir (call))
         return EXIT_FAILED;
