@@ -188,6 +188,7 @@ int follow (call_t *call, const following_t *work)
     int64_t heard = monotonic_ms ();
     int exit_status;
     interrupt_waits ();
+    progress_in_lines ();
     for (;;) {
         message_t reply;
         error_t error;

@@ -189,16 +189,20 @@ wait_for(loads, 20, "the load is known")
 fill(RESERVE // 4)
 worker.resume()
 wait_for(lambda: "is full" in loads()[0].get("error", ""), 20, "the load says why it waits")
-[recompute] = wait_for(lambda: cluster.ask_coordinator("recompute"), 10, "recompute")["ids"]
+waiting = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "recompute", "--wait"], stdin=subprocess.DEVNULL,
+                           stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
 
-def state():
-    return cluster.ask_coordinator("recomputes", {"ids": [recompute]})["recomputes"][0]
+def recomputes():
+    return cluster.ask_coordinator("recomputes")["recomputes"]
 
 
-wait_for(lambda: "is full" in state().get("error", ""), 20, "the recompute says why it waits")
+wait_for(lambda: any("is full" in r.get("error", "") for r in recomputes()), 20, "the recompute says why it waits")
+# who waits for it without a terminal is told so
+line = waiting.stderr.readline()
+expect("waits: " in line and "is full" in line, line)
 ballast.unlink()
-wait_for(lambda: state()["state"] == "trimmed", 30, "the recompute goes on by itself")
+expect_equal(waiting.wait(30 * SLOWER), 0, "the recompute goes on by itself")
 wait_for(lambda: loads()[0]["state"] == "visible", 30, "the load goes on by itself")
 expect_equal(command.wait(20 * SLOWER), 0, "weir load")
 acked += 20000
