@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-enum { CELL_BLOCK = 4096 }; /* bytes by which libcsv's buffer for one cell grows */
+enum { CELL_BLOCK = 4096 }; /* bytes by which libcsv's buffer for one cell grows at least */
 
 /* RFC 4180: blanks are part of a value. */
 static int is_never_space (unsigned char c)
@@ -163,6 +163,12 @@ static status_t parse (text_reader_t *self, error_t *error)
     const uint8_t *data = self->record.data + self->parsed;
     size_t size = self->record.size - self->parsed;
     self->parsed = self->record.size;
+    /* libcsv's buffer grows by a fixed size, and is copied each time: a quote that nothing closes
+     * would be copied for every few lines after it. So it doubles, or takes the whole of this
+     * piece. */
+    size_t block = csv_get_buffer_size (&self->csv);
+    block = block > size ? block : size;
+    csv_set_blk_size (&self->csv, block > CELL_BLOCK ? block : CELL_BLOCK);
     if (csv_parse (&self->csv, data, size, take_field, take_row_end, self) != size)
         return refuse_quote (self, error);
     return STATUS_OK;
