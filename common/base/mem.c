@@ -57,6 +57,15 @@ void *mem_alloc_large (size_t size)
     return pointer;
 }
 
+void *mem_alloc_aligned (size_t size, size_t alignment)
+{
+    CHECK (size % alignment == 0);
+    void *pointer = aligned_alloc (alignment, size);
+    if (!pointer)
+        out_of_memory (1, size);
+    return pointer;
+}
+
 char *mem_string (const char *text)
 {
     return mem_string_n (text, strlen (text));

@@ -21,6 +21,10 @@ void *mem_resize (void *pointer, size_t count, size_t size) __attribute__ ((retu
  * where the system has them, each of which is there as a whole once a byte of it is written. */
 void *mem_alloc_large (size_t size) __attribute__ ((malloc, alloc_size (1), returns_nonnull));
 
+/* `size` bytes, a multiple of `alignment`, which is a power of two. */
+void *mem_alloc_aligned (size_t size, size_t alignment)
+    __attribute__ ((malloc, alloc_size (1), returns_nonnull));
+
 /* A NUL-terminated copy. */
 char *mem_string (const char *text) __attribute__ ((returns_nonnull));
 char *mem_string_n (const char *data, size_t size) __attribute__ ((returns_nonnull));

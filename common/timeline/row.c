@@ -2,28 +2,26 @@
 
 #include "base/mem.h"
 
-#include <string.h>
-
 /* A string's copy in the arena. */
 typedef struct row_string {
     uint32_t size;
     char data[];
 } row_string_t;
 
+enum { POSITION_SIZE = sizeof (uint64_t) + sizeof (uint32_t) };
+
 void row_layout_init (row_layout_t *self, const plan_t *plan)
 {
-    *self = (row_layout_t){ .plan = plan };
+    *self = (row_layout_t){ .plan = plan, .positions = plan_reads_positions (plan) };
     self->lane_types = mem_zero (plan->lanes_count + 1, sizeof *self->lane_types);
     self->lane_at = mem_zero (plan->lanes_count + 1, sizeof *self->lane_at);
-    size_t inputs = 0;
+    self->bits = sizeof (int64_t) + (self->positions ? POSITION_SIZE : 0);
+    self->size = self->bits + (plan->lanes_count + plan->filters_count + 7) / 8;
     for (size_t i = 0; i < plan->lanes_count; i++) {
         self->lane_types[i] = expr_type (plan->lanes[i]);
-        self->lane_at[i] = (uint16_t)inputs;
-        inputs += type_is_decimal (self->lane_types[i]) ? 16 : 8;
+        self->lane_at[i] = (uint16_t)self->size;
+        self->size += type_is_decimal (self->lane_types[i]) ? 16 : 8;
     }
-    size_t bits = plan->lanes_count + plan->filters_count;
-    self->values = (offsetof (row_t, bits) + (bits + 7) / 8 + 7) / 8 * 8;
-    self->size = self->values + inputs;
 }
 
 void row_layout_release (row_layout_t *self)
@@ -34,14 +32,19 @@ void row_layout_release (row_layout_t *self)
     self->lane_at = NULL;
 }
 
-static void bit_set (row_t *row, size_t bit)
+size_t row_layout_memory (const row_layout_t *self)
 {
-    row->bits[bit / 8] = (uint8_t)(row->bits[bit / 8] | 1u << bit % 8);
+    return (self->plan->lanes_count + 1) * (sizeof *self->lane_types + sizeof *self->lane_at);
 }
 
-static bool bit_get (const row_t *row, size_t bit)
+static void bit_set (uint8_t *bits, size_t bit, bool set)
 {
-    return (row->bits[bit / 8] >> bit % 8 & 1) != 0;
+    bits[bit / 8] = (uint8_t)(bits[bit / 8] | (unsigned)set << bit % 8);
+}
+
+static bool bit_get (const uint8_t *bits, size_t bit)
+{
+    return (bits[bit / 8] >> bit % 8 & 1) != 0;
 }
 
 static uint64_t string_copy (text_t text, arena_t *arena)
@@ -58,58 +61,83 @@ size_t row_string_size (size_t size)
     return arena_footprint (offsetof (row_string_t, data) + size);
 }
 
-void row_pack (const row_layout_t *self, row_t *to, const projection_t *rows, size_t at,
+text_t row_text (uint64_t cell)
+{
+    const row_string_t *copy = (const row_string_t *)(uintptr_t)cell;
+    return copy == NULL ? (text_t){ NULL, 0 } : (text_t){ copy->data, copy->size };
+}
+
+static void pack_lane (const row_layout_t *self, uint8_t *to, size_t number, const column_t *lane,
+                       size_t at, arena_t *arena)
+{
+    uint8_t *input = to + self->lane_at[number];
+    if (type_is_decimal (self->lane_types[number])) {
+        unscaled_t value = lane->valid[at] ? lane->d[at] : 0;
+        memcpy (input, &value, sizeof value);
+        return;
+    }
+    int64_t value = 0;
+    if (lane->valid[at])
+        value = self->lane_types[number] == TYPE_STRING ? (int64_t)string_copy (lane->s[at], arena)
+                                                        : lane->i[at]; /* a float's bits too */
+    memcpy (input, &value, sizeof value);
+}
+
+void row_pack (const row_layout_t *self, uint8_t *to, const projection_t *rows, size_t at,
                arena_t *arena)
 {
     const plan_t *plan = self->plan;
-    memset (to, 0, self->size);
-    to->time = rows->time[at];
-    to->offset = rows->offset[at];
-    to->row = rows->row[at];
-    uint8_t *inputs = (uint8_t *)to + self->values;
+    uint8_t *bits = to + self->bits;
+    memcpy (to, &rows->time[at], sizeof rows->time[at]);
+    if (self->positions) {
+        memcpy (to + sizeof (int64_t), &rows->offset[at], sizeof rows->offset[at]);
+        memcpy (to + sizeof (int64_t) + sizeof (uint64_t), &rows->row[at], sizeof rows->row[at]);
+    }
+    memset (bits, 0, (plan->lanes_count + plan->filters_count + 7) / 8);
     for (size_t i = 0; i < plan->lanes_count; i++) {
-        const column_t *lane = &rows->lane[i];
-        if (!lane->valid[at])
-            continue;
-        bit_set (to, i);
-        uint8_t *input = inputs + self->lane_at[i];
-        if (self->lane_types[i] == TYPE_STRING) {
-            uint64_t address = string_copy (lane->s[at], arena);
-            memcpy (input, &address, sizeof address);
-        } else if (type_is_decimal (self->lane_types[i])) {
-            memcpy (input, &lane->d[at], sizeof lane->d[at]);
-        } else {
-            memcpy (input, &lane->i[at], sizeof lane->i[at]);
-        }
+        pack_lane (self, to, i, &rows->lane[i], at, arena);
+        bit_set (bits, i, rows->lane[i].valid[at]);
     }
     for (size_t i = 0; i < plan->filters_count; i++)
-        if (rows->filter[i][at])
-            bit_set (to, plan->lanes_count + i);
+        bit_set (bits, plan->lanes_count + i, rows->filter[i][at]);
+}
+
+size_t row_count_to (const row_layout_t *self, const uint8_t *first, size_t count, int64_t time)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (row_time (first + middle * self->size) <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 /* The input that stands in a lane; false when it is null. */
-static bool row_value (const row_layout_t *self, const row_t *row, size_t lane, value_t *value)
+static bool row_value (const row_layout_t *self, const uint8_t *row, size_t lane, value_t *value)
 {
     value->type = self->lane_types[lane];
-    value->null = !bit_get (row, lane);
-    const uint8_t *input = (const uint8_t *)row + self->values + self->lane_at[lane];
+    value->null = !bit_get (row + self->bits, lane);
+    const uint8_t *input = row + self->lane_at[lane];
     if (type_is_decimal (value->type)) {
         memcpy (&value->d, input, sizeof value->d);
         return !value->null;
     }
     memcpy (&value->i, input, sizeof value->i);
-    if (value->type == TYPE_STRING) {
-        const row_string_t *copy = (const row_string_t *)(uintptr_t)value->i;
-        value->s = value->null ? (text_t){ NULL, 0 } : (text_t){ copy->data, copy->size };
-    }
+    if (value->type == TYPE_STRING)
+        value->s = row_text ((uint64_t)value->i);
     return !value->null;
 }
 
-void row_fold (const row_layout_t *self, const row_t *row, uint32_t slot, void *acc)
+void row_fold (const row_layout_t *self, const uint8_t *row, uint32_t slot, void *acc)
 {
     const plan_slot_t *info = &self->plan->slots[slot];
-    row_place_t place = { row->time, row->offset, row->row };
-    if (info->filter >= 0 && !bit_get (row, self->plan->lanes_count + (size_t)info->filter))
+    row_place_t place = row_place (self, row);
+    if (info->filter >= 0 &&
+        !bit_get (row + self->bits, self->plan->lanes_count + (size_t)info->filter))
         return;
     value_t values[STATE_INPUTS_MAX];
     for (uint32_t i = 0; i < info->inputs; i++)

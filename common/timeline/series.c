@@ -27,8 +27,11 @@ struct inner {
 void series_store_init (series_store_t *self, const plan_t *plan)
 {
     *self = (series_store_t){ .arena = arena_new (ARENA_CHUNK) };
+    slab_init (&self->slab);
     row_layout_init (&self->layout, plan);
-    self->pool = (leaf_pool_t){ .arena = self->arena, .row_size = self->layout.size };
+    self->pool = (leaf_pool_t){ .layout = &self->layout,
+                                .slab = &self->slab,
+                                .arena = self->arena };
     self->build = mem_alloc (plan->slots_size);
     plan_slots_init (plan, self->build);
     buf_init (&self->partial, AGGREGATE_PARTIAL_MAX);
@@ -44,23 +47,32 @@ void series_store_release (series_store_t *self)
     buf_release (&self->partials);
     row_layout_release (&self->layout);
     arena_destroy (&self->arena);
+    slab_release (&self->slab);
 }
 
 size_t series_store_memory (const series_store_t *self)
 {
     const plan_t *plan = self->layout.plan;
-    return arena_held (self->arena) + plan->slots_size + self->partial.capacity +
-           self->partials.capacity + (plan->lanes_count + 1) * sizeof (type_t);
+    return arena_held (self->arena) + slab_held (&self->slab) + plan->slots_size + self->partial.capacity +
+           self->partials.capacity + row_layout_memory (&self->layout);
 }
 
-size_t series_inner_size (void)
+double series_footprint (size_t row_size, size_t rows)
 {
-    return arena_footprint (sizeof (inner_t));
+    size_t each = leaf_rows (row_size);
+    size_t leaves = (rows + each - 1) / each;
+    double bytes = leaf_footprint (row_size, rows - (leaves - 1) * each) +
+                   (double)(leaves - 1) * leaf_footprint (row_size, each);
+    for (size_t nodes = leaves; nodes > 1;) {
+        nodes = (nodes + NODE_FANOUT - 1) / NODE_FANOUT;
+        bytes += (double)nodes * slab_footprint (sizeof (inner_t));
+    }
+    return bytes;
 }
 
 static inner_t *inner_new (series_store_t *store, uint8_t height)
 {
-    inner_t *inner = arena_alloc (store->arena, sizeof *inner);
+    inner_t *inner = slab_take (&store->slab, SLAB_FIXED, sizeof *inner);
     inner->node = (node_t){ .height = height };
     return inner;
 }
@@ -85,8 +97,8 @@ static void cache_put (series_store_t *store, node_t *node, const buf_t *partial
         uint32_t capacity = CACHE_MIN;
         while (capacity < partials->size)
             capacity *= 2;
-        node->cache =
-            free_take (&store->free_cache[cache_class (capacity)], store->arena, capacity);
+        void **given = &store->free_cache[cache_class (capacity)];
+        node->cache = *given != NULL ? free_take (given) : arena_alloc (store->arena, capacity);
         node->cache_capacity = capacity;
     }
     if (partials->size > 0)
@@ -199,7 +211,8 @@ static void link_sibling (series_store_t *store, series_t *series, node_t *left,
 static leaf_t *make_room (series_store_t *store, series_t *series, leaf_t *leaf, int64_t time)
 {
     bool append = leaf == series->last && time >= series->last_time;
-    leaf_t *right = leaf_split (&store->pool, leaf, append ? LEAF_ROWS : LEAF_ROWS / 2);
+    size_t rows = leaf->node.count;
+    leaf_t *right = leaf_split (&store->pool, leaf, append ? rows : rows / 2);
     int64_t first = append ? time : leaf_first_time (right);
     link_sibling (store, series, &leaf->node, &right->node, first, leaf_first_time (leaf), append);
     if (leaf == series->last)
@@ -207,25 +220,39 @@ static leaf_t *make_room (series_store_t *store, series_t *series, leaf_t *leaf,
     return time >= first ? right : leaf;
 }
 
-void series_insert (series_store_t *store, series_t *self, const projection_t *rows, size_t at)
+/* The leaf, which has become full, in a larger one. */
+static leaf_t *grow_leaf (series_store_t *store, series_t *series, leaf_t *leaf)
 {
-    int64_t time = rows->time[at];
+    inner_t *parent = leaf->node.parent;
+    node_t **link =
+        parent != NULL ? &parent->child[child_index (parent, &leaf->node)] : &series->root;
+    leaf_t *grown = leaf_grow (&store->pool, leaf);
+    *link = &grown->node;
+    if (series->last == leaf)
+        series->last = grown;
+    return grown;
+}
+
+uint8_t *series_insert (series_store_t *store, series_t *self, int64_t time)
+{
     if (self->root == NULL) {
-        self->last = leaf_new (&store->pool);
+        self->last = leaf_new (&store->pool, 1);
         self->root = &self->last->node;
         self->last_time = time;
     }
     leaf_t *leaf = time >= self->last_time ? self->last : leaf_at (self, time);
     node_touch (&leaf->node);
-    if (leaf->node.count == LEAF_ROWS)
+    if (leaf_is_full (leaf) && leaf_is_largest (leaf))
         leaf = make_room (store, self, leaf, time);
+    if (leaf_is_full (leaf))
+        leaf = grow_leaf (store, self, leaf);
     size_t place;
-    row_t *row = leaf_insert (&store->pool, leaf, time, &place);
-    row_pack (&store->layout, row, rows, at, store->arena);
+    uint8_t *row = leaf_insert (&store->pool, leaf, time, &place);
     if (place == 0)
         lower_first (&leaf->node, time);
     if (time > self->last_time)
         self->last_time = time;
+    return row;
 }
 
 /* ---- ranges ---- */
@@ -266,10 +293,9 @@ static void cache_merge (const series_range_t *range, const node_t *node)
 static void fold_leaf (series_store_t *store, const leaf_t *leaf)
 {
     const plan_t *plan = store->layout.plan;
-    leaf_rows_t rows = leaf_rows (&store->pool, leaf);
     for (uint32_t slot = 0; slot < plan->slots_count; slot++)
         for (size_t i = 0; i < leaf->node.count; i++)
-            row_fold (&store->layout, leaf_row (&rows, i), slot,
+            row_fold (&store->layout, leaf_row (&store->pool, leaf, i), slot,
                       (uint8_t *)store->build + plan->slots[slot].place);
 }
 
@@ -298,14 +324,14 @@ static void node_fill (series_store_t *store, node_t *node)
     cache_put (store, node, &store->partials);
 }
 
-static void add_rows (const series_range_t *range, const leaf_rows_t *rows, size_t from, size_t to)
+void series_add_rows (const series_range_t *range, const uint8_t *first, size_t from, size_t to)
 {
     const row_layout_t *layout = &range->store->layout;
     for (uint32_t s = 0; s < range->slots_count; s++) {
         uint32_t slot = range->slots[s];
         void *acc = (uint8_t *)range->accs + layout->plan->slots[slot].place;
         for (size_t i = from; i < to; i++)
-            row_fold (layout, leaf_row (rows, i), slot, acc);
+            row_fold (layout, first + i * layout->size, slot, acc);
     }
 }
 
@@ -322,8 +348,7 @@ static void add_whole (const series_range_t *range, node_t *node)
     }
     node->state = CACHE_SEEN;
     if (node->height == 0) {
-        leaf_rows_t rows = leaf_rows (&range->store->pool, (const leaf_t *)node);
-        add_rows (range, &rows, 0, node->count);
+        series_add_rows (range, ((const leaf_t *)node)->rows, 0, node->count);
         return;
     }
     for (size_t i = 0; i < node->count; i++)
@@ -341,9 +366,9 @@ static void add_node (const series_range_t *range, node_t *node, int64_t first, 
     }
     if (node->height == 0) {
         const leaf_t *leaf = (const leaf_t *)node;
-        leaf_rows_t rows = leaf_rows (&range->store->pool, leaf);
-        add_rows (range, &rows, leaf_count_to (&rows, leaf, range->left),
-                  leaf_count_to (&rows, leaf, range->right));
+        const leaf_pool_t *pool = &range->store->pool;
+        series_add_rows (range, leaf->rows, leaf_count_to (pool, leaf, range->left),
+                         leaf_count_to (pool, leaf, range->right));
         return;
     }
     const inner_t *inner = (const inner_t *)node;
@@ -362,16 +387,4 @@ void series_add_range (const series_range_t *range, const series_t *self)
 {
     if (self->root != NULL && range->left < range->right)
         add_node (range, self->root, node_first (self->root), self->last_time);
-}
-
-size_t series_tiny_rows (const series_store_t *store, const series_t *self,
-                         const row_t *rows[SERIES_TINY_ROWS])
-{
-    const leaf_t *leaf = (const leaf_t *)self->root;
-    if (leaf->node.height > 0 || leaf->node.count > SERIES_TINY_ROWS)
-        return 0;
-    leaf_rows_t found = leaf_rows (&store->pool, leaf);
-    for (size_t i = 0; i < leaf->node.count; i++)
-        rows[i] = leaf_row (&found, i);
-    return leaf->node.count;
 }

@@ -1,6 +1,6 @@
-/* series.h - the events of one key in time order: one leaf while few, a tree when many.
+/* series.h - the events of one key in time order, when they are many: a tree.
  *
- * The tree is a B+-tree whose leaves hold rows and whose nodes, leaves included, can cache the
+ * It is a B+-tree whose leaves hold rows and whose nodes, leaves included, can cache the
  * partial of each slot over all rows below them. A cache is filled at the second query that needs
  * the node whole, and is void as soon as a row comes in below. Rule held throughout: when a node's
  * cache is CACHE_NONE, no ancestor's is CACHE_FILLED; so a new row marks upwards only as far as the
@@ -12,13 +12,11 @@
 
 enum {
     LEAF_CACHE_MIN = 16, /* rows: with fewer, adding them is as cheap as merging partials */
-    NODE_FANOUT = 32,
+    NODE_FANOUT = 16,
     CACHE_CLASSES = 32, /* block sizes of caches: powers of two */
-    SERIES_TINY_ROWS = 4,
 };
 
 typedef struct series {
-    text_t key; /* in the arena */
     node_t *root;
     leaf_t *last; /* where appended rows go */
     int64_t last_time;
@@ -27,7 +25,8 @@ typedef struct series {
 /* What all series of a timeline share: row layout, memory, and room to compute in. */
 typedef struct series_store {
     row_layout_t layout;
-    arena_t *arena;
+    slab_t slab;    /* pieces of keys that have few rows, leaves and nodes */
+    arena_t *arena; /* strings and caches */
     leaf_pool_t pool;
     void *free_cache[CACHE_CLASSES];
     void *build; /* a set of slot accumulators, for filling caches */
@@ -35,15 +34,17 @@ typedef struct series_store {
     buf_t partials;
 } series_store_t;
 
+/* `self` stays where it is. */
 void series_store_init (series_store_t *self, const plan_t *plan);
 void series_store_release (series_store_t *self);
 size_t series_store_memory (const series_store_t *self);
 
-/* Bytes that a node above the leaves takes in the arena. */
-size_t series_inner_size (void);
+/* Bytes that leaves and nodes of a series take that has so many rows, which came in order. */
+double series_footprint (size_t row_size, size_t rows);
 
-/* Adds a projected row to the series, which starts as all zero but its key. */
-void series_insert (series_store_t *store, series_t *self, const projection_t *rows, size_t at);
+/* Room for a row of that time in a series, which starts as all zero. The row that is then written
+ * there begins with the time. */
+uint8_t *series_insert (series_store_t *store, series_t *self, int64_t time);
 
 /* Adds all rows with left < time <= right to some slots, ascending, of a set of accumulators. */
 typedef struct series_range {
@@ -57,9 +58,7 @@ typedef struct series_range {
 
 void series_add_range (const series_range_t *range, const series_t *self);
 
-/* The rows of a series that has few, the cheapest way to answer being a row and cell at a time; how
- * many. 0: it has more than SERIES_TINY_ROWS. */
-size_t series_tiny_rows (const series_store_t *store, const series_t *self,
-                         const row_t *rows[SERIES_TINY_ROWS]);
+/* Adds rows [from, to) of those from `first` on, whatever the range's times are. */
+void series_add_rows (const series_range_t *range, const uint8_t *first, size_t from, size_t to);
 
 #endif

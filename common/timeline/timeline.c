@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "timeline/series.h"
+#include "timeline/piece.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +10,15 @@
 enum {
     TIMELINE_MAGIC = 0x71e1107e,
     TABLE_MIN = 16, /* entries */
-    NEAR = 192,     /* bytes */
+    NEAR = 128,     /* bytes */
+    GLANCED = 8,    /* entries */
     RANGES_CHUNK = 1024,
 };
 
-/* An entry of the open-addressing table; empty when series is NULL. */
+/* An entry of the open-addressing table; empty when piece is NULL. */
 typedef struct entry {
     uint64_t hash;
-    series_t *series;
+    piece_t *piece;
 } entry_t;
 
 /* The cells of one window among the slots of one delay. */
@@ -35,7 +36,7 @@ struct timeline {
     const plan_t *plan;
     series_store_t store;
     entry_t *table;
-    size_t table_size; /* a power of two */
+    size_t table_size; /* entries */
     size_t keys;
     size_t events;
     void *running;  /* a set of slot accumulators: what the windows so far hold */
@@ -126,51 +127,62 @@ void timeline_destroy (timeline_t **self_p)
     mem_free (self);
 }
 
+/* Where the search for a hash begins: by its low half, as the high one has chosen the partition.
+ * Entries stand in the order of that, apart from those that found their places taken. */
+static size_t table_home (const timeline_t *self, uint64_t hash)
+{
+    return (size_t)((hash & UINT32_MAX) * self->table_size >> 32);
+}
+
+static size_t table_next (const timeline_t *self, size_t at)
+{
+    return at + 1 < self->table_size ? at + 1 : 0;
+}
+
 /* The entry of the key, or the empty one where it belongs. */
 static entry_t *table_find (const timeline_t *self, uint64_t hash, text_t key)
 {
-    size_t mask = self->table_size - 1;
-    for (size_t at = hash & mask;; at = (at + 1) & mask) {
+    for (size_t at = table_home (self, hash);; at = table_next (self, at)) {
         entry_t *entry = &self->table[at];
-        if (entry->series == NULL)
+        if (entry->piece == NULL)
             return entry;
-        if (entry->hash == hash && text_equal (entry->series->key, key))
+        if (entry->hash == hash && text_equal (piece_key (entry->piece), key))
             return entry;
     }
 }
 
+/* To half as many again: it is read and written in order. */
 static void table_grow (timeline_t *self)
 {
     entry_t *old = self->table;
     size_t old_size = self->table_size;
-    self->table_size *= 2;
+    self->table_size += self->table_size / 2;
+    CHECK (self->table_size <= UINT32_MAX);
     self->table = mem_zero (self->table_size, sizeof *self->table);
-    size_t mask = self->table_size - 1;
     for (size_t i = 0; i < old_size; i++) {
-        if (old[i].series == NULL)
+        if (old[i].piece == NULL)
             continue;
-        size_t at = old[i].hash & mask;
-        while (self->table[at].series != NULL)
-            at = (at + 1) & mask;
+        size_t at = table_home (self, old[i].hash);
+        while (self->table[at].piece != NULL)
+            at = table_next (self, at);
         self->table[at] = old[i];
     }
     mem_free (old);
 }
 
-static series_t *series_of (timeline_t *self, uint64_t hash, text_t key)
+/* The entry of the key, which is made if there is none. */
+static entry_t *entry_of (timeline_t *self, uint64_t hash, text_t key)
 {
     entry_t *entry = table_find (self, hash, key);
-    if (entry->series != NULL)
-        return entry->series;
-    if ((self->keys + 1) * 10 > self->table_size * 7) {
+    if (entry->piece != NULL)
+        return entry;
+    if ((self->keys + 1) * 5 > self->table_size * 4) {
         table_grow (self);
         entry = table_find (self, hash, key);
     }
-    series_t *series = arena_zero (self->store.arena, 1, sizeof *series);
-    series->key = arena_text (self->store.arena, key);
-    *entry = (entry_t){ hash, series };
+    *entry = (entry_t){ hash, piece_new (&self->store, key) };
     self->keys++;
-    return series;
+    return entry;
 }
 
 /* ---- memory that is asked for ahead ----
@@ -180,25 +192,30 @@ static series_t *series_of (timeline_t *self, uint64_t hash, text_t key)
 
 typedef struct fetched {
     uint64_t hash[TIMELINE_FETCHED];
-    const series_t *series[TIMELINE_FETCHED]; /* NULL: it is not at the entry that was looked at */
+    const piece_t *piece[TIMELINE_FETCHED]; /* NULL: it is not there, or was not looked for any further */
 } fetched_t;
 
-static void fetch_series (const timeline_t *self, const text_t *keys, size_t count,
+/* The piece of a hash, if it is not far from where it belongs. */
+static const piece_t *table_glance (const timeline_t *self, uint64_t hash)
+{
+    size_t at = table_home (self, hash);
+    for (size_t i = 0; i < GLANCED; i++, at = table_next (self, at))
+        if (self->table[at].hash == hash || self->table[at].piece == NULL)
+            return self->table[at].piece;
+    return NULL;
+}
+
+static void fetch_pieces (const timeline_t *self, const text_t *keys, size_t count,
                           fetched_t *fetched)
 {
-    const entry_t *entry[TIMELINE_FETCHED];
     for (size_t i = 0; i < count; i++) {
         fetched->hash[i] = key_hash (keys[i]);
-        entry[i] = &self->table[fetched->hash[i] & (self->table_size - 1)];
-        __builtin_prefetch (entry[i]);
+        __builtin_prefetch (&self->table[table_home (self, fetched->hash[i])]);
     }
     for (size_t i = 0; i < count; i++) {
-        fetched->series[i] = entry[i]->hash == fetched->hash[i] ? entry[i]->series : NULL;
-        if (fetched->series[i] == NULL)
-            continue;
-        /* its key and first row were put behind it when it was made, and are mostly near */
-        for (size_t at = 0; at < NEAR; at += 64)
-            __builtin_prefetch ((const uint8_t *)fetched->series[i] + at);
+        fetched->piece[i] = table_glance (self, fetched->hash[i]);
+        for (size_t at = 0; fetched->piece[i] != NULL && at < NEAR; at += 64)
+            __builtin_prefetch ((const uint8_t *)fetched->piece[i] + at);
     }
 }
 
@@ -206,42 +223,30 @@ static void fetch_series (const timeline_t *self, const text_t *keys, size_t cou
 static void fetch_ends (const timeline_t *self, const fetched_t *fetched, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (fetched->series[i] == NULL)
-            continue;
-        __builtin_prefetch (fetched->series[i]->key.data);
-        __builtin_prefetch (fetched->series[i]->last);
+        const piece_t *piece = fetched->piece[i];
+        const series_t *tree = piece != NULL ? piece_tree (piece) : NULL;
+        if (tree != NULL)
+            __builtin_prefetch (tree->last);
+        else if (piece != NULL)
+            piece_prefetch_end (piece, self->store.layout.size);
     }
-    for (size_t i = 0; i < count; i++)
-        if (fetched->series[i] != NULL)
-            leaf_prefetch_end (&self->store.pool, fetched->series[i]->last);
+    for (size_t i = 0; i < count; i++) {
+        const series_t *tree = fetched->piece[i] != NULL ? piece_tree (fetched->piece[i]) : NULL;
+        if (tree != NULL && tree->last != NULL)
+            leaf_prefetch_end (&self->store.pool, tree->last);
+    }
 }
 
-/* All rows of keys that have a single leaf. */
+/* All rows of keys that have few, and the roots of others. */
 static void fetch_rows (const timeline_t *self, const fetched_t *fetched, size_t count)
 {
-    const block_t *block[TIMELINE_FETCHED];
-    size_t left = 0;
     for (size_t i = 0; i < count; i++) {
-        if (fetched->series[i] == NULL)
-            continue;
-        __builtin_prefetch (fetched->series[i]->key.data);
-        __builtin_prefetch (fetched->series[i]->root);
-    }
-    for (size_t i = 0; i < count; i++) {
-        const node_t *root = fetched->series[i] != NULL ? fetched->series[i]->root : NULL;
-        if (root != NULL && root->height == 0)
-            block[left++] = &((const leaf_t *)root)->first;
-    }
-    for (size_t number = 0; left > 0; number++) {
-        size_t on = 0;
-        for (size_t i = 0; i < left; i++) {
-            const block_t *next = block[i]->next;
-            if (next == NULL)
-                continue;
-            leaf_prefetch_block (&self->store.pool, next, number + 1);
-            block[on++] = next;
-        }
-        left = on;
+        const piece_t *piece = fetched->piece[i];
+        const series_t *tree = piece != NULL ? piece_tree (piece) : NULL;
+        if (tree != NULL)
+            __builtin_prefetch (tree->root);
+        else if (piece != NULL)
+            piece_prefetch (piece, self->store.layout.size);
     }
 }
 
@@ -251,12 +256,43 @@ void timeline_fetch (const timeline_t *self, const text_t *keys, size_t count)
     fetched_t fetched;
     for (size_t from = 0; from < count; from += TIMELINE_FETCHED) {
         size_t part = count - from < TIMELINE_FETCHED ? count - from : TIMELINE_FETCHED;
-        fetch_series (self, keys + from, part, &fetched);
+        fetch_pieces (self, keys + from, part, &fetched);
         fetch_rows (self, &fetched, part);
     }
 }
 
 /* ---- adding ---- */
+
+/* Has pieces of a size that has become rare stand together. */
+static void move_together (timeline_t *self, size_t size)
+{
+    void *pieces[SLAB_PIECES_MAX];
+    uint64_t hash[SLAB_PIECES_MAX];
+    size_t count = slab_leave (&self->store.slab, size, pieces);
+    for (size_t i = 0; i < count; i++) {
+        hash[i] = key_hash (piece_key (pieces[i]));
+        __builtin_prefetch (&self->table[table_home (self, hash[i])], 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t at = table_home (self, hash[i]);
+        while (self->table[at].piece != pieces[i])
+            at = table_next (self, at);
+        self->table[at].piece = piece_move (pieces[i], &self->store);
+    }
+}
+
+/* Where the key's row of that time is written. */
+static uint8_t *room_for (timeline_t *self, entry_t *entry, int64_t time)
+{
+    if (piece_is_full (entry->piece)) {
+        size_t size = piece_size (entry->piece, self->store.layout.size);
+        entry->piece = piece_grow (entry->piece, &self->store);
+        move_together (self, size);
+    }
+    series_t *tree = piece_tree (entry->piece);
+    return tree != NULL ? series_insert (&self->store, tree, time)
+                        : piece_insert (entry->piece, &self->store.layout, time);
+}
 
 void timeline_add (timeline_t *self, const projection_t *rows)
 {
@@ -264,11 +300,12 @@ void timeline_add (timeline_t *self, const projection_t *rows)
     fetched_t fetched;
     for (size_t from = 0; from < rows->rows; from += TIMELINE_FETCHED) {
         size_t count = rows->rows - from < TIMELINE_FETCHED ? rows->rows - from : TIMELINE_FETCHED;
-        fetch_series (self, rows->key + from, count, &fetched);
+        fetch_pieces (self, rows->key + from, count, &fetched);
         fetch_ends (self, &fetched, count);
         for (size_t i = 0; i < count; i++) {
-            series_t *series = series_of (self, fetched.hash[i], rows->key[from + i]);
-            series_insert (&self->store, series, rows, from + i);
+            entry_t *entry = entry_of (self, fetched.hash[i], rows->key[from + i]);
+            uint8_t *row = room_for (self, entry, rows->time[from + i]);
+            row_pack (&self->store.layout, row, rows, from + i, self->store.arena);
         }
     }
     self->events += rows->rows;
@@ -276,19 +313,14 @@ void timeline_add (timeline_t *self, const projection_t *rows)
 
 /* ---- answers ---- */
 
-/* Every row into every cell that contains it. */
-static void merge_tiny (timeline_t *self, const row_t *const *rows, size_t count, int64_t as_of,
-                        answer_t *answer)
+/* Adds the rows of a piece that are in the range. */
+static void add_few (const series_range_t *range, const piece_t *piece)
 {
-    const plan_t *plan = self->plan;
-    for (size_t i = 0; i < count; i++) {
-        for (uint32_t cell = 0; cell < plan->cells_count; cell++) {
-            uint32_t slot = plan->cells[cell].slot;
-            if (window_contains (plan->cells[cell].window, as_of - plan->slots[slot].delay,
-                                 rows[i]->time))
-                row_fold (&self->store.layout, rows[i], slot, answer_cell (answer, cell));
-        }
-    }
+    const row_layout_t *layout = &range->store->layout;
+    const uint8_t *first = piece_rows (piece);
+    if (range->left < range->right)
+        series_add_rows (range, first, row_count_to (layout, first, piece->rows, range->left),
+                         row_count_to (layout, first, piece->rows, range->right));
 }
 
 /* Adds what `running` holds to the cells of one window. */
@@ -307,15 +339,10 @@ void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answ
 {
     CHECK_OBJECT (self, TIMELINE_MAGIC);
     CHECK (answer_plan (answer)->hash == self->plan->hash);
-    const series_t *series = table_find (self, key_hash (key), key)->series;
-    if (series == NULL)
+    const piece_t *piece = table_find (self, key_hash (key), key)->piece;
+    if (piece == NULL)
         return;
-    const row_t *rows[SERIES_TINY_ROWS];
-    size_t count = series_tiny_rows (&self->store, series, rows);
-    if (count > 0) {
-        merge_tiny (self, rows, count, as_of, answer);
-        return;
-    }
+    const series_t *tree = piece_tree (piece);
     /* All windows of a delay end at the same time, so each one is the shorter one before it and a
      * piece to its left. A slot has one delay, so `running` serves all of them. */
     plan_slots_reset (self->plan, self->running);
@@ -331,7 +358,10 @@ void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answ
                                  .accs = self->running,
                                  .slots = at->slots,
                                  .slots_count = at->slots_count };
-        series_add_range (&range, series);
+        if (tree != NULL)
+            series_add_range (&range, tree);
+        else
+            add_few (&range, piece);
         merge_window (self, at, answer);
         right = left;
     }
@@ -354,11 +384,9 @@ size_t timeline_memory (const timeline_t *self)
            arena_held (self->arena);
 }
 
-double timeline_key_size (size_t key_bytes)
+double timeline_key_size (void)
 {
-    /* The table doubles at 7/10: between 0.35 and 0.7 entries are used for one. Over table sizes,
-     * 1 / load is 1 / 0.505 on the (logarithmic) average. */
-    double table = sizeof (entry_t) / 0.505;
-    return table + (double)arena_footprint (sizeof (series_t)) +
-           (double)arena_footprint (key_bytes + 1);
+    /* The table grows by a half at 4/5: between 0.53 and 0.8 entries are used for one. Over table
+     * sizes, 1 / load is 1.54 on the (logarithmic) average. */
+    return sizeof (entry_t) * 1.54;
 }

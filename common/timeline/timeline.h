@@ -35,7 +35,7 @@ size_t timeline_keys (const timeline_t *self);
 size_t timeline_events (const timeline_t *self);
 size_t timeline_memory (const timeline_t *self); /* bytes held */
 
-/* What a key of so many bytes takes on the average, without its rows. */
-double timeline_key_size (size_t key_bytes);
+/* What a key takes on the average beside its piece. */
+double timeline_key_size (void);
 
 #endif

@@ -59,9 +59,9 @@ static void check (const char *features, size_t rows, unsigned keys, sizes_t siz
 
 Test (estimates, a_keys_memory_is_within_a_fifth_of_what_is_said)
 {
-    static const unsigned keys[] = { 40000, 12000, 3000, 1200, 900, 400, 100, 7 };
+    static const unsigned keys[] = { 160000, 48000, 12000, 4800, 3600, 1600, 400, 28 };
     for (size_t plan = 0; plan < sizeof PLANS / sizeof *PLANS; plan++)
         for (sizes_t sizes = SIZES_EQUAL; sizes < SIZES; sizes++)
             for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-                check (PLANS[plan], 40000, keys[i], sizes);
+                check (PLANS[plan], 160000, keys[i], sizes);
 }
