@@ -7,8 +7,8 @@
 
 enum {
     CHUNK = 32 << 10,      /* bytes, while there is little … */
-    CHUNK_LARGE = 2 << 20, /* … and when there is … */
-    LARGE_FROM = 16 << 20, /* … this much */
+    CHUNK_LARGE = 1 << 20, /* … and when there is … */
+    LARGE_FROM = 8 << 20,  /* … this much */
     RARE = 2,              /* times as much room as is used is too much … */
     RARE_PAGES = 2,        /* … of so many pages at least */
     LOOKED_AT = 8,         /* pages, for one with few pieces */
@@ -70,10 +70,9 @@ static size_t pieces_in (size_t size)
 
 static void chunk_add (slab_t *self)
 {
-    bool large = self->held >= LARGE_FROM;
-    size_t size = large ? CHUNK_LARGE : CHUNK;
+    size_t size = self->held < LARGE_FROM ? CHUNK : CHUNK_LARGE;
     slab_chunk_t *chunk = mem_alloc (sizeof *chunk);
-    chunk->pages = large ? mem_alloc_large (size) : mem_alloc_aligned (size, SLAB_PAGE);
+    chunk->pages = mem_alloc_aligned (size, SLAB_PAGE);
     chunk->next = self->chunks;
     self->chunks = chunk;
     self->unused = size / SLAB_PAGE;
