@@ -24,31 +24,19 @@ typedef struct question {
     wire_list_t as_of;
 } question_t;
 
-/* Answers keys [from, to), whose memory is fetched together. */
-static void answer_keys (const question_t *question, uint32_t from, uint32_t to, answer_t *answer,
-                         buf_t *out)
-{
-    text_t keys[REALTIME_FETCHED];
-    for (uint32_t i = from; i < to; i++)
-        keys[i - from] = wire_item_text (&question->keys.items[i]);
-    realtime_fetch (question->realtime, question->view, question->cut, keys, to - from);
-    for (uint32_t i = from; i < to && !out->bad; i++) {
-        answer_reset (answer);
-        realtime_merge (question->realtime, question->view, question->cut, keys[i - from],
-                        wire_item_int (&question->as_of.items[i]), answer);
-        answer_encode (answer, out);
-    }
-}
-
 static void answer_all (const question_t *question, buf_t *out)
 {
-    answer_t *answer = answer_new (realtime_plan (question->realtime, question->view));
+    text_t keys[REALTIME_FETCHED];
+    int64_t as_of[REALTIME_FETCHED];
     uint32_t count = question->keys.count;
-    for (uint32_t from = 0; from < count; from += REALTIME_FETCHED) {
-        bool last = count - from <= REALTIME_FETCHED;
-        answer_keys (question, from, last ? count : from + REALTIME_FETCHED, answer, out);
+    for (uint32_t from = 0, some; from < count; from += some) {
+        some = count - from < REALTIME_FETCHED ? count - from : REALTIME_FETCHED;
+        for (uint32_t i = 0; i < some; i++) {
+            keys[i] = wire_item_text (&question->keys.items[from + i]);
+            as_of[i] = wire_item_int (&question->as_of.items[from + i]);
+        }
+        realtime_answer (question->realtime, question->view, question->cut, keys, as_of, some, out);
     }
-    answer_destroy (&answer);
 }
 
 /* Evaluates one part's keys; the answers' bytes go to `out`. */

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "intake/logged.h"
-#include "timeline/timeline.h"
+#include "timeline/reply.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -24,6 +24,8 @@ struct realtime {
     epoch_t *epochs; /* oldest first; never empty */
     size_t epochs_count;
     size_t epochs_capacity;
+    timeline_t **asked; /* room for a timeline of each epoch */
+    reply_t **replies;  /* per view; NULL before anybody asks */
     arena_t *scratch;
     columns_t columns; /* that the plans read */
     arena_t *own;      /* of the columns */
@@ -40,6 +42,7 @@ static void epoch_start (realtime_t *self, uint64_t cut)
     if (self->epochs_count == self->epochs_capacity) {
         self->epochs_capacity = self->epochs_capacity ? 2 * self->epochs_capacity : 4;
         self->epochs = mem_resize (self->epochs, self->epochs_capacity, sizeof *self->epochs);
+        self->asked = mem_resize (self->asked, self->epochs_capacity, sizeof (timeline_t *));
     }
     epoch_t *epoch = &self->epochs[self->epochs_count++];
     *epoch = (epoch_t){ .cut = cut };
@@ -64,6 +67,7 @@ realtime_t *realtime_new (const model_t *model, const char *log_name, uint64_t b
     for (size_t i = 0; i < model->plans_count; i++)
         if (strcmp (model->plans[i]->log_name, log_name) == 0)
             self->plans[self->plans_count++] = model->plans[i];
+    self->replies = mem_zero (self->plans_count, sizeof (reply_t *));
     self->scratch = arena_new (SCRATCH_CHUNK);
     self->own = arena_new (COLUMNS_CHUNK);
     self->mapped = arena_new (COLUMNS_CHUNK);
@@ -83,7 +87,11 @@ void realtime_destroy (realtime_t **self_p)
     CHECK_OBJECT (self, REALTIME_MAGIC);
     for (size_t i = 0; i < self->epochs_count; i++)
         epoch_end (self, &self->epochs[i]);
+    for (size_t i = 0; i < self->plans_count; i++)
+        reply_destroy (&self->replies[i]);
     mem_free (self->epochs);
+    mem_free (self->asked);
+    mem_free (self->replies);
     mem_free (self->plans);
     arena_destroy (&self->scratch);
     arena_destroy (&self->own);
@@ -168,12 +176,6 @@ status_t realtime_find (const realtime_t *self, text_t view, uint64_t plan_hash,
     return STATUS_OK;
 }
 
-const plan_t *realtime_plan (const realtime_t *self, size_t view_index)
-{
-    CHECK (view_index < self->plans_count);
-    return self->plans[view_index];
-}
-
 /* The first epoch that is at `cut` or above it. */
 static size_t epochs_from (const realtime_t *self, uint64_t cut)
 {
@@ -183,22 +185,23 @@ static size_t epochs_from (const realtime_t *self, uint64_t cut)
     return first;
 }
 
-void realtime_fetch (const realtime_t *self, size_t view_index, uint64_t cut, const text_t *keys,
-                     size_t count)
+void realtime_answer (realtime_t *self, size_t view_index, uint64_t cut, const text_t *keys,
+                      const int64_t *as_of, size_t count, buf_t *out)
 {
     CHECK (view_index < self->plans_count);
     size_t from = epochs_from (self, cut);
-    for (size_t i = self->epochs_count; i-- > from;)
-        timeline_fetch (self->epochs[i].timelines[view_index], keys, count);
-}
-
-void realtime_merge (realtime_t *self, size_t view_index, uint64_t cut, text_t key, int64_t as_of,
-                     answer_t *answer)
-{
-    CHECK (view_index < self->plans_count);
-    size_t from = epochs_from (self, cut);
-    for (size_t i = self->epochs_count; i-- > from;)
-        timeline_merge (self->epochs[i].timelines[view_index], key, as_of, answer);
+    size_t asked = self->epochs_count - from;
+    if (self->replies[view_index] == NULL)
+        self->replies[view_index] = reply_new (self->plans[view_index]);
+    for (size_t i = 0; i < asked; i++)
+        self->asked[i] = self->epochs[from + i].timelines[view_index];
+    for (size_t some; count > 0; keys += some, as_of += some, count -= some) {
+        some = count < REALTIME_FETCHED ? count : REALTIME_FETCHED;
+        for (size_t i = 0; i < asked; i++)
+            timeline_fetch (self->asked[i], keys, some);
+        for (size_t i = 0; i < some && !out->bad; i++)
+            reply_put (self->replies[view_index], self->asked, asked, keys[i], as_of[i], out);
+    }
 }
 
 void realtime_cuts (const realtime_t *self, void (*each) (void *arg, uint64_t cut), void *arg)
@@ -230,6 +233,8 @@ uint64_t realtime_keys (const realtime_t *self)
 size_t realtime_memory (const realtime_t *self)
 {
     size_t bytes = arena_held (self->scratch);
+    for (size_t v = 0; v < self->plans_count; v++)
+        bytes += self->replies[v] != NULL ? reply_memory (self->replies[v]) : 0;
     for (size_t i = 0; i < self->epochs_count; i++)
         for (size_t v = 0; v < self->plans_count; v++)
             bytes += timeline_memory (self->epochs[i].timelines[v]);

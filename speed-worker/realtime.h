@@ -5,7 +5,6 @@
 #ifndef WEIR_SPEED_WORKER_REALTIME_H
 #define WEIR_SPEED_WORKER_REALTIME_H
 
-#include "feature/answer.h"
 #include "member/model.h"
 
 typedef struct realtime realtime_t;
@@ -29,19 +28,16 @@ void realtime_cut (realtime_t *self, uint64_t offset);
 void realtime_trim (realtime_t *self, uint64_t base);
 
 /* Can it answer for exactly what is at or above `cut`, with the view's plan of that hash? On OK
- * *view is the index to give realtime_merge. STALE otherwise, saying what differs. */
+ * *view is the index to give realtime_answer. STALE otherwise, saying what differs. */
 MUST_CHECK status_t realtime_find (const realtime_t *self, text_t view, uint64_t plan_hash,
                                    uint64_t cut, size_t *view_index, error_t *error);
-const plan_t *realtime_plan (const realtime_t *self, size_t view_index);
 
-/* Lets the memory come in that merges of these keys look at (timeline_fetch), a few at a time. */
+/* Appends, for each of the keys as of its time, the partials of all cells of the view's plan
+ * (reply.h), of the key's events at positions from `cut` on. Bytes that do not fit make `out` bad.
+ * The memory of REALTIME_FETCHED keys is fetched together. */
 enum { REALTIME_FETCHED = 32 };
-void realtime_fetch (const realtime_t *self, size_t view_index, uint64_t cut, const text_t *keys,
-                     size_t count);
-
-/* Merges the key's events at positions from `cut` on into `answer`. */
-void realtime_merge (realtime_t *self, size_t view_index, uint64_t cut, text_t key, int64_t as_of,
-                     answer_t *answer);
+void realtime_answer (realtime_t *self, size_t view_index, uint64_t cut, const text_t *keys,
+                      const int64_t *as_of, size_t count, buf_t *out);
 
 /* Calls `each` with every cut at which an epoch starts, ascending. */
 void realtime_cuts (const realtime_t *self, void (*each) (void *arg, uint64_t cut), void *arg);

@@ -367,6 +367,16 @@ void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answ
     }
 }
 
+bool timeline_find (const timeline_t *self, text_t key, uint64_t hash, timeline_rows_t *rows)
+{
+    CHECK_OBJECT (self, TIMELINE_MAGIC);
+    const piece_t *piece = table_find (self, hash, key)->piece;
+    *rows = (timeline_rows_t){ NULL, 0 };
+    if (piece != NULL && piece_tree (piece) == NULL)
+        *rows = (timeline_rows_t){ piece_rows (piece), piece->rows };
+    return piece != NULL;
+}
+
 size_t timeline_keys (const timeline_t *self)
 {
     return self->keys;

@@ -4,7 +4,7 @@
  * partition, for all its keys. A key's events are a sorted array while they are few and an
  * aggregate tree when they are many: adding in time order is O(1) amortised, a late event O(log n),
  * and merging (T - W, T] into an answer O(log n) merges per cell. Memory comes from the timeline's
- * own arena, so that dropping an epoch is freeing its chunks. */
+ * own slab and arena, so that dropping an epoch is freeing their chunks. */
 #ifndef WEIR_TIMELINE_TIMELINE_H
 #define WEIR_TIMELINE_TIMELINE_H
 
@@ -31,11 +31,20 @@ void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answ
 enum { TIMELINE_FETCHED = 64 };
 void timeline_fetch (const timeline_t *self, const text_t *keys, size_t count);
 
+/* A key's rows, as row.h has them. */
+typedef struct timeline_rows {
+    const uint8_t *first; /* the others follow it, in time order; NULL: it has none, or too many */
+    size_t count;
+} timeline_rows_t;
+
+/* Does the timeline have the key, of this hash (key_hash)? *rows are valid until the next event. */
+bool timeline_find (const timeline_t *self, text_t key, uint64_t hash, timeline_rows_t *rows);
+
 size_t timeline_keys (const timeline_t *self);
 size_t timeline_events (const timeline_t *self);
 size_t timeline_memory (const timeline_t *self); /* bytes held */
 
-/* What a key takes on the average beside its piece. */
+/* What a key takes on the average beside its rows and what stands with them. */
 double timeline_key_size (void);
 
 #endif
