@@ -275,8 +275,8 @@ static void move_together (timeline_t *self, size_t size)
     }
     for (size_t i = 0; i < count; i++) {
         size_t at = table_home (self, hash[i]);
-        while (self->table[at].piece != pieces[i])
-            at = table_next (self, at);
+        for (; self->table[at].piece != pieces[i]; at = table_next (self, at))
+            CHECK (self->table[at].piece != NULL);
         self->table[at].piece = piece_move (pieces[i], &self->store);
     }
 }

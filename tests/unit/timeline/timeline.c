@@ -71,6 +71,24 @@ Test (timeline, merges_exactly_the_window_of_a_key_with_many_events)
         check_case (seed, 3000, 1, (case_order_t)(seed % ORDERS), 1);
 }
 
+/* Keys that grow at random leave sizes in which few remain, which are moved. */
+Test (timeline, merges_exactly_the_window_of_many_keys_that_grow)
+{
+    for (uint64_t seed = 1500; seed < 1504; seed++) {
+        test_case_t c;
+        enum { KEYS = 2500 };
+        case_init (&c, seed, "      n: count() over 1s, 2h, lifetime\n      s: sum(b) over 5h\n",
+                   40000, KEYS, (case_order_t)(seed % ORDERS));
+        timeline_t *timeline = timeline_new (c.plan);
+        timeline_add (timeline, &c.rows);
+        cr_assert_eq (timeline_keys (timeline), KEYS);
+        for (size_t i = 0; i < 300; i++)
+            check_query (&c, timeline, KEYS, c.rows.rows, seed);
+        timeline_destroy (&timeline);
+        case_release (&c);
+    }
+}
+
 /* Trees of more than two levels: over LEAF_ROWS * NODE_FANOUT rows in one key. */
 Test (timeline, merges_exactly_the_window_of_a_deep_tree)
 {
