@@ -27,6 +27,83 @@ void exact_sum_reset (exact_sum_t *self)
     self->pending = 0;
 }
 
+/* ---- as one integer ----
+ *
+ * Below 2^INTEGER_BITS, so that two can be added; of bytes, so that what encodings say fits. */
+
+enum { INTEGER_BITS = 104 };
+
+static inline bool is_integer (const exact_sum_t *self)
+{
+    return self->span == 0 && self->pending != 0;
+}
+
+static inline int128_t integer_of (const exact_sum_t *self)
+{
+    int128_t value;
+    memcpy (&value, self->inlined, sizeof value);
+    return value;
+}
+
+static inline void integer_set (exact_sum_t *self, int128_t value, unsigned at)
+{
+    memcpy (self->inlined, &value, sizeof value);
+    self->low = (uint16_t)at;
+    self->pending = value != 0;
+}
+
+static inline unsigned integer_bits (int128_t value)
+{
+    uint128_t magnitude = value < 0 ? 0 - (uint128_t)value : (uint128_t)value;
+    uint64_t high = (uint64_t)(magnitude >> 64);
+    return high != 0                  ? 128 - (unsigned)__builtin_clzll (high)
+           : (uint64_t)magnitude != 0 ? 64 - (unsigned)__builtin_clzll ((uint64_t)magnitude)
+                                      : 0;
+}
+
+/* value * 2^(8 places) */
+static inline int128_t integer_moved (int128_t value, unsigned places)
+{
+    return (int128_t)((uint128_t)value << 8 * places);
+}
+
+/* Adds value * 2^(8 at) of the grid to a sum without chunks. False, with nothing done: they would
+ * not be one integer. */
+static inline bool integer_add (exact_sum_t *self, int128_t value, unsigned at)
+{
+    if (self->pending == 0) {
+        integer_set (self, value, at);
+        return true;
+    }
+    int128_t held = integer_of (self);
+    unsigned apart = at > self->low ? at - self->low : self->low - at;
+    if (apart > 0) {
+        int128_t *upper = at > self->low ? &value : &held;
+        if (integer_bits (*upper) + 8 * apart > INTEGER_BITS)
+            return false;
+        *upper = integer_moved (*upper, apart);
+        at = at < self->low ? at : self->low;
+    }
+    int128_t sum = held + value;
+    if (sum >> INTEGER_BITS != 0 && sum >> INTEGER_BITS != -1)
+        return false;
+    integer_set (self, sum, at);
+    return true;
+}
+
+static void add_signed_at (exact_sum_t *self, unsigned bit, int128_t value);
+
+/* The integer becomes chunks. */
+static void to_chunks (exact_sum_t *self)
+{
+    int128_t value = integer_of (self);
+    unsigned at = self->low;
+    exact_sum_reset (self);
+    add_signed_at (self, 8 * at, value);
+}
+
+/* ---- chunks ---- */
+
 /* Moves the chunks held to a spill of at least `span` chunks. */
 static void spill (exact_sum_t *self, unsigned span)
 {
@@ -97,6 +174,8 @@ static void propagate (exact_sum_t *self)
 
 void exact_sum_reach (exact_sum_t *self, unsigned low, unsigned high)
 {
+    if (is_integer (self))
+        to_chunks (self);
     if (self->pending >= EXACT_SUM_PENDING_MAX)
         propagate (self);
     if (self->span == 0 || low < self->low || high > (unsigned)self->low + self->span)
@@ -362,8 +441,14 @@ void exact_sum_add_int_product (exact_sum_t *self, int64_t a, int64_t b)
 
 void exact_sum_merge (exact_sum_t *self, const exact_sum_t *from)
 {
-    if (from->span == 0)
+    if (from->span == 0) {
+        if (is_integer (from) &&
+            (self->span > 0 || !integer_add (self, integer_of (from), from->low)))
+            add_signed_at (self, 8u * from->low, integer_of (from));
         return;
+    }
+    if (is_integer (self))
+        to_chunks (self);
     /* The chunks of `from` may be as far from propagated as its own additions made them. */
     if (self->pending + from->pending + 1 > EXACT_SUM_PENDING_MAX)
         propagate (self);
@@ -412,8 +497,26 @@ static void trim (exact_magnitude_t *self)
     self->count = (uint16_t)(count - zeros);
 }
 
+static void integer_magnitude (const exact_sum_t *self, exact_magnitude_t *out)
+{
+    int128_t value = integer_of (self);
+    uint128_t magnitude = value < 0 ? 0 - (uint128_t)value : (uint128_t)value;
+    unsigned shift = 8 * (self->low % 4u);
+    out->negative = value < 0;
+    out->low = self->low / 4;
+    out->count = 0;
+    for (magnitude <<= shift; magnitude != 0; magnitude >>= 32)
+        out->chunk[out->count++] = (uint32_t)magnitude;
+    trim (out);
+}
+_Static_assert(INTEGER_BITS + 24 <= 128, "moved to the chunk that it begins in, it fits");
+
 void exact_sum_magnitude (const exact_sum_t *self, exact_magnitude_t *out)
 {
+    if (is_integer (self)) {
+        integer_magnitude (self, out);
+        return;
+    }
     const int64_t *chunk = self->spill != NULL ? self->spill : self->inlined;
     unsigned count = 0;
     int64_t carry = 0;
@@ -447,9 +550,18 @@ enum {
     NARROW_ROOM = 1 + 2 + 8 * NARROW_WORDS, /* bytes of such an encoding */
 };
 
-/* The chunks as one number of whole words, and whether it was negated. */
-static bool narrow_words (const exact_sum_t *self, uint64_t word[NARROW_WORDS])
+/* The sum as one number of whole words times 2^(8 at) of the grid, and whether it was negated. */
+static bool narrow_words (const exact_sum_t *self, uint64_t word[NARROW_WORDS], unsigned *at)
 {
+    if (is_integer (self)) {
+        int128_t value = integer_of (self);
+        uint128_t magnitude = value < 0 ? 0 - (uint128_t)value : (uint128_t)value;
+        word[0] = (uint64_t)magnitude;
+        word[1] = (uint64_t)(magnitude >> 64);
+        word[2] = 0;
+        *at = self->low;
+        return value < 0;
+    }
     int64_t carry = 0;
     uint32_t digit[NARROW_CHUNKS];
     for (unsigned i = 0; i < NARROW_CHUNKS; i++) {
@@ -464,6 +576,7 @@ static bool narrow_words (const exact_sum_t *self, uint64_t word[NARROW_WORDS])
     word[0] = (uint64_t)low;
     word[1] = (uint64_t)(low >> 64);
     word[2] = ((uint64_t)carry ^ sign) + (sign != 0 && low == 0);
+    *at = 4u * self->low;
     return sign != 0;
 }
 
@@ -476,7 +589,8 @@ static bool encode_narrow (const exact_sum_t *self, buf_t *out)
     uint64_t word[2 * NARROW_WORDS] = { 0 };
     if (to == NULL)
         return false;
-    bool negative = narrow_words (self, word);
+    unsigned at;
+    bool negative = narrow_words (self, word, &at);
     if ((word[0] | word[1] | word[2]) == 0) {
         *to = 0;
         buf_grew (out, 1);
@@ -486,7 +600,7 @@ static bool encode_narrow (const exact_sum_t *self, buf_t *out)
     unsigned last = word[2] != 0 ? 2 : word[1] != 0 ? 1 : 0;
     unsigned skip = 8 * first + (unsigned)__builtin_ctzll (word[first]) / 8;
     unsigned size = 8 * last + 8 - (unsigned)__builtin_clzll (word[last]) / 8 - skip;
-    int place = 4 * (int)self->low + (int)skip - ONE_BYTE;
+    int place = (int)at + (int)skip - ONE_BYTE;
     unsigned zigzag = place < 0 ? 2 * (unsigned)-place - 1 : 2 * (unsigned)place;
     unsigned wide = zigzag >= 0x80;
     to[0] = (uint8_t)(size << 1 | negative);
@@ -533,6 +647,20 @@ static bool is_canonical (const uint8_t *bytes, unsigned size, int place, bool n
     return lowest >= range.lowest && highest <= range.highest;
 }
 
+/* The integer of up to 8 bytes, least first. */
+static inline uint64_t word_of (const uint8_t *bytes, unsigned size)
+{
+    if (size >= 4) {
+        uint32_t low, high;
+        memcpy (&low, bytes, sizeof low);
+        memcpy (&high, bytes + size - sizeof high, sizeof high);
+        return low | (uint64_t)high << 8 * (size - 4);
+    }
+    unsigned middle = size / 2;
+    unsigned last = size - 1;
+    return bytes[0] | (uint64_t)bytes[middle] << 8 * middle | (uint64_t)bytes[last] << 8 * last;
+}
+
 bool exact_sum_merge_encoded (exact_sum_t *self, reader_t *reader, exact_range_t range)
 {
     uint64_t header = partial_read_varint (reader);
@@ -549,6 +677,11 @@ bool exact_sum_merge_encoded (exact_sum_t *self, reader_t *reader, exact_range_t
         return false;
 
     unsigned at = (unsigned)(place + ONE_BYTE);
+    if (self->span == 0 && size <= 8) {
+        int128_t value = word_of (bytes, size);
+        if (integer_add (self, negative ? -value : value, at))
+            return true;
+    }
     exact_sum_reach (self, at / 4, (at + size - 1) / 4 + 1);
     int64_t *chunk = exact_sum_chunks (self) + (at / 4 - self->low);
     int64_t sign = negative ? -1 : 0;
@@ -571,13 +704,14 @@ bool exact_sum_round (const exact_sum_t *self, double *out)
     uint64_t word[NARROW_WORDS];
     if (self->span > NARROW_CHUNKS || self->spill != NULL)
         return false;
-    bool negative = narrow_words (self, word);
+    unsigned at;
+    bool negative = narrow_words (self, word, &at);
     uint128_t magnitude = (uint128_t)word[1] << 64 | word[0];
     if (word[2] != 0)
         return false;
     double value = (double)magnitude; /* to nearest, ties to even */
     if (magnitude != 0) {
-        int exponent = 32 * (int)self->low - EXACT_SUM_ONE_BIT;
+        int exponent = 8 * (int)at - EXACT_SUM_ONE_BIT;
         int64_t bits;
         memcpy (&bits, &value, sizeof bits);
         int64_t scaled = (bits >> 52) + exponent;

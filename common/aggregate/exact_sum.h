@@ -6,7 +6,8 @@
  * EXACT_SUM_PENDING_MAX additions, after which carries are propagated once. Only the chunks between
  * the lowest and the highest one touched are held: inside the object while they are few, in a heap
  * block as large as they need after that. Making, clearing, merging and encoding cost no more than
- * the chunks in use.
+ * the chunks in use. While nothing but short encodings is merged, the sum is a single integer of
+ * 128 bits times a power of two: a query merges a few of them and rounds what comes out.
  *
  * Addition is exact, hence commutative and associative; the encoding depends on the sum alone.
  * Every sum of below 2^63 terms, each a float64, an int128, or a product of up to four float64s or
@@ -37,10 +38,11 @@ _Static_assert(32 * EXACT_SUM_CHUNKS - EXACT_SUM_ONE_BIT >= 4 * 1024 + 63 + 1,
 _Static_assert((uint64_t)EXACT_SUM_PENDING_MAX << 52 <= (uint64_t)1 << 62, "chunks cannot wrap");
 
 typedef struct exact_sum {
-    int64_t *spill;    /* owned: `capacity` chunks; NULL while the inlined ones do */
-    uint16_t low;      /* grid index of the first chunk held */
-    uint16_t span;     /* chunks held */
-    uint16_t pending;  /* additions since carries were propagated */
+    int64_t *spill; /* owned: `capacity` chunks; NULL while the inlined ones do */
+    uint16_t low;  /* grid index of the first chunk held; of an integer: the grid's byte it is at */
+    uint16_t span; /* chunks held */
+    uint16_t pending;  /* additions since carries were propagated; 1 without chunks: an integer is
+                          held in the first two of `inlined` */
     uint16_t capacity; /* of the spill */
     int64_t inlined[EXACT_SUM_INLINE];
 } exact_sum_t;

@@ -208,8 +208,26 @@ static void extreme_merge (state_spec_t spec, void *acc, const void *from)
     take (spec, acc, &value);
 }
 
+/* A partial of a float that is a number and not 0, as most are. False: it is something else. */
+static inline bool merge_number (state_spec_t spec, extreme_t *self, text_t partial)
+{
+    double value;
+    if (partial.size != sizeof value)
+        return false;
+    memcpy (&value, partial.data, sizeof value);
+    double held = self->value.f;
+    if (!(value > 0 || value < 0) || (self->present && held != held))
+        return false;
+    if (!self->present || (spec.kind == STATE_MIN ? value < held : value > held))
+        self->value.f = value;
+    self->present = true;
+    return true;
+}
+
 static bool extreme_merge_partial (state_spec_t spec, void *acc, text_t partial)
 {
+    if (spec.input == TYPE_FLOAT64 && merge_number (spec, acc, partial))
+        return true;
     reader_t reader = reader_of (partial.data, partial.size);
     value_t value = held_value_read (spec.input, &reader);
     if (reader.bad || reader_left (&reader) != 0)

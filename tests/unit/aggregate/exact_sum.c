@@ -190,6 +190,70 @@ static void check_same_bytes (const exact_sum_t *a, const exact_sum_t *b)
     buf_release (&of_b);
 }
 
+/* An encoding read into one sum, and the same number added to the other, which has chunks. */
+static void merge_both (random_t *random, exact_sum_t *sum, exact_sum_t *chunks)
+{
+    exact_sum_t part;
+    exact_sum_init (&part);
+    int exponent = (int)random_below (random, random_chance (random, 0.2) ? 2000 : 90) - 1000;
+    double value = ldexp ((double)(random_next (random) >> random_below (random, 64)), exponent);
+    exact_sum_add_float (&part, random_chance (random, 0.4) ? -value : value);
+    exact_sum_merge (chunks, &part);
+    buf_t encoded;
+    buf_init (&encoded, EXACT_SUM_ENCODED_MAX);
+    exact_sum_encode (&part, &encoded);
+    reader_t reader = reader_of (encoded.data, encoded.size);
+    exact_sum_t read;
+    exact_sum_init (&read);
+    switch (random_below (random, 3)) {
+    case 0:
+        cr_assert (exact_sum_merge_encoded (&read, &reader, EXACT_RANGE_FLOATS));
+        exact_sum_merge (sum, &read);
+        break;
+    case 1:
+        exact_sum_merge (sum, &part);
+        break;
+    default:
+        cr_assert (exact_sum_merge_encoded (sum, &reader, EXACT_RANGE_FLOATS));
+    }
+    exact_sum_release (&read);
+    exact_sum_release (&part);
+    buf_release (&encoded);
+}
+
+/* Whether it is an integer or chunks. */
+Test (exact_sum, of_encodings_is_that_of_their_numbers)
+{
+    random_t random;
+    random_seed (&random, 78);
+    for (int i = 0; i < 20000; i++) {
+        exact_sum_t sum, chunks;
+        exact_sum_init (&sum);
+        exact_sum_init (&chunks);
+        for (uint64_t n = random_below (&random, 7); n > 0; n--) {
+            merge_both (&random, &sum, &chunks);
+            if (random_chance (&random, 0.1)) { /* nothing, or back to nothing */
+                exact_sum_t copy;
+                exact_sum_init (&copy);
+                exact_sum_merge (&copy, &sum);
+                check_same_bytes (&copy, &chunks);
+                exact_sum_release (&copy);
+            }
+            if (random_chance (&random, 0.05)) {
+                exact_sum_reset (&sum);
+                exact_sum_reset (&chunks);
+            }
+        }
+        check_same_bytes (&sum, &chunks);
+        cr_assert_eq (exact_sum_is_zero (&sum), exact_sum_is_zero (&chunks));
+        double a, b;
+        if (exact_sum_round (&sum, &a) && exact_sum_round (&chunks, &b))
+            cr_assert_eq (memcmp (&a, &b, sizeof a), 0, "%a, %a", a, b);
+        exact_sum_release (&sum);
+        exact_sum_release (&chunks);
+    }
+}
+
 /* Numbers near each other, or from anywhere; zeros of both signs, subnormals, and what is not
  * finite. */
 static double any_number (random_t *random, double scale)
