@@ -102,7 +102,8 @@ typedef struct reply {
     speed_core_t *self;
     const peer_t *to;
     uint64_t id;
-    size_t used; /* bytes of answers */
+    size_t used;   /* bytes of answers */
+    buf_t answers; /* of one part */
 } reply_t;
 
 static void begin_reply (reply_t *reply)
@@ -148,24 +149,23 @@ static void end_answer (const reply_t *reply)
 static void answer_part (reply_t *reply, const wire_value_t *question, const wire_value_t *part)
 {
     speed_core_t *self = reply->self;
-    buf_t answers;
-    buf_init (&answers, ANSWERS_MAX);
+    buf_t *answers = &reply->answers;
     uint64_t position = 0;
     error_t error;
     error_clear (&error);
-    status_t status = evaluate (self, question, part, &answers, &position, &error);
+    buf_clear (answers);
+    status_t status = evaluate (self, question, part, answers, &position, &error);
     /* after the evaluation: had somebody else become the owner meanwhile, this would be old */
     if (status == STATUS_OK && !member_leased (self->member))
         error_set (&error, STATUS_FENCED, "the lease ran out");
-    if (reply->used > 0 && reply->used + answers.size > ANSWERS_MAX) {
+    if (reply->used > 0 && reply->used + answers->size > ANSWERS_MAX) {
         end_answer (reply);
         end_reply (reply);
         begin_reply (reply);
         begin_answer (reply, question);
     }
-    put_part (self, part, &answers, position, &error);
-    reply->used += answers.size + PART_OVERHEAD;
-    buf_release (&answers);
+    put_part (self, part, answers, position, &error);
+    reply->used += answers->size + PART_OVERHEAD;
 }
 
 /* Parts that do not fit into one message come in several, under the same id. */
@@ -173,6 +173,7 @@ void query_answer (speed_core_t *self, const peer_t *from, const message_t *mess
 {
     reply_t reply = { .self = self, .to = from, .id = message->id };
     wire_list_t questions = wire_list (message->body, "questions");
+    buf_init (&reply.answers, ANSWERS_MAX);
     begin_reply (&reply);
     for (uint32_t i = 0; i < questions.count; i++) {
         const wire_value_t *question = &questions.items[i];
@@ -185,4 +186,5 @@ void query_answer (speed_core_t *self, const peer_t *from, const message_t *mess
         reply.used += ANSWER_OVERHEAD;
     }
     end_reply (&reply);
+    buf_release (&reply.answers);
 }

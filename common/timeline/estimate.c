@@ -38,9 +38,9 @@ timeline_estimate_t timeline_estimate (const plan_t *plan, double events,
     self.key_bytes = timeline_key_size () + one - (double)layout.size;
     self.event_bytes = (double)layout.size + (double)strings;
     if (events > 1)
-        self.event_bytes =
-            (double)strings +
-            (bytes_about (layout.size, values->key_bytes, events) - one + (double)layout.size) / events;
+        self.event_bytes = (double)strings + (bytes_about (layout.size, values->key_bytes, events) -
+                                              one + (double)layout.size) /
+                                                 events;
     self.bytes = self.key_bytes + events * self.event_bytes;
     row_layout_release (&layout);
     timeline_destroy (&empty);

@@ -24,11 +24,11 @@ struct node {
     uint8_t *cache; /* per slot: varint size and bytes */
     uint32_t cache_size;
     uint32_t cache_capacity;
-    uint16_t count;  /* rows or children */
-    uint8_t height;  /* 0: a leaf */
-    uint8_t state;   /* cache_state_t */
-    uint8_t size;    /* of a leaf: the class of … */
-    uint8_t room;    /* … so many rows */
+    uint16_t count; /* rows or children */
+    uint8_t height; /* 0: a leaf */
+    uint8_t state;  /* cache_state_t */
+    uint8_t size;   /* of a leaf: the class of … */
+    uint8_t room;   /* … so many rows */
 };
 
 typedef struct leaf {

@@ -9,7 +9,7 @@ _Static_assert(HEAD + KEY_SIZE_MAX + TREE_ROOM <= SLAB_SIZE_MAX, "a key always h
 _Static_assert(SLAB_UNIT % _Alignof(series_t) == 0, "as pieces are aligned");
 
 /* Rows that pieces are made for: the steps are small, and seldom taken. */
-static const uint8_t CAPACITY[] = { 1,  2,  3,  4,  6,  8,  10, 12, 16,        20,
+static const uint8_t CAPACITY[] = { 1,  2,  3,  4,  6,  8,  10, 12,  16,        20,
                                     24, 32, 40, 48, 64, 80, 96, 112, PIECE_ROWS };
 
 /* Room for rows in a piece that has as many at least, or PIECE_TREE: there can be none. */

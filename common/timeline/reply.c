@@ -15,10 +15,10 @@ enum {
 /* The windows of a slot: cells of the plan that follow each other. */
 typedef struct reply_slot {
     state_spec_t spec;
-    uint32_t cells;    /* how many */
-    uint32_t *edge;    /* of each: its number among the edges */
-    uint32_t end;      /* among the ends */
-    int32_t filter;    /* -1: none */
+    uint32_t cells; /* how many */
+    uint32_t *edge; /* of each: its number among the edges */
+    uint32_t end;   /* among the ends */
+    int32_t filter; /* -1: none */
     uint32_t inputs;
     uint32_t lane[STATE_INPUTS_MAX];
     state_rows_t rows; /* as columns, below */
@@ -301,7 +301,7 @@ typedef struct ranges {
     uint32_t start[ROWS_MAX + 1]; /* range i is rows [start[i], start[i + 1]) */
     uint32_t place[ROWS_MAX];
     size_t count;
-    uint32_t empty;         /* cells at the beginning with no row in their windows */
+    uint32_t empty;           /* cells at the beginning with no row in their windows */
     uint8_t of[FEATURES_MAX]; /* per cell behind those: the first of its ranges */
 } ranges_t;
 _Static_assert(ROWS_MAX <= UINT8_MAX, "a range's number");
@@ -344,10 +344,9 @@ enum { TEXT_ROOM = 80 + COPIED };
 /* In one pass, when the state has a quick way for these rows. */
 static bool put_quickly (reply_t *self, reply_slot_t *slot, ranges_t *ranges, buf_t *out)
 {
-    state_suffixes_t suffixes = { .start = ranges->start,
-                                  .ranges = ranges->count,
-                                  .out = &self->texts,
-                                  .place = ranges->place };
+    state_suffixes_t suffixes = {
+        .start = ranges->start, .ranges = ranges->count, .out = &self->texts, .place = ranges->place
+    };
     buf_clear (&self->texts);
     if (buf_room (&self->texts, ranges->count * TEXT_ROOM + COPIED) == NULL ||
         !state_put_suffixes (slot->spec, &slot->rows, &suffixes))

@@ -29,9 +29,8 @@ void series_store_init (series_store_t *self, const plan_t *plan)
     *self = (series_store_t){ .arena = arena_new (ARENA_CHUNK) };
     slab_init (&self->slab);
     row_layout_init (&self->layout, plan);
-    self->pool = (leaf_pool_t){ .layout = &self->layout,
-                                .slab = &self->slab,
-                                .arena = self->arena };
+    self->pool =
+        (leaf_pool_t){ .layout = &self->layout, .slab = &self->slab, .arena = self->arena };
     self->build = mem_alloc (plan->slots_size);
     plan_slots_init (plan, self->build);
     buf_init (&self->partial, AGGREGATE_PARTIAL_MAX);
@@ -53,8 +52,8 @@ void series_store_release (series_store_t *self)
 size_t series_store_memory (const series_store_t *self)
 {
     const plan_t *plan = self->layout.plan;
-    return arena_held (self->arena) + slab_held (&self->slab) + plan->slots_size + self->partial.capacity +
-           self->partials.capacity + row_layout_memory (&self->layout);
+    return arena_held (self->arena) + slab_held (&self->slab) + plan->slots_size +
+           self->partial.capacity + self->partials.capacity + row_layout_memory (&self->layout);
 }
 
 double series_footprint (size_t row_size, size_t rows)

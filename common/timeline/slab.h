@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 enum {
-    SLAB_UNIT = 16,        /* bytes: sizes are multiples of it … */
-    SLAB_UNIT_LARGE = 64,  /* … and of this … */
-    SLAB_LARGE = 512,      /* … above here */
-    SLAB_SIZE_MAX = 1984,  /* bytes of a piece */
-    SLAB_PAGE = 8 << 10,   /* bytes; its own head is among them */
+    SLAB_UNIT = 16,       /* bytes: sizes are multiples of it … */
+    SLAB_UNIT_LARGE = 64, /* … and of this … */
+    SLAB_LARGE = 512,     /* … above here */
+    SLAB_SIZE_MAX = 1984, /* bytes of a piece */
+    SLAB_PAGE = 8 << 10,  /* bytes; its own head is among them */
     SLAB_SMALL_CLASSES = SLAB_LARGE / SLAB_UNIT + 1,
     SLAB_CLASSES = SLAB_SMALL_CLASSES + (SLAB_SIZE_MAX - SLAB_LARGE) / SLAB_UNIT_LARGE,
     SLAB_PIECES_MAX = SLAB_PAGE / SLAB_UNIT, /* in a page */

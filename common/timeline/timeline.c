@@ -192,7 +192,7 @@ static entry_t *entry_of (timeline_t *self, uint64_t hash, text_t key)
 
 typedef struct fetched {
     uint64_t hash[TIMELINE_FETCHED];
-    const piece_t *piece[TIMELINE_FETCHED]; /* NULL: it is not there, or was not looked for any further */
+    const piece_t *piece[TIMELINE_FETCHED]; /* NULL: it was not found at once */
 } fetched_t;
 
 /* The piece of a hash, if it is not far from where it belongs. */

@@ -36,6 +36,13 @@ static void take (model_t *self, size_t at, size_t size)
     fill (self, at);
 }
 
+/* Mostly a small one. */
+static size_t size_of (random_t *random)
+{
+    size_t most = random_chance (random, 0.1) ? SLAB_SIZE_MAX : 400;
+    return 1 + random_below (random, most);
+}
+
 static void move (model_t *self, size_t size)
 {
     void *pieces[SLAB_PIECES_MAX];
@@ -72,8 +79,7 @@ Test (slab, pieces_keep_their_bytes_while_others_come_go_and_are_moved)
         if (model.piece[at] != NULL)
             give (&model, at);
         else if (at < most)
-            take (&model, at, 1 + random_below (&model.random, 20) *
-                                      random_below (&model.random, SLAB_SIZE_MAX / 20));
+            take (&model, at, size_of (&model.random));
     }
     for (size_t at = 0; at < PIECES; at++)
         if (model.piece[at] != NULL)
