@@ -180,7 +180,7 @@ const command_t command_explain = {
         "views "
         "are about right for keys whose\nevents come nearly in order; what queries cache in keys "
         "of "
-        "over 64 events comes on top.",
+        "more events than 2 kB hold comes on top.",
     .examples =
         "  weir explain user_spend\n  weir explain user_spend --events-per-key 200 --over 90d\n"
         "  weir explain user_spend --json | jq .realtime.bytes_per_key",

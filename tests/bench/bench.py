@@ -22,6 +22,7 @@ class Sizes:
         self.recompute_events = 20000 if smoke else 2000000
         self.recompute_keys = 1000 if smoke else 100000
         self.speed_events = 50000 if smoke else 1000000
+        self.answers_keys = 2000 if smoke else 100000
         self.ingest_batches = 20 if smoke else 500
         self.slice_ms = 50 if smoke else 250
 
@@ -40,6 +41,8 @@ def bench_recompute(figures, sizes, programs, directory):
 def bench_speed(figures, sizes, programs):
     figures.of_program([programs / "speed", f"--events={sizes.speed_events}",
                         f"--keys={sizes.speed_events // 10}", f"--rounds={sizes.rounds}"])
+    figures.of_program([programs / "answers", f"--keys={sizes.answers_keys}",
+                        f"--rounds={sizes.rounds}"])
 
 
 def bench_security(figures, sizes, programs, directory, binaries):
@@ -96,6 +99,9 @@ def report_rows(figures):
                f"{median('speed_events_per_key'):.1f} events a key")
         yield ("  of the median key", f"{median('speed_event_median_key_ns'):.0f} ns",
                f"its 160 answers {median('speed_answer_median_key_ns') / 1000:.1f} µs")
+    if "answers_key_ns" in figures:
+        yield ("12 answers of a key of 12 events", f"{median('answers_key_ns'):.0f} ns",
+               f"{median('answers_bytes_per_key'):.0f} bytes a key")
 
 
 def report_security(figures):

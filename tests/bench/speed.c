@@ -10,7 +10,7 @@
 #include "base/timestamp.h"
 #include "feature/plan.h"
 #include "tests/bench/measure.h"
-#include "timeline/timeline.h"
+#include "timeline/reply.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -208,15 +208,18 @@ static double send (bench_t *self, uint64_t events, bool middle)
 /* Answers for keys of the middle, one after the other; nanoseconds for each. */
 static double ask (bench_t *self, uint64_t queries)
 {
-    answer_t *answer = answer_new (self->plan);
+    reply_t *reply = reply_new (self->plan);
+    buf_t out;
+    buf_init (&out, ANSWER_ENCODED_MAX);
     int64_t start = measure_cpu_ns ();
     for (uint64_t i = 0; i < queries; i++) {
         uint64_t key = self->keys * 2 / 5 + random_below (&self->random, self->keys / 5 + 1);
-        answer_reset (answer);
-        timeline_merge (self->timeline, self->key[key], self->time, answer);
+        buf_clear (&out);
+        reply_put (reply, &self->timeline, 1, self->key[key], self->time, &out);
     }
     double used = (double)(measure_cpu_ns () - start);
-    answer_destroy (&answer);
+    buf_release (&out);
+    reply_destroy (&reply);
     return used / (double)queries;
 }
 
