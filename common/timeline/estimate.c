@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "timeline/piece.h"
 
-#define LEFT_BEHIND 1.04 /* times as much: in pages of sizes that keys have grown out of */
+#define LEFT_BEHIND 1.02 /* times as much: in pages of sizes that keys have grown out of */
 
 /* The mean over keys that have from half to one and a half times as many: where pieces end, one
  * number is as good as another. */

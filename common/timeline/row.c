@@ -2,13 +2,11 @@
 
 #include "base/mem.h"
 
-/* A string's copy in the arena. */
-typedef struct row_string {
-    uint32_t size;
-    char data[];
-} row_string_t;
-
-enum { POSITION_SIZE = sizeof (uint64_t) + sizeof (uint32_t) };
+enum {
+    POSITION_SIZE = sizeof (uint64_t) + sizeof (uint32_t),
+    STRINGS_BLOCK = 4 << 10, /* bytes that are taken from the arena for several strings … */
+    STRINGS_LONG = 512,      /* … unless one is so long */
+};
 
 void row_layout_init (row_layout_t *self, const plan_t *plan)
 {
@@ -47,28 +45,52 @@ static bool bit_get (const uint8_t *bits, size_t bit)
     return (bits[bit / 8] >> bit % 8 & 1) != 0;
 }
 
-static uint64_t string_copy (text_t text, arena_t *arena)
+static uint8_t *string_room (row_strings_t *self, size_t size)
 {
-    row_string_t *copy = arena_alloc (arena, offsetof (row_string_t, data) + text.size);
-    copy->size = text.size;
+    if (size >= STRINGS_LONG)
+        return arena_alloc (self->arena, size);
+    if (size > self->room) {
+        self->next = arena_alloc (self->arena, STRINGS_BLOCK);
+        self->room = STRINGS_BLOCK;
+    }
+    uint8_t *room = self->next;
+    self->next += size;
+    self->room -= size;
+    return room;
+}
+
+static uint64_t string_copy (text_t text, row_strings_t *strings)
+{
+    uint8_t *copy = string_room (strings, row_string_size (text.size));
+    uint8_t *data = varint_put (copy, text.size);
     if (text.size > 0)
-        memcpy (copy->data, text.data, text.size);
+        memcpy (data, text.data, text.size);
     return (uint64_t)(uintptr_t)copy;
 }
 
 size_t row_string_size (size_t size)
 {
-    return arena_footprint (offsetof (row_string_t, data) + size);
+    size_t bytes = 1 + size;
+    for (; size >= 0x80; size >>= 7)
+        bytes++;
+    return bytes;
 }
 
 text_t row_text (uint64_t cell)
 {
-    const row_string_t *copy = (const row_string_t *)(uintptr_t)cell;
-    return copy == NULL ? (text_t){ NULL, 0 } : (text_t){ copy->data, copy->size };
+    const uint8_t *at = (const uint8_t *)(uintptr_t)cell;
+    uint32_t size = 0;
+    if (at == NULL)
+        return (text_t){ NULL, 0 };
+    for (unsigned shift = 0;; shift += 7) {
+        size |= (*at & 0x7fu) << shift;
+        if (*at++ < 0x80)
+            return (text_t){ (const char *)at, size };
+    }
 }
 
 static void pack_lane (const row_layout_t *self, uint8_t *to, size_t number, const column_t *lane,
-                       size_t at, arena_t *arena)
+                       size_t at, row_strings_t *strings)
 {
     uint8_t *input = to + self->lane_at[number];
     if (type_is_decimal (self->lane_types[number])) {
@@ -78,13 +100,14 @@ static void pack_lane (const row_layout_t *self, uint8_t *to, size_t number, con
     }
     int64_t value = 0;
     if (lane->valid[at])
-        value = self->lane_types[number] == TYPE_STRING ? (int64_t)string_copy (lane->s[at], arena)
-                                                        : lane->i[at]; /* a float's bits too */
+        value = self->lane_types[number] == TYPE_STRING
+                    ? (int64_t)string_copy (lane->s[at], strings)
+                    : lane->i[at]; /* a float's bits too */
     memcpy (input, &value, sizeof value);
 }
 
 void row_pack (const row_layout_t *self, uint8_t *to, const projection_t *rows, size_t at,
-               arena_t *arena)
+               row_strings_t *strings)
 {
     const plan_t *plan = self->plan;
     uint8_t *bits = to + self->bits;
@@ -95,7 +118,7 @@ void row_pack (const row_layout_t *self, uint8_t *to, const projection_t *rows, 
     }
     memset (bits, 0, (plan->lanes_count + plan->filters_count + 7) / 8);
     for (size_t i = 0; i < plan->lanes_count; i++) {
-        pack_lane (self, to, i, &rows->lane[i], at, arena);
+        pack_lane (self, to, i, &rows->lane[i], at, strings);
         bit_set (bits, i, rows->lane[i].valid[at]);
     }
     for (size_t i = 0; i < plan->filters_count; i++)

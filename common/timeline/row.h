@@ -3,7 +3,8 @@
  * A row is fixed-width within one plan, without padding, and need not be aligned: its time; its
  * offset and number, if some slot's state reads them; a presence bit per lane (the input is not
  * null) and per filter (it is true); and for each lane 8 bytes, or 16 for a decimal: the number
- * itself, or for a string the address of its copy (a size and the bytes). A null is zeros. */
+ * itself, or for a string the address of its copy (varint of the size, and the bytes). A null is
+ * zeros. */
 #ifndef WEIR_TIMELINE_ROW_H
 #define WEIR_TIMELINE_ROW_H
 
@@ -24,11 +25,18 @@ void row_layout_init (row_layout_t *self, const plan_t *plan);
 void row_layout_release (row_layout_t *self);
 size_t row_layout_memory (const row_layout_t *self); /* bytes beside itself */
 
-/* Fills `to` (layout size bytes) from a projected row; strings are copied to `arena`. */
-void row_pack (const row_layout_t *self, uint8_t *to, const projection_t *rows, size_t at,
-               arena_t *arena);
+/* Copies of strings, one behind the other without padding. It starts with an arena and zeros. */
+typedef struct row_strings {
+    arena_t *arena;
+    uint8_t *next;
+    size_t room; /* bytes there */
+} row_strings_t;
 
-/* Bytes that the copy of a string takes in an arena. */
+/* Fills `to` (layout size bytes) from a projected row; strings are copied. */
+void row_pack (const row_layout_t *self, uint8_t *to, const projection_t *rows, size_t at,
+               row_strings_t *strings);
+
+/* Bytes that the copy of a string takes. */
 size_t row_string_size (size_t size);
 
 static inline int64_t row_time (const uint8_t *row)

@@ -27,6 +27,7 @@ struct inner {
 void series_store_init (series_store_t *self, const plan_t *plan)
 {
     *self = (series_store_t){ .arena = arena_new (ARENA_CHUNK) };
+    self->strings = (row_strings_t){ .arena = self->arena };
     slab_init (&self->slab);
     row_layout_init (&self->layout, plan);
     self->pool =

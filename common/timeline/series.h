@@ -27,6 +27,7 @@ typedef struct series_store {
     row_layout_t layout;
     slab_t slab;    /* pieces of keys that have few rows, leaves and nodes */
     arena_t *arena; /* strings and caches */
+    row_strings_t strings;
     leaf_pool_t pool;
     void *free_cache[CACHE_CLASSES];
     void *build; /* a set of slot accumulators, for filling caches */

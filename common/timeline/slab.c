@@ -32,8 +32,8 @@ typedef struct slab_chunk {
 
 _Static_assert(sizeof (slab_page_t) % SLAB_UNIT == 0, "pieces follow it, aligned");
 _Static_assert(CHUNK % SLAB_PAGE == 0 && CHUNK_LARGE % SLAB_PAGE == 0, "whole pages");
-_Static_assert(SLAB_LARGE % SLAB_UNIT_LARGE == 0 && SLAB_SIZE_MAX % SLAB_UNIT_LARGE == 0,
-               "sizes above are multiples");
+_Static_assert(sizeof (slab_page_t) == SLAB_PAGE - SLAB_ROOM, "the head's room");
+_Static_assert(SLAB_ROOM / 4 / SLAB_UNIT * SLAB_UNIT == SLAB_SIZE_MAX, "four of the largest");
 
 void slab_init (slab_t *self)
 {
@@ -57,15 +57,13 @@ static slab_class_t *class_of (slab_t *self, slab_kind_t kind, size_t size)
 {
     CHECK (size > 0 && size <= SLAB_SIZE_MAX);
     size = slab_size (size);
-    size_t number = size <= SLAB_LARGE
-                        ? size / SLAB_UNIT
-                        : SLAB_SMALL_CLASSES - 1 + (size - SLAB_LARGE) / SLAB_UNIT_LARGE;
+    size_t number = size <= SLAB_SMALL ? size / SLAB_UNIT : SLAB_SMALL_CLASSES + SLAB_ROOM / size;
     return &self->classes[kind][number];
 }
 
 static size_t pieces_in (size_t size)
 {
-    return (SLAB_PAGE - sizeof (slab_page_t)) / slab_size (size);
+    return SLAB_ROOM / slab_size (size);
 }
 
 static void chunk_add (slab_t *self)

@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 enum {
-    SLAB_UNIT = 16,       /* bytes: sizes are multiples of it … */
-    SLAB_UNIT_LARGE = 64, /* … and of this … */
-    SLAB_LARGE = 512,     /* … above here */
-    SLAB_SIZE_MAX = 1984, /* bytes of a piece */
-    SLAB_PAGE = 8 << 10,  /* bytes; its own head is among them */
-    SLAB_SMALL_CLASSES = SLAB_LARGE / SLAB_UNIT + 1,
-    SLAB_CLASSES = SLAB_SMALL_CLASSES + (SLAB_SIZE_MAX - SLAB_LARGE) / SLAB_UNIT_LARGE,
+    SLAB_UNIT = 16,             /* bytes that sizes are multiples of */
+    SLAB_SMALL = 512,           /* sizes above it are those of which a whole number fills a page */
+    SLAB_SIZE_MAX = 2032,       /* bytes of a piece */
+    SLAB_PAGE = 8 << 10,        /* bytes; its own head is among them */
+    SLAB_ROOM = SLAB_PAGE - 32, /* bytes for pieces */
+    SLAB_SMALL_CLASSES = SLAB_SMALL / SLAB_UNIT + 1,
+    SLAB_CLASSES = SLAB_SMALL_CLASSES + SLAB_ROOM / SLAB_SMALL + 1,
     SLAB_PIECES_MAX = SLAB_PAGE / SLAB_UNIT, /* in a page */
 };
 
@@ -55,11 +55,11 @@ void slab_give (slab_t *self, slab_kind_t kind, void *piece, size_t size);
  * size, and given back, before anything else is asked of the slab. 0: there is no need. */
 size_t slab_leave (slab_t *self, size_t size, void *pieces[SLAB_PIECES_MAX]);
 
-/* The bytes of a piece that was taken with this size. */
+/* The bytes of a piece that was taken with this size, at most SLAB_SIZE_MAX. */
 static inline size_t slab_size (size_t size)
 {
-    size_t unit = size <= SLAB_LARGE ? SLAB_UNIT : SLAB_UNIT_LARGE;
-    return (size + unit - 1) / unit * unit;
+    size = (size + SLAB_UNIT - 1) / SLAB_UNIT * SLAB_UNIT;
+    return size <= SLAB_SMALL ? size : SLAB_ROOM / (SLAB_ROOM / size) / SLAB_UNIT * SLAB_UNIT;
 }
 
 /* What such a piece takes of its page. */

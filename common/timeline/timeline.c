@@ -305,7 +305,7 @@ void timeline_add (timeline_t *self, const projection_t *rows)
         for (size_t i = 0; i < count; i++) {
             entry_t *entry = entry_of (self, fetched.hash[i], rows->key[from + i]);
             uint8_t *row = room_for (self, entry, rows->time[from + i]);
-            row_pack (&self->store.layout, row, rows, from + i, self->store.arena);
+            row_pack (&self->store.layout, row, rows, from + i, &self->store.strings);
         }
     }
     self->events += rows->rows;
