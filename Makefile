@@ -16,7 +16,7 @@ PACKAGES := gcc libc6-dev binutils tzdata libzmq3-dev libczmq-dev libmsgpack-dev
             liblz4-dev libzstd-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
             libsodium-dev libgmp-dev libmpfr-dev
 PACKAGES_TEST := libcriterion-dev clang-format g++ pkgconf python3 python3-zmq python3-msgpack \
-                 procps git iproute2
+                 python3-yaml procps git iproute2
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck backup wire transport member \
@@ -135,6 +135,7 @@ $(BUILD)/obj/%.o: %.c | build/deps.ok
 	@$(CC) $(CFLAGS) -c -o $@ $<
 
 -include client/client.mk
+-include client/python/python.mk
 
 TEST_SEEDS ?= 100
 

@@ -1,0 +1,3 @@
+"""The version: that of the programs (common/base/version.h), which a test holds it to."""
+
+VERSION = "0.1.0"
