@@ -53,6 +53,21 @@ def _as_of(time: Any) -> str | int:
                 "'-1h'")
 
 
+def _names(features: Any) -> list[str]:
+    listed = [features] if isinstance(features, str) else features
+    if isinstance(listed, Mapping) or not listed or not all(isinstance(name, str) for name in listed):
+        raise Error("invalid", f"{features!r:.200}: `features` is a name, a sequence of names, or None for all; the key comes "
+                    "after it, or as `key=`")
+    if len(set(listed)) < len(listed):
+        raise Error("invalid", f"{features!r:.200}: a feature is there twice")
+    return list(listed)
+
+
+def _check_ms(name: str, value: Optional[int]) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 31):
+        raise Error("invalid", f"`{name}` is a whole number of ms, not {value!r}")
+
+
 def _values(given: Key, what: str) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise Error("invalid", f"{what} is a mapping from fields to values, not a {type(given).__name__}")
@@ -135,15 +150,18 @@ class Client:
     def _alone(self) -> ContextManager[bool]:
         """For `with`: one thread at a time, and none inside itself (a handler of a signal that asks while its thread
         does). All of it is in the lock: a signal may come between any two steps of ours."""
+        self._check_process()
         if self._lock._is_owned():  # type: ignore[attr-defined]
             raise Error("invalid", "the client is in use by this very thread: a signal's handler needs one of its own")
         return self._lock
 
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise Error("invalid", "the client was made before a fork: make another one in this process")
+
     def _alive(self) -> Network:
         if self._network is None:
             raise Error("cancelled", "the client is closed")
-        if os.getpid() != self._pid:
-            raise Error("invalid", "the client was made before a fork: make another one in this process")
         return self._network
 
     # ---- queries ----
@@ -167,8 +185,10 @@ class Client:
         `as_ofs` gives a time for each, `request` values for each. Any number of keys: over 1,024 are asked for in parts,
         all as of the same time and of the same version."""
         body: dict[str, Any] = {"view": view}
+        _check_ms("deadline_ms", deadline_ms)
+        _check_ms("patience_ms", patience_ms)
         if features is not None:
-            body["features"] = [features] if isinstance(features, str) else list(features)
+            body["features"] = _names(features)
         if before:
             body["before"] = True
         if deadline_ms is not None:

@@ -110,6 +110,8 @@ class Sender:
             raise Error("invalid", f"a window is 1 to {WINDOW_MAX} batches")
         if producer is not None and len(producer) != PRODUCER_SIZE:
             raise Error("invalid", f"a producer's id has {PRODUCER_SIZE} bytes (weir.new_producer makes one)")
+        if producer is None and (resumed or first_sequence != 1):
+            raise Error("invalid", "`first_sequence` and `resumed` are for a `producer` that goes on")
         if not 1 <= first_sequence < 1 << 62:
             raise Error("invalid", "first_sequence is 1 or more")
         self._client, self.stream = client, stream
@@ -118,7 +120,7 @@ class Sender:
             raise Error("invalid", f"a batch has at most {CELLS_MAX} values")
         self._batch_rows, self._linger, self._patience = batch_rows, linger_ms / 1000, patience_ms / 1000
         # Owners remember each id for days: one that has nothing under way is used again.
-        pooled = client._producers.pop(stream, None) if producer is None and first_sequence == 1 else None
+        pooled = client._producers.pop(stream, None) if producer is None else None
         self._producer = pooled if pooled is not None else Producer(producer, first_sequence)
         self._producer.window = window
         self._resumed = resumed
@@ -198,9 +200,11 @@ class Sender:
 
     def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException],
                  trace: Optional[TracebackType]) -> None:
-        if kind is None:
-            self.flush()
-        self.close()
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            self.close()
 
     # ---- inside ----
 

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Optional, Sequence
 
 from .errors import Error
-from .protocol import corrupt
+from .protocol import NAME_MAX, corrupt
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
@@ -48,6 +48,8 @@ class Type:
     """One type of an answer, by its word."""
 
     def __init__(self, word: str):
+        if len(word) > NAME_MAX:
+            raise corrupt(f"{word!r:.100} is no type")
         self.word = word
         self.name = word
         self.scale = self.precision = 0
@@ -184,8 +186,10 @@ def _timestamps(times: list[Optional[int]], pandas: Any) -> Any:
     """datetime64[us, UTC]; in ns with a pandas that has nothing else."""
     numpy = need("numpy")
     array = numpy.array([-(1 << 63) if time is None else time for time in times], dtype="int64").view("datetime64[us]")
-    series = pandas.Series(array)
-    return series.dt.tz_localize("UTC").array
+    try:
+        return pandas.Series(array).dt.tz_localize("UTC").array
+    except ValueError as error:  # of a pandas before 2, which has ns alone
+        raise Error("range", f"this pandas ({pandas.__version__}) cannot hold a timestamp of the answer: {error}") from None
 
 
 def is_nan(value: object) -> bool:

@@ -175,6 +175,40 @@ class Queries(WithNodes):
             thread.join()
         self.assertEqual(found, {i: [i] * 20 for i in range(4)})
 
+    def test_a_client_from_before_a_fork_says_so(self):
+        client = self.client([self.node(lambda kind, body: got(body, 1))])
+        client.get("v", None, KEY)
+        child = os.fork()
+        if child == 0:
+            try:
+                client.get("v", None, KEY)
+            except weir.Error as error:
+                os._exit(0 if error.kind == "invalid" and "fork" in error.text else 1)
+            os._exit(2)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.assertEqual(client.get("v", None, KEY)["n"], 1)
+
+    def test_a_handler_of_a_signal_is_told_to_have_its_own(self):
+        kinds = []
+
+        def handler(number, frame):
+            try:
+                client.get("v", None, KEY)
+            except weir.Error as error:
+                kinds.append(error.kind)
+
+        def answer(kind, body):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            while not kinds and time.monotonic() < end:
+                time.sleep(0.001)
+            return got(body, 1)
+
+        client, end = self.client([self.node(answer)]), time.monotonic() + 5
+        before = signal.signal(signal.SIGUSR1, handler)
+        self.addCleanup(signal.signal, signal.SIGUSR1, before)
+        self.assertEqual(client.get("v", None, KEY)["n"], 1)
+        self.assertEqual(kinds, ["invalid"])
+
     def test_a_closed_client_says_so(self):
         client = self.client()
         client.close()
@@ -317,10 +351,15 @@ class Sending(WithNodes):
                                 (("s", [{"a": 1}]), {"batch_rows": 0})):
             self.fails("invalid", client.send, *arguments, **more)
         self.fails("invalid", client.sender, "s", producer=b"short")
+        self.fails("invalid", client.sender, "s", resumed=True)
+        self.fails("invalid", client.get, "v", ["n", "n"], KEY)
         self.fails("invalid", client.get_many, "v", None, [])
         self.fails("invalid", client.get_many, "v", None, KEY)
         self.fails("invalid", client.get_many, "v", None, [KEY], as_ofs=[1, 2])
         self.fails("invalid", client.get, "v", None, KEY, as_of=1.5)
+        self.fails("invalid", client.get, "v", KEY)
+        self.fails("invalid", client.get, "v", [], KEY)
+        self.fails("invalid", client.get, "v", None, KEY, deadline_ms=0.5)
         self.assertEqual(self.coordinator.asked, [])
 
 

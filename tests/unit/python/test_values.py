@@ -126,6 +126,9 @@ class Types(unittest.TestCase):
             with self.assertRaises(weir.Error) as raised:
                 Type(word)
             self.assertEqual(raised.exception.kind, "unsupported", word)
+        with self.assertRaises(weir.Error) as raised:
+            Type("list<" * 10_000)
+        self.assertEqual(raised.exception.kind, "corrupt")
 
 
 class Answers(unittest.TestCase):
