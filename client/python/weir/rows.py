@@ -10,7 +10,7 @@ from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Seque
 
 from .errors import Error
 from .protocol import COLUMNS_MAX, NAME_MAX
-from .types import is_nan
+from .types import is_nan, need
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -144,9 +144,23 @@ def frame_chunks(frame: Any, size: int, nan_is_null: bool) -> Iterator[Cells]:
 def _pandas_cells(series: Any, start: int, name: str, nan_is_null: bool) -> list[Any]:
     """What pandas takes for missing is null. NaN of floats is so, too, unless `nan_is_null` is False."""
     kind = series.dtype
+    if getattr(kind, "kind", "?") == "M" and hasattr(series, "dt"):
+        return _pandas_times(series)
     plain = getattr(kind, "kind", "?") in "iufb" and not hasattr(kind, "na_value")  # numpy's own numbers
     values = series.tolist() if plain else [_cell_at(value, start + at, name) for at, value in enumerate(series)]
     return [None if is_nan(value) else value for value in values] if nan_is_null else values
+
+
+def _pandas_times(series: Any) -> list[Any]:
+    """As time_text, a column at a time."""
+    numpy = need("numpy")
+    aware = getattr(series.dtype, "tz", None) is not None
+    if aware:
+        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+    times = series.to_numpy().astype("datetime64[us]")
+    end = "Z" if aware else ""
+    return [None if null else text + end
+            for text, null in zip(numpy.datetime_as_string(times, unit="us").tolist(), numpy.isnat(times).tolist())]
 
 
 def _arrow_cells(column: Any, start: int, name: str) -> list[Any]:

@@ -152,7 +152,7 @@ class Queries(WithNodes):
             began = time.monotonic()
             self.assertIn("is the cluster up?", self.fails("unavailable", client.get, "v", None, KEY).text)
             self.fails("unavailable", client.status)
-            self.assertLess(time.monotonic() - began, 2)
+            self.assertLess(time.monotonic() - began, 8)
 
     def test_ctrl_c_ends_a_wait_and_harms_nothing(self):
         waiting, answers = threading.Event(), []
@@ -339,7 +339,7 @@ class Sending(WithNodes):
         client = self.client(speed=[self.node(lambda *_: refused("unavailable", "leaving"))])
         began = time.monotonic()
         self.assertIn("leaving", self.fails("unavailable", client.send, "s", [{"a": 1}], patience_ms=200).text)
-        self.assertLess(time.monotonic() - began, 2)
+        self.assertLess(time.monotonic() - began, 8)
         began = time.monotonic()
         full = self.client(speed=[self.node(lambda *_: refused("busy", "full", retry_ms=20))])
         self.assertIn("full", self.fails("unavailable", full.send, "s", [{"a": 1}], patience_ms=300).text)
