@@ -17,7 +17,7 @@ static void finish_if_done (serving_core_t *self, query_t *query)
     for (size_t i = 0; i < query->parts_count && !query->too_large; i++)
         if (query->parts[i].state < PART_DONE || query->parts[i].slow)
             return;
-    get_reply (self, query);
+    reply_send (self, query);
 }
 
 /* ---- the batch part ---- */
@@ -496,7 +496,7 @@ static void look (void *arg, query_t *query)
     due_t *due = arg;
     serving_core_t *self = due->self;
     if (due->now >= query->deadline) {
-        get_reply (self, query);
+        reply_send (self, query);
         return;
     }
     sooner (due, query->deadline);

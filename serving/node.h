@@ -114,8 +114,12 @@ void logs_destroy (serving_core_t *self);
 /* ---- get.c ---- */
 /* A `get`: checked, resolved and begun. */
 void get_begin (serving_core_t *self, const peer_t *from, const message_t *message);
-/* The answer to the client. */
-void get_reply (serving_core_t *self, query_t *query);
+
+/* ---- reply.c ---- */
+/* The answer to the client; the query is over. */
+void reply_send (serving_core_t *self, query_t *query);
+/* Why a query that is too large is refused: BUSY when all together are. */
+status_t reply_too_large (serving_core_t *self, const query_t *query, error_t *error);
 
 /* ---- asks.c ---- */
 /* One question to the owner of `parts[at]`, of every part of that log that is his and for which

@@ -103,6 +103,12 @@ void view_format_sources (const view_t *self, buf_t *out)
         buf_printf (out, "%s%s", i > 0 ? ", " : "", self->sources[i].stream->name);
 }
 
+const field_t *view_key_field (const view_t *self, size_t k)
+{
+    CHECK (k < self->key_count);
+    return &self->stream->fields[self->key[k]];
+}
+
 int view_request_field (const view_t *self, text_t name)
 {
     for (size_t i = 0; i < self->request_count; i++) {

@@ -176,6 +176,9 @@ int view_source_of (const view_t *self, const char *stream);
 /* Appends the names of its streams: "payments, refunds". */
 void view_format_sources (const view_t *self, buf_t *out);
 
+/* The field that is the k-th of the view's key. Borrowed. */
+const field_t *view_key_field (const view_t *self, size_t k);
+
 /* Index of a value that the view's requests bring along, or -1. */
 int view_request_field (const view_t *self, text_t name);
 
