@@ -19,15 +19,15 @@ void changes_add (changes_t *self, catalog_object_t object)
     self->objects[self->objects_count++] = object;
 }
 
-static void add_change (changes_t *self, const char *kind, const char *name, const char *change,
-                        const char *detail)
+void changes_note (changes_t *self, const char *kind, const char *name, const char *change,
+                   const char *detail)
 {
     self->list[self->count++] =
         (change_t){ .kind = kind, .name = name, .change = change, .detail = detail };
     self->any = self->any || strcmp (change, "same") != 0;
 }
 
-static const char *text_kept (changes_t *self, buf_t *text)
+const char *changes_text (changes_t *self, buf_t *text)
 {
     const char *kept =
         arena_string (self->arena, (text_t){ (const char *)text->data, (uint32_t)text->size });
@@ -128,7 +128,7 @@ static status_t alter_stream (coordinator_core_t *self, const stream_t *next,
     } else if (evolution->detail[0] != '\0') {
         detail = evolution->detail;
     }
-    add_change (changes, "stream", next->name, "alter", detail);
+    changes_note (changes, "stream", next->name, "alter", detail);
     changes->list[changes->count - 1].widened = !refusal && evolution->widened;
     return STATUS_OK;
 }
@@ -144,8 +144,8 @@ static status_t add_stream (coordinator_core_t *self, const stream_t *next, bool
             return error_prefix (error, "a stream of that name and key was deleted, and its events "
                                         "are still kept");
     }
-    add_change (changes, "stream", next->name, "add",
-                usage == USED ? "with the events of the deleted stream of that name" : NULL);
+    changes_note (changes, "stream", next->name, "add",
+                  usage == USED ? "with the events of the deleted stream of that name" : NULL);
     return STATUS_OK;
 }
 
@@ -159,7 +159,7 @@ static void add_log (changes_t *changes, const stream_t *next, const schema_t *s
                                               .name = next->log_name,
                                               .version = 1,
                                               .meaning = next->fingerprint,
-                                              .text = text_kept (changes, &text) });
+                                              .text = changes_text (changes, &text) });
 }
 
 static status_t next_stream (coordinator_core_t *self, definitions_t *definitions, stream_t *next,
@@ -185,7 +185,7 @@ static status_t next_stream (coordinator_core_t *self, definitions_t *definition
     else if (strcmp (object->text, next->text) != 0)
         status = alter_stream (self, next, &evolution, changes, error);
     else
-        add_change (changes, "stream", next->name, "same", NULL);
+        changes_note (changes, "stream", next->name, "same", NULL);
     return status == STATUS_OK ? schema_take (schema, definitions, next, error) : status;
 }
 
@@ -321,20 +321,21 @@ static void alter_view (const view_t *present, const view_t *next, changes_t *ch
         buf_printf (&detail, "; version %" PRIu32 " follows %" PRIu32, *version + 1, *version);
         ++*version;
     }
-    add_change (changes, "view", next->name, "alter", text_kept (changes, &detail));
+    changes_note (changes, "view", next->name, "alter", changes_text (changes, &detail));
 }
 
-static void next_view (coordinator_core_t *self, const view_t *next, changes_t *changes)
+static void next_view (coordinator_core_t *self, view_t *next, changes_t *changes)
 {
     const catalog_object_t *object = changes_stored (self, "view", next->name);
     const view_t *present = definitions_view (self->definitions, text_of (next->name));
     uint32_t version = object ? object->version : 1;
     if (!object)
-        add_change (changes, "view", next->name, "add", NULL);
+        changes_note (changes, "view", next->name, "add", NULL);
     else if (strcmp (object->text, next->text) == 0 && present->meaning == next->meaning)
-        add_change (changes, "view", next->name, "same", NULL);
+        changes_note (changes, "view", next->name, "same", NULL);
     else
         alter_view (present, next, changes, &version);
+    next->version = version;
     changes_add (changes, (catalog_object_t){ .kind = "view",
                                               .name = next->name,
                                               .version = version,
@@ -378,7 +379,7 @@ static void tell_rebuilt (const coordinator_core_t *self, const definitions_t *d
         buf_init (&detail, 1 << 16);
         buf_printf (&detail, "%s; %zu feature%s rebuilt", change->detail, count,
                     count == 1 ? " is" : "s are");
-        change->detail = text_kept (changes, &detail);
+        change->detail = changes_text (changes, &detail);
     }
 }
 
@@ -389,8 +390,9 @@ static void removed_stream (coordinator_core_t *self, const catalog_object_t *ob
 {
     const stream_t *stream = definitions_stream (self->definitions, text_of (object->name));
     bool unused = changes_usage_of (self, stream->log_name) == UNUSED;
-    add_change (changes, "stream", object->name, "remove",
-                unused ? NULL : "its events are kept; a stream of the same name finds them again");
+    changes_note (changes, "stream", object->name, "remove",
+                  unused ? NULL
+                         : "its events are kept; a stream of the same name finds them again");
 }
 
 static bool has_log (const definitions_t *definitions, const char *log)
@@ -433,7 +435,9 @@ static void find_removed (coordinator_core_t *self, const definitions_t *next, c
         if (strcmp (object->kind, "stream") == 0 && !definitions_stream (next, name))
             removed_stream (self, object, changes);
         else if (strcmp (object->kind, "view") == 0 && !definitions_view (next, name))
-            add_change (changes, "view", object->name, "remove", NULL);
+            changes_note (changes, "view", object->name, "remove", NULL);
+        else if (strcmp (object->kind, "service") == 0 && !definitions_service (next, name))
+            changes_note (changes, "service", object->name, "remove", NULL);
     }
     keep_logs (self, next, changes);
 }
@@ -441,8 +445,8 @@ static void find_removed (coordinator_core_t *self, const definitions_t *next, c
 status_t changes_find (coordinator_core_t *self, definitions_t *next, arena_t *arena,
                        changes_t *changes, error_t *error)
 {
-    size_t most =
-        2 * next->streams_count + (1 + SOURCES_MAX) * next->views_count + 3 * self->objects_count;
+    size_t most = 2 * next->streams_count + (1 + SOURCES_MAX) * next->views_count +
+                  next->services_count + 3 * self->objects_count;
     *changes = (changes_t){ .arena = arena,
                             .list = arena_zero (arena, most, sizeof (change_t)),
                             .objects = arena_zero (arena, most, sizeof (catalog_object_t)) };
@@ -456,6 +460,9 @@ status_t changes_find (coordinator_core_t *self, definitions_t *next, arena_t *a
         return status;
     for (size_t i = 0; i < next->views_count; i++)
         next_view (self, &next->views[i], changes);
+    status = changes_services (self, next, changes, error);
+    if (status != STATUS_OK)
+        return status;
     tell_rebuilt (self, next, changes);
     find_removed (self, next, changes);
     size_t texts = 0;

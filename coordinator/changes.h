@@ -1,5 +1,5 @@
-/* changes.h - what an apply changes: streams, views and removals (changes.c), and the keys of logs
- * beside the streams' own (changes_keys.c). */
+/* changes.h - what an apply changes: streams, views and removals (changes.c), services
+ * (changes_services.c), and the keys of logs beside the streams' own (changes_keys.c). */
 #ifndef WEIR_COORDINATOR_CHANGES_H
 #define WEIR_COORDINATOR_CHANGES_H
 
@@ -50,6 +50,18 @@ const catalog_object_t *changes_stored (const coordinator_core_t *self, const ch
                                         const char *name);
 /* Keeps the object; its texts live as long as the changes. */
 void changes_add (changes_t *self, catalog_object_t object);
+
+/* Tells a change; a NULL detail is none. */
+void changes_note (changes_t *self, const char *kind, const char *name, const char *change,
+                   const char *detail);
+/* What the buffer holds, for as long as the changes live; releases it. */
+const char *changes_text (changes_t *self, buf_t *text);
+
+/* The services, after the views, whose versions `next` has been given: versions that they do not
+ * name are filled in. INVALID when one needs a view that would change, or another version than
+ * there is. */
+MUST_CHECK status_t changes_services (coordinator_core_t *self, const definitions_t *next,
+                                      changes_t *changes, error_t *error);
 
 /* The objects of the logs of other keys than the streams' own. INVALID when a key cannot be had or
  * changed so, UNAVAILABLE when it can later; the message says why. */

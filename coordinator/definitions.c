@@ -9,7 +9,8 @@ enum { PROBLEM_MAX = 8192 }; /* bytes of an error's text on the wire */
 
 static bool is_told (const catalog_object_t *object)
 {
-    return strcmp (object->kind, "stream") == 0 || strcmp (object->kind, "view") == 0;
+    return strcmp (object->kind, "stream") == 0 || strcmp (object->kind, "view") == 0 ||
+           strcmp (object->kind, "service") == 0;
 }
 
 /* ---- from the catalog ---- */
@@ -26,11 +27,9 @@ void definitions_unload (coordinator_core_t *self)
 
 static void set_versions (definitions_t *definitions, const catalog_object_t *objects, size_t count)
 {
-    for (size_t v = 0; v < definitions->views_count; v++)
-        for (size_t i = 0; i < count; i++)
-            if (strcmp (objects[i].kind, "view") == 0 &&
-                strcmp (objects[i].name, definitions->views[v].name) == 0)
-                definitions->views[v].version = objects[i].version;
+    for (size_t i = 0; i < count; i++)
+        definitions_set_version (definitions, objects[i].kind, text_of (objects[i].name),
+                                 objects[i].version);
 }
 
 static uint64_t (*hash_plans (const definitions_t *definitions))[SOURCES_MAX]
@@ -125,7 +124,9 @@ status_t definitions_load (coordinator_core_t *self, error_t *error)
 /* Is a definition of that kind and name in one of the trees? */
 static bool is_defined (const tree_node_t *const *trees, size_t count, const catalog_object_t *it)
 {
-    const char *section = strcmp (it->kind, "stream") == 0 ? "streams" : "views";
+    const char *section = strcmp (it->kind, "stream") == 0 ? "streams"
+                          : strcmp (it->kind, "view") == 0 ? "views"
+                                                           : "services";
     for (size_t i = 0; i < count; i++) {
         if (!trees[i] || trees[i]->kind != TREE_MAP)
             continue;
@@ -296,37 +297,49 @@ void definitions_apply (coordinator_core_t *self, const peer_t *from, const mess
 
 /* ---- deleting ---- */
 
-static status_t check_delete (coordinator_core_t *self, text_t name, bool *is_view, error_t *error)
+static status_t nothing_to_delete (const definitions_t *definitions, text_t name, error_t *error)
 {
-    *is_view = definitions_view (self->definitions, name) != NULL;
-    if (*is_view)
+    const char *nearest = definitions_nearest_answer (definitions, name);
+    if (!nearest)
+        nearest = definitions_nearest_stream (definitions, name);
+    return error_set (error, STATUS_NOT_FOUND,
+                      "there is no view, service or stream \"" TEXT_FORMAT "\"%s%s%s",
+                      TEXT_ARGS (name), nearest ? "; did you mean " : "", nearest ? nearest : "",
+                      nearest ? "?" : "");
+}
+
+/* What kind of definition is to go: nothing else may need it. */
+static status_t check_delete (coordinator_core_t *self, text_t name, const char **kind,
+                              error_t *error)
+{
+    const definitions_t *definitions = self->definitions;
+    const view_t *view = definitions_view (definitions, name);
+    const stream_t *stream = definitions_stream (definitions, name);
+    *kind = view ? "view" : definitions_service (definitions, name) ? "service" : "stream";
+    for (size_t i = 0; view && i < definitions->services_count; i++)
+        if (service_reads (&definitions->services[i], view->name))
+            return error_set (error, STATUS_INVALID, "service %s needs view %s; delete it first",
+                              definitions->services[i].name, view->name);
+    if (strcmp (*kind, "stream") != 0)
         return STATUS_OK;
-    const stream_t *stream = definitions_stream (self->definitions, name);
-    if (!stream) {
-        const char *nearest = definitions_nearest_view (self->definitions, name);
-        if (!nearest)
-            nearest = definitions_nearest_stream (self->definitions, name);
-        return error_set (error, STATUS_NOT_FOUND,
-                          "there is no view or stream \"" TEXT_FORMAT "\"%s%s%s", TEXT_ARGS (name),
-                          nearest ? "; did you mean " : "", nearest ? nearest : "",
-                          nearest ? "?" : "");
-    }
-    for (size_t i = 0; i < self->definitions->views_count; i++)
-        if (view_source_of (&self->definitions->views[i], stream->name) >= 0)
+    if (!stream)
+        return nothing_to_delete (definitions, name, error);
+    for (size_t i = 0; i < definitions->views_count; i++)
+        if (view_source_of (&definitions->views[i], stream->name) >= 0)
             return error_set (error, STATUS_INVALID, "stream %s has views (%s); delete them first",
-                              stream->name, self->definitions->views[i].name);
+                              stream->name, definitions->views[i].name);
     return STATUS_OK;
 }
 
 /* Everything but the one that is to go. */
-static status_t read_without (coordinator_core_t *self, text_t name, bool is_view,
+static status_t read_without (coordinator_core_t *self, text_t name, const char *kind,
                               definitions_t **next, error_t *error)
 {
     definition_file_t *files = mem_zero (self->objects_count, sizeof *files);
     size_t count = 0;
     for (size_t i = 0; i < self->objects_count; i++) {
         const catalog_object_t *object = &self->objects[i];
-        bool of_kind = strcmp (object->kind, is_view ? "view" : "stream") == 0;
+        bool of_kind = strcmp (object->kind, kind) == 0;
         if (is_told (object) && !(of_kind && text_is (name, object->name)))
             files[count++] = (definition_file_t){ object->name, text_of (object->text) };
     }
@@ -342,10 +355,10 @@ void definitions_delete (coordinator_core_t *self, const peer_t *from, const mes
     definitions_t *next = NULL;
     changes_t changes;
     error_t error;
-    bool is_view;
-    status_t status = check_delete (self, name, &is_view, &error);
+    const char *kind;
+    status_t status = check_delete (self, name, &kind, &error);
     if (status == STATUS_OK)
-        status = read_without (self, name, is_view, &next, &error);
+        status = read_without (self, name, kind, &next, &error);
     if (status == STATUS_OK)
         status = changes_find (self, next, arena, &changes, &error);
     if (status == STATUS_OK)

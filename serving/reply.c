@@ -182,7 +182,7 @@ static void write_results (serving_core_t *self, const query_t *query)
         size_t count = query->keys_count - from < most ? query->keys_count - from : most;
         for (size_t i = 0; i < count; i++) {
             const query_key_t *key = &query->keys[from + i];
-            keys[i] = (outcome_key_t){ key->answers[0], key->as_of, key->request };
+            keys[i] = (outcome_key_t){ key->answers[0], key->as_of, key->request, NULL };
         }
         arena_reset (self->outcomes);
         const outcome_t *outcomes = outcome_compute (query->task, keys, count, self->outcomes);

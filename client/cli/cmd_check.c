@@ -56,9 +56,10 @@ static void summarise (const call_t *call, const definitions_t *definitions, con
     size_t features = count_features (definitions);
     if (call->json) {
         printf ("{\"ok\":true,\"cluster\":\"%s\",\"partitions\":%u,\"files\":%zu,\"streams\":%zu,"
-                "\"views\":%zu,\"features\":%zu,\"advice\":",
+                "\"views\":%zu,\"features\":%zu,\"services\":%zu,\"advice\":",
                 project->cluster, project->partitions, project->files_count,
-                definitions->streams_count, definitions->views_count, features);
+                definitions->streams_count, definitions->views_count, features,
+                definitions->services_count);
         print_lines_json (advice);
         return;
     }
@@ -66,7 +67,9 @@ static void summarise (const call_t *call, const definitions_t *definitions, con
     put_count (project->files_count, "file", ", ");
     put_count (definitions->streams_count, "stream", ", ");
     put_count (definitions->views_count, "view", ", ");
-    put_count (features, "feature", "\n");
+    put_count (features, "feature", definitions->services_count > 0 ? ", " : "\n");
+    if (definitions->services_count > 0)
+        put_count (definitions->services_count, "service", "\n");
     for (size_t i = 0; i < definitions->streams_count; i++) {
         const stream_t *stream = &definitions->streams[i];
         printf ("  stream %s: ", stream->name);
@@ -80,6 +83,12 @@ static void summarise (const call_t *call, const definitions_t *definitions, con
         printf ("  view %s from %s: ", view->name, buf_string (&from));
         buf_release (&from);
         put_count (view->features_count + view->derived_count, "feature", "\n");
+    }
+    for (size_t i = 0; i < definitions->services_count; i++) {
+        const service_t *service = &definitions->services[i];
+        printf ("  service %s over ", service->name);
+        put_count (service->roles_count, "role", ": ");
+        put_count (service->outputs_count, "feature", "\n");
     }
     if (*advice)
         fprintf (stderr, "advice:\n%s", advice);

@@ -99,6 +99,67 @@ static void list_views (const definitions_t *definitions, bool json, buf_t *out)
     table_destroy (&table);
 }
 
+/* The names of a service's key and of its request's values. */
+static void put_fields (const field_t *fields, size_t count, const char *quote, const char *between,
+                        buf_t *out)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_printf (out, "%s%s%s%s", i > 0 ? between : "", quote, fields[i].name, quote);
+}
+
+/* Views with their versions, each once. */
+static void put_views (const service_t *service, bool json, buf_t *out)
+{
+    size_t start = out->size;
+    for (size_t i = 0; i < service->roles_count; i++) {
+        const view_t *view = service->roles[i].view;
+        bool seen = false;
+        for (size_t k = 0; k < i; k++)
+            seen = seen || service->roles[k].view == view;
+        if (!seen)
+            buf_printf (out, json ? "%s\"%s\":\"v%u\"" : "%s%s@v%u",
+                        out->size > start ? (json ? "," : ", ") : "", view->name, view->version);
+    }
+}
+
+static void service_json (const service_t *service, buf_t *out)
+{
+    buf_printf (out, "{\"name\":\"%s\",\"key\":[", service->name);
+    put_fields (service->keys, service->keys_count, "\"", ",", out);
+    buf_printf (out, "],\"version\":\"v%u\",\"as_of\":\"%s\",\"views\":{", service->version,
+                service->before ? "before" : "at");
+    put_views (service, true, out);
+    buf_put_u8 (out, '}');
+}
+
+static void list_services (const definitions_t *definitions, bool json, buf_t *out)
+{
+    static const char *const heads[] = { "SERVICE", "VERSION", "KEY", "VIEWS", ">FEATURES", NULL };
+    table_t *table = table_new (heads);
+    buf_t text;
+    buf_init (&text, 1 << 14);
+    for (size_t i = 0; i < definitions->services_count; i++) {
+        const service_t *service = &definitions->services[i];
+        if (json) {
+            service_json (service, out);
+            buf_printf (out, ",\"features\":%zu}\n", service->outputs_count);
+            continue;
+        }
+        table_add (table, text_of (service->name));
+        table_addf (table, "v%u", service->version);
+        buf_clear (&text);
+        put_fields (service->keys, service->keys_count, "", ", ", &text);
+        table_add (table, text_of (service->keys_count > 0 ? buf_string (&text) : "(global)"));
+        buf_clear (&text);
+        put_views (service, false, &text);
+        table_add (table, text_of (buf_string (&text)));
+        table_addf (table, "%zu", service->outputs_count);
+    }
+    buf_release (&text);
+    table_format (table, out);
+    table_destroy (&table);
+}
+
 /* What is told of the plan's feature; they are in the view's order, the derived ones last. */
 static const about_t *about_of (const view_t *view, size_t feature)
 {
@@ -169,7 +230,16 @@ static void list_features (const definitions_t *definitions, bool json, buf_t *o
 
 /* ---- what can be listed ---- */
 
-typedef enum kind { STREAMS, VIEWS, FEATURES, NODES, PARTITIONS, LOADS, RECOMPUTES } kind_t;
+typedef enum kind {
+    STREAMS,
+    VIEWS,
+    SERVICES,
+    FEATURES,
+    NODES,
+    PARTITIONS,
+    LOADS,
+    RECOMPUTES
+} kind_t;
 
 static int list_definitions (call_t *call, kind_t kind)
 {
@@ -183,6 +253,8 @@ static int list_definitions (call_t *call, kind_t kind)
         list_streams (registered.definitions, call->json, &out);
     else if (kind == VIEWS)
         list_views (registered.definitions, call->json, &out);
+    else if (kind == SERVICES)
+        list_services (registered.definitions, call->json, &out);
     else
         list_features (registered.definitions, call->json, &out);
     print_buf (&out);
@@ -222,9 +294,9 @@ static int list_status (call_t *call, const char *kind)
 static int run_list (call_t *call)
 {
     static const char *const kinds[] = {
-        [STREAMS] = "streams",       [VIEWS] = "views",           [FEATURES] = "features",
-        [NODES] = "nodes",           [PARTITIONS] = "partitions", [LOADS] = "loads",
-        [RECOMPUTES] = "recomputes",
+        [STREAMS] = "streams",   [VIEWS] = "views",           [SERVICES] = "services",
+        [FEATURES] = "features", [NODES] = "nodes",           [PARTITIONS] = "partitions",
+        [LOADS] = "loads",       [RECOMPUTES] = "recomputes",
     };
     const size_t count = sizeof kinds / sizeof kinds[0];
     int exit_status;
@@ -236,8 +308,8 @@ static int run_list (call_t *call)
     if (kind == count) {
         const char *nearest = text_nearest (call->words[0], kinds, count);
         return call_usage (call,
-                           "\"%s\" cannot be listed%s%s%s what can: streams, views, features, "
-                           "nodes, partitions, loads, recomputes",
+                           "\"%s\" cannot be listed%s%s%s what can: streams, views, services, "
+                           "features, nodes, partitions, loads, recomputes",
                            call->words[0], nearest ? "; did you mean " : "", nearest ? nearest : "",
                            nearest ? "?" : ";");
     }
@@ -250,7 +322,7 @@ static int run_list (call_t *call)
 const command_t command_list = {
     .name = "list",
     .group = "Definitions",
-    .operands = "streams|views|features|nodes|partitions|loads|recomputes",
+    .operands = "streams|views|services|features|nodes|partitions|loads|recomputes",
     .purpose = "Lists what is defined, and what there is",
     .details = "With --json, one object a line.",
     .examples = "  weir list views\n  weir list features --json\n  weir list recomputes --json",
@@ -332,6 +404,62 @@ static void show_stream_json (const stream_t *stream, buf_t *out)
     buf_put_string (out, "}\n");
 }
 
+/* In the order in which they are answered. */
+static void show_outputs (const service_t *service)
+{
+    static const char *const heads[] = { "FEATURE", "TYPE", "DEFAULT", NULL };
+    table_t *table = table_new (heads);
+    buf_t type;
+    buf_init (&type, RESULT_TYPE_TEXT_MAX);
+    for (size_t i = 0; i < service->outputs_count; i++) {
+        const service_output_t *output = &service->outputs[i];
+        const char *derived = output->kind == OUTPUT_DERIVED
+                                  ? service->derived[output->index].default_text
+                                  : output->default_text;
+        buf_clear (&type);
+        result_type_format (&output->type, &type);
+        table_add (table, text_of (output->name));
+        table_add (table, text_of (buf_string (&type)));
+        table_add (table, text_of (derived ? derived : ""));
+    }
+    puts ("");
+    table_print (table);
+    buf_release (&type);
+    table_destroy (&table);
+}
+
+static void show_service_json (const service_t *service, buf_t *out)
+{
+    service_json (service, out);
+    buf_put_string (out, ",\"kind\":\"service\",\"features\":{");
+    for (size_t i = 0; i < service->outputs_count; i++) {
+        buf_printf (out, "%s\"%s\":\"", i > 0 ? "," : "", service->outputs[i].name);
+        result_type_format (&service->outputs[i].type, out);
+        buf_put_u8 (out, '"');
+    }
+    buf_put_string (out, "},\"request\":{");
+    for (size_t i = 0; i < service->request_count; i++)
+        buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", service->request[i].name,
+                    type_word (service->request[i].type));
+    buf_put_string (out, "},\"text\":");
+    number_format_json_string (out, text_of (service->text));
+    buf_put_string (out, "}\n");
+}
+
+static void show_service (const service_t *service, bool json)
+{
+    buf_t out;
+    buf_init (&out, 16 << 20);
+    if (json)
+        show_service_json (service, &out);
+    else
+        buf_put_string (&out, service->text);
+    print_buf (&out);
+    buf_release (&out);
+    if (!json)
+        show_outputs (service);
+}
+
 static void show (const stream_t *stream, const view_t *view, bool json)
 {
     buf_t out;
@@ -350,11 +478,11 @@ static void show (const stream_t *stream, const view_t *view, bool json)
 
 static status_t not_there (const definitions_t *definitions, const char *name, error_t *error)
 {
-    const char *nearest = definitions_nearest_view (definitions, text_of (name));
+    const char *nearest = definitions_nearest_answer (definitions, text_of (name));
     if (!nearest)
         nearest = definitions_nearest_stream (definitions, text_of (name));
-    return error_set (error, STATUS_NOT_FOUND, "there is no view or stream \"%s\"%s%s%s", name,
-                      nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+    return error_set (error, STATUS_NOT_FOUND, "there is no view, service or stream \"%s\"%s%s%s",
+                      name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
                       nearest ? "\"?" : "");
 }
 
@@ -372,7 +500,10 @@ static int run_show (call_t *call)
     text_t name = text_of (call->words[0]);
     const view_t *view = definitions_view (registered.definitions, name);
     const stream_t *stream = definitions_stream (registered.definitions, name);
-    if (view || stream)
+    const service_t *service = definitions_service (registered.definitions, name);
+    if (service)
+        show_service (service, call->json);
+    else if (view || stream)
         show (stream, view, call->json);
     else
         exit_status = not_there (registered.definitions, call->words[0], &error) == STATUS_OK
@@ -386,9 +517,10 @@ const command_t command_show = {
     .name = "show",
     .group = "Definitions",
     .operands = "NAME",
-    .purpose = "Prints the definition of a view or stream, and its features with their types",
+    .purpose =
+        "Prints the definition of a view, service or stream, and its features with their types",
     .details = NULL,
-    .examples = "  weir show user_spend\n  weir show payments --json",
+    .examples = "  weir show user_spend\n  weir show transfer_model\n  weir show payments --json",
     .least = 1,
     .most = 1,
     .run = run_show,
@@ -429,7 +561,7 @@ const command_t command_delete = {
     .name = "delete",
     .group = "Definitions",
     .operands = "NAME",
-    .purpose = "Removes a view or stream from the cluster's definitions",
+    .purpose = "Removes a view, service or stream from the cluster's definitions",
     .details = "The events stay. Files of definitions are not changed: `weir apply` would add it "
                "again.",
     .examples = "  weir delete user_spend",

@@ -4,12 +4,12 @@
 
 static void take_versions (wire_list_t objects, definitions_t *definitions)
 {
-    for (uint32_t i = 0; i < objects.count; i++)
-        for (size_t k = 0; k < definitions->views_count; k++)
-            if (text_is (wire_text (&objects.items[i], "kind"), "view") &&
-                text_is (wire_text (&objects.items[i], "name"), definitions->views[k].name))
-                definitions->views[k].version =
-                    (uint32_t)wire_uint (&objects.items[i], "version", 1);
+    for (uint32_t i = 0; i < objects.count; i++) {
+        char kind[WIRE_NAME_MAX + 1];
+        wire_copy (&objects.items[i], "kind", kind, sizeof kind);
+        definitions_set_version (definitions, kind, wire_text (&objects.items[i], "name"),
+                                 (uint32_t)wire_uint (&objects.items[i], "version", 1));
+    }
 }
 
 status_t registered_read (call_t *call, registered_t *registered, error_t *error)

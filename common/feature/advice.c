@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "feature/plan.h"
+#include "feature/service_plan.h"
 
 enum { ADVICE_CHUNK = 4096 };
 
@@ -118,6 +119,54 @@ static void advise_horizon (adviser_t *adviser, int64_t every)
     buf_release (&least);
 }
 
+/* Is the value of the service's request read, or handed on to a view? */
+static bool is_used (const service_t *service, const plan_t *plan, size_t value)
+{
+    size_t number = service->keys_count + value;
+    for (size_t d = 0; d < plan->derived_count; d++) {
+        const plan_feature_t *feature = &plan->features[plan->derived[d]];
+        for (size_t r = 0; r < feature->reads_count; r++) {
+            if (feature->reads[r] == plan->features_count + number)
+                return true;
+        }
+    }
+    for (size_t i = 0; i < service->roles_count; i++) {
+        const service_role_t *role = &service->roles[i];
+        for (size_t r = 0; r < role->view->request_count; r++) {
+            if (role->request[r] == (int32_t)number)
+                return true;
+        }
+    }
+    return false;
+}
+
+static size_t advise_service (const service_t *service, buf_t *lines)
+{
+    service_plan_t *compiled = service_plan_new (service);
+    size_t count = 0;
+    for (size_t i = 0; i < service->request_count; i++) {
+        if (is_used (service, compiled->plan, i))
+            continue;
+        buf_printf (lines, "service %s: nothing uses the request's %s\n", service->name,
+                    service->request[i].name);
+        count++;
+    }
+    for (size_t i = 0; i < service->roles_count; i++) {
+        const service_role_t *role = &service->roles[i];
+        for (size_t r = 0; r < role->view->request_count; r++) {
+            if (role->request[r] >= 0)
+                continue;
+            buf_printf (lines,
+                        "service %s: view %s takes a value %s of the request, which the service "
+                        "does not have: it is null\n",
+                        service->name, role->view->name, role->view->request[r].name);
+            count++;
+        }
+    }
+    service_plan_destroy (&compiled);
+    return count;
+}
+
 size_t definitions_advise (const definitions_t *definitions, int64_t every, buf_t *lines)
 {
     adviser_t adviser = { .lines = lines, .arena = arena_new (ADVICE_CHUNK) };
@@ -132,6 +181,8 @@ size_t definitions_advise (const definitions_t *definitions, int64_t every, buf_
         advise_horizon (&adviser, every);
         plan_destroy (&plan);
     }
+    for (size_t i = 0; i < definitions->services_count; i++)
+        adviser.count += advise_service (&definitions->services[i], lines);
     arena_destroy (&adviser.arena);
     return adviser.count;
 }

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/number.h"
 
 void definitions_destroy (definitions_t **self_p)
 {
@@ -19,6 +20,10 @@ void definitions_destroy (definitions_t **self_p)
     for (size_t i = 0; i < self->views_count; i++) {
         for (size_t f = 0; f < self->views[i].request_count; f++)
             zone_destroy (&self->views[i].request[f].zone);
+    }
+    for (size_t i = 0; i < self->services_count; i++) {
+        for (size_t f = 0; f < self->services[i].request_count; f++)
+            zone_destroy (&self->services[i].request[f].zone);
     }
     arena_t *arena = self->arena; /* holds the definitions themselves */
     arena_destroy (&arena);
@@ -40,6 +45,45 @@ const view_t *definitions_view (const definitions_t *self, text_t name)
             return &self->views[i];
     }
     return NULL;
+}
+
+const service_t *definitions_service (const definitions_t *self, text_t name)
+{
+    for (size_t i = 0; i < self->services_count; i++) {
+        if (text_is (name, self->services[i].name))
+            return &self->services[i];
+    }
+    return NULL;
+}
+
+void definitions_set_version (definitions_t *self, const char *kind, text_t name, uint32_t version)
+{
+    for (size_t i = 0; i < self->views_count && strcmp (kind, "view") == 0; i++) {
+        if (text_is (name, self->views[i].name))
+            self->views[i].version = version;
+    }
+    for (size_t i = 0; i < self->services_count && strcmp (kind, "service") == 0; i++) {
+        if (text_is (name, self->services[i].name))
+            self->services[i].version = version;
+    }
+}
+
+bool version_reference (text_t reference, text_t *name, uint32_t *version)
+{
+    const char *at = reference.size > 0 ? memchr (reference.data, '@', reference.size) : NULL;
+    int64_t value = 0;
+    *name = reference;
+    *version = 0;
+    if (at == NULL)
+        return true;
+    name->size = (uint32_t)(at - reference.data);
+    if (reference.size < name->size + 3 || at[1] != 'v')
+        return false;
+    text_t number = { .data = at + 2, .size = reference.size - name->size - 2 };
+    if (!number_parse_int (number, &value) || value < 1 || value > INT32_MAX)
+        return false;
+    *version = (uint32_t)value;
+    return true;
 }
 
 /* The name as a string in `word` (NAME_MAX_SIZE + 1 bytes); false when it is too long to be one. */
@@ -73,6 +117,20 @@ const char *definitions_nearest_stream (const definitions_t *self, text_t name)
     for (size_t i = 0; i < self->streams_count; i++)
         names[i] = self->streams[i].name;
     return text_nearest (word, names, self->streams_count);
+}
+
+const char *definitions_nearest_answer (const definitions_t *self, text_t name)
+{
+    char word[NAME_MAX_SIZE + 1];
+    const char *names[VIEWS_MAX + SERVICES_MAX];
+    size_t count = 0;
+    if (!name_word (name, word))
+        return NULL;
+    for (size_t i = 0; i < self->views_count; i++)
+        names[count++] = self->views[i].name;
+    for (size_t i = 0; i < self->services_count; i++)
+        names[count++] = self->services[i].name;
+    return text_nearest (word, names, count);
 }
 
 view_t view_over (const view_t *self, size_t source)
@@ -116,6 +174,66 @@ int view_request_field (const view_t *self, text_t name)
             return (int)i;
     }
     return -1;
+}
+
+int view_feature (const view_t *self, text_t name)
+{
+    for (size_t i = 0; i < self->features_count + self->derived_count; i++) {
+        if (text_is (name, view_feature_name (self, i)))
+            return (int)i;
+    }
+    return -1;
+}
+
+result_type_t view_feature_type (const view_t *self, size_t feature)
+{
+    if (feature < self->features_count)
+        return self->features[feature].type;
+    return result_type_single (self->derived[feature - self->features_count].type);
+}
+
+const char *view_feature_name (const view_t *self, size_t feature)
+{
+    CHECK (feature < self->features_count + self->derived_count);
+    return feature < self->features_count ? self->features[feature].name
+                                          : self->derived[feature - self->features_count].name;
+}
+
+int service_role (const service_t *self, text_t name)
+{
+    for (size_t i = 0; i < self->roles_count; i++) {
+        if (text_is (name, self->roles[i].name))
+            return (int)i;
+    }
+    return -1;
+}
+
+static int field_named (const field_t *fields, size_t count, text_t name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (text_is (name, fields[i].name))
+            return (int)i;
+    }
+    return -1;
+}
+
+int service_key_field (const service_t *self, text_t name)
+{
+    return field_named (self->keys, self->keys_count, name);
+}
+
+int service_request_field (const service_t *self, text_t name)
+{
+    return field_named (self->request, self->request_count, name);
+}
+
+bool service_reads (const service_t *self, const char *view)
+{
+    for (size_t i = 0; i < self->roles_count; i++) {
+        if (strcmp (self->roles[i].view->name, view) == 0)
+            return true;
+    }
+    return false;
 }
 
 int stream_field (const stream_t *self, text_t name)

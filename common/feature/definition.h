@@ -1,4 +1,4 @@
-/* definition.h - what users define: streams and views, read from YAML and checked.
+/* definition.h - what users define: streams, views and services, read from YAML and checked.
  *
  * Definitions are read from files by a client and by the coordinator with the same code. A
  * definitions_t is immutable once made; all its memory is its own. Positions in messages are
@@ -19,11 +19,15 @@ enum {
     NAME_MAX_SIZE = 63, /* bytes of an identifier */
     STREAMS_MAX = 256,
     VIEWS_MAX = 1024,
-    SOURCES_MAX = 8,               /* streams of a view */
-    FIELDS_MAX = 200,              /* per stream */
-    ALIASES_MAX = 16,              /* per field */
-    FEATURES_MAX = 500,            /* per view, after windows are spelled out, derived ones too */
-    REQUEST_FIELDS_MAX = 64,       /* per view */
+    SOURCES_MAX = 8,         /* streams of a view */
+    FIELDS_MAX = 200,        /* per stream */
+    ALIASES_MAX = 16,        /* per field */
+    FEATURES_MAX = 500,      /* per view, after windows are spelled out, derived ones too */
+    REQUEST_FIELDS_MAX = 64, /* per view */
+    SERVICES_MAX = 1024,
+    ROLES_MAX = 16,                /* of a service */
+    SERVICE_KEYS_MAX = 32,         /* fields of its key */
+    SERVICE_INPUTS_MAX = 2000,     /* features of its roles that it reads */
     TAGS_MAX = 16,                 /* per feature */
     DEFINITION_FILE_MAX = 1 << 20, /* bytes */
 };
@@ -136,12 +140,65 @@ typedef struct view {
     const char *text; /* canonical YAML of this one definition */
 } view_t;
 
+/* A view as a service reads it: of one of the entities that a request is about. */
+typedef struct service_role {
+    const char *name;
+    const view_t *view;
+    uint32_t version;             /* that is named; 0: none is */
+    uint32_t key[KEY_FIELDS_MAX]; /* for each field of the view's key, the service's */
+    const int32_t *request;       /* for each value of the view's request, that of the service, as
+                                     numbered in its plan (service_plan.h); -1: it has none */
+} service_role_t;
+
+/* A feature of a role that is read, to be answered or to derive others. */
+typedef struct service_input {
+    uint32_t role;
+    uint32_t feature; /* of the view; those after its own are its derived ones */
+    const char *name; /* "sender:spent_7d" */
+} service_input_t;
+
+typedef enum output_kind { OUTPUT_INPUT, OUTPUT_DERIVED, OUTPUT_REQUEST } output_kind_t;
+
+/* What a service answers in one place. */
+typedef struct service_output {
+    const char *name;
+    output_kind_t kind;
+    uint32_t index; /* of the input, derived feature, or value of the request */
+    result_type_t type;
+    value_t default_value;    /* what stands for null; of type NONE without */
+    const char *default_text; /* canonical; NULL without */
+} service_output_t;
+
+/* What one model reads: ordered features across views, for the entities of one request. */
+typedef struct service {
+    const char *name;
+    uint32_t version; /* given by the catalog; 1 when read from files */
+    bool before;      /* events at exactly the as-of time are left out */
+    about_t about;
+    service_role_t *roles;
+    size_t roles_count;
+    field_t *keys; /* what the roles' keys are of; their zones are borrowed from streams */
+    size_t keys_count;
+    field_t *request;
+    size_t request_count;
+    service_input_t *inputs;
+    size_t inputs_count;
+    derived_t
+        *derived; /* over "role.feature", names of derived ones, keys and request, and `now` */
+    size_t derived_count;
+    service_output_t *outputs;
+    size_t outputs_count;
+    const char *text; /* canonical YAML of this one definition */
+} service_t;
+
 typedef struct definitions {
     arena_t *arena; /* owns everything below */
     stream_t *streams;
     size_t streams_count;
     view_t *views;
     size_t views_count;
+    service_t *services;
+    size_t services_count;
 } definitions_t;
 
 typedef struct definition_file {
@@ -164,10 +221,20 @@ void definitions_destroy (definitions_t **self_p);
 /* NULL when there is none. Borrowed from the definitions. */
 const stream_t *definitions_stream (const definitions_t *self, text_t name);
 const view_t *definitions_view (const definitions_t *self, text_t name);
+const service_t *definitions_service (const definitions_t *self, text_t name);
+
+/* "user_spend" or "user_spend@v2": the name, and the version or 0. False when it is neither. */
+bool version_reference (text_t reference, text_t *name, uint32_t *version);
+
+/* Sets the version of the view or service, which texts do not carry, if there is one. `kind` is
+ * "view" or "service"; others have none. */
+void definitions_set_version (definitions_t *self, const char *kind, text_t name, uint32_t version);
 
 /* The likeliest intended name of a view (or stream), or NULL. */
 const char *definitions_nearest_view (const definitions_t *self, text_t name);
 const char *definitions_nearest_stream (const definitions_t *self, text_t name);
+/* Of a view or service. */
+const char *definitions_nearest_answer (const definitions_t *self, text_t name);
 
 /* The view as it is over one of its sources alone; it borrows all of its parts. */
 view_t view_over (const view_t *self, size_t source);
@@ -181,6 +248,23 @@ const field_t *view_key_field (const view_t *self, size_t k);
 
 /* Index of a value that the view's requests bring along, or -1. */
 int view_request_field (const view_t *self, text_t name);
+
+/* Index of a feature of the view, its derived ones after the others; -1: it has none so named. */
+int view_feature (const view_t *self, text_t name);
+/* The type of that feature. */
+result_type_t view_feature_type (const view_t *self, size_t feature);
+const char *view_feature_name (const view_t *self, size_t feature);
+
+/* Index of a role, of a field of the service's key, of a value of its request, or -1. */
+int service_role (const service_t *self, text_t name);
+int service_key_field (const service_t *self, text_t name);
+int service_request_field (const service_t *self, text_t name);
+
+/* Does the service read the view, under any role? */
+bool service_reads (const service_t *self, const char *view);
+
+/* XXH3-64 of what it answers: all but what it is described by. Raised versions go by it. */
+uint64_t service_meaning (const service_t *self);
 
 /* Appends the field's type as it is written: "decimal(12,2)". */
 void field_type_format (const field_t *self, buf_t *out);

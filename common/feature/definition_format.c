@@ -2,6 +2,10 @@
 
 #include "base/check.h"
 
+#include <xxhash.h>
+
+enum { BARE_CHUNK = 1 << 14 };
+
 /* May the text stand without quotes in block style and mean itself? */
 static bool is_plain (text_t text)
 {
@@ -177,16 +181,16 @@ void stream_format (const stream_t *stream, buf_t *out)
         put_field (&stream->fields[i], i == stream->time, out);
 }
 
-static void put_about (const about_t *about, buf_t *out)
+static void put_about (const about_t *about, int indent, buf_t *out)
 {
     if (about->description != NULL)
-        put_entry (out, 8, "description", about->description);
+        put_entry (out, indent, "description", about->description);
     if (about->owner != NULL)
-        put_entry (out, 8, "owner", about->owner);
+        put_entry (out, indent, "owner", about->owner);
     if (about->tags_count > 0)
-        buf_put_string (out, "        tags:\n");
+        buf_printf (out, "%*stags:\n", indent, "");
     for (size_t i = 0; i < about->tags_count; i++) {
-        buf_put_string (out, "          - ");
+        buf_printf (out, "%*s- ", indent + 2, "");
         put_text (out, text_of (about->tags[i]));
         buf_put_u8 (out, '\n');
     }
@@ -207,10 +211,19 @@ static void put_group (const feature_group_t *group, buf_t *out)
     } else {
         buf_printf (out, "      %s:\n", group->name);
         put_entry (out, 8, "expr", buf_string (&text));
-        put_about (&group->about, out);
+        put_about (&group->about, 8, out);
     }
     CHECK (!text.bad);
     buf_release (&text);
+}
+
+/* That of a string stands for itself. */
+static void put_default (int indent, type_t type, const value_t *value, const char *canonical,
+                         buf_t *out)
+{
+    buf_printf (out, "%*sdefault: ", indent, "");
+    put_text (out, type == TYPE_STRING ? value->s : text_of (canonical));
+    buf_put_u8 (out, '\n');
 }
 
 static void put_derived (const derived_t *derived, buf_t *out)
@@ -221,14 +234,25 @@ static void put_derived (const derived_t *derived, buf_t *out)
     }
     buf_printf (out, "      %s:\n", derived->name);
     put_entry (out, 8, "expr", derived->expr);
-    put_about (&derived->about, out);
-    if (derived->default_text == NULL)
-        return;
-    buf_put_string (out, "        default: ");
-    /* that of a string stands for itself */
-    put_text (out, derived->type == TYPE_STRING ? derived->default_value.s
-                                                : text_of (derived->default_text));
-    buf_put_u8 (out, '\n');
+    put_about (&derived->about, 8, out);
+    if (derived->default_text != NULL)
+        put_default (8, derived->type, &derived->default_value, derived->default_text, out);
+}
+
+static void put_all_derived (const derived_t *derived, size_t count, buf_t *out)
+{
+    if (count > 0)
+        buf_put_string (out, "    derived:\n");
+    for (size_t i = 0; i < count; i++)
+        put_derived (&derived[i], out);
+}
+
+static void put_request (const field_t *request, size_t count, buf_t *out)
+{
+    if (count > 0)
+        buf_put_string (out, "    request:\n");
+    for (size_t i = 0; i < count; i++)
+        put_field (&request[i], false, out);
 }
 
 void view_format (const view_t *view, const feature_group_t *const *groups, size_t count,
@@ -251,15 +275,95 @@ void view_format (const view_t *view, const feature_group_t *const *groups, size
         put_entry (out, 4, "horizon", buf_string (&horizon));
         buf_release (&horizon);
     }
-    if (view->request_count > 0)
-        buf_put_string (out, "    request:\n");
-    for (size_t i = 0; i < view->request_count; i++)
-        put_field (&view->request[i], false, out);
+    put_request (view->request, view->request_count, out);
     buf_put_string (out, "    features:\n");
     for (size_t i = 0; i < count; i++)
         put_group (groups[i], out);
-    if (view->derived_count > 0)
-        buf_put_string (out, "    derived:\n");
-    for (size_t i = 0; i < view->derived_count; i++)
-        put_derived (&view->derived[i], out);
+    put_all_derived (view->derived, view->derived_count, out);
+}
+
+/* ---- services ---- */
+
+static void put_role (const service_t *service, const service_role_t *role, buf_t *out)
+{
+    const view_t *view = role->view;
+    bool renamed = false;
+    buf_printf (out, "      %s:\n        view: %s", role->name, view->name);
+    if (role->version > 0)
+        buf_printf (out, "@v%u", role->version);
+    buf_put_u8 (out, '\n');
+    for (size_t k = 0; k < view->key_count; k++) {
+        const char *name = service->keys[role->key[k]].name;
+        if (strcmp (name, view_key_field (view, k)->name) == 0)
+            continue;
+        if (!renamed)
+            buf_put_string (out, "        key:\n");
+        renamed = true;
+        put_entry (out, 10, view_key_field (view, k)->name, name);
+    }
+}
+
+static void put_output (const service_output_t *output, buf_t *out)
+{
+    buf_put_string (out, "      - ");
+    if (output->default_text != NULL)
+        buf_put_string (out, "feature: ");
+    put_text (out, text_of (output->name));
+    buf_put_u8 (out, '\n');
+    if (output->default_text != NULL)
+        put_default (8, output->type.type, &output->default_value, output->default_text, out);
+}
+
+void service_format (const service_t *service, buf_t *out)
+{
+    buf_printf (out, "services:\n  %s:\n", service->name);
+    put_about (&service->about, 4, out);
+    if (service->before)
+        put_entry (out, 4, "as_of", "before");
+    buf_put_string (out, "    views:\n");
+    for (size_t i = 0; i < service->roles_count; i++)
+        put_role (service, &service->roles[i], out);
+    put_request (service->request, service->request_count, out);
+    buf_put_string (out, "    features:\n");
+    for (size_t i = 0; i < service->outputs_count; i++)
+        put_output (&service->outputs[i], out);
+    put_all_derived (service->derived, service->derived_count, out);
+}
+
+/* Copies without descriptions, which mean nothing. */
+static derived_t *bare_derived (const service_t *service, arena_t *arena)
+{
+    derived_t *derived = arena_zero (arena, service->derived_count, sizeof *derived);
+    for (size_t i = 0; i < service->derived_count; i++) {
+        derived[i] = service->derived[i];
+        derived[i].about = (about_t){ 0 };
+    }
+    return derived;
+}
+
+static field_t *bare_request (const service_t *service, arena_t *arena)
+{
+    field_t *request = arena_zero (arena, service->request_count, sizeof *request);
+    for (size_t i = 0; i < service->request_count; i++) {
+        request[i] = service->request[i];
+        request[i].description = NULL;
+    }
+    return request;
+}
+
+uint64_t service_meaning (const service_t *self)
+{
+    arena_t *arena = arena_new (BARE_CHUNK);
+    service_t bare = *self;
+    buf_t text;
+    bare.about = (about_t){ 0 };
+    bare.derived = bare_derived (self, arena);
+    bare.request = bare_request (self, arena);
+    buf_init (&text, 2 * DEFINITION_FILE_MAX);
+    service_format (&bare, &text);
+    CHECK (!text.bad);
+    uint64_t meaning = XXH3_64bits (text.data, text.size);
+    buf_release (&text);
+    arena_destroy (&arena);
+    return meaning;
 }

@@ -18,4 +18,7 @@ void stream_format (const stream_t *stream, buf_t *out);
 void view_format (const view_t *view, const feature_group_t *const *groups, size_t count,
                   buf_t *out);
 
+/* With the versions of views that its roles name. */
+void service_format (const service_t *service, buf_t *out);
+
 #endif

@@ -1,4 +1,4 @@
-/* definition_read.c - all files together: every tree, then every stream, then every view. */
+/* definition_read.c - all files together: every tree, then every stream, view and service. */
 #include "feature/definition_read.h"
 
 #include "base/check.h"
@@ -67,16 +67,48 @@ static void read_view_entry (definition_reader_t *reader, const tree_node_t *key
     }
     size_t at = out->views_count++;
     reader->view_keys[at] = key;
-    (void)view_read (reader, key, &out->views[at]);
+    reader->view_good[at] = view_read (reader, key, &out->views[at]);
+}
+
+/* Views and services share their names. */
+static bool check_no_view (definition_reader_t *reader, const tree_node_t *key)
+{
+    for (size_t i = 0; i < reader->out->views_count; i++) {
+        const tree_node_t *view = reader->view_keys[i];
+        if (!text_equal (view->text, key->text))
+            continue;
+        tree_mistake (&reader->mistakes, key,
+                      "'" TEXT_FORMAT "' is the name of the view at %s:%u:%u; views and services "
+                      "share their names: rename one of them",
+                      TEXT_ARGS (key->text), view->file->name, view->line, view->column);
+        return false;
+    }
+    return true;
+}
+
+static void read_service_entry (definition_reader_t *reader, const tree_node_t *key)
+{
+    definitions_t *out = reader->out;
+    if (!tree_check_name (&reader->mistakes, key, "the name of a service") ||
+        !check_new (reader, key, reader->service_keys, out->services_count, "service") ||
+        !check_no_view (reader, key))
+        return;
+    if (out->services_count == SERVICES_MAX) {
+        tree_mistake (&reader->mistakes, key, "there are too many services (at most %d)",
+                      SERVICES_MAX);
+        return;
+    }
+    size_t at = out->services_count++;
+    reader->service_keys[at] = key;
+    (void)service_read (reader, key, &out->services[at]);
 }
 
 /* The trees of all files; NULL for one that is empty or wrong. */
 static const tree_node_t **read_trees (definition_reader_t *reader, const definition_file_t *files,
                                        size_t count)
 {
-    static const char *const known[] = { "streams", "views", NULL };
-    static const char *const unsupported[] = { "services", NULL };
-    static const tree_keys_t keys = { "a file of definitions", known, unsupported };
+    static const char *const known[] = { "streams", "views", "services", NULL };
+    static const tree_keys_t keys = { "a file of definitions", known, NULL };
     const tree_node_t **roots = arena_zero (reader->scratch, count, sizeof *roots);
     for (size_t i = 0; i < count; i++) {
         roots[i] = tree_read (&files[i], (uint32_t)i, reader->scratch, &reader->mistakes);
@@ -94,6 +126,9 @@ static void read_files (definition_reader_t *reader, const definition_file_t *fi
     reader->stream_keys = arena_zero (scratch, STREAMS_MAX, sizeof *reader->stream_keys);
     reader->stream_good = arena_zero (scratch, STREAMS_MAX, sizeof *reader->stream_good);
     reader->view_keys = arena_zero (scratch, VIEWS_MAX, sizeof *reader->view_keys);
+    reader->view_good = arena_zero (scratch, VIEWS_MAX, sizeof *reader->view_good);
+    reader->service_keys = arena_zero (scratch, SERVICES_MAX, sizeof *reader->service_keys);
+    out->services = arena_zero (out->arena, SERVICES_MAX, sizeof *out->services);
     out->streams = arena_zero (out->arena, STREAMS_MAX, sizeof *out->streams);
     out->views = arena_zero (out->arena, VIEWS_MAX, sizeof *out->views);
     /* a file that is not well formed lacks definitions that others would then be blamed for */
@@ -101,6 +136,7 @@ static void read_files (definition_reader_t *reader, const definition_file_t *fi
         return;
     read_section (reader, roots, count, "streams", "the streams by name", read_stream_entry);
     read_section (reader, roots, count, "views", "the views by name", read_view_entry);
+    read_section (reader, roots, count, "services", "the services by name", read_service_entry);
 }
 
 status_t definitions_check (const definition_file_t *files, size_t count,

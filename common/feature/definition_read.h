@@ -4,6 +4,7 @@
 
 #include "feature/definition.h"
 #include "feature/tree_check.h"
+#include "feature/view_scope.h"
 
 #define HORIZON_MIN  TIME_MINUTE
 #define HORIZON_MOST (3650 * TIME_DAY)
@@ -21,12 +22,19 @@ typedef struct definition_reader {
     const tree_node_t **stream_keys; /* where each stream is defined */
     bool *stream_good;               /* false: views from it are not looked at further */
     const tree_node_t **view_keys;
+    bool *view_good; /* false: services over them are not looked at further */
+    const tree_node_t **service_keys;
 } definition_reader_t;
 
 /* Reads one stream or view; `key` is its name, with the body as value. False when mistakes were
  * added; what was made may still be given to definitions_destroy. */
 bool stream_read (definition_reader_t *reader, const tree_node_t *key, stream_t *stream);
 bool view_read (definition_reader_t *reader, const tree_node_t *key, view_t *view);
+/* Views have been read. */
+bool service_read (definition_reader_t *reader, const tree_node_t *key, service_t *service);
+/* `views` of a service's body: its roles and the fields of its key. False when the rest cannot be
+ * read without them. */
+bool service_read_roles (definition_reader_t *reader, const tree_node_t *body, service_t *service);
 
 /* The field that `key` names, from its type alone or the long form with those `keys`. */
 void field_read (definition_reader_t *reader, const tree_node_t *key, const tree_keys_t *keys,
@@ -58,6 +66,36 @@ bool default_entry_read (definition_reader_t *reader, const tree_node_t *body,
  */
 void expression_mistake (mistakes_t *mistakes, const tree_node_t *node, size_t at,
                          const error_t *error);
+
+/* The values of a request. `taken` says what else of its definition has the name, as in "a feature
+ * of the view"; NULL: nothing. A NULL node is not there. */
+typedef const char *name_taken_t (const void *arg, text_t name);
+void request_read (definition_reader_t *reader, const tree_node_t *node, name_taken_t *taken,
+                   const void *arg, field_t **request, size_t *count);
+
+/* Whose derived features are read, a view or a service. */
+typedef struct derived_home {
+    void *arg;          /* of the functions */
+    const char *what;   /* "view 'spend'": for messages */
+    derived_t *derived; /* those that are there so far … */
+    size_t count;       /* … how many … */
+    size_t most;        /* … and may be */
+    /* May a derived feature have that name? Otherwise with a mistake. */
+    bool (*is_free) (void *arg, const tree_node_t *key);
+    /* What their expressions may name, once the names of all are known; mistaken[i]: the i-th has a
+     * mistake. A name that it refuses is told in the note. */
+    const expr_scope_t *(*scope) (void *arg, const bool *mistaken);
+    scope_note_t *note;
+    /* Says more of a refused name than the parser knows. */
+    void (*explain) (void *arg, error_t *error);
+} derived_home_t;
+
+/* Sets `derived` and `count` of the home; a NULL node is not there. */
+void derived_read (definition_reader_t *reader, const tree_node_t *node, derived_home_t *home);
+
+/* "spend_1h, spend_7d": the view's features that an entry of that name makes with its windows;
+ * false for none. */
+bool view_put_windows (const view_t *view, const char *name, buf_t *out);
 
 /* `request` and `derived` of a view whose features have been read; NULL nodes are not there.
  * `made_by` has the entry that each feature comes from. */

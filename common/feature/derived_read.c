@@ -1,4 +1,5 @@
-/* derived_read.c - a view's `request` and `derived`: expressions over its features. */
+/* derived_read.c - `derived` of a view or a service: order, circles, expressions and their types.
+ */
 #include "feature/definition_read.h"
 #include "feature/feature_text.h"
 #include "feature/view_scope.h"
@@ -6,42 +7,6 @@
 #include <stdio.h>
 
 enum { NEEDS_WORDS = (FEATURES_MAX + 63) / 64 };
-
-/* ---- request ---- */
-
-static void read_request_field (definition_reader_t *reader, const tree_node_t *key, view_t *view)
-{
-    static const char *const known[] = { "type", "unit", "zone", "description", NULL };
-    static const tree_keys_t keys = { "a value of a request", known, NULL };
-    if (!tree_check_name (&reader->mistakes, key, "the name of a value of a request"))
-        return;
-    for (size_t i = 0; i < view->features_count; i++) {
-        if (!text_is (key->text, view->features[i].name))
-            continue;
-        tree_mistake (&reader->mistakes, key,
-                      "'%s' is a feature of the view as well; rename one of them",
-                      view->features[i].name);
-        return;
-    }
-    field_read (reader, key, &keys, &view->request[view->request_count++]);
-}
-
-void view_read_request (definition_reader_t *reader, const tree_node_t *node, view_t *view)
-{
-    if (node == NULL ||
-        !tree_check_map (&reader->mistakes, node, "the values of a request by name"))
-        return;
-    if (node->count > REQUEST_FIELDS_MAX) {
-        tree_mistake (&reader->mistakes, node, "a request has too many values (at most %d)",
-                      REQUEST_FIELDS_MAX);
-        return;
-    }
-    view->request = arena_zero (reader->out->arena, node->count + 1, sizeof *view->request);
-    for (const tree_node_t *key = node->first; key != NULL; key = key->next)
-        read_request_field (reader, key, view);
-}
-
-/* ---- derived ---- */
 
 /* One entry of `derived` while all are read. */
 typedef struct entry {
@@ -55,40 +20,15 @@ typedef struct entry {
 typedef struct derived_reader {
     definition_reader_t *shared;
     mistakes_t *mistakes;
-    view_t *view;
+    derived_home_t *home;
     entry_t *entries;
     bool *mistaken; /* per entry */
-    view_scope_t scope;
-    view_scope_note_t note;
+    const expr_scope_t *scope;
 } derived_reader_t;
 
 static bool needs (const entry_t *entry, size_t other)
 {
     return entry->needs[other / 64] >> other % 64 & 1;
-}
-
-/* Is the name free in the view? */
-static bool check_derived_name (derived_reader_t *reader, const tree_node_t *key,
-                                const tree_node_t *const *made_by)
-{
-    const view_t *view = reader->view;
-    if (!tree_check_name (reader->mistakes, key, "the name of a derived feature"))
-        return false;
-    for (size_t i = 0; i < view->features_count; i++) {
-        if (!text_is (key->text, view->features[i].name))
-            continue;
-        tree_mistake (reader->mistakes, key,
-                      "this makes a feature '%s', and so does '" TEXT_FORMAT
-                      "' at line %u; rename one",
-                      view->features[i].name, TEXT_ARGS (made_by[i]->text), made_by[i]->line);
-        return false;
-    }
-    int request = view_request_field (view, key->text);
-    if (request >= 0)
-        tree_mistake (reader->mistakes, key,
-                      "'%s' is a value of the request as well; rename one of them",
-                      view->request[request].name);
-    return request < 0;
 }
 
 /* Where the expression is written; NULL with a mistake. */
@@ -113,39 +53,46 @@ static const tree_node_t *text_of_entry (derived_reader_t *reader, const tree_no
     return node;
 }
 
-static void add_entry (derived_reader_t *reader, const tree_node_t *key,
-                       const tree_node_t *const *made_by)
+static void add_entry (derived_reader_t *reader, const tree_node_t *key)
 {
-    view_t *view = reader->view;
-    if (!check_derived_name (reader, key, made_by))
+    derived_home_t *home = reader->home;
+    if (!tree_check_name (reader->mistakes, key, "the name of a derived feature") ||
+        !home->is_free (home->arg, key))
         return;
-    if (view->features_count + view->derived_count == FEATURES_MAX) {
-        tree_mistake (reader->mistakes, key,
-                      "the view '%s' has too many features (at most %d); split it", view->name,
-                      FEATURES_MAX);
+    if (home->count == home->most) {
+        tree_mistake (reader->mistakes, key, "the %s has too many features (at most %d); split it",
+                      home->what, FEATURES_MAX);
         return;
     }
-    size_t at = view->derived_count++;
-    derived_t *derived = &view->derived[at];
+    size_t at = home->count++;
+    derived_t *derived = &home->derived[at];
     derived->name = arena_string (reader->shared->out->arena, key->text);
     reader->entries[at].key = key;
     reader->entries[at].text = text_of_entry (reader, key, derived);
     reader->mistaken[at] = reader->entries[at].text == NULL;
 }
 
-/* The names in the text that are of derived features; one before "(" is a function's. */
+static bool is_symbol (const token_t *token, const char *symbol)
+{
+    return token->kind == TOKEN_SYMBOL && text_is (token->text, symbol);
+}
+
+/* The names in the text that are of derived features; one before "(" is a function's, and one
+ * beside "." is none by itself. */
 static void find_needs (derived_reader_t *reader, entry_t *entry)
 {
-    const view_t *view = reader->view;
+    const derived_home_t *home = reader->home;
     lexer_t lexer = { .source = entry->text->text, .arena = reader->shared->scratch };
     token_t token = lexer_next (&lexer);
+    bool after_dot = false;
     while (token.kind != TOKEN_END && token.kind != TOKEN_BAD) {
         token_t next = lexer_next (&lexer);
-        bool is_call = next.kind == TOKEN_SYMBOL && text_is (next.text, "(");
-        for (size_t i = 0; i < view->derived_count; i++) {
-            if (token.kind == TOKEN_NAME && !is_call && text_is (token.text, view->derived[i].name))
+        bool is_whole = !after_dot && !is_symbol (&next, "(") && !is_symbol (&next, ".");
+        for (size_t i = 0; i < home->count; i++) {
+            if (token.kind == TOKEN_NAME && is_whole && text_is (token.text, home->derived[i].name))
                 entry->needs[i / 64] |= UINT64_C (1) << i % 64;
         }
+        after_dot = is_symbol (&token, ".");
         token = next;
     }
 }
@@ -162,16 +109,16 @@ static bool is_ready (const entry_t *entry, const uint64_t *ranked)
  * Returns how many there are. */
 static size_t rank_entries (derived_reader_t *reader, size_t *order)
 {
-    view_t *view = reader->view;
+    derived_home_t *home = reader->home;
     uint64_t ranked[NEEDS_WORDS] = { 0 };
     size_t count = 0;
     for (bool any = true; any;) {
         any = false;
-        for (size_t i = 0; i < view->derived_count; i++) {
+        for (size_t i = 0; i < home->count; i++) {
             entry_t *entry = &reader->entries[i];
             if (entry->ranked || !is_ready (entry, ranked))
                 continue;
-            view->derived[i].rank = (uint32_t)count;
+            home->derived[i].rank = (uint32_t)count;
             order[count++] = i;
             ranked[i / 64] |= UINT64_C (1) << i % 64;
             entry->ranked = any = true;
@@ -192,18 +139,18 @@ static size_t next_in_circle (const derived_reader_t *reader, size_t at)
 /* "a needs b, b needs a" */
 static void tell_circle (derived_reader_t *reader, size_t first)
 {
-    const view_t *view = reader->view;
+    const derived_home_t *home = reader->home;
     buf_t names;
     buf_init (&names, MISTAKE_TEXT_MAX / 2);
     size_t at = first;
     do {
         size_t next = next_in_circle (reader, at);
-        buf_printf (&names, "%s%s needs %s", at == first ? "" : ", ", view->derived[at].name,
-                    view->derived[next].name);
+        buf_printf (&names, "%s%s needs %s", at == first ? "" : ", ", home->derived[at].name,
+                    home->derived[next].name);
         at = next;
     } while (at != first && !names.bad);
     tree_mistake (reader->mistakes, reader->entries[first].key,
-                  "'%s' would be computed from itself: %s", view->derived[first].name,
+                  "'%s' would be computed from itself: %s", home->derived[first].name,
                   names.bad ? "through many others" : buf_string (&names));
     buf_release (&names);
 }
@@ -211,7 +158,7 @@ static void tell_circle (derived_reader_t *reader, size_t first)
 /* What has no rank is in a circle or needs what is: going on from it comes to a circle. */
 static void find_circles (derived_reader_t *reader)
 {
-    for (size_t start = 0; start < reader->view->derived_count; start++) {
+    for (size_t start = 0; start < reader->home->count; start++) {
         if (reader->entries[start].ranked)
             continue;
         reader->mistaken[start] = true;
@@ -227,46 +174,6 @@ static void find_circles (derived_reader_t *reader)
 
 /* ---- their expressions ---- */
 
-/* "spend_1h, spend_7d": the features that an entry makes with its windows; false for none. */
-static bool put_windows (const view_t *view, const char *name, buf_t *out)
-{
-    bool any = false;
-    size_t size = strlen (name);
-    for (size_t i = 0; i < view->features_count; i++) {
-        const char *feature = view->features[i].name;
-        if (strncmp (feature, name, size) != 0 || feature[size] != '_')
-            continue;
-        buf_printf (out, "%s%s", any ? ", " : "", feature);
-        any = true;
-    }
-    return any;
-}
-
-/* A parse failed at a name: more is known of it than the parser knows. */
-static void explain_name (derived_reader_t *reader, error_t *error)
-{
-    const view_scope_note_t *note = &reader->note;
-    char nearest[SUGGESTION_MAX];
-    buf_t windows;
-    buf_init (&windows, MISTAKE_TEXT_MAX / 4);
-    if (note->collection != TYPE_NONE)
-        error_set (error, STATUS_INVALID, "'%s' is a %s, which expressions cannot take", note->name,
-                   type_word (note->collection));
-    else if (put_windows (reader->view, note->name, &windows))
-        error_set (error, STATUS_INVALID, "there is no feature '%s' without a window, but %s",
-                   note->name, windows.bad ? "with one" : buf_string (&windows));
-    else if (stream_field (reader->view->stream, text_of (note->name)) >= 0)
-        error_set (error, STATUS_INVALID,
-                   "'%s' is a field of the events; derived features are computed from features, "
-                   "values of the request and now",
-                   note->name);
-    else
-        error_set (error, STATUS_INVALID, "unknown feature '%s'%s", note->name,
-                   suggestion (text_of (note->name), reader->scope.names,
-                               reader->scope.scope.names_count, nearest));
-    buf_release (&windows);
-}
-
 static bool check_derived_type (derived_reader_t *reader, const tree_node_t *node, type_t type)
 {
     if (type == TYPE_NONE)
@@ -280,17 +187,18 @@ static bool check_derived_type (derived_reader_t *reader, const tree_node_t *nod
 
 static bool read_expression (derived_reader_t *reader, const entry_t *entry, derived_t *derived)
 {
+    const derived_home_t *home = reader->home;
     arena_t *arena = reader->shared->out->arena;
     expr_t *expr = NULL;
     size_t at = 0;
     error_t error;
-    reader->note = (view_scope_note_t){ 0 };
-    status_t status = expr_parse (entry->text->text, &reader->scope.scope, &expr, &at, &error);
-    if (status != STATUS_OK && reader->note.is_mistaken)
+    *home->note = (scope_note_t){ 0 };
+    status_t status = expr_parse (entry->text->text, reader->scope, &expr, &at, &error);
+    if (status != STATUS_OK && home->note->is_mistaken)
         return false; /* told there */
     if (status != STATUS_OK) {
-        if (reader->note.name[0] != '\0')
-            explain_name (reader, &error);
+        if (home->note->name[0] != '\0')
+            home->explain (home->arg, &error);
         expression_mistake (reader->mistakes, entry->text, at, &error);
         return false;
     }
@@ -306,31 +214,30 @@ static bool read_expression (derived_reader_t *reader, const entry_t *entry, der
     return true;
 }
 
-void view_read_derived (definition_reader_t *shared, const tree_node_t *node, view_t *view,
-                        const tree_node_t *const *made_by)
+void derived_read (definition_reader_t *shared, const tree_node_t *node, derived_home_t *home)
 {
     if (node == NULL || !tree_check_map (&shared->mistakes, node, "the derived features by name"))
         return;
     arena_t *scratch = shared->scratch;
     size_t most = node->count + 1u;
-    derived_reader_t reader = { .shared = shared, .mistakes = &shared->mistakes, .view = view };
+    derived_reader_t reader = { .shared = shared, .mistakes = &shared->mistakes, .home = home };
     reader.entries = arena_zero (scratch, most, sizeof *reader.entries);
     reader.mistaken = arena_zero (scratch, most, sizeof *reader.mistaken);
     size_t *order = arena_zero (scratch, most, sizeof *order);
-    view->derived = arena_zero (shared->out->arena, most, sizeof *view->derived);
+    home->derived = arena_zero (shared->out->arena, most, sizeof *home->derived);
     for (const tree_node_t *key = node->first; key != NULL; key = key->next)
-        add_entry (&reader, key, made_by);
-    for (size_t i = 0; i < view->derived_count; i++) {
+        add_entry (&reader, key);
+    for (size_t i = 0; i < home->count; i++) {
         if (!reader.mistaken[i])
             find_needs (&reader, &reader.entries[i]);
     }
     size_t ranked = rank_entries (&reader, order);
     find_circles (&reader);
-    view_scope_init (&reader.scope, view, reader.mistaken, &reader.note);
+    reader.scope = home->scope (home->arg, reader.mistaken);
     for (size_t i = 0; i < ranked; i++) {
         size_t at = order[i];
         if (!reader.mistaken[at])
             reader.mistaken[at] =
-                !read_expression (&reader, &reader.entries[at], &view->derived[at]);
+                !read_expression (&reader, &reader.entries[at], &home->derived[at]);
     }
 }

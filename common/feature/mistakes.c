@@ -62,7 +62,8 @@ static void tell (const mistakes_t *self, buf_t *out, size_t max)
         size_t before = out->size;
         buf_printf (out, "%s%s:%u:%u: %s", told == 0 ? "" : "\n", place->file, place->line,
                     place->column, mistake->text);
-        bool last = told + 1 == self->total && self->unchecked + self->underived == 0;
+        bool last =
+            told + 1 == self->total && self->unchecked + self->underived + self->unserved == 0;
         if (told > 0 && out->size - start + (last ? 0 : REST_MAX) > max) {
             out->size = before;
             break;
@@ -74,6 +75,9 @@ static void tell (const mistakes_t *self, buf_t *out, size_t max)
         buf_printf (out,
                     "\n(derived features of %zu view%s were not checked because of mistakes above)",
                     self->underived, self->underived > 1 ? "s" : "");
+    if (self->unserved > 0)
+        buf_printf (out, "\n(the rest of %zu service%s was not checked because of mistakes above)",
+                    self->unserved, self->unserved > 1 ? "s" : "");
     if (self->unchecked > 0)
         buf_printf (out, "\n(features of %zu view%s were not checked because of mistakes above)",
                     self->unchecked, self->unchecked > 1 ? "s" : "");

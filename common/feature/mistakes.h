@@ -33,6 +33,7 @@ typedef struct mistakes {
     size_t total;
     size_t unsupported; /* of the total */
     size_t unchecked;   /* views that others' mistakes kept from being read; told last */
+    size_t unserved;    /* services that mistakes in their views kept from being read; likewise */
     size_t underived; /* views whose own mistakes kept what is derived from being read; likewise */
 } mistakes_t;
 

@@ -75,6 +75,12 @@ void outcome_task_cells (const outcome_task_t *self, bool *cells)
         cells[self->plan->features[self->order[i]].cell] = true;
 }
 
+void outcome_task_plain (const outcome_task_t *self, bool *features)
+{
+    for (size_t i = 0; i < self->plain_count; i++)
+        features[self->order[i]] = true;
+}
+
 size_t outcome_task_keys (const outcome_task_t *self)
 {
     return self->has_collections ? 1 : OUTCOME_KEYS;
@@ -104,6 +110,10 @@ static void finalise (const computation_t *self, size_t key)
     for (size_t i = 0; i < self->task->plain_count; i++) {
         uint32_t feature = self->task->order[i];
         error_t error;
+        if (at->inputs != NULL) {
+            out[i] = at->inputs[feature];
+            continue;
+        }
         out[i].error = NULL;
         if (answer_final (at->answer, feature, at->as_of, self->arena, &out[i].value, &error) ==
             STATUS_OK)

@@ -1,5 +1,6 @@
 /* outcome.h - what features come to: cells are finalised, and then derived features computed from
- * them, from what the request brought along and from as-of, a column of keys at a time. */
+ * them, from what the request brought along and from as-of, a column of keys at a time. Of a
+ * service's plan (service_plan.h) what is not derived is there already: what its roles came to. */
 #ifndef WEIR_FEATURE_OUTCOME_H
 #define WEIR_FEATURE_OUTCOME_H
 
@@ -20,16 +21,24 @@ size_t outcome_task_keys (const outcome_task_t *self);
 /* Marks the plan's cells that it is made of: cells[plan->cells_count], false before. */
 void outcome_task_cells (const outcome_task_t *self, bool *cells);
 
+/* Marks the plan's features that are needed and not derived: features[plan->features_count], false
+ * before. */
+void outcome_task_plain (const outcome_task_t *self, bool *features);
+
+typedef struct outcome outcome_t;
+
 typedef struct outcome_key {
     const answer_t *answer;
-    int64_t as_of;          /* µs */
-    const value_t *request; /* the plan's request_count values, of their types; NULL: all null */
+    int64_t as_of;           /* µs */
+    const value_t *request;  /* the plan's request_count values, of their types; NULL: all null */
+    const outcome_t *inputs; /* in place of an answer, of a service's plan: by feature, those that
+                                are needed */
 } outcome_key_t;
 
-typedef struct outcome {
+struct outcome {
     value_t value;     /* null when there is an error */
     const char *error; /* why it could not be computed, with its name; NULL: it was */
-} outcome_t;
+};
 
 /* The outcomes of `count` keys, in `arena`. Strings may be borrowed from answers and requests. */
 const outcome_t *outcome_compute (const outcome_task_t *self, const outcome_key_t *keys,

@@ -190,32 +190,55 @@ static void add_features (compiler_t *compiler)
     plan->features_count = count;
 }
 
+static void count_read (void *arg, uint32_t column)
+{
+    (void)column;
+    ++*(size_t *)arg;
+}
+
 static void add_read (void *arg, uint32_t column)
 {
     plan_feature_t *feature = arg;
     feature->reads[feature->reads_count++] = column;
 }
 
+plan_feature_t *plan_add_feature (plan_t *self, const char *name, const result_type_t *type,
+                                  const value_t *default_value)
+{
+    plan_feature_t *feature = &self->features[self->features_count++];
+    *feature = (plan_feature_t){
+        .name = arena_string (self->arena, text_of (name)),
+        .type = *type,
+        .type_text = type_text (self, type),
+        .default_value = default_value != NULL ? own_value (self, *default_value)
+                                               : (value_t){ .type = TYPE_NONE },
+    };
+    return feature;
+}
+
+void plan_add_derived (plan_t *self, const char *name, const result_type_t *type,
+                       const value_t *default_value, expr_t *expr)
+{
+    plan_feature_t *feature = plan_add_feature (self, name, type, default_value);
+    size_t count = 0;
+    feature->derived = expr;
+    expr_columns (expr, count_read, &count);
+    feature->reads = arena_zero (self->arena, count, sizeof *feature->reads);
+    expr_columns (expr, add_read, feature);
+}
+
 /* After the others, which have the numbers that the view's scope gives them. */
 static void add_derived (plan_t *plan, const view_t *view)
 {
-    view_scope_note_t note;
+    scope_note_t note;
     view_scope_t scope;
     view_scope_init (&scope, view, NULL, &note);
     for (size_t i = 0; i < view->derived_count; i++) {
         const derived_t *derived = &view->derived[i];
         const result_type_t type = result_type_single (derived->type);
-        plan_feature_t *feature = &plan->features[plan->features_count];
-        *feature = (plan_feature_t){
-            .name = arena_string (plan->arena, text_of (derived->name)),
-            .type = type,
-            .type_text = type_text (plan, &type),
-            .default_value = own_value (plan, derived->default_value),
-            .derived = compile (&scope.scope, derived->expr),
-            .reads = arena_zero (plan->arena, scope.scope.names_count, sizeof *feature->reads),
-        };
-        expr_columns (feature->derived, add_read, feature);
-        plan->derived[derived->rank] = (uint32_t)plan->features_count++;
+        plan->derived[derived->rank] = (uint32_t)plan->features_count;
+        plan_add_derived (plan, derived->name, &type, &derived->default_value,
+                          compile (&scope.scope, derived->expr));
     }
     plan->derived_count = view->derived_count;
     for (size_t i = 0; i < view->request_count; i++)
@@ -366,6 +389,7 @@ int plan_feature_index (const plan_t *self, text_t name)
 
 const char *plan_nearest_feature (const plan_t *self, text_t name)
 {
+    CHECK (self->features_count <= FEATURES_MAX); /* that of a view */
     if (name.size > NAME_MAX_SIZE)
         return NULL;
     char word[NAME_MAX_SIZE + 1] = { 0 };

@@ -33,7 +33,7 @@ typedef struct plan_cell {
 
 typedef struct plan_feature {
     const char *name;
-    aggregate_t aggregate; /* NONE: it is derived */
+    aggregate_t aggregate; /* NONE: it is derived, or an input of a service */
     uint32_t cell;         /* of one that is not derived */
     result_type_t type;    /* of the value */
     const char *type_text; /* as result_type_format */
@@ -86,6 +86,14 @@ plan_t *plan_new_over (const view_t *view, size_t source);
 /* Over the first source, which mostly is the only one. */
 plan_t *plan_new (const view_t *view);
 void plan_destroy (plan_t **self_p);
+
+/* For who makes a plan, which has room in `features`: one more of them, with a name and a type
+ * text of its own … (a NULL default is none) */
+plan_feature_t *plan_add_feature (plan_t *self, const char *name, const result_type_t *type,
+                                  const value_t *default_value);
+/* … and one that is computed by `expr`, which the plan takes. */
+void plan_add_derived (plan_t *self, const char *name, const result_type_t *type,
+                       const value_t *default_value, expr_t *expr);
 
 /* Index of a feature, or -1; and the likeliest intended name, or NULL. */
 int plan_feature_index (const plan_t *self, text_t name);

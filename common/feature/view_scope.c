@@ -2,12 +2,19 @@
 
 #include "base/check.h"
 
-/* A parse ends at a name for which this answers NONE; the note says why. */
+type_t scope_note_refuse (scope_note_t *note, text_t name)
+{
+    size_t size = name.size < sizeof note->name ? name.size : sizeof note->name - 1;
+    *note = (scope_note_t){ 0 };
+    memcpy (note->name, name.data, size); /* names are not empty */
+    return TYPE_NONE;
+}
+
 static type_t refuse (const view_scope_t *self, text_t name, type_t collection, bool is_mistaken)
 {
-    size_t size = name.size < NAME_MAX_SIZE ? name.size : NAME_MAX_SIZE;
-    *self->note = (view_scope_note_t){ .collection = collection, .is_mistaken = is_mistaken };
-    memcpy (self->note->name, name.data, size); /* names are not empty */
+    (void)scope_note_refuse (self->note, name);
+    self->note->collection = collection;
+    self->note->is_mistaken = is_mistaken;
     return TYPE_NONE;
 }
 
@@ -36,7 +43,7 @@ static type_t lookup (const void *arg, text_t name, uint32_t *column)
 }
 
 void view_scope_init (view_scope_t *self, const view_t *view, const bool *mistaken,
-                      view_scope_note_t *note)
+                      scope_note_t *note)
 {
     size_t count = 0;
     *self = (view_scope_t){ .view = view, .mistaken = mistaken, .note = note };

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { OBJECTS_MAX = STREAMS_MAX + VIEWS_MAX };
+enum { OBJECTS_MAX = STREAMS_MAX + VIEWS_MAX + SERVICES_MAX };
 
 /* Numbers of fields, which the texts do not carry. A coordinator that does not tell them has never
  * changed a stream's fields: they are as they stand. */
@@ -46,6 +46,9 @@ static model_t *model_of (uint64_t version, definitions_t *definitions)
     for (size_t i = 0; i < definitions->views_count; i++)
         for (size_t s = 0; s < definitions->views[i].sources_count; s++)
             self->plans[self->plans_count++] = plan_new_over (&definitions->views[i], s);
+    self->services = mem_zero (definitions->services_count, sizeof (service_plan_t *));
+    for (size_t i = 0; i < definitions->services_count; i++)
+        self->services[i] = service_plan_new (&definitions->services[i]);
     return self;
 }
 
@@ -53,11 +56,10 @@ static model_t *model_of (uint64_t version, definitions_t *definitions)
 static void set_versions (definitions_t *definitions, wire_list_t objects)
 {
     for (uint32_t i = 0; i < objects.count; i++) {
-        text_t name = wire_text (&objects.items[i], "name");
-        for (size_t v = 0; v < definitions->views_count; v++)
-            if (text_is (name, definitions->views[v].name))
-                definitions->views[v].version =
-                    (uint32_t)wire_uint (&objects.items[i], "version", 1);
+        char kind[WIRE_NAME_MAX + 1];
+        wire_copy (&objects.items[i], "kind", kind, sizeof kind);
+        definitions_set_version (definitions, kind, wire_text (&objects.items[i], "name"),
+                                 (uint32_t)wire_uint (&objects.items[i], "version", 1));
     }
 }
 
@@ -117,6 +119,9 @@ void model_unref (model_t **self_p)
         return;
     for (size_t i = 0; i < self->plans_count; i++)
         plan_destroy (&self->plans[i]);
+    for (size_t i = 0; i < self->definitions->services_count; i++)
+        service_plan_destroy (&self->services[i]);
+    mem_free (self->services);
     mem_free (self->plans);
     definitions_destroy (&self->definitions);
     mem_free (self);
@@ -138,6 +143,12 @@ const plan_t *model_plan (const model_t *self, text_t view)
     size_t count;
     plan_t *const *plans = model_plans (self, view, &count);
     return plans ? plans[0] : NULL;
+}
+
+const service_plan_t *model_service (const model_t *self, text_t name)
+{
+    const service_t *service = definitions_service (self->definitions, name);
+    return service ? self->services[service - self->definitions->services] : NULL;
 }
 
 const plan_t *model_plan_over (const model_t *self, text_t view, text_t log_name)

@@ -5,6 +5,7 @@
 #include "feature/definition.h"
 #include "feature/keyed_log.h"
 #include "feature/plan.h"
+#include "feature/service_plan.h"
 #include "wire/wire.h"
 
 /* Immutable and shared by count. References are taken and given back on the core's thread; a job
@@ -14,6 +15,7 @@ typedef struct model {
     definitions_t *definitions;
     plan_t **plans; /* one per view and source, in the order of definitions->views */
     size_t plans_count;
+    service_plan_t **services; /* in the order of definitions->services */
     unsigned references;
 } model_t;
 
@@ -34,6 +36,8 @@ const plan_t *model_plan (const model_t *self, text_t view);
 const plan_t *model_plan_over (const model_t *self, text_t view, text_t log_name);
 /* The plans of a view over all of its sources, in their order, and how many; or NULL. */
 plan_t *const *model_plans (const model_t *self, text_t view, size_t *count);
+/* The plan of a service, or NULL. */
+const service_plan_t *model_service (const model_t *self, text_t name);
 /* The keyed log of that name, borrowing from the model; false when no stream here has one. */
 bool model_log (const model_t *self, text_t log_name, keyed_log_t *log);
 

@@ -1,12 +1,12 @@
 /* Fuzzer of the reader of definitions: whatever the bytes, they are refused with a place and a
  * reason, or they compile and have canonical texts that read back to themselves. The first byte
  * chooses: a file of definitions, a weir.yaml, a feature's text, a view's filter, a derived
- * feature.
- */
+ * feature, a service over two roles. */
 #include "base/check.h"
 #include "feature/advice.h"
 #include "feature/plan.h"
 #include "feature/project.h"
+#include "feature/service_plan.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
@@ -41,14 +41,30 @@ static void check_plans (const view_t *first, const view_t *second)
     plan_destroy (&whole);
 }
 
+static void check_service (const service_t *first, const service_t *second)
+{
+    CHECK (strcmp (first->text, second->text) == 0);
+    CHECK (service_meaning (first) == service_meaning (second));
+    CHECK (first->inputs_count == second->inputs_count);
+    service_plan_t *plan = service_plan_new (first);
+    CHECK (plan->outputs_count == first->outputs_count);
+    for (size_t i = 0; i < plan->outputs_count; i++) {
+        CHECK (plan->outputs[i] < plan->plan->features_count);
+        CHECK (plan->plan->features[plan->outputs[i]].type.type == first->outputs[i].type.type);
+    }
+    service_plan_destroy (&plan);
+}
+
 static void check_reads_back (const definitions_t *first)
 {
-    definition_file_t files[STREAMS_MAX + VIEWS_MAX];
+    definition_file_t files[STREAMS_MAX + VIEWS_MAX + SERVICES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < first->streams_count; i++)
         files[count++] = (definition_file_t){ "s", text_of (first->streams[i].text) };
     for (size_t i = 0; i < first->views_count; i++)
         files[count++] = (definition_file_t){ "v", text_of (first->views[i].text) };
+    for (size_t i = 0; i < first->services_count; i++)
+        files[count++] = (definition_file_t){ "a", text_of (first->services[i].text) };
     definitions_t *second = NULL;
     error_t error;
     status_t status = definitions_read (files, count, &second, &error);
@@ -61,6 +77,9 @@ static void check_reads_back (const definitions_t *first)
         CHECK (strcmp (first->views[i].text, second->views[i].text) == 0);
         check_plans (&first->views[i], &second->views[i]);
     }
+    CHECK (second->services_count == first->services_count);
+    for (size_t i = 0; i < first->services_count; i++)
+        check_service (&first->services[i], &second->services[i]);
     definitions_destroy (&second);
 }
 
@@ -115,6 +134,24 @@ static void read_inside (const char *before, text_t text, const char *after)
     buf_release (&view);
 }
 
+/* The bytes as what a service has beside its views. */
+static void read_service (text_t text)
+{
+    static const char before[] = "views:\n  v:\n    from: s\n    request: {r: float64}\n    "
+                                 "features:\n      n: count() over 1h, 7d\n      m: sum(a)\n"
+                                 "      each: count() by k\n    derived: {d: n_1h + r}\nservices:\n"
+                                 "  x:\n    views: {one: v, two: {view: v@v1, key: {k: other}}}\n";
+    buf_t file;
+    buf_init (&file, DEFINITION_FILE_MAX);
+    buf_put_string (&file, before);
+    buf_put (&file, text.data, text.size);
+    definition_file_t files[] = { { "s", text_of (stream) },
+                                  { "v", { (const char *)file.data, (uint32_t)file.size } } };
+    if (!file.bad)
+        read_definitions (files, 2);
+    buf_release (&file);
+}
+
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
     if (size == 0 || size > DEFINITION_FILE_MAX)
@@ -132,10 +169,12 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
         read_inside ("    features:\n      x: ", text, "");
         break;
     default:
-        if (data[0] % 8 == 7)
+        if (data[0] % 16 == 15)
+            read_service (text);
+        else if (data[0] % 8 == 7)
             read_inside (
                 "    request: {r: float64, s: string}\n    features:\n      n: count() over "
-                "1h, 7d\n      m: sum(a)\n      by: count() by k\n    derived:\n      e: "
+                "1h, 7d\n      m: sum(a)\n      each: count() by k\n    derived:\n      e: "
                 "n_1h + 1\n      d: ",
                 text, "      f: d\n");
         else

@@ -44,6 +44,25 @@ static const char *const definition_files[] = {
     "default: none}\n    derived:\n      c: b / n_1h\n      b: {expr: r * n_7d, default: 0}\n",
 };
 
+static const char service_file[] =
+    "streams:\n  t:\n    key: account\n    time: at\n    fields: {account: string, amount: "
+    "float64, "
+    "at: timestamp}\nviews:\n  spend:\n    from: t\n    features:\n      spent: sum(amount) over "
+    "1h, 7d\n      last: last(at)\nservices:\n  m:\n    as_of: before\n    views:\n      of: "
+    "{view: spend@v1, key: {account: sender}}\n      to: {view: spend, key: {account: receiver}}\n"
+    "    request: {amount: float64}\n    features:\n      - to:spent_7d\n      - {feature: "
+    "\"of:spent_1h\", default: 0}\n      - ratio\n    derived:\n      ratio: {expr: amount / "
+    "of.spent_7d, default: 1}\n      days: (now - to.last) / 1d\n";
+
+/* What a service has beside its views. */
+static const char *const services[] = {
+    "    as_of: before\n    request: {r: float64, w: string}\n    features:\n      - one:n_1h\n"
+    "      - {feature: \"two:m\", default: 1}\n      - {feature: w, default: none}\n      - "
+    "one:each\n      - e\n    derived:\n      e: {expr: f * 2, default: 0}\n      f: one.d / "
+    "two.n_7d + r\n      g: k = other\n",
+    "    features: [\"two:d\", r]\n    request: {r: {type: float64, description: of it}}\n",
+};
+
 static const char computed_fields[] =
     "streams:\n  s:\n    key: k\n    time: t\n    fields:\n      k: string\n      t: timestamp\n"
     "      cents: {expr: cast(f * 100 as int64), description: whole}\n      f: float64\n"
@@ -218,6 +237,10 @@ void seeds_of_texts (void)
         write_text ("definition", 7, derived[i]);
     check_definitions (union_view);
     write_text ("definition", 0, union_view);
+    check_definitions (service_file);
+    write_text ("definition", 0, service_file);
+    for (size_t i = 0; i < COUNT (services); i++)
+        write_text ("definition", 15, services[i]);
     for (size_t i = 0; i < COUNT (expressions); i++)
         seed_write ("expr", expressions[i], strlen (expressions[i]));
     write_choices ();

@@ -93,7 +93,7 @@ static outcome_t outcome_alone (world_t *world, size_t answer, const char *name,
 {
     uint32_t feature = index_of (world, name);
     outcome_task_t *task = outcome_task_new (world->plan, &feature, 1, world->arena);
-    outcome_key_t key = { world->answers[answer], AS_OF, request };
+    outcome_key_t key = { world->answers[answer], AS_OF, request, NULL };
     return *outcome_of (task, outcome_compute (task, &key, 1, world->arena), 0, 0);
 }
 
@@ -165,9 +165,9 @@ Test (derived, features_of_many_keys_are_those_of_each)
     outcome_task_t *task = outcome_task_new (world.plan, features, count, world.arena);
     value_t request[] = { { .type = TYPE_FLOAT64, .f = 0.25 },
                           { .type = TYPE_STRING, .null = true } };
-    outcome_key_t keys[] = { { world.answers[0], AS_OF, NULL },
-                             { world.answers[1], AS_OF + TIME_DAY, request },
-                             { world.answers[0], AS_OF + 1, request } };
+    outcome_key_t keys[] = { { world.answers[0], AS_OF, NULL, NULL },
+                             { world.answers[1], AS_OF + TIME_DAY, request, NULL },
+                             { world.answers[0], AS_OF + 1, request, NULL } };
     const outcome_t *together = outcome_compute (task, keys, 3, world.arena);
     for (size_t k = 0; k < 3; k++) {
         const outcome_t *one = outcome_compute (task, &keys[k], 1, world.arena);

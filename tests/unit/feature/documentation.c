@@ -59,7 +59,8 @@ static void check_page (const char *path, size_t least)
     for (size_t i = 0; i < blocks_count; i++) {
         bool is_settings = begins (blocks[i].text, "cluster:");
         bool is_part = begins (blocks[i].text, " ");
-        bool is_file = begins (blocks[i].text, "streams:") || begins (blocks[i].text, "views:");
+        bool is_file = begins (blocks[i].text, "streams:") || begins (blocks[i].text, "views:") ||
+                       begins (blocks[i].text, "services:");
         cr_expect (is_settings || is_part || is_file, "%s: what is this?", blocks[i].name);
         if (is_file)
             files[count++] = (definition_file_t){ blocks[i].name, blocks[i].text };
@@ -78,6 +79,11 @@ Test (documentation, of_definitions_has_examples_that_are_right)
     check_page ("docs/definitions.md", 3);
 }
 
+Test (documentation, of_services_has_examples_that_are_right)
+{
+    check_page ("docs/services.md", 1);
+}
+
 Test (documentation, of_recipes_has_examples_that_are_right)
 {
     check_page ("docs/recipes.md", 12);
@@ -92,6 +98,8 @@ Test (documentation, of_the_project_has_examples_that_are_right)
     "streams:\n  payments:\n    key: user_id\n    time: ts\n    fields:\n      user_id: string\n"  \
     "      amount: float64\n      n: int64\n      ok: bool\n      ts: timestamp\n"
 #define VIEW STREAM "views:\n  v:\n    from: payments\n    features:\n"
+
+#define SERVICE "services:\n  s:\n    views: v\n"
 
 /* In the order of the page. */
 static const char *const mistaken[] = {
@@ -110,7 +118,8 @@ static const char *const mistaken[] = {
     "\n\n" VIEW "      n: count()\n    derived:\n      d: a\n      a: b + 1\n      b: n + c\n"
     "      c: a * 2\n",
     STREAM "views:\n  v:\n    from: payments\n    features: {spend: sum(amount) over 1h, 7d}\n",
-    "services: {}\n",
+    VIEW "      spent: sum(amount) over 7d, 30d\n" SERVICE "    features: [\"v:spnt_7d\"]\n",
+    "streams:\n  s:\n    id: a\n    key: []\n    time: t\n    fields:\n      t: timestamp\n",
 };
 
 /* What the mistake's line says, without its place. */

@@ -530,8 +530,9 @@ Test (mistakes, in_derived_features_and_requests_are_told_with_place_and_suggest
 Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
 {
     static const mistake_case_t cases[] = {
-        { "services: {}\n",
-          "f.yaml:1:1: this version does not support `services` in a file of definitions" },
+        { STREAM "views:\n  v:\n    from: payments\n    features: {n: count()}\nservices:\n  s:\n"
+                 "    views: v\n    preprocess: {n: {scale: standard}}\n    features: [\"v:n\"]\n",
+          "f.yaml:18:5: this version does not support `preprocess` in a service" },
         { "streams:\n  s:\n    id: a\n    dedupe: 7d\n    key: []\n    time: t\n    fields:\n      "
           "t: timestamp\n",
           "f.yaml:3:5: this version does not support `id` in a stream\n"
@@ -552,7 +553,8 @@ static status_t read_text (const char *text, buf_t *lines, error_t *error)
 Test (mistakes, of_all_kinds_are_invalid_when_one_of_them_is)
 {
     error_t error;
-    cr_assert_eq (read_text ("services: {}\nview: {}\n", NULL, &error), STATUS_INVALID);
+    cr_assert_eq (read_text ("streams:\n  s:\n    id: a\nview: {}\n", NULL, &error),
+                  STATUS_INVALID);
 }
 
 Test (mistakes, are_told_up_to_twenty_and_the_rest_are_counted)

@@ -1,0 +1,171 @@
+/* Services: the versions that they stand on, and what may not change under them. */
+#include "tests/unit/coordinator/cluster.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#define STREAM                                                                                     \
+    "streams:\n  s:\n    key: k\n    time: t\n"                                                    \
+    "    fields: {k: string, a: float64, t: timestamp}\n"
+#define VIEW(features) "views:\n  v:\n    from: s\n    features:\n" features
+#define ALL            VIEW ("      n: count() over 1h\n      m: sum(a) over 1h, 7d\n")
+#define SERVICE(rest)  "services:\n  model:\n" rest
+#define ONE            SERVICE ("    views: v\n    features: [\"v:n_1h\"]\n")
+
+static message_t apply (cluster_t *cluster, const char *text, bool prune)
+{
+    wire_writer_t *writer = call_begin (cluster, MESSAGE_APPLY);
+    wire_field_list (writer, "files");
+    wire_open_map (writer);
+    wire_field_string (writer, "name", "test.yaml");
+    wire_field_string (writer, "text", text);
+    wire_close (writer);
+    wire_close (writer);
+    wire_field_bool (writer, "prune", prune);
+    return call_end (cluster);
+}
+
+static void assert_change (message_t reply, const char *kind, const char *name, const char *change,
+                           const char *detail)
+{
+    wire_list_t changes = wire_list (reply.body, "changes");
+    for (uint32_t i = 0; i < changes.count; i++) {
+        char text[256];
+        if (!text_is (wire_text (&changes.items[i], "kind"), kind) ||
+            !text_is (wire_text (&changes.items[i], "name"), name))
+            continue;
+        wire_copy (&changes.items[i], "detail", text, sizeof text);
+        cr_assert (text_is (wire_text (&changes.items[i], "change"), change), "%s", text);
+        cr_assert_str_eq (text, detail);
+        return;
+    }
+    cr_assert (false, "nothing is told of %s %s", kind, name);
+}
+
+static void assert_refused (message_t reply, const char *reason)
+{
+    char text[1024];
+    cr_assert_eq (reply.kind, MESSAGE_ERROR);
+    wire_copy (reply.body, "text", text, sizeof text);
+    cr_assert_not_null (strstr (text, reason), "%s", text);
+}
+
+static message_t delete (cluster_t *cluster, const char *name)
+{
+    wire_field_string (call_begin (cluster, MESSAGE_DELETE), "name", name);
+    return call_end (cluster);
+}
+
+/* The service as the catalog has it: its text holds `part`, and its version is this. */
+static void assert_stored (cluster_t *cluster, uint64_t version, const char *part)
+{
+    call_begin (cluster, MESSAGE_DEFINITIONS);
+    message_t reply = call_end (cluster);
+    wire_list_t objects = wire_list (reply.body, "objects");
+    for (uint32_t i = 0; i < objects.count; i++) {
+        if (!text_is (wire_text (&objects.items[i], "kind"), "service"))
+            continue;
+        char text[1024];
+        wire_copy (&objects.items[i], "text", text, sizeof text);
+        cr_assert (text_is (wire_text (&objects.items[i], "name"), "model"));
+        cr_assert_eq (wire_uint (&objects.items[i], "version", 0), version);
+        cr_assert_not_null (strstr (text, part), "%s", text);
+        return;
+    }
+    cr_assert (false, "there is no service");
+}
+
+static void start (cluster_t *cluster, const char *text)
+{
+    cluster_init (cluster, 1, 0);
+    message_t reply = apply (cluster, text, false);
+    cr_assert_eq (reply.kind, MESSAGE_APPLY_OK);
+    assert_change (reply, "service", "model", "add", "");
+}
+
+Test (services, stand_on_the_version_that_a_view_has_when_they_are_applied)
+{
+    cluster_t cluster;
+    start (&cluster, STREAM ALL ONE);
+    assert_stored (&cluster, 1, "view: v@v1\n");
+    assert_change (apply (&cluster, STREAM ALL ONE, false), "service", "model", "same", "");
+    assert_change (
+        apply (&cluster, SERVICE ("    views: v@v1\n    features: [\"v:n_1h\"]\n"), false),
+        "service", "model", "same", "");
+    assert_refused (
+        apply (&cluster, SERVICE ("    views: v@v2\n    features: [\"v:n_1h\"]\n"), false),
+        "service model: view v has version v1, not v2");
+    cluster_release (&cluster);
+}
+
+Test (services, have_a_version_that_what_they_answer_raises)
+{
+    cluster_t cluster;
+    start (&cluster, STREAM ALL ONE);
+    assert_change (apply (&cluster,
+                          SERVICE ("    description: of it\n    views: v\n"
+                                   "    features: [\"v:n_1h\"]\n"),
+                          false),
+                   "service", "model", "alter", "what it answers stays the same");
+    assert_stored (&cluster, 1, "description: of it");
+    assert_change (
+        apply (&cluster, SERVICE ("    views: v\n    features: [\"v:m_1h\", \"v:m_7d\"]\n"), false),
+        "service", "model", "alter", "+v:m_1h, +v:m_7d, -v:n_1h; version 2 follows 1");
+    assert_change (
+        apply (&cluster, SERVICE ("    views: v\n    features: [\"v:m_7d\", \"v:m_1h\"]\n"), false),
+        "service", "model", "alter", "what it answers changes; version 3 follows 2");
+    assert_stored (&cluster, 3, "v:m_7d");
+    cluster_release (&cluster);
+}
+
+Test (services, let_their_views_gain_features_and_no_new_version)
+{
+    cluster_t cluster;
+    start (&cluster, STREAM ALL ONE);
+    message_t reply =
+        apply (&cluster, VIEW ("      n: count() over 1h\n      x: max(a) over 1h\n"), false);
+    assert_change (reply, "view", "v", "alter", "+x_1h, -m_1h, -m_7d");
+    assert_change (reply, "service", "model", "same", "");
+    assert_refused (apply (&cluster, VIEW ("      n: count(a) over 1h\n"), false),
+                    "view v: service model needs it as it is, version 1, and of it n_1h means "
+                    "something else, -x_1h; version 2 follows 1");
+    assert_refused (apply (&cluster,
+                           "views:\n  v:\n    from: s\n    where: a > 0\n    features: {n: "
+                           "count() over 1h}\n" ONE,
+                           false),
+                    "view v: service model needs it as it is");
+    assert_refused (apply (&cluster, VIEW ("      x: max(a) over 1h\n"), false),
+                    "(stored service model):7:12: the view 'v' has no feature 'n_1h'");
+    /* who names the new version has seen it */
+    reply = apply (&cluster,
+                   VIEW ("      n: count(a) over 1h\n")
+                       SERVICE ("    views: v@v2\n    features: [\"v:n_1h\"]\n"),
+                   false);
+    assert_change (reply, "service", "model", "alter",
+                   "v reads v v2 instead of v1; version 2 follows 1");
+    assert_stored (&cluster, 2, "view: v@v2\n");
+    cluster_release (&cluster);
+}
+
+Test (services, keep_their_views_from_being_removed)
+{
+    cluster_t cluster;
+    start (&cluster, STREAM ALL ONE);
+    assert_refused (delete (&cluster, "v"), "service model needs view v; delete it first");
+    assert_refused (apply (&cluster, STREAM ONE, true), "there is no view 'v'");
+    assert_change (apply (&cluster, STREAM ALL, true), "service", "model", "remove", "");
+    cr_assert_eq (apply (&cluster, STREAM ALL ONE, false).kind, MESSAGE_APPLY_OK);
+    cr_assert_eq (delete (&cluster, "model").kind, MESSAGE_DELETE_OK);
+    cr_assert_eq (delete (&cluster, "v").kind, MESSAGE_DELETE_OK);
+    assert_refused (delete (&cluster, "model"), "there is no view, service or stream \"model\"");
+    cluster_release (&cluster);
+}
+
+Test (services, are_there_again_after_a_restart)
+{
+    cluster_t cluster;
+    start (&cluster, STREAM ALL ONE);
+    cluster_restart (&cluster);
+    assert_stored (&cluster, 1, "view: v@v1\n");
+    cluster_release (&cluster);
+}
