@@ -4,20 +4,27 @@
 
 enum {
     MESSAGE_KEYS = 128, /* with so many it is sent at once: an owner can begin with them */
-    ROUND_BITS = 20,    /* of a question's id; the rest is the query's */
+    ROUND_BITS = 20,    /* of a question's id … */
+    ROLE_BITS = 4,      /* … and these, and the rest is the query's */
     ROUND_MASK = (1 << ROUND_BITS) - 1,
+    ROLE_MASK = (1 << ROLE_BITS) - 1,
 };
 
-static uint64_t question_id (const query_t *query)
+_Static_assert((int)ROLES_MAX <= 1 << ROLE_BITS, "a role's number fits");
+_Static_assert((int)QUERY_ID_BITS + (int)ROLE_BITS + (int)ROUND_BITS <= 64, "all fit into an id");
+
+static uint64_t question_id (const query_t *query, uint32_t role)
 {
-    return query->id << ROUND_BITS | (query->round & ROUND_MASK);
+    return (query->id << ROLE_BITS | role) << ROUND_BITS | (query->round & ROUND_MASK);
 }
 
-query_t *asks_query (serving_core_t *self, uint64_t id, uint64_t *round)
+query_t *asks_query (serving_core_t *self, uint64_t id, asked_t *asked)
 {
-    query_t *query = query_find (self->queries, id >> ROUND_BITS);
-    if (query)
-        *round = (query->round & ~(uint64_t)ROUND_MASK) | (id & ROUND_MASK);
+    query_t *query = query_find (self->queries, id >> (ROUND_BITS + ROLE_BITS));
+    if (query) {
+        asked->role = id >> ROUND_BITS & ROLE_MASK;
+        asked->round = (query->round & ~(uint64_t)ROUND_MASK) | (id & ROUND_MASK);
+    }
     return query;
 }
 
@@ -46,11 +53,12 @@ static void write_question (serving_core_t *self, const query_t *query, const as
                             uint64_t message)
 {
     wire_writer_t *writer = self->writer;
+    const query_role_t *role = &query->target.roles[ask->role];
     wire_open_map (writer);
-    wire_field_uint (writer, "id", question_id (query));
-    wire_field_text (writer, "view", query->view_name);
-    wire_field_string (writer, "log", query->plans[ask->source]->log_name);
-    wire_field_uint (writer, "plan", query->plans[ask->source]->hash);
+    wire_field_uint (writer, "id", question_id (query, ask->role));
+    wire_field_string (writer, "view", role->view->name);
+    wire_field_string (writer, "log", role->plans[ask->source]->log_name);
+    wire_field_uint (writer, "plan", role->plans[ask->source]->hash);
     wire_field_list (writer, "parts");
     for (size_t i = 0; i < query->parts_count; i++) {
         if (!is_asked (&query->parts[i], ask))
@@ -120,18 +128,23 @@ void asks_add (serving_core_t *self, query_t *query, size_t at, bool *asking)
     ask_t ask = { .owner = owner,
                   .query = query->id,
                   .number = ++self->asked,
+                  .role = query->parts[at].role,
                   .source = query->parts[at].source };
     for (size_t i = at; i < query->parts_count; i++) {
         query_part_t *part = &query->parts[i];
-        if (!asking[i] || part->source != ask.source ||
+        if (!asking[i] || part->role != ask.role || part->source != ask.source ||
             !peer_equal (&owner, routes_owner (self->routes, part->partition)))
             continue;
         asking[i] = false;
         part->ask = ask.number;
         ask.keys += part->keys_count;
     }
-    if (self->asks_count == ASKS_MAX)
+    if (self->asks_count >= (self->asks_together ? ASKS_TOGETHER_MAX : ASKS_MAX))
         asks_send (self);
+    if (self->asks_together) {
+        self->asks[self->asks_count++] = ask;
+        return;
+    }
     size_t waiting = keys_for (self, &owner);
     if (waiting > 0 && waiting + ask.keys > MESSAGE_KEYS) { /* those do not wait for many more */
         send_to (self, owner);

@@ -1,14 +1,12 @@
 /* How a query gets its answer: per partition the batch part from the mapped files (or, where they
  * are not exact, from history), and the rest from the partition's owner, asked with the cut of
  * those same files. */
-#include "intake/given.h"
 #include "serving/node.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define BACKOFF_FIRST  (5 * TIME_MS)
 #define BACKOFF_MAX    (100 * TIME_MS)
 #define OWNER_PATIENCE (250 * TIME_MS) /* without an answer, the owner is asked again */
 
@@ -17,7 +15,8 @@ static void finish_if_done (serving_core_t *self, query_t *query)
     for (size_t i = 0; i < query->parts_count && !query->too_large; i++)
         if (query->parts[i].state < PART_DONE || query->parts[i].slow)
             return;
-    reply_send (self, query);
+    if (query->too_large || agree_or_ask (self, query))
+        reply_send (self, query);
 }
 
 /* ---- the batch part ---- */
@@ -64,7 +63,7 @@ static void start_slow (serving_core_t *self)
 static void queue_slow (serving_core_t *self, query_t *query, query_part_t *part,
                         const history_key_t *keys, size_t count)
 {
-    history_job_t *job = history_job_new (query->model, query->plans[part->source], part->dataset,
+    history_job_t *job = history_job_new (query->model, query_plan_of (query, part), part->dataset,
                                           part->partition, keys, count);
     job->query = query->id;
     job->from = query->from;
@@ -107,18 +106,20 @@ static bool from_files (serving_core_t *self, dataset_t *dataset, const view_fil
 
 /* The cells that the answer is made of. Those of other features of the view may not be in its file
  * yet, or not exact, and that need not matter. */
-static const bool *cells_asked (const query_t *query)
+static const bool *cells_asked (const query_t *query, const query_role_t *role)
 {
-    bool *asked = arena_zero (query->arena, query->plan->cells_count, sizeof *asked);
-    outcome_task_cells (query->task, asked);
+    bool *asked = arena_zero (query->arena, role->plan->cells_count, sizeof *asked);
+    outcome_task_cells (role->task, asked);
     return asked;
 }
 
-static void open_files (query_t *query, const dataset_part_t *data, const plan_t *plan,
-                        view_files_t *files)
+static void open_files (const query_t *query, const query_part_t *part, view_files_t *files)
 {
-    files->count = dataset_view (data, query->view_name, plan->version, files->file);
-    const bool *asked = files->count > 0 ? cells_asked (query) : NULL;
+    const query_role_t *role = query_role_of (query, part);
+    const plan_t *plan = query_plan_of (query, part);
+    files->count = dataset_view (&part->dataset->parts[part->partition], text_of (role->view->name),
+                                 plan->version, files->file);
+    const bool *asked = files->count > 0 ? cells_asked (query, role) : NULL;
     for (size_t i = 0; i < files->count; i++)
         files->binding[i] = batchview_bind_cells (files->file[i], plan, asked);
 }
@@ -152,9 +153,8 @@ static uint32_t fetch_keys (const query_t *query, const view_files_t *files, uin
 static void merge_batch (serving_core_t *self, query_t *query, query_part_t *part)
 {
     const dataset_part_t *data = &part->dataset->parts[part->partition];
-    const plan_t *plan = query->plans[part->source];
     view_files_t files;
-    open_files (query, data, plan, &files);
+    open_files (query, part, &files);
     history_key_t *slow = arena_alloc (query->arena, part->keys_count * sizeof *slow);
     size_t slow_count = 0;
     uint32_t fetched = part->first;
@@ -185,7 +185,8 @@ static void begin_part (serving_core_t *self, query_t *query, query_part_t *part
     part->dataset = dataset;
     part->since = since;
     part->begun = true;
-    part->filling = logs_filling (self, &query->view->sources[part->source], dataset);
+    part->filling =
+        logs_filling (self, &query_role_of (query, part)->view->sources[part->source], dataset);
     part->slow = false;
     part->slow_failed = false;
     part->lost = false;
@@ -271,7 +272,7 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
         query_part_t *part = &query->parts[i];
         if (!asking[i])
             continue;
-        const char *log_name = query->plans[part->source]->log_name;
+        const char *log_name = query_plan_of (query, part)->log_name;
         dataset_t *dataset = logs_dataset (self, log_name);
         if (!part->begun || part->dataset != dataset)
             begin_part (self, query, part, dataset, query->round);
@@ -291,64 +292,36 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
             part->round = query->round;
         }
     }
+    /* what several roles ask of an owner goes in one message, so that it is answered at once */
+    self->asks_together = query->target.roles_count > 1;
     for (size_t i = 0; i < query->parts_count && !query->too_large; i++) {
         if (asking[i])
             asks_add (self, query, i, asking);
     }
+    self->asks_together = false;
     start_slow (self);
     finish_if_done (self, query); /* asked for the batch part alone, it may be done already */
-}
-
-/* Is the view over the same logs as it was, with keys of the same types? */
-static bool same_sources (const view_t *a, const view_t *b)
-{
-    bool same = a->sources_count == b->sources_count;
-    for (size_t i = 0; same && i < a->sources_count; i++)
-        same = strcmp (a->sources[i].log_name, b->sources[i].log_name) == 0 &&
-               stream_same_key (a->sources[i].stream, b->sources[i].stream);
-    return same;
-}
-
-/* Those that were asked for, in the plan of another model; NULL when one is gone. */
-static uint32_t *find_features (const query_t *query, const plan_t *plan)
-{
-    uint32_t *features =
-        arena_alloc (query->arena, query->features_count * sizeof *query->features);
-    for (size_t i = 0; i < query->features_count; i++) {
-        int index = plan_feature_index (plan, query->feature_names[i]);
-        if (index < 0)
-            return NULL;
-        features[i] = (uint32_t)index;
-    }
-    return features;
 }
 
 /* The query under another model: all of it, or nothing. False when a feature is gone, or when it is
  * not what was asked for any more: another version than the one named, keys of other fields. */
 static bool resolve_again (query_t *query, model_t *model)
 {
-    size_t plans_count;
-    plan_t *const *plans = model_plans (model, query->view_name, &plans_count);
-    const plan_t *plan = plans ? plans[0] : NULL;
-    if (!plan || (query->version != 0 && query->version != plan->version))
+    query_target_t target;
+    error_t error;
+    if (target_bind (query, model, &target, &error) != STATUS_OK ||
+        !target_same (&query->target, &target))
         return false;
-    const view_t *view = definitions_view (model->definitions, query->view_name);
-    if (!same_sources (view, query->view) || !given_same_request (view, query->view))
-        return false;
-    uint32_t *features = find_features (query, plan);
-    if (!features)
-        return false;
-    CHECK (plans_count == query->plans_count);
-    query->features = features;
-    query->plans = plans;
-    query->plan = plan;
+    for (size_t r = 0; r < target.roles_count; r++) {
+        target.roles[r].parts_first = query->target.roles[r].parts_first;
+        target.roles[r].parts_each = query->target.roles[r].parts_each;
+    }
+    query->target = target;
     for (size_t i = 0; i < query->keys_count; i++)
         query_new_answers (query, &query->keys[i]); /* measured when their batch parts are merged */
     model_ref (model);
     model_unref (&query->model);
     query->model = model;
-    query->task = outcome_task_new (plan, query->features, query->features_count, query->arena);
-    query->view = view;
     return true;
 }
 
@@ -363,20 +336,23 @@ void evaluate_start (serving_core_t *self, query_t *query)
     start_parts (self, query, asking);
 }
 
-static query_part_t *find_part (query_t *query, text_t log, uint64_t partition)
+static query_part_t *find_part (query_t *query, uint32_t role, text_t log, uint64_t partition)
 {
     for (size_t i = 0; i < query->parts_count; i++) {
         query_part_t *part = &query->parts[i];
-        if (part->partition == partition && text_is (log, query->plans[part->source]->log_name))
+        if (part->role == role && part->partition == partition &&
+            text_is (log, query_plan_of (query, part)->log_name))
             return part;
     }
     return NULL;
 }
 
-static void take_part (serving_core_t *self, query_t *query, text_t log,
-                       const wire_value_t *answered, uint64_t round)
+static void take_part (serving_core_t *self, query_t *query, const asked_t *asked, text_t log,
+                       const wire_value_t *answered)
 {
-    query_part_t *part = find_part (query, log, wire_uint (answered, "partition", UINT64_MAX));
+    uint64_t round = asked->round;
+    query_part_t *part =
+        find_part (query, asked->role, log, wire_uint (answered, "partition", UINT64_MAX));
     if (!part || round < part->since || part->state == PART_DONE || query->too_large)
         return; /* an answer that is late is as good as that which was waited for */
     text_t word = wire_text (answered, "status");
@@ -436,13 +412,13 @@ static void refuse_asked (void *arg, query_t *query)
 
 static void take_answer (serving_core_t *self, const wire_value_t *answer)
 {
-    uint64_t round;
-    query_t *query = asks_query (self, wire_uint (answer, "id", 0), &round);
+    asked_t asked;
+    query_t *query = asks_query (self, wire_uint (answer, "id", 0), &asked);
     if (!query)
         return;
     wire_list_t parts = wire_list (answer, "parts");
     for (uint32_t i = 0; i < parts.count; i++)
-        take_part (self, query, wire_text (answer, "log"), &parts.items[i], round);
+        take_part (self, query, &asked, wire_text (answer, "log"), &parts.items[i]);
     finish_if_done (self, query);
 }
 

@@ -1,7 +1,6 @@
 /* A `get`: what is asked is checked and resolved, and begun. */
 #include "serving/node.h"
 
-#include "base/number.h"
 #include "intake/given.h"
 
 #include <inttypes.h>
@@ -12,84 +11,34 @@
 
 /* ---- resolving ---- */
 
-/* "user_spend" or "user_spend@v2": the name, and the version or 0. */
-static status_t split_version (text_t reference, text_t *name, uint32_t *version, error_t *error)
+static status_t resolve_target (serving_core_t *self, query_t *query, const wire_value_t *body,
+                                error_t *error)
 {
-    const char *at = reference.size ? memchr (reference.data, '@', reference.size) : NULL;
-    *name = reference;
-    *version = 0;
-    if (!at)
-        return STATUS_OK;
-    name->size = (uint32_t)(at - reference.data);
-    text_t number = { .data = at + 2, .size = reference.size - name->size - 2 };
-    int64_t value;
-    if (reference.size < name->size + 3 || at[1] != 'v' || !number_parse_int (number, &value) ||
-        value < 1 || value > INT32_MAX)
+    text_t name, reference = wire_text (body, "view");
+    wire_list_t features = wire_list (body, "features");
+    model_t *model = member_model (self->member);
+    if (!version_reference (reference, &name, &query->version))
         return error_set (error, STATUS_INVALID, "'" TEXT_FORMAT "': a version is written @v2",
                           TEXT_ARGS (reference));
-    *version = (uint32_t)value;
-    return STATUS_OK;
-}
-
-static status_t resolve_view (serving_core_t *self, query_t *query, text_t reference,
-                              error_t *error)
-{
-    text_t name;
-    uint32_t version;
-    status_t status = split_version (reference, &name, &version, error);
+    if (!definitions_view (model->definitions, name) &&
+        !definitions_service (model->definitions, name) && !member_model_current (self->member))
+        return error_set (error, STATUS_UNAVAILABLE,
+                          "view '" TEXT_FORMAT "' is not known here yet: newer definitions are "
+                          "on their way",
+                          TEXT_ARGS (name));
+    query->name = arena_text (query->arena, name);
+    if (features.count > 0)
+        query->feature_names =
+            arena_alloc (query->arena, features.count * sizeof *query->feature_names);
+    query->features_count = features.count;
+    for (uint32_t i = 0; i < features.count; i++)
+        query->feature_names[i] = arena_text (query->arena, wire_item_text (&features.items[i]));
+    status_t status = target_bind (query, model, &query->target, error);
     if (status != STATUS_OK)
-        return status;
-    model_t *model = member_model (self->member);
-    size_t plans_count;
-    plan_t *const *plans = model_plans (model, name, &plans_count);
-    if (!plans) {
-        if (!member_model_current (self->member))
-            return error_set (error, STATUS_UNAVAILABLE,
-                              "view '" TEXT_FORMAT "' is not known here yet: newer definitions are "
-                              "on their way",
-                              TEXT_ARGS (name));
-        const char *nearest = definitions_nearest_view (model->definitions, name);
-        return error_set (error, STATUS_NOT_FOUND, "there is no view '" TEXT_FORMAT "'%s%s%s",
-                          TEXT_ARGS (name), nearest ? "; did you mean '" : "",
-                          nearest ? nearest : "", nearest ? "'?" : "");
-    }
-    if (version != 0 && version != plans[0]->version)
-        return error_set (error, STATUS_NOT_FOUND,
-                          "view '" TEXT_FORMAT "' has version v%u, not v%u", TEXT_ARGS (name),
-                          plans[0]->version, version);
-    query->model = model_ref (model);
-    query->plans = plans;
-    query->plans_count = plans_count;
-    query->plan = plans[0];
-    query->version = version;
-    query->view = definitions_view (model->definitions, name);
-    query->view_name = arena_text (query->arena, name);
-    return STATUS_OK;
-}
-
-static status_t resolve_features (query_t *query, wire_list_t names, error_t *error)
-{
-    const plan_t *plan = query->plan;
-    size_t count = names.count ? names.count : plan->features_count;
-    query->features = arena_alloc (query->arena, count * sizeof *query->features);
-    query->feature_names = arena_alloc (query->arena, count * sizeof *query->feature_names);
-    query->features_count = count;
-    for (size_t i = 0; i < count; i++) {
-        text_t name =
-            names.count ? wire_item_text (&names.items[i]) : text_of (plan->features[i].name);
-        int index = plan_feature_index (plan, name);
-        if (index < 0) {
-            const char *nearest = plan_nearest_feature (plan, name);
-            return error_set (error, STATUS_NOT_FOUND,
-                              "view '%s' has no feature '" TEXT_FORMAT "'%s%s%s", plan->view,
-                              TEXT_ARGS (name), nearest ? "; did you mean '" : "",
-                              nearest ? nearest : "", nearest ? "'?" : "");
-        }
-        query->features[i] = (uint32_t)index;
-        query->feature_names[i] = arena_text (query->arena, name);
-    }
-    query->task = outcome_task_new (plan, query->features, count, query->arena);
-    return STATUS_OK;
+        query->target = (query_target_t){ 0 };
+    else
+        query->model = model_ref (model);
+    return status;
 }
 
 /* ---- keys ---- */
@@ -110,12 +59,31 @@ static status_t no_such_field (const view_t *view, text_t name, error_t *error)
     return status;
 }
 
-/* `bytes` is for the key's. */
-static status_t read_key (query_t *query, const wire_value_t *map, query_key_t *key, buf_t *bytes,
-                          error_t *error)
+/* The value of a key's field is there, and is one. */
+static status_t check_key_value (const value_t *value, const char *name, error_t *error)
 {
-    const view_t *view = query->view;
-    key->fields = arena_zero (query->arena, view->key_count, sizeof *key->fields);
+    if (value->type == TYPE_NONE)
+        return error_set (error, STATUS_INVALID, "the key lacks field '%s'", name);
+    if (value->null)
+        return error_set (error, STATUS_INVALID, "key field '%s' is null", name);
+    return STATUS_OK;
+}
+
+static status_t keep_key (query_t *query, const buf_t *bytes, query_key_t *key, error_t *error)
+{
+    if (bytes->bad)
+        return error_set (error, STATUS_TOO_LARGE, "a key is over %d bytes", KEY_SIZE_MAX);
+    key->key = arena_text (
+        query->arena, (text_t){ .data = (const char *)bytes->data, .size = (uint32_t)bytes->size });
+    return STATUS_OK;
+}
+
+/* An entity of a view; `bytes` is for its key's. */
+static status_t read_key (query_t *query, const wire_value_t *map, query_entity_t *entity,
+                          query_key_t *key, buf_t *bytes, error_t *error)
+{
+    const view_t *view = query->target.roles->view;
+    entity->fields = arena_zero (query->arena, view->key_count, sizeof *entity->fields);
     buf_clear (bytes);
     status_t status = STATUS_OK;
     for (uint32_t i = 0; i < map->via.map.size && status == STATUS_OK; i++) {
@@ -127,25 +95,104 @@ static status_t read_key (query_t *query, const wire_value_t *map, query_key_t *
             status = no_such_field (view, name, error);
         else
             status = given_value (view_key_field (view, k), "key field", &map->via.map.ptr[i].val,
-                                  query->arena, &key->fields[k], error);
+                                  query->arena, &entity->fields[k], error);
     }
     for (size_t k = 0; k < view->key_count && status == STATUS_OK; k++) {
-        if (key->fields[k].type == TYPE_NONE)
-            status = error_set (error, STATUS_INVALID, "the key lacks field '%s'",
-                                view_key_field (view, k)->name);
-        else if (key->fields[k].null)
-            status = error_set (error, STATUS_INVALID, "key field '%s' is null",
-                                view_key_field (view, k)->name);
-        else
-            key_put (bytes, &key->fields[k]);
+        status = check_key_value (&entity->fields[k], view_key_field (view, k)->name, error);
+        if (status == STATUS_OK)
+            key_put (bytes, &entity->fields[k]);
     }
-    if (status == STATUS_OK && bytes->bad)
-        status = error_set (error, STATUS_TOO_LARGE, "a key is over %d bytes", KEY_SIZE_MAX);
-    if (status == STATUS_OK)
-        key->key = arena_text (query->arena, (text_t){ .data = (const char *)bytes->data,
-                                                       .size = (uint32_t)bytes->size });
+    return status == STATUS_OK ? keep_key (query, bytes, key, error) : status;
+}
+
+/* ---- entities of a service ---- */
+
+static status_t no_such_value (const service_t *service, text_t name, error_t *error)
+{
+    const char *names[SERVICE_KEYS_MAX + REQUEST_FIELDS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < service->keys_count; i++)
+        names[count++] = service->keys[i].name;
+    for (size_t i = 0; i < service->request_count; i++)
+        names[count++] = service->request[i].name;
+    char *copy = mem_string_n (name.data, name.size);
+    const char *nearest = text_nearest (copy, names, count);
+    status_t status = error_set (
+        error, STATUS_NOT_FOUND,
+        "'%s' is neither a field of the key of service '%s' nor a value of its request%s%s%s", copy,
+        service->name, nearest ? "; did you mean '" : "", nearest ? nearest : "",
+        nearest ? "'?" : "");
+    mem_free (copy);
     return status;
 }
+
+/* Fields of the key, where they may stand, and values of the request, by name. */
+static status_t take_values (query_t *query, const wire_value_t *map, bool keys, value_t *values,
+                             error_t *error)
+{
+    const service_t *service = query->target.service;
+    status_t status = STATUS_OK;
+    for (uint32_t i = 0; i < map->via.map.size && status == STATUS_OK; i++) {
+        text_t name = wire_item_text (&map->via.map.ptr[i].key);
+        int key = keys ? service_key_field (service, name) : -1;
+        int request = service_request_field (service, name);
+        if (key < 0 && request < 0)
+            return no_such_value (service, name, error);
+        const field_t *field = key >= 0 ? &service->keys[key] : &service->request[request];
+        value_t *value = &values[key >= 0 ? key : (int)service->keys_count + request];
+        if (value->type != TYPE_NONE)
+            return error_set (error, STATUS_INVALID, "'%s' is given twice", field->name);
+        status = given_value (field, key >= 0 ? "key field" : "request value",
+                              &map->via.map.ptr[i].val, query->arena, value, error);
+    }
+    return status;
+}
+
+/* What the role's view takes of the request. */
+static void hand_on (query_t *query, const query_role_t *role, const value_t *values,
+                     query_key_t *key)
+{
+    const int32_t *from = query->target.service->roles[role->number].request;
+    size_t count = role->view->request_count;
+    if (count == 0)
+        return;
+    key->request = arena_zero (query->arena, count, sizeof *key->request);
+    for (size_t i = 0; i < count; i++)
+        key->request[i] = from[i] >= 0
+                              ? values[from[i]]
+                              : (value_t){ .type = role->view->request[i].type, .null = true };
+}
+
+/* An entity of a service, and its keys in all roles. */
+static status_t read_entity (query_t *query, const wire_value_t *map, const wire_value_t *request,
+                             size_t at, buf_t *bytes, error_t *error)
+{
+    const service_t *service = query->target.service;
+    size_t count = service->keys_count + service->request_count;
+    value_t *values = arena_zero (query->arena, count, sizeof *values);
+    query->entities[at].fields = values;
+    status_t status = take_values (query, map, true, values, error);
+    if (status == STATUS_OK && request)
+        status = take_values (query, request, false, values, error);
+    for (size_t i = 0; i < service->keys_count && status == STATUS_OK; i++)
+        status = check_key_value (&values[i], service->keys[i].name, error);
+    for (size_t i = 0; i < service->request_count; i++)
+        if (values[service->keys_count + i].type == TYPE_NONE)
+            values[service->keys_count + i] =
+                (value_t){ .type = service->request[i].type, .null = true };
+    for (size_t r = 0; r < query->target.roles_count && status == STATUS_OK; r++) {
+        const query_role_t *role = &query->target.roles[r];
+        query_key_t *key = query_key_of (query, r, at);
+        buf_clear (bytes);
+        for (size_t k = 0; k < role->view->key_count; k++)
+            key_put (bytes, &values[service->roles[role->number].key[k]]);
+        hand_on (query, role, values, key);
+        status = keep_key (query, bytes, key, error);
+    }
+    return status;
+}
+
+/* ---- entities ---- */
 
 static status_t read_as_of (serving_core_t *self, const wire_value_t *body, int64_t *as_of,
                             error_t *error)
@@ -174,108 +221,154 @@ static status_t check_as_of (int64_t as_of, error_t *error)
 }
 
 /* One of those that are asked for, at its place in `keys` and `requests`. */
-static status_t take_key (serving_core_t *self, query_t *query, const wire_list_t *keys,
-                          const wire_list_t *requests, uint32_t at, buf_t *bytes, error_t *error)
+static status_t take_entity (serving_core_t *self, query_t *query, const wire_list_t *keys,
+                             const wire_list_t *requests, uint32_t at, buf_t *bytes, error_t *error)
 {
-    query_key_t *key = &query->keys[at];
-    status_t status = read_key (query, &keys->items[at], key, bytes, error);
-    if (status == STATUS_OK && requests->count > 0)
-        status =
-            given_request (query->view, &requests->items[at], query->arena, &key->request, error);
+    query_entity_t *entity = &query->entities[at];
+    const wire_value_t *request = requests->count > 0 ? &requests->items[at] : NULL;
+    status_t status;
+    if (query->target.service) {
+        status = read_entity (query, &keys->items[at], request, at, bytes, error);
+    } else {
+        query_key_t *key = &query->keys[at];
+        status = read_key (query, &keys->items[at], entity, key, bytes, error);
+        if (status == STATUS_OK && request)
+            status = given_request (query->target.roles->view, request, query->arena, &key->request,
+                                    error);
+    }
     if (status != STATUS_OK)
         return keys->count > 1 ? error_prefix (error, "key %u", at + 1) : status;
-    key->answers = arena_zero (query->arena, query->plans_count, sizeof (answer_t *));
-    query_new_answers (query, key);
-    query->keys_count++;
-    query_measure (query, key, self->options.query_memory);
+    for (uint32_t r = 0; r < query->target.roles_count && !query->too_large; r++) {
+        query_key_t *key = query_key_of (query, r, at);
+        key->role = r;
+        key->as_of = entity->as_of;
+        key->answers =
+            arena_zero (query->arena, query->target.roles[r].plans_count, sizeof (answer_t *));
+        query_new_answers (query, key);
+        query_measure (query, key, self->options.query_memory);
+    }
     return query->too_large ? reply_too_large (self, query, error) : STATUS_OK;
 }
 
-static status_t read_keys (serving_core_t *self, query_t *query, const wire_value_t *body,
-                           error_t *error)
+/* Do lists belong together, and is there not too much? */
+static status_t check_counts (const query_t *query, const wire_value_t *body, error_t *error)
+{
+    uint32_t keys = wire_list (body, "keys").count;
+    uint32_t times = wire_list (body, "as_ofs").count, requests = wire_list (body, "request").count;
+    size_t roles = query->target.roles_count;
+    if (keys > WIRE_KEYS_MAX)
+        return error_set (error, STATUS_TOO_LARGE, "%u keys, over the limit of %d in one query",
+                          keys, WIRE_KEYS_MAX);
+    if (keys * roles > WIRE_KEYS_MAX)
+        return error_set (error, STATUS_TOO_LARGE,
+                          "%u keys in %zu roles, over the limit of %d in one query", keys, roles,
+                          WIRE_KEYS_MAX);
+    if (wire_has (body, "as_ofs") && times != keys)
+        return error_set (error, STATUS_INVALID, "%u keys, but %u as-of times", keys, times);
+    if (wire_has (body, "request") && requests != keys)
+        return error_set (error, STATUS_INVALID, "%u keys, but the request values of %u", keys,
+                          requests);
+    return STATUS_OK;
+}
+
+static status_t read_entities (serving_core_t *self, query_t *query, const wire_value_t *body,
+                               error_t *error)
 {
     wire_list_t keys = wire_list (body, "keys");
     wire_list_t times = wire_list (body, "as_ofs");
     wire_list_t requests = wire_list (body, "request");
     bool own_times = wire_has (body, "as_ofs");
-    int64_t before = wire_bool (body, "before", false) ? 1 : 0;
+    const service_t *service = query->target.service;
+    int64_t before = wire_bool (body, "before", false) || (service && service->before) ? 1 : 0;
     int64_t as_of;
     status_t status = read_as_of (self, body, &as_of, error);
+    if (status == STATUS_OK)
+        status = check_counts (query, body, error);
     if (status != STATUS_OK)
         return status;
-    if (keys.count > WIRE_KEYS_MAX)
-        return error_set (error, STATUS_TOO_LARGE, "%u keys, over the limit of %d in one query",
-                          keys.count, WIRE_KEYS_MAX);
-    if (own_times && times.count != keys.count)
-        return error_set (error, STATUS_INVALID, "%u keys, but %u as-of times", keys.count,
-                          times.count);
-    if (wire_has (body, "request") && requests.count != keys.count)
-        return error_set (error, STATUS_INVALID, "%u keys, but the request values of %u",
-                          keys.count, requests.count);
-    query->keys = arena_zero (query->arena, keys.count, sizeof *query->keys);
+    query->entities_count = keys.count;
+    query->entities = arena_zero (query->arena, keys.count, sizeof *query->entities);
+    query->keys_count = keys.count * query->target.roles_count;
+    query->keys = arena_zero (query->arena, query->keys_count, sizeof *query->keys);
     buf_t bytes;
     buf_init (&bytes, KEY_SIZE_MAX);
     for (uint32_t i = 0; i < keys.count && status == STATUS_OK; i++) {
-        query_key_t *key = &query->keys[i];
-        key->as_of = own_times ? wire_item_int (&times.items[i]) : as_of;
-        status = check_as_of (key->as_of, error);
-        key->as_of -= before;
+        query_entity_t *entity = &query->entities[i];
+        entity->as_of = own_times ? wire_item_int (&times.items[i]) : as_of;
+        status = check_as_of (entity->as_of, error);
+        entity->as_of -= before;
         if (status != STATUS_OK && keys.count > 1)
             status = error_prefix (error, "key %u", i + 1);
         if (status == STATUS_OK)
-            status = take_key (self, query, &keys, &requests, i, &bytes, error);
+            status = take_entity (self, query, &keys, &requests, i, &bytes, error);
     }
     buf_release (&bytes);
     return status;
 }
+
+/* ---- parts ---- */
 
 static void name_parts (query_t *query)
 {
     for (size_t i = 0; i < query->parts_count; i++) {
         query_part_t *part = &query->parts[i];
         char name[KEYED_LOG_NAME_MAX + 32];
-        int size = snprintf (name, sizeof name, "%s/%" PRIu32, query->plans[part->source]->log_name,
-                             part->partition);
+        int size = snprintf (name, sizeof name, "%s/%" PRIu32,
+                             query_plan_of (query, part)->log_name, part->partition);
         part->name = arena_string (query->arena, (text_t){ name, (uint32_t)size });
     }
 }
 
 /* A key is in the same partition of every log. */
-static void repeat_parts (query_t *query)
+static void repeat_parts (query_t *query, const query_role_t *role)
 {
-    size_t count = query->parts_count;
-    for (size_t s = 1; s < query->plans_count; s++)
-        for (size_t i = 0; i < count; i++) {
+    for (size_t s = 1; s < role->plans_count; s++)
+        for (size_t i = 0; i < role->parts_each; i++) {
             query_part_t *part = &query->parts[query->parts_count++];
-            *part = query->parts[i];
+            *part = query->parts[role->parts_first + i];
             part->source = (uint32_t)s;
         }
 }
 
-/* Keys by partition, in the order in which each partition is met first; for each source. */
-static void make_parts (serving_core_t *self, query_t *query)
+/* A role's keys by partition, in the order in which each partition is met first; for each source.
+ * `part_of` has room for all partitions, `last` for all entities. */
+static void make_role_parts (query_t *query, uint32_t number, uint32_t partitions,
+                             uint32_t *part_of, uint32_t *last)
 {
-    uint32_t partitions = self->options.partitions;
-    uint32_t *part_of = arena_alloc (query->arena, partitions * sizeof *part_of);
-    uint32_t *last = arena_alloc (query->arena, query->keys_count * sizeof *last);
+    query_role_t *role = &query->target.roles[number];
+    uint32_t first = (uint32_t)(number * query->entities_count);
     memset (part_of, 0xff, partitions * sizeof *part_of);
-    size_t most = query->keys_count < partitions ? query->keys_count : partitions;
-    query->parts = arena_zero (query->arena, query->plans_count * most, sizeof *query->parts);
-    for (uint32_t i = 0; i < query->keys_count; i++) {
+    role->parts_first = query->parts_count;
+    for (uint32_t i = first; i < first + query->entities_count; i++) {
         query_key_t *key = &query->keys[i];
         uint32_t partition = key_partition (key_hash (key->key), partitions);
         key->next = UINT32_MAX;
         if (part_of[partition] == UINT32_MAX) {
-            part_of[partition] = (uint32_t)query->parts_count++;
-            query->parts[part_of[partition]] = (query_part_t){ .partition = partition, .first = i };
+            part_of[partition] = (uint32_t)role->parts_each++;
+            query->parts[query->parts_count++] =
+                (query_part_t){ .role = number, .partition = partition, .first = i };
         } else {
             query->keys[last[part_of[partition]]].next = i;
         }
         key->part = part_of[partition];
         last[key->part] = i;
-        query->parts[key->part].keys_count++;
+        query->parts[role->parts_first + key->part].keys_count++;
     }
-    repeat_parts (query);
+    repeat_parts (query, role);
+}
+
+static void make_parts (serving_core_t *self, query_t *query)
+{
+    uint32_t partitions = self->options.partitions;
+    uint32_t *part_of = arena_alloc (query->arena, partitions * sizeof *part_of);
+    uint32_t *last = arena_alloc (query->arena, query->entities_count * sizeof *last);
+    size_t each = query->entities_count < partitions ? query->entities_count : partitions;
+    size_t most = 0;
+    for (size_t r = 0; r < query->target.roles_count; r++)
+        most += query->target.roles[r].plans_count * each;
+    query->parts = arena_zero (query->arena, most, sizeof *query->parts);
+    for (uint32_t r = 0; r < query->target.roles_count; r++)
+        make_role_parts (query, r, partitions, part_of, last);
     name_parts (query);
 }
 
@@ -294,11 +387,9 @@ static status_t resolve (serving_core_t *self, query_t *query, const message_t *
                          error_t *error)
 {
     const wire_value_t *body = message->body;
-    status_t status = resolve_view (self, query, wire_text (body, "view"), error);
+    status_t status = resolve_target (self, query, body, error);
     if (status == STATUS_OK)
-        status = resolve_features (query, wire_list (body, "features"), error);
-    if (status == STATUS_OK)
-        status = read_keys (self, query, body, error);
+        status = read_entities (self, query, body, error);
     if (status != STATUS_OK)
         return status;
     uint64_t asked = wire_uint (body, "deadline_ms", 0);
@@ -335,7 +426,7 @@ void get_begin (serving_core_t *self, const peer_t *from, const message_t *messa
         return;
     }
     self->metrics.keys += query->keys_count;
-    if (query->keys_count == 0)
+    if (query->parts_count == 0)
         reply_send (self, query);
     else if (!query_must_wait (self->queries, query))
         evaluate_start (self, query);

@@ -50,16 +50,30 @@ typedef struct serving_metrics {
 #undef X
 } serving_metrics_t;
 
-/* What is asked of an owner: parts of one query, of one source, which have the same number. */
+/* What is asked of an owner: parts of one query, of one role and source, which have the same
+ * number.
+ */
 typedef struct ask {
     peer_t owner;
     uint64_t query;
     uint64_t number;
+    uint32_t role;
     uint32_t source;
     size_t keys;
 } ask_t;
 
-enum { ASKS_MAX = 64 }; /* that wait to be sent */
+/* What the id of a question says beside its query. */
+typedef struct asked {
+    uint32_t role;
+    uint64_t round;
+} asked_t;
+
+#define BACKOFF_FIRST (5 * TIME_MS) /* before an owner is asked again */
+
+enum {
+    ASKS_MAX = 64,           /* that wait to be sent … */
+    ASKS_TOGETHER_MAX = 256, /* … and with those that one query of several roles adds at once */
+};
 
 struct serving_core {
     uint32_t magic;
@@ -72,8 +86,9 @@ struct serving_core {
     served_log_t *logs;
     uint64_t lapses; /* of the member, when `least` of the logs was taken from orders */
     query_table_t *queries;
-    ask_t asks[ASKS_MAX]; /* that wait to be sent */
+    ask_t asks[ASKS_TOGETHER_MAX]; /* that wait to be sent */
     size_t asks_count;
+    bool asks_together;        /* those that are being added go in one message to each owner */
     uint64_t asked;            /* questions so far … */
     uint64_t messages_asked;   /* … and messages of them */
     arena_t *outcomes;         /* of the keys that are being written */
@@ -115,6 +130,20 @@ void logs_destroy (serving_core_t *self);
 /* A `get`: checked, resolved and begun. */
 void get_begin (serving_core_t *self, const peer_t *from, const message_t *message);
 
+/* ---- target.c ---- */
+/* What is asked for, as the model has it: its roles, and of their views what the features need. In
+ * the query's arena; NOT_FOUND with the reason when there is no such thing. Where the query has no
+ * names of features it gets all. */
+MUST_CHECK status_t target_bind (query_t *query, const model_t *model, query_target_t *target,
+                                 error_t *error);
+/* Is it over the same logs, with keys of the same types and the same requests? */
+bool target_same (const query_target_t *a, const query_target_t *b);
+
+/* ---- agree.c ---- */
+/* Roles over one partition of a log must stand at one position of it, and all over a log on one
+ * dataset: true when they do. Otherwise those parts are asked for again, together. All are done. */
+bool agree_or_ask (serving_core_t *self, query_t *query);
+
 /* ---- reply.c ---- */
 /* The answer to the client; the query is over. */
 void reply_send (serving_core_t *self, query_t *query);
@@ -126,8 +155,9 @@ status_t reply_too_large (serving_core_t *self, const query_t *query, error_t *e
  * asking[i] is true; it becomes false. It is sent with others, by asks_send at the latest. */
 void asks_add (serving_core_t *self, query_t *query, size_t at, bool *asking);
 void asks_send (serving_core_t *self);
-/* The query under way whose question has this id, and the round that it is of; NULL: it is over. */
-query_t *asks_query (serving_core_t *self, uint64_t id, uint64_t *round);
+/* The query under way whose question has this id, and what of it was
+ * asked; NULL: it is over. */
+query_t *asks_query (serving_core_t *self, uint64_t id, asked_t *asked);
 
 /* ---- evaluate.c ---- */
 /* Starts all parts of a query afresh with the picture of this moment. */

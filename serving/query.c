@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/timestamp.h"
 
-enum { ARENA_CHUNK = 16 << 10, SLOT_BITS = 10 };
+enum { ARENA_CHUNK = 16 << 10, SLOT_BITS = 10, GENERATION_BITS = QUERY_ID_BITS - SLOT_BITS };
 _Static_assert(1 << SLOT_BITS == QUERIES_MAX, "a slot fits its bits");
 
 struct query_table {
@@ -64,7 +64,9 @@ query_t *query_new (query_table_t *self, const peer_t *from, int64_t now)
     if (!self->arenas[slot])
         self->arenas[slot] = arena_new (ARENA_CHUNK);
     arena_reset (self->arenas[slot]);
-    *query = (query_t){ .id = ++self->generation << SLOT_BITS | slot, .arena = self->arenas[slot] };
+    /* after a billion others a number comes again, which none can be confused with any more */
+    self->generation = self->generation % ((UINT64_C (1) << GENERATION_BITS) - 1) + 1;
+    *query = (query_t){ .id = self->generation << SLOT_BITS | slot, .arena = self->arenas[slot] };
     query->table = self;
     query->from = *from;
     query->begun = now;
@@ -80,9 +82,11 @@ query_t *query_find (query_table_t *self, uint64_t id)
 void query_free (query_table_t *self, query_t *query)
 {
     CHECK (query->id != 0);
-    for (size_t i = 0; i < query->keys_count; i++)
-        for (size_t s = 0; s < query->plans_count; s++)
-            answer_destroy (&query->keys[i].answers[s]);
+    for (size_t i = 0; i < query->keys_count; i++) {
+        const query_key_t *key = &query->keys[i];
+        for (size_t s = 0; key->answers && s < query->target.roles[key->role].plans_count; s++)
+            answer_destroy (&key->answers[s]);
+    }
     for (size_t i = 0; i < query->parts_count; i++)
         dataset_unref (&query->parts[i].dataset);
     model_unref (&query->model);
@@ -104,7 +108,7 @@ void query_measure (query_t *query, query_key_t *key, size_t most)
 {
     size_t before = key->memory;
     key->memory = 0;
-    for (size_t s = 0; s < query->plans_count; s++)
+    for (size_t s = 0; s < query->target.roles[key->role].plans_count; s++)
         key->memory += answer_memory (key->answers[s]);
     query->memory += key->memory - before;
     query_table_t *table = query->table;
@@ -174,17 +178,35 @@ size_t query_memory (const query_table_t *self)
     return self->memory;
 }
 
+const query_role_t *query_role_of (const query_t *self, const query_part_t *part)
+{
+    return &self->target.roles[part->role];
+}
+
+const plan_t *query_plan_of (const query_t *self, const query_part_t *part)
+{
+    return query_role_of (self, part)->plans[part->source];
+}
+
+query_key_t *query_key_of (const query_t *self, size_t role, size_t entity)
+{
+    CHECK (role < self->target.roles_count);
+    return &self->keys[role * self->entities_count + entity];
+}
+
 query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t source)
 {
-    CHECK (source < self->plans_count);
-    return &self->parts[source * (self->parts_count / self->plans_count) + key->part];
+    const query_role_t *role = &self->target.roles[key->role];
+    CHECK (source < role->plans_count);
+    return &self->parts[role->parts_first + source * role->parts_each + key->part];
 }
 
 void query_new_answers (query_t *self, query_key_t *key)
 {
-    for (size_t s = 0; s < self->plans_count; s++) {
+    const query_role_t *role = &self->target.roles[key->role];
+    for (size_t s = 0; s < role->plans_count; s++) {
         answer_destroy (&key->answers[s]);
-        key->answers[s] = answer_new (self->plans[s]);
+        key->answers[s] = answer_new (role->plans[s]);
     }
 }
 

@@ -1,4 +1,7 @@
-/* query.h - one `get` while its parts are being answered. */
+/* query.h - one `get` while its parts are being answered.
+ *
+ * What is asked for is a view, or a service: views in roles. Each entity that was asked for has a
+ * key in each role, and keys are in parts, by role, source of the role's view, and partition. */
 #ifndef WEIR_SERVING_QUERY_H
 #define WEIR_SERVING_QUERY_H
 
@@ -14,17 +17,25 @@ enum {
     QUERIES_AT_ONCE = 8,    /* of one client that are asked of owners; its others wait for them */
     QUERIES_SHARE = 256,    /* … and one client is when it has so many and others are about */
     QUERY_ARENA_KEPT = 1 << 20, /* bytes that stay for the next query in a place */
+    QUERY_ID_BITS = 40,         /* of a query's id; questions to owners have them and more */
     QUERY_RETRY_MIN = 20,       /* ms, for who is told `busy` */
     QUERY_RETRY_MAX = 2000,
     QUERY_REASON_MAX = 256,
 };
 
 /* One entity that was asked for. */
+typedef struct query_entity {
+    value_t *fields; /* as asked: of the view's or the service's key, and then of the service's
+                        request */
+    int64_t as_of;   /* µs */
+} query_entity_t;
+
+/* An entity as a role sees it. */
 typedef struct query_key {
-    text_t key;         /* encoded; in the query's arena */
-    value_t *fields;    /* as asked, one per key field */
+    text_t key; /* encoded; in the query's arena */
+    uint32_t role;
     int64_t as_of;      /* µs */
-    uint32_t part;      /* index into parts, of the first source */
+    uint32_t part;      /* among the role's of its first source */
     uint32_t next;      /* the part's next key, UINT32_MAX none */
     value_t *request;   /* the view's request_count values; NULL: all null */
     answer_t **answers; /* one per source of the view; all are merged into the first in the end */
@@ -39,9 +50,10 @@ typedef enum part_state {
     PART_REFUSED, /* its owner's answer is too large for a message, and would be again */
 } part_state_t;
 
-/* The keys of one partition, in the log of one source. */
+/* The keys of one partition, in the log of one source of a role's view. */
 typedef struct query_part {
-    uint32_t source; /* of the view */
+    uint32_t role;
+    uint32_t source;
     uint32_t partition;
     const char *name; /* "payments/user_id/3"; in the query's arena */
     uint32_t first;   /* its keys, linked in the order asked */
@@ -64,6 +76,31 @@ typedef struct query_part {
     char reason[QUERY_REASON_MAX]; /* of the latest failure */
 } query_part_t;
 
+/* A view that is read: the one that is asked for, or one of those of the service. */
+typedef struct query_role {
+    uint32_t number; /* of the service's role */
+    const view_t *view;
+    plan_t *const *plans; /* one per source of the view */
+    size_t plans_count;
+    const plan_t *plan; /* the first of them */
+    uint32_t *features; /* those of the view that are needed */
+    uint32_t *inputs;   /* which of the service's plan each of them is; NULL: it is no service */
+    size_t features_count;
+    outcome_task_t *task; /* those, with all that they need */
+    size_t parts_first;   /* all of the first source, then all of the next in the same order */
+    size_t parts_each;    /* of one source */
+} query_role_t;
+
+/* What is asked for, as one model has it. */
+typedef struct query_target {
+    const service_t *service; /* NULL: it is a view */
+    const plan_t *plan;       /* the service's, or the view's over its first source */
+    uint32_t *features;       /* indexes into its features, in the order asked */
+    outcome_task_t *task;     /* those; of a view, that of its role */
+    query_role_t *roles;      /* of a service, those that are needed */
+    size_t roles_count;
+} query_target_t;
+
 typedef struct query {
     uint64_t id; /* 0: free */
     peer_t from;
@@ -77,26 +114,28 @@ typedef struct query {
     bool want_realtime;
     arena_t *arena;
     model_t *model;
-    const view_t *view;
-    plan_t *const *plans; /* one per source of the view */
-    size_t plans_count;
-    const plan_t *plan; /* the first of them */
-    uint32_t version;   /* of the view, when the client named one; else 0 */
-    text_t view_name;   /* in the arena: finds the view again in a newer model */
+    query_target_t target;
+    text_t name;      /* of what is asked for, in the arena: finds it again in a newer model */
+    uint32_t version; /* of it, when the client named one; else 0 */
     text_t *feature_names;
-    uint32_t *features; /* indexes into the plan's features, in the order asked */
     size_t features_count;
-    outcome_task_t *task; /* those, with all that they need */
-    query_key_t *keys;
+    query_entity_t *entities;
+    size_t entities_count;
+    query_key_t *keys; /* all of the first role, then all of the next, in the entities' order */
     size_t keys_count;
     size_t memory;  /* of all keys */
     bool too_large; /* that is over the limit: it is refused, and nothing is merged any more */
     bool no_room;   /* so it is, because all queries together are over theirs */
     struct query_table *table;
-    query_part_t *parts; /* all of the first source, then all of the next in the same order */
+    query_part_t *parts; /* role by role */
     size_t parts_count;
 } query_t;
 
+/* The view of a part, its plan over the part's source, and the dataset's log of it. */
+const query_role_t *query_role_of (const query_t *self, const query_part_t *part);
+const plan_t *query_plan_of (const query_t *self, const query_part_t *part);
+/* An entity as one of the roles sees it. */
+query_key_t *query_key_of (const query_t *self, size_t role, size_t entity);
 /* The part of a key in the log of a source. */
 query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t source);
 /* Empty answers of the key, in the place of those that it has. */

@@ -5,12 +5,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+enum { LOGS_MAX = (int)ROLES_MAX * (int)SOURCES_MAX }; /* of an entity */
+
 static bool part_complete (const query_part_t *part)
 {
     return part->state == PART_DONE && !part->slow && !part->slow_failed && !part->filling;
 }
 
-/* `at` is the key's place among those whose outcomes these are. */
+static const plan_feature_t *feature_of (const query_t *query, size_t i)
+{
+    return &query->target.plan->features[query->target.features[i]];
+}
+
+/* `at` is the entity's place among those whose outcomes these are. */
 static void write_values (serving_core_t *self, const query_t *query, const outcome_t *outcomes,
                           size_t at)
 {
@@ -18,7 +25,7 @@ static void write_values (serving_core_t *self, const query_t *query, const outc
     bool failed = false;
     wire_field_list (writer, "values");
     for (size_t i = 0; i < query->features_count; i++) {
-        const outcome_t *outcome = outcome_of (query->task, outcomes, at, i);
+        const outcome_t *outcome = outcome_of (query->target.task, outcomes, at, i);
         wire_put_value (writer, &outcome->value);
         failed = failed || outcome->error;
     }
@@ -27,10 +34,9 @@ static void write_values (serving_core_t *self, const query_t *query, const outc
         return;
     wire_field_map (writer, "errors");
     for (size_t i = 0; i < query->features_count; i++) {
-        const outcome_t *outcome = outcome_of (query->task, outcomes, at, i);
+        const outcome_t *outcome = outcome_of (query->target.task, outcomes, at, i);
         if (outcome->error)
-            wire_field_string (writer, query->plan->features[query->features[i]].name,
-                               outcome->error);
+            wire_field_string (writer, feature_of (query, i)->name, outcome->error);
     }
     wire_close (writer);
 }
@@ -54,74 +60,130 @@ static const char *why_incomplete (const query_part_t *part)
 
 static bool key_complete (const query_t *query, const query_key_t *key)
 {
-    for (size_t s = 0; s < query->plans_count; s++)
+    for (size_t s = 0; s < query->target.roles[key->role].plans_count; s++)
         if (!source_complete (query, key, s))
             return false;
     return true;
 }
 
-static void write_incomplete (serving_core_t *self, const query_t *query, const query_key_t *key)
+/* ---- the logs of an entity ---- */
+
+/* The log of a source of a role, as far as one entity is concerned. */
+typedef struct entity_log {
+    const query_part_t *part;
+    const char *log_name;
+    uint64_t position; /* the least, where roles are at different ones: it is not complete then */
+    bool complete;
+    const char *reason;
+} entity_log_t;
+
+/* Those of all roles, a partition of a log once; returns how many. */
+static size_t find_logs (const query_t *query, size_t entity, entity_log_t *logs)
+{
+    size_t count = 0;
+    for (size_t r = 0; r < query->target.roles_count; r++) {
+        const query_key_t *key = query_key_of (query, r, entity);
+        for (size_t s = 0; s < query->target.roles[r].plans_count; s++) {
+            const query_part_t *part = query_part_of (query, key, s);
+            bool complete = source_complete (query, key, s);
+            uint64_t position = part->state == PART_DONE
+                                    ? part->position
+                                    : part->dataset->parts[part->partition].cut;
+            size_t at = 0;
+            while (at < count && strcmp (logs[at].part->name, part->name) != 0)
+                at++;
+            if (at == count)
+                logs[count++] = (entity_log_t){ .part = part,
+                                                .log_name = query_plan_of (query, part)->log_name,
+                                                .position = position,
+                                                .complete = true };
+            if (position < logs[at].position)
+                logs[at].position = position;
+            if (logs[at].complete && !complete)
+                logs[at].reason = why_incomplete (part);
+            logs[at].complete = logs[at].complete && complete;
+        }
+    }
+    return count;
+}
+
+static void write_incomplete (serving_core_t *self, const entity_log_t *logs, size_t count)
 {
     wire_field_list (self->writer, "incomplete");
-    for (size_t s = 0; s < query->plans_count; s++) {
-        const query_part_t *part = query_part_of (query, key, s);
-        if (source_complete (query, key, s))
+    for (size_t i = 0; i < count; i++) {
+        if (logs[i].complete)
             continue;
         wire_open_map (self->writer);
-        wire_field_string (self->writer, "log", part->name);
-        wire_field_string (self->writer, "reason", why_incomplete (part));
+        wire_field_string (self->writer, "log", logs[i].part->name);
+        wire_field_string (self->writer, "reason", logs[i].reason);
         wire_close (self->writer);
     }
     wire_close (self->writer);
 }
 
-static void write_positions (serving_core_t *self, const query_t *query, const query_key_t *key)
+static void write_positions (serving_core_t *self, const entity_log_t *logs, size_t count)
 {
     wire_field_map (self->writer, "positions");
-    for (size_t s = 0; s < query->plans_count; s++) {
-        const query_part_t *part = query_part_of (query, key, s);
-        wire_field_uint (self->writer, part->name,
-                         part->state == PART_DONE ? part->position
-                                                  : part->dataset->parts[part->partition].cut);
+    for (size_t i = 0; i < count; i++)
+        wire_field_uint (self->writer, logs[i].part->name, logs[i].position);
+    wire_close (self->writer);
+}
+
+/* Those of all logs, in the order of the roles, each once: all that read a log stand on one, unless
+ * it is incomplete. */
+static void write_dataset (serving_core_t *self, const entity_log_t *logs, size_t count)
+{
+    char names[LOGS_MAX * sizeof ((dataset_t *)NULL)->id];
+    size_t size = 0;
+    names[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        bool told = false;
+        for (size_t k = 0; k < i; k++)
+            told = told || strcmp (logs[k].log_name, logs[i].log_name) == 0;
+        if (!told)
+            size += (size_t)snprintf (names + size, sizeof names - size, "%s%s",
+                                      size > 0 ? "," : "", logs[i].part->dataset->id);
+    }
+    wire_field_string (self->writer, "dataset", names);
+}
+
+/* ---- an entity ---- */
+
+static void write_key (serving_core_t *self, const query_t *query, size_t entity)
+{
+    const service_t *service = query->target.service;
+    size_t count = service ? service->keys_count : query->target.roles->view->key_count;
+    wire_field_map (self->writer, "key");
+    for (size_t i = 0; i < count; i++) {
+        wire_key (self->writer, service ? service->keys[i].name
+                                        : view_key_field (query->target.roles->view, i)->name);
+        wire_put_value (self->writer, &query->entities[entity].fields[i]);
     }
     wire_close (self->writer);
 }
 
-static void write_dataset (serving_core_t *self, const query_t *query, const query_key_t *key)
-{
-    char names[SOURCES_MAX * sizeof ((dataset_t *)NULL)->id];
-    size_t size = 0;
-    if (query->plans_count == 1) {
-        wire_field_string (self->writer, "dataset", query_part_of (query, key, 0)->dataset->id);
-        return;
-    }
-    for (size_t s = 0; s < query->plans_count; s++)
-        size += (size_t)snprintf (names + size, sizeof names - size, "%s%s", s > 0 ? "," : "",
-                                  query_part_of (query, key, s)->dataset->id);
-    wire_field_string (self->writer, "dataset", names);
-}
-
-static void write_result (serving_core_t *self, const query_t *query, const query_key_t *key,
+static void write_result (serving_core_t *self, const query_t *query, size_t entity,
                           const outcome_t *outcomes, size_t at)
 {
     wire_writer_t *writer = self->writer;
-    const view_t *view = query->view;
+    entity_log_t logs[LOGS_MAX];
+    size_t count = find_logs (query, entity, logs);
+    bool complete = true;
+    for (size_t r = 0; r < query->target.roles_count; r++)
+        complete = complete && key_complete (query, query_key_of (query, r, entity));
     wire_open_map (writer);
-    wire_field_map (writer, "key");
-    for (size_t i = 0; i < view->key_count; i++) {
-        wire_key (writer, view_key_field (view, i)->name);
-        wire_put_value (writer, &key->fields[i]);
-    }
-    wire_close (writer);
+    write_key (self, query, entity);
     write_values (self, query, outcomes, at);
-    wire_field_int (writer, "as_of", key->as_of);
-    wire_field_bool (writer, "complete", key_complete (query, key));
-    write_positions (self, query, key);
-    write_dataset (self, query, key);
-    if (!key_complete (query, key))
-        write_incomplete (self, query, key);
+    wire_field_int (writer, "as_of", query->entities[entity].as_of);
+    wire_field_bool (writer, "complete", complete);
+    write_positions (self, logs, count);
+    write_dataset (self, logs, count);
+    if (!complete)
+        write_incomplete (self, logs, count);
     wire_close (writer);
 }
+
+/* ---- all of them ---- */
 
 status_t reply_too_large (serving_core_t *self, const query_t *query, error_t *error)
 {
@@ -173,63 +235,132 @@ static bool refuse (serving_core_t *self, query_t *query)
     return false;
 }
 
-/* Some keys at a time, so that what is made for them can be forgotten. */
+/* What a role comes to for some entities, in the place of its inputs among theirs. */
+static void compute_role (serving_core_t *self, const query_t *query, size_t number, size_t from,
+                          size_t count, outcome_key_t *keys, outcome_t *inputs)
+{
+    const query_role_t *role = &query->target.roles[number];
+    size_t each = query->target.service ? query->target.service->inputs_count : 0;
+    for (size_t i = 0; i < count; i++) {
+        const query_key_t *key = query_key_of (query, number, from + i);
+        keys[i] = (outcome_key_t){ key->answers[0], key->as_of, key->request, NULL };
+    }
+    const outcome_t *outcomes = outcome_compute (role->task, keys, count, self->outcomes);
+    for (size_t i = 0; i < count; i++)
+        for (size_t f = 0; f < role->features_count; f++)
+            inputs[i * each + role->inputs[f]] = *outcome_of (role->task, outcomes, i, f);
+}
+
+/* What a service comes to for some entities: first its roles, then what is made of them. */
+static const outcome_t *compute_service (serving_core_t *self, const query_t *query, size_t from,
+                                         size_t count, outcome_key_t *keys)
+{
+    const service_t *service = query->target.service;
+    outcome_t *inputs =
+        arena_zero (self->outcomes, count * (service->inputs_count + 1), sizeof *inputs);
+    for (size_t r = 0; r < query->target.roles_count; r++)
+        compute_role (self, query, r, from, count, keys, inputs);
+    for (size_t i = 0; i < count; i++)
+        keys[i] = (outcome_key_t){ .as_of = query->entities[from + i].as_of,
+                                   .request = query->entities[from + i].fields,
+                                   .inputs = inputs + i * service->inputs_count };
+    return outcome_compute (query->target.task, keys, count, self->outcomes);
+}
+
+static const outcome_t *compute (serving_core_t *self, const query_t *query, size_t from,
+                                 size_t count, outcome_key_t *keys)
+{
+    if (query->target.service)
+        return compute_service (self, query, from, count, keys);
+    for (size_t i = 0; i < count; i++) {
+        const query_key_t *key = &query->keys[from + i];
+        keys[i] = (outcome_key_t){ key->answers[0], key->as_of, key->request, NULL };
+    }
+    return outcome_compute (query->target.task, keys, count, self->outcomes);
+}
+
+/* Some entities at a time, so that what is made for them can be forgotten. */
 static void write_results (serving_core_t *self, const query_t *query)
 {
-    size_t most = outcome_task_keys (query->task);
+    size_t most = outcome_task_keys (query->target.task);
     outcome_key_t *keys = arena_zero (query->arena, most, sizeof *keys);
-    for (size_t from = 0; from < query->keys_count; from += most) {
-        size_t count = query->keys_count - from < most ? query->keys_count - from : most;
-        for (size_t i = 0; i < count; i++) {
-            const query_key_t *key = &query->keys[from + i];
-            keys[i] = (outcome_key_t){ key->answers[0], key->as_of, key->request, NULL };
-        }
+    for (size_t from = 0; from < query->entities_count; from += most) {
+        size_t count = query->entities_count - from < most ? query->entities_count - from : most;
         arena_reset (self->outcomes);
-        const outcome_t *outcomes = outcome_compute (query->task, keys, count, self->outcomes);
+        const outcome_t *outcomes = compute (self, query, from, count, keys);
         for (size_t i = 0; i < count; i++)
-            write_result (self, query, &query->keys[from + i], outcomes, i);
+            write_result (self, query, from + i, outcomes, i);
     }
+}
+
+static void write_version (wire_writer_t *writer, const char *name, uint32_t version)
+{
+    char text[16];
+    snprintf (text, sizeof text, "v%" PRIu32, version);
+    wire_field_string (writer, name, text);
+}
+
+/* Of what is asked for, and of the views that it is made of, each once. */
+static void write_versions (wire_writer_t *writer, const query_t *query)
+{
+    const query_target_t *target = &query->target;
+    write_version (writer, "version", target->plan->version);
+    wire_field_map (writer, "versions");
+    if (target->service)
+        write_version (writer, target->service->name, target->service->version);
+    for (size_t r = 0; r < target->roles_count; r++) {
+        bool told = false;
+        for (size_t k = 0; k < r; k++)
+            told = told || target->roles[k].view == target->roles[r].view;
+        if (!told)
+            write_version (writer, target->roles[r].view->name, target->roles[r].plan->version);
+    }
+    wire_close (writer);
 }
 
 static void write_reply (serving_core_t *self, const query_t *query)
 {
     wire_writer_t *writer = self->writer;
-    char version[16];
-    snprintf (version, sizeof version, "v%u", query->plan->version);
     wire_begin (writer, MESSAGE_GET_OK, query->client_id);
-    wire_field_string (writer, "view", query->plan->view);
-    wire_field_string (writer, "version", version);
+    wire_field_string (writer, "view", query->target.plan->view);
+    write_versions (writer, query);
     wire_field_list (writer, "features");
     for (size_t i = 0; i < query->features_count; i++)
-        wire_put_string (writer, query->plan->features[query->features[i]].name);
+        wire_put_string (writer, feature_of (query, i)->name);
     wire_close (writer);
     wire_field_list (writer, "types");
     for (size_t i = 0; i < query->features_count; i++)
-        wire_put_string (writer, query->plan->features[query->features[i]].type_text);
+        wire_put_string (writer, feature_of (query, i)->type_text);
     wire_close (writer);
     wire_field_list (writer, "results");
     write_results (self, query);
     wire_close (writer);
 }
 
-/* Of a union: what the other sources hold of each key, merged into the first's. */
+/* Of a union: what the other sources hold of a key, merged into the first's. */
+static status_t join_key (const query_t *query, const query_key_t *key, buf_t *partials,
+                          error_t *error)
+{
+    status_t status = STATUS_OK;
+    for (size_t s = 1; s < query->target.roles[key->role].plans_count && status == STATUS_OK; s++) {
+        buf_clear (partials);
+        answer_encode (key->answers[s], partials);
+        reader_t reader = reader_of (partials->data, partials->size);
+        status = partials->bad
+                     ? error_set (error, STATUS_TOO_LARGE,
+                                  "the states of one key are over %d bytes", ANSWER_ENCODED_MAX)
+                     : answer_merge (key->answers[0], &reader, error);
+    }
+    return status;
+}
+
 static status_t join_sources (const query_t *query, error_t *error)
 {
-    if (query->plans_count == 1)
-        return STATUS_OK;
     status_t status = STATUS_OK;
     buf_t partials;
     buf_init (&partials, ANSWER_ENCODED_MAX);
-    for (size_t i = 0; i < query->keys_count; i++)
-        for (size_t s = 1; s < query->plans_count && status == STATUS_OK; s++) {
-            buf_clear (&partials);
-            answer_encode (query->keys[i].answers[s], &partials);
-            reader_t reader = reader_of (partials.data, partials.size);
-            status = partials.bad
-                         ? error_set (error, STATUS_TOO_LARGE,
-                                      "the states of one key are over %d bytes", ANSWER_ENCODED_MAX)
-                         : answer_merge (query->keys[i].answers[0], &reader, error);
-        }
+    for (size_t i = 0; i < query->keys_count && status == STATUS_OK; i++)
+        status = join_key (query, &query->keys[i], &partials, error);
     buf_release (&partials);
     return status;
 }

@@ -28,6 +28,8 @@ struct weir_answer {
     uint32_t magic;
     arena_t *arena;
     const char *view;
+    const char **versions; /* names and versions in turn */
+    size_t versions_count;
     const char *version;
     const char **names;
     const char **types;
@@ -201,6 +203,20 @@ static const char **texts_out (wire_list_t list, arena_t *arena)
     return texts;
 }
 
+static void take_versions (weir_answer_t *self, const wire_value_t *map)
+{
+    self->versions =
+        arena_zero (self->arena, 2 * (size_t)map->via.map.size, sizeof *self->versions);
+    for (uint32_t i = 0; i < map->via.map.size; i++) {
+        const msgpack_object_kv *entry = &map->via.map.ptr[i];
+        if (entry->key.type != MSGPACK_OBJECT_STR || entry->val.type != MSGPACK_OBJECT_STR)
+            continue;
+        const char **at = &self->versions[2 * self->versions_count++];
+        at[0] = arena_string (self->arena, wire_item_text (&entry->key));
+        at[1] = arena_string (self->arena, wire_item_text (&entry->val));
+    }
+}
+
 weir_answer_t *answer_new (const wire_value_t *body)
 {
     weir_answer_t *self = mem_zero (1, sizeof *self);
@@ -211,6 +227,7 @@ weir_answer_t *answer_new (const wire_value_t *body)
     self->arena = arena_new (CHUNK);
     self->view = arena_string (self->arena, wire_text (body, "view"));
     self->version = arena_string (self->arena, wire_text (body, "version"));
+    take_versions (self, wire_map (body, "versions"));
     self->features = types.count;
     self->names = texts_out (wire_list (body, "features"), self->arena);
     self->types = texts_out (types, self->arena);
@@ -269,6 +286,14 @@ const char *weir_answer_view (const weir_answer_t *answer)
 const char *weir_answer_version (const weir_answer_t *answer)
 {
     return answer ? answer->version : NULL;
+}
+
+const char *weir_answer_version_of (const weir_answer_t *answer, const char *name)
+{
+    for (size_t i = 0; answer && name && i < answer->versions_count; i++)
+        if (strcmp (answer->versions[2 * i], name) == 0)
+            return answer->versions[2 * i + 1];
+    return NULL;
 }
 
 const char *weir_answer_feature (const weir_answer_t *answer, size_t feature)

@@ -273,9 +273,11 @@ static int run (call_t *call)
 const command_t command_get = {
     .name = "get",
     .group = "Features",
-    .operands = "VIEW[@VERSION][:FEATURE] [FIELD=VALUE...]",
+    .operands = "VIEW_OR_SERVICE[@VERSION][:FEATURE] [FIELD=VALUE...]",
     .purpose = "Prints one entity's features, or with --keys those of many",
     .details =
+        "Of a service, FIELD is one of its key or of its request, and so are the columns of "
+        "--keys.\n"
         "TIME is RFC 3339, a date, YYYY-MM-DD HH:MM:SS (UTC), an integer in ms, now, or -1h. With "
         "--json, one\nobject an entity, one a line, in the order of the keys. The exit status is 4 "
         "when an answer is\nincomplete or a feature could not be computed.",
@@ -284,8 +286,10 @@ const command_t command_get = {
                 "  weir get user_spend:spend_7d user_id=u1 --as-of -1h\n"
                 "  weir get user_spend user_id=u1 --request amount=12.5\n"
                 "  weir get user_spend --keys users.csv --request amount --json\n"
+                "  weir get transfer_model sender_id=u1 receiver_id=u2 amount=12.5\n"
+                "  weir get transfer_model:sender:spend_7d --keys transfers.csv --json\n"
                 "  weir get user_spend --keys users.csv --time happened_at --before --json",
     .least = 1,
-    .most = 1 + KEY_FIELDS_MAX,
+    .most = 1 + SERVICE_KEYS_MAX + REQUEST_FIELDS_MAX,
     .run = run,
 };

@@ -6,7 +6,9 @@
 #include "client/lib/client.h"
 
 /* Rows in one question: few enough that those who answer it have time for others in between. */
-enum { KEY_FILE_CHUNK = 1024 };
+enum { KEY_FILE_CHUNK = 256 };
+_Static_assert((int)KEY_FILE_CHUNK *(int)ROLES_MAX <= (int)WIRE_KEYS_MAX,
+               "they may be of a service of many roles");
 
 /* "amount=12.5" as a value of a request, a text, and its name. "amount=" is the empty text,
  * "amount" null. */

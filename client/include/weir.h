@@ -251,14 +251,15 @@ enum {
 
 typedef struct weir_get {
     size_t size;
-    const char *view; /* "user_spend", or "user_spend@v2" */
+    const char *view; /* "user_spend", or "user_spend@v2"; or a service */
     const char *const *key_fields;
     size_t key_fields_count;
     const weir_value_t *keys; /* row by row: keys_count × key_fields_count */
     size_t keys_count;        /* 1 to WEIR_KEYS_MAX */
     const char *const *features;
-    size_t features_count;             /* 0: all of the view */
-    const char *const *request_fields; /* values that the view takes with the question */
+    size_t features_count;             /* 0: all of the view or service */
+    const char *const *request_fields; /* values that it takes with the question; those of a service
+                                          may stand among the key's fields instead */
     size_t request_fields_count;
     const weir_value_t *request; /* row by row, as keys; null is not given */
     const char *as_of;           /* "2026-01-02T03:04:05Z", "-1h", …; NULL: now */
@@ -296,6 +297,8 @@ WEIR_API size_t weir_answer_keys (const weir_answer_t *answer);
 WEIR_API size_t weir_answer_features (const weir_answer_t *answer);
 WEIR_API const char *weir_answer_view (const weir_answer_t *answer);    /* "user_spend" */
 WEIR_API const char *weir_answer_version (const weir_answer_t *answer); /* "v1" */
+/* Of a view that the answer is made of, or of the service that was asked: "v1". NULL for others. */
+WEIR_API const char *weir_answer_version_of (const weir_answer_t *answer, const char *name);
 WEIR_API const char *weir_answer_feature (const weir_answer_t *answer, size_t feature);
 /* "float64", "decimal(38,2)", "list<int64>", "map<string,float64>" */
 WEIR_API const char *weir_answer_type (const weir_answer_t *answer, size_t feature);

@@ -362,11 +362,8 @@ void client_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
     client_any_json (wire_map (one, "positions"), out);
     buf_put_string (out, ",\"dataset\":");
     number_format_json_string (out, wire_text (one, "dataset"));
-    buf_put_string (out, ",\"versions\":{");
-    number_format_json_string (out, wire_text (body, "view"));
-    buf_put_u8 (out, ':');
-    number_format_json_string (out, wire_text (body, "version"));
-    buf_put_u8 (out, '}');
+    buf_put_string (out, ",\"versions\":");
+    map_json (wire_map (body, "versions"), out);
     capped_json (body, values, out);
     arena_destroy (&arena);
     const wire_value_t *errors = wire_map (one, "errors");

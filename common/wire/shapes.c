@@ -82,8 +82,8 @@ SHAPE (shape_incomplete, NULL, NAME ("log"), PROBLEM ("reason"));
 SHAPE (shape_result, "RESULT", MAP ("key"), ANYTHINGS ("values"), INT ("as_of"), BOOL ("complete"),
        MAP ("positions"), PROBLEM ("dataset"), MAP_OR_NOT ("errors"),
        RECORDS_OR_NOT ("incomplete", shape_incomplete));
-SHAPE (shape_GET_OK, NULL, NAME ("view"), NAME ("version"), NAMES ("features"), NAMES ("types"),
-       RECORDS ("results", shape_result));
+SHAPE (shape_GET_OK, NULL, NAME ("view"), NAME ("version"), MAP ("versions"), NAMES ("features"),
+       NAMES ("types"), RECORDS ("results", shape_result));
 
 /* ---- clients and speed workers to speed workers ---- */
 

@@ -57,6 +57,10 @@ Test (gets, give_values_by_type_with_what_goes_with_them)
     cr_assert_eq (weir_answer_features (answer), 9);
     cr_expect_str_eq (weir_answer_view (answer), "user_spend");
     cr_expect_str_eq (weir_answer_version (answer), "v1");
+    cr_expect_str_eq (weir_answer_version_of (answer, "user_spend"), "v1");
+    cr_expect_str_eq (weir_answer_version_of (answer, "other_view"), "v3");
+    cr_expect_null (weir_answer_version_of (answer, "odd"), "it is no text");
+    cr_expect_null (weir_answer_version_of (answer, "nothing"));
     cr_expect_str_eq (weir_answer_feature (answer, 5), "d");
     cr_expect_str_eq (weir_answer_type (answer, 5), "decimal(38,2)");
     check_values (answer, 0);

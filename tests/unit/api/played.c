@@ -98,6 +98,11 @@ static void put_answer (wire_writer_t *writer, const message_t *message)
     wire_begin (writer, MESSAGE_GET_OK, message->id);
     wire_field_string (writer, "view", "user_spend");
     wire_field_string (writer, "version", "v1");
+    wire_field_map (writer, "versions");
+    wire_field_string (writer, "user_spend", "v1");
+    wire_field_string (writer, "other_view", "v3");
+    wire_field_int (writer, "odd", 1);
+    wire_close (writer);
     put_texts (writer, "features", names, 9);
     put_texts (writer, "types", types, 9);
     wire_field_list (writer, "results");

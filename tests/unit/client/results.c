@@ -18,6 +18,9 @@ static void put_head (wire_writer_t *writer)
     wire_begin (writer, MESSAGE_GET_OK, 1);
     wire_field_string (writer, "view", "user_spend");
     wire_field_string (writer, "version", "v2");
+    wire_field_map (writer, "versions");
+    wire_field_string (writer, "user_spend", "v2");
+    wire_close (writer);
     wire_field_list (writer, "features");
     for (size_t i = 0; i < 8; i++)
         wire_put_string (writer, names[i]);
@@ -229,6 +232,9 @@ static const message_t *many_message (wire_writer_t *writer, wire_decoder_t *dec
     wire_begin (writer, MESSAGE_GET_OK, 1);
     wire_field_string (writer, "view", "v");
     wire_field_string (writer, "version", "v1");
+    wire_field_map (writer, "versions");
+    wire_field_string (writer, "v", "v1");
+    wire_close (writer);
     wire_field_list (writer, "features");
     for (size_t i = 0; i < MANY; i++)
         wire_put_string (writer, names[i]);

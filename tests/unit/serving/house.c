@@ -338,7 +338,9 @@ static void push (reply_t **last, const peer_t *from, const void *data, size_t s
 static void answer_question (house_t *self, const wire_value_t *question)
 {
     text_t log = wire_text (question, "log");
-    if (self->silent_log && text_is (log, self->silent_log))
+    text_t view = wire_text (question, "view");
+    if ((self->silent_log && text_is (log, self->silent_log)) ||
+        (self->silent_view && text_is (view, self->silent_view)))
         return;
     wire_list_t parts = wire_list (question, "parts");
     wire_open_map (self->writer);

@@ -35,12 +35,39 @@ static const char moves[] = "streams:\n"
                             "      m: max(items) over 1h\n"
                             "      l: last(items)\n";
 
+static const char service[] = "services:\n"
+                              "  model:\n"
+                              "    views:\n"
+                              "      seen: {view: visits, key: {user: sender}}\n"
+                              "      mine: {view: spend, key: {user: sender}}\n"
+                              "      yours: {view: spend, key: {user: receiver}}\n"
+                              "    request: {extra: int64, word: string, weight: float64}\n"
+                              "    features:\n"
+                              "      - yours:s_7d\n"
+                              "      - seen:twice\n"
+                              "      - seen:by_items\n"
+                              "      - {feature: \"mine:m_1h\", default: -1}\n"
+                              "      - word\n"
+                              "      - share\n"
+                              "      - same\n"
+                              "      - {feature: weight, default: 0.5}\n"
+                              "    derived:\n"
+                              "      share: {expr: weight * mine.s_7d / sum, default: 0}\n"
+                              "      sum: mine.s_7d + yours.s_7d\n"
+                              "      same: sender = receiver\n"
+                              "  earlier:\n"
+                              "    as_of: before\n"
+                              "    views: visits\n"
+                              "    features: [\"visits:visits\"]\n";
+
 void house_write_definitions (const house_t *self, uint64_t version, wire_writer_t *writer)
 {
     if (self->moves)
         payments_write_definitions_and (writer, version, "refunds", moves);
     else if (self->shrinks)
         payments_write_definitions_and (writer, version, "shrinks", shrinks[version > 1]);
+    else if (self->service)
+        payments_write_definitions_and (writer, version, "model", service);
     else
         payments_write_definitions_and (writer, version, self->other_key ? "by_items" : NULL,
                                         by_items);

@@ -372,7 +372,8 @@ Test (refused, names_that_do_not_exist_are_answered_with_the_likeliest)
     house_pass (&house, TIME_SECOND);
     house_get (&house, "spnd", &user, 1);
     house_ask (&house);
-    house_expect_error (&house, STATUS_NOT_FOUND, "there is no view 'spnd'; did you mean 'spend'?");
+    house_expect_error (&house, STATUS_NOT_FOUND,
+                        "there is no view or service 'spnd'; did you mean 'spend'?");
     house_get (&house, "spend", &user, 1);
     wire_field_list (house.writer, "features");
     wire_put_string (house.writer, "n_2h");
