@@ -7,6 +7,7 @@
 #include "base/decimal.h"
 #include "batchview/batchview.h"
 #include "tests/oracle/oracle.h"
+#include "tests/rig/cases.h"
 #include "tests/unit/batchview/built.h"
 #include "tests/unit/batchview/question.h"
 #include "timeline/timeline.h"
@@ -441,7 +442,7 @@ static void check_inputs (aggregate_t aggregate, type_t input, type_t second, ui
             if (!possible (&question, 0))
                 continue;
             wrapped += keys[by] != TYPE_NONE;
-            for (unsigned i = 0; i < 3; i++)
+            for (unsigned i = 0; i < cases (3); i++)
                 check_question (&question, (*seed)++);
         }
     }

@@ -1,6 +1,7 @@
 #include "catalog/catalog.h"
 
 #include "base/mem.h"
+#include "tests/rig/cases.h"
 #include "tests/sim/disk/disk.h"
 #include "tests/unit/catalog/model.h"
 
@@ -84,7 +85,7 @@ static void open_again (twins_t *self, random_t *random)
 
 Test (catalog, a_crash_loses_nothing_that_was_answered_and_halves_nothing)
 {
-    for (uint64_t seed = 0; seed < 60; seed++) {
+    for (uint64_t seed = 0; seed < cases (60); seed++) {
         random_t random;
         random_seed (&random, seed);
         twins_t twins = twins_new (seed);
@@ -111,7 +112,7 @@ Test (catalog, a_crash_loses_nothing_that_was_answered_and_halves_nothing)
 /* One run of calls, cut off at every possible place in turn. */
 Test (catalog, every_crash_point_of_a_publish_is_harmless)
 {
-    for (uint64_t at = 0; at < 200; at++) {
+    for (uint64_t at = 0; at < 200; at += cases_apart (1)) {
         random_t random;
         random_seed (&random, at);
         twins_t twins = twins_new (at);
@@ -174,13 +175,13 @@ Test (catalog, goes_on_after_a_disk_that_failed_for_a_while)
     sim_disk_faults_t faults = {
         .read_error = 0.002, .write_error = 0.01, .name_error = 0.01, .sync_error = 0.1
     };
-    fail_and_go_on (&faults, 40);
+    fail_and_go_on (&faults, cases (40));
 }
 
 Test (catalog, goes_on_after_a_full_disk)
 {
     sim_disk_faults_t faults = { .no_space = 0.05 };
-    fail_and_go_on (&faults, 20);
+    fail_and_go_on (&faults, cases (20));
 }
 
 Test (catalog, a_full_disk_is_told_with_what_to_do)

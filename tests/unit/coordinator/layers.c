@@ -2,6 +2,7 @@
 #include "base/random.h"
 #include "base/timestamp.h"
 #include "coordinator/state.h"
+#include "tests/rig/cases.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -356,7 +357,7 @@ Test (layers, are_few_and_seldom_written_while_folds_are_under_way)
 {
     enum { TIMES = 1000, ROWS = 100 };
     random_t random;
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= cases (20); seed++) {
         random_seed (&random, seed);
         arrivals_t arrivals = { .layers = 1, .rows = { ROWS } };
         for (unsigned i = 0; i < TIMES; i++)

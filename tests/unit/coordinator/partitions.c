@@ -1,4 +1,5 @@
 /* Who owns what: leases, incarnations, release, and random misfortunes. */
+#include "tests/rig/cases.h"
 #include "tests/unit/coordinator/cluster.h"
 
 #include <criterion/criterion.h>
@@ -329,7 +330,7 @@ static bool all_done (cluster_t *cluster)
 
 Test (partitions, have_one_owner_at_most_whatever_happens_and_all_ends_well)
 {
-    for (uint64_t seed = 0; seed < 40; seed++) {
+    for (uint64_t seed = 0; seed < cases (40); seed++) {
         cluster_t cluster;
         start (&cluster, seed);
         cluster_add (&cluster, "s1", "speed");

@@ -2,6 +2,7 @@
  * new key are under way, and comes back, or another takes over: all of it comes to its end, once.
  */
 #include "base/mem.h"
+#include "tests/rig/cases.h"
 #include "tests/unit/coordinator/cluster.h"
 
 #include <criterion/criterion.h>
@@ -209,7 +210,7 @@ static void at_every_call (bool second)
 {
     uint64_t at = 0;
     while (at < CALLS_MOST && go (at, second))
-        at += CALLS_APART;
+        at += cases_apart (CALLS_APART);
     cr_assert_gt (at, 200, "it never dies");
     cr_assert_lt (at, CALLS_MOST, "it takes more calls than are tried");
 }

@@ -1,5 +1,6 @@
 /* Two coordinators on one catalog: one leads, and never do both act. While time passes, the cluster
  * checks that no partition has two owners (cluster.h). */
+#include "tests/rig/cases.h"
 #include "tests/unit/coordinator/cluster.h"
 
 #include "catalog/catalog.h"
@@ -308,7 +309,7 @@ Test (standby, tells_of_longer_leases_until_it_has_waited_for_them)
     uint64_t ignored;
     uint64_t after = take_over_with_a_bad_disk (SIM_DISK_NEVER, &before);
     cr_assert_gt (after, before + 10);
-    for (uint64_t calls = before; calls <= after; calls += 3)
+    for (uint64_t calls = before; calls <= after; calls += cases_apart (3))
         (void)take_over_with_a_bad_disk (calls, &ignored);
 }
 
@@ -481,7 +482,7 @@ static void misfortune (cluster_t *cluster)
 
 Test (standby, partitions_have_one_owner_at_most_whoever_leads)
 {
-    for (uint64_t seed = 0; seed < 60; seed++) {
+    for (uint64_t seed = 0; seed < cases (60); seed++) {
         cluster_t cluster;
         four_t four = start (&cluster, seed);
         for (int i = 0; i < 60; i++) {
