@@ -1,7 +1,8 @@
 # Scenarios: real processes on loopback (tests/scenario). Included by the Makefile.
 # WEIR_FLIGHTS and WEIR_TAXI name real data for those who have it (examples/flights, examples/taxi).
 SCENARIOS ?=
-SCENARIO_JOBS ?= 1
+# A scenario waits for most of its time, and takes a fifth of a processor.
+SCENARIO_JOBS ?= 4
 SCENARIO_RUN := VARIANT=$(VARIANT) tests/scenario/run
 
 # Hosts in network namespaces (tests/hosts): a program that uses none of the libraries.
