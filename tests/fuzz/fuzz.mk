@@ -42,11 +42,12 @@ fuzz: ## fuzz with coverage, with clang (TARGET=wire MINUTES=10)
 	@$(MAKE) VARIANT=fuzz CC=clang fuzz-$(TARGET) FUZZ_SECONDS=$$(($(MINUTES) * 60))
 
 # Of the cores each input runs a whole town: fewer of them.
-fuzz-smoke: $(addprefix $(BUILD)/fuzz/,$(FUZZERS)) ## every fuzz entry point over its corpus and seeded mutations
-	@for f in $(filter-out $(FUZZERS_CORES),$(FUZZERS)); do \
-		$(BUILD)/fuzz/$$f tests/fuzz/corpus/$$f $(FUZZ_MUTATIONS) $(FUZZ_SEED) || exit 1; done
-	@for f in $(FUZZERS_CORES); do \
-		$(BUILD)/fuzz/$$f tests/fuzz/corpus/$$f $$(($(FUZZ_MUTATIONS) / 100)) $(FUZZ_SEED) || exit 1; done
+FUZZ_SMOKES := $(FUZZERS:%=fuzz-smoke-%)
+$(FUZZERS_CORES:%=fuzz-smoke-%): FUZZ_LESS := / 100
+.PHONY: $(FUZZ_SMOKES)
+$(FUZZ_SMOKES): fuzz-smoke-%: $(BUILD)/fuzz/%
+	@$< tests/fuzz/corpus/$* $$(($(FUZZ_MUTATIONS) $(FUZZ_LESS))) $(FUZZ_SEED)
+fuzz-smoke: $(FUZZ_SMOKES) ## every fuzz entry point over its corpus and seeded mutations
 
 # The samples that are kept in tests/fuzz/corpus: good ones of everything, written anew.
 FUZZ_SEEDS_OBJECTS := $(call objects_of,$(wildcard tests/fuzz/driver/seeds*.c))
