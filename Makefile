@@ -91,8 +91,9 @@ WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pr
             -Wvla -Wpointer-arith -Wcast-qual -Wwrite-strings -Werror
 CFLAGS_debug := -O0 -g3
 CFLAGS_release := -O2 -g
-CFLAGS_asan := -O1 -g3 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-CFLAGS_tsan := -O1 -g3 -fsanitize=thread -fno-omit-frame-pointer
+# (sanitizers tell functions and lines: more than -g1 would only be compiled and linked; EXTRA_CFLAGS=-g3 for a debugger)
+CFLAGS_asan := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan := -O1 -g1 -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS_coverage := -O0 -g3 --coverage
 CFLAGS_fuzz := -O1 -g3 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 ifeq ($(VARIANT),fuzz)
@@ -203,8 +204,7 @@ test-unit: $(addprefix $(BUILD)/tests/unit-,$(UNIT_TESTS)) ## every unit and pro
 
 test: ## everything a change must pass: checks, unit and property tests, simulator, scenarios, a few crash points, tiny benches
 	@$(MAKE) programs check test-unit
-	@$(MAKE) sim SEEDS=$(TEST_SEEDS)
-	@$(MAKE) scenario
+	@$(MAKE) sim scenario SEEDS=$(TEST_SEEDS)
 	@$(MAKE) sweep-smoke
 	@$(MAKE) bench-smoke bench-online-smoke bench-batch-smoke
 
