@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from itertools import islice
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from .errors import Error
@@ -173,10 +172,3 @@ def _arrow_cells(column: Any, start: int, name: str) -> list[Any]:
     if pyarrow.types.is_timestamp(kind) and kind.unit == "ns":
         column = column.cast(pyarrow.timestamp("us", tz=kind.tz), safe=False)
     return [_cell_at(value, start + at, name) for at, value in enumerate(column.to_pylist())]
-
-
-def chunks(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """`size` of them at a time."""
-    source = iter(rows)
-    while part := list(islice(source, size)):
-        yield part

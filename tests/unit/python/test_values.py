@@ -236,9 +236,9 @@ class Pandas(unittest.TestCase):
             [1, 1, 1.5, True, "a", "2026-01-02T03:04:05.000006Z", "1.20", "x", "2026-01-02T03:04:05.000000"],
             [2, None, None, False, None, None, None, "y", None]])
         self.assertEqual([type(value) for value in part.rows[0]], [int, int, float, bool, str, str, str, str, str])
-        zoned = pandas.DataFrame({"t": pandas.to_datetime(["2026-07-01 12:00:00.1234567", "1969-12-31 23:00:00.0000000"]).tz_localize(
-            "Europe/Berlin"), "o": pandas.Series([datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=2))), None],
-                                                 dtype=object)})
+        local = pandas.to_datetime(["2026-07-01 12:00:00.1234567", "1969-12-31 23:00:00.0000000"])
+        noon = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+        zoned = pandas.DataFrame({"t": local.tz_localize("Europe/Berlin"), "o": pandas.Series([noon, None], dtype=object)})
         [part] = frame_chunks(zoned, 10, True)
         self.assertEqual(part.rows, [["2026-07-01T10:00:00.123456Z", "2026-07-01T10:00:00.000000Z"],
                                      ["1969-12-31T22:00:00.000000Z", None]])
