@@ -57,6 +57,16 @@ views:
   pages:
     from: hits
     features: {n: count(), total: sum(number)}
+services:
+  model:
+    as_of: before
+    views:
+      mine: {view: latest, key: {k: mine}}
+      other: {view: latest, key: {k: other}}
+    request: {amount: "decimal(9,2)"}
+    features: ["mine:d", "other:i", "mine:n", amount, more]
+    derived:
+      more: amount + 1
 """
 
 
@@ -87,7 +97,7 @@ def same_as_command(client, cluster, view, keys, **more):
         expect_equal(as_json(one.features), told["features"], key)
         expect_equal(as_json(one.as_of), told["as_of"], key)
         expect_equal((one.positions, one.dataset, one.complete), (told["positions"], told["dataset"], told["complete"]), key)
-        expect_equal({one.view: one.version}, told["versions"], key)
+        expect_equal(one.versions, told["versions"], key)
     return found
 
 
@@ -122,6 +132,25 @@ def round_trips(client, cluster):
     expect_equal(math.copysign(1, client.get("latest", "f", {"k": "zero"})["f"]), 1.0, "-0.0 is stored as 0.0")
     expect_equal(dict(found[1]["per_d"]), {Decimal("12345678901234567890123456789012.654321"): 1}, "a map by decimals")
     expect_equal(client.get("latest", "kept", {"k": "plain"})["kept"], ["text"], "a list")
+
+
+def services(client, cluster):
+    """A service is asked for like a view; in parts, all are as of one time."""
+    keys = [{"mine": "plain", "other": "edges", "amount": Decimal(i) / 4} for i in range(2500)]
+    at = datetime.now(timezone.utc)
+    found = client.get_many("model", None, keys, as_of=at)
+    expect_equal({one.as_of for one in found}, {at - timedelta(microseconds=1)}, "one time, and before it")
+    expect_equal((found.version, found.versions), ("v1", {"model": "v1", "latest": "v1"}), "versions")
+    expect_equal(found.features, ["mine:d", "other:i", "mine:n", "amount", "more"], "features")
+    for i in (0, 1023, 1024, 2499):
+        expect_equal(list(found[i].features.values()),
+                     [Decimal("1.500000"), (1 << 63) - 1, 1, Decimal(i) / 4, Decimal(i) / 4 + 1], i)
+    [told] = cluster.done("get", "model", "mine=plain", "other=edges", "amount=1.25", "--as-of", at.isoformat(),
+                          "--json").objects()
+    one = client.get("model", None, {"mine": "plain", "other": "edges"}, request={"amount": "1.25"}, as_of=at)
+    expect_equal((as_json(one.features), one.versions, one.positions), (told["features"], told["versions"],
+                                                                        told["positions"]), "weir get")
+    expect_equal(found.to_dict()["mine:n"], [1] * 2500, "columns")
 
 
 def refusals(client):
@@ -322,8 +351,9 @@ def main():
         cluster.start(apply=False)
         changes = client.apply(message="the first")
         expect_equal({(change.name, change.change) for change in changes},
-                     {(name, "add") for name in ("values", "hits", "latest", "pages")}, "apply")
+                     {(name, "add") for name in ("values", "hits", "latest", "pages", "model")}, "apply")
         round_trips(client, cluster)
+        services(client, cluster)
         refusals(client)
         cluster.recompute()
         same_as_command(client, cluster, "latest", [{"k": "nan"}, {"k": "edges"}])

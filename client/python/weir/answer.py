@@ -60,6 +60,11 @@ class Result:
         return self._answer.version
 
     @property
+    def versions(self) -> dict[str, str]:
+        """Of each view that the answer is made of, and of the service, by name."""
+        return self._answer.versions
+
+    @property
     def types(self) -> dict[str, str]:
         return self._answer.types
 
@@ -83,6 +88,7 @@ class Answer(Sequence[Result]):
     def __init__(self, body: dict[str, Any], keys: int):
         self.view: str = field(body, "view", str)
         self.version: str = field(body, "version", str)
+        self.versions: dict[str, str] = mapping(body, "versions", str)  # of each view in it, and of the service
         self.features: list[str] = items(body, "features", str)
         words = items(body, "types", str)
         if len(words) != len(self.features) or len(set(self.features)) != len(words):
@@ -109,7 +115,7 @@ class Answer(Sequence[Result]):
 
     def add(self, other: Answer) -> None:
         """The results of further keys, of the same view and version."""
-        if (other.view, other.version, other.types) != (self.view, self.version, self.types):
+        if (other.view, other.versions, other.types) != (self.view, self.versions, self.types):
             raise Error("stale", "the view has changed while it was asked for: ask again")
         for result in other._results:
             result._answer = self

@@ -226,8 +226,8 @@ class Client:
             return answer
         rest = {**body, "view": f"{answer.view}@{answer.version}"}
         if "as_ofs" not in lists:
-            rest.pop("before", None)  # it is in what was told
-            rest["as_of"] = answer[0].as_of_us
+            # What was told is the time itself, less a µs where `before` was asked for, or is what a service says.
+            rest["before"], rest["as_of"] = True, answer[0].as_of_us + 1
         for at in range(1, len(parts), CHUNKS):
             answer.add(self._ask_parts([{**rest, **part} for part in parts[at:at + CHUNKS]], deadline_ms, patience_ms))
         return answer

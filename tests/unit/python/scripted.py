@@ -84,7 +84,8 @@ def result(key, *values, **more):
 
 def got(body, *values, types=("int64",), features=("n",), version="v1"):
     """The reply to a get: the same values for each key."""
-    return "get.ok", {"view": body["view"].split("@")[0], "version": version, "features": list(features),
+    view = body["view"].split("@")[0]
+    return "get.ok", {"view": view, "version": version, "versions": {view: version}, "features": list(features),
                       "types": list(types), "results": [result(key, *values) for key in body["keys"]]}
 
 

@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[3]
 def answer(types, *rows, **more):
     names = [f"f{i}" for i in range(len(types))]
     results = [result({"k": f"k{i}"}, *values, **more) for i, values in enumerate(rows)]
-    return Answer({"view": "v", "version": "v1", "features": names, "types": list(types), "results": results}, len(rows))
+    return Answer({"view": "v", "version": "v1", "versions": {"v": "v1"}, "features": names, "types": list(types),
+                   "results": results}, len(rows))
 
 
 class Versions(unittest.TestCase):
@@ -136,7 +137,7 @@ class Answers(unittest.TestCase):
         one = answer(["int64", "float64"], [1, None], complete=False, errors={"f1": "too large"},
                      incomplete=[{"log": "s/k/0", "reason": "moved"}])[0]
         self.assertEqual((one["f0"], one.features, one.key), (1, {"f0": 1, "f1": None}, {"k": "k0"}))
-        self.assertEqual((one.view, one.version, one.dataset), ("v", "v1", "d1"))
+        self.assertEqual((one.view, one.version, one.versions, one.dataset), ("v", "v1", {"v": "v1"}, "d1"))
         self.assertEqual((one.complete, one.incomplete), (False, [("s/k/0", "moved")]))
         self.assertEqual((one.errors, one.positions), ({"f1": "too large"}, {"s/k/0": 7}))
         self.assertEqual((one.as_of, one.as_of_us), (EPOCH + timedelta(seconds=1), 1_000_000))
@@ -153,15 +154,17 @@ class Answers(unittest.TestCase):
         self.assertEqual([one["f1"] for one in many], ["a", "b"])
 
     def test_names_that_clash_are_not_overwritten(self):
-        body = {"view": "v", "version": "v1", "features": ["k"], "types": ["int64"], "results": [result({"k": "a"}, 1)]}
+        body = {"view": "v", "version": "v1", "versions": {"v": "v1"}, "features": ["k"],
+                "types": ["int64"], "results": [result({"k": "a"}, 1)]}
         with self.assertRaisesRegex(weir.Error, "same name"):
             Answer(body, 1).to_dict()
         self.assertEqual(Answer(body, 1)[0].features, {"k": 1})
 
     def test_an_answer_that_does_not_fit_is_corrupt(self):
-        good = {"view": "v", "version": "v1", "features": ["n"], "types": ["int64"], "results": [result({}, 1)]}
+        good = {"view": "v", "version": "v1", "versions": {"v": "v1"}, "features": ["n"],
+                "types": ["int64"], "results": [result({}, 1)]}
         Answer(good, 1)
-        for broken in ({"view": 1}, {"features": ["n", "m"]}, {"types": [1]}, {"types": None}, {"results": []},
+        for broken in ({"view": 1}, {"versions": {"v": 1}}, {"features": ["n", "m"]}, {"types": [1]}, {"types": None}, {"results": []},
                        {"results": [5]}, {"results": [{**result({}, 1), "values": []}]},
                        {"results": [{**result({}, 1), "as_of": None}]}, {"results": [{**result({}, 1), "complete": 1}]},
                        {"results": [{**result({}, 1), "positions": {"x": "y"}}]},
