@@ -2,7 +2,7 @@
 
 enum { NEAREST_WORD_MAX = 128 }; /* bytes; nobody mistypes a longer word usefully */
 
-int text_compare (text_t a, text_t b)
+int text_compare_bytes (text_t a, text_t b)
 {
     uint32_t both = a.size < b.size ? a.size : b.size;
     int order = both > 0 ? memcmp (a.data, b.data, both) : 0;

@@ -59,8 +59,46 @@ static inline size_t text_run_end (const text_t *texts, size_t from, size_t to)
     }
 }
 
+/* Copies the text's bytes, as memcpy does, but without a call when they are few. */
+static inline void text_copy (void *to, text_t text)
+{
+    char *bytes = (char *)to;
+    if (text.size > 16)
+        memcpy (bytes, text.data, text.size);
+    else if (text.size >= 8) { /* two halves that overlap, as most keys are of 9 bytes */
+        uint64_t first;
+        uint64_t last;
+        memcpy (&first, text.data, 8);
+        memcpy (&last, text.data + text.size - 8, 8);
+        memcpy (bytes, &first, 8);
+        memcpy (bytes + text.size - 8, &last, 8);
+    } else {
+        for (uint32_t i = 0; i < text.size; i++)
+            bytes[i] = text.data[i];
+    }
+}
+
+/* text_compare of any texts. */
+int text_compare_bytes (text_t a, text_t b);
+
 /* Byte order, shorter first on a tie: negative, 0 or positive. */
-int text_compare (text_t a, text_t b);
+static inline int text_compare (text_t a, text_t b)
+{
+    if (a.size != b.size || a.size < 8 || a.size > 16)
+        return text_compare_bytes (a, b);
+    /* as most keys are: two halves that overlap, as numbers */
+    uint64_t x;
+    uint64_t y;
+    memcpy (&x, a.data, 8);
+    memcpy (&y, b.data, 8);
+    if (x == y) {
+        memcpy (&x, a.data + a.size - 8, 8);
+        memcpy (&y, b.data + b.size - 8, 8);
+    }
+    x = __builtin_bswap64 (x);
+    y = __builtin_bswap64 (y);
+    return (x > y) - (x < y);
+}
 
 /* The candidate nearest to `word` by edit distance, or NULL when none is near enough to be a likely
  * slip (distance over a third of the longer word). For "did you mean" messages. */

@@ -490,8 +490,7 @@ uint8_t *record_keep (const record_builder_t *self, text_t key, const projection
     viewfile_shape_t shape = { .rows = (unsigned)(to - from),
                                .age_bytes = viewfile_age_bytes (age) };
     out = varint_put (out, key.size);
-    if (key.size > 0)
-        memcpy (out, key.data, key.size);
+    text_copy (out, key);
     out += key.size;
     *out++ = viewfile_shape_put (shape);
     return viewrows_put (self->header, rows, from, to, shape.age_bytes, out);

@@ -54,13 +54,14 @@ static uint8_t *put_bits (const uint8_t *flags, size_t count, uint8_t *out)
 }
 _Static_assert(BATCHVIEW_ROWS_MAX <= 8, "a bit for each row in a byte");
 
-static uint8_t *put_cell (const column_t *lane, size_t row, uint8_t *out)
+static inline uint8_t *put_cell (const column_t *lane, size_t row, uint8_t *out)
 {
     text_t text;
-    switch (type_family (lane->type)) {
-    case TYPE_FLOAT64:
+    if (lane->type == TYPE_FLOAT64) { /* as most are */
         memcpy (out, &lane->f[row], sizeof (double));
         return out + sizeof (double);
+    }
+    switch (type_family (lane->type)) {
     case TYPE_DECIMAL:
         return partial_int128_put (out, lane->d[row]);
     case TYPE_STRING:
