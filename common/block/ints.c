@@ -412,28 +412,73 @@ static bool get_plain (reader_t *in, int64_t *values, size_t count)
     return true;
 }
 
+/* The number of a varint of up to eight bytes, least first, all others 0. */
+static inline uint64_t number_of (uint64_t bytes)
+{
+    uint64_t sevens = bytes & UINT64_C (0x7f7f7f7f7f7f7f7f);
+    sevens =
+        (sevens & UINT64_C (0x007f007f007f007f)) | (sevens & UINT64_C (0x7f007f007f007f00)) >> 1;
+    sevens =
+        (sevens & UINT64_C (0x00003fff00003fff)) | (sevens & UINT64_C (0x3fff00003fff0000)) >> 2;
+    return (sevens & UINT64_C (0x0fffffff)) | (sevens & UINT64_C (0x0fffffff00000000)) >> 4;
+}
+
+static inline uint64_t unzigzag (uint64_t coded)
+{
+    return (coded >> 1) ^ (0 - (coded & 1));
+}
+
+/* Two at a time, as long as there are both in eight bytes: without branches on how many each has,
+ * which there is no telling of times. Returns how many were read. */
+static size_t get_pairs (reader_t *in, int64_t *values, size_t count, uint64_t *before)
+{
+    const uint8_t *at = in->at;
+    uint64_t value = *before;
+    size_t i = 0;
+    for (; i + 2 <= count && in->end - at >= 8; i += 2) {
+        uint64_t bytes;
+        memcpy (&bytes, at, sizeof bytes);
+        uint64_t ends = ~bytes & UINT64_C (0x8080808080808080);
+        uint64_t second = ends & (ends - 1);
+        if (second == 0)
+            break;
+        unsigned first_bits = (unsigned)__builtin_ctzll (ends) + 1;
+        unsigned bits = (unsigned)__builtin_ctzll (second) + 1;
+        bytes &= UINT64_MAX >> (64 - bits);
+        value += unzigzag (number_of (bytes & ((UINT64_C (1) << first_bits) - 1)));
+        values[i] = (int64_t)value;
+        value += unzigzag (number_of (bytes >> first_bits));
+        values[i + 1] = (int64_t)value;
+        at += bits / 8;
+    }
+    in->at = at;
+    *before = value;
+    return i;
+}
+
 static bool get_delta (reader_t *in, int64_t *values, size_t count)
 {
     uint64_t before = 0;
-    const uint8_t *at = in->at;
-    const uint8_t *end = in->end;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count;) {
+        size_t pairs = get_pairs (in, values + i, count - i, &before);
+        i += pairs;
+        if (i == count)
+            break;
         uint64_t coded = 0;
         unsigned shift = 0;
         uint8_t byte;
         do {
-            if (at == end || shift > 63)
+            if (in->at == in->end || shift > 63)
                 return false;
-            byte = *at++;
+            byte = *in->at++;
             if (shift == 63 && byte > 1)
                 return false;
             coded |= (uint64_t)(byte & 0x7f) << shift;
             shift += 7;
         } while (byte >= 0x80);
-        before += (coded >> 1) ^ (0 - (coded & 1));
-        values[i] = (int64_t)before;
+        before += unzigzag (coded);
+        values[i++] = (int64_t)before;
     }
-    in->at = at;
     return true;
 }
 

@@ -19,25 +19,60 @@ static size_t end_of (const scratch_t *scratch, size_t key, size_t count)
     return key + 1 < scratch->keys ? scratch->starts[key + 1] : count;
 }
 
-static inline uint64_t number_at (const char *bytes, size_t size)
+static inline uint64_t number_at (const char *bytes)
+{
+    uint64_t number;
+    memcpy (&number, bytes, sizeof number);
+    return __builtin_bswap64 (number);
+}
+
+/* The number that the last `size` bytes of a text are, 0 to 8. */
+static inline uint64_t number_at_end (text_t text, size_t size)
 {
     uint64_t number = 0;
-    if (size == sizeof number) {
-        memcpy (&number, bytes, sizeof number);
-        return __builtin_bswap64 (number);
-    }
-    for (size_t i = 0; i < size; i++)
-        number = number << 8 | (uint8_t)bytes[i];
+    if (text.size >= sizeof number && size > 0)
+        return number_at (text.data + text.size - sizeof number) << (64 - 8 * size) >>
+               (64 - 8 * size);
+    for (size_t i = text.size - size; i < text.size; i++)
+        number = number << 8 | (uint8_t)text.data[i];
     return number;
 }
 
 /* ---- keys as numbers ---- */
+
+static inline uint64_t word_at (const char *bytes)
+{
+    uint64_t word;
+    memcpy (&word, bytes, sizeof word);
+    return word;
+}
+
+/* common_prefix of keys of 8 to 16 bytes, as most are: two halves that overlap. */
+static size_t common_prefix_of_halves (const text_t *keys, const scratch_t *scratch)
+{
+    text_t first = keys[0];
+    size_t half = first.size - sizeof (uint64_t);
+    uint64_t high = 0; /* bits in which any two differ */
+    uint64_t low = 0;
+    for (size_t key = 1; key < scratch->keys; key++) {
+        text_t text = keys[scratch->starts[key]];
+        if (text.size != first.size)
+            return SIZE_MAX;
+        high |= word_at (text.data) ^ word_at (first.data);
+        low |= word_at (text.data + half) ^ word_at (first.data + half);
+    }
+    if (high != 0)
+        return (size_t)__builtin_ctzll (high) / 8;
+    return low != 0 ? half + (size_t)__builtin_ctzll (low) / 8 : first.size;
+}
 
 /* How many bytes all keys begin with, when all are of one size; else that size and more. */
 static size_t common_prefix (const text_t *keys, const scratch_t *scratch)
 {
     text_t first = keys[0];
     size_t common = first.size;
+    if (common >= sizeof (uint64_t) && common <= 2 * sizeof (uint64_t))
+        return common_prefix_of_halves (keys, scratch);
     for (size_t key = 1; key < scratch->keys; key++) {
         text_t text = keys[scratch->starts[key]];
         if (text.size != first.size)
@@ -63,7 +98,7 @@ encoding_t keys_encode (buf_t *out, const text_t *keys, size_t count, const scra
     for (size_t key = 0; key < runs; key++) {
         size_t start = scratch->starts[key];
         scratch->a[key] = (int64_t)(end_of (scratch, key, count) - start);
-        scratch->b[key] = (int64_t)number_at (keys[start].data + prefix, size - prefix);
+        scratch->b[key] = (int64_t)number_at_end (keys[start], size - prefix);
     }
     buf_put_varint (out, runs);
     ints_put (out, scratch->a, runs, scratch);
@@ -126,7 +161,7 @@ static bool number_of_key (text_t key, size_t place, type_t type, int64_t *value
 {
     if (key.size < place + KEY_NUMBER_SIZE || (uint8_t)key.data[place] != (uint8_t)type)
         return false;
-    *value = (int64_t)(number_at (key.data + place + 1, 8) ^ (UINT64_C (1) << 63));
+    *value = (int64_t)(number_at (key.data + place + 1) ^ (UINT64_C (1) << 63));
     return true;
 }
 
