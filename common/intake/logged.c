@@ -109,11 +109,13 @@ void batch_set_keys (const keyed_log_t *log, batch_t *batch, arena_t *arena)
     buf_release (&bytes);
 }
 
-/* The events of a record in a log, `accepted` of them in `block`, decoded but for their columns. */
+/* The events of a record in a log, `accepted` of them in `block`, decoded but for their columns.
+ * Places are the record's, whatever the block has. */
 static status_t read_block (const log_record_t *record, uint32_t accepted, text_t block,
                             arena_t *arena, batch_t *batch, error_t *error)
 {
-    status_t status = block_decode (block.data, block.size, arena, NULL, batch, error);
+    status_t status =
+        block_decode_some (block.data, block.size, arena, NULL, BLOCK_LEAVE_POSITION, batch, error);
     if (status == STATUS_OK && (batch->rows != accepted || batch->rows != record->count))
         return error_set (error, STATUS_CORRUPT, "a record of %u offsets has %zu events",
                           record->count, batch->rows);
@@ -123,10 +125,10 @@ static status_t read_block (const log_record_t *record, uint32_t accepted, text_
 static void set_places (const keyed_log_t *log, const log_record_t *record, batch_t *batch,
                         arena_t *arena)
 {
-    for (size_t i = 0; i < batch->rows; i++) {
-        batch->offset[i] = record->offset + i;
-        batch->row[i] = 0;
-    }
+    uint64_t *offset = batch->offset = arena_alloc (arena, batch->rows * sizeof *offset);
+    batch->row = arena_zero (arena, batch->rows, sizeof *batch->row);
+    for (size_t i = 0; i < batch->rows; i++)
+        offset[i] = record->offset + i;
     batch_set_keys (log, batch, arena);
 }
 
