@@ -11,6 +11,7 @@
 enum {
     PENDING_TEXT_MAX = 4 << 20, /* bytes of strings from which a block is written early */
     ARENA_CHUNK = 1 << 20,
+    WRITTEN_AT_ONCE = 256 << 10, /* bytes, about: each call and each page of its own costs */
 };
 
 struct run_writer {
@@ -24,7 +25,7 @@ struct run_writer {
     bool finished;
     bool quick; /* time matters more than bytes */
     run_info_t info;
-    uint64_t at;         /* where the next block goes */
+    uint64_t at;         /* where the next block goes in the file */
     arena_t *arena;      /* strings of the pending rows */
     arena_t *shape;      /* arrays of the pending batch */
     batch_t pending;     /* RUN_BLOCK_ROWS_MAX rows of room; .rows of them used. Made when needed */
@@ -32,37 +33,45 @@ struct run_writer {
     batch_t last;        /* one row: the last one of the block before */
     uint8_t last_key[KEY_SIZE_MAX];
     bool any;
-    buf_t block;
+    buf_t waiting; /* what comes before it there and is not written yet */
     buf_t index;
 };
 
 /* ---- making and ending ---- */
 
-static status_t write_header (run_writer_t *self, error_t *error)
+static void put_header (run_writer_t *self)
 {
     const run_schema_t *schema = &self->info.schema;
     columns_t columns = { schema->types, schema->ids, schema->columns };
     bool plain = columns_are_plain (&columns);
-    buf_t out;
-    buf_init (&out, RUN_HEADER_MAX);
-    buf_put_u32 (&out, RUN_MAGIC);
-    buf_put_u16 (&out, plain ? RUN_VERSION : RUN_VERSION_IDS);
-    buf_put_u16 (&out, (uint16_t)schema->columns);
-    buf_put_u64 (&out, schema->fingerprint);
-    buf_put_u32 (&out, schema->partition);
-    buf_put_u32 (&out, schema->partitions);
-    buf_put_u16 (&out, (uint16_t)schema->log.size);
-    buf_put_u16 (&out, 0);
-    buf_put (&out, schema->log.data, schema->log.size);
+    buf_t *out = &self->waiting;
+    buf_put_u32 (out, RUN_MAGIC);
+    buf_put_u16 (out, plain ? RUN_VERSION : RUN_VERSION_IDS);
+    buf_put_u16 (out, (uint16_t)schema->columns);
+    buf_put_u64 (out, schema->fingerprint);
+    buf_put_u32 (out, schema->partition);
+    buf_put_u32 (out, schema->partitions);
+    buf_put_u16 (out, (uint16_t)schema->log.size);
+    buf_put_u16 (out, 0);
+    buf_put (out, schema->log.data, schema->log.size);
     for (size_t i = 0; i < schema->columns; i++)
-        buf_put_u8 (&out, (uint8_t)schema->types[i]);
+        buf_put_u8 (out, (uint8_t)schema->types[i]);
     for (size_t i = 0; i < schema->columns && !plain; i++)
-        buf_put_u16 (&out, schema->ids[i]);
-    buf_put_u64 (&out, XXH3_64bits (out.data, out.size));
-    CHECK (!out.bad);
-    status_t status = fs_write (self->fs, self->file, 0, out.data, out.size, error);
-    self->at = out.size;
-    buf_release (&out);
+        buf_put_u16 (out, schema->ids[i]);
+    buf_put_u64 (out, XXH3_64bits (out->data, out->size));
+    CHECK (!out->bad && out->size <= RUN_HEADER_MAX);
+    self->at = out->size;
+}
+
+static status_t write_waiting (run_writer_t *self, error_t *error)
+{
+    const buf_t *waiting = &self->waiting;
+    CHECK (!waiting->bad);
+    if (waiting->size == 0)
+        return STATUS_OK;
+    status_t status = fs_write (self->fs, self->file, self->at - waiting->size, waiting->data,
+                                waiting->size, error);
+    buf_clear (&self->waiting);
     return status;
 }
 
@@ -94,13 +103,9 @@ status_t run_writer_new (fs_t *fs, const char *path, const run_schema_t *schema,
     self->arena = arena_new (ARENA_CHUNK);
     self->shape = arena_new (ARENA_CHUNK);
     self->last = batch_new (self->shape, NULL, 0, 1);
-    buf_init (&self->block, BLOCK_SIZE_MAX);
+    buf_init (&self->waiting, WRITTEN_AT_ONCE + BLOCK_SIZE_MAX);
     buf_init (&self->index, RUN_INDEX_MAX);
-    status = write_header (self, error);
-    if (status != STATUS_OK) {
-        run_writer_destroy (&self);
-        return error_prefix (error, "creating run %s", path);
-    }
+    put_header (self);
     *writer = self;
     return STATUS_OK;
 }
@@ -126,7 +131,7 @@ void run_writer_destroy (run_writer_t **self_p)
     }
     arena_destroy (&self->arena);
     arena_destroy (&self->shape);
-    buf_release (&self->block);
+    buf_release (&self->waiting);
     buf_release (&self->index);
     mem_free (self->path);
     mem_free (self->log);
@@ -178,19 +183,21 @@ static void widen (run_info_t *info, const run_block_t *block)
     info->blocks++;
 }
 
-/* Writes the block in self->block, which holds rows [from, to) of `batch`. */
-static status_t put_block (run_writer_t *self, const batch_t *batch, size_t from, size_t to,
-                           error_t *error)
+/* The block that waits last, from `begin` on, holds rows [from, to) of `batch`. */
+static status_t put_block (run_writer_t *self, size_t begin, const batch_t *batch, size_t from,
+                           size_t to, error_t *error)
 {
     block_header_t header;
-    status_t status = block_header_read (self->block.data, self->block.size, &header, error);
-    CHECK (status == STATUS_OK);
+    const uint8_t *bytes = self->waiting.data + begin;
+    size_t size = self->waiting.size - begin;
+    status_t status = block_header_read (bytes, size, &header, error);
+    CHECK (status == STATUS_OK && header.size == size);
     run_block_t block = { .at = self->at,
                           .size = (uint32_t)header.size,
                           .rows = header.rows,
                           .min_time = header.min_time,
                           .max_time = header.max_time,
-                          .checksum = block_checksum (self->block.data, self->block.size),
+                          .checksum = block_checksum (bytes, size),
                           .first_key = header.first_key,
                           .last_key = header.last_key };
     run_offset_bounds (batch->offset + from, to - from, &block.min_offset, &block.max_offset);
@@ -198,21 +205,21 @@ static status_t put_block (run_writer_t *self, const batch_t *batch, size_t from
     if (self->index.bad || self->info.blocks == RUN_BLOCKS_MAX)
         return error_set (error, STATUS_TOO_LARGE, "run %s: its index is over its limit",
                           self->path);
-    status = fs_write (self->fs, self->file, self->at, self->block.data, self->block.size, error);
-    if (status != STATUS_OK)
-        return error_prefix (error, "writing run %s", self->path);
     self->at += block.size;
     widen (&self->info, &block);
-    return STATUS_OK;
+    if (self->waiting.size < WRITTEN_AT_ONCE)
+        return STATUS_OK;
+    status = write_waiting (self, error);
+    return status == STATUS_OK ? status : error_prefix (error, "writing run %s", self->path);
 }
 
 /* Writes the rows as one block, or as halves when they are too large for one. */
 static status_t write_rows (run_writer_t *self, const batch_t *batch, size_t from, size_t to,
                             error_t *error)
 {
-    buf_clear (&self->block);
-    status_t status = self->quick ? block_encode_quick (batch, from, to, &self->block, error)
-                                  : block_encode_dense (batch, from, to, &self->block, error);
+    size_t begin = self->waiting.size;
+    status_t status = self->quick ? block_encode_quick (batch, from, to, &self->waiting, error)
+                                  : block_encode_dense (batch, from, to, &self->waiting, error);
     if (status == STATUS_TOO_LARGE && to - from > 1) {
         size_t middle = from + (to - from) / 2;
         status = write_rows (self, batch, from, middle, error);
@@ -222,7 +229,7 @@ static status_t write_rows (run_writer_t *self, const batch_t *batch, size_t fro
     }
     if (status != STATUS_OK)
         return error_prefix (error, "writing run %s", self->path);
-    return put_block (self, batch, from, to, error);
+    return put_block (self, begin, batch, from, to, error);
 }
 
 static status_t flush (run_writer_t *self, error_t *error)
@@ -485,23 +492,44 @@ status_t run_writer_add_last (run_writer_t *self, const batch_t *batch, error_t 
 
 /* ---- the end ---- */
 
-static void put_footer (const run_writer_t *self, buf_t *out)
+static void put_footer (const run_writer_t *self, uint64_t index_at, buf_t *out)
 {
     const run_info_t *info = &self->info;
+    size_t begin = out->size;
     buf_put_u64 (out, info->rows);
     buf_put_i64 (out, info->min_time);
     buf_put_i64 (out, info->max_time);
     buf_put_u64 (out, info->min_offset);
     buf_put_u64 (out, info->max_offset);
-    buf_put_u64 (out, self->at);
+    buf_put_u64 (out, index_at);
     buf_put_u64 (out, self->index.size);
     buf_put_u64 (out, XXH3_64bits (self->index.data, self->index.size));
     buf_put_u32 (out, info->blocks);
     buf_put_u16 (out, RUN_VERSION);
     buf_put_u16 (out, 0);
-    buf_put_u64 (out, XXH3_64bits (out->data, out->size));
+    buf_put_u64 (out, XXH3_64bits (out->data + begin, out->size - begin));
     buf_put_u32 (out, RUN_FOOTER_MAGIC);
-    CHECK (out->size == RUN_FOOTER_SIZE && !out->bad);
+    CHECK (out->size - begin == RUN_FOOTER_SIZE && !out->bad);
+}
+
+/* Index and footer. */
+static status_t write_end (run_writer_t *self, error_t *error)
+{
+    buf_t *index = &self->index;
+    uint64_t index_at = self->at;
+    status_t status = STATUS_OK;
+    if (index->size <= WRITTEN_AT_ONCE) {
+        buf_put (&self->waiting, index->data, index->size);
+    } else {
+        status = write_waiting (self, error);
+        if (status == STATUS_OK)
+            status = fs_write (self->fs, self->file, index_at, index->data, index->size, error);
+    }
+    if (status != STATUS_OK)
+        return status;
+    put_footer (self, index_at, &self->waiting);
+    self->at = self->info.size = index_at + index->size + RUN_FOOTER_SIZE;
+    return write_waiting (self, error);
 }
 
 static status_t sync_with_directory (run_writer_t *self, error_t *error)
@@ -524,19 +552,8 @@ status_t run_writer_finish (run_writer_t *self, run_info_t *info, error_t *error
     CHECK_OBJECT (self, RUN_WRITER_MAGIC);
     CHECK (!self->finished);
     status_t status = flush (self, error);
-    if (status != STATUS_OK)
-        return status;
-    buf_t footer;
-    buf_init (&footer, RUN_FOOTER_SIZE);
-    put_footer (self, &footer);
-    if (self->index.size > 0)
-        status =
-            fs_write (self->fs, self->file, self->at, self->index.data, self->index.size, error);
-    self->at += self->index.size;
     if (status == STATUS_OK)
-        status = fs_write (self->fs, self->file, self->at, footer.data, footer.size, error);
-    self->info.size = self->at + footer.size;
-    buf_release (&footer);
+        status = write_end (self, error);
     if (status == STATUS_OK)
         status = sync_with_directory (self, error);
     if (status != STATUS_OK)
