@@ -50,9 +50,8 @@ static status_t record_measure (record_builder_t *builder, size_t rows, int64_t 
                              error);
     if (status == STATUS_OK)
         status = record_end (builder, &count, error);
-    /* An entry of the index, which is at most 7/10 full and a power of two: 0.505 on the average;
-     * and the record's part of the checksums. */
-    double size = (double)(1 + record_size (builder) + sections) + sizeof (uint64_t) / 0.505;
+    /* An entry of the index, which is 5/8 full; and the record's part of the checksums. */
+    double size = (double)(1 + record_size (builder) + sections) + sizeof (uint64_t) / 0.625;
     *bytes = size * (1 + (double)sizeof (uint64_t) / BATCHVIEW_BLOCK);
     *atoms = (double)count;
     arena_destroy (&arena);

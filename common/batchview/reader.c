@@ -252,11 +252,13 @@ static status_t record_find (const batchview_t *view, text_t key, viewrecord_t *
                              error_t *error)
 {
     uint64_t hash = key_hash (key);
-    uint64_t mask = view->footer.index_size - 1;
+    uint64_t size = view->footer.index_size;
+    uint64_t slot = viewfile_index_slot (hash, size);
     const uint8_t *index = view->data + view->footer.index_at;
     *found = false;
-    for (uint64_t probe = 0; probe <= mask; probe++) {
-        uint64_t entry = (uint64_t)viewfile_i64 (index + 8 * ((hash + probe) & mask));
+    for (uint64_t probe = 0; probe < size; probe++) {
+        uint64_t entry = (uint64_t)viewfile_i64 (index + 8 * slot);
+        slot = slot + 1 < size ? slot + 1 : 0;
         if (entry == 0)
             return STATUS_OK;
         if (!viewfile_index_tag_is (entry, hash))
@@ -275,7 +277,8 @@ enum { CACHE_LINE = 64, RECORD_LINES = 4 };
 
 static const uint8_t *index_entry (const batchview_t *view, uint64_t hash)
 {
-    return view->data + view->footer.index_at + 8 * (hash & (view->footer.index_size - 1));
+    return view->data + view->footer.index_at +
+           8 * viewfile_index_slot (hash, view->footer.index_size);
 }
 
 void batchview_fetch_index (const batchview_t *self, uint64_t hash)
@@ -284,13 +287,14 @@ void batchview_fetch_index (const batchview_t *self, uint64_t hash)
     __builtin_prefetch (index_entry (self, hash));
 }
 
-/* That of the first entry with the hash's tag, if it is among the next few; what is past the
- * mapping's end does no harm. */
+/* That of the first entry with the hash's tag, if it is among the next few, which there are behind
+ * any: behind the index is the footer. What is past the mapping's end does no harm. */
 void batchview_fetch_record (const batchview_t *self, uint64_t hash)
 {
     CHECK_OBJECT (self, VIEW_MAGIC);
+    const uint8_t *first = index_entry (self, hash);
     for (uint64_t probe = 0; probe < 4; probe++) {
-        uint64_t entry = (uint64_t)viewfile_i64 (index_entry (self, hash + probe));
+        uint64_t entry = (uint64_t)viewfile_i64 (first + 8 * probe);
         if (entry == 0)
             return;
         if (!viewfile_index_tag_is (entry, hash))

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+_Static_assert(2 * BATCHVIEW_KEYS_MAX < BATCHVIEW_INDEX_MAX, "an index has all keys");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are read as they are mapped");
 
 enum {
@@ -364,8 +365,7 @@ static status_t footer_decode (const uint8_t *data, uint64_t size, viewfile_foot
         return format_error (format, error);
     uint64_t body = size - BATCHVIEW_FOOTER;
     bool fits = footer->index_at <= body && footer->index_at % BATCHVIEW_ALIGN == 0 &&
-                footer->index_size > 0 && footer->index_size <= body / 8 &&
-                (footer->index_size & (footer->index_size - 1)) == 0 &&
+                footer->index_size <= BATCHVIEW_INDEX_MAX && footer->index_size <= body / 8 &&
                 footer->keys < footer->index_size;
     if (!fits)
         return error_set (error, STATUS_CORRUPT, "bad footer of a batch view");

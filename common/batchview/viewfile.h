@@ -9,7 +9,7 @@
 #define BATCHVIEW_FOOTER_MAGIC "weirvend"
 
 enum {
-    BATCHVIEW_FORMAT = 5,
+    BATCHVIEW_FORMAT = 6,
     BATCHVIEW_BLOCK = 64 << 10, /* bytes under one checksum */
     BATCHVIEW_FOOTER = 64,      /* bytes */
     BATCHVIEW_HEADER_MAX = 64 << 10,
@@ -29,6 +29,7 @@ enum {
 #define BATCHVIEW_RECORD_MAX ((size_t)2 << 30)   /* bytes of a record or section */
 #define BATCHVIEW_KEYS_MAX   ((uint64_t)1 << 28) /* per file */
 #define BATCHVIEW_BYTES_MAX  ((uint64_t)1 << BATCHVIEW_PLACE_BITS)
+#define BATCHVIEW_INDEX_MAX  ((uint64_t)1 << 32) /* entries */
 _Static_assert(BATCHVIEW_TAG_BITS + BATCHVIEW_PLACE_BITS == 64, "an index entry is 64 bits");
 
 /* Slots with the same delay and windows (lifetime aside) share their atoms: a group. */
@@ -71,7 +72,7 @@ typedef struct viewfile_header {
 
 typedef struct viewfile_footer {
     uint64_t index_at;   /* bytes from the start of the file */
-    uint64_t index_size; /* entries, a power of two */
+    uint64_t index_size; /* entries, more than keys */
     uint64_t keys;
     uint64_t atoms;
     uint64_t events;
@@ -116,6 +117,19 @@ size_t viewfile_spans (const int64_t *windows, size_t count, int64_t delay,
 size_t viewfile_slot_windows (const plan_t *plan, uint32_t slot, int64_t *windows);
 
 /* ---- the index ---- */
+
+/* Entries of the index of so many keys: it is 5/8 full, so that looking for a key that is not there
+ * takes four of them on average. */
+static inline uint64_t viewfile_index_size (uint64_t keys)
+{
+    return keys + keys * 3 / 5 + 2;
+}
+
+/* Where a hash is looked for first, by its low 32 bits (multiply-shift). */
+static inline uint64_t viewfile_index_slot (uint64_t hash, uint64_t size)
+{
+    return (hash & UINT32_MAX) * size >> 32;
+}
 
 static inline uint64_t viewfile_index_entry (uint64_t hash, uint64_t place)
 {

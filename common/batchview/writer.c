@@ -6,10 +6,9 @@
 
 enum {
     WRITER_MAGIC = 0x3a71e3e4,
-    SINK_BUFFER = 16 * BATCHVIEW_BLOCK, /* bytes written at once */
-    SINK_ROOM = BATCHVIEW_BLOCK,        /* bytes behind, in which records are made */
-    INDEX_MIN = 2,                      /* entries */
-    SMALL_SIZE = 1,                     /* bytes of the size of a record that is below 128 */
+    SINK_BUFFER = 4 * BATCHVIEW_BLOCK, /* bytes written at once */
+    SINK_ROOM = BATCHVIEW_BLOCK,       /* bytes behind, in which records are made */
+    SMALL_SIZE = 1,                    /* bytes of the size of a record that is below 128 */
 };
 
 /* Bytes on their way to the file, and the checksum of each full block of them. */
@@ -310,28 +309,44 @@ status_t batchview_writer_add_all (batchview_writer_t *self, const projection_t 
     return status;
 }
 
+static void fill_index (const batchview_writer_t *self, uint64_t *table, uint64_t size)
+{
+    enum { AHEAD = 16 };
+    const uint64_t *hash = self->hash;
+    uint64_t keys = self->footer.keys;
+    for (uint64_t i = 0; i < keys; i++) {
+        uint64_t slot = viewfile_index_slot (hash[i], size);
+        if (i + AHEAD < keys)
+            __builtin_prefetch (&table[viewfile_index_slot (hash[i + AHEAD], size)], 1);
+        while (table[slot] != 0)
+            slot = slot + 1 < size ? slot + 1 : 0;
+        table[slot] = viewfile_index_entry (hash[i], self->place[i]);
+    }
+}
+
 static status_t put_index (batchview_writer_t *self, error_t *error)
 {
-    uint64_t size = INDEX_MIN;
-    while (size * 7 < self->footer.keys * 10)
-        size *= 2;
     static const uint8_t zeros[BATCHVIEW_ALIGN];
-    uint64_t end = sink_at (&self->sink);
+    sink_t *sink = &self->sink;
+    uint64_t size = viewfile_index_size (self->footer.keys);
+    size_t bytes = size * sizeof (uint64_t);
+    uint64_t end = sink_at (sink);
     self->footer.index_at = viewfile_align (end);
     self->footer.index_size = size;
     if (self->footer.index_at >> BATCHVIEW_PLACE_BITS != 0)
         return error_set (error, STATUS_TOO_LARGE, "the batch view is over 1 TiB");
-    status_t status = sink_put (&self->sink, zeros, self->footer.index_at - end, error);
+    status_t status = sink_put (sink, zeros, self->footer.index_at - end, error);
     if (status != STATUS_OK)
         return status;
-    uint64_t *table = mem_zero (size, sizeof *table);
-    for (uint64_t i = 0; i < self->footer.keys; i++) {
-        uint64_t at = self->hash[i] & (size - 1);
-        while (table[at] != 0)
-            at = (at + 1) & (size - 1);
-        table[at] = viewfile_index_entry (self->hash[i], self->place[i]);
+    if (bytes <= SINK_BUFFER - sink->used) { /* it is made where it is written from */
+        uint64_t *table = (uint64_t *)(void *)sink_room (sink);
+        memset (table, 0, bytes);
+        fill_index (self, table, size);
+        return sink_grew (sink, bytes, error);
     }
-    status = sink_put (&self->sink, table, size * sizeof *table, error);
+    uint64_t *table = mem_zero (size, sizeof *table);
+    fill_index (self, table, size);
+    status = sink_put (sink, table, bytes, error);
     mem_free (table);
     return status;
 }

@@ -125,8 +125,8 @@ static void raw (memory_file_t *file, const uint8_t *data, size_t size)
     if (size % 2 == 0)
         buf_put (&file->bytes, good.bytes.data, viewfile_u32 (good.bytes.data + 12));
     size_t words = size / 8;
-    while (2 * footer.index_size * 4 <= words)
-        footer.index_size *= 2;
+    if (words > 4)
+        footer.index_size = words / 4;
     buf_put (&file->bytes, data, words * 8);
     while (file->bytes.size < 8 * footer.index_size)
         buf_put_u64 (&file->bytes, 0);
