@@ -186,6 +186,7 @@ status_t build_compact (build_t *self, error_t *error)
     if (status != STATUS_OK)
         return error_prefix (error, "log %s/%u", self->log.name, order->partition);
     self->fresh.sorter = sorter_new (self->schema.types, self->schema.columns, task->setting.kept);
+    sorter_expect (self->fresh.sorter, order->cut - order->from);
     set_aside (self);
     status = gather_log (self, reader, error);
     log_reader_destroy (&reader);

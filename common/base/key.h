@@ -26,6 +26,14 @@ void key_put (buf_t *out, const value_t *value);
  * bits), for keys that are made by the thousand. */
 void key_put_number (uint8_t *out, type_t type, int64_t cell);
 
+/* The same for a BOOL, INT64 or TIMESTAMP. */
+static inline void key_put_integer (uint8_t *out, type_t type, int64_t cell)
+{
+    uint64_t bits = __builtin_bswap64 ((uint64_t)cell ^ UINT64_C (1) << 63);
+    out[0] = (uint8_t)type;
+    memcpy (out + 1, &bits, sizeof bits);
+}
+
 /* The same for a string, into size + KEY_STRING_MORE bytes. False, with any bytes there: it has a
  * zero byte, which takes more. */
 bool key_put_plain_string (uint8_t *out, text_t text);

@@ -41,24 +41,27 @@ void packed_clear (packed_t *self)
     memset (self->has_nulls, 0, self->columns * sizeof *self->has_nulls);
 }
 
-/* ---- putting ---- */
-
-static inline void copy_text (uint8_t *to, text_t text)
+batch_t packed_batch (const packed_t *self, arena_t *arena, size_t rows)
 {
-    if (text.size > 16)
-        memcpy (to, text.data, text.size);
-    else if (text.size >= 8) { /* two halves that overlap, as most keys are of 9 bytes */
-        uint64_t first;
-        uint64_t last;
-        memcpy (&first, text.data, 8);
-        memcpy (&last, text.data + text.size - 8, 8);
-        memcpy (to, &first, 8);
-        memcpy (to + text.size - 8, &last, 8);
-    } else {
-        for (uint32_t i = 0; i < text.size; i++)
-            to[i] = (uint8_t)text.data[i];
+    batch_t batch = { .rows = rows, .columns = self->columns };
+    batch.column = arena_zero (arena, self->columns, sizeof *batch.column);
+    for (size_t c = 0; c < self->columns; c++) {
+        column_t *column = &batch.column[c];
+        column->type = self->types[c];
+        column->data = arena_alloc (arena, rows * type_size (column->type));
+        column->valid = arena_alloc (arena, rows);
+        memset (column->valid, 1, rows);
     }
+    batch.event_time = arena_alloc (arena, rows * sizeof *batch.event_time);
+    batch.ingest_time = arena_alloc (arena, rows * sizeof *batch.ingest_time);
+    batch.offset = arena_alloc (arena, rows * sizeof *batch.offset);
+    batch.row = arena_alloc (arena, rows * sizeof *batch.row);
+    batch.key = arena_alloc (arena, rows * sizeof *batch.key);
+    batch.key_start = arena_alloc (arena, rows * sizeof *batch.key_start);
+    return batch;
 }
+
+/* ---- putting ---- */
 
 static inline bool is_valid (const column_t *column, size_t row)
 {
@@ -100,7 +103,7 @@ static void put_heads (const packed_t *self, packed_tile_t *tile)
         memcpy (to + PACKED_ROW, &word, sizeof word);
         if (self->columns > NULLS_IN_WORD)
             memset (to + PACKED_NULLS, 0, (self->columns + 7) / 8);
-        copy_text (to + self->fixed, batch->key[row]);
+        text_copy (to + self->fixed, batch->key[row]);
         tile->text[i] = to + self->fixed + batch->key[row].size;
     }
 }
@@ -124,7 +127,7 @@ static void put_texts (const column_t *column, packed_tile_t *tile, size_t cell)
         if (is_valid (column, tile->row[i]))
             text = column->s[tile->row[i]];
         memcpy (tile->to[i] + cell, &text.size, TEXT_CELL);
-        copy_text (tile->text[i], text);
+        text_copy (tile->text[i], text);
         tile->text[i] += text.size;
     }
 }

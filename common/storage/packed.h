@@ -46,6 +46,10 @@ void packed_init (packed_t *self, const type_t *types, size_t columns);
 void packed_release (packed_t *self);
 void packed_clear (packed_t *self);
 
+/* A batch of these columns with room for rows, all in the arena. Nothing of it is set but that rows
+ * are valid, which stays so of columns that have no nulls. */
+batch_t packed_batch (const packed_t *self, arena_t *arena, size_t rows);
+
 /* Fills in what the tile's rows take. */
 void packed_measure (const packed_t *self, packed_tile_t *tile);
 /* Copies the rows to where they go, with all that belongs to them. */

@@ -6,13 +6,10 @@
 #include <stdlib.h>
 
 enum {
-    SMALLEST = 16 << 10, /* bytes of memory for rows before they are parted, at first … */
-    FEW = 4 << 20,       /* … and at last */
-    CHUNK = 16 << 10,    /* bytes; larger for a row that needs it */
-    LINE = 64,           /* bytes that memory comes in */
+    CHUNK = 16 << 10, /* bytes; larger for a row that needs it */
+    LINE = 64,        /* bytes that memory comes in */
     LARGE_PAGE = 2 << 20,
-    AHEAD = 2048,  /* bytes that are fetched ahead in a chunk */
-    SAMPLE = 8192, /* rows whose keys are looked at to part the others */
+    AHEAD = 2048, /* bytes that are fetched ahead in a chunk */
     NONE = UINT32_MAX,
 };
 
@@ -29,7 +26,6 @@ void parts_release (parts_t *self)
     for (size_t i = 0; i < self->slots_count; i++)
         kept_give (self->kept, self->slots[i]);
     mem_free (self->slots);
-    mem_free (self->few);
     mem_free (self->chunks);
     memset (self, 0, sizeof *self);
 }
@@ -126,16 +122,11 @@ void parts_give_back (parts_t *self)
     for (size_t i = 0; i < self->slots_count; i++)
         kept_give (self->kept, self->slots[i]);
     self->slots_count = 0;
-    mem_free (self->few);
-    self->few = NULL;
-    self->few_size = 0;
 }
 
 size_t parts_bytes (const parts_t *self)
 {
-    if (!self->parted)
-        return self->rows > 0 ? self->few_size - self->part[0].left : 0;
-    return FEW + self->slot * KEPT_PIECE + (self->used + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    return self->slot * KEPT_PIECE + (self->used + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
 }
 
 /* ---- parting ---- */
@@ -147,25 +138,15 @@ static int compare_numbers (const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* Where parts begin, from the keys of rows that are there. Every part gets about as many of those,
- * but for keys that are the same so far. */
-static void choose_splits (parts_t *self)
+void parts_part (parts_t *self, uint64_t *sample, size_t count, size_t skip)
 {
-    uint64_t *sample = mem_alloc (SAMPLE * sizeof *sample);
-    size_t step = (self->rows + SAMPLE - 1) / SAMPLE;
-    size_t count = 0;
-    size_t row = 0;
-    const uint8_t *end = self->part[0].to;
-    self->split_skip = self->rows > 0 ? self->skip : 0;
-    for (const uint8_t *at = self->few; at < end; at += packed_size (self->packed, at))
-        if (row++ % step == 0)
-            sample[count++] = sort_prefix (packed_key (self->packed, at), self->split_skip);
-    CHECK (count <= SAMPLE);
+    CHECK (!self->parted && self->rows == 0);
+    self->parted = true;
+    self->split_skip = count > 0 ? skip : 0;
     qsort (sample, count, sizeof *sample, compare_numbers);
     for (size_t i = 0; i + 1 < PARTS_MAX; i++)
         self->split[i] = count > 0 ? sample[count * (i + 1) / PARTS_MAX] : UINT64_MAX;
     self->split[PARTS_MAX - 1] = UINT64_MAX;
-    mem_free (sample);
 }
 
 /* How many parts begin at or before the prefix: it is in the last of them. Without branches, so
@@ -222,68 +203,14 @@ static inline uint8_t *put_in (parts_t *self, size_t which, size_t size)
     return to;
 }
 
-/* Copies the rows that came before there were parts. */
-static void part_few (parts_t *self)
-{
-    const uint8_t *end = self->part[0].to;
-    size_t rows = self->rows;
-    choose_splits (self);
-    parts_drop (self);
-    self->parted = true;
-    self->rows = rows;
-    for (const uint8_t *at = self->few; at < end;) {
-        size_t size = packed_size (self->packed, at);
-        size_t part = part_of (self, sort_prefix (packed_key (self->packed, at), self->split_skip));
-        memcpy (put_in (self, part, size), at, size);
-        at += size;
-    }
-}
-
-void parts_part (parts_t *self)
-{
-    if (!self->parted)
-        part_few (self);
-}
-
 /* ---- placing ---- */
 
-/* Room for `more` bytes before rows are parted; false: there are too many. */
-static bool grow_few (parts_t *self, size_t more)
-{
-    part_t *part = &self->part[0];
-    size_t used = part->last == NONE ? 0 : self->few_size - part->left;
-    size_t least = used + more;
-    if (least > FEW)
-        return false;
-    if (least > self->few_size) {
-        size_t size = self->few_size > 0 ? 2 * self->few_size : SMALLEST;
-        while (size < least)
-            size *= 2;
-        self->few = mem_resize (self->few, size, 1);
-        self->few_size = size;
-    }
-    part->to = self->few + used;
-    part->left = self->few_size - used;
-    part->first = part->last = 0;
-    return true;
-}
-
-static void place_in_few (parts_t *self, packed_tile_t *tile)
-{
-    part_t *part = &self->part[0];
-    for (size_t i = 0; i < tile->count; i++) {
-        tile->to[i] = part->to;
-        part->to += tile->size[i];
-        part->left -= tile->size[i];
-    }
-    part->rows += tile->count;
-    self->largest = part->rows;
-}
-
-static void place_in_parts (parts_t *self, packed_tile_t *tile)
+void parts_place (parts_t *self, packed_tile_t *tile)
 {
     uint16_t part[PACKED_TILE];
     const text_t *keys = tile->batch->key;
+    CHECK (self->parted && tile->count > 0);
+    shorten_skip (self, tile);
     if (self->skip >= self->split_skip)
         for (size_t i = 0; i < tile->count; i++)
             part[i] = (uint16_t)part_of (self, sort_prefix (keys[tile->row[i]], self->split_skip));
@@ -292,21 +219,6 @@ static void place_in_parts (parts_t *self, packed_tile_t *tile)
             part[i] = (uint16_t)part_of_any (self, keys[tile->row[i]]);
     for (size_t i = 0; i < tile->count; i++)
         tile->to[i] = put_in (self, part[i], tile->size[i]);
-}
-
-void parts_place (parts_t *self, packed_tile_t *tile)
-{
-    CHECK (tile->count > 0);
-    size_t total = 0;
-    for (size_t i = 0; i < tile->count; i++)
-        total += tile->size[i];
-    if (!self->parted && !grow_few (self, total))
-        part_few (self);
-    shorten_skip (self, tile);
-    if (self->parted)
-        place_in_parts (self, tile);
-    else
-        place_in_few (self, tile);
     self->rows += tile->count;
 }
 
@@ -355,7 +267,7 @@ static sort_item_t *put_items (const parts_t *self, const parts_chunk_t *chunk, 
                                size_t size, sort_item_t *items)
 {
     const uint8_t *end = row + size;
-    for (uint64_t at = chunk != NULL ? chunk->at : 0; row < end;) {
+    for (uint64_t at = chunk->at; row < end;) {
         text_t key = packed_key (self->packed, row);
         size_t taken = packed_size (self->packed, row);
         __builtin_prefetch (row + AHEAD);
@@ -372,12 +284,10 @@ void parts_items (const parts_t *self, size_t part, sort_item_t *items)
 {
     const part_t *which = &self->part[part];
     const sort_item_t *end = items + which->rows;
-    if (!self->parted)
-        items = put_items (self, NULL, self->few, self->few_size - which->left, items);
     uint32_t chunk = PARTS_BEGIN;
     const uint8_t *rows;
     size_t size;
-    while (self->parted && (size = parts_rows_at (self, part, &chunk, &rows)) > 0)
+    while ((size = parts_rows_at (self, part, &chunk, &rows)) > 0)
         items = put_items (self, &self->chunks[chunk], rows, size, items);
     CHECK (items == end);
 }

@@ -1,8 +1,8 @@
 /* parts.h - memory of packed rows, apart by ranges of their keys.
  *
- * Once there are some megabytes of rows, what keys they have decides between which keys the parts
- * are; a row then goes behind the last one of its part. So the rows of a part, which are sorted and
- * picked together, come from a few places that fit a near cache, however many rows there are. */
+ * The keys of the first rows decide between which keys the parts are; a row goes behind the last
+ * one of its part. So the rows of a part, which are sorted and picked together, come from a few
+ * places that fit a near cache, however many rows there are. */
 #ifndef WEIR_STORAGE_PARTS_H
 #define WEIR_STORAGE_PARTS_H
 
@@ -37,10 +37,8 @@ typedef struct parts {
     kept_t *kept;
     uint8_t **slots; /* pieces of `kept`, in which chunks are */
     size_t slots_count;
-    size_t slot;     /* the one that is being filled … */
-    size_t used;     /* … and bytes of it */
-    uint8_t *few;    /* memory of the rows before they are parted … */
-    size_t few_size; /* … which grows */
+    size_t slot; /* the one that is being filled … */
+    size_t used; /* … and bytes of it */
     bool parted;
     bool begun; /* there was a row since parts_clear */
     part_t part[PARTS_MAX];
@@ -63,9 +61,12 @@ void parts_release (parts_t *self);
 /* Forgets the rows; the memory is for the next ones. */
 void parts_clear (parts_t *self);
 
-/* Forgets the rows as well, and goes on with the next ones in the same parts, which it parts if
- * that was not done yet. */
-void parts_part (parts_t *self);
+/* Decides where parts begin, before any row is placed, so that each gets about as many of the
+ * sample, but for keys that are the same so far: prefixes of `count` keys after `skip` bytes, which
+ * all of these begin with, and so does the key that is placed first. It is sorted. */
+void parts_part (parts_t *self, uint64_t *sample, size_t count, size_t skip);
+
+/* Forgets the rows as well, and goes on with the next ones in the same parts. */
 void parts_drop (parts_t *self);
 
 /* Forgets the rows of a part; its memory is for its next ones. Only when they are parted. */
@@ -84,7 +85,7 @@ void parts_add_rows (parts_t *self, size_t part, size_t rows);
 #define PARTS_BEGIN UINT32_MAX
 size_t parts_rows_at (const parts_t *self, size_t part, uint32_t *chunk, const uint8_t **rows);
 
-/* Decides where the tile's rows go, which are measured and have keys. */
+/* Decides where the tile's rows go, which are measured and have keys. Only when they are parted. */
 void parts_place (parts_t *self, packed_tile_t *tile);
 
 /* Bytes of memory that rows are in. */
@@ -93,8 +94,7 @@ size_t parts_bytes (const parts_t *self);
 /* The row at a place. Places go up in the order in which rows of a part came. */
 static inline const uint8_t *parts_row (const parts_t *self, uint64_t at)
 {
-    const uint8_t *slot = self->parted ? self->slots[at >> SLOT_BITS] : self->few;
-    return slot + (at & SLOT_MASK) * PACKED_ALIGNMENT;
+    return self->slots[at >> SLOT_BITS] + (at & SLOT_MASK) * PACKED_ALIGNMENT;
 }
 
 /* Writes an item for each row of a part, in the order in which they came; their prefixes begin

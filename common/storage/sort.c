@@ -298,6 +298,129 @@ void sort_items (sort_item_t *items, sort_item_t *spare, size_t count, const sor
     sort_level (&level, items, spare, count, false);
 }
 
+/* ---- numbers of rows ---- */
+
+static inline int64_t time_of (const sort_times_t *times, size_t row)
+{
+    return times->first[row * times->step];
+}
+
+/* By items of rows `which` (NULL: 0, 1, …), of which the order is put there. */
+static void order_items (const uint32_t *which, const uint64_t *prefix, const sort_times_t *times,
+                         size_t count, const sort_rows_t *rows, uint32_t *order)
+{
+    sort_item_t few[2 * INSERTION_MAX];
+    sort_item_t *items = count <= INSERTION_MAX ? few : mem_alloc (2 * count * sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t row = which != NULL ? which[i] : (uint32_t)i;
+        text_t key = rows->key (rows->arg, row);
+        CHECK (key.size <= KEY_SIZE_MAX);
+        uint64_t begin = prefix != NULL ? prefix[i] : sort_prefix (key, rows->skip);
+        items[i] = (sort_item_t){ begin, time_of (times, row), sort_place (row, key.size) };
+    }
+    sort_items (items, items + count, count, rows);
+    for (size_t i = 0; i < count; i++)
+        order[i] = (uint32_t)sort_at (&items[i]);
+    if (items != few)
+        mem_free (items);
+}
+
+/* Rows whose prefixes are the same, in the order in which they came: mostly those of one key, by
+ * time. */
+static void order_ties (const sort_times_t *times, size_t count, const sort_rows_t *rows,
+                        uint32_t *order)
+{
+    text_t first = rows->key (rows->arg, order[0]);
+    bool in_position = rows->compare == NULL;
+    size_t i = 1;
+    while (i < count && time_of (times, order[i - 1]) + !in_position <= time_of (times, order[i]) &&
+           text_equal (first, rows->key (rows->arg, order[i])))
+        i++;
+    if (i < count)
+        order_items (order, NULL, times, count, rows, order);
+}
+
+/* How a row is told in eight bytes: by the bits in which prefixes differ, above its number. */
+typedef struct narrow {
+    unsigned low;    /* the lowest of these bits in a prefix … */
+    unsigned bits;   /* … and how many they are */
+    unsigned number; /* bits of a number */
+} narrow_t;
+
+/* False: they do not fit, or rows are too few for passes that tell all. */
+static bool narrow_of (size_t count, uint64_t differing, narrow_t *narrow)
+{
+    if (differing == 0 || count < 1 << DIGIT_BITS)
+        return false;
+    narrow->low = (unsigned)__builtin_ctzll (differing);
+    narrow->bits = 64 - (unsigned)__builtin_clzll (differing) - narrow->low;
+    narrow->number = 64 - (unsigned)__builtin_clzll (count - 1);
+    return narrow->bits + narrow->number <= 64;
+}
+
+/* Moves rows by so many of their bits. */
+static void move_numbers (const uint64_t *from, uint64_t *to, size_t count, unsigned shift,
+                          unsigned bits)
+{
+    uint32_t places[1 << HALF_BITS];
+    uint64_t mask = (UINT64_C (1) << bits) - 1;
+    memset (places, 0, (mask + 1) * sizeof *places);
+    for (size_t i = 0; i < count; i++)
+        places[from[i] >> shift & mask]++;
+    uint32_t sum = 0;
+    for (size_t i = 0; i <= mask; i++) {
+        uint32_t here = places[i];
+        places[i] = sum;
+        sum += here;
+    }
+    for (size_t i = 0; i < count; i++)
+        to[places[from[i] >> shift & mask]++] = from[i];
+}
+
+/* From the lowest bits up, in as few passes as there can be. The result is what is returned. */
+static uint64_t *sort_numbers (uint64_t *numbers, uint64_t *spare, size_t count,
+                               const narrow_t *narrow)
+{
+    unsigned passes = (narrow->bits + HALF_BITS - 1) / HALF_BITS;
+    unsigned bits = (narrow->bits + passes - 1) / passes;
+    for (unsigned done = 0; done < narrow->bits; done += bits) {
+        unsigned left = narrow->bits - done;
+        move_numbers (numbers, spare, count, narrow->number + done, left < bits ? left : bits);
+        uint64_t *sorted = spare;
+        spare = numbers;
+        numbers = sorted;
+    }
+    return numbers;
+}
+
+void sort_order (uint64_t *prefix, const sort_times_t *times, size_t count, const sort_rows_t *rows,
+                 uint32_t *order)
+{
+    CHECK (count <= UINT32_MAX);
+    uint64_t differing = 0;
+    for (size_t i = 1; i < count; i++)
+        differing |= prefix[i] ^ prefix[0];
+    narrow_t narrow;
+    if (!narrow_of (count, differing, &narrow)) {
+        order_items (NULL, prefix, times, count, rows, order);
+        return;
+    }
+    uint64_t keep = UINT64_MAX >> (64 - narrow.bits);
+    for (size_t i = 0; i < count; i++)
+        prefix[i] = (prefix[i] >> narrow.low & keep) << narrow.number | i;
+    const uint64_t *sorted = sort_numbers (prefix, prefix + count, count, &narrow);
+    uint64_t number = (UINT64_C (1) << narrow.number) - 1;
+    for (size_t i = 0; i < count; i++)
+        order[i] = (uint32_t)(sorted[i] & number);
+    for (size_t from = 0, to; from < count; from = to) {
+        to = from + 1;
+        while (to < count && (sorted[to] ^ sorted[from]) >> narrow.number == 0)
+            to++;
+        if (to - from > 1)
+            order_ties (times, to - from, rows, order + from);
+    }
+}
+
 /* ---- batches ---- */
 
 static text_t key_in_batch (const void *arg, uint64_t at)
@@ -316,17 +439,11 @@ static int compare_in_batch (const void *arg, uint64_t a, uint64_t b)
 
 void sort_batch (const batch_t *batch, uint32_t *order)
 {
-    size_t count = batch->rows;
-    CHECK (count <= UINT32_MAX);
-    sort_item_t *items = mem_alloc (count * 2 * sizeof *items);
-    for (size_t i = 0; i < count; i++) {
-        CHECK (batch->key[i].size <= KEY_SIZE_MAX);
-        items[i] = (sort_item_t){ sort_prefix (batch->key[i], 0), batch->event_time[i],
-                                  sort_place (i, batch->key[i].size) };
-    }
+    uint64_t *prefix = mem_alloc (2 * batch->rows * sizeof *prefix);
+    for (size_t i = 0; i < batch->rows; i++)
+        prefix[i] = sort_prefix (batch->key[i], 0);
     sort_rows_t rows = { key_in_batch, compare_in_batch, batch, 0 };
-    sort_items (items, items + count, count, &rows);
-    for (size_t i = 0; i < count; i++)
-        order[i] = (uint32_t)sort_at (&items[i]);
-    mem_free (items);
+    sort_times_t times = { batch->event_time, 1 };
+    sort_order (prefix, &times, batch->rows, &rows, order);
+    mem_free (prefix);
 }

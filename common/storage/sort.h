@@ -74,8 +74,24 @@ typedef struct sort_rows {
  * time order, as they do from the log, take a single look. */
 void sort_items (sort_item_t *items, sort_item_t *spare, size_t count, const sort_rows_t *rows);
 
-/* The order of a batch's rows, which have keys: order[i] is the row that comes i-th. `order` has
- * batch->rows entries (at most UINT32_MAX) and is the caller's. */
+/* Event times of rows, `step` numbers apart. */
+typedef struct sort_times {
+    const int64_t *first;
+    size_t step;
+} sort_times_t;
+
+/* The order of rows 0 to `count` (at most UINT32_MAX) that came in the order of their numbers,
+ * which are their places: order[i] is the row that comes i-th. `prefix` is that of each row's key
+ * (after rows->skip), with room for as many again: it is scratch.
+ *
+ * Where prefixes differ in few bits, as numbers that are given one after the other do, a row is the
+ * eight bytes of these and its number, so that three times as many fit a cache as there are items.
+ */
+void sort_order (uint64_t *prefix, const sort_times_t *times, size_t count, const sort_rows_t *rows,
+                 uint32_t *order);
+
+/* The order of a batch's rows, which have keys, as sort_order has it. `order` has batch->rows
+ * entries and is the caller's. */
 void sort_batch (const batch_t *batch, uint32_t *order);
 
 #endif

@@ -20,6 +20,7 @@ sorter_t *sorter_new (const type_t *types, size_t columns, kept_t *kept)
     self->kept = kept;
     self->gives = RUN_BLOCK_ROWS_MAX;
     packed_init (&self->packed, types, columns);
+    gathered_init (&self->few, types, columns);
     parts_init (&self->parts, &self->packed, kept);
     sorter_clear (self);
     return self;
@@ -58,6 +59,8 @@ void sorter_destroy (sorter_t **self_p)
     CHECK_OBJECT (self, SORTER_MAGIC);
     end_giving (self);
     spilled_release (self);
+    gathered_release (&self->few);
+    mem_free (self->order);
     parts_release (&self->parts);
     packed_release (&self->packed);
     release_items (self);
@@ -73,6 +76,8 @@ void sorter_clear (sorter_t *self)
     end_giving (self);
     spilled_release (self);
     packed_clear (&self->packed);
+    gathered_clear (&self->few);
+    self->few_size = 0;
     parts_clear (&self->parts);
     self->rows = 0;
     self->in_position = true;
@@ -103,13 +108,14 @@ size_t sorter_rows (const sorter_t *self)
 size_t sorter_bytes (const sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
-    return parts_bytes (&self->parts) + self->parts.largest * 2 * sizeof *self->items;
+    return few_bytes (self) + parts_bytes (&self->parts) +
+           self->parts.largest * 2 * sizeof *self->items;
 }
 
 size_t sorter_held (const sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);
-    return self->parts.rows;
+    return self->few.rows + self->parts.rows;
 }
 
 /* ---- adding ---- */
@@ -131,10 +137,13 @@ static void look_at_positions (sorter_t *self, const packed_tile_t *tile)
 static void add_tile (sorter_t *self, packed_tile_t *tile)
 {
     packed_measure (&self->packed, tile);
-    parts_place (&self->parts, tile);
-    packed_put (&self->packed, tile);
     look_at_positions (self, tile);
     self->rows += tile->count;
+    if (!self->parts.parted && few_add (self, tile))
+        return;
+    few_part (self);
+    parts_place (&self->parts, tile);
+    packed_put (&self->packed, tile);
 }
 
 static void check_batch (const sorter_t *self, const batch_t *batch)
@@ -219,28 +228,6 @@ static void fetch_rows (const sorter_t *self, size_t from, size_t to)
     }
 }
 
-/* Nothing of it is read before rows were picked into it. */
-static batch_t new_batch (const sorter_t *self, arena_t *arena, size_t rows)
-{
-    const packed_t *packed = &self->packed;
-    batch_t batch = { .rows = rows, .columns = packed->columns };
-    batch.column = arena_zero (arena, packed->columns, sizeof *batch.column);
-    for (size_t c = 0; c < packed->columns; c++) {
-        column_t *column = &batch.column[c];
-        column->type = packed->types[c];
-        column->data = arena_alloc (arena, rows * type_size (column->type));
-        column->valid = arena_alloc (arena, rows);
-        memset (column->valid, 1, rows); /* stays so without nulls */
-    }
-    batch.event_time = arena_alloc (arena, rows * sizeof *batch.event_time);
-    batch.ingest_time = arena_alloc (arena, rows * sizeof *batch.ingest_time);
-    batch.offset = arena_alloc (arena, rows * sizeof *batch.offset);
-    batch.row = arena_alloc (arena, rows * sizeof *batch.row);
-    batch.key = arena_alloc (arena, rows * sizeof *batch.key);
-    batch.key_start = arena_alloc (arena, rows * sizeof *batch.key_start);
-    return batch;
-}
-
 static void begin_giving (sorter_t *self)
 {
     giving_t *giving = mem_zero (1, sizeof *giving);
@@ -253,7 +240,7 @@ static void begin_giving (sorter_t *self)
         giving->lines = (parts_bytes (&self->parts) / self->parts.rows + LINE - 1) / LINE;
     giving->lines = giving->lines < FETCHED_LINES ? giving->lines : FETCHED_LINES;
     for (size_t i = 0; i < (self->rows > giving->room ? 2 : 1); i++)
-        giving->batch[i] = new_batch (self, giving->arena, giving->room);
+        giving->batch[i] = packed_batch (&self->packed, giving->arena, giving->room);
 }
 
 /* Begins the next part that has rows, if there is one. */
@@ -265,6 +252,13 @@ static status_t next_part (sorter_t *self, error_t *error)
     giving->rows = 0;
     giving->at = 0;
     giving->from_disk = self->spilled != NULL;
+    giving->few = self->few.rows > 0 && giving->next == 0;
+    if (giving->few) {
+        giving->next = PARTS_MAX;
+        giving->rows = self->few.rows;
+        few_sort (self);
+        return STATUS_OK;
+    }
     while (giving->rows == 0 && giving->next < PARTS_MAX) {
         giving->part = giving->next++;
         giving->rows = self->spilled != NULL ? spilled_rows (self, giving->part)
@@ -329,7 +323,14 @@ static status_t pick_tile (sorter_t *self, error_t *error)
     const uint8_t *tile[PACKED_TILE];
     size_t from = giving->filled;
     size_t room = giving->room - from;
-    size_t count;
+    size_t count = giving->rows - giving->at < room ? giving->rows - giving->at : room;
+    if (giving->few) {
+        gathered_pick (&self->few, self->order + giving->at, count, batch, from,
+                       giving->texts[giving->turn]);
+        giving->filled += count;
+        giving->at += count;
+        return STATUS_OK;
+    }
     status_t status =
         next_tile (self, tile, room < PACKED_TILE ? room : PACKED_TILE, &count, error);
     if (status != STATUS_OK)
@@ -356,8 +357,10 @@ status_t sorter_next (void *sorter, batch_t *batch, error_t *error)
         begin_giving (self);
     giving_t *giving = self->giving;
     status_t status = STATUS_OK;
-    if (giving->stays > 0 && --giving->stays == 0)
+    if (giving->stays > 0 && --giving->stays == 0) {
+        few_give_back (self);
         parts_give_back (&self->parts);
+    }
     arena_reset (giving->texts[giving->turn]);
     giving->batch[giving->turn].keys = 0;
     while (status == STATUS_OK && giving->filled < giving->room) {

@@ -1,8 +1,9 @@
 /* sorter.h - rows gathered in memory, in any order, until they are given out in order or written as
  * a sorted run.
  *
- * A row is kept as one piece of memory (packed.h), near those with keys like its own (parts.h), and
- * these are sorted and written together: sorting costs the memory that rows are fetched from. */
+ * Few rows are kept as they came (gathered.h). Once they are more than a near cache holds, a row is
+ * one piece of memory (packed.h), near those with keys like its own (parts.h), and these are sorted
+ * and written together: sorting costs the memory that rows are fetched from. */
 #ifndef WEIR_STORAGE_SORTER_H
 #define WEIR_STORAGE_SORTER_H
 
@@ -15,6 +16,9 @@ typedef struct sorter sorter_t;
  * (NULL: from the system), and goes back there at the end. */
 sorter_t *sorter_new (const type_t *types, size_t columns, kept_t *kept);
 void sorter_destroy (sorter_t **self_p);
+
+/* Takes memory at once for so many rows that are about to be added, unless they are many. */
+void sorter_expect (sorter_t *self, size_t rows);
 
 /* Adds rows [from, to) of a batch with keys and the sorter's columns. Everything is copied. */
 void sorter_add (sorter_t *self, const batch_t *batch, size_t from, size_t to);

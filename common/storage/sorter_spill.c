@@ -168,7 +168,7 @@ static status_t begin (sorter_t *self, error_t *error)
 static status_t put_all (sorter_t *self, error_t *error)
 {
     status_t status = STATUS_OK;
-    parts_part (&self->parts);
+    few_part (self);
     for (size_t part = 0; status == STATUS_OK && part < PARTS_MAX; part++)
         status = put_part (self, part, error);
     return status;
@@ -191,10 +191,13 @@ static status_t put_current (sorter_t *self, error_t *error)
     }
     if (giving->from_disk || giving->at == giving->rows)
         return STATUS_OK;
-    shelf_t *shelf = &self->spilled->shelf[giving->part];
-    status_t status = put_items (self, giving->at, giving->rows, add_stretch (shelf, true), error);
-    giving->next = giving->part;
+    size_t part = giving->few ? 0 : giving->part;
+    spill_list_t *list = add_stretch (&self->spilled->shelf[part], true);
+    status_t status = giving->few ? few_put (self, giving->at, list, error)
+                                  : put_items (self, giving->at, giving->rows, list, error);
+    giving->next = part;
     giving->at = giving->rows = 0;
+    giving->few = false;
     return status;
 }
 
@@ -213,11 +216,12 @@ static status_t put_later (sorter_t *self, error_t *error)
 
 status_t sorter_spill (sorter_t *self, error_t *error)
 {
-    if (self->parts.rows == 0)
+    if (sorter_held (self) == 0)
         return STATUS_OK;
     status_t status = begin (self, error);
     if (status == STATUS_OK)
         status = self->giving == NULL ? put_all (self, error) : put_later (self, error);
+    gathered_clear (&self->few);
     parts_drop (&self->parts);
     return status;
 }
@@ -226,6 +230,8 @@ status_t sorter_spill (sorter_t *self, error_t *error)
 
 bool sorter_has_large (const sorter_t *self)
 {
+    if (self->few.rows > 0) /* there is no telling which they are before they are parted */
+        return few_bytes (self) > self->aside.memory;
     return is_large (self, self->parts.largest);
 }
 
@@ -233,7 +239,7 @@ status_t sorter_spill_large (sorter_t *self, error_t *error)
 {
     CHECK (self->giving == NULL);
     status_t status = begin (self, error);
-    parts_part (&self->parts);
+    few_part (self);
     for (size_t part = 0; status == STATUS_OK && part < PARTS_MAX; part++) {
         if (!is_large (self, self->parts.part[part].rows))
             continue;

@@ -2,6 +2,7 @@
 #ifndef WEIR_STORAGE_SORTER_STATE_H
 #define WEIR_STORAGE_SORTER_STATE_H
 
+#include "storage/gathered.h"
 #include "storage/parts.h"
 #include "storage/pieces.h"
 #include "storage/sorter.h"
@@ -24,6 +25,7 @@ typedef struct giving {
     size_t part;       /* that is given now … */
     size_t rows;       /* … its rows … */
     size_t at;         /* … and those that were picked */
+    bool few;          /* the part is all rows, which are few */
     size_t lines;      /* of a row that are fetched */
     pieces_t *pieces;  /* of a part that is not sorted in memory; else NULL */
     spill_list_t left; /* its rows that were in memory first */
@@ -60,7 +62,10 @@ struct sorter {
     uint32_t magic;
     packed_t packed;
     kept_t *kept;
-    parts_t parts;
+    gathered_t few;  /* all rows, until they are more */
+    size_t few_size; /* bytes, if they were packed */
+    uint32_t *order; /* of these: few_sort */
+    parts_t parts;   /* rows in memory that are not few */
     aside_t aside;
     size_t rows;        /* wherever they are */
     sort_item_t *items; /* of a part; the second half is scratch of the sorting */
@@ -81,6 +86,21 @@ static inline const uint8_t *sorter_row (const sorter_t *self, size_t item)
 {
     return parts_row (self->sorting, sort_at (&self->items[item]));
 }
+
+/* ---- sorter_few.c: of rows that are few ---- */
+
+/* Adds the tile, which is measured; false: rows are not few any more. */
+bool few_add (sorter_t *self, const packed_tile_t *tile);
+/* Puts all of them into parts. */
+void few_part (sorter_t *self);
+/* Makes `order`. */
+void few_sort (sorter_t *self);
+/* Puts those from the `from`-th in order on, on the disk. */
+MUST_CHECK status_t few_put (sorter_t *self, size_t from, spill_list_t *list, error_t *error);
+/* Forgets them, and gives up their memory. */
+void few_give_back (sorter_t *self);
+/* Bytes that they take, the sorting counted. */
+size_t few_bytes (const sorter_t *self);
 
 /* ---- sorter_spill.c: of a sorter that has rows on the disk ---- */
 
