@@ -477,16 +477,18 @@ static void pick_number_keys (const gathered_t *self, const picking_t *picking, 
     text_t *to = batch->key + picking->at;
     size_t found = batch->keys;
     uint8_t *key = arena_alloc (texts, picking->count * KEY_NUMBER_SIZE);
+    int64_t last = 0;
     for (size_t i = 0; i < picking->count; i++) {
         int64_t number = from[picking->which[i] * self->step];
-        if (i > 0 && number == from[picking->which[i - 1] * self->step]) {
+        if (i > 0 && number == last) {
             to[i] = to[i - 1];
             continue;
         }
+        last = number;
         key_put_integer (key, column->type, number);
         to[i] = (text_t){ (const char *)key, KEY_NUMBER_SIZE };
-        if (picking->at + i > 0 && text_equal (to[i], to[(ptrdiff_t)i - 1])) {
-            to[i] = to[(ptrdiff_t)i - 1];
+        if (i == 0 && picking->at > 0 && text_equal (to[0], to[-1])) {
+            to[0] = to[-1];
             continue;
         }
         key += KEY_NUMBER_SIZE;
