@@ -105,6 +105,7 @@ typedef struct projection {
     column_t *lane;   /* lanes_count columns of `rows` */
     uint8_t **filter; /* filters_count arrays: 1 where the filter is true */
     int64_t *time;
+    int64_t *ingest; /* NULL where the batch's are */
     uint64_t *offset;
     uint32_t *row;
     text_t *key;

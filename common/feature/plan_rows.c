@@ -91,6 +91,11 @@ static void gather_places (projection_t *out, const batch_t *batch, const uint32
         out->offset[i] = batch->offset[selected[i]];
         out->row[i] = batch->row[selected[i]];
     }
+    if (batch->ingest_time == NULL)
+        return;
+    out->ingest = arena_alloc (arena, count * sizeof *out->ingest);
+    for (size_t i = 0; i < count; i++)
+        out->ingest[i] = batch->ingest_time[selected[i]];
 }
 
 static void evaluate (const plan_t *self, const column_t *columns, projection_t *out,
@@ -140,6 +145,7 @@ projection_t plan_project (const plan_t *self, const batch_t *batch, arena_t *ar
         gather_places (&out, batch, selected, arena);
     } else {
         out.time = batch->event_time;
+        out.ingest = batch->ingest_time;
         out.offset = batch->offset;
         out.row = batch->row;
         out.key = batch->key;
