@@ -20,7 +20,7 @@ PACKAGES_TEST := libcriterion-dev clang-format g++ pkgconf python3 python3-zmq p
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck backup wire transport member \
-             intake node coordinator batch-worker speed-worker serving client api command oracle sim-disk rig hdr
+             intake node coordinator training batch-worker speed-worker serving client api command oracle sim-disk rig hdr
 
 USES_base :=
 USES_expr := base
@@ -40,6 +40,8 @@ USES_node := transport feature storage wire base
 USES_member := feature wire base
 # The programs' pure cores are libraries too, so that the simulator can link them all.
 USES_coordinator := catalog intake feature wire storage base
+# Point-in-time features, which batch workers compute.
+USES_training := storage block feature aggregate base
 USES_batch-worker := member intake batchview storage block timeline feature aggregate wire base
 USES_speed-worker := member intake timeline storage block feature aggregate wire base
 USES_serving := member intake batchview timeline storage block feature aggregate expr wire base
@@ -56,6 +58,7 @@ USES_hdr := base
 
 DIR_coordinator := coordinator
 DIR_batch-worker := batch-worker
+DIR_training := batch-worker/training
 DIR_speed-worker := speed-worker
 DIR_serving := serving
 DIR_client := client/lib
@@ -161,6 +164,7 @@ endef
 # what a unit test needs beside its own sources and the library that it tests
 TEST_SOURCES_feature := tests/unit/expr/abnf.c tests/unit/expr/page.c
 TEST_USES_hdr := rig
+TEST_SOURCES_training := tests/unit/feature/generate.c
 TEST_USES_storage := sim-disk rig
 TEST_USES_transport := rig
 TEST_USES_node := rig
