@@ -310,6 +310,21 @@ typedef struct state_suffixes {
  * none. rows->from and rows->to are not looked at. */
 bool state_put_suffixes (state_spec_t spec, const state_rows_t *rows, state_suffixes_t *suffixes);
 
+/* Windows of rows: those of number k are rows [from[k], to[k]), where neither goes down. */
+typedef struct state_windows {
+    const size_t *from;
+    const size_t *to;
+    size_t count;    /* at least 1 */
+    value_t *values; /* that many */
+} state_windows_t;
+
+/* What state_final says of each window of rows as state_add_rows takes them, with no state made:
+ * the quick way of aggregates and rows that have one, for windows of which neighbours have many
+ * rows in common. False, with any values: they have none, or some value is an error. rows->from and
+ * rows->to are not looked at. */
+bool state_final_windows (state_spec_t spec, aggregate_t aggregate, const state_rows_t *rows,
+                          const state_windows_t *windows);
+
 /* Adds all that `from` holds. */
 void state_merge (state_spec_t spec, void *acc, const void *from);
 

@@ -62,6 +62,28 @@ static bool count_put_suffixes (state_spec_t spec, state_suffixes_t *rows)
     return true;
 }
 
+static bool count_final_windows (state_spec_t spec, aggregate_t aggregate, const state_rows_t *rows,
+                                 const state_windows_t *windows)
+{
+    if (aggregate != AGGREGATE_COUNT)
+        return false;
+    const size_t *from = windows->from;
+    const size_t *to = windows->to;
+    size_t count = 0;
+    for (size_t k = 0, low = from[0], high = from[0]; k < windows->count; k++) {
+        if (rows->whole)
+            count = to[k] - from[k];
+        for (; !rows->whole && high < to[k]; high++)
+            count += state_row_counts (spec, rows, high);
+        for (; !rows->whole && low < from[k] && low < high; low++)
+            count -= state_row_counts (spec, rows, low);
+        if (low < from[k]) /* the windows have nothing in common */
+            low = high = from[k];
+        windows->values[k] = (value_t){ .type = TYPE_INT64, .i = (int64_t)count };
+    }
+    return true;
+}
+
 static void count_merge (state_spec_t spec, void *acc, const void *from)
 {
     (void)spec;
@@ -119,6 +141,7 @@ const state_ops_t state_ops_COUNT = {
     .add = count_add,
     .add_rows = count_add_rows,
     .put_suffixes = count_put_suffixes,
+    .final_windows = count_final_windows,
     .merge = count_merge,
     .merge_partial = count_merge_partial,
     .encode = count_encode,

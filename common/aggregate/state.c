@@ -172,6 +172,14 @@ bool state_put_suffixes (state_spec_t spec, const state_rows_t *rows, state_suff
     return ops->put_suffixes != NULL && suffixes_put (ops, spec, rows, suffixes);
 }
 
+bool state_final_windows (state_spec_t spec, aggregate_t aggregate, const state_rows_t *rows,
+                          const state_windows_t *windows)
+{
+    const state_ops_t *ops = ops_of (spec);
+    CHECK (windows->count > 0);
+    return ops->final_windows != NULL && ops->final_windows (spec, aggregate, rows, windows);
+}
+
 void state_merge (state_spec_t spec, void *acc, const void *from)
 {
     ops_of (spec)->merge (spec, acc, from);

@@ -24,6 +24,9 @@ typedef struct state_ops {
     /* Puts the partial of each range, the last first, and moves suffixes->to behind them; false: it
      * has no quick way for these rows, and what it wrote does not count. NULL: for none. */
     bool (*put_suffixes) (state_spec_t spec, state_suffixes_t *suffixes);
+    /* As state_final_windows; NULL: no quick way. */
+    bool (*final_windows) (state_spec_t spec, aggregate_t aggregate, const state_rows_t *rows,
+                           const state_windows_t *windows);
     void (*merge) (state_spec_t spec, void *acc, const void *from);
     /* False when the bytes are not canonical or not a state that rows can make. */
     bool (*merge_partial) (state_spec_t spec, void *acc, text_t partial);

@@ -6,6 +6,7 @@
 #include "aggregate/float_rows.h"
 #include "aggregate/int_rows.h"
 #include "aggregate/state_ops.h"
+#include "aggregate/window_sums.h"
 
 typedef struct int_sum {
     uint64_t rows;
@@ -141,6 +142,15 @@ static bool sum_put_suffixes (state_spec_t spec, state_suffixes_t *rows)
     return spec.input == TYPE_INT64 ? put_int_suffixes (rows) : put_float_suffixes (rows);
 }
 
+static bool sum_final_windows (state_spec_t spec, aggregate_t aggregate, const state_rows_t *rows,
+                               const state_windows_t *windows)
+{
+    if (aggregate != AGGREGATE_SUM || !rows->whole)
+        return false;
+    return spec.input == TYPE_INT64 ? window_sums_of_ints (rows->lane[0]->i, windows)
+                                    : window_sums_of_floats (rows->lane[0]->f, windows);
+}
+
 static void sum_merge (state_spec_t spec, void *acc, const void *from)
 {
     if (spec.input == TYPE_INT64) {
@@ -265,6 +275,7 @@ const state_ops_t state_ops_SUM = {
     .add = sum_add,
     .add_rows = sum_add_rows,
     .put_suffixes = sum_put_suffixes,
+    .final_windows = sum_final_windows,
     .merge = sum_merge,
     .merge_partial = sum_merge_partial,
     .encode = sum_encode,

@@ -398,3 +398,74 @@ Test (aggregate, suffixes_of_floats_of_similar_size_are_put_together)
             cr_assert (check_suffixes ((state_spec_t){ .kind = kinds[k], .input = TYPE_FLOAT64 },
                                        PROFILE_ORDINARY, seed, true));
 }
+
+/* Windows of ascending ends, with gaps and empty ones among them. */
+static void random_windows (random_t *random, arena_t *arena, size_t rows, state_windows_t *windows)
+{
+    windows->count = 1 + random_below (random, 40);
+    size_t *from = arena_alloc (arena, windows->count * sizeof *from);
+    size_t *to = arena_alloc (arena, windows->count * sizeof *to);
+    size_t low = 0, high = 0;
+    for (size_t k = 0; k < windows->count; k++) {
+        low += random_below (random, 4);
+        low = low < rows ? low : rows;
+        high = (high > low ? high : low) + random_below (random, 5);
+        high = high < rows ? high : rows;
+        from[k] = low;
+        to[k] = high;
+    }
+    windows->from = from;
+    windows->to = to;
+    windows->values = arena_zero (arena, windows->count, sizeof *windows->values);
+}
+
+/* Were values of windows told? Then they must be those of states of their rows. */
+static bool check_windows (state_spec_t spec, aggregate_t aggregate, profile_t profile,
+                           uint64_t seed, bool near)
+{
+    random_t random;
+    random_seed (&random, seed);
+    arena_t *arena = arena_new (1 << 16);
+    size_t count = 1 + (size_t)random_below (&random, ROWS_MAX);
+    row_t *rows = rows_random (&random, arena, spec, profile, count);
+    if (near)
+        floats_of_similar_size (&random, rows, count);
+    row_t *kept = arena_zero (arena, count + 1, sizeof *kept);
+    size_t kept_count = 0;
+    state_rows_t columns = rows_as_columns (spec, &random, arena, rows, count, kept, &kept_count);
+    state_windows_t windows;
+    random_windows (&random, arena, count, &windows);
+    bool told = state_final_windows (spec, aggregate, &columns, &windows);
+    void *acc = accumulator_new (spec);
+    for (size_t k = 0; told && k < windows.count; k++) {
+        value_t expected;
+        error_t error;
+        const final_context_t context = { .window = TIME_HOUR };
+        state_reset (spec, acc);
+        columns.from = windows.from[k];
+        columns.to = windows.to[k];
+        (void)state_add_rows (spec, acc, &columns);
+        cr_assert_eq (state_final (spec, acc, aggregate, &context, &expected, &error), STATUS_OK);
+        cr_assert (value_equal (&windows.values[k], &expected), "%s, window %zu",
+                   say (spec, profile, seed), k);
+    }
+    accumulator_destroy (spec, &acc);
+    arena_destroy (&arena);
+    return told;
+}
+
+Test (aggregate, values_of_windows_told_together_are_those_of_their_rows)
+{
+    size_t told = 0;
+    for (state_spec_t spec = { 0 }; spec_next (&spec);)
+        for (unsigned aggregate = 1; aggregate < AGGREGATE_COUNT_OF; aggregate++)
+            for (unsigned profile = 0; profile < PROFILE_COUNT; profile++)
+                for (uint64_t seed = 0; seed < 4 && spec_is_of (spec, aggregate); seed++)
+                    told += check_windows (spec, aggregate, (profile_t)profile, seed, false);
+    cr_expect_gt (told, 100);
+    told = 0;
+    for (uint64_t seed = 0; seed < 400; seed++)
+        told += check_windows ((state_spec_t){ .kind = STATE_SUM, .input = TYPE_FLOAT64 },
+                               AGGREGATE_SUM, PROFILE_ORDINARY, seed, true);
+    cr_expect_gt (told, 100, "%zu", told); /* those in which no row is null or filtered */
+}
