@@ -39,7 +39,9 @@ struct training {
     size_t pool_most;
     window_row_t rows[WINDOWS_ROWS_MAX];
     outcome_key_t keys[WINDOWS_ROWS_MAX];
-    value_t *values; /* of the request, per row of the pool */
+    bool used[WINDOWS_ROWS_MAX]; /* is anything in the row's answer? */
+    value_t *values;             /* of the request, per row of the pool */
+    value_t *finals;             /* of cells, likewise */
     arena_t *outcomes;
 };
 
@@ -68,10 +70,15 @@ static void make_pool (training_t *self)
             self->pool_most = ROWS_LARGE;
     size_t requests = self->plan->request_count;
     self->values = arena_zero (self->arena, self->pool_most * (requests + 1), sizeof *self->values);
+    size_t cells = self->plan->cells_count;
+    self->finals = arena_zero (self->arena, self->pool_most * (cells + 1), sizeof *self->finals);
     for (size_t i = 0; i < self->pool_most; i++) {
         self->rows[i].answer = answer_new (self->plan);
         self->keys[i].answer = self->rows[i].answer;
         self->keys[i].request = requests > 0 ? self->values + i * requests : NULL;
+        /* what several streams hold is merged in answers */
+        if (self->options.sources_count == 1)
+            self->rows[i].finals = self->finals + i * cells;
     }
 }
 
@@ -207,9 +214,12 @@ static status_t answer_rows (training_t *self, size_t at, size_t count, size_t *
             covered++;
         count = covered;
     }
+    bool used = false;
     for (size_t i = 0; i < self->options.sources_count; i++)
-        windows_add (self->sides[i].windows, events_rows (self->sides[i].events), &self->rows[at],
-                     count);
+        used |= windows_add (self->sides[i].windows, events_rows (self->sides[i].events),
+                             &self->rows[at], count);
+    for (size_t i = 0; i < count; i++)
+        self->used[at + i] = used;
     *answered = count;
     return STATUS_OK;
 }
@@ -226,7 +236,11 @@ static status_t take_row (training_t *self, size_t row, size_t at, error_t *erro
     window_row_t *to = &self->rows[at];
     to->as_of = self->options.before ? time - 1 : time;
     to->known = WINDOW_ALL_KNOWN;
-    answer_reset (to->answer);
+    if (self->used[at])
+        answer_reset (to->answer);
+    self->used[at] = false;
+    for (size_t i = 0; to->finals != NULL && i < self->plan->cells_count; i++)
+        to->finals[i].type = TYPE_NONE;
     if (self->options.known != TRAINING_NONE) {
         const column_t *known = &spine->column[self->options.known];
         to->known = known->valid[row] ? known->i[row] : WINDOW_ALL_KNOWN;
@@ -303,8 +317,9 @@ status_t training_next (training_t *self, training_rows_t *rows, error_t *error)
         .from = self->pool_first + self->pool_given,
         .to = self->pool_first + self->pool_given + count,
         .task = self->task,
-        .outcomes =
-            outcome_compute (self->task, self->keys + self->pool_given, count, self->outcomes),
+        .outcomes = outcome_compute_finals (
+            self->task, self->keys + self->pool_given,
+            self->finals + self->pool_given * self->plan->cells_count, count, self->outcomes),
     };
     self->pool_given += count;
     return STATUS_OK;

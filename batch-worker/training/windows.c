@@ -25,9 +25,10 @@ typedef struct window {
     uint32_t slot;
     uint32_t left; /* edges; NO_EDGE: a lifetime */
     uint32_t right;
-    uint32_t merge; /* events that a merge is worth */
-    uint64_t taken; /* of a lifetime: events below are in `state` */
-    void *state;    /* of a lifetime */
+    uint32_t merge;   /* events that a merge is worth */
+    aggregate_t only; /* what all of the cell's features are; NONE: they differ */
+    uint64_t taken;   /* of a lifetime: events below are in `state` */
+    void *state;      /* of a lifetime */
 } window_t;
 
 struct windows {
@@ -55,6 +56,21 @@ static uint32_t edge_of (windows_t *self, int64_t distance)
     return (uint32_t)at;
 }
 
+/* What all features of a cell are, or NONE. */
+static aggregate_t only_aggregate (const plan_t *plan, uint32_t cell)
+{
+    aggregate_t only = AGGREGATE_NONE;
+    for (size_t f = 0; f < plan->features_count; f++) {
+        const plan_feature_t *feature = &plan->features[f];
+        if (feature->derived != NULL || feature->cell != cell)
+            continue;
+        if (only != AGGREGATE_NONE && feature->aggregate != only)
+            return AGGREGATE_NONE;
+        only = feature->aggregate;
+    }
+    return only;
+}
+
 static void add_window (windows_t *self, uint32_t cell)
 {
     const plan_cell_t *at = &self->plan->cells[cell];
@@ -65,6 +81,7 @@ static void add_window (windows_t *self, uint32_t cell)
                           .slot = at->slot,
                           .left = NO_EDGE,
                           .right = edge_of (self, slot->delay),
+                          .only = only_aggregate (self->plan, cell),
                           .merge = state_is_large (slot->spec) ? MERGE_LARGE : MERGE_SMALL };
     if (!lifetime) {
         window->left = edge_of (self, slot->delay + at->window);
@@ -133,41 +150,44 @@ void windows_clear (windows_t *self)
 
 /* ---- edges ---- */
 
-/* The first event from `number` on that is later than `time`. */
-static uint64_t find_later (const event_rows_t *events, uint64_t number, int64_t time)
+enum { STEPS = 4 }; /* events that are looked at one after the other */
+
+/* The first of `times` from `at` on, up to `end`, that is later than `time`. */
+static inline size_t find_later (const int64_t *times, size_t at, size_t end, int64_t time)
 {
-    const int64_t *times = events->rows.time;
-    size_t at = event_row (events, number);
-    size_t end = event_row (events, events->end);
-    size_t step = 1;
-    if (at == end || times[at] > time)
-        return number;
-    while (at + step < end && times[at + step] <= time) {
-        at += step;
+    for (size_t i = 0; i < STEPS; i++, at++)
+        if (at == end || times[at] > time)
+            return at;
+    size_t low = at - 1; /* is not later */
+    size_t step = STEPS;
+    while (low + step < end && times[low + step] <= time) {
+        low += step;
         step *= 2;
     }
-    size_t high = at + step < end ? at + step : end;
-    while (high - at > 1) {
-        size_t middle = at + (high - at) / 2;
+    size_t high = low + step < end ? low + step : end;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
         if (times[middle] <= time)
-            at = middle;
+            low = middle;
         else
             high = middle;
     }
-    return events->first + (high - events->at);
+    return high;
 }
 
 static void find_edges (windows_t *self, const event_rows_t *events, const window_row_t *rows,
                         size_t count)
 {
+    const int64_t *times = events->rows.time;
+    size_t end = event_row (events, events->end);
     for (size_t i = 0; i < self->edges_count; i++) {
         edge_t *edge = &self->edges[i];
-        uint64_t at = edge->at > events->first ? edge->at : events->first;
+        size_t at = event_row (events, edge->at > events->first ? edge->at : events->first);
         for (size_t k = 0; k < count; k++) {
-            at = find_later (events, at, rows[k].as_of - edge->distance);
-            edge->number[k] = at;
+            at = find_later (times, at, end, rows[k].as_of - edge->distance);
+            edge->number[k] = events->first + (at - events->at);
         }
-        edge->at = at;
+        edge->at = edge->number[count - 1];
     }
 }
 
@@ -245,6 +265,32 @@ static void add_window_rows (windows_t *self, const window_t *window, const even
     }
 }
 
+/* Windows of which neighbours have most events in common, and that are not long for how many they
+ * are, may have a quick way. */
+static bool put_finals (const windows_t *self, const window_t *window, const event_rows_t *events,
+                        const window_row_t *rows, size_t count)
+{
+    enum { ROWS_LEAST = 64, ROWS_EACH = 16 };
+    const uint64_t *left = self->edges[window->left].number;
+    const uint64_t *right = self->edges[window->right].number;
+    size_t from[WINDOWS_ROWS_MAX], to[WINDOWS_ROWS_MAX];
+    value_t values[WINDOWS_ROWS_MAX];
+    if (window->only == AGGREGATE_NONE ||
+        right[count - 1] - left[0] > ROWS_LEAST + ROWS_EACH * count)
+        return false;
+    for (size_t k = 0; k < count; k++) {
+        from[k] = event_row (events, left[k]);
+        to[k] = event_row (events, right[k]);
+    }
+    state_rows_t all = fold_rows (self->plan, window->slot, events, left[0], right[count - 1]);
+    const state_windows_t windows = { from, to, count, values };
+    if (!state_final_windows (self->plan->slots[window->slot].spec, window->only, &all, &windows))
+        return false;
+    for (size_t k = 0; k < count; k++)
+        rows[k].finals[window->cell] = values[k];
+    return true;
+}
+
 static void add_known (windows_t *self, const window_t *window, const event_rows_t *events,
                        const window_row_t *row, size_t k)
 {
@@ -255,27 +301,34 @@ static void add_known (windows_t *self, const window_t *window, const event_rows
                       from, to, row->known);
 }
 
-void windows_add (windows_t *self, const event_rows_t *events, const window_row_t *rows,
+bool windows_add (windows_t *self, const event_rows_t *events, const window_row_t *rows,
                   size_t count)
 {
     CHECK_OBJECT (self, WINDOWS_MAGIC);
-    CHECK (count <= WINDOWS_ROWS_MAX);
+    CHECK (count > 0 && count <= WINDOWS_ROWS_MAX);
     bool known = false;
+    bool added = false;
     if (events->end == 0)
-        return;
+        return false;
     for (size_t k = 0; k < count; k++)
         known |= rows[k].known != WINDOW_ALL_KNOWN;
     CHECK (!known || events->rows.ingest != NULL || events->end == events->first);
     find_edges (self, events, rows, count);
     for (size_t i = 0; i < self->count; i++) {
         window_t *window = &self->windows[i];
+        bool lifetime = window->left == NO_EDGE;
+        if (!known && !lifetime && rows[0].finals != NULL &&
+            put_finals (self, window, events, rows, count))
+            continue;
+        added = true;
         for (size_t k = 0; known && k < count; k++)
             add_known (self, window, events, &rows[k], k);
-        if (!known && window->left == NO_EDGE)
+        if (!known && lifetime)
             add_lifetime (self, window, events, rows, count);
         else if (!known)
             add_window_rows (self, window, events, rows, count);
     }
+    return added;
 }
 
 /* ---- letting go ---- */
@@ -289,7 +342,9 @@ uint64_t windows_let_go (windows_t *self, const event_rows_t *events, int64_t as
     for (size_t i = 0; i < self->edges_count; i++)
         if (self->edges[i].distance > furthest)
             furthest = self->edges[i].distance;
-    uint64_t number = find_later (events, events->first, as_of - furthest);
+    size_t row = find_later (events->rows.time, events->at, event_row (events, events->end),
+                             as_of - furthest);
+    uint64_t number = events->first + (row - events->at);
     for (size_t i = 0; i < self->count; i++) {
         window_t *window = &self->windows[i];
         if (window->left != NO_EDGE || window->taken >= number)

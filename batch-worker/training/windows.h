@@ -19,16 +19,19 @@ typedef struct window_row {
     int64_t as_of;
     int64_t known; /* WINDOW_ALL_KNOWN, or events that were ingested later do not count */
     answer_t *answer;
+    value_t *finals; /* room for a value per cell, of type NONE; NULL: all goes into answers */
 } window_row_t;
 #define WINDOW_ALL_KNOWN INT64_MAX
 
 /* Rows of another key follow. */
 void windows_clear (windows_t *self);
 
-/* Adds to each row's answer the events in its windows. All of the key's events up to its as-of are
- * there, or were let go by windows_let_go. `count` is at most WINDOWS_ROWS_MAX; as_of does not go
- * down, nor below that of rows before, unless windows_clear is called. */
-void windows_add (windows_t *self, const event_rows_t *events, const window_row_t *rows,
+/* Adds to each row's answer the events in its windows, or puts the value of a cell that has a quick
+ * way into its finals, if the first row has some. Was anything added to an answer? All of the key's
+ * events up to its as-of are there, or were let go by windows_let_go. `count` is at most
+ * WINDOWS_ROWS_MAX; as_of does not go down, nor below that of rows before, unless windows_clear is
+ * called. */
+bool windows_add (windows_t *self, const event_rows_t *events, const window_row_t *rows,
                   size_t count);
 
 /* The number below which rows from that as-of on need no event any more; what lifetimes have to

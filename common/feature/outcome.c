@@ -91,6 +91,7 @@ typedef struct computation {
     const outcome_task_t *task;
     const plan_t *plan;
     const outcome_key_t *keys;
+    const value_t *finals; /* NULL: none */
     size_t count;
     arena_t *arena;
     outcome_t *outcomes; /* of one key after the other, in the task's order */
@@ -107,14 +108,24 @@ static void finalise (const computation_t *self, size_t key)
 {
     const outcome_key_t *at = &self->keys[key];
     outcome_t *out = &self->outcomes[key * self->task->order_count];
+    const value_t *finals = self->finals;
+    if (finals != NULL)
+        finals += key * self->plan->cells_count;
     for (size_t i = 0; i < self->task->plain_count; i++) {
         uint32_t feature = self->task->order[i];
+        const plan_feature_t *of = &self->plan->features[feature];
         error_t error;
         if (at->inputs != NULL) {
             out[i] = at->inputs[feature];
             continue;
         }
         out[i].error = NULL;
+        if (finals != NULL && finals[of->cell].type != TYPE_NONE) {
+            const value_t *value = &finals[of->cell];
+            bool other = value->null && of->default_value.type != TYPE_NONE;
+            out[i].value = other ? of->default_value : *value;
+            continue;
+        }
         if (answer_final (at->answer, feature, at->as_of, self->arena, &out[i].value, &error) ==
             STATUS_OK)
             continue;
@@ -192,9 +203,15 @@ static void derive (const computation_t *self, uint32_t index)
 const outcome_t *outcome_compute (const outcome_task_t *self, const outcome_key_t *keys,
                                   size_t count, arena_t *arena)
 {
+    return outcome_compute_finals (self, keys, NULL, count, arena);
+}
+
+const outcome_t *outcome_compute_finals (const outcome_task_t *self, const outcome_key_t *keys,
+                                         const value_t *finals, size_t count, arena_t *arena)
+{
     const plan_t *plan = self->plan;
     computation_t computation = {
-        .task = self, .plan = plan, .keys = keys, .count = count, .arena = arena
+        .task = self, .plan = plan, .keys = keys, .finals = finals, .count = count, .arena = arena
     };
     computation.outcomes =
         arena_alloc (arena, count * self->order_count * sizeof *computation.outcomes);

@@ -44,6 +44,11 @@ struct outcome {
 const outcome_t *outcome_compute (const outcome_task_t *self, const outcome_key_t *keys,
                                   size_t count, arena_t *arena);
 
+/* The same when the values of some cells are known and in no answer: finals[key * cells_count +
+ * cell] for all features of a cell, of type NONE where the answer has it. NULL: it has all. */
+const outcome_t *outcome_compute_finals (const outcome_task_t *self, const outcome_key_t *keys,
+                                         const value_t *finals, size_t count, arena_t *arena);
+
 /* That of one of the keys, of the feature that was asked for in that place. */
 const outcome_t *outcome_of (const outcome_task_t *self, const outcome_t *outcomes, size_t key,
                              size_t place);

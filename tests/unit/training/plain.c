@@ -166,7 +166,9 @@ static void check_row (const town_t *self, const training_rows_t *got, size_t ro
                         ? (value_t){ .type = plan->request_types[i], .null = true }
                         : column_get (&self->spine.column[self->request[i]], number);
     expected_answer (self, number, answer);
-    outcome_key_t key = { answer, self->spine.event_time[number], values };
+    outcome_key_t key = { .answer = answer,
+                          .as_of = self->spine.event_time[number],
+                          .request = values };
     const outcome_t *expected = outcome_compute (task, &key, 1, arena);
     for (size_t f = 0; f < plan->features_count; f++) {
         const outcome_t *a = outcome_of (got->task, got->outcomes, row - got->from, f);
