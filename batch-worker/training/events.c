@@ -34,6 +34,7 @@ struct events {
     merge_source_t source;
     arena_t *projected;
     projection_t block; /* the rows that came last */
+    projection_t none;  /* of no rows */
     bool *whole;        /* per slot, of those */
     size_t next;        /* the first of them that no key had */
     bool done;          /* the source has no more */
@@ -57,6 +58,9 @@ events_t *events_new (const plan_t *plan, merge_source_t source)
     self->held.whole = mem_zero (plan->slots_count + 1, sizeof *self->held.whole);
     self->held.rows.lane = mem_zero (plan->lanes_count + 1, sizeof (column_t));
     self->held.rows.filter = mem_zero (plan->filters_count + 1, sizeof (uint8_t *));
+    self->none.lane = mem_zero (plan->lanes_count + 1, sizeof (column_t));
+    self->none.filter = mem_zero (plan->filters_count + 1, sizeof (uint8_t *));
+    self->block = self->none;
     self->row_size = 2 * sizeof (int64_t) + sizeof (uint64_t) + sizeof (uint32_t) +
                      plan->filters_count + plan->lanes_count;
     return self;
@@ -96,6 +100,8 @@ void events_destroy (events_t **self_p)
     mem_free (held->strings);
     mem_free (held->whole);
     mem_free (self->whole);
+    mem_free (self->none.lane);
+    mem_free (self->none.filter);
     arena_destroy (&self->projected);
     self->magic = 0;
     mem_free (self);
@@ -123,7 +129,7 @@ static void find_whole (events_t *self)
 static status_t next_block (events_t *self, error_t *error)
 {
     self->next = 0;
-    self->block.rows = 0;
+    self->block = self->none;
     while (!self->done && self->block.rows == 0) {
         batch_t batch;
         status_t status = self->source.next (self->source.self, &batch, error);
@@ -131,8 +137,7 @@ static status_t next_block (events_t *self, error_t *error)
         if (status != STATUS_OK && !self->done)
             return status;
         arena_reset (self->projected);
-        if (!self->done)
-            self->block = plan_project (self->plan, &batch, self->projected);
+        self->block = self->done ? self->none : plan_project (self->plan, &batch, self->projected);
     }
     find_whole (self);
     return STATUS_OK;
@@ -354,13 +359,12 @@ status_t events_more (events_t *self, error_t *error)
     if (status != STATUS_OK)
         return status;
     size_t rows = take_rows (self);
-    if (rows == 0) {
-        self->open = false;
-    } else if (kept == 0) {
+    self->open = self->open && rows > 0;
+    if (kept == 0) {
         given->rows = self->block;
         given->at = 0;
         given->whole = self->whole;
-    } else {
+    } else if (rows > 0) {
         append (self, 0, rows, given->end + rows);
         give_copies (self);
     }

@@ -1,0 +1,29 @@
+/* spine.h - rows of a spine in memory, gathered in any order and given in that of a training set.
+ *
+ * A row takes 32 bytes, its columns, and its key where that is longer than a number's: half of what
+ * rows of any kind take (storage/sorter.h, which also goes to the disk). */
+#ifndef WEIR_TRAINING_SPINE_H
+#define WEIR_TRAINING_SPINE_H
+
+#include "storage/merge.h"
+
+typedef struct spine spine_t;
+
+/* For rows with keys of one log, and columns of these types (copied); about so many rows, or any
+ * number: 0 if nothing is known. */
+spine_t *spine_new (const type_t *types, size_t columns, size_t rows);
+void spine_destroy (spine_t **self_p);
+
+/* Adds rows which[0..count) of a batch with keys and these columns: event times are as-of times,
+ * offsets numbers of rows, each once. Everything is copied. */
+void spine_add (spine_t *self, const batch_t *batch, const uint32_t *which, size_t count);
+
+size_t spine_rows (const spine_t *self);
+/* Bytes, with what sorting takes. */
+size_t spine_bytes (const spine_t *self);
+
+/* All rows in (key, as-of, number) order, some thousand at a time; none are added after the first
+ * were given. A batch lives until the next one is asked for. Borrows the spine. */
+merge_source_t spine_source (spine_t *self);
+
+#endif
