@@ -11,6 +11,7 @@ enum {
     TEXTS_CHUNK = 256 << 10,
     SKIP = 1, /* bytes that keys of one log begin with alike: the type of the first field */
     PLAIN_MAX = SKIP + sizeof (uint64_t), /* a key of so many bytes is in its item */
+    NUMBER_BITS = 64 - SORT_SIZE_BITS,
 };
 
 struct spine {
@@ -18,7 +19,7 @@ struct spine {
     size_t columns_count;
     column_t *columns; /* by the order in which rows came */
     sort_item_t *items;
-    uint64_t *numbers; /* likewise */
+    uint64_t *numbers; /* likewise; NULL: they are the items' places themselves */
     text_t *keys;      /* likewise; NULL: all are plain */
     size_t rows;
     size_t capacity;
@@ -26,6 +27,7 @@ struct spine {
     arena_t *texts;     /* keys that are not plain, and strings */
     bool sorted;
     size_t next; /* that is given next */
+    sort_item_t *spare;
     arena_t *given;
 };
 
@@ -50,7 +52,8 @@ static void reserve (spine_t *self, size_t capacity)
 {
     size_t rows = self->rows;
     self->items = grown (self->items, rows, capacity, sizeof *self->items);
-    self->numbers = grown (self->numbers, rows, capacity, sizeof *self->numbers);
+    if (self->numbers != NULL)
+        self->numbers = grown (self->numbers, rows, capacity, sizeof *self->numbers);
     if (self->keys != NULL)
         self->keys = grown (self->keys, rows, capacity, sizeof *self->keys);
     for (size_t c = 0; c < self->columns_count; c++) {
@@ -118,9 +121,23 @@ static text_t plain_key (const spine_t *self, const sort_item_t *item, uint8_t *
     return (text_t){ (const char *)bytes, sort_size (item) };
 }
 
+/* From now on rows have places by the order in which they came. */
+static void keep_numbers (spine_t *self)
+{
+    if (self->numbers != NULL)
+        return;
+    self->numbers = alloc (self->capacity, sizeof *self->numbers);
+    for (size_t i = 0; i < self->rows; i++) {
+        sort_item_t *item = &self->items[i];
+        self->numbers[i] = sort_at (item);
+        item->place = sort_place (i, sort_size (item));
+    }
+}
+
 /* From now on keys stand beside the items. */
 static void keep_keys (spine_t *self)
 {
+    keep_numbers (self);
     self->keys = mem_zero (self->capacity, sizeof *self->keys);
     for (size_t i = 0; i < self->rows; i++) {
         uint8_t bytes[PLAIN_MAX];
@@ -133,17 +150,23 @@ static void add_row (spine_t *self, const batch_t *batch, size_t row)
     text_t key = batch->key[row];
     size_t at = self->rows;
     CHECK (key.size <= KEY_SIZE_MAX);
+    CHECK (batch->offset[row] >> NUMBER_BITS == 0);
     if (self->first_byte == 0 && key.size > 0)
         self->first_byte = (uint8_t)key.data[0];
     CHECK (key.size == 0 || (uint8_t)key.data[0] == self->first_byte);
     if (self->keys == NULL && key.size > PLAIN_MAX)
         keep_keys (self);
+    if (self->columns_count > 0)
+        keep_numbers (self);
     if (self->keys != NULL)
         self->keys[at] = arena_text (self->texts, key);
     self->items[at] = (sort_item_t){ .prefix = sort_prefix (key, SKIP),
                                      .time = batch->event_time[row],
                                      .place = sort_place (at, key.size) };
-    self->numbers[at] = batch->offset[row];
+    if (self->numbers == NULL)
+        self->items[at].place = sort_place (batch->offset[row], key.size);
+    else
+        self->numbers[at] = batch->offset[row];
     for (size_t c = 0; c < self->columns_count; c++) {
         column_t *to = &self->columns[c];
         const column_t *from = &batch->column[c];
@@ -172,12 +195,19 @@ size_t spine_rows (const spine_t *self)
 
 size_t spine_bytes (const spine_t *self)
 {
-    size_t row = 2 * sizeof *self->items + sizeof *self->numbers;
+    size_t row = sizeof *self->items;
+    if (self->numbers != NULL)
+        row += sizeof *self->numbers;
     if (self->keys != NULL)
         row += sizeof *self->keys;
     for (size_t c = 0; c < self->columns_count; c++)
         row += 1 + type_size (self->columns[c].type);
     return self->capacity * row + arena_held (self->texts) + arena_held (self->given);
+}
+
+size_t spine_spare (const spine_t *self)
+{
+    return self->rows * sizeof *self->items;
 }
 
 /* ---- giving ---- */
@@ -210,10 +240,10 @@ static void sort (spine_t *self)
     self->sorted = true;
     if (self->keys == NULL && !all_of_one_size (self))
         keep_keys (self);
-    sort_rows_t rows = { key_at, compare_numbers, self, SKIP };
-    sort_item_t *spare = alloc (self->rows, sizeof *spare);
-    sort_items (self->items, spare, self->rows, &rows);
-    mem_free (spare);
+    sort_rows_t rows = { key_at, self->numbers != NULL ? compare_numbers : NULL, self, SKIP };
+    sort_item_t *own = self->spare == NULL ? alloc (self->rows, sizeof *own) : NULL;
+    sort_items (self->items, own != NULL ? own : self->spare, self->rows, &rows);
+    mem_free (own);
 }
 
 static void give_keys (const spine_t *self, const sort_item_t *items, batch_t *batch,
@@ -252,7 +282,8 @@ static status_t next_rows (void *arg, batch_t *batch, error_t *error)
     give_keys (self, items, batch, arena);
     for (size_t i = 0; i < rows; i++) {
         batch->event_time[i] = items[i].time;
-        batch->offset[i] = self->numbers[sort_at (&items[i])];
+        uint64_t at = sort_at (&items[i]);
+        batch->offset[i] = self->numbers != NULL ? self->numbers[at] : at;
     }
     for (size_t c = 0; c < self->columns_count; c++) {
         batch->column[c] = column_new (arena, self->columns[c].type, rows);
@@ -266,7 +297,8 @@ static status_t next_rows (void *arg, batch_t *batch, error_t *error)
     return STATUS_OK;
 }
 
-merge_source_t spine_source (spine_t *self)
+merge_source_t spine_source (spine_t *self, void *spare)
 {
+    self->spare = spare;
     return (merge_source_t){ .next = next_rows, .self = self };
 }

@@ -1,7 +1,7 @@
 /* spine.h - rows of a spine in memory, gathered in any order and given in that of a training set.
  *
- * A row takes 32 bytes, its columns, and its key where that is longer than a number's: half of what
- * rows of any kind take (storage/sorter.h, which also goes to the disk). */
+ * A row takes 24 bytes, or 32, its columns, and its key where that is longer than a number's: half
+ * of what rows of any kind take (storage/sorter.h, which also goes to the disk). */
 #ifndef WEIR_TRAINING_SPINE_H
 #define WEIR_TRAINING_SPINE_H
 
@@ -15,15 +15,19 @@ spine_t *spine_new (const type_t *types, size_t columns, size_t rows);
 void spine_destroy (spine_t **self_p);
 
 /* Adds rows which[0..count) of a batch with keys and these columns: event times are as-of times,
- * offsets numbers of rows, each once. Everything is copied. */
+ * offsets numbers of rows, each once and below 2^53. Everything is copied. */
 void spine_add (spine_t *self, const batch_t *batch, const uint32_t *which, size_t count);
 
 size_t spine_rows (const spine_t *self);
-/* Bytes, with what sorting takes. */
+/* Bytes that it holds. */
 size_t spine_bytes (const spine_t *self);
 
+/* Bytes that sorting takes beside the rows. */
+size_t spine_spare (const spine_t *self);
+
 /* All rows in (key, as-of, number) order, some thousand at a time; none are added after the first
- * were given. A batch lives until the next one is asked for. Borrows the spine. */
-merge_source_t spine_source (spine_t *self);
+ * were given. A batch lives until the next one is asked for. Borrows the spine. `spare` is memory
+ * of spine_spare bytes, used until the first rows were given; NULL: it takes its own. */
+merge_source_t spine_source (spine_t *self, void *spare);
 
 #endif

@@ -26,6 +26,7 @@ HOT = "10M:500k:hot"
 WIDE = ["1M:50k:uniform", "1M:5k:uniform"]  # 20 and 200 events a key
 WIDE_FILTERS = [1, 5, 25]                   # 20 features each
 WORKERS = "10M:500k:uniform"
+TRAINING = ["2M:100k:uniform", "2M:2k:uniform", "2M:100k:hot"]  # 20 events a key, 1000, 1 M
 DELTAS = BAR_CASE  # a base, and eight deltas of a hundredth each
 FRAMES_MOST = 20 * 10**6  # events that polars and pandas are given
 KEYS_COMPARED = 10**6     # of more, so many at equal distances
@@ -157,6 +158,36 @@ class Bench:
                                f"--questions={min(history.keys, 200000)}"])
         found["deltas"] = told
 
+    def training(self, case, rounds):
+        """Of each event, features of the 7 days up to it."""
+        history = self.begin(case)
+        answers, figures = self.place / "answers", {}
+        found = {"events": history.events, "keys": history.keys, "load": os.getloadavg()[0]}
+        self.batch(history, "log", quiet=True)
+        self.build(history, "log")
+        if self.has_peers:
+            self.peer("load", history.directory, self.place / "duck.db")
+        answers.mkdir(exist_ok=True)
+        for _ in range(rounds):
+            told = self.run([self.programs / "training", f"--directory={self.place}/weir",
+                             f"--partitions={self.options.partitions}",
+                             *history.options("training.yaml"), f"--out={answers}",
+                             f"--threads={self.options.threads}",
+                             f"--memory-mib={self.options.memory_mib}"])
+            figures.setdefault("weir", []).append(told)
+            if told["rows"] != history.events:
+                sys.exit(f"{told['rows']} rows of {history.events}")
+            if self.has_peers:
+                figures.setdefault("duckdb", []).append(
+                    self.peer("training", history.directory, self.place / "duck.db",
+                              self.place / "out.db", self.options.threads))
+        found["exact_values"] = histories.check_exact_training(history, answers)
+        if self.has_peers:
+            found["compared"] = self.peer("compare-training", history.directory,
+                                          self.place / "out.db", answers)
+        self.found.setdefault("training", {})[case] = found | {"figures": figures}
+        self.save()
+
     def wide(self, history, found, rounds):
         """Views of ever more features, by one thread."""
         found["wide"] = {}
@@ -167,13 +198,17 @@ class Bench:
                 {start: self.build(history, start, threads=1, view=view)
                  for start in ("log", "runs")} for _ in range(rounds)]
 
-    def case(self, case, rounds, with_workers=False, with_frames=False, with_deltas=False):
+    def begin(self, case):
+        """An empty place, and the events."""
         for name in ("weir", "events"):
             shutil.rmtree(self.place / name, ignore_errors=True)
         (self.place / "weir").mkdir()
         (self.place / "duck.db").unlink(missing_ok=True)
-        print(f"{case}: {rounds} rounds, load {os.getloadavg()[0]:.1f}", flush=True)
-        history = self.history(case)
+        print(f"{case}: load {os.getloadavg()[0]:.1f}", flush=True)
+        return self.history(case)
+
+    def case(self, case, rounds, with_workers=False, with_frames=False, with_deltas=False):
+        history = self.begin(case)
         found = {"events": history.events, "keys": history.keys, "figures": {},
                  "load": os.getloadavg()[0]}
         self.batch(history, "log", quiet=True)
@@ -205,17 +240,22 @@ class Bench:
             if case == "flights" and "WEIR_FLIGHTS" not in os.environ:
                 print("flights: skipped, WEIR_FLIGHTS does not name flights.csv.gz")
                 continue
-            rounds = options.rounds if case in (BAR_CASE, "flights") or options.case \
+            rounds = options.rounds if case in (BAR_CASE, TRAINING[0], "flights") or options.case \
                 else min(options.rounds, 3)
+            if case in TRAINING and options.only in (None, "training") and not options.case:
+                self.training(case, rounds)
+                continue
             self.case(case, rounds, case == WORKERS and os.cpu_count() >= 2, not options.smoke,
                       case == DELTAS or options.smoke or options.only == "deltas")
+            if options.smoke:
+                self.training(case, rounds)
 
 
 def chosen_cases(options):
     if options.smoke:
         return ["20k:1k:uniform"]
     wanted = {"bar": [BAR_CASE], "deltas": [DELTAS], "slope": SLOPE, "wide": WIDE, "hot": [WORKERS, HOT], "workers": [WORKERS],
-              "matrix": MATRIX, "flights": ["flights"]}
+              "training": TRAINING, "matrix": MATRIX, "flights": ["flights"]}
     cases = [case for part, those in wanted.items() for case in those
              if options.only in (None, part)]
     return [case for case in cases
@@ -228,7 +268,7 @@ def main():
     parser.add_argument("--build", default="build/release", help="where programs were built")
     parser.add_argument("--out", default="build/bench-batch", help="where results go")
     parser.add_argument("--directory", help="where to work (default: a temporary directory)")
-    parser.add_argument("--only", choices=["bar", "deltas", "slope", "wide", "hot", "workers", "matrix",
+    parser.add_argument("--only", choices=["bar", "deltas", "training", "slope", "wide", "hot", "workers", "matrix",
                                            "flights"])
     parser.add_argument("--case", action="append", help="this case instead; may be repeated")
     parser.add_argument("--full", action="store_true",

@@ -123,6 +123,19 @@ def deltas(told):
            f"{statistics.median(told['answer_8_deltas_ns']):.0f} ns.")
 
 
+def training(found):
+    yield ("| events : keys | side | wall s | CPU s | ns CPU a row | peak MiB | exact values | beside DuckDB |")
+    yield "|---|---|---|---|---|---|---|---|"
+    for case, of in found.get("training", {}).items():
+        for side, rounds in of["figures"].items():
+            cpu = median(rounds, "cpu_s")
+            told = of.get("compared")
+            equal = f"{told['equal']:,} of {told['values']:,} equal" if told else ""
+            yield (f"| {case} | {side} | {median(rounds):.2f} | {cpu:.2f} | "
+                   f"{cpu / of['events'] * 1e9:.0f} | {size(median(rounds, 'peak_bytes'))} | "
+                   f"{of['exact_values']:,} | {equal} |")
+
+
 def wide(found):
     """Views of ever more features: what of them an event and a key cost."""
     for case, of in found["cases"].items():
@@ -195,6 +208,17 @@ def bars_of_hot_key(found):
         bar(f"{name}_hot_key", median(hot[what], "cpu_s") / median(even[what], "cpu_s"), 1, True)
 
 
+TRAINING_CASE = "2M:100k:uniform"
+
+
+def bars_of_training(case, figures):
+    if "duckdb" in figures:
+        end = "" if case == TRAINING_CASE else "_" + case.replace(":", "_")
+        bar(f"training_3x_duckdb{end}", ratio(figures["duckdb"], figures["weir"]), 3, False)
+        bar(f"training_3x_duckdb_cpu{end}", ratio(figures["duckdb"], figures["weir"], "cpu_s"), 3,
+            False)
+
+
 def bars_of_deltas(told):
     ratio_of = delta_ratio(told, "cpu_s")
     print(f"BAR delta_1pct ratio={ratio_of:.4f} bar=0.03 {'ok' if ratio_of < 0.03 else 'short'}")
@@ -222,6 +246,8 @@ def report(found, out, smoke):
     if rows:
         lines += ["", "| events : keys | features | first, ns of CPU an event | recompute | view, "
                   "bytes an event | a key |", "|---|---|---|---|---|---|", *rows]
+    if "training" in found:
+        lines += ["", "Training sets, a count and a sum over 7 days of each row:", "", *training(found)]
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
@@ -233,6 +259,8 @@ def report(found, out, smoke):
         of = found["cases"].get(case)
         if of and "duckdb" in of["figures"]:
             bars_beside_duckdb(of, end)
+    for case, of in found.get("training", {}).items():
+        bars_of_training(case, of["figures"])
     bars_of_slope(found)
     bars_of_hot_key(found)
     bars_of_workers(found)

@@ -1,7 +1,7 @@
 # Benchmarks (docs/benchmarks.md). Load generators are C programs, bench.py runs them side by side
 # with what they are compared with. Included by the Makefile, whose variables and rules it uses.
-BENCH_PROGRAMS := recompute floor query mixed stored ingest speed answers events batch load deltas
-BENCH_LIBRARIES := batch-worker timeline client transport hdr
+BENCH_PROGRAMS := recompute floor query mixed stored ingest speed answers events batch load deltas training
+BENCH_LIBRARIES := training batch-worker timeline client transport hdr
 BENCH_SHARED := measure talk orders columnfile redis side arrivals producer stream
 
 define bench_rule

@@ -43,6 +43,12 @@ def wide_view(filters):
     return "\n".join(lines) + "\n"
 
 
+def training_view(stream, key, value):
+    """What a training set of a history is of (peers.py has the same for DuckDB)."""
+    return (f"views:\n  recent:\n    from: {stream}\n    key: {key}\n    features:\n"
+            f"      n: count() over 7d\n      total: sum({value}) over 7d\n")
+
+
 class History:
     """Events in a directory: a file per column (tests/bench/batch.c), and definitions over them."""
 
@@ -58,6 +64,7 @@ class History:
         (directory / "stream.yaml").write_text("\n".join(
             ["streams:", f"  {stream}:", f"    key: {key}", f"    time: {time}", "    fields:"]
             + lines) + "\n")
+        (directory / "training.yaml").write_text(training_view(stream, key, value))
         (directory / "view.yaml").write_text(VIEW.format(stream=stream, key=key, value=value))
 
     def options(self, view="view.yaml"):
@@ -110,6 +117,7 @@ def flights(source, directory):
 # ---- exact features of some keys ----
 
 SAMPLED_KEYS = 500
+SAMPLED_ROWS = 50  # of a key, when all its events are looked at for each
 SAMPLED_EVENTS = 500000  # of one key more are not looked at
 
 
@@ -137,6 +145,31 @@ def exact_features(events, clock):
                    f"least_{name}": min(inside, default=None),
                    f"most_{name}": max(inside, default=None)}
     return answer
+
+
+def check_exact_training(history, answers):
+    """Rows of some keys against exact arithmetic, to the bit. How many values."""
+    step = max(1, history.keys // SAMPLED_KEYS)
+    rows = {key: [] for key in range(0, history.keys, step)}
+    users, times, amounts = (history.column(name) for name in
+                             (history.key, history.time, history.value))
+    for at, user in enumerate(users):
+        if user in rows:
+            rows[user].append(at)
+    counts, totals = array.array("q"), array.array(CODES[history.fields[history.value]])
+    counts.frombytes((answers / "n_7d").read_bytes())
+    totals.frombytes((answers / "total_7d").read_bytes())
+    values = 0
+    for places in rows.values():
+        for at in places[-SAMPLED_ROWS:]:
+            window = [amounts[other] for other in places
+                      if times[at] - WINDOWS["7d"] < times[other] <= times[at]]
+            exact = math.fsum(window) if isinstance(window[0], float) else sum(window)
+            if counts[at] != len(window) or not same_bits(totals[at], exact):
+                sys.exit(f"row {at}: weir has {counts[at]} and {totals[at]!r}, exactly it is "
+                         f"{len(window)} and {exact!r}")
+            values += 2
+    return values
 
 
 def read_features(directory, history, places):

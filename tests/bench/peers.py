@@ -4,6 +4,9 @@ Runs in the environment that `make bench-batch` makes. Prints one line of JSON.
   load DIR DATABASE           events into a table of DuckDB, and into the same sorted by (key, time);
                               their sizes, and those of Parquet files with zstd
   duckdb DIR DATABASE TABLE OUT THREADS   the GROUP BY of a table into a table of the database OUT
+  training DIR DATABASE OUT THREADS       a window query over the table `arrived`: of each row, count
+                              and sum of the 7 days up to it, into a table of the database OUT
+  compare-training DIR OUT ANSWERS        its rows beside weir's, value by value
   polars DIR, pandas DIR      the same over a data frame in memory
   compare DIR OUT KEYS ANSWERS            DuckDB's result beside weir's answers, value by value
 
@@ -115,6 +118,50 @@ def run_duckdb(directory, database, table, out, threads):
     return measure.figures | {"out_bytes": os.path.getsize(out)}
 
 
+# ---- training sets ----
+
+WEEK = 7 * 86400 * 10**6  # µs; DuckDB's frame is closed, so its own is 1 µs less
+
+
+def run_training(directory, database, out, threads):
+    import duckdb
+    events = Events(directory)
+    Path(out).unlink(missing_ok=True)
+    connection = duckdb.connect(database, config={"threads": int(threads)})
+    with Measure() as measure:
+        connection.execute(f"ATTACH '{out}' AS out")
+        connection.execute(
+            f"CREATE TABLE out.training AS SELECT {events.key}, {events.time}, "
+            f"count(*) OVER w AS n_7d, sum({events.value}) OVER w AS total_7d FROM arrived "
+            f"WINDOW w AS (PARTITION BY {events.key} ORDER BY {events.time} "
+            f"RANGE BETWEEN INTERVAL {WEEK - 1} MICROSECONDS PRECEDING AND CURRENT ROW)")
+        connection.execute("DETACH out")  # what is left is written
+    rows = connection.execute("SELECT count(*) FROM arrived").fetchone()[0]
+    return measure.figures | {"rows": rows, "out_bytes": os.path.getsize(out)}
+
+
+def compare_training(directory, out, answers):
+    """Rows of one key and time have the same answers, so both sides are put in that order."""
+    import duckdb
+    events = Events(directory)
+    connection = duckdb.connect(out, read_only=True)
+    theirs = connection.execute(
+        f"SELECT {events.key} AS entity, epoch_us({events.time}) AS at, n_7d, total_7d FROM training "
+        "ORDER BY 1, 2").fetchnumpy()
+    keys, times = events.column(events.key), events.column(events.time)
+    order = np.lexsort((times, keys))
+    comparison = Comparison()
+    for name, ours in (("entity", keys), ("at", times)):
+        if not (np.asarray(theirs[name]) == ours[order]).all():
+            sys.exit(f"the rows have other {name}s")
+    count = read_answers(answers, "n_7d", False)[order]
+    total = read_answers(answers, "total_7d", events.fields[events.value] == "float64")[order]
+    comparison.add("n_7d", keys[order], count, masked(theirs["n_7d"], False, True), None)
+    comparison.add("total_7d", keys[order], total,
+                   masked(theirs["total_7d"], total.dtype == np.float64, False), count.filled(0))
+    return {"rows": len(keys), **vars(comparison)}
+
+
 # ---- data frames ----
 
 def run_polars(directory):
@@ -223,7 +270,8 @@ def compare(directory, out, keys_path, answers):
 
 
 def main():
-    commands = {"load": load, "duckdb": run_duckdb, "polars": run_polars, "pandas": run_pandas,
+    commands = {"load": load, "duckdb": run_duckdb, "training": run_training,
+                "compare-training": compare_training, "polars": run_polars, "pandas": run_pandas,
                 "compare": compare}
     if len(sys.argv) < 3 or sys.argv[1] not in commands:
         sys.exit(__doc__)
