@@ -165,6 +165,7 @@ endef
 TEST_SOURCES_feature := tests/unit/expr/abnf.c tests/unit/expr/page.c
 TEST_USES_hdr := rig
 TEST_SOURCES_training := tests/unit/feature/generate.c
+TEST_USES_training := rig
 TEST_USES_storage := sim-disk rig
 TEST_USES_transport := rig
 TEST_USES_node := rig

@@ -5,6 +5,8 @@
 #include "batch-worker/training/training.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { KEYS_FEW = 4 };
 
@@ -268,4 +270,52 @@ Test (training, a_spine_out_of_order_is_refused)
         feed_release (&feed);
     }
     town_release (&town);
+}
+
+/* One entity with many events, one row after all of them. */
+static status_t ask_of_many (const char *feature, int64_t *value, error_t *error)
+{
+    enum { EVENTS = 50000, MEMORY = 256 << 10 };
+    town_t town = { .arena = arena_new (1 << 20), .known = TRAINING_NONE };
+    char text[256];
+    (void)snprintf (text, sizeof text,
+                    "streams:\n  s:\n    key: []\n    time: t\n    fields: {t: timestamp}\n"
+                    "views:\n  v: {from: s, features: {n: %s}}\n",
+                    feature);
+    read_definitions (&town, text_of (text));
+    batch_t events = batch_new (town.arena, town.plan->column_types, 1, EVENTS);
+    batch_t spine = batch_new (town.arena, NULL, 0, 1);
+    for (size_t i = 0; i < EVENTS; i++)
+        events.event_time[i] = (int64_t)i * TIME_SECOND;
+    spine.event_time[0] = EVENTS * TIME_SECOND;
+    feed_t feeds[2];
+    random_seed (&town.random, 1);
+    training_source_t source = { town.plan, feed_init (&feeds[0], &town.random, &events, 700) };
+    training_options_t options = { .sources = &source,
+                                   .sources_count = 1,
+                                   .spine = feed_init (&feeds[1], &town.random, &spine, 1),
+                                   .known = TRAINING_NONE,
+                                   .memory = MEMORY };
+    training_t *training = training_new (&options);
+    training_rows_t rows;
+    status_t status = training_next (training, &rows, error);
+    if (status == STATUS_OK)
+        *value = outcome_of (rows.task, rows.outcomes, 0, 0)->value.i;
+    training_destroy (&training);
+    feed_release (&feeds[0]);
+    feed_release (&feeds[1]);
+    town_release (&town);
+    return status;
+}
+
+Test (training, holds_what_the_longest_window_holds_and_no_more)
+{
+    error_t error;
+    int64_t value = 0;
+    cr_expect_eq (ask_of_many ("count()", &value, &error), STATUS_OK);
+    cr_expect_eq (value, 50000);
+    cr_expect_eq (ask_of_many ("count() over 1h", &value, &error), STATUS_OK);
+    cr_expect_eq (value, 3599, "the last event is a second before");
+    cr_assert_eq (ask_of_many ("count() over 30d", &value, &error), STATUS_TOO_LARGE);
+    cr_expect_not_null (strstr (error.text, "more memory"), "%s", error.text);
 }
