@@ -2,8 +2,11 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/timestamp.h"
 #include "batch-worker/training/events.h"
 #include "batch-worker/training/windows.h"
+
+#include <inttypes.h>
 
 enum {
     MERGED_CHUNK = 1 << 20,
@@ -230,6 +233,11 @@ static status_t take_row (training_t *self, size_t row, size_t at, error_t *erro
 {
     const batch_t *spine = &self->spine;
     int64_t time = spine->event_time[row];
+    /* as serving has it; windows and delays are short enough to be taken from that */
+    if (time < -TIME_EVENT_MAX || time > 2 * TIME_EVENT_MAX)
+        return error_set (error, STATUS_RANGE,
+                          "the time of row %" PRIu64 " of the spine is out of range",
+                          spine->offset[row]);
     if (time < self->last_time)
         return error_set (error, STATUS_CORRUPT, "the spine is not in the order of its times");
     self->last_time = time;

@@ -62,8 +62,9 @@ typedef struct training_rows {
 } training_rows_t;
 
 /* The next rows, at least one, or END after the last. They live until the next call. TOO_LARGE when
- * one key's events take more than `memory`; CORRUPT when a source is out of order; else as the
- * sources. After an error only destroy is left. */
+ * one key's events take more than `memory`; RANGE for a time that no answer can be asked for;
+ * CORRUPT when a source is out of order; else as the sources. After an error only destroy is left.
+ */
 MUST_CHECK status_t training_next (training_t *self, training_rows_t *rows, error_t *error);
 
 /* Several runs' events as one source; the merge is borrowed. */

@@ -26,7 +26,8 @@ HOT = "10M:500k:hot"
 WIDE = ["1M:50k:uniform", "1M:5k:uniform"]  # 20 and 200 events a key
 WIDE_FILTERS = [1, 5, 25]                   # 20 features each
 WORKERS = "10M:500k:uniform"
-TRAINING = ["2M:100k:uniform", "2M:2k:uniform", "2M:100k:hot"]  # 20 events a key, 1000, 1 M
+TRAINING = ["2M:100k:uniform", "2M:2k:uniform", "2M:100k:hot",  # 20 events a key, 1000, 1 M
+            "flights"]
 DELTAS = BAR_CASE  # a base, and eight deltas of a hundredth each
 FRAMES_MOST = 20 * 10**6  # events that polars and pandas are given
 KEYS_COMPARED = 10**6     # of more, so many at equal distances
@@ -242,7 +243,8 @@ class Bench:
                 continue
             rounds = options.rounds if case in (BAR_CASE, TRAINING[0], "flights") or options.case \
                 else min(options.rounds, 3)
-            if case in TRAINING and options.only in (None, "training") and not options.case:
+            of_training = case in TRAINING and case != "flights"
+            if options.only == "training" or (of_training and not options.only and not options.case):
                 self.training(case, rounds)
                 continue
             self.case(case, rounds, case == WORKERS and os.cpu_count() >= 2, not options.smoke,

@@ -6,7 +6,7 @@
  *            --stream=FILE --view=FILE --partitions=N
  *            --out=DIR          for each feature, a file of values (8 bytes each, as the machine
  * has them) and NAME.valid, both in the spine's order
- *            --threads=N --memory-mib=N --before=0|1
+ *            --threads=N --memory-mib=N --before=0|1 --known=0|1
  *
  * Two stages, each shared by the threads: rows are placed and gathered by partition; partitions are
  * sorted and walked. Prints figures. */
@@ -55,6 +55,7 @@ typedef struct bench {
     result_t *results;
     size_t memory; /* of a partition */
     bool before;
+    bool known; /* each row has its own time as known-at time */
     _Atomic uint64_t next_rows;
     _Atomic uint32_t next_part;
     _Atomic size_t next_stretch;
@@ -95,7 +96,12 @@ static batch_t read_rows (const bench_t *self, uint64_t from, size_t rows, arena
     for (size_t i = 0; i < rows; i++)
         batch.offset[i] = from + i;
     batch_set_keys (&self->orders.log, &batch, arena);
-    batch.columns = 0; /* a spine has no others */
+    batch.columns = self->known; /* a spine has no others */
+    if (self->known) {
+        batch.column[0] = column_new (arena, TYPE_TIMESTAMP, rows);
+        memset (batch.column[0].valid, 1, rows);
+        memcpy (batch.column[0].i, batch.event_time, rows * sizeof (int64_t));
+    }
     return batch;
 }
 
@@ -265,7 +271,7 @@ static merge_source_t open_inputs (bench_t *self, const part_t *part, inputs_t *
 {
     fs_t *fs = self->orders.fs;
     columns_t columns = { self->plan->column_types, self->plan->column_ids, self->plan->columns };
-    unsigned leave = BLOCK_LEAVE_INGEST_TIME;
+    unsigned leave = self->known ? 0 : BLOCK_LEAVE_INGEST_TIME;
     if (part->runs_count == 1 && !plan_reads_positions (self->plan))
         leave |= BLOCK_LEAVE_POSITION;
     for (size_t i = 0; i < part->runs_count; i++) {
@@ -295,7 +301,7 @@ static void walk (bench_t *self, part_t *part, inputs_t *inputs, uint64_t *found
     training_options_t options = { .sources = &source,
                                    .sources_count = 1,
                                    .spine = spine_source (part->spine, found),
-                                   .known = TRAINING_NONE,
+                                   .known = self->known ? 0 : TRAINING_NONE,
                                    .before = self->before,
                                    .memory = self->memory,
                                    .place = &inputs->place };
@@ -445,6 +451,7 @@ int main (int argc, char **argv)
     uint64_t threads = measure_number (argc, argv, "threads", 2);
     self->arena = arena_new (1 << 16);
     self->partitions = (uint32_t)measure_number (argc, argv, "partitions", 8);
+    self->known = measure_number (argc, argv, "known", 0) != 0;
     self->before = measure_number (argc, argv, "before", 0) != 0;
     self->memory = measure_number (argc, argv, "memory-mib", 512) << 20;
     if (self->partitions < 1 || self->partitions > PARTITIONS_LIMIT || threads < 1 ||
@@ -466,7 +473,7 @@ int main (int argc, char **argv)
     size_t expected = (size_t)(self->rows / self->partitions * 9 / 8);
     for (uint32_t p = 0; p < self->partitions; p++) {
         pthread_mutex_init (&self->parts[p].lock, NULL);
-        self->parts[p].spine = spine_new (NULL, 0, expected);
+        self->parts[p].spine = spine_new (&(const type_t){ TYPE_TIMESTAMP }, self->known, expected);
     }
     in_threads (self, gather_all, threads);
     in_threads (self, walk_all, threads);
