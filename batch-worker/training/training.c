@@ -253,7 +253,7 @@ static status_t take_row (training_t *self, size_t row, size_t at, error_t *erro
         const column_t *known = &spine->column[self->options.known];
         to->known = known->valid[row] ? known->i[row] : WINDOW_ALL_KNOWN;
     }
-    self->keys[at].as_of = time;
+    self->keys[at].as_of = to->as_of;
     value_t *values = self->values + at * self->plan->request_count;
     for (size_t i = 0; i < self->plan->request_count; i++) {
         values[i] = (value_t){ .type = self->plan->request_types[i], .null = true };

@@ -40,7 +40,7 @@ typedef struct training_options {
     const int32_t *request; /* per value of the plan's request: the spine's column, of its type, or
                                TRAINING_NONE. NULL: none is there */
     int32_t known;          /* column of known-at times (null: all is known), or TRAINING_NONE */
-    bool before;            /* events at a row's own time do not count */
+    bool before;            /* as of 1 µs earlier: events at a row's own time do not count */
     const uint32_t *features; /* that are asked for, by index; NULL: all, in the plan's order */
     size_t features_count;
     size_t memory;           /* bytes that one key's events and partials may take */

@@ -171,7 +171,7 @@ static void check_row (const town_t *self, const training_rows_t *got, size_t ro
                         : column_get (&self->spine.column[self->request[i]], number);
     expected_answer (self, number, answer);
     outcome_key_t key = { .answer = answer,
-                          .as_of = self->spine.event_time[number],
+                          .as_of = self->spine.event_time[number] - (self->before ? 1 : 0),
                           .request = values };
     const outcome_t *expected = outcome_compute (task, &key, 1, arena);
     for (size_t f = 0; f < plan->features_count; f++) {
