@@ -195,16 +195,11 @@ static void rows_sort (reply_t *self, size_t from)
 static bool rows_find (reply_t *self, timeline_t *const *timelines, size_t count, text_t key)
 {
     uint64_t hash = key_hash (key);
-    timeline_rows_t rows;
     self->rows = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!timeline_find (timelines[i], key, hash, &rows))
-            continue;
-        if (rows.first == NULL || self->rows + rows.count > ROWS_MAX)
-            return false;
         size_t already = self->rows;
-        for (size_t k = 0; k < rows.count; k++)
-            self->row[self->rows++] = rows.first + k * self->layout.size;
+        if (!timeline_rows (timelines[i], key, hash, self->row, &self->rows, ROWS_MAX))
+            return false;
         if (already > 0)
             rows_sort (self, already);
     }

@@ -388,3 +388,23 @@ void series_add_range (const series_range_t *range, const series_t *self)
     if (self->root != NULL && range->left < range->right)
         add_node (range, self->root, node_first (self->root), self->last_time);
 }
+
+static bool node_rows (const leaf_pool_t *pool, const node_t *node, const uint8_t **row,
+                       size_t *count, size_t most)
+{
+    const inner_t *inner = (const inner_t *)node;
+    if (node->count > most - *count)
+        return false;
+    for (size_t i = 0; node->height > 0 && i < node->count; i++)
+        if (!node_rows (pool, inner->child[i], row, count, most))
+            return false;
+    for (size_t i = 0; node->height == 0 && i < node->count; i++)
+        row[(*count)++] = leaf_row (pool, (const leaf_t *)node, i);
+    return true;
+}
+
+bool series_rows (const series_store_t *store, const series_t *self, const uint8_t **row,
+                  size_t *count, size_t most)
+{
+    return self->root == NULL || node_rows (&store->pool, self->root, row, count, most);
+}

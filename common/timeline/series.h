@@ -59,6 +59,11 @@ typedef struct series_range {
 
 void series_add_range (const series_range_t *range, const series_t *self);
 
+/* Appends to row[*count] where the series' rows are, in time order, of which there is then room for
+ * `most`. False: they are more. */
+bool series_rows (const series_store_t *store, const series_t *self, const uint8_t **row,
+                  size_t *count, size_t most);
+
 /* Adds rows [from, to) of those from `first` on, whatever the range's times are. */
 void series_add_rows (const series_range_t *range, const uint8_t *first, size_t from, size_t to);
 

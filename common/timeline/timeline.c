@@ -367,14 +367,22 @@ void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answ
     }
 }
 
-bool timeline_find (const timeline_t *self, text_t key, uint64_t hash, timeline_rows_t *rows)
+bool timeline_rows (const timeline_t *self, text_t key, uint64_t hash, const uint8_t **row,
+                    size_t *count, size_t most)
 {
     CHECK_OBJECT (self, TIMELINE_MAGIC);
     const piece_t *piece = table_find (self, hash, key)->piece;
-    *rows = (timeline_rows_t){ NULL, 0 };
-    if (piece != NULL && piece_tree (piece) == NULL)
-        *rows = (timeline_rows_t){ piece_rows (piece), piece->rows };
-    return piece != NULL;
+    if (piece == NULL)
+        return true;
+    const series_t *tree = piece_tree (piece);
+    if (tree != NULL)
+        return series_rows (&self->store, tree, row, count, most);
+    if (piece->rows > most - *count)
+        return false;
+    const uint8_t *at = piece_rows (piece);
+    for (size_t i = 0; i < piece->rows; i++, at += self->store.layout.size)
+        row[(*count)++] = at;
+    return true;
 }
 
 size_t timeline_keys (const timeline_t *self)

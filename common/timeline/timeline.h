@@ -31,14 +31,11 @@ void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answ
 enum { TIMELINE_FETCHED = 64 };
 void timeline_fetch (const timeline_t *self, const text_t *keys, size_t count);
 
-/* A key's rows, as row.h has them. */
-typedef struct timeline_rows {
-    const uint8_t *first; /* the others follow it, in time order; NULL: it has none, or too many */
-    size_t count;
-} timeline_rows_t;
-
-/* Does the timeline have the key, of this hash (key_hash)? *rows are valid until the next event. */
-bool timeline_find (const timeline_t *self, text_t key, uint64_t hash, timeline_rows_t *rows);
+/* Appends to row[*count] where the rows (row.h) of the key of this hash (key_hash) are, in time
+ * order; there is room for `most` in all. They are there until the next event. False, with *count
+ * anything: they are more. */
+bool timeline_rows (const timeline_t *self, text_t key, uint64_t hash, const uint8_t **row,
+                    size_t *count, size_t most);
 
 size_t timeline_keys (const timeline_t *self);
 size_t timeline_events (const timeline_t *self);
