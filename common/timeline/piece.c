@@ -45,7 +45,7 @@ static piece_t *piece_with (series_store_t *store, text_t key, size_t rows)
     if (key.size > 0)
         memcpy (self->bytes, key.data, key.size);
     if (capacity == PIECE_TREE)
-        *piece_tree (self) = (series_t){ .root = NULL };
+        series_begin (store, piece_tree (self), rows);
     return self;
 }
 

@@ -233,13 +233,16 @@ static leaf_t *grow_leaf (series_store_t *store, series_t *series, leaf_t *leaf)
     return grown;
 }
 
+void series_begin (series_store_t *store, series_t *self, size_t rows)
+{
+    size_t most = leaf_rows (store->layout.size);
+    self->last = leaf_new (&store->pool, rows < most ? rows : most);
+    self->root = &self->last->node;
+    self->last_time = INT64_MIN;
+}
+
 uint8_t *series_insert (series_store_t *store, series_t *self, int64_t time)
 {
-    if (self->root == NULL) {
-        self->last = leaf_new (&store->pool, 1);
-        self->root = &self->last->node;
-        self->last_time = time;
-    }
     leaf_t *leaf = time >= self->last_time ? self->last : leaf_at (self, time);
     node_touch (&leaf->node);
     if (leaf_is_full (leaf) && leaf_is_largest (leaf))
@@ -385,7 +388,7 @@ static int64_t node_first (const node_t *node)
 
 void series_add_range (const series_range_t *range, const series_t *self)
 {
-    if (self->root != NULL && range->left < range->right)
+    if (range->left < range->right)
         add_node (range, self->root, node_first (self->root), self->last_time);
 }
 
@@ -406,5 +409,5 @@ static bool node_rows (const leaf_pool_t *pool, const node_t *node, const uint8_
 bool series_rows (const series_store_t *store, const series_t *self, const uint8_t **row,
                   size_t *count, size_t most)
 {
-    return self->root == NULL || node_rows (&store->pool, self->root, row, count, most);
+    return node_rows (&store->pool, self->root, row, count, most);
 }

@@ -43,8 +43,10 @@ size_t series_store_memory (const series_store_t *self);
 /* Bytes that leaves and nodes of a series take that has so many rows, which came in order. */
 double series_footprint (size_t row_size, size_t rows);
 
-/* Room for a row of that time in a series, which starts as all zero. The row that is then written
- * there begins with the time. */
+/* An empty series, which is soon to have so many rows. */
+void series_begin (series_store_t *store, series_t *self, size_t rows);
+
+/* Room for a row of that time. The row that is then written there begins with the time. */
 uint8_t *series_insert (series_store_t *store, series_t *self, int64_t time);
 
 /* Adds all rows with left < time <= right to some slots, ascending, of a set of accumulators. */
