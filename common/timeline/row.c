@@ -35,9 +35,20 @@ size_t row_layout_memory (const row_layout_t *self)
     return (self->plan->lanes_count + 1) * (sizeof *self->lane_types + sizeof *self->lane_at);
 }
 
-static void bit_set (uint8_t *bits, size_t bit, bool set)
+/* Bits that are written one after the other, 64 at a time. */
+typedef struct bits {
+    uint8_t *to;
+    uint64_t word;
+    unsigned count; /* in the word */
+} bits_t;
+
+static inline void bits_put (bits_t *self, bool set)
 {
-    bits[bit / 8] = (uint8_t)(bits[bit / 8] | (unsigned)set << bit % 8);
+    if (self->count == 64) {
+        memcpy (self->to, &self->word, sizeof self->word);
+        *self = (bits_t){ .to = self->to + sizeof self->word };
+    }
+    self->word |= (uint64_t)set << self->count++;
 }
 
 static bool bit_get (const uint8_t *bits, size_t bit)
@@ -110,19 +121,19 @@ void row_pack (const row_layout_t *self, uint8_t *to, const projection_t *rows, 
                row_strings_t *strings)
 {
     const plan_t *plan = self->plan;
-    uint8_t *bits = to + self->bits;
+    bits_t bits = { .to = to + self->bits };
     memcpy (to, &rows->time[at], sizeof rows->time[at]);
     if (self->positions) {
         memcpy (to + sizeof (int64_t), &rows->offset[at], sizeof rows->offset[at]);
         memcpy (to + sizeof (int64_t) + sizeof (uint64_t), &rows->row[at], sizeof rows->row[at]);
     }
-    memset (bits, 0, (plan->lanes_count + plan->filters_count + 7) / 8);
     for (size_t i = 0; i < plan->lanes_count; i++) {
+        bits_put (&bits, rows->lane[i].valid[at]);
         pack_lane (self, to, i, &rows->lane[i], at, strings);
-        bit_set (bits, i, rows->lane[i].valid[at]);
     }
     for (size_t i = 0; i < plan->filters_count; i++)
-        bit_set (bits, plan->lanes_count + i, rows->filter[i][at]);
+        bits_put (&bits, rows->filter[i][at]);
+    memcpy (bits.to, &bits.word, (bits.count + 7) / 8);
 }
 
 size_t row_count_to (const row_layout_t *self, const uint8_t *first, size_t count, int64_t time)

@@ -131,17 +131,26 @@ static void check_key (test_case_t *c, epochs_t *epochs, reply_t *reply, text_t 
     answer_destroy (&answer);
 }
 
-static void check (uint64_t seed, bool special, size_t rows, unsigned keys, case_order_t order)
+/* As many inputs: rows so wide that leaves, or even a piece of one row, are too large for a page.
+ */
+static void wide_features (size_t inputs, buf_t *yaml)
+{
+    buf_init (yaml, DEFINITION_FILE_MAX);
+    for (size_t i = 0; i < inputs; i++)
+        buf_printf (yaml, "      f%zu: %s + %zu) over 2h\n", i, i % 3 == 0 ? "sum(a" : "max(b", i);
+}
+
+/* Of the features, or random ones. */
+static void check (uint64_t seed, const char *features, size_t rows, unsigned keys,
+                   case_order_t order)
 {
     static const int64_t delays[] = { 0, 7 * TIME_MINUTE, 2 * TIME_HOUR };
     random_t random;
-    buf_t yaml;
     test_case_t c;
     random_seed (&random, seed);
-    special_features (&random, &yaml);
-    if (special)
-        case_init_delayed (&c, seed, buf_string (&yaml), delays[random_below (&random, 3)], rows,
-                           keys, order);
+    if (features != NULL)
+        case_init_delayed (&c, seed, features, delays[random_below (&random, 3)], rows, keys,
+                           order);
     else
         case_init (&c, seed, NULL, rows, keys, order);
     epochs_t epochs = { .count = 1 + random_below (&random, EPOCHS_MAX) };
@@ -161,25 +170,49 @@ static void check (uint64_t seed, bool special, size_t rows, unsigned keys, case
     reply_destroy (&reply);
     for (size_t i = 0; i < epochs.count; i++)
         timeline_destroy (&epochs.timeline[i]);
-    buf_release (&yaml);
     case_release (&c);
+}
+
+static void check_special (uint64_t seed, size_t rows, unsigned keys, case_order_t order)
+{
+    random_t random;
+    buf_t yaml;
+    random_seed (&random, seed);
+    special_features (&random, &yaml);
+    check (seed, buf_string (&yaml), rows, keys, order);
+    buf_release (&yaml);
 }
 
 Test (replies, are_what_adding_the_rows_gives)
 {
     for (uint64_t seed = 0; seed < 300; seed++)
-        check (seed, false, 1 + seed % 90, 1 + (unsigned)(seed % 5), (case_order_t)(seed % ORDERS));
+        check (seed, NULL, 1 + seed % 90, 1 + (unsigned)(seed % 5), (case_order_t)(seed % ORDERS));
 }
 
 Test (replies, are_so_of_states_of_all_kinds)
 {
     for (uint64_t seed = 1000; seed < 1600; seed++)
-        check (seed, true, 1 + seed % 90, 1 + (unsigned)(seed % 5), (case_order_t)(seed % ORDERS));
+        check_special (seed, 1 + seed % 90, 1 + (unsigned)(seed % 5),
+                       (case_order_t)(seed % ORDERS));
 }
 
 /* Some keys have a piece in one epoch and a tree in another. */
 Test (replies, are_so_of_keys_with_many_rows)
 {
-    for (uint64_t seed = 2000; seed < 2060; seed++)
-        check (seed, seed % 2 == 0, 600, 1 + (unsigned)(seed % 3), (case_order_t)(seed % ORDERS));
+    for (uint64_t seed = 2000; seed < 2030; seed++) {
+        check (seed, NULL, 600, 1 + (unsigned)(seed % 3), (case_order_t)(seed % ORDERS));
+        check_special (seed, 600, 1 + (unsigned)(seed % 3), (case_order_t)(seed % ORDERS));
+    }
+}
+
+Test (replies, are_so_of_wide_rows)
+{
+    static const size_t inputs[] = { 64, 70, 130, 400 };
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        buf_t yaml;
+        wide_features (inputs[i], &yaml);
+        for (uint64_t seed = 3000; seed < 3004; seed++)
+            check (seed, buf_string (&yaml), 150, 3, (case_order_t)(seed % ORDERS));
+        buf_release (&yaml);
+    }
 }
