@@ -1,5 +1,7 @@
 #include "tests/sim/data.h"
 
+#include "tests/sim/service.h"
+
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -244,6 +246,7 @@ static void put_definitions (unsigned steps, bool channel_last, buf_t *out)
         if (steps & view->later_step)
             put_features (view->later, steps, out);
     }
+    service_define (out);
     CHECK (!out->bad);
 }
 

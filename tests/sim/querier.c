@@ -1,6 +1,7 @@
 /* Somebody who asks: about now, the past, the far future; and in the end about everything. */
 #include "tests/sim/check.h"
 #include "tests/sim/clients.h"
+#include "tests/sim/service.h"
 #include "tests/sim/world.h"
 
 #include "base/check.h"
@@ -65,6 +66,12 @@ static bool is_later (size_t view)
     return !data_has_view (view, 0);
 }
 
+/* Nothing goes wrong in this run, and the cluster has had time to start. */
+static bool is_calm (const sim_querier_t *self)
+{
+    return sim_knobs (self->sim)->calm && sim_now (self->sim) - self->since > CALM_AFTER;
+}
+
 static void answered (void *arg, const message_t *reply)
 {
     const question_sent_t *question = arg;
@@ -77,8 +84,7 @@ static void answered (void *arg, const message_t *reply)
         return;
     else
         complete = !client_may_retry (self->sim, "a query", reply);
-    bool calm = sim_knobs (self->sim)->calm && sim_now (self->sim) - self->since > CALM_AFTER;
-    if (!complete && calm && !question->hurried && !is_later (view))
+    if (!complete && is_calm (self) && !question->hurried && !is_later (view))
         sim_fail (self->sim, "nothing went wrong, and an answer of %s is not complete",
                   check_data (sim_check (self->sim))->view_name[view]);
 }
@@ -103,6 +109,78 @@ static int64_t some_as_of (sim_t *sim)
         return wall - (int64_t)sim_chosen (sim, 0, 10 * (uint64_t)TIME_SECOND);
     }
 }
+
+/* ---- a service ---- */
+
+typedef struct pair_sent {
+    sim_querier_t *querier;
+    service_question_t asked;
+    bool hurried;
+} pair_sent_t;
+
+static void pair_answered (void *arg, const message_t *reply)
+{
+    const pair_sent_t *pair = arg;
+    sim_querier_t *self = pair->querier;
+    bool complete = true;
+    if (reply && reply->kind == MESSAGE_GET_OK)
+        service_check (sim_check (self->sim), self->sim, &pair->asked, reply->body, &complete);
+    else
+        complete = !client_may_retry (self->sim, "a query", reply);
+    if (!complete && is_calm (self) && !pair->hurried)
+        sim_fail (self->sim, "nothing went wrong, and an answer of a service is not complete");
+}
+
+/* Pairs of users, now and then one with himself. */
+static void write_pairs (sim_querier_t *self, pair_sent_t *pair, wire_writer_t *writer)
+{
+    const sim_data_t *data = check_data (sim_check (self->sim));
+    arena_t *arena = check_arena (sim_check (self->sim));
+    size_t count = sim_chosen (self->sim, 1, KEYS_ASKED_MAX);
+    arena_reset (self->scratch);
+    wire_field_list (writer, "keys");
+    for (size_t i = 0; i < count; i++) {
+        value_t mine[DATA_FIELDS_MAX], yours[DATA_FIELDS_MAX];
+        text_t my_key, your_key;
+        data_key (data, self->sim, 0, self->scratch, mine, &my_key);
+        data_key (data, self->sim, 0, self->scratch, yours, &your_key);
+        uint32_t user = data->log[0].key[0];
+        wire_open_map (writer);
+        wire_key (writer, "mine");
+        wire_put_value (writer, &mine[user]);
+        wire_key (writer, "yours");
+        wire_put_value (writer, &yours[user]);
+        wire_close (writer);
+        service_question_add (&pair->asked, arena_text (arena, my_key),
+                              arena_text (arena, your_key));
+    }
+    wire_close (writer);
+}
+
+static void ask_pairs (sim_querier_t *self, const sim_node_t *node)
+{
+    pair_sent_t *pair = arena_zero (check_arena (sim_check (self->sim)), 1, sizeof (pair_sent_t));
+    wire_writer_t *writer = client_begin (self->client, MESSAGE_GET);
+    pair->querier = self;
+    pair->hurried = sim_chance (self->sim, 0.5);
+    service_question_init (&pair->asked);
+    wire_field_string (writer, "view", "pair");
+    write_pairs (self, pair, writer);
+    if (sim_chance (self->sim, 0.4)) {
+        int64_t as_of = some_as_of (self->sim);
+        wire_field_int (writer, "as_of", as_of);
+        for (size_t r = 0; r < SERVICE_ROLES; r++)
+            for (size_t i = 0; i < pair->asked.role[r].keys_count; i++)
+                pair->asked.role[r].as_ofs[i] = as_of;
+    }
+    for (size_t r = 0; r < SERVICE_ROLES; r++)
+        check_floor (sim_check (self->sim), &pair->asked.role[r].floor);
+    if (pair->hurried)
+        wire_field_uint (writer, "deadline_ms", sim_chosen (self->sim, 50, 3000));
+    client_ask (self->client, node, 4 * TIME_SECOND, pair_answered, pair);
+}
+
+/* ---- a view ---- */
 
 /* Some of those that the view has had from the start. */
 static void write_features (sim_querier_t *self, sim_question_t *asked, wire_writer_t *writer)
@@ -190,16 +268,21 @@ static void ask (sim_t *sim, void *arg)
     sim_querier_t *self = arg;
     if (sim_finished (sim) || self->asked_all)
         return;
+    size_t node = sim_chosen (sim, 0, sim_count (sim, ROLE_SERVING) - 1);
+    int64_t next = sim_now (sim) + (int64_t)sim_chosen (sim, 10, 300) * TIME_MS;
+    sim_at (sim, next, ask, self);
+    if (sim_chance (sim, 0.2)) {
+        ask_pairs (self, sim_node (sim, ROLE_SERVING, node));
+        return;
+    }
     question_sent_t *question = new_question (self);
     question->querier = self;
     question->asked.view = some_view (self);
     check_floor (sim_check (sim), &question->asked.floor);
     question->hurried = sim_chance (sim, 0.5);
     write_question (self, question, client_begin (self->client, MESSAGE_GET));
-    size_t node = sim_chosen (sim, 0, sim_count (sim, ROLE_SERVING) - 1);
     client_ask (self->client, sim_node (sim, ROLE_SERVING, node), 4 * TIME_SECOND, answered,
                 question);
-    sim_at (sim, sim_now (sim) + (int64_t)sim_chosen (sim, 10, 300) * TIME_MS, ask, self);
 }
 
 /* ---- everything, in the end ---- */
