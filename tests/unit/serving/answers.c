@@ -462,7 +462,7 @@ Test (datasets, a_query_keeps_the_one_that_it_began_with)
 static void ask_together (house_t *house, unsigned clients, unsigned user)
 {
     for (unsigned i = 0; i < clients; i++) {
-        char name[16];
+        char name[32];
         snprintf (name, sizeof name, "client %u", i);
         peer_t client = rig_incoming (name);
         house_get (house, "spend", &user, 1);
