@@ -159,6 +159,18 @@ typedef struct service_input {
 
 typedef enum output_kind { OUTPUT_INPUT, OUTPUT_DERIVED, OUTPUT_REQUEST } output_kind_t;
 
+/* What becomes of a number before a model gets it, in this order; it is a float64 then. */
+typedef struct preprocess {
+    bool imputes; /* null becomes `impute` */
+    double impute;
+    bool clips; /* to what is from `least` to `greatest` */
+    double least, greatest;
+    /* "mean", "stddev" and the like: the first is subtracted, and it is divided by the second (of
+     * "min" and "max" by how far they are apart); NULL: it is not scaled */
+    const char *const *scale_words;
+    double scale[2];
+} preprocess_t;
+
 /* What a service answers in one place. */
 typedef struct service_output {
     const char *name;
@@ -167,6 +179,8 @@ typedef struct service_output {
     result_type_t type;
     value_t default_value;    /* what stands for null; of type NONE without */
     const char *default_text; /* canonical; NULL without */
+    bool is_preprocessed;
+    preprocess_t preprocess;
 } service_output_t;
 
 /* What one model reads: ordered features across views, for the entities of one request. */
@@ -259,6 +273,9 @@ const char *view_feature_name (const view_t *self, size_t feature);
 int service_role (const service_t *self, text_t name);
 int service_key_field (const service_t *self, text_t name);
 int service_request_field (const service_t *self, text_t name);
+
+/* Appends an expression of what becomes of the value that `of` is the name of. */
+void preprocess_put_expression (const preprocess_t *self, const char *of, buf_t *out);
 
 /* Does the service read the view, under any role? */
 bool service_reads (const service_t *self, const char *view);

@@ -1,6 +1,7 @@
 #include "feature/definition_format.h"
 
 #include "base/check.h"
+#include "base/number.h"
 
 #include <xxhash.h>
 
@@ -314,6 +315,47 @@ static void put_output (const service_output_t *output, buf_t *out)
         put_default (8, output->type.type, &output->default_value, output->default_text, out);
 }
 
+static void put_float (int indent, const char *before, double number, buf_t *out)
+{
+    buf_printf (out, "%*s%s", indent, "", before);
+    number_format_float (out, number);
+    buf_put_u8 (out, '\n');
+}
+
+static void put_preprocess (const service_output_t *output, buf_t *out)
+{
+    const preprocess_t *preprocess = &output->preprocess;
+    buf_put_string (out, "      ");
+    put_text (out, text_of (output->name));
+    buf_put_string (out, ":\n");
+    if (preprocess->imputes)
+        put_float (8, "impute: ", preprocess->impute, out);
+    if (preprocess->clips) {
+        buf_put_string (out, "        clip:\n");
+        put_float (10, "- ", preprocess->least, out);
+        put_float (10, "- ", preprocess->greatest, out);
+    }
+    if (preprocess->scale_words == NULL)
+        return;
+    buf_put_string (out, "        scale:\n");
+    for (size_t i = 0; i < 2; i++) {
+        buf_printf (out, "          %s", preprocess->scale_words[i]);
+        put_float (0, ": ", preprocess->scale[i], out);
+    }
+}
+
+static void put_all_preprocess (const service_t *service, buf_t *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < service->outputs_count; i++) {
+        if (!service->outputs[i].is_preprocessed)
+            continue;
+        buf_put_string (out, any ? "" : "    preprocess:\n");
+        put_preprocess (&service->outputs[i], out);
+        any = true;
+    }
+}
+
 void service_format (const service_t *service, buf_t *out)
 {
     buf_printf (out, "services:\n  %s:\n", service->name);
@@ -328,6 +370,7 @@ void service_format (const service_t *service, buf_t *out)
     for (size_t i = 0; i < service->outputs_count; i++)
         put_output (&service->outputs[i], out);
     put_all_derived (service->derived, service->derived_count, out);
+    put_all_preprocess (service, out);
 }
 
 /* Copies without descriptions, which mean nothing. */

@@ -36,6 +36,10 @@ bool service_read (definition_reader_t *reader, const tree_node_t *key, service_
  * read without them. */
 bool service_read_roles (definition_reader_t *reader, const tree_node_t *body, service_t *service);
 
+/* `preprocess` of a service whose features have been read. */
+void service_read_preprocess (definition_reader_t *reader, const tree_node_t *node,
+                              service_t *service);
+
 /* The field that `key` names, from its type alone or the long form with those `keys`. */
 void field_read (definition_reader_t *reader, const tree_node_t *key, const tree_keys_t *keys,
                  field_t *field);

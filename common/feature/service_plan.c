@@ -17,7 +17,8 @@ typedef struct compiler {
 /* Is what is answered there something of its own, and not just an input or a derived feature? */
 static bool is_own (const service_output_t *output)
 {
-    return output->kind == OUTPUT_REQUEST || output->default_text != NULL;
+    return output->kind == OUTPUT_REQUEST || output->default_text != NULL ||
+           output->is_preprocessed;
 }
 
 static size_t count_features (const service_t *service)
@@ -48,15 +49,24 @@ static void add_computed (compiler_t *self, const char *name, const char *text,
     plan_add_derived (self->plan, name, &type, default_value, expr);
 }
 
-/* What is answered there, as an expression of its own: "sender.spent_7d", or a request's value. */
+/* What is answered there, as an expression of its own: "sender.spent_7d", or a request's value, or
+ * what becomes of that. */
 static void add_output (compiler_t *self, const service_output_t *output)
 {
-    char text[2 * NAME_MAX_SIZE + 2];
-    int size = snprintf (text, sizeof text, "%s", output->name);
-    CHECK ((size_t)size < sizeof text);
+    char name[2 * NAME_MAX_SIZE + 2];
+    int size = snprintf (name, sizeof name, "%s", output->name);
+    buf_t text;
+    CHECK ((size_t)size < sizeof name);
     if (output->kind == OUTPUT_INPUT)
-        *strchr (text, ':') = '.';
-    add_computed (self, output->name, text, &output->default_value);
+        *strchr (name, ':') = '.';
+    buf_init (&text, EXPR_TEXT_MAX);
+    if (output->is_preprocessed)
+        preprocess_put_expression (&output->preprocess, name, &text);
+    else
+        buf_put_string (&text, name);
+    CHECK (!text.bad);
+    add_computed (self, output->name, buf_string (&text), &output->default_value);
+    buf_release (&text);
 }
 
 static void add_outputs (compiler_t *self, service_plan_t *out)

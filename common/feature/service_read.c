@@ -388,10 +388,9 @@ static size_t wrong (const mistakes_t *mistakes)
 
 bool service_read (definition_reader_t *shared, const tree_node_t *key, service_t *service)
 {
-    static const char *const known[] = { "views",       "as_of", "request", "features", "derived",
-                                         "description", "owner", "tags",    NULL };
-    static const char *const unsupported[] = { "preprocess", NULL };
-    static const tree_keys_t keys = { "a service", known, unsupported };
+    static const char *const known[] = { "views",       "as_of", "request", "features",   "derived",
+                                         "description", "owner", "tags",    "preprocess", NULL };
+    static const tree_keys_t keys = { "a service", known, NULL };
     mistakes_t *mistakes = &shared->mistakes;
     size_t before = mistakes->total, wrong_before = wrong (mistakes);
     service_reader_t *reader = arena_zero (shared->scratch, 1, sizeof *reader);
@@ -419,6 +418,9 @@ bool service_read (definition_reader_t *shared, const tree_node_t *key, service_
         read_outputs (reader, body);
     else
         mistakes->unserved++; /* they would be blamed for what is not known */
+    node = tree_get (body, "preprocess");
+    if (node != NULL && wrong (mistakes) == wrong_before)
+        service_read_preprocess (shared, node, service);
     if (mistakes->total == before)
         finish (reader, key);
     return mistakes->total == before;

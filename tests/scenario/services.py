@@ -49,6 +49,8 @@ services:
     derived:
       ratio: {expr: amount / sender.spent_7d, default: -1}
       days_quiet: (now - sender.last) / 1d
+    preprocess:
+      amount: {impute: 4, clip: [0, 30], scale: {mean: 10, stddev: 4}}
 """
 SPEND = {"spent_1h": ("sum", "amount", HOUR), "spent_7d": ("sum", "amount", 7 * DAY), "n_7d": ("count", None, 7 * DAY),
          "last": ("last", "time", None)}
@@ -81,9 +83,10 @@ def wanted(key, amount, at, known):
     shop = oracle.values([e for e in known if e["shop"] == key["shop"]], as_of, SHOPS)
     ratio = -1.0 if amount is None or not sender["spent_7d"] else amount / sender["spent_7d"]
     quiet = None if sender["last"] is None else (as_of - sender["last"]) / DAY
+    scaled = (min(max(4.0 if amount is None else amount, 0.0), 30.0) - 10) / 4
     sold = 0.0 if shop["sold_7d"] is None else shop["sold_7d"]
     return {"sender:spent_7d": sender["spent_7d"], "receiver:spent_1h": receiver["spent_1h"], "shops:sold_7d": sold,
-            "sender:n_7d": sender["n_7d"], "amount": amount, "ratio": ratio, "days_quiet": quiet}
+            "sender:n_7d": sender["n_7d"], "amount": scaled, "ratio": ratio, "days_quiet": quiet}
 
 
 def entity():

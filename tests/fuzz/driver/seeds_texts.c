@@ -60,7 +60,11 @@ static const char *const services[] = {
     "      - {feature: \"two:m\", default: 1}\n      - {feature: w, default: none}\n      - "
     "one:each\n      - e\n    derived:\n      e: {expr: f * 2, default: 0}\n      f: one.d / "
     "two.n_7d + r\n      g: k = other\n",
-    "    features: [\"two:d\", r]\n    request: {r: {type: float64, description: of it}}\n",
+    "    features: [\"two:d\", r, \"one:m\"]\n    request: {r: {type: float64, description: of "
+    "it}}\n"
+    "    preprocess:\n      r: {impute: 1e3, clip: [-1, 5], scale: {max: 3, min: -1}}\n"
+    "      \"two:d\": {scale: {mean: 35, stddev: 10}}\n      one:m: {scale: {median: 0, iqr: "
+    "0.5}}\n",
 };
 
 static const char computed_fields[] =

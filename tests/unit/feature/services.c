@@ -202,6 +202,43 @@ Test (services, have_mistakes_in_derived_features_and_requests_told)
     CHECK_CASES (cases);
 }
 
+#define STEPS                                                                                      \
+    ROLES "    request: {w: string}\n    features: [\"one:n\", \"two:n\", w]\n    preprocess:\n"
+
+Test (services, have_mistakes_in_what_is_preprocessed_told)
+{
+    static const mistake_case_t cases[] = {
+        { STEPS "      one:m: {impute: 0}\n",
+          "f.yaml:34:7: 'one:m' is not among the service's `features`; did you mean 'one:n'?" },
+        { STEPS "      w: {impute: 0}\n",
+          "f.yaml:34:7: 'w' is a string, and only numbers are preprocessed" },
+        { STEPS "      one:n: {}\n",
+          "f.yaml:34:14: this does nothing; it takes impute, clip and scale" },
+        { STEPS "      one:n: {inpute: 0}\n",
+          "f.yaml:34:15: unknown key 'inpute' in what is preprocessed; did you mean 'impute'?" },
+        { STEPS "      one:n: {impute: zero}\n",
+          "f.yaml:34:23: 'zero' is no number; write impute: 0" },
+        { STEPS "      one:n: {impute: inf}\n",
+          "f.yaml:34:23: 'inf' is no number; write impute: 0" },
+        { STEPS "      one:n: {clip: 3}\n",
+          "f.yaml:34:21: `clip` takes the least and the greatest, as in clip: [0, 100]" },
+        { STEPS "      one:n: {clip: [3, 1]}\n", "f.yaml:34:21: `clip`: the least comes first" },
+        { STEPS "      one:n: {scale: 3}\n",
+          "f.yaml:34:22: `scale` takes two numbers, as in scale: {mean: 35, stddev: 10}" },
+        { STEPS "      one:n: {scale: {mean: 3, max: 1}}\n",
+          "f.yaml:34:22: `scale` takes mean and stddev, min and max, or median and iqr, as in "
+          "scale: {mean: 35, stddev: 10}" },
+        { STEPS "      one:n: {scale: {mean: 3, stddev: 0}}\n",
+          "f.yaml:34:22: `scale`: stddev must be above 0" },
+        { STEPS "      one:n: {scale: {max: 1, min: 1}}\n",
+          "f.yaml:34:22: `scale`: max must be above min" },
+        { ROLES "    features: [{feature: \"one:n\", default: 3}]\n    preprocess: {\"one:n\": "
+                "{clip: [0, 1]}}\n",
+          "f.yaml:32:18: 'one:n' has a default as well; write it here, as in impute: 3" },
+    };
+    CHECK_CASES (cases);
+}
+
 Test (services, share_their_names_with_views)
 {
     static const mistake_case_t cases[] = {
@@ -385,6 +422,64 @@ Test (services, come_to_what_their_roles_and_requests_give)
     cr_expect_str_eq (failed->error, "late: it needs ratio, which could not be computed");
     service_plan_destroy (&compiled);
     arena_destroy (&arena);
+    definitions_destroy (&definitions);
+}
+
+#define STEPPED                                                                                    \
+    SERVICE "    views: {one: spend}\n    request: {x: float64, i: int64}\n"                       \
+            "    features: [a, b, c, d, x, i, \"one:n\"]\n"                                        \
+            "    derived: {a: x, b: x, c: x, d: x}\n"                                              \
+            "    preprocess:\n"                                                                    \
+            "      a: {impute: 7}\n"                                                               \
+            "      b: {clip: [-1.5, 10]}\n"                                                        \
+            "      c: {scale: {mean: 35, stddev: 10}}\n"                                           \
+            "      d: {scale: {max: 3, min: -1}, impute: 1e3, clip: [0, 5]}\n"                     \
+            "      i: {scale: {median: 1, iqr: 4}}\n"                                              \
+            "      one:n: {impute: 0}\n"
+
+/* The service's values for a request's x. */
+static void expect_steps (const service_plan_t *compiled, value_t x, const value_t *expected)
+{
+    arena_t *arena = arena_new (4096);
+    outcome_t input = { .value = { .type = TYPE_INT64, .i = 2 } };
+    value_t request[] = { text ("u"), x, { .type = TYPE_INT64, .i = 3 } };
+    outcome_key_t key = { NULL, TIME_DAY, request, &input };
+    outcome_task_t *task =
+        outcome_task_new (compiled->plan, compiled->outputs, compiled->outputs_count, arena);
+    const outcome_t *outcomes = outcome_compute (task, &key, 1, arena);
+    for (size_t i = 0; i < compiled->outputs_count; i++) {
+        const value_t *got = &outcome_of (task, outcomes, 0, i)->value;
+        cr_expect_eq (got->type, TYPE_FLOAT64);
+        cr_expect (value_equal (got, &expected[i]), "%zu: %g, not %g", i, got->f, expected[i].f);
+    }
+    arena_destroy (&arena);
+}
+
+Test (services, preprocess_numbers_with_those_that_are_given)
+{
+    definitions_t *definitions = read_text (STEPPED);
+    const service_t *service = &definitions->services[0];
+    service_plan_t *compiled = service_plan_new (service);
+    for (size_t i = 0; i < service->outputs_count; i++)
+        cr_expect_eq (service->outputs[i].type.type, TYPE_FLOAT64);
+    const value_t i = number ((3.0 - 1.0) / 4.0), n = number (2);
+    expect_steps (compiled, number (20),
+                  (value_t[]){ number (20), number (10), number ((20.0 - 35.0) / 10.0),
+                               number ((5.0 + 1.0) / 4.0), number (20), i, n });
+    expect_steps (compiled, number (-2),
+                  (value_t[]){ number (-2), number (-1.5), number ((-2.0 - 35.0) / 10.0),
+                               number (1.0 / 4.0), number (-2), i, n });
+    /* null stays null where nothing is imputed; what is, is clipped and scaled */
+    expect_steps (compiled, null_number,
+                  (value_t[]){ number (7), null_number, null_number, number ((5.0 + 1.0) / 4.0),
+                               null_number, i, n });
+    char *again = mem_format ("%s%s", VIEWS, service->text);
+    definitions_t *second = read_text (again);
+    cr_expect_str_eq (second->services[0].text, service->text);
+    cr_expect_eq (service_meaning (&second->services[0]), service_meaning (service));
+    mem_free (again);
+    definitions_destroy (&second);
+    service_plan_destroy (&compiled);
     definitions_destroy (&definitions);
 }
 
