@@ -52,7 +52,7 @@ USES_api := client transport wire intake feature base
 USES_command := client transport backup fsck storage wire intake batchview timeline feature aggregate expr base
 USES_oracle := base
 USES_sim-disk := base
-USES_rig := member feature wire oracle base
+USES_rig := member transport feature wire oracle base
 # How long things took, in benchmarks.
 USES_hdr := base
 

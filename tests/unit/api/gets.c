@@ -144,7 +144,7 @@ Test (gets, of_a_node_that_is_gone_are_asked_of_another)
     weir_t *weir = played_open (&one, &two, NULL);
     cr_assert_eq (ask_many (weir, 20), 20);
     for (unsigned i = 0; i < 8; i++) { /* half of them will never be answered there */
-        atomic_store (&one.silent, true);
+        atomic_store (&one.node.silent, true);
         cr_assert_eq (weir_get_submit (weir, played_get (1), i, &error), WEIR_OK);
     }
     weir_event_t *event;
@@ -174,14 +174,14 @@ Test (gets, of_a_node_that_is_silent_are_asked_of_another)
     played_start (&two, "two");
     weir_t *weir = played_open (&one, &two, NULL);
     cr_assert_eq (ask_many (weir, 20), 20);
-    atomic_store (&one.silent, true);
+    atomic_store (&one.node.silent, true);
     for (int i = 0; i < 4; i++) {
         weir_get_t get = *played_get (1);
         get.deadline_ms = 500;
         cr_assert_eq (weir_get (weir, &get, &answer, &error), WEIR_OK, "%s", error.text);
         weir_answer_destroy (&answer);
     }
-    atomic_store (&two.silent, true);
+    atomic_store (&two.node.silent, true);
     weir_get_t get = *played_get (1);
     get.deadline_ms = 100;
     cr_assert_eq (weir_get (weir, &get, &answer, &error), WEIR_TIMEOUT);
@@ -199,7 +199,7 @@ Test (gets, of_a_cluster_that_is_down_fail_at_once_and_with_patience_wait_for_it
     weir_t *weir = played_open (&one, NULL, NULL);
     int64_t start = now_ms ();
     cr_assert_eq (weir_get (weir, played_get (1), &answer, &error), WEIR_UNAVAILABLE);
-    cr_expect_not_null (strstr (error.text, one.endpoint), "%s", error.text);
+    cr_expect_not_null (strstr (error.text, one.node.endpoint), "%s", error.text);
     cr_expect_lt (now_ms () - start, 2000);
     weir_get_t get = *played_get (1);
     get.patience_ms = 30000;
@@ -259,8 +259,8 @@ Test (gets, find_serving_nodes_through_a_coordinator)
     played_start (&one, "one");
     played_start (&coordinator, "coordinator");
     coordinator.serving[0] = "no endpoint";
-    coordinator.serving[1] = one.endpoint;
-    const char *endpoints[] = { "ipc:///tmp/weir-api-nobody", coordinator.endpoint };
+    coordinator.serving[1] = one.node.endpoint;
+    const char *endpoints[] = { "ipc:///tmp/weir-api-nobody", coordinator.node.endpoint };
     weir_options_init (&options);
     options.coordinators = endpoints;
     options.coordinators_count = 2;
@@ -283,15 +283,15 @@ Test (gets, find_another_serving_node_when_the_known_one_is_gone_for_good)
     played_start (&one, "one");
     played_start (&two, "two");
     played_start (&coordinator, "coordinator");
-    coordinator.serving[0] = one.endpoint;
-    const char *endpoint = coordinator.endpoint;
+    coordinator.serving[0] = one.node.endpoint;
+    const char *endpoint = coordinator.node.endpoint;
     weir_options_init (&options);
     options.coordinators = &endpoint;
     options.coordinators_count = 1;
     cr_assert_eq (weir_open (&options, &weir, &error), WEIR_OK, "%s", error.text);
     cr_assert_eq (weir_get (weir, played_get (1), &answer, &error), WEIR_OK, "%s", error.text);
     weir_answer_destroy (&answer);
-    coordinator.serving[0] = two.endpoint;
+    coordinator.serving[0] = two.node.endpoint;
     played_stop (&one);
     weir_get_t get = *played_get (1);
     get.patience_ms = 20000;
@@ -374,7 +374,7 @@ Test (gets, under_way_are_given_up_at_close)
     cr_assert_eq (weir_get_submit (weir, played_get (1), 1, &error), WEIR_OK);
     while (!kept)
         cr_assert_eq (weir_poll (weir, -1, &kept, &error), WEIR_OK);
-    atomic_store (&one.silent, true);
+    atomic_store (&one.node.silent, true);
     for (unsigned i = 0; i < 8; i++)
         cr_assert_eq (weir_get_submit (weir, played_get (1), i, &error), WEIR_OK);
     cr_assert_eq (weir_poll (weir, 20, &event, &error), WEIR_OK);

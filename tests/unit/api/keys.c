@@ -25,11 +25,11 @@ static void set_up (void)
     generate ("node", ROLE_NODE);
     generate ("client", ROLE_READER);
     snprintf (node_secret, sizeof node_secret, "%s", scratch_path (&scratch, "node.secret"));
-    node.keys = coordinator.keys = scratch.path;
-    node.secret = coordinator.secret = node_secret;
+    node.node.keys = coordinator.node.keys = scratch.path;
+    node.node.secret = coordinator.node.secret = node_secret;
     played_start (&node, "secured");
     played_start (&coordinator, "secured-coordinator");
-    coordinator.serving[0] = node.endpoint;
+    coordinator.serving[0] = node.node.endpoint;
 }
 
 static void tear_down (void)
@@ -44,7 +44,7 @@ TestSuite (keys, .init = set_up, .fini = tear_down, .timeout = 120);
 static weir_status_t open_with (const char *directory, const char *secret, weir_t **weir)
 {
     weir_options_t options;
-    const char *endpoint = coordinator.endpoint;
+    const char *endpoint = coordinator.node.endpoint;
     weir_options_init (&options);
     options.coordinators = &endpoint;
     options.coordinators_count = 1;
@@ -123,7 +123,7 @@ Test (keys, that_change_are_taken_up_while_gets_are_under_way)
     weir_event_t *event;
     cr_assert_eq (open_with (scratch.path, NULL, &weir), WEIR_OK, "%s", error.text);
     cr_assert_eq (ask (weir), WEIR_OK, "%s", error.text);
-    atomic_store (&node.silent, true);
+    atomic_store (&node.node.silent, true);
     weir_get_t get = *played_get (1);
     get.patience_ms = 30000;
     cr_assert_eq (weir_get_submit (weir, &get, 1, &error), WEIR_OK);
@@ -132,7 +132,7 @@ Test (keys, that_change_are_taken_up_while_gets_are_under_way)
     played_stop (&node);
     generate ("next", ROLE_NODE);
     snprintf (node_secret, sizeof node_secret, "%s", scratch_path (&scratch, "next.secret"));
-    atomic_store (&node.silent, false);
+    atomic_store (&node.node.silent, false);
     played_start (&node, "secured");
     cr_assert_eq (weir_poll (weir, -1, &event, &error), WEIR_OK, "%s", error.text);
     cr_assert_not_null (event);

@@ -1,21 +1,13 @@
 #include "tests/unit/api/played.h"
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "tests/rig/scratch.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* Nothing of criterion may be called from a thread of ours. */
-static void must (bool good)
-{
-    if (!good)
-        abort ();
-}
 
 static void put_texts (wire_writer_t *writer, const char *name, const char *const *texts,
                        size_t count)
@@ -142,43 +134,24 @@ static void put_error (wire_writer_t *writer, const message_t *message, const ch
     wire_field_uint (writer, "retry_ms", 3);
 }
 
-static void put_reply (played_t *self, wire_writer_t *writer, const message_t *message)
+static void put_routes (const played_t *self, wire_writer_t *writer, const message_t *message)
 {
-    const char *word = NULL;
-    if (message->kind == MESSAGE_PING) {
-        atomic_fetch_add (&self->pings, 1);
-        wire_begin (writer, MESSAGE_PING_OK, message->id);
-        wire_field_string (writer, "node", "n");
-        wire_field_string (writer, "kind", "serving");
-        wire_field_string (writer, "cluster", self->cluster ? self->cluster : "c");
-        wire_field_uint (writer, "incarnation", 1);
-    } else if (message->kind == MESSAGE_ROUTES) {
-        atomic_fetch_add (&self->routes, 1);
-        wire_begin (writer, MESSAGE_ROUTES_OK, message->id);
-        wire_field_uint (writer, "version", 1);
-        wire_field_uint (writer, "partitions", 4);
-        wire_field_list (writer, "owners");
-        wire_close (writer);
-        put_texts (writer, "serving", self->serving, 4);
-        put_texts (writer, "speed", self->speed, 4);
-    } else if (message->kind == MESSAGE_GET) {
-        atomic_fetch_add (&self->gets, 1);
-        word = atomic_load (&self->get_status);
-        if (atomic_load (&self->get_status_times) > 0 &&
-            atomic_fetch_sub (&self->get_status_times, 1) == 1)
-            atomic_store (&self->get_status, NULL);
-        if (word)
-            put_error (writer, message, word);
-        else
-            put_answer (writer, message);
-    } else {
-        must (message->kind == MESSAGE_SEND);
-        word = atomic_load (&self->send_status);
-        if (word)
-            put_error (writer, message, word);
-        else
-            put_acknowledgement (self, writer, message);
-    }
+    wire_begin (writer, MESSAGE_ROUTES_OK, message->id);
+    wire_field_uint (writer, "version", 1);
+    wire_field_uint (writer, "partitions", 4);
+    wire_field_list (writer, "owners");
+    wire_close (writer);
+    put_texts (writer, "serving", self->serving, 4);
+    put_texts (writer, "speed", self->speed, 4);
+}
+
+static const char *next_get_status (played_t *self)
+{
+    const char *word = atomic_load (&self->get_status);
+    if (atomic_load (&self->get_status_times) > 0 &&
+        atomic_fetch_sub (&self->get_status_times, 1) == 1)
+        atomic_store (&self->get_status, NULL);
+    return word;
 }
 
 /* A copy with a few bytes changed, or cut short; the id stays, so that it is taken for an answer.
@@ -194,76 +167,67 @@ static size_t damage (played_t *self, uint8_t *bytes, size_t size)
     return size;
 }
 
-static void reply (played_t *self, transport_t *transport, wire_writer_t *writer,
-                   const peer_t *from, const message_t *message)
+static void answer_get (played_t *self, const rig_reply_t *reply, const message_t *message)
 {
+    const char *word = next_get_status (self);
     const void *data;
     size_t size;
-    put_reply (self, writer, message);
-    must (wire_end (writer, &data, &size));
-    if (message->kind == MESSAGE_GET &&
-        random_below (&self->random, 100) < atomic_load (&self->damage)) {
-        uint8_t *copy = mem_alloc (size);
-        memcpy (copy, data, size);
-        size = damage (self, copy, size);
-        transport_send (transport, from, copy, size);
-        mem_free (copy);
+    atomic_fetch_add (&self->gets, 1);
+    if (word)
+        put_error (reply->writer, message, word);
+    else
+        put_answer (reply->writer, message);
+    if (random_below (&self->random, 100) >= atomic_load (&self->damage)) {
+        rig_reply_send (reply);
         return;
     }
-    transport_send (transport, from, data, size);
+    CHECK (wire_end (reply->writer, &data, &size));
+    uint8_t *copy = mem_alloc (size);
+    memcpy (copy, data, size);
+    size = damage (self, copy, size);
+    transport_send (reply->transport, reply->to, copy, size);
+    mem_free (copy);
 }
 
-static void *play (void *arg)
+static void answer_send (played_t *self, const rig_reply_t *reply, const message_t *message)
+{
+    const char *word = atomic_load (&self->send_status);
+    if (word)
+        put_error (reply->writer, message, word);
+    else
+        put_acknowledgement (self, reply->writer, message);
+    rig_reply_send (reply);
+}
+
+static void answer (void *arg, const rig_reply_t *reply, const message_t *message)
 {
     played_t *self = arg;
-    transport_t *transport;
-    error_t error;
-    keyring_t *keyring = NULL;
-    if (self->keys)
-        must (keyring_read (self->keys, self->secret, &keyring, &error) == STATUS_OK);
-    must (transport_new_secured (self->endpoint, &keyring, &transport, &error) == STATUS_OK);
-    (void)pthread_barrier_wait (&self->listens);
-    wire_decoder_t *decoder = wire_decoder_new ();
-    wire_writer_t *writer = wire_writer_new ();
-    while (!atomic_load (&self->stop)) {
-        peer_t from;
-        const void *data;
-        size_t size;
-        message_t message;
-        transport_poll (transport, 5, NULL, 0, NULL);
-        while (transport_receive (transport, &from, &data, &size)) {
-            must (wire_decode (decoder, data, size, &message, &error) == STATUS_OK);
-            if (!atomic_load (&self->silent))
-                reply (self, transport, writer, &from, &message);
-        }
+    if (message->kind == MESSAGE_PING) {
+        atomic_fetch_add (&self->pings, 1);
+        rig_reply_pong (reply, message, "serving", self->cluster ? self->cluster : "c");
+    } else if (message->kind == MESSAGE_ROUTES) {
+        atomic_fetch_add (&self->routes, 1);
+        put_routes (self, reply->writer, message);
+        rig_reply_send (reply);
+    } else if (message->kind == MESSAGE_GET) {
+        answer_get (self, reply, message);
+    } else {
+        CHECK (message->kind == MESSAGE_SEND);
+        answer_send (self, reply, message);
     }
-    wire_decoder_destroy (&decoder);
-    wire_writer_destroy (&writer);
-    transport_destroy (&transport);
-    return NULL;
 }
 
 void played_start (played_t *self, const char *which)
 {
-    if (!self->endpoint[0])
-        snprintf (self->endpoint, sizeof self->endpoint, "ipc:///tmp/weir-api-%d-%s",
-                  (int)getpid (), which);
     random_seed (&self->random, 7);
-    atomic_store (&self->stop, false);
-    cr_assert_eq (pthread_barrier_init (&self->listens, NULL, 2), 0);
-    cr_assert_eq (pthread_create (&self->thread, NULL, play, self), 0);
-    (void)pthread_barrier_wait (&self->listens);
-    self->playing = true;
+    self->node.answer = answer;
+    self->node.arg = self;
+    rig_node_start (&self->node, which);
 }
 
 void played_stop (played_t *self)
 {
-    if (!self->playing)
-        return;
-    self->playing = false;
-    atomic_store (&self->stop, true);
-    pthread_join (self->thread, NULL);
-    pthread_barrier_destroy (&self->listens);
+    rig_node_stop (&self->node);
 }
 
 weir_t *played_open (const played_t *serving, const played_t *other, const played_t *speed)
@@ -276,9 +240,9 @@ weir_t *played_open (const played_t *serving, const played_t *other, const playe
     char *text = mem_format (
         "cluster: c\nnodes:\n  coordinator: ipc:///tmp/weir-api-none\n  serving: ['%s'%s%s%s]\n"
         "  speed_workers: ['%s']\n",
-        serving ? serving->endpoint : "ipc:///tmp/weir-api-nobody", other ? ", '" : "",
-        other ? other->endpoint : "", other ? "'" : "",
-        speed ? speed->endpoint : "ipc:///tmp/weir-api-nobody-either");
+        serving ? serving->node.endpoint : "ipc:///tmp/weir-api-nobody", other ? ", '" : "",
+        other ? other->node.endpoint : "", other ? "'" : "",
+        speed ? speed->node.endpoint : "ipc:///tmp/weir-api-nobody-either");
     FILE *file = fopen (scratch_path (&scratch, "weir.yaml"), "w");
     cr_assert_not_null (file);
     cr_assert_geq (fputs (text, file), 0);

@@ -5,19 +5,12 @@
 
 #include "base/random.h"
 #include "client/include/weir.h"
-#include "transport/transport.h"
-#include "wire/wire.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
+#include "tests/rig/node.h"
 
 typedef struct played {
-    char endpoint[128];
-    atomic_bool stop;
-    atomic_bool silent;     /* as one that was stopped */
+    rig_node_t node;
     atomic_uint gets, rows; /* that came */
     atomic_uint pings;
-    const char *keys, *secret;      /* directory and own key, where it has security; or NULL */
     const char *cluster;            /* NULL: "c" */
     const char *_Atomic get_status; /* gets are answered with this error; NULL: with values */
     const char *_Atomic send_status;
@@ -28,9 +21,6 @@ typedef struct played {
     const char *speed[4];
     atomic_uint routes;
     random_t random;
-    pthread_barrier_t listens;
-    pthread_t thread;
-    bool playing;
 } played_t;
 
 /* Plays from now on at an endpoint of its own, or at the one it had. */

@@ -149,7 +149,7 @@ Test (sends, say_when_the_window_is_full)
     weir_sender_t *sender = open_sender (&options);
     cr_assert_eq (put (sender, 0, 0), WEIR_OK);
     cr_assert_eq (weir_sender_flush (sender, -1, &error), WEIR_OK); /* the worker is known */
-    atomic_store (&worker.silent, true);
+    atomic_store (&worker.node.silent, true);
     for (; taken < 1000 && status == WEIR_OK; taken++)
         status = put (sender, taken, 0);
     cr_assert_eq (status, WEIR_BUSY);
@@ -158,7 +158,7 @@ Test (sends, say_when_the_window_is_full)
     cr_expect_eq (put (sender, 0, 50), WEIR_BUSY);
     cr_expect_eq (weir_sender_flush (sender, 50, &error), WEIR_TIMEOUT);
     cr_expect_eq (weir_pending (weir), 3);
-    atomic_store (&worker.silent, false);
+    atomic_store (&worker.node.silent, false);
     cr_assert_eq (weir_sender_flush (sender, -1, &error), WEIR_OK, "%s", error.text);
     cr_expect_eq (weir_sender_report (sender)->acknowledged, 16);
     weir_close (&weir);

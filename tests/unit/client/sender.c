@@ -4,25 +4,20 @@
 
 #include "base/mem.h"
 #include "base/random.h"
-#include "transport/transport.h"
+#include "tests/rig/node.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 TestSuite (sender, .timeout = 120);
 
 enum { BATCHES = 300, ROWS = 3, WINDOW = 8 };
 
 typedef struct worker {
-    char endpoint[128];
-    atomic_bool stop;
+    rig_node_t node;
     unsigned bad_percent; /* of the batches that come are dropped, answered `busy`, or answered
                              twice */
     bool foreign;         /* of another cluster than the project */
@@ -48,38 +43,43 @@ static int64_t now_ms (void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* False: the batch came again after the time. */
-static bool told_to_wait (worker_t *self, transport_t *transport, wire_writer_t *writer,
-                          const peer_t *from, const message_t *message, uint64_t sequence)
+static void refuse (const rig_reply_t *reply, const message_t *message, const error_t *error)
 {
-    error_t error;
     const void *data;
     size_t size;
+    wire_error (reply->writer, message->id, error, &data, &size);
+    transport_send (reply->transport, reply->to, data, size);
+}
+
+/* False: the batch came again after the time. */
+static bool told_to_wait (worker_t *self, const rig_reply_t *reply, const message_t *message,
+                          uint64_t sequence)
+{
+    error_t error;
     if (self->told[sequence] > 0) {
         self->early |= now_ms () < self->told[sequence] + self->retry_ms;
         return false;
     }
     self->told[sequence] = now_ms ();
     (void)error_set_retry (&error, STATUS_NO_SPACE, self->retry_ms, "no room");
-    wire_error (writer, message->id, &error, &data, &size);
-    transport_send (transport, from, data, size);
+    refuse (reply, message, &error);
     return true;
 }
 
-static void answer (worker_t *self, transport_t *transport, wire_writer_t *writer,
-                    const peer_t *from, const message_t *message, uint64_t sequence)
+static void answer_batch (worker_t *self, const rig_reply_t *reply, const message_t *message)
 {
+    uint64_t sequence = wire_uint (message->body, "sequence", 0);
+    wire_writer_t *writer = reply->writer;
     const void *data;
     size_t size;
-    if (self->retry_ms > 0 && told_to_wait (self, transport, writer, from, message, sequence))
+    if (self->retry_ms > 0 && told_to_wait (self, reply, message, sequence))
         return;
     if (self->refuses || random_below (&self->random, 100) < self->bad_percent) {
         error_t error;
         if (!self->refuses && random_chance (&self->random, 0.5))
             return;
         error_set (&error, self->refuses ? STATUS_INVALID : STATUS_BUSY, "not now");
-        wire_error (writer, message->id, &error, &data, &size);
-        transport_send (transport, from, data, size);
+        refuse (reply, message, &error);
         return;
     }
     wire_begin (writer, MESSAGE_SEND_OK, message->id);
@@ -94,9 +94,9 @@ static void answer (worker_t *self, transport_t *transport, wire_writer_t *write
     wire_field_map (writer, "positions");
     wire_close (writer);
     self->wrong |= !wire_end (writer, &data, &size);
-    transport_send (transport, from, data, size);
+    transport_send (reply->transport, reply->to, data, size);
     if (random_below (&self->random, 100) < self->bad_percent)
-        transport_send (transport, from, data, size);
+        transport_send (reply->transport, reply->to, data, size);
     self->done[sequence] = true;
     while (self->done[self->low])
         self->low++;
@@ -120,56 +120,18 @@ static void take (worker_t *self, const message_t *message)
         self->came[sequence]++;
 }
 
-static void answer_ping (const worker_t *self, transport_t *transport, wire_writer_t *writer,
-                         const peer_t *from, uint64_t id)
-{
-    const void *data;
-    size_t size;
-    wire_begin (writer, MESSAGE_PING_OK, id);
-    wire_field_string (writer, "node", "speed-worker-1");
-    wire_field_string (writer, "kind", "speed");
-    wire_field_string (writer, "cluster", self->foreign ? "shop" : "c");
-    wire_field_uint (writer, "incarnation", 1);
-    if (!wire_end (writer, &data, &size))
-        abort ();
-    transport_send (transport, from, data, size);
-}
-
-static void *run (void *arg)
+static void answer (void *arg, const rig_reply_t *reply, const message_t *message)
 {
     worker_t *self = arg;
-    transport_t *transport;
-    error_t error;
-    if (transport_new (self->endpoint, &transport, &error) != STATUS_OK)
-        abort (); /* nothing of criterion may be called from here */
-    wire_decoder_t *decoder = wire_decoder_new ();
-    wire_writer_t *writer = wire_writer_new ();
-    while (!atomic_load (&self->stop)) {
-        peer_t from;
-        const void *data;
-        size_t size;
-        transport_poll (transport, 10, NULL, 0, NULL);
-        while (transport_receive (transport, &from, &data, &size)) {
-            message_t message;
-            bool good = wire_decode (decoder, data, size, &message, &error) == STATUS_OK;
-            if (good && message.kind == MESSAGE_PING) {
-                answer_ping (self, transport, writer, &from, message.id);
-                continue;
-            }
-            if (!good || message.kind != MESSAGE_SEND) {
-                self->wrong = true;
-                continue;
-            }
-            take (self, &message);
-            if (!self->wrong)
-                answer (self, transport, writer, &from, &message,
-                        wire_uint (message.body, "sequence", 0));
-        }
+    if (message->kind == MESSAGE_PING) {
+        rig_reply_pong (reply, message, "speed", self->foreign ? "shop" : "c");
+        return;
     }
-    wire_decoder_destroy (&decoder);
-    wire_writer_destroy (&writer);
-    transport_destroy (&transport);
-    return NULL;
+    self->wrong |= message->kind != MESSAGE_SEND;
+    if (!self->wrong)
+        take (self, message);
+    if (!self->wrong)
+        answer_batch (self, reply, message);
 }
 
 typedef struct outcome {
@@ -223,12 +185,11 @@ static status_t send_batch (client_sender_t *sender, uint64_t sequence, error_t 
 
 static status_t send_all (worker_t *worker, outcome_t *outcome, error_t *error)
 {
-    pthread_t thread;
-    snprintf (worker->endpoint, sizeof worker->endpoint, "ipc:///tmp/weir-sender-%d-%p",
-              (int)getpid (), (void *)worker);
     worker->low = 1;
-    cr_assert_eq (pthread_create (&thread, NULL, run, worker), 0);
-    client_t *weir = open_weir (worker->endpoint);
+    worker->node.answer = answer;
+    worker->node.arg = worker;
+    rig_node_start (&worker->node, "worker");
+    client_t *weir = open_weir (worker->node.endpoint);
     client_sender_options_t options = { .stream = "s",
                                         .first_sequence = 1,
                                         .resumed = worker->resumes,
@@ -239,18 +200,14 @@ static status_t send_all (worker_t *worker, outcome_t *outcome, error_t *error)
                                         .arg = outcome };
     client_sender_t *sender = NULL;
     client_producer_new (options.producer);
-    status_t status;
-    do /* until it listens */
-        status = client_sender_new (weir, &options, &sender, error);
-    while (status == STATUS_UNAVAILABLE);
+    status_t status = client_sender_new (weir, &options, &sender, error);
     for (uint64_t sequence = 1; sequence <= BATCHES && status == STATUS_OK; sequence++)
         status = send_batch (sender, sequence, error);
     if (status == STATUS_OK)
         status = client_sender_flush (sender, error);
     client_sender_destroy (&sender);
     client_close (&weir);
-    atomic_store (&worker->stop, true);
-    pthread_join (thread, NULL);
+    rig_node_stop (&worker->node);
     return status;
 }
 

@@ -2,114 +2,88 @@
 #include "client/lib/session.h"
 
 #include "base/mem.h"
-#include "transport/transport.h"
+#include "tests/rig/node.h"
 
 #include <criterion/criterion.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 TestSuite (standby, .timeout = 60);
 TestSuite (routes, .timeout = 60);
 
 typedef struct played {
-    char endpoint[128];
+    rig_node_t node;
     const char *_Atomic other; /* whom it names when it stands by; NULL: nobody */
-    atomic_bool stop;
     atomic_bool leads;
-    atomic_bool silent; /* as one that was stopped */
-    atomic_uint asked;  /* how often, for the status */
+    atomic_uint asked; /* how often, for the status */
     unsigned leads_after;
     unsigned routes; /* told so far */
-    pthread_barrier_t listens;
-    pthread_t thread;
 } played_t;
 
-static void answer (played_t *self, transport_t *transport, wire_writer_t *writer,
-                    const peer_t *from, const message_t *message)
+static void put_stands_by (played_t *self, wire_writer_t *writer, const message_t *message)
+{
+    const char *other = atomic_load (&self->other);
+    if (atomic_fetch_add (&self->asked, 1) + 1 == self->leads_after)
+        atomic_store (&self->leads, true);
+    wire_begin (writer, MESSAGE_ERROR, message->id);
+    wire_field_string (writer, "status", "unavailable");
+    wire_field_string (writer, "text", "it stands by");
+    wire_field_string (writer, "leader", other ? other : "");
+}
+
+static void put_routes (played_t *self, wire_writer_t *writer, const message_t *message)
+{
+    wire_begin (writer, MESSAGE_ROUTES_OK, message->id);
+    wire_field_uint (writer, "version", 1);
+    wire_field_uint (writer, "partitions", 4);
+    wire_field_list (writer, "owners");
+    wire_close (writer);
+    wire_field_list (writer, "serving");
+    if (self->routes > 0) { /* they come up later */
+        wire_put_string (writer, "");
+        wire_put_string (writer, "no endpoint");
+        wire_put_string (writer, "ipc:///tmp/serving");
+    }
+    wire_close (writer);
+    wire_field_list (writer, "speed");
+    for (unsigned i = 0; i < 2 + self->routes; i++)
+        wire_put_string (writer, i % 2 == 0 ? "ipc:///tmp/speed" : "ipc:///tmp/speed-2");
+    wire_close (writer);
+    self->routes++;
+}
+
+static void put_status (wire_writer_t *writer, const message_t *message)
 {
     static const char *const lists[] = { "nodes", "logs", "loads", "recomputes" };
-    const void *data;
-    size_t size;
+    wire_begin (writer, MESSAGE_STATUS_OK, message->id);
+    wire_field_string (writer, "cluster", "c");
+    wire_field_uint (writer, "partitions", 4);
+    wire_field_uint (writer, "version", 1);
+    for (size_t i = 0; i < 4; i++) {
+        wire_field_list (writer, lists[i]);
+        wire_close (writer);
+    }
+}
+
+static void answer (void *arg, const rig_reply_t *reply, const message_t *message)
+{
+    played_t *self = arg;
+    wire_writer_t *writer = reply->writer;
     if (message->kind == MESSAGE_PING) {
-        wire_begin (writer, MESSAGE_PING_OK, message->id);
-        wire_field_string (writer, "node", "coordinator");
-        wire_field_string (writer, "kind", "coordinator");
-        wire_field_string (writer, "cluster", "c");
-        wire_field_uint (writer, "incarnation", 1);
-    } else if (!atomic_load (&self->leads)) {
-        if (atomic_fetch_add (&self->asked, 1) + 1 == self->leads_after)
-            atomic_store (&self->leads, true);
-        wire_begin (writer, MESSAGE_ERROR, message->id);
-        wire_field_string (writer, "status", "unavailable");
-        wire_field_string (writer, "text", "it stands by");
-        const char *other = atomic_load (&self->other);
-        wire_field_string (writer, "leader", other ? other : "");
+        rig_reply_pong (reply, message, "coordinator", "c");
+        return;
+    }
+    if (!atomic_load (&self->leads)) {
+        put_stands_by (self, writer, message);
     } else if (message->kind == MESSAGE_ROUTES) {
-        wire_begin (writer, MESSAGE_ROUTES_OK, message->id);
-        wire_field_uint (writer, "version", 1);
-        wire_field_uint (writer, "partitions", 4);
-        wire_field_list (writer, "owners");
-        wire_close (writer);
-        wire_field_list (writer, "serving");
-        if (self->routes > 0) { /* they come up later */
-            wire_put_string (writer, "");
-            wire_put_string (writer, "no endpoint");
-            wire_put_string (writer, "ipc:///tmp/serving");
-        }
-        wire_close (writer);
-        wire_field_list (writer, "speed");
-        for (unsigned i = 0; i < 2 + self->routes; i++)
-            wire_put_string (writer, i % 2 == 0 ? "ipc:///tmp/speed" : "ipc:///tmp/speed-2");
-        wire_close (writer);
-        self->routes++;
+        put_routes (self, writer, message);
     } else if (message->kind == MESSAGE_FORGETS) {
         wire_begin (writer, MESSAGE_FORGETS_OK, message->id);
         wire_field_list (writer, "forgets");
         wire_close (writer);
     } else {
-        wire_begin (writer, MESSAGE_STATUS_OK, message->id);
-        wire_field_string (writer, "cluster", "c");
-        wire_field_uint (writer, "partitions", 4);
-        wire_field_uint (writer, "version", 1);
-        for (size_t i = 0; i < 4; i++) {
-            wire_field_list (writer, lists[i]);
-            wire_close (writer);
-        }
+        put_status (writer, message);
     }
-    if (!wire_end (writer, &data, &size))
-        abort (); /* nothing of criterion may be called from here */
-    transport_send (transport, from, data, size);
-}
-
-static void *play (void *arg)
-{
-    played_t *self = arg;
-    transport_t *transport;
-    error_t error;
-    if (transport_new (self->endpoint, &transport, &error) != STATUS_OK)
-        abort ();
-    (void)pthread_barrier_wait (&self->listens);
-    wire_decoder_t *decoder = wire_decoder_new ();
-    wire_writer_t *writer = wire_writer_new ();
-    while (!atomic_load (&self->stop)) {
-        peer_t from;
-        const void *data;
-        size_t size;
-        message_t message;
-        transport_poll (transport, 10, NULL, 0, NULL);
-        while (transport_receive (transport, &from, &data, &size))
-            if (!atomic_load (&self->silent) &&
-                wire_decode (decoder, data, size, &message, &error) == STATUS_OK)
-                answer (self, transport, writer, &from, &message);
-    }
-    wire_decoder_destroy (&decoder);
-    wire_writer_destroy (&writer);
-    transport_destroy (&transport);
-    return NULL;
+    rig_reply_send (reply);
 }
 
 typedef struct two {
@@ -118,18 +92,11 @@ typedef struct two {
     client_t *weir;
 } two_t;
 
-static void name (played_t *self, const char *which)
+static void begin (played_t *self, const char *which)
 {
-    snprintf (self->endpoint, sizeof self->endpoint, "ipc:///tmp/weir-standby-%d-%s",
-              (int)getpid (), which);
-}
-
-/* Plays, and listens when this returns. */
-static void begin (played_t *self)
-{
-    cr_assert_eq (pthread_barrier_init (&self->listens, NULL, 2), 0);
-    cr_assert_eq (pthread_create (&self->thread, NULL, play, self), 0);
-    (void)pthread_barrier_wait (&self->listens);
+    self->node.answer = answer;
+    self->node.arg = self;
+    rig_node_start (&self->node, which);
 }
 
 /* Both play, and a project names both. */
@@ -137,12 +104,10 @@ static void start (two_t *self)
 {
     project_t *project;
     error_t error;
-    name (&self->one, "one");
-    name (&self->other, "other");
-    begin (&self->one);
-    begin (&self->other);
+    begin (&self->one, "one");
+    begin (&self->other, "other");
     char *text = mem_format ("cluster: c\nnodes:\n  coordinators: ['%s', '%s']\n",
-                             self->one.endpoint, self->other.endpoint);
+                             self->one.node.endpoint, self->other.node.endpoint);
     cr_assert_eq (project_parse ("/tmp", text_of (text), &project, &error), STATUS_OK, "%s",
                   error.text);
     self->weir = client_of_project (project);
@@ -153,12 +118,8 @@ static void start (two_t *self)
 static void end (two_t *self)
 {
     client_close (&self->weir);
-    atomic_store (&self->one.stop, true);
-    atomic_store (&self->other.stop, true);
-    pthread_join (self->one.thread, NULL);
-    pthread_join (self->other.thread, NULL);
-    pthread_barrier_destroy (&self->one.listens);
-    pthread_barrier_destroy (&self->other.listens);
+    rig_node_stop (&self->one.node);
+    rig_node_stop (&self->other.node);
 }
 
 static status_t ask (client_t *weir, int timeout_ms, error_t *error)
@@ -188,9 +149,10 @@ Test (standby, tells_who_leads_to_a_client_that_knows_only_itself)
     error_t error;
     atomic_store (&two.other.leads, true);
     start (&two);
-    atomic_store (&two.one.other, two.other.endpoint);
+    atomic_store (&two.one.other, two.other.node.endpoint);
     client_t *weir;
-    cr_assert_eq (client_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (client_connect (two.one.node.endpoint, &weir, &error), STATUS_OK, "%s",
+                  error.text);
     cr_assert_eq (ask (weir, 5000, &error), STATUS_OK, "%s", error.text);
     client_close (&weir);
     end (&two);
@@ -205,7 +167,7 @@ Test (standby, is_asked_for_what_one_that_stands_still_does_not_answer)
     atomic_store (&two.one.leads, true);
     start (&two);
     cr_assert_eq (ask (two.weir, 5000, &error), STATUS_OK, "%s", error.text);
-    atomic_store (&two.one.silent, true);
+    atomic_store (&two.one.node.silent, true);
     atomic_store (&two.other.leads, true);
     cr_assert_eq (client_forgets (two.weir, NULL, &reply, &error), STATUS_OK, "%s", error.text);
     end (&two);
@@ -220,7 +182,8 @@ Test (routes, leave_the_nodes_alone_that_are_known_and_bring_none_that_is_no_end
     atomic_store (&two.one.leads, true);
     start (&two);
     client_t *weir;
-    cr_assert_eq (client_connect (two.one.endpoint, &weir, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (client_connect (two.one.node.endpoint, &weir, &error), STATUS_OK, "%s",
+                  error.text);
     cr_assert_eq (client_check_keys (weir, &error), STATUS_OK);
     cr_assert_eq (session_endpoints (weir, CLIENT_SPEED, &endpoints, &error), STATUS_OK);
     cr_assert_eq (endpoints->count, 2);
