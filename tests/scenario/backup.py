@@ -11,26 +11,17 @@ from collections import defaultdict
 from pathlib import Path
 
 from cluster import BIN, SLOWER, Cluster, Threads, expect, expect_equal, now_us, wait_for
+from definitions import HITS
 from wire import Producer, Refused, Silent
 
 TIME_LIMIT = 300
 LEASE = 3  # seconds
 
-DEFINITIONS = """
-streams:
-  hits:
-    key: page
-    time: ts
-    fields: {page: int64, shop: string, number: int64, ts: {type: timestamp, unit: us}}
-views:
-  pages: {from: hits, features: {n: count(), total: sum(number)}}
-  shops: {from: hits, key: shop, features: {n: count(), total: sum(number)}}
-"""
 PAGES, SHOPS = list(range(16)), ["a", "b", "c", "d"]
 FILE_PAGE, FILE_ROWS = 1000, 300  # what one file is about, which is sent before any backup
 COLUMNS = ["page", "shop", "number", "ts"]
 
-cluster = Cluster({"hits.yaml": DEFINITIONS}, settings=f"lease: {LEASE}s\n").start()
+cluster = Cluster({"hits.yaml": HITS}, settings=f"lease: {LEASE}s\n").start()
 speed = [f"tcp://127.0.0.1:{cluster.port + 11 + i}" for i in range(2)]
 numbers = itertools.count(1)
 acked = []  # (positions, rows)

@@ -3,20 +3,11 @@
 import re
 
 from cluster import Cluster, expect, expect_equal, wait_for
+from definitions import PAYMENTS
 
 TIME_LIMIT = 120
 
-DEFINITIONS = """
-streams:
-  payments:
-    key: user_id
-    time: ts
-    fields:
-      payment_id: string
-      user_id: {type: string, required: true}
-      amount: float64
-      status: string
-      ts: {type: timestamp, unit: ms}
+DEFINITIONS = PAYMENTS + """
 views:
   user_spend:
     from: payments

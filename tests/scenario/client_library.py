@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from cluster import SLOWER, Cluster, expect, expect_equal, skip, wait_for
+from definitions import PAYMENTS
 
 TIME_LIMIT = 240
 
@@ -14,16 +15,7 @@ VARIANT = os.environ.get("VARIANT", "release")
 if VARIANT not in ("release", "debug", "coverage"):
     skip(f"programs of others do not link a library with sanitizers ({VARIANT})")
 
-DEFINITIONS = """
-streams:
-  payments:
-    key: user_id
-    time: ts
-    fields:
-      payment_id: string
-      user_id: {type: string, required: true}
-      amount: float64
-      ts: {type: timestamp, unit: ms}
+DEFINITIONS = PAYMENTS + """
 views:
   user_spend:
     from: payments

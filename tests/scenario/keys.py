@@ -7,20 +7,13 @@ import time
 from collections import defaultdict
 
 from cluster import SLOWER, Cluster, Threads, expect, expect_equal, now_us, wait_for
+from definitions import HITS
 from wire import Client, Producer, Refused, Silent
 
 TIME_LIMIT = 400
 LEASE = 3  # seconds
 
-STREAM = """
-streams:
-  hits:
-    key: page
-    time: ts
-    fields: {page: int64, shop: string, number: int64, ts: {type: timestamp, unit: us}}
-views:
-  pages: {from: hits, features: {n: count(), total: sum(number)}}
-  shops: {from: hits, key: shop, features: {n: count(), total: sum(number)}}
+STREAM = HITS + """
   both:
     from: hits
     key: [shop, page]

@@ -6,25 +6,11 @@ import socket
 import subprocess
 
 from cluster import BIN, Cluster, expect, expect_equal, skip, wait_for
+from definitions import CLICKS
 
 TIME_LIMIT = 120
 NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 HERE, THERE = "10.77.0.1", "10.77.0.2"
-
-DEFINITIONS = """
-streams:
-  clicks:
-    key: user
-    time: ts
-    fields:
-      user: {type: string, required: true}
-      ts: {type: timestamp, unit: us}
-views:
-  per_user:
-    from: clicks
-    features:
-      n: count()
-"""
 
 
 def ip(*words):
@@ -56,7 +42,7 @@ class Reachable(Cluster):
 
 # ---- without security: refused, with what to do ----
 
-bare = Reachable({"clicks.yaml": DEFINITIONS}, directory="bare", secured=False)
+bare = Reachable({"clicks.yaml": CLICKS}, directory="bare", secured=False)
 run = bare.weir("check")
 expect(run.code == 1 and "weir keygen" in run.err and "open: true" in run.err, run)
 bare["serving-1"].start()
@@ -65,7 +51,7 @@ expect("beyond this machine" in bare["serving-1"].log(), bare["serving-1"].log()
 
 # ---- with keys: from the other host ----
 
-cluster = Reachable({"clicks.yaml": DEFINITIONS}, secured=True).start()
+cluster = Reachable({"clicks.yaml": CLICKS}, secured=True).start()
 client = cluster.directory.parent / "client"
 (client / "keys/accepted").mkdir(parents=True)
 (client / "weir.yaml").write_text((cluster.directory / "weir.yaml").read_text())

@@ -7,26 +7,13 @@ import subprocess
 import threading
 
 from cluster import BIN, SLOWER, Cluster, expect, expect_equal, now_us, wait_for
+from definitions import CLICKS
 from wire import Client, Keys, Producer, Refused, Silent
 
 TIME_LIMIT = 120
 
-DEFINITIONS = """
-streams:
-  clicks:
-    key: user
-    time: ts
-    fields:
-      user: {type: string, required: true}
-      ts: {type: timestamp, unit: us}
-views:
-  per_user:
-    from: clicks
-    features:
-      n: count()
-"""
 
-cluster = Cluster({"clicks.yaml": DEFINITIONS}, secured=True)
+cluster = Cluster({"clicks.yaml": CLICKS}, secured=True)
 keys = cluster.keys
 cluster.keygen("team", "reader")
 cluster.keygen("feed", "producer")

@@ -11,26 +11,13 @@ import msgpack
 import zmq
 
 from cluster import SLOWER, Cluster, expect, expect_equal, now_us, wait_for
+from definitions import CLICKS
 from wire import Client, Keys, Producer, Refused, Silent
 
 TIME_LIMIT = 300
 
-DEFINITIONS = """
-streams:
-  clicks:
-    key: user
-    time: ts
-    fields:
-      user: {type: string, required: true}
-      ts: {type: timestamp, unit: us}
-views:
-  per_user:
-    from: clicks
-    features:
-      n: count()
-"""
 
-cluster = Cluster({"clicks.yaml": DEFINITIONS}, secured=True)
+cluster = Cluster({"clicks.yaml": CLICKS}, secured=True)
 reader, producer = cluster.keygen("team", "reader"), cluster.keygen("feed", "producer")
 cluster.start()
 PORTS = {"coordinator": 0, "serving-1": 1, "speed-worker-1": 11, "speed-worker-2": 12}
