@@ -44,7 +44,6 @@ class Sizes:
         self.mixed_rate = 200 if smoke else 1000
         self.mixed_events = 5000 if smoke else 20000  # a second, beside the queries
         self.rest_s = 0.5 if smoke else 3
-        self.after_s = 0.3 if smoke else 1  # of a publish: its owners trim after serving nodes told
         self.replays = 1 if smoke else 3
 
 
@@ -198,6 +197,26 @@ def follow(cluster, mixed, ids):
         time.sleep(0.02)
 
 
+def dataset_of(cluster):
+    """The partitions of the latest one, none before the first."""
+    [log] = cluster.ask_coordinator("status")["logs"]
+    return cluster.ask_coordinator("dataset", {"log": log["log"]})["partitions"] if log["manifest"] else []
+
+
+def await_trim(cluster, before):
+    """Until the owner has dropped what lies between the cuts before and those of now, which it does some time after
+    serving nodes have told that they stand on these: it then answers no question from the earlier ones."""
+    from cluster import wait_for
+    owner = cluster.speed()
+    for part in dataset_of(cluster):
+        number, view = part["partition"], part["views"][0]
+        question = {"view": view["view"], "plan": view["plan"],
+                    "parts": [{"partition": number, "cut": before.get(number, 0), "keys": [], "as_of": []}]}
+        if before.get(number, 0) < part["cut"]:
+            wait_for(lambda: owner.ask("query", question)["parts"][0]["status"] == "stale", 60,
+                     f"partition {number} is trimmed")
+
+
 def bench_mixed(bench, cluster, events, held):
     """Queries at rest and beside recomputes, with some events coming in all the time. The first one takes
     all that was held up to here, the others are of everything."""
@@ -211,9 +230,10 @@ def bench_mixed(bench, cluster, events, held):
             if number == 0:
                 cluster["batch-worker-1"].start()
                 follow_held(cluster, held)
+            before = {part["partition"]: part["cut"] for part in dataset_of(cluster)}
             ids = cluster.ask_coordinator("recompute", {"full": number > 0})["ids"]
             took = follow(cluster, mixed, ids)
-            time.sleep(sizes.after_s)
+            await_trim(cluster, before)
             mixed.say("rest")
             mixed.say("round")
             figures.add("first_recompute_s" if number == 0 else "full_recompute_s", took)
