@@ -20,11 +20,10 @@ static inline uint64_t cases (uint64_t seeds)
 }
 
 /* Of places that are tried in turn, such as calls at which a disk fails: how far apart those are
- * that are taken. */
+ * that are taken. In no step with what comes in pairs or fours. */
 static inline uint64_t cases_apart (uint64_t apart)
 {
-    return apart * CASES_APART -
-           (CASES_APART > 1 ? 1 : 0); /* in no step with what comes in pairs or fours */
+    return CASES_APART > 1 ? apart * CASES_APART + 1 : apart;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/fs_below.h"
 #include "base/mem.h"
 #include "fsck/fsck.h"
+#include "tests/rig/cases.h"
 #include "tests/sim/disk/disk.h"
 #include "tests/unit/fsck/stored.h"
 
@@ -283,7 +284,7 @@ Test (backup, cut_off_anywhere_it_leaves_a_whole_backup_or_none, .timeout = 300)
 {
     size_t whole = 0;
     size_t none = 0;
-    for (uint64_t at = 0; at < 2600; at += 13) {
+    for (uint64_t at = 0; at < 2600; at += cases_apart (13)) {
         house_t house = house_new (at % 3);
         backup_order_t order = order_of (&house, "safe");
         backup_summary_t summary;
