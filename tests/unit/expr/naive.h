@@ -37,6 +37,9 @@ value_t naive (const tree_t *tree, const column_t *columns, size_t row, arena_t 
 
 value_t naive_call (const tree_t *tree, const value_t *args, arena_t *arena);
 value_t naive_like (text_t text, text_t pattern);
+
+/* ---- naive_casts.c ---- */
+
 value_t naive_cast (type_t to, value_t from, arena_t *arena);
 
 /* ---- shared ---- */
@@ -45,6 +48,8 @@ extern const value_t null_value;
 value_t bool_of (bool value);
 value_t float_of (double value);
 value_t int_of (__int128 value);
+/* What was written, which is released. */
+value_t string_of (buf_t *buf, arena_t *arena);
 double number_of (value_t value);
 int naive_order (value_t a, value_t b);
 
