@@ -44,7 +44,8 @@ static bool agree (const done_t *parts, size_t count, uint64_t dataset)
 }
 
 /* All of them anew, with the dataset of then, in one round. */
-static void ask_again (serving_core_t *self, const done_t *parts, size_t count)
+static void ask_again (serving_core_t *self, const query_t *query, const done_t *parts,
+                       size_t count)
 {
     int64_t again = self->env->boot_us (self->env) + BACKOFF_FIRST;
     for (size_t i = 0; i < count; i++) {
@@ -52,6 +53,7 @@ static void ask_again (serving_core_t *self, const done_t *parts, size_t count)
         part->state = PART_AGAIN;
         part->again = again;
         part->begun = false;
+        part->since = query->round + 1; /* an answer that is under way would count twice */
         snprintf (part->reason, sizeof part->reason,
                   "its owner was not asked by all roles at one position before the deadline");
     }
@@ -70,7 +72,8 @@ static size_t count_alike (const done_t *parts, size_t count, size_t from, bool 
 }
 
 /* Those of one log. */
-static bool agree_on_log (serving_core_t *self, const done_t *parts, size_t count)
+static bool agree_on_log (serving_core_t *self, const query_t *query, const done_t *parts,
+                          size_t count)
 {
     uint64_t dataset = newest_dataset (parts, count);
     bool all = true;
@@ -78,7 +81,7 @@ static bool agree_on_log (serving_core_t *self, const done_t *parts, size_t coun
         alike = count_alike (parts, count, from, true);
         if (agree (parts + from, alike, dataset))
             continue;
-        ask_again (self, parts + from, alike);
+        ask_again (self, query, parts + from, alike);
         all = false;
     }
     return all;
@@ -99,7 +102,7 @@ bool agree_or_ask (serving_core_t *self, query_t *query)
         qsort (done, count, sizeof *done, compare_places);
     for (size_t from = 0, alike; from < count; from += alike) {
         alike = count_alike (done, count, from, false);
-        all = agree_on_log (self, done + from, alike) && all;
+        all = agree_on_log (self, query, done + from, alike) && all;
     }
     mem_free (done);
     return all;

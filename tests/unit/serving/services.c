@@ -361,6 +361,36 @@ Test (services, stand_at_one_position_in_a_partition_of_a_log)
     house_release (&house);
 }
 
+/* Owners are asked three times and answer late, the first time only some roles; what comes of the
+ * third question finds its parts about to be asked for again. */
+Test (services, take_no_answer_twice_when_roles_are_asked_again)
+{
+    house_t house;
+    start (&house, 91);
+    entity_t self = { 5, 5, true, false, true, house.rig.clock };
+    house.owners = OWNERS_LATE;
+    house.silent_view = "visits";
+    begin (&house, "model");
+    put_entities (&house, &self, 1, false);
+    put_times (&house, &self, 1);
+    house_ask (&house);
+    house.silent_view = NULL;
+    for (int again = 0; again < 2; again++) {
+        house_add (&house, 100);
+        house_pass (&house, 400 * TIME_MS);
+    }
+    house_answers (&house);
+    house.owners = OWNERS_ANSWER;
+    house_pass (&house, TIME_SECOND);
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    cr_assert (wire_bool (&wire_list (message.body, "results").items[0], "complete", false));
+    value_t expected = payments_expected (2, 3, house.payments, house.payments_count, 5, 0,
+                                          UINT64_MAX, self.as_of);
+    const wire_value_t *got = value_named (&message, 0, "yours:s_7d");
+    cr_assert (expected.null ? is_nil (got) : got->via.f64 == expected.f);
+    house_release (&house);
+}
+
 Test (services, are_incomplete_when_a_role_is_and_say_so_once)
 {
     house_t house;
