@@ -135,6 +135,10 @@ static void write_dataset (serving_core_t *self, const entity_log_t *logs, size_
 {
     char names[LOGS_MAX * sizeof ((dataset_t *)NULL)->id];
     size_t size = 0;
+    if (count == 1) { /* nearly always */
+        wire_field_string (self->writer, "dataset", logs->part->dataset->id);
+        return;
+    }
     names[0] = '\0';
     for (size_t i = 0; i < count; i++) {
         bool told = false;

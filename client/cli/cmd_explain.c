@@ -126,7 +126,16 @@ static int print_view (call_t *call, const view_t *view, const options_t *option
 static int no_view (const call_t *call, const definitions_t *definitions, const char *name)
 {
     const char *nearest = definitions_nearest_view (definitions, text_of (name));
+    const service_t *service = definitions_service (definitions, text_of (name));
     error_t error;
+    if (service != NULL) {
+        (void)error_set (
+            &error, STATUS_INVALID,
+            "\"%s\" is a service, which keeps nothing; explain the views that it reads, "
+            "such as %s",
+            name, service->roles[0].view->name);
+        return call_failed (call, &error);
+    }
     status_t status = error_set (&error, STATUS_NOT_FOUND, "there is no view \"%s\"%s%s%s", name,
                                  nearest ? "; did you mean \"" : "", nearest ? nearest : "",
                                  nearest ? "\"?" : "");
