@@ -34,8 +34,18 @@ static inline void key_put_integer (uint8_t *out, type_t type, int64_t cell)
     memcpy (out + 1, &bits, sizeof bits);
 }
 
-/* The same for a string, into size + KEY_STRING_MORE bytes. False, with any bytes there: it has a
- * zero byte, which takes more. */
+/* Is the key what key_put_integer puts? */
+static inline bool key_is_integer (text_t key, type_t type, int64_t cell)
+{
+    uint64_t bits;
+    if (key.size != KEY_NUMBER_SIZE || (uint8_t)key.data[0] != (uint8_t)type)
+        return false;
+    memcpy (&bits, key.data + 1, sizeof bits);
+    return __builtin_bswap64 (bits) == ((uint64_t)cell ^ UINT64_C (1) << 63);
+}
+
+/* key_put_number for a string, into size + KEY_STRING_MORE bytes. False, with any bytes there: it
+ * has a zero byte, which takes more. */
 bool key_put_plain_string (uint8_t *out, text_t text);
 
 /* Reads the fields of `key` into values[0..count). Strings are copied to `arena`. False when the

@@ -162,13 +162,11 @@ static bool is_integer (type_t type)
 static bool is_key (const column_t *from, const adding_t *adding)
 {
     const text_t *keys = adding->batch->key;
-    for (size_t i = 0; i < adding->count; i++) {
-        uint8_t key[KEY_NUMBER_SIZE];
-        key_put_integer (key, from->type, from->i[adding->which[i]]);
-        if (!text_equal (keys[adding->which[i]], (text_t){ (const char *)key, sizeof key }))
-            return false;
-    }
-    return true;
+    const uint32_t *which = adding->which;
+    size_t i = 0;
+    while (i < adding->count && key_is_integer (keys[which[i]], from->type, from->i[which[i]]))
+        i++;
+    return i == adding->count;
 }
 
 /* As the first rows say. */
