@@ -166,8 +166,39 @@ static void write_key (serving_core_t *self, const query_t *query, size_t entity
     wire_close (self->writer);
 }
 
+/* The cells that a role's answers are made of. */
+typedef struct role_cells {
+    bool *asked;
+    bool any;
+} role_cells_t;
+
+static role_cells_t *cells_of_roles (const query_t *query)
+{
+    role_cells_t *cells = arena_zero (query->arena, query->target.roles_count, sizeof *cells);
+    for (size_t r = 0; r < query->target.roles_count; r++) {
+        const query_role_t *role = &query->target.roles[r];
+        cells[r].asked = arena_zero (query->arena, role->plan->cells_count, sizeof *cells[r].asked);
+        outcome_task_cells (role->task, cells[r].asked);
+        for (size_t i = 0; i < role->plan->cells_count; i++)
+            cells[r].any = cells[r].any || cells[r].asked[i];
+    }
+    return cells;
+}
+
+/* Does no event count in any cell of any role? */
+static bool is_empty (const query_t *query, size_t entity, const role_cells_t *cells)
+{
+    bool any = false;
+    for (size_t r = 0; r < query->target.roles_count; r++) {
+        any = any || cells[r].any;
+        if (!answer_is_empty (query_key_of (query, r, entity)->answers[0], cells[r].asked))
+            return false;
+    }
+    return any;
+}
+
 static void write_result (serving_core_t *self, const query_t *query, size_t entity,
-                          const outcome_t *outcomes, size_t at)
+                          const outcome_t *outcomes, size_t at, const role_cells_t *cells)
 {
     wire_writer_t *writer = self->writer;
     entity_log_t logs[LOGS_MAX];
@@ -182,6 +213,8 @@ static void write_result (serving_core_t *self, const query_t *query, size_t ent
     wire_field_bool (writer, "complete", complete);
     write_positions (self, logs, count);
     write_dataset (self, logs, count);
+    if (is_empty (query, entity, cells))
+        wire_field_bool (writer, "empty", true);
     if (!complete)
         write_incomplete (self, logs, count);
     wire_close (writer);
@@ -288,12 +321,13 @@ static void write_results (serving_core_t *self, const query_t *query)
 {
     size_t most = outcome_task_keys (query->target.task);
     outcome_key_t *keys = arena_zero (query->arena, most, sizeof *keys);
+    const role_cells_t *cells = cells_of_roles (query);
     for (size_t from = 0; from < query->entities_count; from += most) {
         size_t count = query->entities_count - from < most ? query->entities_count - from : most;
         arena_reset (self->outcomes);
         const outcome_t *outcomes = compute (self, query, from, count, keys);
         for (size_t i = 0; i < count; i++)
-            write_result (self, query, from + i, outcomes, i);
+            write_result (self, query, from + i, outcomes, i, cells);
     }
 }
 

@@ -22,6 +22,7 @@ typedef struct entity {
     const char *dataset;
     int64_t as_of;
     bool complete;
+    bool empty;
 } entity_t;
 
 struct weir_answer {
@@ -244,6 +245,7 @@ weir_answer_t *answer_new (const wire_value_t *body)
         entity->dataset = arena_string (self->arena, wire_text (result, "dataset"));
         entity->as_of = wire_int (result, "as_of", 0);
         entity->complete = wire_bool (result, "complete", false);
+        entity->empty = wire_bool (result, "empty", false);
     }
     arena_destroy (&scratch);
     return self;
@@ -322,6 +324,12 @@ int64_t weir_answer_as_of (const weir_answer_t *answer, size_t key)
 {
     const entity_t *entity = entity_of (answer, key);
     return entity ? entity->as_of : 0;
+}
+
+bool weir_answer_empty (const weir_answer_t *answer, size_t key)
+{
+    const entity_t *entity = entity_of (answer, key);
+    return entity && entity->empty;
 }
 
 bool weir_answer_complete (const weir_answer_t *answer, size_t key)

@@ -57,6 +57,17 @@ const plan_t *answer_plan (const answer_t *self)
     return self->plan;
 }
 
+bool answer_is_empty (const answer_t *self, const bool *cells)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    const plan_t *plan = self->plan;
+    for (size_t i = 0; i < plan->cells_count; i++)
+        if (cells[i] && !state_is_empty (plan->slots[plan->cells[i].slot].spec,
+                                         self->cells + plan->cells[i].place))
+            return false;
+    return true;
+}
+
 size_t answer_memory (const answer_t *self)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);

@@ -69,6 +69,8 @@ Test (gets, give_values_by_type_with_what_goes_with_them)
     cr_expect_null (weir_answer_error (answer, 0, 0));
     cr_expect (weir_answer_complete (answer, 0));
     cr_expect_not (weir_answer_complete (answer, 1));
+    cr_expect_not (weir_answer_empty (answer, 0));
+    cr_expect (weir_answer_empty (answer, 1));
     cr_expect_null (weir_answer_missing (answer, 0, 0));
     cr_expect_str_eq (weir_answer_missing (answer, 1, 0), "payments/user_id/3: gone");
     cr_expect_null (weir_answer_missing (answer, 1, 1));

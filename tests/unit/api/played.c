@@ -64,6 +64,8 @@ static void put_result (wire_writer_t *writer, const wire_value_t *key, uint32_t
     wire_field_uint (writer, "payments/user_id/3", 1042);
     wire_close (writer);
     wire_field_string (writer, "dataset", "d41");
+    if (at == 1)
+        wire_field_bool (writer, "empty", true);
     wire_field_map (writer, "errors");
     wire_field_string (writer, "none", "overflow");
     wire_close (writer);

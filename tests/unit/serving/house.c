@@ -539,6 +539,8 @@ void house_check_values (house_t *self, const wire_value_t *result, uint64_t def
                    payments_user (user), (long long)got.i, got.f, (long long)wanted.i, wanted.f);
     }
     mem_free (counted);
+    /* the second counts all of them */
+    cr_assert_eq (wire_bool (result, "empty", false), values.items[1].via.u64 == 0);
 }
 
 void house_check (house_t *self, const unsigned *users, size_t count, const int64_t *as_of)
