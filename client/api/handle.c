@@ -123,6 +123,7 @@ void weir_close (weir_t **weir_p)
     CHECK_OBJECT (self, HANDLE_MAGIC);
     *weir_p = NULL;
     api_senders_close (self);
+    api_asks_close (self);
     gets_destroy (&self->gets);
     gets_destroy (&self->single);
     for (told_t *told; (told = take_told (self));) {
@@ -189,6 +190,7 @@ status_t api_work (weir_t *self, int64_t wait_ms, error_t *error)
         wait_ms = 0;
     status_t status = session_pump (self->client, (int)wait_ms, error);
     api_senders_look (self);
+    api_asks_sweep (self);
     return status;
 }
 
@@ -222,7 +224,8 @@ size_t weir_pending (const weir_t *weir)
     if (!weir)
         return 0;
     CHECK_OBJECT (weir, HANDLE_MAGIC);
-    return gets_under_way (weir->gets) + weir->told + api_senders_pending (weir);
+    return gets_under_way (weir->gets) + weir->told + api_senders_pending (weir) +
+           api_asks_pending (weir);
 }
 
 /* ---- somebody else's event loop ---- */
@@ -262,7 +265,7 @@ void api_arm (weir_t *self)
     api_senders_look (self);
     if (weir_pending (self) == 0)
         next = session_now_ms () + ARM_NEVER_MS;
-    if (self->told > 0 || transport_has_news (self->client->transport))
+    if (self->told > 0 || api_asks_untold (self) || transport_has_news (self->client->transport))
         next = 1; /* long ago: at once */
     watch_descriptors (self);
     set_timer (self, next > 0 ? next : 1);

@@ -32,7 +32,8 @@ struct weir {
     size_t told;
     size_t answers_told; /* of these */
     weir_sender_t *senders;
-    int epoll; /* -1 before weir_fd */
+    struct ask *asks; /* ask.c */
+    int epoll;        /* -1 before weir_fd */
     int timer;
     uint64_t watched; /* transport_descriptors' set + 1; 0: none yet */
     int64_t armed_ms;
@@ -78,6 +79,14 @@ size_t api_senders_pending (const weir_t *self);
 void api_senders_close (weir_t *self);
 /* An acknowledgement was collected. */
 void api_sender_collected (weir_sender_t *sender);
+
+/* ---- ask.c ---- */
+
+/* Unmakes what was answered. Not while parties are gone through. */
+void api_asks_sweep (weir_t *self);
+size_t api_asks_pending (const weir_t *self);
+bool api_asks_untold (const weir_t *self); /* there is something for api_asks_sweep to tell */
+void api_asks_close (weir_t *self);
 
 /* ---- handle.c ---- */
 

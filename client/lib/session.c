@@ -493,10 +493,17 @@ static void take_names (endpoints_t *endpoints, wire_list_t names)
     }
 }
 
+void session_only_serving (client_t *self, const char *endpoint)
+{
+    endpoints_clear (&self->roles[CLIENT_SERVING]);
+    endpoints_add (&self->roles[CLIENT_SERVING], text_of (endpoint));
+    self->only_serving = true;
+}
+
 void session_take_routes (client_t *self, const message_t *message, bool all)
 {
     endpoints_t *serving = &self->roles[CLIENT_SERVING], *speed = &self->roles[CLIENT_SPEED];
-    if (all || serving->count == 0)
+    if (!self->only_serving && (all || serving->count == 0))
         take_names (serving, wire_list (message->body, "serving"));
     if (all || speed->count == 0)
         take_names (speed, wire_list (message->body, "speed"));

@@ -47,8 +47,9 @@ struct client {
     bool unreachable;
     bool foreign;
     party_t *parties;
-    bool halted; /* the message received last is to stay valid */
-    bool ended;  /* something of a party has, since the last pump began: nobody is to wait on */
+    bool only_serving; /* no other serving node than the one that is known */
+    bool halted;       /* the message received last is to stay valid */
+    bool ended; /* something of a party has, since the last pump began: nobody is to wait on */
     /* what nodes there are, asked of the coordinators by nodes.c: */
     bool routes_wanted;
     bool routes_told;        /* once, at least */
@@ -84,6 +85,9 @@ MUST_CHECK status_t session_recognize (client_t *self, endpoints_t *endpoints, s
 status_t session_cannot_reach (client_t *self, client_role_t role, error_t *error);
 /* "a serving node" */
 const char *session_role_word (client_role_t role);
+
+/* Only the serving node at this endpoint is known from now on. */
+void session_only_serving (client_t *self, const char *endpoint);
 
 /* Adds the nodes of a `routes.ok`: all, or of roles of which none are known. */
 void session_take_routes (client_t *self, const message_t *message, bool all);

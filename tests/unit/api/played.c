@@ -191,6 +191,19 @@ static void answer_get (played_t *self, const rig_reply_t *reply, const message_
     mem_free (copy);
 }
 
+static void answer_metrics (const played_t *self, const rig_reply_t *reply,
+                            const message_t *message)
+{
+    const char *word = atomic_load (&self->get_status);
+    wire_begin (reply->writer, MESSAGE_METRICS_OK, message->id);
+    wire_field_map (reply->writer, "values");
+    wire_field_uint (reply->writer, "queries", 12);
+    wire_close (reply->writer);
+    if (word)
+        put_error (reply->writer, message, word);
+    rig_reply_send (reply);
+}
+
 static void answer_send (played_t *self, const rig_reply_t *reply, const message_t *message)
 {
     const char *word = atomic_load (&self->send_status);
@@ -213,6 +226,8 @@ static void answer (void *arg, const rig_reply_t *reply, const message_t *messag
         rig_reply_send (reply);
     } else if (message->kind == MESSAGE_GET) {
         answer_get (self, reply, message);
+    } else if (message->kind == MESSAGE_METRICS) {
+        answer_metrics (self, reply, message);
     } else {
         CHECK (message->kind == MESSAGE_SEND);
         answer_send (self, reply, message);
