@@ -21,7 +21,7 @@ void answer_reset (answer_t *self);
 const plan_t *answer_plan (const answer_t *self);
 
 /* Does each of these cells (by index; some of the plan's) hold nothing at all: no event of the key
- * is in its window? */
+ * counts in it? */
 bool answer_is_empty (const answer_t *self, const bool *cells);
 
 /* Bytes that it holds, about. */

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "feature/endpoint.h"
+#include "feature/project_read.h"
 #include "feature/tree_check.h"
 
 #include <stdio.h>
@@ -14,7 +15,6 @@ enum {
     SPEED_PORT = 11,
     SPEED_WORKERS = 2,
     PATTERNS_MAX = 64,
-    PATH_TEXT_MAX = 1024, /* bytes */
 };
 
 /* What is known only while weir.yaml is read. */
@@ -217,35 +217,6 @@ static void read_names (settings_t *settings, const tree_node_t *root)
         project->name = arena_string (project->arena, node->text);
 }
 
-/* A directory as given, below the project's unless it is absolute; `otherwise` when it is not
- * given, NULL after a mistake. */
-static const char *read_directory (settings_t *settings, const tree_node_t *node,
-                                   const char *otherwise)
-{
-    project_t *project = settings->project;
-    text_t path = text_of (otherwise);
-    if (node != NULL) {
-        if (!tree_check_text (&settings->mistakes, node, "a directory"))
-            return NULL;
-        path = node->text;
-    }
-    if (path.size > PATH_TEXT_MAX) {
-        tree_mistake (&settings->mistakes, node, "the path is too long (at most %d bytes)",
-                      PATH_TEXT_MAX);
-        return NULL;
-    }
-    if (path.size >= 2 && memcmp (path.data, "./", 2) == 0)
-        path = (text_t){ path.data + 2, path.size - 2 };
-    buf_t joined;
-    buf_init (&joined, 64 * 1024);
-    if (path.size == 0 || path.data[0] != '/')
-        buf_printf (&joined, "%s/", project->directory);
-    buf_put (&joined, path.data, path.size);
-    const char *directory = arena_string (project->arena, text_of (buf_string (&joined)));
-    buf_release (&joined);
-    return directory;
-}
-
 static void read_security (settings_t *settings, const tree_node_t *security)
 {
     static const char *const known[] = { "keys", "open", NULL };
@@ -259,7 +230,8 @@ static void read_security (settings_t *settings, const tree_node_t *security)
     if (project->open && tree_get (security, "keys") != NULL)
         tree_mistake (&settings->mistakes, node, "either `keys` or `open: true`, not both");
     else if (!project->open)
-        project->keys = read_directory (settings, tree_get (security, "keys"), "keys");
+        project->keys = project_read_path (project, &settings->mistakes,
+                                           tree_get (security, "keys"), "keys", "a directory");
 }
 
 /* Endpoints that others can reach, without keys. */
@@ -319,7 +291,8 @@ static void read_settings (settings_t *settings, const tree_node_t *root)
 {
     static const char *const known[] = { "cluster", "project",     "data",     "partitions",
                                          "nodes",   "batch",       "lease",    "max_ahead",
-                                         "limits",  "definitions", "security", NULL };
+                                         "limits",  "definitions", "security", "http",
+                                         NULL };
     static const char *const unsupported[] = { "schedule", NULL };
     static const tree_keys_t keys = { "weir.yaml", known, unsupported };
     project_t *project = settings->project;
@@ -327,7 +300,8 @@ static void read_settings (settings_t *settings, const tree_node_t *root)
     if (!tree_check_keys (mistakes, root, &keys))
         return;
     read_names (settings, root);
-    project->data = read_directory (settings, tree_get (root, "data"), "data");
+    project->data =
+        project_read_path (project, mistakes, tree_get (root, "data"), "data", "a directory");
     read_security (settings, tree_get (root, "security"));
     int64_t partitions = 4;
     const tree_node_t *node = tree_get (root, "partitions");
@@ -336,6 +310,7 @@ static void read_settings (settings_t *settings, const tree_node_t *root)
     project->partitions = (uint32_t)partitions;
     read_nodes (settings, tree_get (root, "nodes"));
     check_reach (settings);
+    project_read_http (project, mistakes, tree_get (root, "http"));
     read_batch (settings, tree_get (root, "batch"));
     project->max_ahead = 5 * TIME_MINUTE;
     if ((node = tree_get (root, "max_ahead")) != NULL)

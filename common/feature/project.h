@@ -16,6 +16,16 @@ enum {
     PROJECT_FILES_MAX = 256,
 };
 
+/* HTTP on serving nodes: docs/http.md. */
+typedef struct project_http {
+    const char **serving;    /* "host:port" of the first serving node, of the second, … */
+    size_t serving_count;    /* 0: none speaks HTTP */
+    const char *certificate; /* files, as `data` is: PEM; NULL: no TLS */
+    const char *private_key;
+    const char *tokens; /* file of bearer tokens; NULL: none is asked for */
+    const char *key;    /* NAME.secret in the directory of keys is what asks; NULL: no security */
+} project_http_t;
+
 typedef struct project {
     arena_t *arena;        /* owns everything below */
     const char *directory; /* as given to project_read */
@@ -38,9 +48,10 @@ typedef struct project {
     uint64_t batch_memory;      /* bytes */
     const char *keys;           /* the directory of keys, as `data` is; NULL: no security */
     bool open;                  /* may listen beyond this machine without keys */
-    uint64_t serving_memory;    /* bytes */
-    uint64_t disk_reserve;      /* bytes that are to stay free where the data is */
-    definition_file_t *files;   /* in the order of names; names relative to `directory` */
+    project_http_t http;
+    uint64_t serving_memory;  /* bytes */
+    uint64_t disk_reserve;    /* bytes that are to stay free where the data is */
+    definition_file_t *files; /* in the order of names; names relative to `directory` */
     size_t files_count;
     const char *const *patterns; /* of those files, relative to `directory` */
     size_t patterns_count;

@@ -274,6 +274,73 @@ static void remove_directory (const char *directory)
     cr_assert_eq (rmdir (directory), 0);
 }
 
+Test (projects, say_where_serving_nodes_speak_http)
+{
+    project_t *project = parse ("cluster: a\n");
+    cr_expect_eq (project->http.serving_count, 0);
+    project_destroy (&project);
+    project = parse ("cluster: a\nhttp: {serving: '127.0.0.1:6566'}\n");
+    cr_assert_eq (project->http.serving_count, 1);
+    cr_expect_str_eq (project->http.serving[0], "127.0.0.1:6566");
+    cr_expect_null (project->http.tokens);
+    cr_expect_null (project->http.key);
+    project_destroy (&project);
+    project = parse ("cluster: a\nsecurity: {keys: k}\n"
+                     "nodes: {serving: [ipc://a, ipc://b]}\n"
+                     "http:\n  serving: ['10.0.0.1:6566', '[2001:db8::1]:80']\n"
+                     "  certificate: ./tls/a.crt\n  private_key: /a.key\n  tokens: t\n");
+    cr_assert_eq (project->http.serving_count, 2);
+    cr_expect_str_eq (project->http.serving[1], "[2001:db8::1]:80");
+    cr_expect_str_eq (project->http.certificate, "dir/tls/a.crt");
+    cr_expect_str_eq (project->http.private_key, "/a.key");
+    cr_expect_str_eq (project->http.tokens, "dir/t");
+    cr_expect_str_eq (project->http.key, "http");
+    project_destroy (&project);
+    project = parse ("cluster: a\nsecurity: {open: true}\nhttp: {serving: '10.0.0.1:80'}\n");
+    cr_assert_eq (project->http.serving_count, 1);
+    project_destroy (&project);
+}
+
+Test (projects, refuse_http_that_lets_everybody_in_and_what_makes_no_sense)
+{
+    static const char far[] = "this is beyond this machine: it takes `certificate` and "
+                              "`private_key` and `tokens`";
+    static const struct {
+        const char *yaml, *text;
+    } cases[] = {
+        { "http: {}\n", "weir.yaml:2:7: `http` needs `serving`" },
+        { "http: {serving: 'tcp://127.0.0.1:1'}\n", "weir.yaml:2:17: expected host:port" },
+        { "http: {serving: '127.0.0.1'}\n", "weir.yaml:2:17: expected host:port" },
+        { "http: {serving: '127.0.0.1:0'}\n", "weir.yaml:2:17: expected host:port" },
+        { "http: {serving: '0.0.0.0:1'}\n", "weir.yaml:2:17: expected host:port" },
+        { "http: {serving: '10.0.0.1:1'}\n", far },
+        { "http: {serving: '10.0.0.1:1', tokens: t}\n", far },
+        { "http: {serving: '10.0.0.1:1', certificate: c, private_key: k}\n", far },
+        { "http: {serving: ['127.0.0.1:1', '127.0.0.1:2']}\n",
+          "weir.yaml:2:17: there are 1 serving nodes, and 2 addresses for them" },
+        { "http: {serving: '127.0.0.1:1', certificate: c}\n",
+          "weir.yaml:2:45: `certificate` and `private_key` go together" },
+        { "http: {serving: '127.0.0.1:1', key: k}\n", "weir.yaml:2:37: `key` is for a cluster" },
+        { "http: {serving: '127.0.0.1:1', port: 1}\n", "weir.yaml:2:32: unknown key 'port'" },
+        { "security: {keys: k}\nhttp: {serving: '127.0.0.1:1'}\n",
+          "weir.yaml:3:7: the cluster has keys, and HTTP would let everybody in" },
+        { "security: {keys: k}\nhttp: {serving: '127.0.0.1:1', tokens: t, key: a/b}\n",
+          "weir.yaml:3:48: the name of a key has no /" },
+        { "nodes: {serving: [ipc://a, ipc://b]}\n"
+          "http: {serving: ['127.0.0.1:1', '127.0.0.1:1']}\n",
+          "weir.yaml:3:33: this is the address of another node already" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        project_t *project = NULL;
+        error_t error;
+        char yaml[512];
+        snprintf (yaml, sizeof yaml, "cluster: a\n%s", cases[i].yaml);
+        cr_expect_eq (project_parse ("dir", text_of (yaml), &project, &error), STATUS_INVALID, "%s",
+                      cases[i].yaml);
+        cr_expect (strstr (error.text, cases[i].text) != NULL, "%s: %s", cases[i].yaml, error.text);
+    }
+}
+
 Test (projects, read_every_yaml_file_of_the_features_directory_in_order)
 {
     char directory[256];
