@@ -14,13 +14,13 @@ BUILD := build/$(VARIANT)
 # ---- what Debian packages provide: installed by `make deps`, which everything that compiles waits for ----
 PACKAGES := gcc libc6-dev binutils tzdata libzmq3-dev libczmq-dev libmsgpack-dev \
             liblz4-dev libzstd-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
-            libsodium-dev libgmp-dev libmpfr-dev
+            libsodium-dev libgmp-dev libmpfr-dev libmicrohttpd-dev
 PACKAGES_TEST := libcriterion-dev clang-format g++ pkgconf python3 python3-zmq python3-msgpack \
-                 python3-yaml procps git iproute2
+                 python3-yaml procps git iproute2 openssl
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck backup wire transport member \
-             intake node coordinator training batch-worker speed-worker serving client api command oracle sim-disk rig hdr
+             intake node coordinator training batch-worker speed-worker serving client api http command oracle sim-disk rig hdr
 
 USES_base :=
 USES_expr := base
@@ -48,6 +48,8 @@ USES_serving := member intake batchview timeline storage block feature aggregate
 USES_client := transport wire intake feature base
 # What of the C library is not in `client`: handles, and the checking of arguments.
 USES_api := client transport wire intake feature base
+# HTTP on a serving node: a thread of its own that asks as a client does.
+USES_http := api client member intake feature wire base
 # The `weir` command but for its main.c, so that its parts can be tested.
 USES_command := client transport backup fsck storage wire intake batchview timeline feature aggregate expr base
 USES_oracle := base
@@ -63,6 +65,7 @@ DIR_speed-worker := speed-worker
 DIR_serving := serving
 DIR_client := client/lib
 DIR_api := client/api
+DIR_http := serving/http
 DIR_command := client/cli
 DIR_oracle := tests/oracle
 DIR_sim-disk := tests/sim/disk
@@ -85,8 +88,11 @@ MAIN_weir := client/cli/main.c
 LINK_weir-coordinator := coordinator node
 LINK_weir-batch-worker := batch-worker node
 LINK_weir-speed-worker := speed-worker node
-LINK_weir-serving := serving node
+LINK_weir-serving := serving http node
 LINK_weir := command
+# what a program or a library's tests need beside LDLIBS
+LDLIBS_weir-serving := -lmicrohttpd
+LDLIBS_http := -lmicrohttpd
 
 # ---- compiler ----
 CC := gcc
@@ -129,7 +135,7 @@ ALL_OBJECTS += $(call objects_of,$(MAIN_$(1)))
 $(BUILD)/bin/$(1): $(call objects_of,$(MAIN_$(1))) $(call archives_of,$(LINK_$(1)))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
-	@$(CC) $(LDFLAGS) -o $$@ $$^ $(LDLIBS)
+	@$(CC) $(LDFLAGS) -o $$@ $$^ $(LDLIBS) $(LDLIBS_$(1))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$(p))))
 
@@ -159,7 +165,7 @@ ALL_OBJECTS += $(call objects_of,$(wildcard tests/unit/$(1)/*.c))
 $(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c) $(TEST_SOURCES_$(1)) $(TEST_RUNNER)) $(call archives_of,$(1) oracle $(TEST_USES_$(1)))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
-	@$(CC) $(LDFLAGS) -o $$@ $$^ $(if $(TEST_RUNNER),,-lcriterion) $(LDLIBS)
+	@$(CC) $(LDFLAGS) -o $$@ $$^ $(if $(TEST_RUNNER),,-lcriterion) $(LDLIBS) $(LDLIBS_$(1))
 endef
 # what a unit test needs beside its own sources and the library that it tests
 TEST_SOURCES_feature := tests/unit/expr/abnf.c tests/unit/expr/page.c
@@ -171,6 +177,7 @@ TEST_USES_transport := rig
 TEST_USES_node := rig
 TEST_USES_client := rig
 TEST_USES_api := rig
+TEST_USES_http := rig
 TEST_USES_command := rig
 TEST_USES_catalog := sim-disk
 TEST_USES_fsck := sim-disk

@@ -218,7 +218,7 @@ static void take_versions (weir_answer_t *self, const wire_value_t *map)
     }
 }
 
-weir_answer_t *answer_new (const wire_value_t *body)
+weir_answer_t *api_answer_new (const wire_value_t *body)
 {
     weir_answer_t *self = mem_zero (1, sizeof *self);
     arena_t *scratch = arena_new (SCRATCH_CHUNK);

@@ -216,8 +216,8 @@ static bool spoiled (party_t *party, uint64_t id, const error_t *why)
 
 /* ---- the outside ---- */
 
-void weir_ask (weir_t *weir, client_role_t role, message_kind_t kind, int timeout_ms,
-               ask_done_fn *done, void *arg)
+void api_ask (weir_t *weir, client_role_t role, message_kind_t kind, int timeout_ms,
+              ask_done_fn *done, void *arg)
 {
     CHECK_OBJECT (weir, HANDLE_MAGIC);
     int64_t now = session_now_ms ();
@@ -239,7 +239,7 @@ void weir_ask (weir_t *weir, client_role_t role, message_kind_t kind, int timeou
     api_arm (weir);
 }
 
-void weir_ask_only (weir_t *weir, const char *serving)
+void api_ask_only (weir_t *weir, const char *serving)
 {
     CHECK_OBJECT (weir, HANDLE_MAGIC);
     session_only_serving (weir->client, serving);

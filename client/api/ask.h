@@ -13,11 +13,11 @@ typedef void ask_done_fn (void *arg, const message_t *reply, const error_t *erro
 /* Asks a node of the role `kind`, without a body, and does not wait: `done` is told within
  * `timeout_ms`, or never when the handle is closed before. Who does not answer, or stands by, is
  * passed over for the next. */
-void weir_ask (weir_t *weir, client_role_t role, message_kind_t kind, int timeout_ms,
-               ask_done_fn *done, void *arg);
+void api_ask (weir_t *weir, client_role_t role, message_kind_t kind, int timeout_ms,
+              ask_done_fn *done, void *arg);
 
 /* From now on the serving node at this endpoint is the only one that is asked. Before the first
  * call that sends. */
-void weir_ask_only (weir_t *weir, const char *serving);
+void api_ask_only (weir_t *weir, const char *serving);
 
 #endif

@@ -154,7 +154,7 @@ static weir_status_t begin (weir_t *self, gets_t *gets, const weir_get_t *given,
 void api_get_told (void *arg, uint64_t tag, const message_t *reply, const error_t *error)
 {
     weir_t *self = arg;
-    weir_answer_t *answer = reply ? answer_new (reply->body) : NULL;
+    weir_answer_t *answer = reply ? api_answer_new (reply->body) : NULL;
     api_tell (self, WEIR_EVENT_ANSWER, tag, error)->event.answer = answer;
 }
 
@@ -163,7 +163,7 @@ void api_get_waited (void *arg, uint64_t tag, const message_t *reply, const erro
     waiting_t *waiting = (waiting_t *)(uintptr_t)tag;
     (void)arg;
     waiting->over = true;
-    waiting->answer = reply ? answer_new (reply->body) : NULL;
+    waiting->answer = reply ? api_answer_new (reply->body) : NULL;
     waiting->error = *error;
 }
 

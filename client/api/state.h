@@ -60,7 +60,7 @@ bool api_scalar (const weir_value_t *value);
 /* ---- answer.c ---- */
 
 /* Of a body that client_check_results has seen. */
-weir_answer_t *answer_new (const wire_value_t *body);
+weir_answer_t *api_answer_new (const wire_value_t *body);
 /* The places of a map of `log/partition` in `arena`; what is none is left out. */
 weir_position_t *positions_new (const wire_value_t *map, arena_t *arena, size_t *count);
 

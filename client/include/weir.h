@@ -309,8 +309,8 @@ WEIR_API const weir_value_t *weir_answer_value (const weir_answer_t *answer, siz
 WEIR_API const char *weir_answer_error (const weir_answer_t *answer, size_t key, size_t feature);
 
 WEIR_API int64_t weir_answer_as_of (const weir_answer_t *answer, size_t key); /* µs */
-/* Is no event of the key in any window that the features look into? They then have the values of a
- * key that never was. */
+/* Does no event of the key count in any of the features (by window, filter and what is not null)?
+ * They then have the values of a key that never was. */
 WEIR_API bool weir_answer_empty (const weir_answer_t *answer, size_t key);
 /* Is every event in it that it ought to have? */
 WEIR_API bool weir_answer_complete (const weir_answer_t *answer, size_t key);

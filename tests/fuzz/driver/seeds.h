@@ -9,7 +9,7 @@ void seed_write (const char *name, const void *data, size_t size);
 
 void seeds_of_storage (void); /* block, run, log, dedupe, batchview */
 void seeds_of_states (void);  /* partial, answer, payload */
-void seeds_of_texts (void);   /* definition, expr, csv, ndjson */
+void seeds_of_texts (void);   /* definition, expr, csv, ndjson, http */
 void seeds_of_wire (void);
 
 #endif

@@ -84,6 +84,11 @@ static const char *const projects[] = {
     "cluster: demo\n",
 };
 
+static const char http_project[] =
+    "cluster: demo\nsecurity: {keys: keys}\nnodes: {serving: [ipc://a, ipc://b]}\n"
+    "http: {serving: ['10.0.0.1:6566', '[2001:db8::1]:80'], certificate: tls/a.crt, private_key: "
+    "/a.key, tokens: ./tokens, key: http}\n";
+
 static const char *const features[] = {
     "count() over 1h, 24h",
     "sum(amount) over 7d",
@@ -221,6 +226,25 @@ static const char *const schemas[] = {
     "3 timestamp time t ts\n5 bool required gone gone\n",
 };
 
+/* The first byte says for which reader (tests/fuzz/http.c). */
+static const struct {
+    uint8_t reader;
+    const char *text;
+} http[] = {
+    { 0, "# who\nreader 0123456789abcdef\nadmin\tfedcba9876543210 \n\nproducer "
+         "00112233445566778899\n" },
+    { 1, "Bearer 0123456789abcdef" },
+    { 2, "{\"push_source_name\":\"payments\",\"df\":{\"user_id\":[\"a\",null],\"amount\":[1.5,2],"
+         "\"ts\":[\"2026-01-01T00:00:00Z\",1]},\"to\":\"online\"}" },
+    { 4, "{\"features\":[\"spend:n\",\"spend@v2:total_7d\",\"everything:n_all\"],\"entities\":"
+         "{\"user_id\":[\"a\",\"b\",3]}}" },
+    { 5, "{\"features\":[\"spend:n\",\"pairs:n\",\"pairs:above\"],\"entities\":{\"user_id\":["
+         "\"a\"],\"shop\":[1],\"least\":[0.5]},\"full_feature_names\":true,"
+         "\"include_feature_view_version_metadata\":true}" },
+    { 6, "{\"feature_service\":\"s\",\"features\":[],\"entities\":{}}" },
+    { 7, "{\"features\":[\"everything:n_all\"],\"entities\":{}}" },
+};
+
 void seeds_of_texts (void)
 {
     for (size_t i = 0; i < COUNT (definition_files); i++) {
@@ -245,6 +269,8 @@ void seeds_of_texts (void)
     write_text ("definition", 0, service_file);
     for (size_t i = 0; i < COUNT (services); i++)
         write_text ("definition", 15, services[i]);
+    check_project (http_project);
+    write_text ("definition", 1, http_project);
     for (size_t i = 0; i < COUNT (expressions); i++)
         seed_write ("expr", expressions[i], strlen (expressions[i]));
     write_choices ();
@@ -252,6 +278,8 @@ void seeds_of_texts (void)
         write_text ("csv", (uint8_t)(37 * i + 2), csv[i]);
     for (size_t i = 0; i < COUNT (ndjson); i++)
         write_text ("ndjson", (uint8_t)(37 * i + 2), ndjson[i]);
+    for (size_t i = 0; i < COUNT (http); i++)
+        write_text ("http", http[i].reader, http[i].text);
     for (size_t i = 0; i < COUNT (schemas); i++)
         seed_write ("schema", schemas[i], strlen (schemas[i]));
 }

@@ -26,7 +26,7 @@ static void done (void *arg, const message_t *reply, const error_t *why)
     told->queries = reply ? wire_map (reply->body, "values")->via.map.ptr[0].val.via.u64 : 0;
     told->again = NULL;
     if (again)
-        weir_ask (again, CLIENT_SERVING, MESSAGE_METRICS, 5000, done, arg);
+        api_ask (again, CLIENT_SERVING, MESSAGE_METRICS, 5000, done, arg);
 }
 
 /* By the descriptor, as a loop of its own would. */
@@ -53,7 +53,7 @@ Test (asks, are_told_and_may_ask_again_when_they_are)
     played_start (&one, "one");
     weir_t *weir = played_open (&one, NULL, NULL);
     told_t told = { .again = weir };
-    weir_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 5000, done, &told);
+    api_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 5000, done, &told);
     cr_assert_eq (weir_pending (weir), 1);
     run (weir, &told, 2);
     cr_expect (told.status == STATUS_OK && told.queries == 12);
@@ -68,21 +68,21 @@ Test (asks, pass_over_who_is_silent_or_has_no_answer_and_end_in_time)
     weir_t *weir = played_open (&one, &two, NULL);
     told_t told = { .times = 0 };
     atomic_store (&one.node.silent, true);
-    weir_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 20000, done, &told);
+    api_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 20000, done, &told);
     run (weir, &told, 1);
     cr_expect (told.status == STATUS_OK && told.queries == 12);
     atomic_store (&two.get_status, "busy");
-    weir_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 400, done, &told);
+    api_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 400, done, &told);
     run (weir, &told, 2);
     cr_expect (told.status == STATUS_BUSY || told.status == STATUS_TIMEOUT);
     atomic_store (&two.get_status, "denied");
-    weir_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 20000, done, &told);
+    api_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 20000, done, &told);
     run (weir, &told, 3);
     cr_expect_eq (told.status, STATUS_DENIED);
     atomic_store (&two.get_status, NULL);
     atomic_store (&two.node.silent, true);
     told.again = weir; /* when its time is over it asks again */
-    weir_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 300, done, &told);
+    api_ask (weir, CLIENT_SERVING, MESSAGE_METRICS, 300, done, &told);
     run_until (weir, &told, 4);
     cr_expect_neq (told.status, STATUS_OK);
     atomic_store (&two.node.silent, false);
@@ -97,7 +97,7 @@ Test (asks, are_not_told_when_the_handle_closes)
 {
     told_t told = { .times = 0 };
     weir_t *weir = played_open (NULL, NULL, NULL);
-    weir_ask (weir, CLIENT_COORDINATOR, MESSAGE_DEFINITIONS, 20000, done, &told);
+    api_ask (weir, CLIENT_COORDINATOR, MESSAGE_DEFINITIONS, 20000, done, &told);
     weir_close (&weir);
     cr_expect_eq (told.times, 0);
 }
@@ -110,7 +110,7 @@ Test (asks, of_one_serving_node_only_go_to_no_other)
     coordinator.serving[0] = one.node.endpoint;
     coordinator.serving[1] = two.node.endpoint;
     weir_t *weir = played_open (&one, &two, NULL);
-    weir_ask_only (weir, two.node.endpoint);
+    api_ask_only (weir, two.node.endpoint);
     for (unsigned i = 0; i < 20; i++) {
         weir_answer_t *answer;
         cr_assert_eq (weir_get (weir, played_get (1), &answer, &error), WEIR_OK, "%s", error.text);

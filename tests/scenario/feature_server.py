@@ -1,0 +1,422 @@
+"""HTTP on serving nodes as docs/http.md has it: answers are those of `weir get`, pushes are durable, mistakes are
+told, TLS and tokens keep others out, and clients that are slow, many or gone harm nobody else."""
+
+import http.client
+import json
+import math
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+from cluster import BIN, SECURED, SLOWER, Cluster, expect, expect_equal, now_us, skip, wait_for
+
+TIME_LIMIT = 400
+
+if SECURED:
+    skip("it has a secured cluster of its own")
+
+DEFINITIONS = """
+streams:
+  payments:
+    key: user_id
+    time: ts
+    fields:
+      user_id: {type: string, required: true}
+      shop: int64
+      amount: float64
+      price: decimal(12,2)
+      ok: bool
+      ts: {type: timestamp, unit: us}
+views:
+  spend:
+    from: payments
+    features:
+      n: count() over 1h, lifetime
+      total: sum(amount) over 7d
+      ratio: mean(amount)
+      most: max(price)
+      all_ok: last(ok)
+      seen: last(ts)
+      newest: last_k(amount, 3)
+      by_shop: count() by shop
+  pairs:
+    from: payments
+    key: [user_id, shop]
+    request: {limit: float64}
+    features:
+      n_pair: count()
+      top: max(amount)
+    derived:
+      above: top > limit
+      per: top / (n_pair - 1)
+  everything:
+    from: payments
+    key: []
+    features:
+      n_all: count()
+"""
+
+PORT = int(os.environ.get("WEIR_SCENARIO_PORT", "17600")) + 50
+cluster = Cluster({"payments.yaml": DEFINITIONS}, settings=f"http: {{serving: '127.0.0.1:{PORT}'}}\n").start()
+
+
+def ask(method, path, body=None, port=PORT, headers=None, context=None, timeout=30):
+    """status, headers, body"""
+    kind = http.client.HTTPSConnection if context else http.client.HTTPConnection
+    more = {"context": context} if context else {}
+    connection = kind("127.0.0.1", port, timeout=timeout * SLOWER, **more)
+    try:
+        content = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+        connection.request(method, path, content, headers or {})
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read().decode()
+    finally:
+        connection.close()
+
+
+def listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def features(names, entities, **more):
+    status, headers, text = ask("POST", "/get-online-features", {"features": names, "entities": entities, **more})
+    expect_equal(status, 200, text)
+    expect_equal(headers["Content-Type"], "application/json")
+    answer = json.loads(text, parse_constant=lambda word: expect(False, word, "is no JSON"))
+    expect_equal(len(answer["results"]), len(answer["metadata"]["feature_names"]))
+    return dict(zip(answer["metadata"]["feature_names"], answer["results"])), answer
+
+
+def feast_error(text):
+    """A JSON string that holds JSON."""
+    inside = json.loads(json.loads(text))
+    expect_equal(sorted(inside), ["class", "message", "module"])
+    expect_equal(inside["module"], "feast.errors")
+    return inside["class"]
+
+
+# ---- what is pushed is in the answers, and they are those of weir get ----
+
+wait_for(lambda: listens(PORT) and ask("GET", "/health")[0] == 200, 20, "it is healthy")
+NOW = now_us()
+ROWS = [[f"u{i % 7}", i % 3 if i % 5 else None, i * 0.1 if i % 11 else None, f"{i}.{i % 100:02}", i % 2 == 0,
+         NOW - 1_000_000 * i] for i in range(200)]
+COLUMNS = ["user_id", "shop", "amount", "price", "ok", "ts"]
+
+
+def push(rows, stream="payments", columns=COLUMNS, **more):
+    frame = {name: [row[i] for row in rows] for i, name in enumerate(columns)}
+    return ask("POST", "/push", {"push_source_name": stream, "df": frame, **more})
+
+
+expect_equal(push(ROWS)[0], 200)
+expect_equal(push(ROWS[:0])[0], 200, "no rows")
+
+
+def plain(value, kind):
+    """A value of `weir get --json` as Feast has it."""
+    if kind == "timestamp" and value is not None:
+        return int(subprocess.run(["date", "-u", "-d", value, "+%s"], capture_output=True, text=True, check=True).stdout)
+    return value
+
+
+KINDS = {"seen": "timestamp"}
+NAMES = ["n_1h", "n_lifetime", "total_7d", "ratio", "most", "all_ok", "seen", "newest", "by_shop"]
+
+
+def same_as_get(users):
+    got, _ = features([f"spend:{name}" for name in NAMES], {"user_id": users})
+    expect_equal(list(got), ["user_id", *NAMES], "keys first, then features as asked")
+    expect_equal(got["user_id"], {"values": users, "statuses": ["PRESENT"] * len(users),
+                                  "event_timestamps": ["1970-01-01T00:00:00Z"] * len(users)})
+    keys = cluster.directory / "keys.csv"
+    keys.write_text("user_id\n" + "".join(user + "\n" for user in users))
+    rows = cluster.done("get", "spend", "--keys", keys, "--json").objects()
+    for i, row in enumerate(rows):
+        for name in NAMES:
+            expect_equal(got[name]["values"][i], plain(row["features"][name], KINDS.get(name)), f"{users[i]} {name}")
+    return got
+
+
+def check_answers():
+    got = same_as_get([f"u{i}" for i in range(7)] + ["nobody"])
+    expect_equal(got["n_lifetime"]["statuses"], ["PRESENT"] * 7 + ["NOT_FOUND"])
+    expect_equal(got["total_7d"]["event_timestamps"][7], "1970-01-01T00:00:00Z")
+    expect(got["total_7d"]["event_timestamps"][0].startswith("20") and got["total_7d"]["event_timestamps"][0].endswith("Z"))
+
+
+check_answers()
+cluster.recompute()
+check_answers()
+
+# Two keys, one of them global, values with the request, and features that cannot be computed.
+got, answer = features(["pairs:above", "everything:n_all", "pairs:n_pair", "pairs:per", "spend:n_lifetime"],
+                       {"user_id": ["u1", "u2", "none"], "shop": [1, 2, 1], "limit": [1.0, 1e9, None]},
+                       full_feature_names=True, include_feature_view_version_metadata=True)
+expect_equal(list(got), ["user_id", "shop", "limit", "pairs__above", "everything__n_all", "pairs__n_pair", "pairs__per",
+                         "spend__n_lifetime"])
+expect_equal(got["everything__n_all"]["values"], [200, 200, 200])
+expect_equal(got["pairs__above"]["values"], [True, False, None])
+expect_equal(got["pairs__above"]["statuses"], ["PRESENT", "PRESENT", "NOT_FOUND"])
+expect_equal(answer["metadata"]["feature_view_metadata"], [{"name": name, "version": 1} for name in
+                                                           ("pairs", "everything", "spend")])
+expect_equal(features(["spend@v1:total_7d"], {"user_id": ["u1"]})[0]["total_7d"]["statuses"], ["PRESENT"])
+expect_equal(push([["alone", 9, 2.0, None, None, NOW]])[0], 200)
+got, _ = features(["pairs:per", "pairs:top", "spend:most", "spend:n_1h"], {"user_id": ["alone"], "shop": [9]})
+expect_equal(got["per"]["values"], [None], "2 / 0 is no number of JSON")
+expect_equal(got["top"]["values"], [2.0])
+expect_equal((got["most"]["values"], got["most"]["statuses"]), ([None], ["NULL_VALUE"]), "seen, and null")
+got, _ = features(["spend:most", "spend:all_ok"], {"user_id": ["alone"]})
+expect_equal(got["most"]["statuses"], ["NOT_FOUND"], "no event counts in any feature that is asked for")
+expect_equal(features(["everything:n_all"], {})[0]["n_all"]["values"], [201], "a view without a key needs no entity")
+expect_equal(features(["spend:total_7d"], {"user_id": []})[0]["total_7d"],
+             {"values": [], "statuses": [], "event_timestamps": []})
+many = [f"u{i % 7}" for i in range(4096)]
+expect_equal(len(features(["spend:total_7d"], {"user_id": many})[0]["total_7d"]["values"]), 4096)
+
+# ---- mistakes ----
+
+for body, status, what in (
+        ({"features": ["spnd:total"], "entities": {"user_id": ["u1"]}}, 404, "FeatureViewNotFoundException"),
+        ({"features": ["spend:totl"], "entities": {"user_id": ["u1"]}}, 404, "FeastObjectNotFoundException"),
+        ({"features": ["spend@v7:total_7d"], "entities": {"user_id": ["u1"]}}, 404, "FeatureViewVersionNotFound"),
+        ({"feature_service": "model", "entities": {"user_id": ["u1"]}}, 404, "FeatureServiceNotFoundException"),
+        ({"features": ["spend:total_7d", "spend:total_7d"], "entities": {"user_id": ["u1"]}}, 500,
+         "FeatureNameCollisionError")):
+    got = ask("POST", "/get-online-features", body)
+    expect_equal((got[0], feast_error(got[2])), (status, what), got)
+for body, place in (
+        (b"{", []), (b"", []), (b"[1]", []), (b"\xff", []), (b"[" * 100000, []), (b'{"entities":1e999}', []),
+        ({"features": ["spend:total_7d"]}, ["entities"]),
+        ({"features": ["spend:total_7d"], "entities": {"user_id": "u1"}}, ["entities"]),
+        ({"features": "spend:total_7d", "entities": {}}, ["features"]),
+        ({"features": [], "entities": {"user_id": ["u1"]}}, ["features"]),
+        ({"features": ["total_7d"], "entities": {"user_id": ["u1"]}}, ["features"]),
+        ({"features": ["spend:total_7d"], "entities": {"user": ["u1"]}}, ["entities", "user_id"]),
+        ({"features": ["spend:total_7d"], "entities": {"user_id": [["u1"]]}}, ["entities", "user_id", 0]),
+        ({"features": ["spend:total_7d"], "entities": {"user_id": ["u1", None]}}, ["entities"]),
+        ({"features": ["spend:total_7d"], "entities": {"user_id": ["u1"], "x": [1, 2]}}, ["entities", "x"]),
+        ({"features": ["spend:total_7d"], "entities": {"user_id": many + ["u1"]}}, ["entities"])):
+    got = ask("POST", "/get-online-features", body)
+    expect_equal(got[0], 422, body)
+    expect_equal(json.loads(got[2])["detail"][0]["loc"], ["body", *place], got[2])
+expect_equal(ask("POST", "/get-online-features", b" " * (5 << 20))[0], 413)
+expect_equal(ask("POST", "/get-online-features", b"{}", headers={"Content-Encoding": "gzip"})[0], 415)
+expect_equal(ask("GET", "/get-online-features")[0], 405)
+expect_equal(ask("GET", "/nothing")[0], 404)
+got = push([["u1"]], "payment", ["user_id"])
+expect_equal((got[0], feast_error(got[2])), (422, "PushSourceNotFoundException"))
+expect_equal(push(ROWS[:1], to="everywhere")[0], 422)
+before = features(["everything:n_all"], {})[0]["n_all"]["values"][0]
+status, _, text = push([["x1", 1, 1.0, "1", True, NOW], [None, 1, 1.0, "1", True, NOW], ["x2", 1, 1.0, "no", True, NOW]])
+refused = json.loads(text)
+expect_equal((status, refused["accepted"], refused["refused"]), (422, 1, 2), text)
+expect_equal([one["loc"] for one in refused["detail"]], [["body", "df", 1], ["body", "df", 2]])
+expect_equal(features(["everything:n_all"], {})[0]["n_all"]["values"][0], before + 1, "the good row is in")
+
+# A view that was made a moment ago is known, and the description is of what there is.
+cluster.write({"more.yaml": "views:\n  later:\n    from: payments\n    features:\n      n_later: count()\n"})
+cluster.done("apply", "--yes")
+wait_for(lambda: cluster.weir("get", "later", "user_id=u1", "--json").code == 0, 20, "the view is served")
+expect_equal(features(["later:n_later"], {"user_id": ["u1"]})[0]["n_later"]["statuses"], ["PRESENT"])
+described = json.loads(ask("GET", "/openapi.json")[2])
+for path, methods in described["paths"].items():
+    for method in methods:
+        status = ask(method.upper(), path, {} if method == "post" else None)[0]
+        expect(status in (200, 422), method, path, status)
+metrics = ask("GET", "/metrics")[2]
+expect('weir_queries{node="serving-1"}' in metrics and 'endpoint="push",status="2xx"' in metrics, metrics)
+
+# ---- many at a time, and slow ones, which do not stop the others ----
+
+
+def raw(data, port=PORT):
+    s = socket.create_connection(("127.0.0.1", port), timeout=60 * SLOWER)
+    s.sendall(data)
+    return s
+
+
+BODY = json.dumps({"features": ["spend:n_lifetime", "pairs:n_pair"], "entities": {"user_id": ["u1"], "shop": [1]}}).encode()
+REQUEST = b"POST /get-online-features HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+
+def ended(s):
+    """Has the other side closed it?"""
+    s.settimeout(0.01)
+    try:
+        return s.recv(4096) == b""
+    except (TimeoutError, socket.timeout):
+        return False
+    except ConnectionError:
+        return True
+
+
+began = time.monotonic()
+LONG = b"POST /get-online-features HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+slow = [raw(b"POST /get-"), raw(b"POST /get-online-features HTTP/1.1\r\nHost: x\r\nA: "), raw(LONG)]
+crowd = [raw(REQUEST * 3) for _ in range(300)]
+for s in crowd:
+    text = b""
+    while text.count(b"HTTP/1.1 ") < 3 or not text.endswith(b"}"):
+        piece = s.recv(65536)
+        expect(piece, "closed before its answers:", text)
+        text += piece
+    expect_equal((text.count(b"200 OK"), text.count(b'"n_pair"')), (3, 3), text)
+    s.close()
+
+
+def drip():
+    """A byte now and then, for ever."""
+    left = []
+    for s in slow:
+        if not ended(s):
+            left.append(s)
+            try:
+                s.sendall(b"x" if s in dripping else b"")
+            except ConnectionError:
+                pass
+    check_alive()
+    return not left
+
+
+def check_alive():
+    expect_equal(features(["spend:n_lifetime"], {"user_id": ["u1"]})[0]["n_lifetime"]["statuses"], ["PRESENT"])
+
+
+dripping = list(slow)
+slow.append(raw(REQUEST[:-1]))  # says nothing more at all
+wait_for(drip, 60, "slow connections are closed")
+expect(time.monotonic() - began > 5, "not before their time")
+got = ask("GET", "/metrics")[2]
+expect('weir_http_connections_cut_total{node="serving-1"} 4' in got, got[-800:])
+
+# ---- owners that do not answer; a node that is killed, or stopped, in the middle of a request ----
+
+workers = [cluster["speed-worker-1"], cluster["speed-worker-2"]]
+for worker in workers:
+    worker.pause()
+status, headers, text = ask("POST", "/get-online-features", {"features": ["spend:n_lifetime"], "entities":
+                                                             {"user_id": ["u1"]}})
+expect(status in (503, 504) and feast_error(text) == "FeastError", status, text)
+expect(status == 504 or int(headers["Retry-After"]) >= 1, headers)
+
+
+def under_way():
+    """Is a request, beside the one that asks?"""
+    return 'weir_http_under_way{node="serving-1"} 2' in ask("GET", "/metrics")[2]
+
+
+waiting = raw(REQUEST)
+wait_for(under_way, 10, "a request that is not answered")
+cluster["serving-1"].kill()
+wait_for(lambda: ended(waiting), 10, "a node that is gone has closed its connections")
+cluster["serving-1"].start()
+wait_for(lambda: listens(PORT), 20, "it listens again")
+stopping = raw(REQUEST)
+wait_for(under_way, 10, "a request that is not answered")
+cluster["serving-1"].stop()
+expect_equal(cluster["serving-1"].process.returncode, 0)
+text = b""
+while piece := stopping.recv(65536):
+    text += piece
+expect(b" 503 " in text.split(b"\r\n")[0] and b"FeastError" in text, "told, and not only cut off:", text)
+for worker in workers:
+    worker.resume()
+cluster["serving-1"].start()
+cluster.wait_ready()
+wait_for(lambda: listens(PORT), 20, "it listens again")
+wait_for(lambda: ask("POST", "/get-online-features", json.loads(BODY))[0] == 200, 30, "answers again")
+same_as_get(["u1", "u6"])
+cluster.stop()
+
+# ---- TLS, tokens, keys ----
+
+SAFE = PORT + 1
+secured = Cluster({"payments.yaml": DEFINITIONS}, directory="secured", name="safe", secured=True,
+                  settings=f"http: {{serving: '127.0.0.1:{SAFE}', certificate: tls.crt, private_key: tls.key, tokens: tokens}}\n")
+certificate, key, tokens = (secured.directory / name for name in ("tls.crt", "tls.key", "tokens"))
+READER, PRODUCER, ADMIN = "reader-token-0123456789", "producer-token-0123456789", "admin-token-0123456789"
+
+
+def write_tokens(text, mode=0o600):
+    new = tokens.with_name("tokens.new")
+    new.write_text(text)
+    new.chmod(mode)
+    new.rename(tokens)
+
+
+def refuses_to_start(*words):
+    run = subprocess.run([BIN / "weir-serving", "-C", secured.directory], capture_output=True, text=True,
+                         timeout=30 * SLOWER)
+    expect(run.returncode == 1 and all(word in run.stderr for word in words), run.stderr)
+
+
+refuses_to_start("tls.crt")
+subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate,
+                "-days", "2", "-subj", "/CN=weir", "-addext", "subjectAltName=IP:127.0.0.1"], check=True,
+               capture_output=True)
+key.chmod(0o644)
+refuses_to_start("tls.key", "chmod 600")
+key.chmod(0o600)
+refuses_to_start("tokens")
+write_tokens("reader short\n")
+refuses_to_start("tokens", "line 1")
+write_tokens(f"# who may\nreader {READER}\nproducer {PRODUCER}\n\nadmin {ADMIN}\n", 0o640)
+refuses_to_start("tokens", "chmod 600")
+tokens.chmod(0o600)
+refuses_to_start("weir keygen http --role admin")
+secured.keygen("http", "admin")
+secured.start()
+context = ssl.create_default_context(cafile=certificate)
+
+
+def safe(method, path, body=None, token=None, **more):
+    return ask(method, path, body, SAFE, {"Authorization": f"Bearer {token}"} if token else {},
+               more.get("context", context))
+
+
+ONE = {"features": ["spend:n_lifetime"], "entities": {"user_id": ["u1"]}}
+ROW = {"push_source_name": "payments", "df": {"user_id": ["u1"], "ts": [NOW]}}
+wait_for(lambda: listens(SAFE) and safe("GET", "/health")[0] == 200, 20, "it is healthy")
+expect_equal(safe("POST", "/push", ROW, PRODUCER)[0], 200)
+expect_equal(json.loads(safe("POST", "/get-online-features", ONE, READER)[2])["results"][1]["values"], [1])
+expect_equal(safe("POST", "/get-online-features", ONE, ADMIN)[0], 200)
+for token in (None, READER[:-1], READER + "0", "x" * 300, "Bearer", ""):
+    status, headers, _ = safe("POST", "/get-online-features", ONE, token)
+    expect_equal((status, headers.get("WWW-Authenticate")), (401, "Bearer"), token)
+for token, path, body in ((PRODUCER, "/get-online-features", ONE), (READER, "/push", ROW)):
+    status, _, text = safe("POST", path, body, token)
+    expect_equal((status, feast_error(text)), (403, "FeastPermissionError"))
+expect_equal((safe("GET", "/metrics")[0], safe("GET", "/metrics", None, READER)[0]), (401, 200))
+expect_equal(safe("GET", "/openapi.json")[0], 200)
+try:
+    ask("GET", "/health", port=SAFE, timeout=10)
+    raise AssertionError("answered without TLS")
+except (ConnectionError, http.client.HTTPException, TimeoutError):
+    pass
+try:
+    safe("GET", "/health", context=ssl.create_default_context())
+    raise AssertionError("a certificate nobody knows was taken")
+except ssl.SSLError:
+    pass
+
+# Tokens that change are taken up; a file that is wrong changes nothing, and is told.
+write_tokens(f"reader {ADMIN}\n")
+wait_for(lambda: safe("POST", "/get-online-features", ONE, READER)[0] == 401, 10, "a token was taken away")
+expect_equal((safe("POST", "/get-online-features", ONE, ADMIN)[0], safe("POST", "/push", ROW, ADMIN)[0]), (200, 403))
+write_tokens(f"admin {PRODUCER}\n", 0o644)
+wait_for(lambda: "the tokens of before stay" in secured["serving-1"].log(), 10, "the mode is told")
+expect_equal(safe("POST", "/get-online-features", ONE, ADMIN)[0], 200)
+expect(not any(token in secured["serving-1"].log() for token in (READER, PRODUCER, ADMIN)), "no token is in the log")
+
+# What HTTP may is what its key may.
+write_tokens(f"admin {ADMIN}\n")
+(secured.keys / "accepted" / "http.admin.pub").rename(secured.keys / "accepted" / "http.reader.pub")
+wait_for(lambda: safe("POST", "/push", ROW, ADMIN)[0] == 403, 15, "a reader's key sends nothing")
+expect_equal(safe("POST", "/get-online-features", ONE, ADMIN)[0], 200)
+secured.stop()

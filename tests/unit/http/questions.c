@@ -1,0 +1,160 @@
+/* Bodies of POST /get-online-features: what they ask of which view, and what is wrong with them. */
+#include "serving/http/limits.h"
+#include "tests/unit/http/house.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+Test (questions, ask_each_view_once_in_the_order_asked)
+{
+    question_t *question = read_good (
+        "{\"features\":[\"spend:total_7d\",\"pairs:above\",\"spend:total_1h\",\"everything:n_all\"]"
+        ","
+        "\"entities\":{\"least\":[0.5,null],\"user_id\":[\"a\",\"b\"],\"shop\":[1,2]},\"more\":0}");
+    cr_assert_eq (question->rows, 2);
+    cr_assert_eq (question->views_count, 3);
+    const question_view_t *spend = &question->views[0], *pairs = &question->views[1];
+    cr_expect_str_eq (spend->reference, "spend");
+    cr_assert_eq (spend->features_count, 2);
+    cr_expect_str_eq (spend->features[1], "total_1h");
+    cr_assert_eq (spend->key_count, 1);
+    cr_expect_str_eq (spend->keys[1].as.text, "b");
+    cr_assert_eq (pairs->key_count, 2);
+    cr_expect_str_eq (pairs->key_fields[1], "shop");
+    cr_expect_str_eq (pairs->keys[2].as.text, "b");
+    cr_expect (pairs->keys[3].type == WEIR_INT64 && pairs->keys[3].as.i == 2);
+    cr_assert_eq (pairs->request_count, 1);
+    cr_expect (pairs->request[0].as.f == 0.5 && pairs->request[1].type == WEIR_NULL);
+    cr_expect_eq (question->views[2].key_count, 0);
+    cr_assert_eq (question->features_count, 4);
+    cr_expect (question->features[2].view == 0 && question->features[2].feature == 1);
+    cr_expect_str_eq (question->features[3].name, "n_all");
+    question_destroy (&question);
+    cr_expect_null (question);
+}
+
+Test (questions, call_features_by_their_view_when_told)
+{
+    question_t *question =
+        read_good ("{\"features\":[\"spend:n\",\"pairs:n\"],\"full_feature_names\":true,"
+                   "\"entities\":{\"user_id\":[],\"shop\":[]}}");
+    cr_expect_eq (question->rows, 0);
+    cr_expect_str_eq (question->features[0].name, "spend__n");
+    cr_expect_str_eq (question->features[1].name, "pairs__n");
+    question_destroy (&question);
+}
+
+Test (questions, need_no_entity_for_a_view_without_a_key)
+{
+    question_t *question = read_good ("{\"features\":[\"everything:n_all\"],\"entities\":{}}");
+    cr_expect_eq (question->rows, 1);
+    question_destroy (&question);
+    question = read_good ("{\"features\":[\"spend@v2:n\"],\"entities\":{\"user_id\":[true]}}");
+    cr_expect_str_eq (question->views[0].reference, "spend@v2");
+    question_destroy (&question);
+}
+
+#define USER "\"entities\":{\"user_id\":[\"a\"]}"
+
+Test (questions, that_are_wrong_say_where)
+{
+    static const struct {
+        const char *body;
+        trouble_kind_t kind;
+        const char *place;
+    } cases[] = {
+        { "", TROUBLE_FORM, "" },
+        { "{", TROUBLE_FORM, "" },
+        { "[]", TROUBLE_FORM, "" },
+        { "null", TROUBLE_FORM, "" },
+        { "{} x", TROUBLE_FORM, "" },
+        { "{\"entities\":{},\"entities\":{}}", TROUBLE_FORM, "" },
+        { "{\"entities\":{\"user_id\":[\"\\u0000\"]}}", TROUBLE_FORM, "" },
+        { "{\"entities\":{\"user_id\":[\"\xff\"]}}", TROUBLE_FORM, "" },
+        { "{\"entities\":{\"user_id\":[99999999999999999999]}}", TROUBLE_FORM, "" },
+        { "{\"features\":[\"spend:n\"]}", TROUBLE_FORM, "\"entities\"" },
+        { "{\"features\":[\"spend:n\"],\"entities\":[]}", TROUBLE_FORM, "\"entities\"" },
+        { "{\"features\":[\"spend:n\"],\"entities\":{\"user_id\":1}}", TROUBLE_FORM,
+          "\"entities\"" },
+        { "{\"features\":[\"spend:n\"],\"entities\":{\"\":[1]}}", TROUBLE_FORM, "\"entities\"" },
+        { "{\"features\":[\"spend:n\"],\"entities\":{\"user_id\":[[]]}}", TROUBLE_FORM,
+          "\"entities\",\"user_id\",0" },
+        { "{\"features\":[\"spend:n\"],\"entities\":{\"a\\\"b\":[1,{}]}}", TROUBLE_FORM,
+          "\"entities\",\"a\\\"b\",1" },
+        { "{\"features\":[\"spend:n\"],\"entities\":{\"user_id\":[1],\"shop\":[]}}", TROUBLE_FORM,
+          "\"entities\",\"shop\"" },
+        { "{\"features\":[\"spend:n\"],\"entities\":{\"shop\":[1]}}", TROUBLE_FORM,
+          "\"entities\",\"user_id\"" },
+        { "{\"features\":1," USER "}", TROUBLE_FORM, "\"features\"" },
+        { "{\"features\":null," USER "}", TROUBLE_FORM, "\"features\"" },
+        { "{\"features\":[1]," USER "}", TROUBLE_FORM, "\"features\"" },
+        { "{\"features\":[]," USER "}", TROUBLE_FORM, "\"features\"" },
+        { "{" USER "}", TROUBLE_FORM, "\"features\"" },
+        { "{\"features\":[\"spend\"]," USER "}", TROUBLE_FORM, "\"features\"" },
+        { "{\"features\":[\":n\"]," USER "}", TROUBLE_FORM, "\"features\"" },
+        { "{\"features\":[\"spend:\"]," USER "}", TROUBLE_FORM, "\"features\"" },
+        { "{\"features\":[\"spend:n\"],\"full_feature_names\":1," USER "}", TROUBLE_FORM,
+          "\"full_feature_names\"" },
+        { "{\"features\":[\"spnd:n\"]," USER "}", TROUBLE_VIEW, "" },
+        { "{\"features\":[\"spend@v1:n\"]," USER "}", TROUBLE_VERSION, "" },
+        { "{\"features\":[\"spend@:n\"]," USER "}", TROUBLE_VERSION, "" },
+        { "{\"features\":[\"spend:m\"]," USER "}", TROUBLE_FEATURE, "" },
+        { "{\"features\":[\"spend:n\",\"spend:n\"]," USER "}", TROUBLE_COLLISION, "" },
+        { "{\"features\":[\"spend:n\",\"pairs:n\"],\"entities\":{\"user_id\":[1],\"shop\":[1]}}",
+          TROUBLE_COLLISION, "" },
+        { "{\"feature_service\":\"s\",\"features\":[\"spend:n\"]," USER "}", TROUBLE_SERVICE, "" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        trouble_t trouble = read_bad (text_of (cases[i].body));
+        cr_expect_eq (trouble.kind, cases[i].kind, "%s: %s", cases[i].body, trouble.text);
+        cr_expect_str_eq (trouble.place, cases[i].place, "%s", cases[i].body);
+    }
+}
+
+/* `start`, then so often `item` with commas between, then `end`. */
+static char *repeated (const char *start, const char *item, size_t count, const char *end)
+{
+    buf_t out;
+    buf_init (&out, 64 << 20);
+    buf_put_string (&out, start);
+    for (size_t i = 0; i < count; i++)
+        buf_printf (&out, "%s%s", i > 0 ? "," : "", item);
+    buf_put_string (&out, end);
+    char *text = mem_string (buf_string (&out));
+    buf_release (&out);
+    return text;
+}
+
+Test (questions, over_a_limit_are_refused)
+{
+    const char *start = "{\"features\":[\"spend:n\"],\"entities\":{\"user_id\":[";
+    char *body = repeated (start, "1", HTTP_REQUEST_ROWS_MAX, "]}}");
+    question_t *question = read_good (body);
+    cr_expect_eq (question->rows, HTTP_REQUEST_ROWS_MAX);
+    question_destroy (&question);
+    mem_free (body);
+    body = repeated (start, "1", HTTP_REQUEST_ROWS_MAX + 1, "]}}");
+    cr_expect_str_eq (read_bad (text_of (body)).place, "\"entities\"");
+    mem_free (body);
+    body = repeated ("{\"entities\":{},\"features\":[", "\"everything:n_all\"",
+                     HTTP_REQUEST_FEATURES_MAX + 1, "]}");
+    cr_expect_str_eq (read_bad (text_of (body)).place, "\"features\"");
+    mem_free (body);
+    body = repeated ("{\"entities\":{},\"features\":[", "\"everything:n_all\"",
+                     HTTP_REQUEST_FEATURES_MAX, "]}");
+    cr_expect_eq (read_bad (text_of (body)).kind, TROUBLE_COLLISION);
+    mem_free (body);
+}
+
+Test (questions, as_deep_as_any_stack_are_refused)
+{
+    size_t size = 4 << 20;
+    char *body = mem_alloc (size);
+    memset (body, '[', size);
+    cr_expect_eq (read_bad ((text_t){ body, (uint32_t)size }).kind, TROUBLE_FORM);
+    for (size_t i = 0; i + 5 <= size; i += 5)
+        memcpy (body + i, "{\"a\":", 5);
+    cr_expect_eq (read_bad ((text_t){ body, (uint32_t)size }).kind, TROUBLE_FORM);
+    mem_free (body);
+}
