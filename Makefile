@@ -194,6 +194,7 @@ TEST_USES_coordinator := rig sim-disk
 -include tests/fuzz/fuzz.mk
 -include tests/scenario/scenario.mk
 -include tests/sweep/sweep.mk
+-include tests/feast/feast.mk
 -include tests/bench/bench.mk
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
