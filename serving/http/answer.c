@@ -184,12 +184,18 @@ static void write_feature (const weir_answer_t *answer, size_t feature, size_t r
 
 static void write_names (const question_t *self, buf_t *out)
 {
-    for (size_t i = 0; i < self->entities.count + self->features_count; i++) {
-        const char *name = i < self->entities.count ? self->entities.names[i]
-                                                    : self->features[i - self->entities.count].name;
-        if (i > 0)
-            buf_put_u8 (out, ',');
-        number_format_json_string (out, text_of (name));
+    const char *comma = "";
+    for (size_t i = 0; i < self->entities.count; i++) {
+        if (self->repeated[i])
+            continue;
+        buf_put_string (out, comma);
+        number_format_json_string (out, text_of (self->entities.names[i]));
+        comma = ",";
+    }
+    for (size_t i = 0; i < self->features_count; i++) {
+        buf_put_string (out, comma);
+        number_format_json_string (out, text_of (self->features[i].name));
+        comma = ",";
     }
 }
 
@@ -212,17 +218,20 @@ static void write_versions (const question_t *self, weir_answer_t *const *answer
 bool question_answer (const question_t *self, weir_answer_t *const *answers, buf_t *out,
                       trouble_t *trouble)
 {
+    const char *comma = "";
     buf_put_string (out, "{\"results\":[");
     for (size_t i = 0; i < self->entities.count; i++) {
-        if (i > 0)
-            buf_put_u8 (out, ',');
+        if (self->repeated[i])
+            continue;
+        buf_put_string (out, comma);
         write_entity (self->entities.cells[i], self->rows, out);
+        comma = ",";
     }
     for (size_t i = 0; i < self->features_count && !out->bad; i++) {
         const question_feature_t *feature = &self->features[i];
-        if (self->entities.count + i > 0)
-            buf_put_u8 (out, ',');
+        buf_put_string (out, comma);
         write_feature (answers[feature->view], feature->feature, self->rows, out);
+        comma = ",";
     }
     buf_put_string (out, "],\"metadata\":{\"feature_names\":[");
     write_names (self, out);

@@ -38,18 +38,19 @@ static text_t without_version (text_t view)
     return at ? (text_t){ view.data, (uint32_t)(at - view.data) } : view;
 }
 
-static bool check_version (text_t reference, const view_t *view, trouble_t *trouble)
+static bool check_version (text_t reference, const char *called, uint32_t version,
+                           trouble_t *trouble)
 {
     char wanted[16];
     text_t name = without_version (reference);
     if (name.size == reference.size)
         return true;
-    snprintf (wanted, sizeof wanted, "@v%u", view->version);
+    snprintf (wanted, sizeof wanted, "@v%u", version);
     text_t given = { name.data + name.size, reference.size - name.size };
     return text_is (given, wanted) ||
            trouble_set (trouble, TROUBLE_VERSION,
-                        "Version " TEXT_FORMAT " of feature view %s does not exist: it is v%u",
-                        (int)given.size - 1, given.data + 1, view->name, view->version);
+                        "Version " TEXT_FORMAT " of %s does not exist: it is v%u",
+                        (int)given.size - 1, given.data + 1, called, version);
 }
 
 /* ---- columns of a view ---- */
@@ -68,32 +69,33 @@ static void take_rows (const question_t *self, size_t column, weir_value_t *to, 
         to[row * width] = self->entities.cells[column][row];
 }
 
-static bool take_key (question_t *self, const view_t *view, question_view_t *to, trouble_t *trouble)
+/* `names` are the fields of the key of what is asked. */
+static bool take_key (question_t *self, const char **names, size_t count, const char *called,
+                      question_view_t *to, trouble_t *trouble)
 {
-    to->key_count = view->key_count;
-    to->key_fields = arena_zero (self->arena, view->key_count, sizeof *to->key_fields);
-    to->keys = arena_zero (self->arena, self->rows * view->key_count, sizeof *to->keys);
-    for (size_t i = 0; i < view->key_count; i++) {
-        const char *name = view->stream->fields[view->key[i]].name;
-        size_t column = column_of (&self->entities, name);
+    to->key_count = count;
+    to->key_fields = names;
+    to->keys = arena_zero (self->arena, self->rows * count, sizeof *to->keys);
+    for (size_t i = 0; i < count; i++) {
+        size_t column = column_of (&self->entities, names[i]);
         if (column == self->entities.count) {
             char place[128];
-            trouble_place (place, sizeof place, "entities", name);
-            return trouble_form (trouble, place, "Field required: the key of view %s", view->name);
+            trouble_place (place, sizeof place, "entities", names[i]);
+            return trouble_form (trouble, place, "Field required: the key of %s", called);
         }
-        to->key_fields[i] = arena_string (self->arena, text_of (name));
-        take_rows (self, column, to->keys + i, view->key_count);
+        take_rows (self, column, to->keys + i, count);
     }
     return true;
 }
 
 /* Those that are given: the others are null, as in any get. */
-static void take_request (question_t *self, const view_t *view, question_view_t *to)
+static void take_request (question_t *self, const field_t *fields, size_t count,
+                          question_view_t *to)
 {
-    size_t columns[REQUEST_FIELDS_MAX];
-    to->request_fields = arena_zero (self->arena, view->request_count, sizeof *to->request_fields);
-    for (size_t i = 0; i < view->request_count; i++) {
-        size_t column = column_of (&self->entities, view->request[i].name);
+    size_t *columns = arena_zero (self->arena, count, sizeof *columns);
+    to->request_fields = arena_zero (self->arena, count, sizeof *to->request_fields);
+    for (size_t i = 0; i < count; i++) {
+        size_t column = column_of (&self->entities, fields[i].name);
         if (column == self->entities.count)
             continue;
         columns[to->request_count] = column;
@@ -102,6 +104,11 @@ static void take_request (question_t *self, const view_t *view, question_view_t 
     to->request = arena_zero (self->arena, self->rows * to->request_count, sizeof *to->request);
     for (size_t i = 0; i < to->request_count; i++)
         take_rows (self, columns[i], to->request + i, to->request_count);
+}
+
+static const char *copy (question_t *self, const char *name)
+{
+    return arena_string (self->arena, text_of (name));
 }
 
 /* ---- views ---- */
@@ -123,9 +130,13 @@ static bool find_view (question_t *self, text_t reference, const model_t *model,
     question_view_t *added = &self->views[self->views_count++];
     added->reference = arena_string (self->arena, reference);
     added->features = arena_zero (self->arena, FEATURES_MAX, sizeof *added->features);
-    if (!check_version (reference, view, trouble) || !take_key (self, view, added, trouble))
+    const char **names = arena_zero (self->arena, view->key_count, sizeof *names);
+    for (size_t i = 0; i < view->key_count; i++)
+        names[i] = copy (self, view->stream->fields[view->key[i]].name);
+    if (!check_version (reference, view->name, view->version, trouble) ||
+        !take_key (self, names, view->key_count, view->name, added, trouble))
         return false;
-    take_request (self, view, added);
+    take_request (self, view->request, view->request_count, added);
     return true;
 }
 
@@ -182,6 +193,63 @@ static bool check_names (const question_t *self, bool full, trouble_t *trouble)
     return true;
 }
 
+/* A service may answer a value of its request, under its name. */
+static void find_repeated (question_t *self)
+{
+    self->repeated = arena_zero (self->arena, self->entities.count, sizeof *self->repeated);
+    for (size_t i = 0; i < self->features_count; i++) {
+        size_t column = column_of (&self->entities, self->features[i].name);
+        if (column < self->entities.count)
+            self->repeated[column] = true;
+    }
+}
+
+/* ---- a service ---- */
+
+/* "sender:spent_7d" of a service is spent_7d, or sender__spent_7d. */
+static const char *name_of_output (question_t *self, const char *output, bool full)
+{
+    const char *colon = strchr (output, ':');
+    if (!colon)
+        return copy (self, output);
+    if (!full)
+        return copy (self, colon + 1);
+    size_t size = strlen (output) + 2;
+    char *name = arena_alloc (self->arena, size);
+    snprintf (name, size, "%.*s__%s", (int)(colon - output), output, colon + 1);
+    return name;
+}
+
+/* All that it answers, in its order. */
+static bool take_service (question_t *self, const char *reference, bool full, const model_t *model,
+                          trouble_t *trouble)
+{
+    text_t name = without_version (text_of (reference));
+    const service_t *service = definitions_service (model->definitions, name);
+    if (!service)
+        return trouble_set (trouble, TROUBLE_SERVICE, "Feature service %.255s does not exist",
+                            reference);
+    question_view_t *view = self->views = arena_zero (self->arena, 1, sizeof *view);
+    self->views_count = 1;
+    view->reference = copy (self, reference);
+    view->features_count = self->features_count = service->outputs_count;
+    view->features = arena_zero (self->arena, service->outputs_count, sizeof *view->features);
+    self->features = arena_zero (self->arena, service->outputs_count, sizeof *self->features);
+    for (uint32_t i = 0; i < service->outputs_count; i++) {
+        view->features[i] = copy (self, service->outputs[i].name);
+        self->features[i] =
+            (question_feature_t){ name_of_output (self, service->outputs[i].name, full), 0, i };
+    }
+    const char **names = arena_zero (self->arena, service->keys_count, sizeof *names);
+    for (size_t i = 0; i < service->keys_count; i++)
+        names[i] = copy (self, service->keys[i].name);
+    if (!check_version (text_of (reference), service->name, service->version, trouble) ||
+        !take_key (self, names, service->keys_count, service->name, view, trouble))
+        return false;
+    take_request (self, service->request, service->request_count, view);
+    return true;
+}
+
 /* ---- all of it ---- */
 
 static bool take_features (question_t *self, const json_t *form, const model_t *model,
@@ -192,8 +260,8 @@ static bool take_features (question_t *self, const json_t *form, const model_t *
     bool full = form_bool (form, "full_feature_names", false);
     size_t count = json_array_size (list);
     if (service)
-        return trouble_set (trouble, TROUBLE_SERVICE, "Feature service %.255s does not exist",
-                            service);
+        return take_service (self, service, full, model, trouble) &&
+               check_names (self, full, trouble);
     if (count == 0 || count > HTTP_REQUEST_FEATURES_MAX)
         return trouble_form (trouble, "\"features\"",
                              "expected 1 to %d features, as in user_spend:spend_7d",
@@ -222,7 +290,9 @@ question_t *question_read (text_t body, const model_t *model, trouble_t *trouble
     self->rows = self->entities.count > 0 ? self->entities.rows : 1;
     good = good && take_features (self, form, model, trouble);
     json_decref (form);
-    if (!good)
+    if (good)
+        find_repeated (self);
+    else
         question_destroy (&self);
     return self;
 }

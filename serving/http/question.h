@@ -44,6 +44,7 @@ typedef struct question {
     arena_t *arena; /* owns all of it */
     size_t rows;
     columns_t entities;
+    bool *repeated; /* by entity column: a feature of the same name is answered instead of it */
     question_view_t *views; /* in the order in which they are met */
     size_t views_count;
     question_feature_t *features; /* in the order asked for */

@@ -23,7 +23,8 @@ def view(name, entity, **fields):
 views = [view("spend", user, n=Int64, total_7d=Float64, ratio=Float64, all_ok=Bool, most=String, seen=UnixTimestamp,
               newest=Array(Float64)),
          view("shops", shop, n_shop=Int64, mean_shop=Float64)]
-store.apply([user, shop, *views])
+model = FeatureService(name="model", features=[views[0][["n", "total_7d"]]])
+store.apply([user, shop, *views, model])
 
 asked = json.loads(sys.argv[1])
 answer = store.get_online_features(features=asked["features"], entity_rows=asked["rows"],
@@ -47,4 +48,6 @@ for features in (["spnd:n"], ["spend:nothing"]):
         errors.append(None)
     except Exception as error:
         errors.append(type(error).__name__)
-json.dump({"answer": out, "rows": rows, "errors": errors}, sys.stdout)
+service = store.get_online_features(features=store.get_feature_service("model"), entity_rows=[
+    {"user_id": row["user_id"]} for row in asked["rows"]]).to_dict()
+json.dump({"answer": out, "service": service, "rows": rows, "errors": errors}, sys.stdout)

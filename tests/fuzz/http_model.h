@@ -18,6 +18,12 @@ static const char http_pairs[] =
 static const char http_all[] = "views:\n  everything:\n    from: payments\n    key: []\n"
                                "    features:\n      n_all: count()\n";
 
+static const char http_service[] =
+    "services:\n  model:\n    views:\n      buyer: {view: spend, key: {user_id: buyer_id}}\n"
+    "      seller: {view: spend, key: {user_id: seller_id}}\n    request: {amount: float64}\n"
+    "    features: ['buyer:total_7d', 'seller:n', 'buyer:n', amount, ratio]\n"
+    "    derived:\n      ratio: amount / buyer.total_7d\n";
+
 static void http_object (wire_writer_t *writer, const char *kind, const char *name,
                          const char *text, uint64_t version)
 {
@@ -46,6 +52,7 @@ static model_t *http_model_new (void)
     http_object (writer, "view", "spend", http_spend, 2);
     http_object (writer, "view", "pairs", http_pairs, 1);
     http_object (writer, "view", "everything", http_all, 1);
+    http_object (writer, "service", "model", http_service, 3);
     wire_close (writer);
     CHECK (wire_end (writer, &data, &size));
     status_t status = wire_decode (decoder, data, size, &message, &error);

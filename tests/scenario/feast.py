@@ -43,6 +43,13 @@ views:
     features:
       n_shop: count()
       mean_shop: mean(amount)
+services:
+  model:
+    views:
+      spend:
+    features:
+      - spend:n
+      - spend:total_7d
 """
 READS = Path(__file__).parents[1] / "feast/reads.py"
 PORT = int(os.environ.get("WEIR_SCENARIO_PORT", "17600")) + 50
@@ -96,6 +103,7 @@ def check(cluster, place):
             expect_equal(got["rows"][i]["total_7d"], row["features"]["total_7d"])
             expect_equal(got["rows"][i]["newest"], row["features"]["newest"])
             expect(got["rows"][i]["ts"].startswith("20"), got["rows"][i])
+    expect_equal(got["service"], {"user_id": users, "n": answer["n"], "total_7d": answer["total_7d"]})
     expect_equal(answer["seen"][0], (NOW - 1_000_000) // 1_000_000)
     expect_equal(got["rows"][2]["n"], None, "what is not found has no value where the SDK looks at statuses")
     expect_equal(got["errors"], ["FeatureViewNotFoundException", "FeastObjectNotFoundException"])

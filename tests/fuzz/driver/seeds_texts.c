@@ -241,7 +241,9 @@ static const struct {
     { 5, "{\"features\":[\"spend:n\",\"pairs:n\",\"pairs:above\"],\"entities\":{\"user_id\":["
          "\"a\"],\"shop\":[1],\"least\":[0.5]},\"full_feature_names\":true,"
          "\"include_feature_view_version_metadata\":true}" },
-    { 6, "{\"feature_service\":\"s\",\"features\":[],\"entities\":{}}" },
+    { 6,
+      "{\"feature_service\":\"model\",\"full_feature_names\":true,\"entities\":{\"buyer_id\":[1],"
+      "\"seller_id\":[\"b\"],\"amount\":[2.5]}}" },
     { 7, "{\"features\":[\"everything:n_all\"],\"entities\":{}}" },
 };
 

@@ -55,6 +55,32 @@ Test (questions, need_no_entity_for_a_view_without_a_key)
     question_destroy (&question);
 }
 
+Test (questions, of_a_service_ask_it_as_a_whole)
+{
+    question_t *question =
+        read_good ("{\"feature_service\":\"model@v3\",\"full_feature_names\":true,\"entities\":{"
+                   "\"amount\":[1.5,2],\"seller_id\":[\"s\",\"t\"],\"buyer_id\":[\"a\",\"b\"]}}");
+    cr_assert_eq (question->views_count, 1);
+    const question_view_t *service = &question->views[0];
+    cr_expect_str_eq (service->reference, "model@v3");
+    cr_assert_eq (service->features_count, 5);
+    cr_expect_str_eq (service->features[0], "buyer:total_7d");
+    cr_assert_eq (service->key_count, 2);
+    cr_expect_str_eq (service->keys[2].as.text, service->key_fields[0][0] == 'b' ? "b" : "t");
+    cr_assert_eq (service->request_count, 1);
+    cr_expect (service->request[0].as.f == 1.5);
+    static const char *const names[] = { "buyer__total_7d", "seller__n", "buyer__n", "amount",
+                                         "ratio" };
+    cr_assert_eq (question->features_count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        cr_expect_str_eq (question->features[i].name, names[i]);
+        cr_expect_eq (question->features[i].feature, i);
+    }
+    cr_expect (question->repeated[0], "amount is answered as a feature");
+    cr_expect_not (question->repeated[1]);
+    question_destroy (&question);
+}
+
 #define USER "\"entities\":{\"user_id\":[\"a\"]}"
 
 Test (questions, that_are_wrong_say_where)
@@ -103,6 +129,12 @@ Test (questions, that_are_wrong_say_where)
         { "{\"features\":[\"spend:n\",\"spend:n\"]," USER "}", TROUBLE_COLLISION, "" },
         { "{\"features\":[\"spend:n\",\"pairs:n\"],\"entities\":{\"user_id\":[1],\"shop\":[1]}}",
           TROUBLE_COLLISION, "" },
+        { "{\"feature_service\":\"model\",\"entities\":{\"buyer_id\":[1],\"seller_id\":[1]}}",
+          TROUBLE_COLLISION, "" },
+        { "{\"feature_service\":\"model\",\"entities\":{\"buyer_id\":[1]}}", TROUBLE_FORM,
+          "\"entities\",\"seller_id\"" },
+        { "{\"feature_service\":\"model@v1\",\"entities\":{\"buyer_id\":[1],\"seller_id\":[1]}}",
+          TROUBLE_VERSION, "" },
         { "{\"feature_service\":\"s\",\"features\":[\"spend:n\"]," USER "}", TROUBLE_SERVICE, "" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
