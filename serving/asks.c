@@ -13,9 +13,9 @@ enum {
 _Static_assert((int)ROLES_MAX <= 1 << ROLE_BITS, "a role's number fits");
 _Static_assert((int)QUERY_ID_BITS + (int)ROLE_BITS + (int)ROUND_BITS <= 64, "all fit into an id");
 
-static uint64_t question_id (const query_t *query, uint32_t role)
+static uint64_t question_id (const ask_t *ask)
 {
-    return (query->id << ROLE_BITS | role) << ROUND_BITS | (query->round & ROUND_MASK);
+    return (ask->query << ROLE_BITS | ask->role) << ROUND_BITS | (ask->round & ROUND_MASK);
 }
 
 query_t *asks_query (serving_core_t *self, uint64_t id, asked_t *asked)
@@ -55,7 +55,7 @@ static void write_question (serving_core_t *self, const query_t *query, const as
     wire_writer_t *writer = self->writer;
     const query_role_t *role = &query->target.roles[ask->role];
     wire_open_map (writer);
-    wire_field_uint (writer, "id", question_id (query, ask->role));
+    wire_field_uint (writer, "id", question_id (ask));
     wire_field_string (writer, "view", role->view->name);
     wire_field_string (writer, "log", role->plans[ask->source]->log_name);
     wire_field_uint (writer, "plan", role->plans[ask->source]->hash);
@@ -127,6 +127,7 @@ void asks_add (serving_core_t *self, query_t *query, size_t at, bool *asking)
     peer_t owner = *routes_owner (self->routes, query->parts[at].partition);
     ask_t ask = { .owner = owner,
                   .query = query->id,
+                  .round = query->round,
                   .number = ++self->asked,
                   .role = query->parts[at].role,
                   .source = query->parts[at].source };

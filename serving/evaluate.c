@@ -12,10 +12,10 @@
 
 static void finish_if_done (serving_core_t *self, query_t *query)
 {
+    bool done = true; /* those that are must agree, also when others are still away */
     for (size_t i = 0; i < query->parts_count && !query->too_large; i++)
-        if (query->parts[i].state < PART_DONE || query->parts[i].slow)
-            return;
-    if (query->too_large || agree_or_ask (self, query))
+        done = done && query->parts[i].state >= PART_DONE && !query->parts[i].slow;
+    if (query->too_large || (agree_or_ask (self, query) && done))
         reply_send (self, query);
 }
 

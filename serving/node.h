@@ -56,6 +56,7 @@ typedef struct serving_metrics {
 typedef struct ask {
     peer_t owner;
     uint64_t query;
+    uint64_t round; /* of it, when this was to be asked */
     uint64_t number;
     uint32_t role;
     uint32_t source;

@@ -58,14 +58,6 @@ static const char *why_incomplete (const query_part_t *part)
     return part->reason[0] ? part->reason : "its owner did not answer before the deadline";
 }
 
-static bool key_complete (const query_t *query, const query_key_t *key)
-{
-    for (size_t s = 0; s < query->target.roles[key->role].plans_count; s++)
-        if (!source_complete (query, key, s))
-            return false;
-    return true;
-}
-
 /* ---- the logs of an entity ---- */
 
 /* The log of a source of a role, as far as one entity is concerned. */
@@ -76,6 +68,23 @@ typedef struct entity_log {
     bool complete;
     const char *reason;
 } entity_log_t;
+
+/* A role has come to a log with others: at another position, or on another dataset? That is asked
+ * anew, and there was no time for it. */
+static void hold_together (entity_log_t *logs, size_t count, size_t at, uint64_t position,
+                           const dataset_t *dataset)
+{
+    bool apart = position != logs[at].position;
+    for (size_t i = 0; i < count; i++)
+        apart = apart || (strcmp (logs[i].log_name, logs[at].log_name) == 0 &&
+                          logs[i].part->dataset->number != dataset->number);
+    if (position < logs[at].position)
+        logs[at].position = position;
+    if (!apart || !logs[at].complete)
+        return;
+    logs[at].complete = false;
+    logs[at].reason = "roles stand at different positions of it, or on different datasets";
+}
 
 /* Those of all roles, a partition of a log once; returns how many. */
 static size_t find_logs (const query_t *query, size_t entity, entity_log_t *logs)
@@ -97,11 +106,10 @@ static size_t find_logs (const query_t *query, size_t entity, entity_log_t *logs
                                                 .log_name = query_plan_of (query, part)->log_name,
                                                 .position = position,
                                                 .complete = true };
-            if (position < logs[at].position)
-                logs[at].position = position;
             if (logs[at].complete && !complete)
                 logs[at].reason = why_incomplete (part);
             logs[at].complete = logs[at].complete && complete;
+            hold_together (logs, count, at, position, part->dataset);
         }
     }
     return count;
@@ -204,8 +212,8 @@ static void write_result (serving_core_t *self, const query_t *query, size_t ent
     entity_log_t logs[LOGS_MAX];
     size_t count = find_logs (query, entity, logs);
     bool complete = true;
-    for (size_t r = 0; r < query->target.roles_count; r++)
-        complete = complete && key_complete (query, query_key_of (query, r, entity));
+    for (size_t i = 0; i < count; i++)
+        complete = complete && logs[i].complete;
     wire_open_map (writer);
     write_key (self, query, entity);
     write_values (self, query, outcomes, at);

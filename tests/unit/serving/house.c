@@ -348,7 +348,8 @@ static void answer_question (house_t *self, const wire_value_t *question)
     wire_field_text (self->writer, "log", log);
     wire_field_list (self->writer, "parts");
     for (uint32_t i = 0; i < parts.count; i++)
-        answer_part (self, question, &parts.items[i]);
+        if (wire_uint (&parts.items[i], "partition", 0) + 1 != self->silent_partition)
+            answer_part (self, question, &parts.items[i]);
     wire_close (self->writer);
     wire_close (self->writer);
 }

@@ -66,13 +66,14 @@ typedef struct house {
                                 events once more, none of them published */
     const char *silent_log;  /* of which owners say nothing; NULL: none */
     const char *silent_view; /* likewise */
-    bool service;            /* there is a service `model` of `visits` and `spend` */
-    bool other_key;          /* there is a view `by_items` of the payments by their items */
-    bool told;               /* orders speak of its log … */
-    bool filling;            /* … and say that it is filling */
-    bool shrinks;            /* there is a view `shrinks`, of three features and then one */
-    uint64_t other_ordered;  /* number of its manifest in the orders … */
-    bool other_told;         /* … which is told to who asks, and has no rows */
+    uint32_t silent_partition; /* likewise, from 1; 0: none */
+    bool service;              /* there is a service `model` of `visits` and `spend` */
+    bool other_key;            /* there is a view `by_items` of the payments by their items */
+    bool told;                 /* orders speak of its log … */
+    bool filling;              /* … and say that it is filling */
+    bool shrinks;              /* there is a view `shrinks`, of three features and then one */
+    uint64_t other_ordered;    /* number of its manifest in the orders … */
+    bool other_told;           /* … which is told to who asks, and has no rows */
     uint64_t owners_definitions;
     owners_t owners;
     uint64_t base[PARTITIONS]; /* below it the owners hold nothing */

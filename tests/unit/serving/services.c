@@ -361,6 +361,36 @@ Test (services, stand_at_one_position_in_a_partition_of_a_log)
     house_release (&house);
 }
 
+/* Likewise when another entity's owner never answers. */
+Test (services, stand_at_one_position_beside_an_entity_that_is_incomplete)
+{
+    house_t house;
+    start (&house, 84);
+    unsigned other = 0;
+    while (payments_partition (other, PARTITIONS) == payments_partition (5, PARTITIONS))
+        other++;
+    entity_t both[] = { { 5, 5, true, false, true, house.rig.clock },
+                        { other, other, true, false, true, house.rig.clock } };
+    house.silent_view = "visits";
+    house.silent_partition = payments_partition (other, PARTITIONS) + 1;
+    begin (&house, "model");
+    put_entities (&house, both, 2, false);
+    put_times (&house, both, 2);
+    house_ask (&house);
+    house_add (&house, 100);
+    house.silent_view = NULL;
+    house_pass (&house, HOUSE_DEADLINE + TIME_SECOND);
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    wire_list_t results = wire_list (message.body, "results");
+    cr_assert (wire_bool (&results.items[0], "complete", false));
+    cr_assert_not (wire_bool (&results.items[1], "complete", true));
+    value_t expected = payments_expected (2, 3, house.payments, house.payments_count, 5, 0,
+                                          UINT64_MAX, both[0].as_of);
+    const wire_value_t *got = value_named (&message, 0, "yours:s_7d");
+    cr_assert (expected.null ? is_nil (got) : got->via.f64 == expected.f);
+    house_release (&house);
+}
+
 /* Owners are asked three times and answer late, the first time only some roles; what comes of the
  * third question finds its parts about to be asked for again. */
 Test (services, take_no_answer_twice_when_roles_are_asked_again)
