@@ -208,13 +208,18 @@ def await_trim(cluster, before):
     serving nodes have told that they stand on these: it then answers no question from the earlier ones."""
     from cluster import wait_for
     owner = cluster.speed()
+    [log] = cluster.ask_coordinator("status")["logs"]
     for part in dataset_of(cluster):
         number, view = part["partition"], part["views"][0]
-        question = {"view": view["view"], "plan": view["plan"],
+        question = {"id": 1, "view": view["view"], "log": log["log"], "plan": view["plan"],
                     "parts": [{"partition": number, "cut": before.get(number, 0), "keys": [], "as_of": []}]}
+
+        def is_trimmed():
+            [answer] = owner.ask("query", {"questions": [question]})["answers"]
+            return answer["parts"][0]["status"] == "stale"
+
         if before.get(number, 0) < part["cut"]:
-            wait_for(lambda: owner.ask("query", question)["parts"][0]["status"] == "stale", 60,
-                     f"partition {number} is trimmed")
+            wait_for(is_trimmed, 60, f"partition {number} is trimmed")
 
 
 def bench_mixed(bench, cluster, events, held):
