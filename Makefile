@@ -162,6 +162,8 @@ endif
 UNIT_TESTS := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/unit/*/*.c)))))
 define unit_rule
 ALL_OBJECTS += $(call objects_of,$(wildcard tests/unit/$(1)/*.c))
+# they include criterion (a pattern without a recipe would add no prerequisite)
+$(call objects_of,$(wildcard tests/unit/$(1)/*.c) $(TEST_SOURCES_$(1))): | build/test-deps.ok
 $(BUILD)/tests/unit-$(1): $(call objects_of,$(wildcard tests/unit/$(1)/*.c) $(TEST_SOURCES_$(1)) $(TEST_RUNNER)) $(call archives_of,$(1) oracle $(TEST_USES_$(1)))
 	@mkdir -p $$(@D)
 	@echo "  LINK $$@"
@@ -197,9 +199,6 @@ TEST_USES_coordinator := rig sim-disk
 -include tests/feast/feast.mk
 -include tests/bench/bench.mk
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
-
-# Test sources include criterion: they wait for the packages of the tests.
-$(BUILD)/obj/tests/%.o: | build/test-deps.ok
 
 .PHONY: all programs test demo check deps test-deps docs-aggregates test-unit clean help compile_commands.json FORCE
 programs: $(addprefix $(BUILD)/bin/,$(PROGRAMS)) ## build the five programs

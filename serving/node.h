@@ -51,8 +51,7 @@ typedef struct serving_metrics {
 } serving_metrics_t;
 
 /* What is asked of an owner: parts of one query, of one role and source, which have the same
- * number.
- */
+ * number. */
 typedef struct ask {
     peer_t owner;
     uint64_t query;
@@ -142,7 +141,7 @@ bool target_same (const query_target_t *a, const query_target_t *b);
 
 /* ---- agree.c ---- */
 /* Roles over one partition of a log must stand at one position of it, and all over a log on one
- * dataset: true when they do. Otherwise those parts are asked for again, together. All are done. */
+ * dataset: true when those that are done do. Otherwise these are asked for again, together. */
 bool agree_or_ask (serving_core_t *self, query_t *query);
 
 /* ---- reply.c ---- */
@@ -156,8 +155,7 @@ status_t reply_too_large (serving_core_t *self, const query_t *query, error_t *e
  * asking[i] is true; it becomes false. It is sent with others, by asks_send at the latest. */
 void asks_add (serving_core_t *self, query_t *query, size_t at, bool *asking);
 void asks_send (serving_core_t *self);
-/* The query under way whose question has this id, and what of it was
- * asked; NULL: it is over. */
+/* The query under way whose question has this id, and what of it was asked; NULL: it is over. */
 query_t *asks_query (serving_core_t *self, uint64_t id, asked_t *asked);
 
 /* ---- evaluate.c ---- */

@@ -370,6 +370,23 @@ static void show_features (const view_t *view)
     plan_destroy (&plan);
 }
 
+static void put_request (buf_t *out, const field_t *fields, size_t count)
+{
+    buf_put_string (out, ",\"request\":{");
+    for (size_t i = 0; i < count; i++)
+        buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", fields[i].name,
+                    type_word (fields[i].type));
+    buf_put_string (out, "}");
+}
+
+/* The definition itself, which ends what is shown. */
+static void put_text (buf_t *out, const char *text)
+{
+    buf_put_string (out, ",\"text\":");
+    number_format_json_string (out, text_of (text));
+    buf_put_string (out, "}\n");
+}
+
 static void show_view_json (const view_t *view, buf_t *out)
 {
     plan_t *plan = plan_new (view);
@@ -380,13 +397,9 @@ static void show_view_json (const view_t *view, buf_t *out)
     for (size_t i = 0; i < plan->features_count; i++)
         buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", plan->features[i].name,
                     plan->features[i].type_text);
-    buf_put_string (out, "},\"request\":{");
-    for (size_t i = 0; i < view->request_count; i++)
-        buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", view->request[i].name,
-                    type_word (view->request[i].type));
-    buf_put_string (out, "},\"text\":");
-    number_format_json_string (out, text_of (view->text));
-    buf_put_string (out, "}\n");
+    buf_put_string (out, "}");
+    put_request (out, view->request, view->request_count);
+    put_text (out, view->text);
     plan_destroy (&plan);
 }
 
@@ -399,9 +412,8 @@ static void show_stream_json (const stream_t *stream, buf_t *out)
         field_type_format (&stream->fields[i], out);
         buf_put_u8 (out, '"');
     }
-    buf_put_string (out, "},\"text\":");
-    number_format_json_string (out, text_of (stream->text));
-    buf_put_string (out, "}\n");
+    buf_put_string (out, "}");
+    put_text (out, stream->text);
 }
 
 /* In the order in which they are answered. */
@@ -437,13 +449,9 @@ static void show_service_json (const service_t *service, buf_t *out)
         result_type_format (&service->outputs[i].type, out);
         buf_put_u8 (out, '"');
     }
-    buf_put_string (out, "},\"request\":{");
-    for (size_t i = 0; i < service->request_count; i++)
-        buf_printf (out, "%s\"%s\":\"%s\"", i > 0 ? "," : "", service->request[i].name,
-                    type_word (service->request[i].type));
-    buf_put_string (out, "},\"text\":");
-    number_format_json_string (out, text_of (service->text));
-    buf_put_string (out, "}\n");
+    buf_put_string (out, "}");
+    put_request (out, service->request, service->request_count);
+    put_text (out, service->text);
 }
 
 static void show_service (const service_t *service, bool json)

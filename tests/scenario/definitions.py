@@ -40,3 +40,18 @@ streams:
       status: string
       ts: {type: timestamp, unit: ms}
 """
+
+# One with a field of each usual type; views follow.
+SHOP_PAYMENTS = """
+streams:
+  payments:
+    key: user_id
+    time: ts
+    fields:
+      user_id: {type: string, required: true}
+      shop: int64
+      amount: float64
+      price: decimal(12,2)
+      ok: bool
+      ts: {type: timestamp, unit: us}
+"""

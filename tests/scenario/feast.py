@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from cluster import SECURED, Cluster, expect, expect_equal, now_us, skip, wait_for
+from definitions import SHOP_PAYMENTS
 
 TIME_LIMIT = 300
 
@@ -14,18 +15,7 @@ PYTHON = os.environ.get("FEAST_PYTHON")
 if not PYTHON or SECURED:
     skip("make test-feast")
 
-DEFINITIONS = """
-streams:
-  payments:
-    key: user_id
-    time: ts
-    fields:
-      user_id: {type: string, required: true}
-      shop: int64
-      amount: float64
-      price: decimal(12,2)
-      ok: bool
-      ts: {type: timestamp, unit: us}
+DEFINITIONS = SHOP_PAYMENTS + """
 views:
   spend:
     from: payments

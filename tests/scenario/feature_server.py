@@ -12,24 +12,14 @@ import threading
 import time
 
 from cluster import BIN, SECURED, SLOWER, Cluster, expect, expect_equal, now_us, skip, wait_for
+from definitions import SHOP_PAYMENTS
 
 TIME_LIMIT = 400
 
 if SECURED:
     skip("it has a secured cluster of its own")
 
-DEFINITIONS = """
-streams:
-  payments:
-    key: user_id
-    time: ts
-    fields:
-      user_id: {type: string, required: true}
-      shop: int64
-      amount: float64
-      price: decimal(12,2)
-      ok: bool
-      ts: {type: timestamp, unit: us}
+DEFINITIONS = SHOP_PAYMENTS + """
 views:
   spend:
     from: payments
