@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -64,11 +65,31 @@ def _foreign(value: Any) -> Any:
     raise TypeError(f"a {kind.__name__} is nothing that a field can hold")
 
 
+def _check_sendable(value: Any) -> None:
+    """Of a cell. ValueError or OverflowError: no message can have it."""
+    if type(value) is str and not value.isascii():
+        value.encode()
+    elif type(value) is int and not -(1 << 63) <= value < 1 << 64:
+        raise OverflowError("the number has more than 64 bits")
+
+
+@functools.lru_cache(4096)
+def _fits(name: str) -> bool:
+    try:
+        return 1 <= len(name.encode()) <= NAME_MAX
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and _fits(name)
+
+
 def check_columns(columns: Iterable[Any]) -> list[str]:
     """The names of columns, each once."""
     names = list(columns)
     for name in names:
-        if not isinstance(name, str) or not 1 <= len(name.encode(errors="replace")) <= NAME_MAX:
+        if not _is_name(name):
             raise Error("invalid", f"{name!r} is no name of a column: a text of 1 to {NAME_MAX} bytes")
     if not 1 <= len(names) <= COLUMNS_MAX:
         raise Error("invalid", f"rows have 1 to {COLUMNS_MAX} columns, not {len(names)}")
@@ -78,9 +99,14 @@ def check_columns(columns: Iterable[Any]) -> list[str]:
 
 
 def row_cells(row: Any, columns: Optional[Sequence[str]], number: int) -> dict[str, Any] | list[Any]:
-    """A row, copied: a mapping of names, or the values of `columns`."""
+    """A row, copied: a mapping of names, or the values of `columns`. What no message can have is told here, while it is
+    of this row alone: rows of a batch are sent together."""
     if isinstance(row, Mapping):
         names = row if columns is None else columns
+        if len(row) > COLUMNS_MAX:
+            raise Error("invalid", f"row {number} has {len(row)} fields, and at most {COLUMNS_MAX} can be sent")
+        if columns is None and (strange := [name for name in row if not _is_name(name)]):
+            raise Error("invalid", f"row {number}: {strange[0]!r} is no name of a column: a text of 1 to {NAME_MAX} bytes")
         if columns is not None and (strange := [name for name in row if name not in columns]):
             raise Error("invalid", f"row {number} has {strange[0]!r}, which is none of the columns")
         return {name: _cell_at(row.get(name), number, name) for name in names}
@@ -94,7 +120,9 @@ def row_cells(row: Any, columns: Optional[Sequence[str]], number: int) -> dict[s
 
 def _cell_at(value: Any, number: int, name: object) -> Any:
     try:
-        return value if type(value) in _PLAIN else cell(value)
+        value = value if type(value) in _PLAIN else cell(value)
+        _check_sendable(value)
+        return value
     except (TypeError, ValueError, OverflowError) as error:
         raise Error("invalid", f"row {number}, {name!r}: {error}") from None
 

@@ -367,6 +367,15 @@ class Sending(WithNodes):
         self.assertEqual([(b["producer"], b["sequence"], b["resumed"]) for b in speed.bodies("send")],
                          [(producer, 5, True), (producer, 6, True)])
 
+    def test_a_row_that_cannot_be_sent_harms_no_other(self):
+        speed = self.node(lambda kind, body: acknowledged(body))
+        with self.client(speed=[speed]).sender("s", linger_ms=1 << 30) as sender:
+            sender.put({"a": 1})
+            for bad in ({"a": 1 << 64}, {"a": "\ud800"}, {1: 2}, {"a": object()}):
+                self.assertIn("row 1", self.fails("invalid", sender.put, bad).text, bad)
+            sender.put({"a": (1 << 64) - 1})
+            self.assertEqual(sender.flush().accepted, 2)
+
     def test_wrong_arguments_are_told_before_anything_is_sent(self):
         client = self.client()
         for arguments, more in ((("", []), {}), (("s",), {"rows": {"a": 1}}), (("s", [{}]), {}), (("s", [{1: 2}]), {}),

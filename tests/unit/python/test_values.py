@@ -196,7 +196,11 @@ class Rows(unittest.TestCase):
     def test_a_row_that_cannot_be_sent_is_told_with_its_number(self):
         for row, columns, what in (({"a": b"x"}, None, "row 7, 'a': a bytes"), ((1,), None, "row 7 is a tuple"),
                                    ((1,), ["a", "b"], "row 7 has 1 values"), ({"c": 1}, ["a"], "row 7 has 'c'"),
-                                   ("ab", ["a", "b"], "row 7 is a str")):
+                                   ("ab", ["a", "b"], "row 7 is a str"), ({"a": 1 << 64}, None, "row 7, 'a': "),
+                                   ((1, -(1 << 63) - 1), ["a", "b"], "row 7, 'b': "), (["\ud800"], ["a"], "row 7, 'a': "),
+                                   ({"a": 1, 2: 3}, None, "row 7: 2 is no name"), ({"": 1}, None, "row 7: '' is no name"),
+                                   ({"é" * 128: 1}, None, "is no name"), ({"\ud800": 1}, None, "is no name"),
+                                   (dict.fromkeys(map(str, range(1025))), None, "row 7 has 1025 fields")):
             with self.assertRaises(weir.Error) as raised:
                 row_cells(row, columns, 7)
             self.assertIn(what, raised.exception.text)
