@@ -133,13 +133,21 @@ static uint8_t *piece_at (slab_page_t *page, size_t size, size_t at)
     return (uint8_t *)(page + 1) + at * slab_size (size);
 }
 
+/* The one that was given back before. */
+static uint8_t *next_given (const uint8_t *piece)
+{
+    uint8_t *next;
+    memcpy (&next, piece, sizeof next);
+    return next;
+}
+
 void *slab_take (slab_t *self, slab_kind_t kind, size_t size)
 {
     slab_class_t *of = class_of (self, kind, size);
     slab_page_t *page = of->with_room != NULL ? of->with_room : page_begin (self, of, size);
     void *piece = page->given;
     if (piece != NULL)
-        memcpy (&page->given, piece, sizeof page->given);
+        page->given = next_given (piece);
     else
         piece = piece_at (page, size, page->begun++);
     of->used++;
@@ -182,8 +190,8 @@ size_t slab_leave (slab_t *self, size_t size, void *pieces[SLAB_PIECES_MAX])
     list_drop (of, page);
     page->leaving = true;
     bool given[SLAB_PIECES_MAX] = { false };
-    for (uint8_t *at = page->given; at != NULL; memcpy (&at, at, sizeof at))
-        given[(size_t)(at - (uint8_t *)(page + 1)) / slab_size (size)] = true;
+    for (const uint8_t *at = page->given; at != NULL; at = next_given (at))
+        given[(size_t)(at - (const uint8_t *)(page + 1)) / slab_size (size)] = true;
     size_t count = 0;
     for (size_t i = 0; i < page->begun; i++)
         if (!given[i])
