@@ -88,7 +88,10 @@ void trouble_place (char *place, size_t size, const char *first, const char *nam
         buf_put_u8 (&out, ',');
         number_format_json_string (&out, (text_t){ name, (uint32_t)length });
     }
-    snprintf (place, size, "%s", out.size < size ? buf_string (&out) : "\"…\"");
+    if (out.size + TROUBLE_ROW_SIZE < size)
+        snprintf (place, size, "%s", buf_string (&out));
+    else
+        snprintf (place, size, "\"%s\",\"…\"", first);
     buf_release (&out);
 }
 

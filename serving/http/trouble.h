@@ -46,7 +46,10 @@ unsigned trouble_status (const trouble_t *self); /* of HTTP */
 /* Appends the body of the answer. */
 void trouble_write (const trouble_t *self, buf_t *out);
 
-/* Appends `"name"` with what JSON needs escaped: a part of a place. */
+enum { TROUBLE_ROW_SIZE = 12 /* bytes of a row's number, with its comma */ };
+
+/* `"first"` and `"name"`, with what JSON needs escaped: a place, in which there is room for a row
+ * behind them. A name that does not fit is "…". `name` NULL: without. */
 void trouble_place (char *place, size_t size, const char *first, const char *name);
 
 #endif

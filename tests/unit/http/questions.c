@@ -144,6 +144,34 @@ Test (questions, that_are_wrong_say_where)
     }
 }
 
+/* A name of so many bytes that are escaped and of others: six bytes each, and one. */
+static void check_place_of (size_t escaped, size_t plain)
+{
+    buf_t body, told;
+    buf_init (&body, 4096);
+    buf_init (&told, 4096);
+    buf_put_string (&body, "{\"features\":[\"spend:n\"],\"entities\":{\"");
+    for (size_t i = 0; i < escaped; i++)
+        buf_put_string (&body, "\\u0001");
+    for (size_t i = 0; i < plain; i++)
+        buf_put_u8 (&body, 'a');
+    buf_put_string (&body, "\":[[]]}}");
+    trouble_t trouble = read_bad ((text_t){ (const char *)body.data, (uint32_t)body.size });
+    trouble_write (&trouble, &told);
+    json_t *root = json_loadb ((const char *)told.data, told.size, 0, NULL);
+    cr_assert_not_null (root, "%zu and %zu: %s", escaped, plain, buf_string (&told));
+    json_decref (root);
+    buf_release (&body);
+    buf_release (&told);
+}
+
+Test (questions, are_answered_with_json_whatever_the_names_in_them)
+{
+    for (size_t escaped = 0; escaped < 64; escaped++)
+        for (size_t plain = 1; plain <= 6; plain++)
+            check_place_of (escaped, plain);
+}
+
 /* `start`, then so often `item` with commas between, then `end`. */
 static char *repeated (const char *start, const char *item, size_t count, const char *end)
 {
