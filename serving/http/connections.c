@@ -102,6 +102,8 @@ static enum MHD_Result queue (exchange_t *self)
     }
     if (self->status == 401)
         (void)MHD_add_response_header (response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    if (self->closes)
+        (void)MHD_add_response_header (response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (self->status == 405)
         (void)MHD_add_response_header (response, MHD_HTTP_HEADER_ALLOW, self->allowed);
     enum MHD_Result queued = MHD_queue_response (self->connection, self->status, response);
@@ -110,13 +112,45 @@ static enum MHD_Result queue (exchange_t *self)
     return queued;
 }
 
-/* ---- requests ---- */
-
 static void detail (exchange_t *self, unsigned status, const char *text)
 {
     buf_printf (&self->answer, "{\"detail\":\"%s\"}", text);
     exchange_answer (self, status, "application/json");
 }
+
+/* ---- where a request ends ---- */
+
+/* What its headers say of that. */
+typedef struct framing {
+    size_t said; /* so often */
+    bool chunked;
+    bool wrong;
+} framing_t;
+
+static enum MHD_Result look_at_header (void *cls, enum MHD_ValueKind kind, const char *name,
+                                       const char *value)
+{
+    framing_t *self = cls;
+    bool chunked = strcasecmp (name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+    (void)kind;
+    self->said += chunked || strcasecmp (name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+    self->chunked = self->chunked || chunked;
+    self->wrong = self->wrong || (chunked && strcasecmp (value, "chunked") != 0) ||
+                  name[strcspn (name, " \t")] != '\0';
+    return MHD_YES;
+}
+
+/* A proxy in front might see the request end elsewhere, and take the rest for another one, which
+ * it has not looked at (RFC 9112, 6.3, 11.2). libmicrohttpd goes by one of the headers. */
+static bool ends_somewhere (struct MHD_Connection *connection, const char *version)
+{
+    framing_t framing = { .said = 0 };
+    (void)MHD_get_connection_values (connection, MHD_HEADER_KIND, look_at_header, &framing);
+    return !framing.wrong && framing.said <= 1 &&
+           !(framing.chunked && strcmp (version, MHD_HTTP_VERSION_1_0) == 0);
+}
+
+/* ---- requests ---- */
 
 static const char *header_of (struct MHD_Connection *connection, const char *name)
 {
@@ -153,11 +187,16 @@ static void check_body (exchange_t *self)
 
 /* All but the body is there. */
 static enum MHD_Result begin (http_t *http, struct MHD_Connection *connection, const char *url,
-                              const char *method, void **request)
+                              const char *method, const char *version, void **request)
 {
     exchange_t *self = exchange_new (http, connection);
     *request = self;
     set_deadline (http, connection, HTTP_BODY_MS);
+    if (!ends_somewhere (connection, version)) {
+        self->closes = true;
+        detail (self, 400, "Where the request ends is not certain.");
+        return queue (self);
+    }
     self->endpoint = endpoint_find (url, method, &self->allowed);
     if (!self->endpoint)
         detail (self, self->allowed ? 405 : 404,
@@ -199,9 +238,8 @@ enum MHD_Result http_on_request (void *cls, struct MHD_Connection *connection, c
 {
     http_t *http = cls;
     exchange_t *self = *request;
-    (void)version;
     if (!self)
-        return begin (http, connection, url, method, request);
+        return begin (http, connection, url, method, version, request);
     if (*size > 0) {
         take_body (self, data, *size);
         *size = 0;

@@ -21,6 +21,7 @@ struct exchange {
     buf_t body;
     bool suspended;  /* its connection is, until the answer is there */
     bool answered;   /* `status`, `answer` and `type` are its answer */
+    bool closes;     /* the connection ends with the answer */
     bool refreshed;  /* it has had the definitions asked for anew */
     uint64_t waits;  /* for the answer to that question for definitions; 0: no */
     unsigned status; /* of HTTP */

@@ -288,6 +288,18 @@ for junk in (b"\0" * 100, b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", HEAD 
     s.shutdown(socket.SHUT_WR)
     expect(b" 200 " not in answer_of(s), junk)
 
+# What a proxy in front could see end elsewhere is not answered, nor is what comes behind it.
+PIECES = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+LENGTH = b"Content-Length: %d\r\n" % len(BODY)
+for framing, body in ((LENGTH + b"Transfer-Encoding: chunked\r\n", PIECES), (LENGTH + b"Content-Length: 3\r\n", BODY),
+                      (LENGTH + LENGTH, BODY), (b"Transfer-Encoding : chunked\r\n", PIECES),
+                      (b"Transfer-Encoding: gzip, chunked\r\n", PIECES), (b"Transfer-Encoding: xchunked\r\n", PIECES),
+                      (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", PIECES)):
+    text = answer_of(raw(HEAD + framing + b"\r\n" + body + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"), b"certain.\"}")
+    expect(text.startswith(b"HTTP/1.1 400 ") and text.count(b"HTTP/1.1 ") == 1 and b"Connection: close" in text, framing, text)
+text = answer_of(raw(HEAD.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n" + PIECES), b"certain.\"}")
+expect(b" 400 " in text, "chunks before HTTP/1.1:", text)
+
 # Pushes from many at a time, to the same columns and to others, are all in, once.
 before = features(["everything:n_all"], {})[0]["n_all"]["values"][0]
 failures = []
