@@ -50,8 +50,8 @@ static bool has_type (const json_t *value, form_type_t type)
         return json_is_string (value) || json_is_null (value);
     case FORM_BOOL:
         return json_is_boolean (value);
-    case FORM_TEXTS:
-        return are_texts (value);
+    case FORM_TEXTS_OR_NULL:
+        return are_texts (value) || json_is_null (value);
     default:
         return are_columns (value);
     }
@@ -60,7 +60,7 @@ static bool has_type (const json_t *value, form_type_t type)
 static bool check_field (const json_t *form, const form_field_t *field, trouble_t *trouble)
 {
     static const char *const words[] = { "a string", "a string or null", "true or false",
-                                         "a list of strings",
+                                         "a list of strings or null",
                                          "an object of lists, one for each column" };
     char place[64];
     const json_t *value = json_object_get (form, field->name);

@@ -14,7 +14,7 @@
     X (TEXT, "{\"type\":\"string\"}")                                                              \
     X (TEXT_OR_NULL, "{\"type\":\"string\",\"nullable\":true}")                                    \
     X (BOOL, "{\"type\":\"boolean\"}")                                                             \
-    X (TEXTS, "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}")                              \
+    X (TEXTS_OR_NULL, "{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"nullable\":true}")    \
     X (COLUMNS, "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"array\",\"items\":{}}"  \
                 "}")
 

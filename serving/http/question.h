@@ -11,7 +11,8 @@
     X ("entities", FORM_COLUMNS, true,                                                             \
        "The fields of the views' keys, and values that they take with a request, by name: lists "  \
        "of one length.")                                                                           \
-    X ("features", FORM_TEXTS, false, "What is asked for: view:feature, or view@v2:feature.")      \
+    X ("features", FORM_TEXTS_OR_NULL, false,                                                      \
+       "What is asked for: view:feature, or view@v2:feature.")                                     \
     X ("feature_service", FORM_TEXT_OR_NULL, false, "A feature service, instead of features.")     \
     X ("full_feature_names", FORM_BOOL, false, "Features are called view__feature.")               \
     X ("include_feature_view_version_metadata", FORM_BOOL, false,                                  \

@@ -58,7 +58,8 @@ Test (questions, need_no_entity_for_a_view_without_a_key)
 Test (questions, of_a_service_ask_it_as_a_whole)
 {
     question_t *question =
-        read_good ("{\"feature_service\":\"model@v3\",\"full_feature_names\":true,\"entities\":{"
+        read_good ("{\"feature_service\":\"model@v3\",\"features\":null,\"full_feature_names\":"
+                   "true,\"entities\":{"
                    "\"amount\":[1.5,2],\"seller_id\":[\"s\",\"t\"],\"buyer_id\":[\"a\",\"b\"]}}");
     cr_assert_eq (question->views_count, 1);
     const question_view_t *service = &question->views[0];
