@@ -37,10 +37,10 @@ const endpoint_t *endpoint_find (const char *path, const char *method, const cha
     for (size_t i = 0; i < ENDPOINTS; i++) {
         if (strcmp (path, endpoints[i].path) != 0)
             continue;
-        *allowed = endpoints[i].method;
+        bool is_get = strcmp (endpoints[i].method, "GET") == 0;
+        *allowed = is_get ? "GET, HEAD" : endpoints[i].method;
         bool same = strcmp (method, endpoints[i].method) == 0;
-        bool head = strcmp (method, "HEAD") == 0 && strcmp (endpoints[i].method, "GET") == 0;
-        return same || head ? &endpoints[i] : NULL;
+        return same || (is_get && strcmp (method, "HEAD") == 0) ? &endpoints[i] : NULL;
     }
     return NULL;
 }

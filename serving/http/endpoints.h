@@ -43,8 +43,8 @@ enum {
 /* NULL when there is none of that number, below ENDPOINTS. */
 const endpoint_t *endpoint_at (size_t at);
 
-/* That of a path and a method (HEAD is GET); NULL otherwise, and the method that the path takes in
- * `*allowed`, NULL when there is no such path. */
+/* That of a path and a method (HEAD is GET); NULL otherwise. `*allowed` are the methods that the
+ * path takes, as the header Allow has them; NULL when there is no such path. */
 const endpoint_t *endpoint_find (const char *path, const char *method, const char **allowed);
 
 /* Appends the description of all of them: OpenAPI 3. */

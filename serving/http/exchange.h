@@ -28,7 +28,7 @@ struct exchange {
     buf_t answer;
     const char *type;    /* of its content; NULL: none */
     uint32_t retry_s;    /* 0: not told */
-    const char *allowed; /* the method that the path takes, where it takes another */
+    const char *allowed; /* the methods that the path takes, where it takes others */
     void *work;          /* the handler's; given up with `give_up` */
     void (*give_up) (exchange_t *self);
     exchange_t *behind; /* in the line for gets */
