@@ -171,10 +171,15 @@ def frame_chunks(frame: Any, size: int, nan_is_null: bool) -> Iterator[Cells]:
 def _pandas_cells(series: Any, start: int, name: str, nan_is_null: bool) -> list[Any]:
     """What pandas takes for missing is null. NaN of floats is so, too, unless `nan_is_null` is False."""
     kind = series.dtype
-    if getattr(kind, "kind", "?") == "M" and hasattr(series, "dt"):
-        return _pandas_times(series)
     plain = getattr(kind, "kind", "?") in "iufb" and not hasattr(kind, "na_value")  # numpy's own numbers
-    values = series.tolist() if plain else [_cell_at(value, start + at, name) for at, value in enumerate(series)]
+    if hasattr(kind, "pyarrow_dtype"):
+        values = _arrow_cells(series.array.__arrow_array__(), start, name)
+    elif getattr(kind, "kind", "?") == "M" and hasattr(series, "dt"):
+        return _pandas_times(series)
+    elif plain:
+        values = series.tolist()
+    else:
+        values = [_cell_at(value, start + at, name) for at, value in enumerate(series)]
     return [None if is_nan(value) else value for value in values] if nan_is_null else values
 
 
@@ -199,4 +204,15 @@ def _arrow_cells(column: Any, start: int, name: str) -> list[Any]:
         kind = column.type
     if pyarrow.types.is_timestamp(kind) and kind.unit == "ns":
         column = column.cast(pyarrow.timestamp("us", tz=kind.tz), safe=False)
-    return [_cell_at(value, start + at, name) for at, value in enumerate(column.to_pylist())]
+    try:
+        values = column.to_pylist()
+    except (ValueError, OverflowError):  # Python has not got one of them
+        values = [_python_of(scalar, start + at, name) for at, scalar in enumerate(column)]
+    return [_cell_at(value, start + at, name) for at, value in enumerate(values)]
+
+
+def _python_of(scalar: Any, number: int, name: str) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError) as error:
+        raise Error("invalid", f"row {number}, {name!r}: {error}") from None

@@ -280,6 +280,35 @@ class Arrow(unittest.TestCase):
         self.assertEqual(part.rows, [[1, "1.20", "a", "1970-01-01T00:00:01.500000Z"], [None] * 5])
 
 
+    def test_times_that_python_has_not_got_are_told_with_their_row(self):
+        from weir.rows import frame_chunks
+        table = pyarrow.table({"t": pyarrow.array([0, 253402300800000000], pyarrow.timestamp("us"))})
+        with self.assertRaises(weir.Error) as raised:
+            list(frame_chunks(table, 10, True))
+        self.assertEqual(raised.exception.kind, "invalid")
+        self.assertIn("row 1, 't'", raised.exception.text)
+
+    @unittest.skipUnless(pandas, "pandas is not installed")
+    def test_frames_of_arrow_s_types_become_cells(self):
+        from weir.rows import frame_chunks
+        at = pandas.Timestamp("2026-01-02T03:04:05.000006789+02:00")
+
+        def column(values, kind):
+            return pandas.Series(pandas.array(values, dtype=pandas.ArrowDtype(kind)))
+
+        frame = pandas.DataFrame({
+            "t": column([at, None], pyarrow.timestamp("ns", tz="Europe/Berlin")),
+            "u": column([at.floor("us").tz_convert("UTC"), None], pyarrow.timestamp("us", tz="UTC")),
+            "p": column([at.floor("us").tz_localize(None), None], pyarrow.timestamp("us")),
+            "d": column([date(2026, 1, 2), None], pyarrow.date32()), "i": column([1 << 62, None], pyarrow.int64()),
+            "f": column([1.5, None], pyarrow.float64()), "s": column(["a", None], pyarrow.string()),
+            "b": column([True, None], pyarrow.bool_()), "e": column([Decimal("1.20"), None], pyarrow.decimal128(9, 2))})
+        [part] = frame_chunks(frame, 10, True)
+        self.assertEqual(part.rows, [
+            ["2026-01-02T01:04:05.000006Z", "2026-01-02T01:04:05.000006Z", "2026-01-02T03:04:05.000006", "2026-01-02",
+             1 << 62, 1.5, "a", True, "1.20"], [None] * 9])
+
+
 class Missing(unittest.TestCase):
     def test_a_package_that_is_not_there_is_named(self):
         from weir.types import need
