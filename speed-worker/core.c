@@ -6,7 +6,9 @@
 
 enum { SCRATCH_CHUNK = 1 << 20 };
 
-#define SPACE_LANE (UINT32_C (1) << 29) /* above those of logs, which see (orders.c) */
+/* above those of logs, which see (orders.c) */
+#define SPACE_LANE   (UINT32_C (1) << 29)
+#define RETIRED_LANE (UINT32_C (1) << 28)
 
 static const member_ops_t member_callbacks = {
     .fill_beat = orders_fill_beat,
@@ -47,6 +49,7 @@ speed_core_t *speed_core_new (env_t *env, const speed_options_t *options)
     self->requests = request_table_new ();
     pressure_init (&self->pressure, options->memory_limit);
     self->space = space_new (env, options->disk_reserve, SPACE_LANE);
+    self->retired = retired_new (env, RETIRED_LANE);
     self->scratch = arena_new (SCRATCH_CHUNK);
     return self;
 }
@@ -58,8 +61,10 @@ void speed_core_destroy (speed_core_t **self_p)
     if (!self)
         return;
     CHECK_OBJECT (self, SPEED_MAGIC);
+    retired_close (self->retired);
     for (uint32_t p = 0; p < self->options.partitions; p++)
         partition_destroy (&self->partitions[p]);
+    retired_destroy (&self->retired);
     mem_free (self->partitions);
     mem_free (self->let_go);
     mem_free (self->asked_back);
@@ -198,7 +203,7 @@ void speed_core_receive (speed_core_t *self, const peer_t *from, const void *dat
 void speed_core_job_done (speed_core_t *self, job_t *job)
 {
     CHECK_OBJECT (self, SPEED_MAGIC);
-    if (space_job_done (self->space, job))
+    if (space_job_done (self->space, job) || retired_job_done (self->retired, job))
         return;
     for (uint32_t p = 0; p < self->options.partitions; p++) {
         partition_t *partition = self->partitions[p];

@@ -213,6 +213,7 @@ const pressure_t *worker_pressure (speed_core_t *self)
     for (uint32_t p = 0; p < self->options.partitions; p++)
         for (size_t i = 0; self->partitions[p] && i < self->partitions[p]->shards_count; i++)
             shard_measure (self->partitions[p]->shards[i], &memory);
+    retired_measure (self->retired, &memory);
     pressure_take (&self->pressure, &memory, now);
     return &self->pressure;
 }

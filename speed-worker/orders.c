@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { LANES_MAX = (1 << 29) - 1 };
+enum { LANES_MAX = (1 << 28) - 1 };
 
 void partition_destroy (partition_t **self_p)
 {
@@ -59,6 +59,7 @@ static void open_shard (speed_core_t *self, partition_t *partition, text_t log_n
         .base = base,
         .segment_size = self->options.segment_size,
         .max_ahead = self->options.max_ahead,
+        .retired = self->retired,
         .tell = ingest_tell,
         .leased = ingest_leased,
         .current = ingest_current,

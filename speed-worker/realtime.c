@@ -16,6 +16,13 @@ typedef struct epoch {
     timeline_t **timelines; /* one per view */
 } epoch_t;
 
+struct epochs {
+    epoch_t *items;
+    size_t count;
+    size_t views; /* timelines of each */
+    size_t gone;  /* of those of the last one */
+};
+
 struct realtime {
     uint32_t magic;
     const model_t *model;
@@ -51,11 +58,56 @@ static void epoch_start (realtime_t *self, uint64_t cut)
         epoch->timelines[i] = timeline_new (self->plans[i]);
 }
 
-static void epoch_end (realtime_t *self, epoch_t *epoch)
+/* The first ones, in a list of their own. */
+static epochs_t *epochs_take (realtime_t *self, size_t count)
 {
-    for (size_t i = 0; i < self->plans_count; i++)
-        timeline_destroy (&epoch->timelines[i]);
-    mem_free (epoch->timelines);
+    epochs_t *epochs = mem_zero (1, sizeof *epochs);
+    epochs->items = mem_zero (count, sizeof *epochs->items);
+    epochs->count = count;
+    epochs->views = self->plans_count;
+    memcpy (epochs->items, self->epochs, count * sizeof *epochs->items);
+    self->epochs_count -= count;
+    memmove (self->epochs, self->epochs + count, self->epochs_count * sizeof *self->epochs);
+    return epochs;
+}
+
+bool epochs_destroy_some (epochs_t **self_p)
+{
+    epochs_t *self = *self_p;
+    if (!self)
+        return false;
+    if (self->count > 0) {
+        epoch_t *last = &self->items[self->count - 1];
+        if (self->gone < self->views)
+            timeline_destroy (&last->timelines[self->gone++]);
+        if (self->gone == self->views) {
+            mem_free (last->timelines);
+            self->count--;
+            self->gone = 0;
+        }
+    }
+    if (self->count > 0)
+        return true;
+    mem_free (self->items);
+    mem_free (self);
+    *self_p = NULL;
+    return false;
+}
+
+void epochs_destroy (epochs_t **self_p)
+{
+    while (epochs_destroy_some (self_p)) {
+        /* there are more */
+    }
+}
+
+size_t epochs_memory (const epochs_t *self)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; self && i < self->count; i++)
+        for (size_t v = i + 1 == self->count ? self->gone : 0; v < self->views; v++)
+            bytes += timeline_memory (self->items[i].timelines[v]);
+    return bytes;
 }
 
 realtime_t *realtime_new (const model_t *model, const char *log_name, uint64_t base)
@@ -79,14 +131,13 @@ realtime_t *realtime_new (const model_t *model, const char *log_name, uint64_t b
     return self;
 }
 
-void realtime_destroy (realtime_t **self_p)
+epochs_t *realtime_dissolve (realtime_t **self_p)
 {
     realtime_t *self = *self_p;
     if (!self)
-        return;
+        return NULL;
     CHECK_OBJECT (self, REALTIME_MAGIC);
-    for (size_t i = 0; i < self->epochs_count; i++)
-        epoch_end (self, &self->epochs[i]);
+    epochs_t *epochs = epochs_take (self, self->epochs_count);
     for (size_t i = 0; i < self->plans_count; i++)
         reply_destroy (&self->replies[i]);
     mem_free (self->epochs);
@@ -99,6 +150,13 @@ void realtime_destroy (realtime_t **self_p)
     self->magic = 0;
     mem_free (self);
     *self_p = NULL;
+    return epochs;
+}
+
+void realtime_destroy (realtime_t **self_p)
+{
+    epochs_t *epochs = realtime_dissolve (self_p);
+    epochs_destroy (&epochs);
 }
 
 const model_t *realtime_model (const realtime_t *self)
@@ -141,14 +199,13 @@ void realtime_cut (realtime_t *self, uint64_t offset)
         epoch_start (self, offset);
 }
 
-void realtime_trim (realtime_t *self, uint64_t base)
+epochs_t *realtime_trim (realtime_t *self, uint64_t base)
 {
     CHECK_OBJECT (self, REALTIME_MAGIC);
     size_t gone = 0;
     while (gone + 1 < self->epochs_count && self->epochs[gone + 1].cut <= base)
-        epoch_end (self, &self->epochs[gone++]);
-    self->epochs_count -= gone;
-    memmove (self->epochs, self->epochs + gone, self->epochs_count * sizeof *self->epochs);
+        gone++;
+    return gone > 0 ? epochs_take (self, gone) : NULL;
 }
 
 static bool holds_cut (const realtime_t *self, uint64_t cut)

@@ -14,6 +14,14 @@ typedef struct realtime realtime_t;
 realtime_t *realtime_new (const model_t *model, const char *log_name, uint64_t base);
 void realtime_destroy (realtime_t **self_p);
 
+/* Epochs that are of no views any more. They borrow the model, too, and nothing else: any thread
+ * may destroy them. */
+typedef struct epochs epochs_t;
+/* Destroys a timeline of them; false when none is left, and *self_p is NULL then. */
+bool epochs_destroy_some (epochs_t **self_p);
+void epochs_destroy (epochs_t **self_p);
+size_t epochs_memory (const epochs_t *self); /* 0 of NULL */
+
 const model_t *realtime_model (const realtime_t *self);
 
 /* Adds events, which come in the order of their offsets, to the newest epoch. `batch` has keys, and
@@ -24,8 +32,11 @@ void realtime_add (realtime_t *self, const stream_t *stream, const batch_t *batc
 /* A cut at `offset`: a new epoch starts there. */
 void realtime_cut (realtime_t *self, uint64_t offset);
 
-/* Drops the epochs that end at or below `base`. */
-void realtime_trim (realtime_t *self, uint64_t base);
+/* Takes out the epochs that end at or below `base`; NULL when there are none. The caller destroys
+ * them: of many events that takes long. */
+epochs_t *realtime_trim (realtime_t *self, uint64_t base);
+/* Destroys the views but for their epochs, which the caller destroys; NULL of NULL. */
+epochs_t *realtime_dissolve (realtime_t **self_p);
 
 /* Can it answer for exactly what is at or above `cut`, with the view's plan of that hash? On OK
  * *view is the index to give realtime_answer. STALE otherwise, saying what differs. */

@@ -120,6 +120,20 @@ static void drop_kept (shard_t *self)
     self->kept_bytes = 0;
 }
 
+/* They are asked no more. */
+static void retire_views (shard_t *self)
+{
+    epochs_t *epochs = realtime_dissolve (&self->realtime);
+    retired_take (self->options.retired, &epochs, self->realtime_model, RETIRED_REPLACED);
+    model_unref (&self->realtime_model);
+}
+
+static void trim_views (shard_t *self)
+{
+    epochs_t *epochs = realtime_trim (self->realtime, self->base);
+    retired_take (self->options.retired, &epochs, self->realtime_model, RETIRED_TRIMMED);
+}
+
 void shard_destroy (shard_t **self_p)
 {
     shard_t *self = *self_p;
@@ -130,8 +144,7 @@ void shard_destroy (shard_t **self_p)
     drop_pending (self, "the partition is given to another worker");
     shard_forward_end (self, "the partition is given to another worker");
     drop_kept (self);
-    realtime_destroy (&self->realtime);
-    model_unref (&self->realtime_model);
+    retire_views (self);
     model_unref (&self->model);
     dedupe_destroy (&self->dedupe);
     log_destroy (&self->log);
@@ -180,8 +193,7 @@ static void add_to_views (shard_t *self, const pending_t *pending)
 
 static void adopt_views (shard_t *self, replay_t *replay)
 {
-    realtime_destroy (&self->realtime);
-    model_unref (&self->realtime_model);
+    retire_views (self);
     self->realtime = replay->realtime;
     self->realtime_model = replay->model;
     replay->realtime = NULL;
@@ -195,7 +207,7 @@ static void adopt_views (shard_t *self, replay_t *replay)
         pending_release (&pending);
     }
     self->kept_bytes = 0;
-    realtime_trim (self->realtime, self->base);
+    trim_views (self);
 }
 
 static void opened (shard_t *self, replay_t *replay)
@@ -428,9 +440,7 @@ void shard_set_base (shard_t *self, uint64_t base)
     if (base > self->base && base <= self->position) {
         self->base = base;
         self->trim_due = true;
-        size_t before = realtime_memory (self->realtime);
-        realtime_trim (self->realtime, base);
-        self->gone_trimmed += before - realtime_memory (self->realtime);
+        trim_views (self);
         controls_trim (&self->controls, base);
     }
     start_trim (self);
@@ -479,7 +489,6 @@ void shard_measure (const shard_t *self, memory_t *memory)
     memory->logs += self->payload.capacity + self->block.capacity;
     if (self->log)
         memory->logs += log_memory (self->log);
-    memory->trimmed += self->gone_trimmed;
     memory->flushed += self->gone_flushed;
     memory->forwarded += self->gone_forwarded;
 }

@@ -12,6 +12,7 @@
 #include "speed-worker/outcome.h"
 #include "speed-worker/pressure.h"
 #include "speed-worker/realtime.h"
+#include "speed-worker/retired.h"
 #include "storage/log.h"
 
 typedef struct shard shard_t;
@@ -37,6 +38,7 @@ typedef struct shard_options {
     uint64_t segment_size; /* 0: default */
     uint32_t lane;         /* of its jobs */
     int64_t max_ahead;     /* µs */
+    retired_t *retired;    /* takes the views that are not needed any more */
     /* Tells a waiter: `outcome` when status is OK (position: one past the part's last event, or the
      * mark), else why. */
     void (*tell) (void *arg, const waiter_t *waiter, const char *log_name, uint32_t partition,

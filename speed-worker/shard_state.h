@@ -90,8 +90,7 @@ struct shard {
     pending_t *unforwarded; /* durable, and some log of another key lacks them; by offset */
     pending_t **unforwarded_last;
     size_t forward_bytes;
-    uint64_t gone_trimmed;   /* bytes: of timelines that were dropped … */
-    uint64_t gone_flushed;   /* … of batches that became durable … */
+    uint64_t gone_flushed;   /* bytes: of batches that became durable … */
     uint64_t gone_forwarded; /* … and of those that other keys' logs have */
     buf_t payload;           /* scratch for records */
     buf_t block;

@@ -63,6 +63,7 @@ struct speed_core {
     arena_t *scratch; /* for one message */
     pressure_t pressure;
     space_t *space;
+    retired_t *retired;
     size_t caught_up; /* forwards that are, as of the last tick */
     speed_metrics_t metrics;
 };
