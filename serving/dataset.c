@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CLOSE_LANE UINT32_MAX /* what is opened meanwhile does not wait for it */
+
 static dataset_t *dataset_new (text_t log_name, uint32_t partitions)
 {
     dataset_t *self = mem_zero (1, sizeof *self);
@@ -243,6 +245,50 @@ bool scrub_job_is (const job_t *job)
     return job->run == scrub_run;
 }
 
+/* ---- closing ---- */
+
+typedef struct close_job {
+    job_t job; /* first */
+    dataset_t *dataset;
+} close_job_t;
+
+static void close_part (dataset_part_t *part)
+{
+    for (size_t i = 0; i < part->runs_count; i++)
+        run_destroy (&part->runs[i].run);
+    for (size_t i = 0; i < part->views_count; i++)
+        batchview_destroy (&part->views[i].file);
+}
+
+static void close_run (job_t *job)
+{
+    dataset_t *dataset = ((close_job_t *)job)->dataset;
+    for (uint32_t i = 0; i < dataset->parts_count; i++)
+        close_part (&dataset->parts[i]);
+}
+
+static void close_discard (job_t *job)
+{
+    close_job_t *self = (close_job_t *)job;
+    dataset_unref (&self->dataset);
+    mem_free (self);
+}
+
+job_t *close_job_new (dataset_t **dataset)
+{
+    CHECK ((*dataset)->references == 1);
+    close_job_t *self = mem_zero (1, sizeof *self);
+    self->job = (job_t){ .run = close_run, .discard = close_discard, .lane = CLOSE_LANE };
+    self->dataset = *dataset;
+    *dataset = NULL;
+    return &self->job;
+}
+
+bool close_job_is (const job_t *job)
+{
+    return job->run == close_run;
+}
+
 dataset_t *dataset_ref (dataset_t *self)
 {
     CHECK (self->references > 0);
@@ -252,13 +298,12 @@ dataset_t *dataset_ref (dataset_t *self)
 
 static void release_part (dataset_part_t *part)
 {
+    close_part (part);
     for (size_t i = 0; i < part->runs_count; i++) {
-        run_destroy (&part->runs[i].run);
         mem_free (part->runs[i].path);
         mem_free (part->runs[i].damage);
     }
     for (size_t i = 0; i < part->views_count; i++) {
-        batchview_destroy (&part->views[i].file);
         mem_free (part->views[i].path);
         mem_free (part->views[i].damage);
     }

@@ -47,8 +47,9 @@ typedef struct dataset {
     dataset_part_t *parts; /* one per partition */
     uint32_t parts_count;
     fs_t *fs;
-    size_t unusable;     /* views that are not used, runs that could not be opened */
-    unsigned references; /* counted on the core's thread */
+    size_t unusable;      /* views that are not used, runs that could not be opened */
+    unsigned references;  /* counted on the core's thread */
+    struct dataset *next; /* for who has the last reference to several */
 } dataset_t;
 
 /* The dataset of a log that nothing was published for; one reference. */
@@ -82,6 +83,11 @@ typedef struct scrub_job {
 scrub_job_t *scrub_job_new (dataset_t *self, size_t at);
 void scrub_job_destroy (scrub_job_t **self_p);
 bool scrub_job_is (const job_t *job);
+
+/* A job that closes the files of a dataset that nobody else has: the system takes milliseconds to
+ * take back what was mapped of large ones. Takes the last reference. */
+job_t *close_job_new (dataset_t **dataset);
+bool close_job_is (const job_t *job);
 
 dataset_t *dataset_ref (dataset_t *self);
 void dataset_unref (dataset_t **self_p);

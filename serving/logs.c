@@ -206,10 +206,36 @@ static void ask (serving_core_t *self, served_log_t *log, int64_t now)
     serving_send (self, member_coordinator (self->member));
 }
 
+/* Keeps a reference to a dataset that is not in use until nobody else has one. */
+static void retire (served_log_t *log, dataset_t **dataset)
+{
+    (*dataset)->next = log->retired;
+    log->retired = *dataset;
+    *dataset = NULL;
+}
+
+/* Whoever had the last one would close the files, and queries have them. */
+static void close_retired (serving_core_t *self, served_log_t *log)
+{
+    for (dataset_t **at = &log->retired; *at;) {
+        dataset_t *dataset = *at;
+        if (dataset->references > 1) {
+            at = &dataset->next;
+            continue;
+        }
+        *at = dataset->next;
+        if (dataset->number == 0)
+            dataset_unref (&dataset); /* it has no files */
+        else
+            self->env->submit (self->env, close_job_new (&dataset));
+    }
+}
+
 int64_t logs_tick (serving_core_t *self, int64_t now)
 {
     int64_t next = INT64_MAX;
     for (served_log_t *log = self->logs; log; log = log->next) {
+        close_retired (self, log);
         scrub (self, log, now);
         if (!log->scrubbing && log->scrub_at < next)
             next = log->scrub_at;
@@ -288,19 +314,23 @@ static void scrub_done (serving_core_t *self, scrub_job_t *job)
     scrub_job_destroy (&job);
 }
 
-/* What was opened takes the place of what is in use: it is newer, or less of it is damaged. */
-static void take_dataset (serving_core_t *self, served_log_t *log, dataset_t *dataset)
+/* What was opened takes the place of what is in use: it is newer, or less of it is damaged.
+ * Whichever of the two is not used then is retired. */
+static void take_dataset (serving_core_t *self, served_log_t *log, dataset_t **opened)
 {
+    dataset_t *dataset = *opened;
     bool newer = dataset->number > log->dataset->number;
     log->fetch_id = 0;
     if (!newer && dataset->unusable >= log->dataset->unusable) {
         heal_later (log, self->env->boot_us (self->env));
+        retire (log, opened);
         return;
     }
     if (newer)
         log->heal_wait = 0;
-    dataset_unref (&log->dataset);
-    log->dataset = dataset_ref (dataset);
+    retire (log, &log->dataset);
+    log->dataset = dataset;
+    *opened = NULL;
     log->scrub_at = 0;
     if (dataset->unusable > 0)
         heal_later (log, self->env->boot_us (self->env));
@@ -316,6 +346,10 @@ bool logs_job_done (serving_core_t *self, job_t *job)
         scrub_done (self, (scrub_job_t *)job);
         return true;
     }
+    if (close_job_is (job)) {
+        job->discard (job);
+        return true;
+    }
     if (job->run != open_run)
         return false;
     open_job_t *opened = (open_job_t *)job;
@@ -324,10 +358,11 @@ bool logs_job_done (serving_core_t *self, job_t *job)
     log->opening = false;
     log->failed = opened->status == STATUS_OK ? 0 : opened->dataset->number;
     if (opened->status == STATUS_OK) {
-        take_dataset (self, log, opened->dataset);
+        take_dataset (self, log, &opened->dataset);
     } else {
         env_log (self->env, LOG_ERROR, "%s: manifest %" PRIu64 " not used, trying again: %s",
                  log->name, opened->dataset->number, opened->error.text);
+        retire (log, &opened->dataset);
     }
     job->discard (job);
     return true;
@@ -339,6 +374,11 @@ void logs_destroy (serving_core_t *self)
         served_log_t *log = self->logs;
         self->logs = log->next;
         dataset_unref (&log->dataset);
+        while (log->retired) {
+            dataset_t *dataset = log->retired;
+            log->retired = dataset->next;
+            dataset_unref (&dataset);
+        }
         mem_free (log->name);
         mem_free (log);
     }

@@ -18,6 +18,7 @@ enum { SERVING_MAGIC = 0x53455256 };
 typedef struct served_log {
     char *name;
     dataset_t *dataset;  /* the one in use */
+    dataset_t *retired;  /* those that queries and jobs may still have */
     uint64_t wanted;     /* manifest in the latest orders */
     uint64_t least;      /* manifest in the first orders of the lease */
     uint64_t fetch_id;   /* of the `dataset` question under way, 0 none */

@@ -458,6 +458,52 @@ Test (datasets, a_query_keeps_the_one_that_it_began_with)
     house_release (&house);
 }
 
+/* Runs the open job, so that the latest manifest is in use. */
+static void open_latest (house_t *house)
+{
+    job_t *open = rig_env_run_lane (&house->rig, 0);
+    cr_assert_not_null (open);
+    serving_core_job_done (house->core, open);
+    house_run (house);
+}
+
+/* The files of one that is not in use any more are closed by a job, and not while a query has it.
+ */
+Test (datasets, are_closed_by_a_job_when_nobody_has_them_any_more)
+{
+    house_t house;
+    house_init (&house, 13);
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    uint64_t files = sim_disk_open_files (house.disk);
+    cr_assert_gt (files, 0);
+    house.owners = OWNERS_LATE;
+    unsigned user = 4;
+    house_get (&house, "spend", &user, 1);
+    house_ask (&house);
+    house.hold_jobs = true;
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    open_latest (&house);
+    cr_assert_eq (rig_env_jobs (&house.rig), 0, "the query has the one before");
+    house_answers (&house);
+    house_run (&house);
+    (void)house_reply (&house, MESSAGE_GET_OK);
+    cr_assert_eq (rig_env_jobs (&house.rig), 1);
+    cr_assert_eq (sim_disk_open_files (house.disk), 2 * files);
+    job_t *closed = rig_env_run (&house.rig);
+    cr_assert_eq (sim_disk_open_files (house.disk), files);
+    serving_core_job_done (house.core, closed);
+    /* and a node that ends meanwhile closes them, too */
+    house.owners = OWNERS_ANSWER;
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    open_latest (&house);
+    cr_assert_eq (rig_env_jobs (&house.rig), 1);
+    house_release (&house);
+}
+
 /* As many clients ask for the user in one go. */
 static void ask_together (house_t *house, unsigned clients, unsigned user)
 {
