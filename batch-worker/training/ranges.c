@@ -14,8 +14,9 @@ typedef struct node {
 
 static uint8_t NOTHING[1]; /* the bytes of the empty partial */
 
+/* Ingest times, or offsets; least above most: not made. */
 typedef struct span {
-    int64_t least; /* ingest times; least above most: not made */
+    int64_t least;
     int64_t most;
 } span_t;
 
@@ -36,6 +37,8 @@ struct ranges {
     level_t levels[LEVELS];
     uint8_t *scratch[LEVELS]; /* a set of slot accumulators each */
     buf_t partial;
+    bool by_offset;
+    offsets_t loads;
 };
 
 ranges_t *ranges_new (const plan_t *plan, size_t memory)
@@ -241,40 +244,93 @@ void ranges_add (ranges_t *self, uint32_t slot, void *acc, const event_rows_t *e
 
 /* ---- what is known ---- */
 
+/* Up to where: an ingest time, or a limit. */
+typedef struct known {
+    int64_t ingest;
+    const training_limit_t *limit;
+    const offsets_t *loads;
+} known_t;
+
+static void widen (span_t *span, int64_t least, int64_t most)
+{
+    span->least = least < span->least ? least : span->least;
+    span->most = most > span->most ? most : span->most;
+}
+
 static span_t span_of (ranges_t *self, size_t l, uint64_t number, const event_rows_t *events)
 {
     size_t at = reach (self, &self->levels[l], number);
     span_t span = self->levels[l].spans[at];
     if (span.least <= span.most)
         return span;
-    if (l == 0) {
-        const int64_t *ingest = events->rows.ingest + event_row (events, number * RANGES_LEAF);
-        for (size_t i = 0; i < RANGES_LEAF; i++) {
-            span.least = ingest[i] < span.least ? ingest[i] : span.least;
-            span.most = ingest[i] > span.most ? ingest[i] : span.most;
-        }
+    size_t row = l == 0 ? event_row (events, number * RANGES_LEAF) : 0;
+    for (size_t i = row; l == 0 && i < row + RANGES_LEAF; i++) {
+        int64_t measure =
+            self->by_offset ? (int64_t)events->rows.offset[i] : events->rows.ingest[i];
+        widen (&span, measure, measure);
     }
     for (uint64_t c = 0; l > 0 && c < RANGES_FANOUT; c++) {
         span_t child = span_of (self, l - 1, number * RANGES_FANOUT + c, events);
-        span.least = child.least < span.least ? child.least : span.least;
-        span.most = child.most > span.most ? child.most : span.most;
+        widen (&span, child.least, child.most);
     }
     self->levels[l].spans[at] = span;
     return span;
 }
 
+static bool is_known (const known_t *self, const event_rows_t *events, size_t row)
+{
+    return self->limit ? training_limit_counts (self->limit, self->loads, events->rows.offset[row])
+                       : events->rows.ingest[row] <= self->ingest;
+}
+
+/* All of the span, or nothing of it? */
+static bool knows_all (const known_t *self, const span_t *span)
+{
+    if (!self->limit)
+        return span->most <= self->ingest;
+    uint64_t end = self->loads->count == 0 ? self->limit->position : self->limit->cut;
+    return self->limit->absent.count == 0 && (uint64_t)span->most < end;
+}
+
+static bool knows_none (const known_t *self, const span_t *span)
+{
+    return self->limit ? (uint64_t)span->least >= self->limit->position
+                       : span->least > self->ingest;
+}
+
 /* Of at most a leaf's events, stretches of known ones together. */
 static void fold_known (const ranges_t *self, uint32_t slot, void *acc, const event_rows_t *events,
-                        uint64_t from, uint64_t to, int64_t known)
+                        uint64_t from, uint64_t to, const known_t *known)
 {
-    const int64_t *ingest = events->rows.ingest + event_row (events, from);
+    size_t row = event_row (events, from);
     uint64_t count = to - from;
     for (uint64_t at = 0, end; at < count; at = end + 1) {
-        while (at < count && ingest[at] > known)
+        while (at < count && !is_known (known, events, row + at))
             at++;
-        for (end = at; end < count && ingest[end] <= known; end++)
+        for (end = at; end < count && is_known (known, events, row + end); end++)
             ;
         fold_range (self->plan, slot, acc, events, from + at, from + end);
+    }
+}
+
+static void add_known (ranges_t *self, uint32_t slot, void *acc, const event_rows_t *events,
+                       uint64_t from, uint64_t to, const known_t *known)
+{
+    while (from < to) {
+        int level = level_at (from, to);
+        span_t span = { 0 };
+        /* the largest node that is all known, or all unknown */
+        for (; level >= 0; level--) {
+            span = span_of (self, (size_t)level, from / node_size ((size_t)level), events);
+            if (knows_all (known, &span) || knows_none (known, &span))
+                break;
+        }
+        uint64_t end = level < 0 ? leaf_end (from, to) : from + node_size ((size_t)level);
+        if (level < 0)
+            fold_known (self, slot, acc, events, from, end, known);
+        else if (knows_all (known, &span))
+            ranges_add (self, slot, acc, events, from, end);
+        from = end;
     }
 }
 
@@ -282,22 +338,24 @@ void ranges_add_known (ranges_t *self, uint32_t slot, void *acc, const event_row
                        uint64_t from, uint64_t to, int64_t known)
 {
     CHECK_OBJECT (self, RANGES_MAGIC);
-    while (from < to) {
-        int level = level_at (from, to);
-        span_t span = { 0 };
-        /* the largest node that is all known, or all unknown */
-        for (; level >= 0; level--) {
-            span = span_of (self, (size_t)level, from / node_size ((size_t)level), events);
-            if (span.most <= known || span.least > known)
-                break;
-        }
-        uint64_t end = level < 0 ? leaf_end (from, to) : from + node_size ((size_t)level);
-        if (level < 0)
-            fold_known (self, slot, acc, events, from, end, known);
-        else if (span.most <= known)
-            ranges_add (self, slot, acc, events, from, end);
-        from = end;
-    }
+    CHECK (!self->by_offset);
+    add_known (self, slot, acc, events, from, to, &(known_t){ .ingest = known });
+}
+
+void ranges_by_offset (ranges_t *self, offsets_t loads)
+{
+    CHECK_OBJECT (self, RANGES_MAGIC);
+    self->by_offset = true;
+    self->loads = loads;
+}
+
+void ranges_add_limited (ranges_t *self, uint32_t slot, void *acc, const event_rows_t *events,
+                         uint64_t from, uint64_t to, const training_limit_t *limit)
+{
+    CHECK_OBJECT (self, RANGES_MAGIC);
+    CHECK (self->by_offset);
+    add_known (self, slot, acc, events, from, to,
+               &(known_t){ .limit = limit, .loads = &self->loads });
 }
 
 size_t ranges_memory (const ranges_t *self)

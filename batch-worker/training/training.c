@@ -18,6 +18,7 @@ enum {
 typedef struct side {
     events_t *events;
     windows_t *windows;
+    const training_limit_t *limits; /* by number of row, or NULL */
 } side_t;
 
 struct training {
@@ -30,6 +31,7 @@ struct training {
     outcome_task_t *task;
     training_place_t own;
     training_place_t *place;
+    bool limited;      /* rows stand at positions */
     bool begun;        /* `place` is a row's key */
     int64_t last_time; /* as-of of the row before, of the same key */
     batch_t spine;
@@ -41,6 +43,7 @@ struct training {
     size_t pool_given;
     size_t pool_most;
     window_row_t rows[WINDOWS_ROWS_MAX];
+    uint64_t numbers[WINDOWS_ROWS_MAX]; /* of rows of the spine */
     outcome_key_t keys[WINDOWS_ROWS_MAX];
     bool used[WINDOWS_ROWS_MAX]; /* is anything in the row's answer? */
     value_t *values;             /* of the request, per row of the pool */
@@ -91,11 +94,15 @@ static void make_sides (training_t *self)
     outcome_task_cells (self->task, cells);
     for (size_t i = 0; i < self->options.sources_count; i++) {
         const training_source_t *source = &self->options.sources[i];
+        const training_stand_t *stand = self->options.stands ? &self->options.stands[i] : NULL;
         CHECK (source->plan->cells_count == self->plan->cells_count);
         self->sides[i] = (side_t){
             .events = events_new (source->plan, source->events),
             .windows = windows_new (source->plan, cells, self->options.memory / 2),
+            .limits = stand != NULL ? stand->limits : NULL,
         };
+        if (stand != NULL)
+            windows_by_offset (self->sides[i].windows, stand->loads);
     }
 }
 
@@ -117,7 +124,10 @@ training_t *training_new (const training_options_t *options)
     choose_features (self);
     make_pool (self);
     make_sides (self);
+    self->limited = options->stands != NULL;
+    CHECK (!self->limited || self->options.known == TRAINING_NONE);
     self->options.sources = NULL; /* the caller's */
+    self->options.stands = NULL;
     self->options.request = NULL;
     self->options.features = NULL;
     return self;
@@ -189,7 +199,7 @@ static bool is_covered (const events_t *events, int64_t as_of)
 
 static status_t cover (training_t *self, side_t *side, int64_t as_of, error_t *error)
 {
-    bool known = self->options.known != TRAINING_NONE;
+    bool known = self->options.known != TRAINING_NONE || self->limited;
     while (!is_covered (side->events, as_of)) {
         const event_rows_t *rows = events_rows (side->events);
         events_let_go (side->events, windows_let_go (side->windows, rows, as_of, known));
@@ -218,9 +228,13 @@ static status_t answer_rows (training_t *self, size_t at, size_t count, size_t *
         count = covered;
     }
     bool used = false;
-    for (size_t i = 0; i < self->options.sources_count; i++)
+    for (size_t i = 0; i < self->options.sources_count; i++) {
+        const training_limit_t *limits = self->sides[i].limits;
+        for (size_t k = at; limits != NULL && k < at + count; k++)
+            self->rows[k].limit = &limits[self->numbers[k]];
         used |= windows_add (self->sides[i].windows, events_rows (self->sides[i].events),
                              &self->rows[at], count);
+    }
     for (size_t i = 0; i < count; i++)
         self->used[at + i] = used;
     *answered = count;
@@ -254,6 +268,7 @@ static status_t take_row (training_t *self, size_t row, size_t at, error_t *erro
         to->known = known->valid[row] ? known->i[row] : WINDOW_ALL_KNOWN;
     }
     self->keys[at].as_of = to->as_of;
+    self->numbers[at] = spine->offset[row];
     value_t *values = self->values + at * self->plan->request_count;
     for (size_t i = 0; i < self->plan->request_count; i++) {
         values[i] = (value_t){ .type = self->plan->request_types[i], .null = true };

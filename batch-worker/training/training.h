@@ -9,6 +9,7 @@
 #ifndef WEIR_TRAINING_TRAINING_H
 #define WEIR_TRAINING_TRAINING_H
 
+#include "batch-worker/training/limit.h"
 #include "feature/outcome.h"
 #include "storage/merge.h"
 
@@ -24,11 +25,18 @@ typedef struct training_place {
 } training_place_t;
 
 /* One stream's events. Batches have the plan's columns, of which those that it uses were read;
- * positions if plan_reads_positions, and ingest times if rows have a known-at time. */
+ * positions if plan_reads_positions or rows have limits, and ingest times if rows have a known-at
+ * time. */
 typedef struct training_source {
     const plan_t *plan; /* of the view over this stream */
     merge_source_t events;
 } training_source_t;
+
+/* Where rows stand in a source's log. Borrowed as long as the training set is. */
+typedef struct training_stand {
+    const training_limit_t *limits; /* by number of row */
+    offsets_t loads;                /* of the log, in this partition */
+} training_stand_t;
 
 /* A batch of either source need live only until the next one is asked for.
  *
@@ -40,7 +48,9 @@ typedef struct training_options {
     const int32_t *request; /* per value of the plan's request: the spine's column, of its type, or
                                TRAINING_NONE. NULL: none is there */
     int32_t known;          /* column of known-at times (null: all is known), or TRAINING_NONE */
-    bool before;            /* as of 1 µs earlier: events at a row's own time do not count */
+    const training_stand_t *stands; /* per source; NULL: rows stand nowhere. No known-at times then
+                                     */
+    bool before;              /* as of 1 µs earlier: events at a row's own time do not count */
     const uint32_t *features; /* that are asked for, by index; NULL: all, in the plan's order */
     size_t features_count;
     size_t memory;           /* bytes that one key's events and partials may take */

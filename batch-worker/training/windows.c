@@ -134,6 +134,12 @@ void windows_destroy (windows_t **self_p)
     mem_free (self);
 }
 
+void windows_by_offset (windows_t *self, offsets_t loads)
+{
+    CHECK_OBJECT (self, WINDOWS_MAGIC);
+    ranges_by_offset (self->ranges, loads);
+}
+
 void windows_clear (windows_t *self)
 {
     CHECK_OBJECT (self, WINDOWS_MAGIC);
@@ -297,8 +303,11 @@ static void add_known (windows_t *self, const window_t *window, const event_rows
     const edge_t *edges = self->edges;
     uint64_t from = window->left == NO_EDGE ? events->first : edges[window->left].number[k];
     uint64_t to = edges[window->right].number[k];
-    ranges_add_known (self->ranges, window->slot, answer_cell (row->answer, window->cell), events,
-                      from, to, row->known);
+    void *acc = answer_cell (row->answer, window->cell);
+    if (row->limit != NULL)
+        ranges_add_limited (self->ranges, window->slot, acc, events, from, to, row->limit);
+    else
+        ranges_add_known (self->ranges, window->slot, acc, events, from, to, row->known);
 }
 
 bool windows_add (windows_t *self, const event_rows_t *events, const window_row_t *rows,
@@ -310,9 +319,11 @@ bool windows_add (windows_t *self, const event_rows_t *events, const window_row_
     bool added = false;
     if (events->end == 0)
         return false;
+    bool limited = rows[0].limit != NULL;
     for (size_t k = 0; k < count; k++)
-        known |= rows[k].known != WINDOW_ALL_KNOWN;
-    CHECK (!known || events->rows.ingest != NULL || events->end == events->first);
+        known |= limited || rows[k].known != WINDOW_ALL_KNOWN;
+    CHECK (!known || events->end == events->first ||
+           (limited ? events->rows.offset != NULL : events->rows.ingest != NULL));
     find_edges (self, events, rows, count);
     for (size_t i = 0; i < self->count; i++) {
         window_t *window = &self->windows[i];

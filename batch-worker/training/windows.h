@@ -5,6 +5,7 @@
 #define WEIR_TRAINING_WINDOWS_H
 
 #include "batch-worker/training/events.h"
+#include "batch-worker/training/limit.h"
 #include "feature/answer.h"
 
 enum { WINDOWS_ROWS_MAX = 64 }; /* that are answered together */
@@ -18,10 +19,14 @@ void windows_destroy (windows_t **self_p);
 typedef struct window_row {
     int64_t as_of;
     int64_t known; /* WINDOW_ALL_KNOWN, or events that were ingested later do not count */
+    const training_limit_t *limit; /* NULL: it stands nowhere, and `known` says what counts */
     answer_t *answer;
     value_t *finals; /* room for a value per cell, of type NONE; NULL: all goes into answers */
 } window_row_t;
 #define WINDOW_ALL_KNOWN INT64_MAX
+
+/* All rows will have limits, in a log with these loads. */
+void windows_by_offset (windows_t *self, offsets_t loads);
 
 /* Rows of another key follow. */
 void windows_clear (windows_t *self);

@@ -48,6 +48,8 @@ typedef struct event {
     int64_t time;
     int64_t ingest;
     uint64_t offset;
+    uint32_t row; /* of a load */
+    bool loaded;
     size_t stream;
 } event_t;
 
@@ -55,6 +57,7 @@ typedef struct row {
     text_t key;
     int64_t as_of;
     int64_t known;
+    training_limit_t limits[2]; /* by stream */
 } row_t;
 
 typedef struct world {
@@ -69,7 +72,9 @@ typedef struct world {
     row_t *rows; /* by number */
     size_t rows_count;
     bool with_known;
+    bool with_limits; /* in its place */
     bool before;
+    offsets_t loads[2]; /* by stream */
 } world_t;
 
 /* ---- the world ---- */
@@ -157,12 +162,56 @@ static void make_row (world_t *self, row_t *row, unsigned keys)
         row->known = row->as_of - TIME_HOUR + (int64_t)random_below (random, 2 * TIME_HOUR);
 }
 
+/* Events that share their offset were loaded. */
+static void make_loads (world_t *self)
+{
+    for (size_t i = 0; i + 1 < self->events_count; i++) {
+        event_t *event = &self->events[i];
+        if (!random_chance (&self->random, 0.05))
+            continue;
+        size_t rows = 1 + random_below (&self->random, 6);
+        for (size_t k = 0; k < rows && i + k < self->events_count; k++) {
+            event[k].offset = event->offset;
+            event[k].stream = event->stream;
+            event[k].row = (uint32_t)k;
+            event[k].loaded = true;
+        }
+        i += rows;
+    }
+    for (size_t s = 0; s < 2; s++) {
+        uint64_t *items = arena_alloc (self->arena, self->events_count * sizeof *items);
+        size_t count = 0;
+        for (size_t i = 0; i < self->events_count; i++)
+            if (self->events[i].loaded && self->events[i].stream == s &&
+                (count == 0 || items[count - 1] != self->events[i].offset))
+                items[count++] = self->events[i].offset;
+        self->loads[s] = (offsets_t){ items, count };
+    }
+}
+
+/* Below the cut is what a batch view had, without some loads; up to the position what was sent. */
+static void make_limits (world_t *self, row_t *row)
+{
+    for (size_t s = 0; s < 2; s++) {
+        training_limit_t *limit = &row->limits[s];
+        const offsets_t *loads = &self->loads[s];
+        uint64_t *absent = arena_alloc (self->arena, loads->count * sizeof *absent);
+        limit->position = random_below (&self->random, self->events_count + 2);
+        limit->cut = random_below (&self->random, limit->position + 1);
+        for (size_t i = 0; i < loads->count; i++)
+            if (loads->items[i] < limit->cut && random_chance (&self->random, 0.1))
+                absent[limit->absent.count++] = loads->items[i];
+        limit->absent.items = absent;
+    }
+}
+
 static world_t world_new (uint64_t seed, size_t streams, size_t events, size_t rows, unsigned keys)
 {
     world_t self = { .arena = arena_new (1 << 16), .streams = streams };
     random_seed (&self.random, seed);
     define (&self);
     self.with_known = random_chance (&self.random, 0.5);
+    self.with_limits = !self.with_known && random_chance (&self.random, 0.6);
     self.before = random_chance (&self.random, 0.5);
     self.events = arena_zero (self.arena, events, sizeof *self.events);
     self.rows = arena_zero (self.arena, rows, sizeof *self.rows);
@@ -170,8 +219,13 @@ static world_t world_new (uint64_t seed, size_t streams, size_t events, size_t r
     self.rows_count = rows;
     for (size_t i = 0; i < events; i++)
         make_event (&self, &self.events[i], i, keys);
-    for (size_t i = 0; i < rows; i++)
+    if (self.with_limits)
+        make_loads (&self);
+    for (size_t i = 0; i < rows; i++) {
         make_row (&self, &self.rows[i], keys);
+        if (self.with_limits)
+            make_limits (&self, &self.rows[i]);
+    }
     return self;
 }
 
@@ -199,6 +253,7 @@ static batch_t events_of (world_t *self, size_t stream, int64_t end)
         batch.event_time[rows] = event->time;
         batch.ingest_time[rows] = event->ingest;
         batch.offset[rows] = event->offset;
+        batch.row[rows] = event->row;
         for (size_t f = 0; f < FIELDS; f++)
             if (!event->values[f].null)
                 column_set (&batch.column[f], rows, &event->values[f]);
@@ -258,6 +313,14 @@ static value_t kept (world_t *self, const value_t *value)
     return copy;
 }
 
+static const training_limit_t *limits_of (world_t *self, size_t stream)
+{
+    training_limit_t *limits = arena_alloc (self->arena, self->rows_count * sizeof *limits);
+    for (size_t i = 0; i < self->rows_count; i++)
+        limits[i] = self->rows[i].limits[stream];
+    return limits;
+}
+
 /* Values by number of row, then feature. */
 static value_t *compute (world_t *self, int64_t end)
 {
@@ -265,16 +328,19 @@ static value_t *compute (world_t *self, int64_t end)
     batch_t spine = spine_of (self);
     feed_t feeds[3];
     training_source_t sources[2];
+    training_stand_t stands[2];
     for (size_t s = 0; s < self->streams; s++) {
         batch_t events = events_of (self, s, end);
         size_t most = 1 + random_below (&self->random, 60);
         sources[s] = (training_source_t){ self->plans[s],
                                           feed_init (&feeds[s], &self->random, &events, most) };
+        stands[s] = (training_stand_t){ limits_of (self, s), self->loads[s] };
     }
     training_options_t options = { .sources = sources,
                                    .sources_count = self->streams,
                                    .spine = feed_init (&feeds[2], &self->random, &spine, 100),
                                    .known = self->with_known ? 0 : TRAINING_NONE,
+                                   .stands = self->with_limits ? stands : NULL,
                                    .before = self->before,
                                    .memory = 16 << 20 };
     training_t *training = training_new (&options);
@@ -298,6 +364,23 @@ static value_t *compute (world_t *self, int64_t end)
 
 /* ---- the oracle ---- */
 
+static bool has (const offsets_t *offsets, uint64_t offset)
+{
+    for (size_t i = 0; i < offsets->count; i++)
+        if (offsets->items[i] == offset)
+            return true;
+    return false;
+}
+
+static bool counts (const world_t *self, const row_t *row, const event_t *event)
+{
+    const training_limit_t *limit = &row->limits[event->stream];
+    if (!self->with_limits)
+        return event->ingest <= row->known;
+    return event->loaded ? event->offset < limit->cut && !has (&limit->absent, event->offset)
+                         : event->offset < limit->position;
+}
+
 static void check_row (world_t *self, const value_t *values, size_t number)
 {
     const row_t *row = &self->rows[number];
@@ -305,10 +388,11 @@ static void check_row (world_t *self, const value_t *values, size_t number)
     size_t count = 0;
     for (size_t i = 0; i < self->events_count; i++) {
         const event_t *event = &self->events[i];
-        if (text_equal (event->key, row->key) && event->ingest <= row->known)
+        if (text_equal (event->key, row->key) && counts (self, row, event))
             events[count++] = (oracle_event_t){ .key = event->key,
                                                 .time = event->time,
                                                 .offset = event->offset,
+                                                .row = event->row,
                                                 .values = event->values };
     }
     for (size_t f = 0; f < FEATURE_COUNT; f++) {
