@@ -51,6 +51,8 @@ void exchange_destroy (exchange_t **self_p)
     if (self->next)
         self->next->link = self->link;
     drop_body (self);
+    CHECK (self->http->answers >= self->answer_room);
+    self->http->answers -= self->answer_room;
     buf_release (&self->answer);
     mem_free (self);
 }
@@ -63,6 +65,8 @@ void exchange_answer (exchange_t *self, unsigned status, const char *type)
     self->waits = 0;
     self->status = status;
     self->type = type;
+    self->answer_room = self->answer.capacity;
+    self->http->answers += self->answer_room;
     drop_body (self);
     if (self->endpoint)
         self->http->counts.answers[self->endpoint - endpoint_at (0)][status / 100 % 6]++;
@@ -75,7 +79,7 @@ void exchange_answer (exchange_t *self, unsigned status, const char *type)
 
 void exchange_trouble (exchange_t *self, const trouble_t *trouble)
 {
-    buf_clear (&self->answer);
+    buf_release (&self->answer); /* what was begun may be large */
     trouble_write (trouble, &self->answer);
     if (trouble->kind == TROUBLE_BUSY)
         self->retry_s = trouble->retry_ms > 1000 ? (trouble->retry_ms + 999) / 1000 : 1;
@@ -120,6 +124,12 @@ const char *http_node (const http_t *self)
 bool http_has_tokens (const http_t *self)
 {
     return self->tokens != NULL;
+}
+
+bool http_has_room (const http_t *self, size_t bytes)
+{
+    return bytes <= HTTP_ANSWER_SMALL ||
+           (self->answers <= HTTP_ANSWERS_MAX && bytes <= HTTP_ANSWERS_MAX - self->answers);
 }
 
 struct pushes *http_pushes (http_t *self)
@@ -306,4 +316,5 @@ void http_write_metrics (const http_t *self, buf_t *out)
     put_count (self, "under_way", "gauge", suspended_count (self), out);
     put_count (self, "connections", "gauge", self->connections_count, out);
     put_count (self, "bodies_bytes", "gauge", self->bodies, out);
+    put_count (self, "answers_bytes", "gauge", self->answers, out);
 }

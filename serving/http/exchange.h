@@ -26,6 +26,7 @@ struct exchange {
     uint64_t waits;  /* for the answer to that question for definitions; 0: no */
     unsigned status; /* of HTTP */
     buf_t answer;
+    size_t answer_room;  /* bytes of memory that it takes until it is read */
     const char *type;    /* of its content; NULL: none */
     uint32_t retry_s;    /* 0: not told */
     const char *allowed; /* the methods that the path takes, where it takes others */
@@ -63,6 +64,9 @@ bool http_refresh (exchange_t *self);
  * who has to wait for too long is told `busy`. */
 void http_line_up (exchange_t *self, size_t gets);
 void features_ask (exchange_t *self); /* features.c */
+
+/* Is there memory for an answer of so many bytes, beside those that are not read yet? */
+bool http_has_room (const http_t *self, size_t bytes);
 
 /* The tag for a get of which `told` is to be called with what comes. 0: no more are possible. */
 typedef void told_fn (exchange_t *exchange, size_t at, const weir_event_t *event);

@@ -44,12 +44,22 @@ static void fail (exchange_t *exchange, const trouble_t *trouble)
         exchange_trouble (exchange, trouble);
 }
 
+static bool write_answer (exchange_t *exchange, trouble_t *trouble)
+{
+    const features_t *self = exchange->work;
+    return question_answer (self->question, self->answers, &exchange->answer, trouble) &&
+           (http_has_room (exchange->http, exchange->answer.capacity) ||
+            trouble_set (trouble, TROUBLE_BUSY,
+                         "answers that their clients have not read yet take %d MiB",
+                         HTTP_ANSWERS_MAX >> 20));
+}
+
 static void finish (exchange_t *exchange)
 {
     features_t *self = exchange->work;
     trouble_t trouble = self->trouble;
     if (trouble.kind == TROUBLE_NONE)
-        (void)question_answer (self->question, self->answers, &exchange->answer, &trouble);
+        (void)write_answer (exchange, &trouble);
     give_up (exchange);
     if (trouble.kind == TROUBLE_NONE)
         exchange_answer (exchange, 200, "application/json");

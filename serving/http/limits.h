@@ -13,6 +13,8 @@ enum {
                                      is closed */
     HTTP_BODIES_MAX = 64 << 20,   /* bytes of all bodies that are coming in */
     HTTP_ANSWER_MAX = 64 << 20,   /* bytes of an answer */
+    HTTP_ANSWERS_MAX = 256 << 20, /* bytes of answers that are not read yet; beyond that … */
+    HTTP_ANSWER_SMALL = 64 << 10, /* … only such as have so many at most */
     HTTP_GETS_MAX = 256,          /* views that are asked for at a time, by all requests */
     HTTP_REQUEST_ROWS_MAX = 4096, /* entity rows of a request */
     HTTP_REQUEST_VIEWS_MAX = 32,  /* views of a request */
@@ -31,6 +33,7 @@ enum {
     HTTP_PUSH_MS = 10000,   /* that a push waits for its acknowledgement */
 };
 
+_Static_assert(HTTP_ANSWERS_MAX >= 2 * HTTP_ANSWER_MAX, "the memory of any answer fits, alone");
 _Static_assert((int)HTTP_REQUEST_ROWS_MAX == WEIR_KEYS_MAX, "one get has them");
 
 #endif

@@ -63,7 +63,8 @@ struct http {
     exchange_t *line;      /* for gets: the first, … */
     exchange_t *line_last; /* … and the last, if there is one */
     pushes_t *pushes;
-    size_t bodies; /* bytes of them that are held */
+    size_t bodies;  /* bytes of them that are held … */
+    size_t answers; /* … and of answers */
     int64_t sweep_ms;
     http_counts_t counts;
 };

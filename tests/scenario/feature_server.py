@@ -232,7 +232,8 @@ expect_equal([one["loc"] for one in refused["detail"]], [["body", "df", 1], ["bo
 expect_equal(features(["everything:n_all"], {})[0]["n_all"]["values"][0], before + 1, "the good row is in")
 
 # A view that was made a moment ago is known, and the description is of what there is.
-cluster.write({"more.yaml": "views:\n  later:\n    from: payments\n    features:\n      n_later: count()\n"})
+cluster.write({"more.yaml": "views:\n  later:\n    from: payments\n    features:\n      n_later: count()\n" +
+               "  wide:\n    from: payments\n    features:\n" + "".join(f"      w{n}: count() over {n}d\n" for n in range(1, 101))})
 cluster.done("apply", "--yes")
 wait_for(lambda: cluster.weir("get", "later", "user_id=u1", "--json").code == 0, 20, "the view is served")
 expect_equal(features(["later:n_later"], {"user_id": ["u1"]})[0]["n_later"]["statuses"], ["PRESENT"])
@@ -374,6 +375,24 @@ wait_for(drip, 60, "slow connections are closed")
 expect(time.monotonic() - began > 5, "not before their time")
 got = ask("GET", "/metrics")[2]
 expect(int(got.split('weir_http_connections_cut_total{node="serving-1"} ')[1].split()[0]) >= 4, got[-800:])
+
+# ---- large answers that nobody reads take memory up to a limit, and no more ----
+
+WIDE = json.dumps({"features": [f"wide:w{n}_{n}d" for n in range(1, 101)], "entities": {"user_id": many}}).encode()
+unread = []
+for _ in range(20):  # of 15 MB each
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(60 * SLOWER)
+    s.connect(("127.0.0.1", PORT))
+    s.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(WIDE) + WIDE)
+    unread.append(s)
+heads = [s.recv(12) for s in unread]
+expect(heads.count(b"HTTP/1.1 200") >= 8 and b"HTTP/1.1 503" in heads, heads)
+check_alive()
+for s in unread:
+    s.close()
+wait_for(lambda: ask("POST", "/get-online-features", WIDE)[0] == 200, 20, "there is room again")
 
 # ---- owners that do not answer; a node that is killed, or stopped, in the middle of a request ----
 
