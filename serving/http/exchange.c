@@ -106,11 +106,6 @@ weir_t *http_weir (http_t *self)
     return self->weir;
 }
 
-env_t *http_env (http_t *self)
-{
-    return self->options.env;
-}
-
 int64_t http_now_ms (http_t *self)
 {
     return self->options.env->boot_us (self->options.env) / TIME_MS;

@@ -49,7 +49,6 @@ void exchange_trouble (exchange_t *self, const trouble_t *trouble);
 /* ---- what handlers use ---- */
 
 weir_t *http_weir (http_t *self);
-env_t *http_env (http_t *self);
 int64_t http_now_ms (http_t *self);
 const char *http_node (const http_t *self);
 bool http_has_tokens (const http_t *self);
