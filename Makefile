@@ -20,7 +20,7 @@ PACKAGES_TEST := libcriterion-dev clang-format g++ pkgconf python3 python3-zmq p
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck backup wire transport member \
-             intake node coordinator training batch-worker speed-worker serving client api http command oracle sim-disk rig hdr
+             intake trainset node coordinator training batch-worker speed-worker serving client api http command oracle sim-disk rig hdr
 
 USES_base :=
 USES_expr := base
@@ -36,13 +36,15 @@ USES_backup := fsck catalog storage base
 USES_wire := base
 USES_intake := storage block wire feature base
 USES_transport := wire base
+# Training sets between those who ask for them and those who compute them: rows, and what they come to.
+USES_trainset := storage block feature aggregate base
 USES_node := transport feature storage wire base
 USES_member := feature wire base
 # The programs' pure cores are libraries too, so that the simulator can link them all.
 USES_coordinator := catalog intake feature wire storage base
 # Point-in-time features, which batch workers compute.
 USES_training := storage block feature aggregate base
-USES_batch-worker := member intake batchview storage block timeline feature aggregate wire base
+USES_batch-worker := training trainset member intake batchview storage block timeline feature aggregate wire base
 USES_speed-worker := member intake timeline storage block feature aggregate wire base
 USES_serving := member intake batchview timeline storage block feature aggregate expr wire base
 USES_client := transport wire intake feature base
@@ -51,7 +53,7 @@ USES_api := client transport wire intake feature base
 # HTTP on a serving node: a thread of its own that asks as a client does.
 USES_http := api client member intake feature wire base
 # The `weir` command but for its main.c, so that its parts can be tested.
-USES_command := client transport backup fsck storage wire intake batchview timeline feature aggregate expr base
+USES_command := client trainset transport backup fsck storage wire intake batchview timeline feature aggregate expr base
 USES_oracle := base
 USES_sim-disk := base
 USES_rig := member transport feature wire oracle base

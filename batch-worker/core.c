@@ -45,6 +45,7 @@ typedef struct settled {
     X (tasks_cancelled)                                                                            \
     X (rows_built)                                                                                 \
     X (rows_loaded)                                                                                \
+    X (rows_trained)                                                                               \
     X (rows_refused)
 
 struct batch_core {
@@ -122,12 +123,14 @@ static void settle (batch_core_t *self, held_t *held, bool was_acknowledged)
     drop (self, held);
 }
 
-/* Where it may run now; false: nowhere. What recomputes wait for never waits for a fold. */
+/* Where it may run now; false: nowhere. What recomputes wait for never waits for a fold, or for a
+ * training set. */
 static bool find_lane (const batch_core_t *self, const wire_value_t *order, uint32_t *lane)
 {
     uint32_t end = self->options.tasks_max;
     *lane = 0;
-    if (text_is (wire_text (order, "kind"), TASK_FOLD))
+    if (text_is (wire_text (order, "kind"), TASK_FOLD) ||
+        text_is (wire_text (order, "kind"), TASK_TRAIN_WORD))
         *lane = end++;
     while (*lane < end && self->lane_used[*lane])
         ++*lane;
@@ -294,7 +297,9 @@ static void count_ended (batch_core_t *self, const task_t *task)
         env_log (self->env, LOG_ERROR, "task %" PRIu64 " failed: %s", task->id, task->error.text);
     } else {
         self->tasks_done++;
-        if (task->kind != TASK_VERIFY)
+        if (task->kind == TASK_TRAIN)
+            self->rows_trained += task->rows;
+        else if (task->kind != TASK_VERIFY)
             *(task->kind == TASK_BUILD ? &self->rows_built : &self->rows_loaded) += task->rows;
         self->rows_refused += task->refused;
         for (size_t i = 0; i < task->left_out_count; i++)

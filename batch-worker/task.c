@@ -203,6 +203,56 @@ static status_t read_load (task_t *self, const wire_value_t *order, wire_list_t 
     return STATUS_OK;
 }
 
+static const char **read_names (task_t *self, wire_list_t list, size_t *count)
+{
+    const char **names = arena_zero (self->arena, list.count + 1, sizeof (char *));
+    for (uint32_t i = 0; i < list.count; i++)
+        names[i] = arena_string (self->arena, wire_item_text (&list.items[i]));
+    *count = list.count;
+    return names;
+}
+
+static status_t read_sources (task_t *self, wire_list_t list, error_t *error)
+{
+    train_order_t *train = &self->train;
+    status_t status = STATUS_OK;
+    train->sources = arena_zero (self->arena, list.count + 1, sizeof *train->sources);
+    train->sources_count = list.count;
+    for (uint32_t i = 0; status == STATUS_OK && i < list.count; i++) {
+        train_source_t *source = &train->sources[i];
+        source->log = arena_text (self->arena, wire_text (&list.items[i], "log"));
+        source->position = wire_uint (&list.items[i], "position", 0);
+        source->excluded = read_excluded (self, &list.items[i], &source->excluded_count);
+        status = read_runs (self, wire_list (&list.items[i], "runs"), &source->runs, error);
+    }
+    return status;
+}
+
+static status_t read_train (task_t *self, const wire_value_t *order, wire_list_t sources,
+                            error_t *error)
+{
+    train_order_t *train = &self->train;
+    text_t spine = wire_text (order, "spine");
+    train->view = arena_text (self->arena, wire_text (order, "view"));
+    train->version = (uint32_t)wire_uint (order, "version", 0);
+    train->features = read_names (self, wire_list (order, "features"), &train->features_count);
+    train->request = read_names (self, wire_list (order, "request"), &train->request_count);
+    train->known = wire_bool (order, "known", false);
+    train->before = wire_bool (order, "before", false);
+    train->all_keys = wire_has (order, "as_of");
+    train->as_of = wire_int (order, "as_of", 0);
+    train->partition = (uint32_t)wire_uint (order, "partition", UINT32_MAX);
+    train->rows = wire_uint (order, "rows", 0);
+    train->spine = arena_string (self->arena, spine);
+    if (train->partition >= self->setting.partitions)
+        return error_set (error, STATUS_INVALID, "partition %u of %u", train->partition,
+                          self->setting.partitions);
+    if (!train->all_keys && !task_path_is_plain (spine))
+        return error_set (error, STATUS_INVALID, "'" TEXT_FORMAT "' is not the path of a spine",
+                          TEXT_ARGS (spine));
+    return read_sources (self, sources, error);
+}
+
 static status_t read_order (task_t *self, const wire_value_t *order, error_t *error)
 {
     text_t kind = wire_text (order, "kind");
@@ -217,6 +267,10 @@ static status_t read_order (task_t *self, const wire_value_t *order, error_t *er
     if (text_is (kind, "verify") && wire_has (order, "verify")) {
         self->kind = TASK_VERIFY;
         return read_verify (self, wire_map (order, "verify"), error);
+    }
+    if (text_is (kind, TASK_TRAIN_WORD) && wire_has (order, "train")) {
+        self->kind = TASK_TRAIN;
+        return read_train (self, wire_map (order, "train"), wire_list (order, "sources"), error);
     }
     return error_set (error, STATUS_INVALID, "a task of kind '" TEXT_FORMAT "' without its order",
                       TEXT_ARGS (kind));
@@ -277,6 +331,11 @@ static status_t needed_bytes (const task_t *self, uint64_t *bytes, error_t *erro
         return STATUS_OK;
     }
     *bytes = 0;
+    if (self->kind == TASK_TRAIN) { /* sorted on the disk once, it may be, and written */
+        uint64_t values = added (times (self->train.features_count, 16), 32);
+        *bytes = times (times (self->train.rows, values), 2);
+        return STATUS_OK;
+    }
     for (size_t p = 0; p < self->load.history_count; p++)
         *bytes = added (*bytes, runs_bytes (&self->load.history[p].runs));
     status_t status = STATUS_OK;
@@ -313,9 +372,10 @@ static void run_task (job_t *job)
         return;
     self->status = check_room (self, &self->error);
     if (self->status == STATUS_OK)
-        self->status = self->kind == TASK_BUILD  ? task_build (self, &self->error)
-                       : self->kind == TASK_LOAD ? task_load (self, &self->error)
-                                                 : task_verify (self, &self->error);
+        self->status = self->kind == TASK_BUILD   ? task_build (self, &self->error)
+                       : self->kind == TASK_LOAD  ? task_load (self, &self->error)
+                       : self->kind == TASK_TRAIN ? task_train (self, &self->error)
+                                                  : task_verify (self, &self->error);
     if (self->status == STATUS_OK)
         self->status = task_go_on (self, &self->error);
     if (self->status == STATUS_OK)
@@ -356,6 +416,8 @@ void task_destroy (task_t **self_p)
     CHECK_OBJECT (self, TASK_MAGIC);
     task_runs_release (&self->build.runs);
     task_runs_release (&self->verify.runs);
+    for (size_t i = 0; i < self->train.sources_count; i++)
+        task_runs_release (&self->train.sources[i].runs);
     for (size_t i = 0; i < self->load.history_count; i++)
         task_runs_release (&self->load.history[i].runs);
     task_runs_release (&self->runs);
@@ -517,6 +579,15 @@ static void put_loaded (const task_t *self, wire_writer_t *writer)
     wire_close (writer);
 }
 
+/* One run, and how many rows it has. */
+static void put_trained (const task_t *self, wire_writer_t *writer)
+{
+    wire_field_list (writer, "runs");
+    for (size_t i = 0; i < self->runs.count; i++)
+        put_run (writer, &self->runs.items[i]);
+    wire_close (writer);
+}
+
 static void put_verified (const task_t *self, wire_writer_t *writer)
 {
     wire_field_uint (writer, "files", self->files);
@@ -535,6 +606,8 @@ void task_put_outputs (const task_t *self, wire_writer_t *writer)
     }
     if (self->kind == TASK_BUILD)
         put_built (self, writer);
+    else if (self->kind == TASK_TRAIN)
+        put_trained (self, writer);
     else if (self->kind == TASK_VERIFY)
         put_verified (self, writer);
     else

@@ -124,10 +124,40 @@ typedef struct load_order {
     size_t history_count;
 } load_order_t;
 
-typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY } task_kind_t;
+/* What a training set reads of a log in a partition. */
+typedef struct train_source {
+    text_t log;
+    uint64_t position; /* rows from there on are not read */
+    task_runs_t runs;
+    uint64_t *excluded; /* ascending */
+    size_t excluded_count;
+} train_source_t;
+
+/* The rows of a training set of one view, under one key, in one partition. */
+typedef struct train_order {
+    text_t view;
+    uint32_t version;
+    uint32_t partition;
+    const char **features;
+    size_t features_count;
+    const char **request; /* values of the request that the rows have */
+    size_t request_count;
+    bool known; /* … and known-at times, in the last column */
+    bool before;
+    bool all_keys; /* there are no rows: all keys of the view, as of … */
+    int64_t as_of;
+    const char *spine; /* run of the rows */
+    uint64_t rows;
+    train_source_t *sources; /* in the order of the view's */
+    size_t sources_count;
+} train_order_t;
+
+typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY, TASK_TRAIN } task_kind_t;
 
 /* The kind in an order of a build of runs alone, which nobody waits for. */
 #define TASK_FOLD "fold"
+/* Of a part of a training set, which is in the way of nobody either. */
+#define TASK_TRAIN_WORD "train"
 
 typedef struct task {
     job_t job; /* first */
@@ -139,6 +169,7 @@ typedef struct task {
     build_order_t build;
     load_order_t load;
     verify_order_t verify;
+    train_order_t train;
     model_t *model; /* a reference */
     arena_t *arena; /* strings and lists of the order and of the outputs */
 
@@ -203,5 +234,6 @@ bool task_path_is_plain (text_t path);
 MUST_CHECK status_t task_build (task_t *self, error_t *error);  /* build.c */
 MUST_CHECK status_t task_load (task_t *self, error_t *error);   /* load.c */
 MUST_CHECK status_t task_verify (task_t *self, error_t *error); /* verify.c */
+MUST_CHECK status_t task_train (task_t *self, error_t *error);  /* train.c */
 
 #endif

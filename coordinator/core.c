@@ -146,6 +146,8 @@ static void settle (coordinator_core_t *self)
     if (!self->doubtful)
         forgets_settle (self);
     if (!self->doubtful)
+        trainings_settle (self);
+    if (!self->doubtful)
         damage_settle (self);
     if (!self->doubtful)
         schedule_settle (self);
@@ -179,7 +181,7 @@ static bool must_know (message_kind_t kind)
 {
     return kind == MESSAGE_APPLY || kind == MESSAGE_DELETE || kind == MESSAGE_LOAD ||
            kind == MESSAGE_UNLOAD || kind == MESSAGE_FORGET || kind == MESSAGE_RECOMPUTE ||
-           kind == MESSAGE_BACKUP || kind == MESSAGE_LOADS;
+           kind == MESSAGE_BACKUP || kind == MESSAGE_LOADS || kind == MESSAGE_TRAINING;
 }
 
 static void answer (coordinator_core_t *self, const peer_t *from, const message_t *message)
@@ -222,6 +224,8 @@ static void answer (coordinator_core_t *self, const peer_t *from, const message_
         return forgets_tell (self, from, message);
     case MESSAGE_RECOMPUTE:
         return recompute_asked (self, from, message);
+    case MESSAGE_TRAINING:
+        return training_asked (self, from, message);
     case MESSAGE_BACKUP:
         return backup_asked (self, from, message);
     default:

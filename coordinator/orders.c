@@ -158,9 +158,11 @@ static void write_load (coordinator_core_t *self, const load_t *task)
         keys_write_history (self, task);
 }
 
-static const char *const kind_words[TASK_KINDS] = {
-    [TASK_BUILD] = "build", [TASK_FOLD] = "fold", [TASK_LOAD] = "load", [TASK_VERIFY] = "verify"
-};
+static const char *const kind_words[TASK_KINDS] = { [TASK_BUILD] = "build",
+                                                    [TASK_FOLD] = "fold",
+                                                    [TASK_LOAD] = "load",
+                                                    [TASK_VERIFY] = "verify",
+                                                    [TASK_TRAINING] = "train" };
 
 static void write_tasks (coordinator_core_t *self, const node_t *node)
 {
@@ -180,6 +182,8 @@ static void write_tasks (coordinator_core_t *self, const node_t *node)
             write_load (self, task->load);
         else if (task->forget)
             forget_write_verify (self, task);
+        else if (task->training)
+            training_write (self, task);
         else if (task->fold)
             folds_write (self, task->fold);
         else

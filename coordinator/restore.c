@@ -24,6 +24,7 @@ void core_forget (coordinator_core_t *self)
     for (size_t i = 0; i < self->logs_count; i++)
         folds_forget (self, self->logs[i]);
     forgets_release (self);
+    trainings_release (self);
     CHECK (self->tasks_count == 0);
     mem_free (self->tasks);
     self->tasks = NULL;
@@ -239,6 +240,8 @@ status_t core_restore (coordinator_core_t *self, error_t *error)
     next.loads = NULL;
     next.forgets = NULL;
     next.forgets_count = 0;
+    next.trainings = NULL;
+    next.trainings_count = 0;
     next.tasks = NULL;
     next.objects_count = next.logs_count = next.recomputes_count = 0;
     next.loads_count = next.tasks_count = 0;

@@ -180,6 +180,8 @@ struct coordinator_core {
     size_t loads_count;
     forget_t **forgets; /* by creation */
     size_t forgets_count;
+    training_t **trainings;
+    size_t trainings_count;
     task_t **tasks;
     size_t tasks_count;
     pace_t paces[TASK_KINDS];
@@ -328,6 +330,24 @@ void forget_verified (coordinator_core_t *self, task_t *task, const wire_value_t
 void forget_not_verified (coordinator_core_t *self, const task_t *task, text_t reason);
 /* The field `verify` of a task. */
 void forget_write_verify (coordinator_core_t *self, const task_t *task);
+
+/* ---- trainings.c ---- */
+void training_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
+/* Goes on with those that wait for a dataset, and ends those that nobody asks about. */
+void trainings_settle (coordinator_core_t *self);
+/* Forgets all. Their files are orphans. */
+void trainings_release (coordinator_core_t *self);
+/* The least number of one; UINT64_MAX: there is none. */
+uint64_t trainings_least (const coordinator_core_t *self);
+/* Each path of files that they need, and that tasks which are over wrote. */
+typedef void training_path_f (void *arg, const char *path);
+void trainings_paths (const coordinator_core_t *self, training_path_f *each, void *arg);
+
+/* ---- training_tasks.c ---- */
+void training_take (coordinator_core_t *self, task_t *task, const wire_value_t *outputs);
+void training_failed (coordinator_core_t *self, task_t *task, const char *reason);
+/* The fields `train` and `sources` of its task. */
+void training_write (coordinator_core_t *self, const task_t *task);
 
 /* ---- sweep.c ---- */
 /* Starts removing files that nothing refers to, if there may be any. */

@@ -63,7 +63,7 @@ static node_t *idle (const coordinator_core_t *self, const task_t *task)
         node_t *node = self->nodes[i];
         if (node->role != ROLE_BATCH || !node_alive (self, node) || node->given_up > 0 ||
             tasks_given (self, node, false) > 0 ||
-            (task->fold && tasks_given (self, node, true) > 0))
+            (task_is_aside (task) && tasks_given (self, node, true) > 0))
             continue;
         if (!task->avoid || strcmp (task->avoid, node->name) != 0)
             return node;
@@ -79,7 +79,7 @@ void stragglers_settle (coordinator_core_t *self)
         if (!is_slow (self, task))
             continue;
         node_t *node = idle (self, task);
-        if (!node && task->fold)
+        if (!node && task_is_aside (task))
             continue; /* what others wait for may have one */
         if (!node)
             return;

@@ -1,6 +1,6 @@
 /* Removes files that neither a kept manifest nor a load, a fold or a recompute under way refers to.
  */
-#include "coordinator/state.h"
+#include "coordinator/trainings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +130,11 @@ static void keep (sweep_t *self, const char *path)
     self->kept[self->kept_count++] = arena_string (self->arena, text_of (path));
 }
 
+static void keep_path (void *self, const char *path)
+{
+    keep (self, path);
+}
+
 static void keep_load (sweep_t *self, const load_log_t *load, uint32_t partitions)
 {
     for (uint32_t p = 0; p < partitions; p++)
@@ -175,13 +180,15 @@ static status_t keep_log (coordinator_core_t *self, sweep_t *sweep, const log_t 
             keep_load (sweep, of_log, self->options.partitions);
     }
     keep_made (self, sweep, log);
+    trainings_paths (self, keep_path, sweep);
     return status;
 }
 
 static void add_directories (sweep_t *self, const log_t *log, uint32_t partitions)
 {
-    self->directories = arena_zero (self->arena, 1 + 2 * (size_t)partitions, sizeof (char *));
+    self->directories = arena_zero (self->arena, 2 + 2 * (size_t)partitions, sizeof (char *));
     self->directories[self->directories_count++] = INCOMING; /* rows of loads that were cut off */
+    self->directories[self->directories_count++] = TRAINING_DIRECTORY;
     for (uint32_t p = 0; p < partitions; p++)
         for (int views = 0; views < 2; views++) {
             char *directory =
@@ -208,9 +215,12 @@ static void take_live (coordinator_core_t *self, sweep_t *sweep)
 {
     if (!tasks_next (self, &sweep->end)) /* also before any task, for what was left behind */
         sweep->end = 0;
-    sweep->live = arena_zero (sweep->arena, self->tasks_count, sizeof *sweep->live);
+    sweep->live =
+        arena_zero (sweep->arena, self->tasks_count + self->trainings_count, sizeof *sweep->live);
     for (size_t i = 0; i < self->tasks_count; i++)
         sweep->live[sweep->live_count++] = self->tasks[i]->id;
+    for (size_t i = 0; i < self->trainings_count; i++)
+        sweep->live[sweep->live_count++] = self->trainings[i]->id;
 }
 
 static void start (coordinator_core_t *self, log_t *log)

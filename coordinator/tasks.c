@@ -70,6 +70,12 @@ static uint64_t tasks_end (const coordinator_core_t *self)
     return self->task_block * TASK_BLOCK + self->task_used;
 }
 
+bool tasks_take_number (coordinator_core_t *self, uint64_t *number)
+{
+    error_t error;
+    return next_number (self, number, &error) == STATUS_OK;
+}
+
 bool tasks_next (coordinator_core_t *self, uint64_t *number)
 {
     error_t error;
@@ -81,7 +87,8 @@ bool tasks_next (coordinator_core_t *self, uint64_t *number)
 
 uint64_t tasks_least (const coordinator_core_t *self)
 {
-    uint64_t least = tasks_end (self);
+    uint64_t least = tasks_end (self), training = trainings_least (self);
+    least = training < least ? training : least; /* what it reads stays, too */
     for (size_t i = 0; i < self->tasks_count; i++)
         if (!self->tasks[i]->fold && self->tasks[i]->id < least)
             least = self->tasks[i]->id;
@@ -105,10 +112,16 @@ bool task_path_good (text_t path, const char *directory, const char *log, uint32
 
 task_kind_t task_kind (const task_t *self)
 {
-    return self->load     ? TASK_LOAD
-           : self->forget ? TASK_VERIFY
-           : self->fold   ? TASK_FOLD
-                          : TASK_BUILD;
+    return self->load       ? TASK_LOAD
+           : self->forget   ? TASK_VERIFY
+           : self->training ? TASK_TRAINING
+           : self->fold     ? TASK_FOLD
+                            : TASK_BUILD;
+}
+
+bool task_is_aside (const task_t *self)
+{
+    return self->fold != NULL || self->training != NULL;
 }
 
 bool task_is_given (const task_t *self)
@@ -150,12 +163,12 @@ uint64_t task_progress (const task_t *self, uint64_t *total)
     return done;
 }
 
-size_t tasks_given (const coordinator_core_t *self, const node_t *node, bool folds)
+size_t tasks_given (const coordinator_core_t *self, const node_t *node, bool aside)
 {
     size_t count = 0;
     for (size_t i = 0; i < self->tasks_count; i++)
         for (size_t a = 0; a < self->tasks[i]->attempts_count; a++)
-            count += folds == (self->tasks[i]->fold != NULL) &&
+            count += aside == task_is_aside (self->tasks[i]) &&
                      strcmp (self->tasks[i]->attempts[a].node, node->name) == 0;
     return count;
 }
@@ -182,8 +195,8 @@ static node_t *idlest (const coordinator_core_t *self, const task_t *task)
         node_t *node = self->nodes[i];
         if (node->role != ROLE_BATCH || !node_alive (self, node) || (free && node->given_up > 0))
             continue;
-        size_t count = tasks_given (self, node, task->fold != NULL);
-        if (count >= (task->fold ? 1 : TASKS_PER_NODE))
+        size_t count = tasks_given (self, node, task_is_aside (task));
+        if (count >= (task_is_aside (task) ? 1 : TASKS_PER_NODE))
             continue;
         count += task->avoid && strcmp (task->avoid, node->name) == 0 ? TASKS_PER_NODE : 0;
         if (count < least) {
@@ -230,10 +243,11 @@ void tasks_settle (coordinator_core_t *self)
     int64_t now = core_now (self);
     for (size_t i = 0; i < self->tasks_count; i++)
         drop_orphans (self, self->tasks[i]);
-    bool waits[2] = { false, false }; /* builds and the like, folds: there is no room for more */
+    bool waits[2] = { false,
+                      false }; /* builds and the like, and those aside: there is no room for more */
     for (size_t i = 0; i < self->tasks_count; i++) {
         task_t *task = self->tasks[i];
-        bool *wait = &waits[task->fold != NULL];
+        bool *wait = &waits[task_is_aside (task)];
         if (task_is_given (task) || now < task->retry_at || *wait)
             continue;
         node_t *node = idlest (self, task);
@@ -371,6 +385,8 @@ static void task_failed (coordinator_core_t *self, task_t *task, size_t at, stat
         build_failed (self, task, text, path);
     else if (task->fold)
         folds_failed (self, task, text, path);
+    else if (task->training)
+        training_failed (self, task, text);
     else
         (void)load_fail (self, task->load, text);
     mem_free (text);
@@ -415,6 +431,8 @@ static status_t task_succeeded (coordinator_core_t *self, task_t *task, size_t a
         folds_take (self, task, task->attempts[at].node, outputs);
     else if (task->forget)
         forget_verified (self, task, outputs);
+    else if (task->training)
+        training_take (self, task, outputs);
     else
         return load_parsed (self, task, outputs, error);
     return STATUS_OK;

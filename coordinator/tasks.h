@@ -8,7 +8,8 @@
 #include "coordinator/loads.h"
 #include "coordinator/recomputes.h"
 
-typedef struct forget forget_t; /* forgets.h */
+typedef struct forget forget_t;     /* forgets.h */
+typedef struct training training_t; /* trainings.h */
 typedef struct node node_t;
 
 enum {
@@ -36,16 +37,24 @@ typedef struct attempt {
     uint64_t took; /* … in so many µs */
 } attempt_t;
 
-typedef enum task_kind { TASK_BUILD, TASK_FOLD, TASK_LOAD, TASK_VERIFY, TASK_KINDS } task_kind_t;
+typedef enum task_kind {
+    TASK_BUILD,
+    TASK_FOLD,
+    TASK_LOAD,
+    TASK_VERIFY,
+    TASK_TRAINING,
+    TASK_KINDS
+} task_kind_t;
 
 struct task {
     uint64_t id;
     recompute_t *recompute; /* of a build … */
     fold_t *fold;           /* … or of a fold … */
     uint32_t partition;
-    load_t *load;     /* … or of a load … */
-    forget_t *forget; /* … or the look for one that is erased … */
-    const char *log;  /* … in this log */
+    load_t *load;         /* … or of a load … */
+    forget_t *forget;     /* … or the look for one that is erased … */
+    const char *log;      /* … in this log … */
+    training_t *training; /* … or of a training set */
     uint64_t definitions;
     uint64_t size;                    /* rows, or bytes of a load, that it reads; 0: not known */
     attempt_t attempts[ATTEMPTS_MAX]; /* oldest first */
@@ -72,6 +81,8 @@ void task_remove (coordinator_core_t *self, task_t **task_p);
 void tasks_settle (coordinator_core_t *self);
 task_kind_t task_kind (const task_t *self);
 bool task_is_given (const task_t *self);
+/* Does nobody's recompute or load wait for it? Then it has a lane of its own at its worker. */
+bool task_is_aside (const task_t *self);
 /* Its attempt at that node, or NULL. */
 const attempt_t *task_at (const task_t *self, const node_t *node);
 /* Gives it to the node, as a new attempt. */
@@ -80,8 +91,8 @@ void task_give (coordinator_core_t *self, task_t *task, node_t *node);
 uint64_t task_progress (const task_t *self, uint64_t *total);
 /* That attempt; NULL: nobody has it. */
 const attempt_t *task_furthest (const task_t *self);
-/* Tasks that the node has: folds, or those that others wait for. */
-size_t tasks_given (const coordinator_core_t *self, const node_t *node, bool folds);
+/* Tasks that the node has: those aside, or those that others wait for. */
+size_t tasks_given (const coordinator_core_t *self, const node_t *node, bool aside);
 /* What a batch worker lists. */
 void tasks_take (coordinator_core_t *self, node_t *node, wire_list_t listed);
 void task_done (coordinator_core_t *self, const peer_t *from, const message_t *message);
@@ -91,6 +102,8 @@ const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *r
 /* The next number that a task gets: none has it yet, or a later one. False when the catalog failed.
  */
 bool tasks_next (coordinator_core_t *self, uint64_t *number);
+/* Takes that number, for something that is no task. False when the catalog failed. */
+bool tasks_take_number (coordinator_core_t *self, uint64_t *number);
 /* The least number of a task that is not finished, folds apart, which end when what they read is to
  * go; the next number when there is none. */
 uint64_t tasks_least (const coordinator_core_t *self);

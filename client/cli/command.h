@@ -71,7 +71,9 @@ struct command {
     X (backup)                                                                                     \
     X (restore)                                                                                    \
     X (fsck)                                                                                       \
-    X (get)
+    X (get)                                                                                        \
+    X (training_set)                                                                               \
+    X (export)
 
 #define X(name) extern const command_t command_##name;
 COMMAND_TABLE (X)

@@ -42,7 +42,8 @@ static void look (void *arg, const char *name)
 
 void fsck_orphans (fsck_t *self)
 {
-    static const char *const directories[] = { "history", "views", "incoming", "backups" };
+    static const char *const directories[] = { "history", "views", "incoming", "backups",
+                                               "training" };
     for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++)
         (void)look_into (self, directories[i], 0);
 }

@@ -178,9 +178,24 @@ SHAPE (shape_STATUS_OK, NULL, NAME ("cluster"), UINT ("partitions"), UINT ("vers
 SHAPE (shape_BACKUP, NULL, UINT_OR_NOT ("id"), BOOL_OR_NOT ("end"));
 SHAPE (shape_BACKUP_OK, NULL, UINT ("id"), PATH ("catalog"), UINT ("lease_us"));
 
+SHAPE (shape_run, "RUN", PATH ("path"), UINT ("size"), UINT ("rows"), UINT_OR_NOT ("offset"));
+SHAPE (shape_pinned, "PINNED", NAME ("log"), NAME ("dataset"), UINT ("manifest"),
+       UINTS ("positions"), UINT ("unloaded"), UINT ("forgets"), NAMES ("without"));
+SHAPE (shape_spine_part, "SPINE_PART", UINT ("partition"), PATH ("path"), UINT ("size"),
+       UINT ("rows"));
+SHAPE (shape_spine_role, "SPINE_ROLE", NAME ("view"), UINT ("version"), NAMES ("features"),
+       NAMES ("request"), BOOL ("known"), BOOL ("before"), INT_OR_NOT ("as_of"),
+       RECORDS ("parts", shape_spine_part));
+SHAPE (shape_TRAINING, NULL, UINT_OR_NOT ("id"), NAMES_OR_NOT ("views"),
+       RECORDS_OR_NOT ("version", shape_pinned), RECORDS_OR_NOT ("spine", shape_spine_role),
+       BOOL_OR_NOT ("end"));
+SHAPE (shape_trained, "TRAINED", UINT ("role"), UINT ("partition"), PATH ("path"), UINT ("rows"));
+SHAPE (shape_TRAINING_OK, NULL, UINT ("id"), NAME ("state"), UINT ("definitions"),
+       UINT ("lease_us"), UINT ("done"), UINT ("total"), RECORDS ("pinned", shape_pinned),
+       RECORDS ("trained", shape_trained), PROBLEM_OR_NOT ("waits"), PROBLEM_OR_NOT ("error"));
+
 /* ---- nodes to the coordinator ---- */
 
-SHAPE (shape_run, "RUN", PATH ("path"), UINT ("size"), UINT ("rows"), UINT_OR_NOT ("offset"));
 SHAPE (shape_held_control, NULL, NAME ("id"), UINT ("offset"), INT ("clock"));
 SHAPE (shape_held_log, NULL, NAME ("log"), UINT ("start"), UINT ("end"), UINTS ("cuts"),
        RECORDS ("controls", shape_held_control), UINT ("events"), UINT ("memory"),
@@ -215,9 +230,15 @@ SHAPE (shape_history, "HISTORY", UINT ("partition"), UINT ("first"), RECORDS ("r
        UINTS ("excluded"), RECORDS ("loads", shape_history_load));
 SHAPE (shape_load_task, "LOAD_TASK", NAME ("stream"), PATH_OR_EMPTY ("path"), NAME ("id"),
        NAME ("format"), BOOL ("skip"), INT ("clock"), NAME_OR_NOT ("ingest_time"), NAMES ("logs"));
+SHAPE (shape_train, "TRAIN", NAME ("view"), UINT ("version"), NAMES ("features"), NAMES ("request"),
+       BOOL ("known"), BOOL ("before"), INT_OR_NOT ("as_of"), UINT ("partition"),
+       PATH_OR_EMPTY ("spine"), UINT ("rows"));
+SHAPE (shape_train_source, "TRAIN_SOURCE", NAME ("log"), UINT ("position"),
+       RECORDS ("runs", shape_run), UINTS ("excluded"));
 SHAPE (shape_task, "TASK", UINT ("task"), UINT ("attempt"), NAME ("kind"), UINT ("definitions"),
        RECORD_OR_NOT ("build", shape_build), RECORD_OR_NOT ("load", shape_load_task),
-       RECORDS_OR_NOT ("history", shape_history), RECORD_OR_NOT ("verify", shape_verify));
+       RECORDS_OR_NOT ("history", shape_history), RECORD_OR_NOT ("verify", shape_verify),
+       RECORD_OR_NOT ("train", shape_train), RECORDS_OR_NOT ("sources", shape_train_source));
 SHAPE (shape_dataset_wanted, NULL, NAME ("log"), UINT ("manifest"), BOOL_OR_NOT ("filling"));
 SHAPE (shape_BEAT_OK, "ORDERS", UINT ("lease_us"), UINT ("definitions"), UINT ("routes"),
        UINT_OR_NOT ("term"), RECORDS_OR_NOT ("partitions", shape_order_partition),

@@ -51,6 +51,7 @@ enum {
     X (RECOMPUTES, "recomputes", READERS)                                                          \
     X (STATUS, "status", READERS)                                                                  \
     X (BACKUP, "backup", ADMINS)                                                                   \
+    X (TRAINING, "training", ADMINS)                                                               \
     X (BEAT, "beat", NODES)                                                                        \
     X (DATASET, "dataset", NODES)                                                                  \
     X (TASK_DONE, "task.done", NODES)

@@ -1,0 +1,52 @@
+/* trainings.h - a training set that the cluster makes, from the client's side: begun, renewed, and
+ * ended whatever happens. */
+#ifndef WEIR_CLI_TRAININGS_H
+#define WEIR_CLI_TRAININGS_H
+
+#include "client/cli/command.h"
+#include "trainset/result_reader.h"
+#include "trainset/spine_writer.h"
+
+#include <jansson.h>
+
+typedef struct making {
+    call_t *call;
+    const trainset_t *set;
+    uint64_t id;     /* 0: none is begun */
+    json_t *version; /* array of PINNED (docs/protocol.md); NULL: not known yet */
+    bool given;      /* it was given: nothing newer will do */
+    int64_t renewed; /* ms */
+    /* what was last told */
+    char state[16];
+    uint64_t done, total;
+    char waits[512];
+    arena_t *arena; /* of the list */
+    result_file_t *files;
+    size_t files_count;
+} making_t;
+
+/* Begins one of the set's views, at self->version if that is known. */
+MUST_CHECK status_t making_begin (making_t *self, error_t *error);
+/* Waits until its dataset is known, which is then self->version. */
+MUST_CHECK status_t making_pin (making_t *self, error_t *error);
+/* Hands the rows over, or with `as_of` asks for all keys of the view as of then; then waits for the
+ * results. CANCELLED on Ctrl-C here and below. */
+MUST_CHECK status_t making_run (making_t *self, const spine_file_t *files, size_t count,
+                                const int64_t *as_of, error_t *error);
+/* To be called now and then by who works on something: it is kept. */
+MUST_CHECK status_t making_renew (making_t *self, error_t *error);
+/* It is not wanted any more; its files go. */
+void making_end (making_t *self);
+void making_release (making_t *self); /* ends it too */
+
+/* Is it gone, or the definitions are others by now: is it to be begun again? */
+bool making_is_lost (status_t status);
+
+/* The manifest beside what was written (docs/training.md), as `path`.weir.json. `extra` has fields
+ * of its own. Takes it. */
+MUST_CHECK status_t making_write_manifest (const making_t *self, const char *path, json_t *extra,
+                                           error_t *error);
+/* The version of such a manifest. */
+MUST_CHECK status_t making_read_version (making_t *self, const char *path, error_t *error);
+
+#endif
