@@ -1,0 +1,328 @@
+"""Training sets of a service with three roles over two keys: every row is what a plain evaluation in Python of the events up to
+the row's own time gives, by ==, and no event later than that is in it; known-at leaves out what came in later; the same version gives the
+same bytes, whatever came since; workers are killed meanwhile; and what is bad, is stopped, or does not fit leaves no file."""
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import oracle
+from cluster import BIN, DAY, HOUR, MINUTE, SECOND, SLOWER, Cluster, expect, expect_equal, wait_for
+from wire import Producer
+
+TIME_LIMIT = 200
+
+# In a mount namespace of its own, where that can be: for a small disk.
+if "WEIR_OWN_MOUNTS" not in os.environ:
+    can = subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+    os.environ["WEIR_OWN_MOUNTS"] = "1" if can else "0"
+    if can:
+        os.execvp("unshare", ["unshare", "--mount", sys.executable, *sys.argv])
+
+VIEWS = """
+streams:
+  transfers:
+    key: account
+    time: booked
+    fields: {account: string, shop: string, amount: float64, booked: {type: timestamp, unit: us}}
+views:
+  spend:
+    from: transfers
+    features:
+      spent: sum(amount) over 1h, 7d
+      n: count() over 7d
+      last: last(booked)
+      by_shop: sum(amount) by shop over 7d
+  shops:
+    from: transfers
+    key: shop
+    features:
+      sold: sum(amount) over 7d
+services:
+  model:
+    as_of: before
+    views:
+      sender: {view: spend, key: {account: from_account}}
+      receiver: {view: spend, key: {account: to_account}}
+      shops:
+    request: {amount: float64}
+    features:
+      - sender:spent_7d
+      - receiver:spent_1h
+      - {feature: "shops:sold_7d", default: 0}
+      - sender:n_7d
+      - ratio
+      - days_quiet
+    derived:
+      ratio: {expr: amount / sender.spent_7d, default: -1}
+      days_quiet: (now - sender.last) / 1d
+    preprocess:
+      "sender:spent_7d": {impute: 4, clip: [0, 30], scale: {mean: 10, stddev: 4}}
+"""
+SPEND = {"spent_1h": ("sum", "amount", HOUR), "spent_7d": ("sum", "amount", 7 * DAY), "n_7d": ("count", None, 7 * DAY),
+         "last": ("last", "time", None)}
+SHOPS = {"sold_7d": ("sum", "amount", 7 * DAY)}
+FIRST = 1_740_000_000 * SECOND
+LAST = FIRST + 12 * DAY
+ACCOUNTS, NAMES = [f"a{i}" for i in range(6)], ["acme", "corner", "market"]
+
+chance = random.Random(17)
+times = iter(chance.sample(range(FIRST, LAST, 1000), 20000))
+events = []
+
+
+def make(count, known=None):
+    made = [{"account": chance.choice(ACCOUNTS), "shop": chance.choice(NAMES), "time": next(times),
+             "amount": chance.choice([0.1, 0.2, 1e9, -5.0, 3.25]) * chance.randrange(1, 50)} for _ in range(count)]
+    for event in made:  # when it came in
+        event["known"] = event["time"] + chance.randrange(0, 3 * DAY) if known is None else known
+    events.extend(made)
+    return made
+
+
+def load(name, made):
+    path = cluster.directory / name
+    path.write_text("account,shop,amount,booked,came\n" + "".join(
+        f"{e['account']},{e['shop']},{e['amount']!r},{e['time']},{e['known'] // 1000}\n" for e in made))
+    return cluster.done("load", "transfers", path, "--ingest-time", "came").out
+
+
+def spine(name, count, form="csv"):
+    """Rows of which some are at the time of an event, some twice, some of nobody or without a key."""
+    made = []
+    for _ in range(count):
+        at = chance.choice(events)["time"] if chance.random() < 0.6 else chance.randrange(FIRST, LAST + DAY)
+        made.append({"label": chance.randrange(2), "note, of it": chance.choice(["", 'a "b"', "c,d", "e"]),
+                     "from_account": chance.choice(ACCOUNTS + ["nobody", None]), "to_account": chance.choice(ACCOUNTS),
+                     "shop": chance.choice(NAMES), "amount": chance.choice([None, 2.5, 40.0]),
+                     "ts": at, "by": at - chance.randrange(-DAY, 2 * DAY)})
+    made += made[:5]
+    path = cluster.directory / name
+    with open(path, "w", newline="") as file:
+        if form == "csv":
+            out = csv.writer(file, lineterminator="\n")
+            out.writerow(made[0])
+            out.writerows([stamp(v) if k in ("ts", "by") else "" if v is None else v for k, v in row.items()]
+                          for row in made)
+        else:
+            for row in made:
+                file.write(json.dumps({**row, "ts": stamp(row["ts"]), "by": stamp(row["by"])}) + "\n")
+    return path, made
+
+
+def stamp(us):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(us // SECOND)) + f".{us % SECOND:06d}Z"
+
+
+def wanted(row, known, raw=False):
+    as_of = row["ts"] - 1
+    sender = oracle.values([e for e in known if e["account"] == row["from_account"]], as_of, SPEND)
+    receiver = oracle.values([e for e in known if e["account"] == row["to_account"]], as_of, SPEND)
+    shop = oracle.values([e for e in known if e["shop"] == row["shop"]], as_of, SHOPS)
+    spent = sender["spent_7d"]
+    ratio = -1.0 if row["amount"] is None or not spent else row["amount"] / spent
+    quiet = None if sender["last"] is None else (as_of - sender["last"]) / DAY
+    scaled = spent if raw else (min(max(4.0 if spent is None else spent, 0.0), 30.0) - 10) / 4
+    sold = 0.0 if shop["sold_7d"] is None else shop["sold_7d"]
+    return {"sender:spent_7d": scaled, "receiver:spent_1h": receiver["spent_1h"], "shops:sold_7d": sold,
+            "sender:n_7d": sender["n_7d"], "ratio": ratio, "days_quiet": quiet}
+
+
+def read(path):
+    """Rows of a result, with features as JSON has them."""
+    if path.suffix == ".ndjson":
+        return [json.loads(line) for line in open(path)]
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def check(path, made, what, known=lambda row: events, raw=False):
+    """All rows, in their order, by ==: in CSV a float is the shortest text that reads back to it."""
+    rows = read(path)
+    expect_equal(len(rows), len(made), what)
+    for number, (row, was) in enumerate(zip(rows, made)):
+        for name, value in wanted(was, known(was), raw).items():
+            got = row[name]
+            if path.suffix == ".csv":
+                expect_equal(got, "" if value is None else repr(value), f"{name} of row {number} {what}")
+            else:
+                expect_equal(got, value, f"{name} of row {number} {what}")
+
+
+def train(spine_path, out, *more, target="model"):
+    return cluster.done("training-set", target, "--spine", spine_path, "--time", "ts", "--out", out, *more)
+
+
+def refused(what, *arguments, said):
+    """No file, and a reason."""
+    before = sorted(os.listdir(cluster.directory))
+    run = cluster.weir("training-set", *arguments)
+    expect(run.code in (1, 2), what, run)
+    expect(said in run.err, what, run)
+    expect_equal(sorted(os.listdir(cluster.directory)), before, what)
+
+
+def swept(what):
+    wait_for(lambda: not os.listdir(cluster.directory / "data/training"), 30, f"nothing is left {what}")
+
+
+cluster = Cluster({"views.yaml": VIEWS}, batch_workers=2).start()
+load("first.csv", make(900))
+producer = Producer([cluster.endpoint(11), cluster.endpoint(12)])
+COLUMNS = ["account", "shop", "amount", "booked"]
+
+
+def send(count):
+    made = make(count, known=2 * LAST)
+    producer.send("transfers", COLUMNS, [[e["account"], e["shop"], e["amount"], e["time"]] for e in made])
+
+
+# ---- what was acknowledged a moment ago is in it ----
+send(300)
+labels, made = spine("labels.csv", 400)
+out = cluster.directory / "train.csv"
+train(labels, out)
+check(out, made, "of a load and events")
+lines, was = out.read_bytes().split(b"\n"), labels.read_bytes().split(b"\n")
+expect_equal(len(lines), len(was))
+for line, row in zip(lines, was):
+    expect(line.startswith(row), "the spine's text is kept:", line, row)
+swept("after a training set")
+about = json.loads((cluster.directory / "train.csv.weir.json").read_text())
+expect_equal([f["name"] for f in about["features"]], list(wanted(made[0], [])))
+expect_equal((about["rows"], about["raw"], about["service"]), (len(made), False, "model"))
+expect_equal({p["log"] for p in about["pinned"]}, {"transfers/account", "transfers/shop"})
+
+# ---- known-at, raw, NDJSON both ways ----
+train(labels, cluster.directory / "known.csv", "--known-at", "by")
+check(cluster.directory / "known.csv", made, "known by then", lambda row: [e for e in events if e["known"] <= row["by"]])
+train(labels, cluster.directory / "raw.ndjson", "--raw")
+check(cluster.directory / "raw.ndjson", made, "raw", raw=True)
+labels_json, made_json = spine("labels.ndjson", 150, "ndjson")
+for name in ("json.ndjson", "json.csv"):
+    train(labels_json, cluster.directory / name)
+    check(cluster.directory / name, made_json, f"of NDJSON into {name}")
+first = read(cluster.directory / "json.ndjson")[0]
+expect_equal({k: first[k] for k in ("label", "note, of it", "amount")}, {k: made_json[0][k] for k in ("label", "note, of it", "amount")})
+
+# ---- a view alone, with a map, as `weir get` has it; and an export ----
+keys = cluster.directory / "keys.csv"
+rows = [row for row in made[:60] if row["from_account"]]
+keys.write_text("account,ts\n" + "".join(f"{r['from_account']},{stamp(r['ts'])}\n" for r in rows))
+for before in ([], ["--before"]):
+    train(keys, cluster.directory / "view.ndjson", *before, target="spend")
+    got = cluster.done("get", "spend", "--keys", keys, "--time", "ts", "--json", *before).objects()
+    for one, other in zip(read(cluster.directory / "view.ndjson"), got):
+        for name, value in other["features"].items():
+            expect_equal(one[name], value, f"{name} of {one}")
+moment = stamp(FIRST + 5 * DAY)
+cluster.done("export", "shops", "--as-of", moment, "--out", cluster.directory / "shops.ndjson")
+exported = read(cluster.directory / "shops.ndjson")
+expect_equal([e["shop"] for e in exported], sorted(NAMES))
+for one in exported:
+    sold = cluster.done("get", "shops", f"shop={one['shop']}", "--as-of", moment, "--json").objects()[0]
+    expect_equal(one["sold_7d"], sold["features"]["sold_7d"], one["shop"])
+
+# ---- the same version, whatever came since ----
+whole = out.read_bytes()
+send(200)
+second = load("second.csv", make(200))
+cluster.recompute()
+send(50)
+train(labels, cluster.directory / "again.csv", "--version", f"{out}.weir.json")
+expect(cluster.directory.joinpath("again.csv").read_bytes() == whole, "the same version gives the same bytes")
+train(labels, cluster.directory / "newer.csv")
+check(cluster.directory / "newer.csv", made, "of all that came since")
+expect(cluster.directory.joinpath("newer.csv").read_bytes() != whole, "there is something new")
+
+# ---- a batch worker is killed, and another does its part ----
+many, made_many = spine("many.csv", 3000)
+command = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "training-set", "model", "--spine", many, "--time", "ts", "--out",
+                            cluster.directory / "many_out.csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+wait_for(lambda: command.poll() is not None or os.listdir(cluster.directory / "data/training"), 30, "it has begun")
+cluster["batch-worker-1"].kill()
+said = command.communicate(timeout=100 * SLOWER)
+expect_equal(command.returncode, 0, said)
+check(cluster.directory / "many_out.csv", made_many[:300] + made_many[300:], "with a worker killed")
+cluster["batch-worker-1"].start()
+
+# ---- the coordinator is killed: it is begun anew, at the same version ----
+command = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "training-set", "model", "--spine", many, "--time", "ts", "--out",
+                            cluster.directory / "anew.csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+wait_for(lambda: command.poll() is not None or os.listdir(cluster.directory / "data/training"), 30, "it has begun")
+cluster["coordinator"].kill()
+cluster["coordinator"].start()
+said = command.communicate(timeout=100 * SLOWER)
+expect_equal(command.returncode, 0, said)
+expect(cluster.directory.joinpath("anew.csv").read_bytes() == cluster.directory.joinpath("many_out.csv").read_bytes(),
+       "nothing came between the two")
+swept("when both are over")
+
+# ---- Ctrl-C ----
+cluster["batch-worker-1"].pause()
+cluster["batch-worker-2"].pause()
+files = sorted(os.listdir(cluster.directory))
+command = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "training-set", "model", "--spine", many, "--time", "ts", "--out",
+                            cluster.directory / "stopped.csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+wait_for(lambda: [n for n in os.listdir(cluster.directory / "data/training") if n.endswith(".spine")], 30, "it has begun")
+command.send_signal(signal.SIGINT)
+said = command.communicate(timeout=30 * SLOWER)
+expect_equal(command.returncode, 130, said)
+expect_equal(sorted(os.listdir(cluster.directory)), files, "no half file is left")
+cluster["batch-worker-1"].resume()
+cluster["batch-worker-2"].resume()
+swept("after Ctrl-C")
+
+# ---- a small disk ----
+if os.environ["WEIR_OWN_MOUNTS"] == "1":
+    disk = Path("disk").absolute()
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "weir", disk]).returncode == 0:
+        run = cluster.weir("training-set", "model", "--spine", many, "--time", "ts", "--out", disk / "full.csv")
+        expect(run.code == 1 and "No space left" in run.err, run)
+        expect_equal(os.listdir(disk), [], "what did not fit")
+
+# ---- bad spines ----
+bad = cluster.directory / "bad.csv"
+bad.write_text("from_account,to_account,shop,amount,ts\na1,a2,acme,1.5,2025-02-20T00:00:00Z\na1,a2,acme,much,2025-02-20T00:00:00Z\n"
+               "a1,a2,acme,1.5,soon\na1,a2,acme,1.5,2025-02-20T00:00:00Z\n")
+flags = ["--spine", bad, "--time", "ts", "--out", cluster.directory / "bad_out.csv"]
+refused("a value that is none", "model", *flags, said="row 2: ")
+run = train(bad, cluster.directory / "skipped.csv", "--on-error", "skip")
+expect("2 rows" in run.err and "row 2: " in run.err, run)
+expect_equal([r["amount"] for r in read(cluster.directory / "skipped.csv")], ["1.5", "1.5"])
+refused("no such column", "model", *flags[:2], "--time", "when", *flags[4:], said="no column when")
+refused("no key", "spend", *flags, said="no column account")
+refused("no such service", "modell", *flags, said="did you mean 'model'")
+refused("no such file", "spend", "--spine", cluster.directory / "view_in.csv", *flags[2:], said="view_in.csv")
+clash = cluster.directory / "clash.csv"
+clash.write_text("account,n_7d,ts\na1,3,2025-02-20T00:00:00Z\n")
+refused("a column that is a feature", "spend", "--spine", clash, *flags[2:], said="--prefix")
+train(clash, cluster.directory / "prefixed.csv", "--prefix", "f_", target="spend")
+expect("f_n_7d" in read(cluster.directory / "prefixed.csv")[0], "features have the prefix")
+empty = cluster.directory / "empty.csv"
+empty.write_text("account,ts\n")
+train(empty, cluster.directory / "none.csv", target="spend")
+expect_equal(len(cluster.directory.joinpath("none.csv").read_text().splitlines()), 1, "no rows, and a head")
+
+# ---- what is gone ----
+train(labels, cluster.directory / "third.csv")
+run = cluster.weir("loads", "--json")
+loads = run.objects()
+loads = loads[0]["loads"] if len(loads) == 1 and "loads" in loads[0] else loads
+undone = [l["id"] for l in loads if l["name"] == "second.csv"][0]
+cluster.done("unload", undone)
+refused("a version with a load that was undone", "model", "--spine", labels, *flags[2:], "--version", cluster.directory / "third.csv.weir.json",
+        said="a load was undone")
+train(labels, cluster.directory / "fourth.csv", "--version", f"{out}.weir.json")
+expect(cluster.directory.joinpath("fourth.csv").read_bytes() == whole, "the one from before the load is as it was")
+cluster.done("forget", "transfers", "account=a1", "--yes")
+refused("a version with an entity that was erased", "model", "--spine", labels, *flags[2:], "--version", f"{out}.weir.json",
+        said="an entity was erased")
+swept("in the end")
+cluster.stop()
