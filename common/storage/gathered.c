@@ -2,14 +2,11 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "storage/sort.h"
 
 enum {
     ROOM_MIN = 128,  /* rows, at first */
     TEXT_MIN = 1024, /* bytes of texts, at first */
-    SHORT_KEY = 16,  /* bytes */
     LINE = 64,       /* bytes that memory comes in */
-    PICKED = 256,    /* rows that are fetched at a time, which fit the nearest cache */
 };
 
 /* ---- making and ending ---- */
@@ -43,14 +40,36 @@ static void clear_texts (gathered_texts_t *self)
     self->longest = 0;
 }
 
-void gathered_clear (gathered_t *self)
+void gathered_next (gathered_t *self)
 {
-    self->rows = 0;
     clear_texts (&self->keys);
     for (size_t c = 0; c < self->columns; c++) {
-        clear_texts (&self->column[c].texts);
-        mem_free (self->column[c].valid);
-        self->column[c].valid = NULL;
+        gathered_column_t *column = &self->column[c];
+        column->was_apart |= self->rows > 0 && !column->is_time;
+        column->had_nulls |= column->valid != NULL;
+        clear_texts (&column->texts);
+        mem_free (column->valid);
+        column->valid = NULL;
+    }
+    self->rows = 0;
+}
+
+void gathered_clear (gathered_t *self)
+{
+    gathered_next (self);
+    for (size_t c = 0; c < self->columns; c++)
+        self->column[c].was_apart = self->column[c].had_nulls = false;
+}
+
+void gathered_init_like (gathered_t *self, const gathered_t *other)
+{
+    *self = (gathered_t){ .columns = other->columns, .room = ROOM_MIN };
+    self->column = mem_zero (self->columns, sizeof *self->column);
+    for (size_t c = 0; c < self->columns; c++) {
+        const gathered_column_t *like = &other->column[c];
+        self->column[c].type = like->type;
+        self->column[c].was_apart = like->was_apart || (other->rows > 0 && !like->is_time);
+        self->column[c].had_nulls = like->had_nulls || like->valid != NULL;
     }
 }
 
@@ -139,12 +158,16 @@ typedef struct adding {
     const batch_t *batch;
     const uint32_t *which;
     size_t count;
-    bool together; /* they are neighbours there */
+    bool together;                 /* they are neighbours there */
+    const gathered_known_t *known; /* NULL: nothing */
 } adding_t;
 
-static bool is_time (const column_t *from, const adding_t *adding)
+static bool is_time (size_t c, const adding_t *adding)
 {
+    const column_t *from = &adding->batch->column[c];
     const int64_t *times = adding->batch->event_time;
+    if (adding->known != NULL)
+        return adding->known->is_time[c];
     size_t first = adding->which[0];
     if (adding->together)
         return memcmp (from->i + first, times + first, adding->count * sizeof *times) == 0;
@@ -159,9 +182,12 @@ static bool is_integer (type_t type)
     return type == TYPE_INT64 || type == TYPE_TIMESTAMP || type == TYPE_BOOL;
 }
 
-static bool is_key (const column_t *from, const adding_t *adding)
+static bool is_key (size_t c, const adding_t *adding)
 {
+    const column_t *from = &adding->batch->column[c];
     const text_t *keys = adding->batch->key;
+    if (adding->known != NULL)
+        return adding->known->key_column == (int)c;
     const uint32_t *which = adding->which;
     size_t i = 0;
     while (i < adding->count && key_is_integer (keys[which[i]], from->type, from->i[which[i]]))
@@ -177,11 +203,11 @@ static void begin (gathered_t *self, const adding_t *adding)
     self->first = batch->offset[adding->which[0]];
     self->key_column = GATHERED_KEYS_APART;
     for (size_t c = 0; c < self->columns; c++) {
-        const column_t *from = &batch->column[c];
         gathered_column_t *column = &self->column[c];
-        column->is_time = column->type == TYPE_TIMESTAMP && is_time (from, adding);
+        column->is_time =
+            !column->was_apart && column->type == TYPE_TIMESTAMP && is_time (c, adding);
         if (self->key_column == GATHERED_KEYS_APART && !column->is_time &&
-            is_integer (column->type) && is_key (from, adding))
+            is_integer (column->type) && is_key (c, adding))
             self->key_column = (int)c;
     }
     size_t step = self->step;
@@ -242,11 +268,11 @@ static void lay_out_again (gathered_t *self, bool keys_apart)
 static void look_at_layout (gathered_t *self, const adding_t *adding)
 {
     bool again = false;
-    bool keys_apart = self->key_column != GATHERED_KEYS_APART &&
-                      !is_key (&adding->batch->column[self->key_column], adding);
+    bool keys_apart =
+        self->key_column != GATHERED_KEYS_APART && !is_key ((size_t)self->key_column, adding);
     for (size_t c = 0; c < self->columns; c++) {
         gathered_column_t *column = &self->column[c];
-        if (!column->is_time || is_time (&adding->batch->column[c], adding))
+        if (!column->is_time || is_time (c, adding))
             continue;
         column->is_time = false;
         again = true;
@@ -316,7 +342,8 @@ static bool follow (const gathered_t *self, const adding_t *adding)
     const uint32_t *which = adding->which;
     uint64_t next = self->first + self->rows;
     uint64_t others = 0;
-    for (size_t i = 0; i < adding->count; i++)
+    size_t count = adding->count;
+    for (size_t i = 0; i < count; i++)
         others |= (offset[which[i]] ^ (next + i)) | number[which[i]];
     return others == 0;
 }
@@ -337,9 +364,16 @@ static void add_places (gathered_t *self, const adding_t *adding)
 {
     if (self->in_line && !follow (self, adding))
         leave_line (self);
-    for (size_t i = 0; !self->in_line && i < adding->count; i++) {
-        self->offset[self->rows + i] = adding->batch->offset[adding->which[i]];
-        self->row[self->rows + i] = adding->batch->row[adding->which[i]];
+    if (self->in_line)
+        return;
+    const uint32_t *which = adding->which;
+    const batch_t *batch = adding->batch;
+    size_t count = adding->count;
+    uint64_t *offset = self->offset + self->rows;
+    uint32_t *number = self->row + self->rows;
+    for (size_t i = 0; i < count; i++) {
+        offset[i] = batch->offset[which[i]];
+        number[i] = batch->row[which[i]];
     }
 }
 
@@ -386,27 +420,42 @@ static void add_column (gathered_t *self, size_t c, const adding_t *adding)
         add_numbers (self, column->word, from->i, adding);
 }
 
+static void add (gathered_t *self, const adding_t *adding)
+{
+    const batch_t *batch = adding->batch;
+    if (self->rows == 0)
+        begin (self, adding);
+    else
+        look_at_layout (self, adding);
+    grow (self, adding->count);
+    add_numbers (self, GATHERED_EVENT_TIME, batch->event_time, adding);
+    add_numbers (self, GATHERED_INGEST_TIME, batch->ingest_time, adding);
+    add_places (self, adding);
+    if (self->key_column == GATHERED_KEYS_APART)
+        add_texts (self, self->key_word, &self->keys, batch->key, NULL, adding);
+    for (size_t c = 0; c < self->columns; c++)
+        add_column (self, c, adding);
+    self->rows += adding->count;
+}
+
 void gathered_add (gathered_t *self, const batch_t *batch, const uint32_t *which, size_t count)
 {
     CHECK (batch->columns == self->columns);
     if (count == 0)
         return;
-    adding_t adding = { batch, which, count, which[count - 1] - which[0] == count - 1 };
+    adding_t adding = { batch, which, count, which[count - 1] - which[0] == count - 1, NULL };
     for (size_t i = 1; adding.together && i < count; i++)
         adding.together = which[i] == which[0] + i;
-    if (self->rows == 0)
-        begin (self, &adding);
-    else
-        look_at_layout (self, &adding);
-    grow (self, count);
-    add_numbers (self, GATHERED_EVENT_TIME, batch->event_time, &adding);
-    add_numbers (self, GATHERED_INGEST_TIME, batch->ingest_time, &adding);
-    add_places (self, &adding);
-    if (self->key_column == GATHERED_KEYS_APART)
-        add_texts (self, self->key_word, &self->keys, batch->key, NULL, &adding);
-    for (size_t c = 0; c < self->columns; c++)
-        add_column (self, c, &adding);
-    self->rows += count;
+    add (self, &adding);
+}
+
+void gathered_add_known (gathered_t *self, const batch_t *batch, const uint32_t *which,
+                         size_t count, const gathered_known_t *known)
+{
+    CHECK (batch->columns == self->columns);
+    CHECK (count > 0 && which[count - 1] - which[0] == count - 1);
+    adding_t adding = { batch, which, count, true, known };
+    add (self, &adding);
 }
 
 /* ---- looking ---- */
@@ -419,12 +468,13 @@ text_t gathered_key (const gathered_t *self, size_t row)
     return gathered_text (&self->keys, gathered_row (self, row)[self->key_word]);
 }
 
-uint64_t gathered_prefix (const gathered_t *self, size_t row, size_t skip)
+text_t gathered_whole_key (const gathered_t *self, size_t row, uint8_t *number)
 {
     if (self->key_column == GATHERED_KEYS_APART)
-        return sort_prefix (gathered_key (self, row), skip);
-    size_t word = self->column[self->key_column].word;
-    return (uint64_t)gathered_row (self, row)[word] ^ UINT64_C (1) << 63;
+        return gathered_key (self, row);
+    const gathered_column_t *column = &self->column[self->key_column];
+    key_put_integer (number, column->type, gathered_row (self, row)[column->word]);
+    return (text_t){ (const char *)number, KEY_NUMBER_SIZE };
 }
 
 size_t gathered_skip (const gathered_t *self)
@@ -445,146 +495,4 @@ int gathered_compare (const gathered_t *self, size_t a, size_t b)
     if (self->offset[a] != self->offset[b])
         return self->offset[a] < self->offset[b] ? -1 : 1;
     return (self->row[a] > self->row[b]) - (self->row[a] < self->row[b]);
-}
-
-/* ---- picking ---- */
-
-/* Rows that are picked into a batch. */
-typedef struct picking {
-    const uint32_t *which;
-    size_t count;
-    batch_t *batch;
-    size_t at;
-} picking_t;
-
-static void pick_numbers (const gathered_t *self, size_t word, const picking_t *picking, void *to)
-{
-    const int64_t *from = self->words + word;
-    size_t step = self->step;
-    int64_t *number = (int64_t *)to + picking->at;
-    for (size_t i = 0; i < picking->count; i++)
-        number[i] = from[picking->which[i] * step];
-}
-
-/* Keys that are the numbers of a column. */
-static void pick_number_keys (const gathered_t *self, const picking_t *picking, arena_t *texts)
-{
-    batch_t *batch = picking->batch;
-    const gathered_column_t *column = &self->column[self->key_column];
-    const int64_t *from = self->words + column->word;
-    text_t *to = batch->key + picking->at;
-    size_t found = batch->keys;
-    uint8_t *key = arena_alloc (texts, picking->count * KEY_NUMBER_SIZE);
-    int64_t last = 0;
-    for (size_t i = 0; i < picking->count; i++) {
-        int64_t number = from[picking->which[i] * self->step];
-        if (i > 0 && number == last) {
-            to[i] = to[i - 1];
-            continue;
-        }
-        last = number;
-        key_put_integer (key, column->type, number);
-        to[i] = (text_t){ (const char *)key, KEY_NUMBER_SIZE };
-        if (i == 0 && picking->at > 0 && text_equal (to[0], to[-1])) {
-            to[0] = to[-1];
-            continue;
-        }
-        key += KEY_NUMBER_SIZE;
-        batch->key_start[found++] = (uint32_t)(picking->at + i);
-    }
-    batch->keys = found;
-}
-
-static void pick_keys (const gathered_t *self, const picking_t *picking, arena_t *texts)
-{
-    batch_t *batch = picking->batch;
-    text_t *to = batch->key + picking->at;
-    size_t found = batch->keys;
-    text_t before = picking->at > 0 ? to[-1] : (text_t){ NULL, UINT32_MAX };
-    bool copies = self->keys.longest <= SHORT_KEY;
-    uint8_t *copy = copies ? arena_alloc (texts, picking->count * self->keys.longest) : NULL;
-    for (size_t i = 0; i < picking->count; i++) {
-        text_t key = gathered_key (self, picking->which[i]);
-        if (!text_equal (key, before)) {
-            batch->key_start[found++] = (uint32_t)(picking->at + i);
-            before = key;
-            if (copies) {
-                text_copy (copy, key);
-                before.data = (const char *)copy;
-                copy += key.size;
-            }
-        }
-        to[i] = before;
-    }
-    batch->keys = found;
-}
-
-static void pick_places (const gathered_t *self, const picking_t *picking)
-{
-    const uint32_t *which = picking->which;
-    uint64_t *offset = picking->batch->offset + picking->at;
-    uint32_t *row = picking->batch->row + picking->at;
-    if (self->in_line) {
-        uint64_t first = self->first;
-        for (size_t i = 0; i < picking->count; i++)
-            offset[i] = first + which[i];
-        memset (row, 0, picking->count * sizeof *row);
-        return;
-    }
-    for (size_t i = 0; i < picking->count; i++) {
-        offset[i] = self->offset[which[i]];
-        row[i] = self->row[which[i]];
-    }
-}
-
-static void pick_column (const gathered_t *self, size_t c, const picking_t *picking)
-{
-    const gathered_column_t *from = &self->column[c];
-    column_t *column = &picking->batch->column[c];
-    for (size_t i = 0; from->valid != NULL && i < picking->count; i++)
-        column->valid[picking->at + i] = from->valid[picking->which[i]];
-    if (from->is_time) {
-        column->i = picking->batch->event_time;
-    } else if (column->type == TYPE_STRING) {
-        for (size_t i = 0; i < picking->count; i++)
-            column->s[picking->at + i] =
-                gathered_text (&from->texts, gathered_row (self, picking->which[i])[from->word]);
-    } else if (type_is_decimal (column->type)) {
-        for (size_t i = 0; i < picking->count; i++)
-            memcpy (&column->d[picking->at + i],
-                    gathered_row (self, picking->which[i]) + from->word, sizeof *column->d);
-    } else {
-        pick_numbers (self, from->word, picking, column->i);
-    }
-}
-
-static void fetch_rows (const gathered_t *self, const uint32_t *which, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const int64_t *row = gathered_row (self, which[i]);
-        for (size_t word = 0; word < self->step; word += LINE / sizeof *row)
-            __builtin_prefetch (row + word);
-        __builtin_prefetch (row + self->step - 1);
-    }
-}
-
-void gathered_pick (const gathered_t *self, const uint32_t *which, size_t count, batch_t *batch,
-                    size_t at, arena_t *texts)
-{
-    fetch_rows (self, which, count < PICKED ? count : PICKED);
-    for (size_t done = 0; done < count; done += PICKED) {
-        size_t left = count - done;
-        picking_t picking = { which + done, left < PICKED ? left : PICKED, batch, at + done };
-        size_t next = left - picking.count;
-        fetch_rows (self, which + done + picking.count, next < PICKED ? next : PICKED);
-        if (self->key_column != GATHERED_KEYS_APART)
-            pick_number_keys (self, &picking, texts);
-        else
-            pick_keys (self, &picking, texts);
-        pick_numbers (self, GATHERED_EVENT_TIME, &picking, batch->event_time);
-        pick_numbers (self, GATHERED_INGEST_TIME, &picking, batch->ingest_time);
-        pick_places (self, &picking);
-        for (size_t c = 0; c < self->columns; c++)
-            pick_column (self, c, &picking);
-    }
 }

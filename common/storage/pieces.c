@@ -8,88 +8,79 @@
 
 /* A list, and the row that it stands at. */
 typedef struct piece {
-    const spill_list_t *list; /* NULL: it is in memory */
+    const spill_list_t *list;
     size_t number;
-    size_t next;        /* block */
-    uint8_t *block;     /* the one that it stands in */
-    const uint8_t *end; /* of its rows */
-    const uint8_t *row; /* at `end`, the next block is to be read */
-    size_t size;        /* bytes of the row */
+    size_t next;     /* block */
+    uint8_t *block;  /* the one that it stands in … */
+    size_t left;     /* … and bytes of its tiles that are not in `rows` … */
+    size_t at;       /* … from there on */
+    gathered_t rows; /* a tile */
+    size_t row;      /* at the end of the tile, the next one is to be taken */
     text_t key;
-    uint64_t prefix; /* of the key */
+    uint8_t number_key[KEY_NUMBER_SIZE]; /* what it may be in */
+    uint64_t prefix;                     /* of the key */
     int64_t time;
 } piece_t;
 
 struct pieces {
     uint32_t magic;
     spill_t *spill;
-    const packed_t *packed;
-    pieces_memory_t memory;
-    size_t item; /* of it, where its piece stands */
+    coded_t coded;
+    uint32_t which[CODED_ROWS]; /* all rows */
     size_t count;
-    piece_t *piece; /* the last one is that in memory, if there is one */
+    piece_t *piece;
     piece_t **heap; /* pieces that have a row, the least first */
     size_t live;
 };
 
 /* ---- pieces ---- */
 
-static void stand (const pieces_t *self, piece_t *piece)
+static void stand (piece_t *piece)
 {
-    piece->size = packed_size (self->packed, piece->row);
-    piece->time = packed_time (piece->row);
-    text_t key = packed_key (self->packed, piece->row);
-    if (!text_equal (key, piece->key))
-        piece->prefix = sort_prefix (key, 0);
-    piece->key = key;
+    const gathered_t *rows = &piece->rows;
+    piece->time = gathered_row (rows, piece->row)[GATHERED_EVENT_TIME];
+    piece->key = gathered_whole_key (rows, piece->row, piece->number_key);
+    piece->prefix = sort_prefix (piece->key, 0);
 }
 
-/* Ahead of it others are fetched: they lie anywhere. */
-static void stand_at_item (pieces_t *self, piece_t *piece)
+/* Goes to the next row; false: it is in the next tile, if there is one. */
+static bool step (piece_t *piece)
 {
-    enum { AHEAD = 16 };
-    const pieces_memory_t *memory = &self->memory;
-    if (self->item + AHEAD < memory->count)
-        __builtin_prefetch (
-            parts_row (memory->parts, sort_at (&memory->items[self->item + AHEAD])));
-    piece->row = parts_row (memory->parts, sort_at (&memory->items[self->item]));
-    piece->end = NULL;
-    stand (self, piece);
-}
-
-/* Goes to the next row; false: it is in the next block, if there is one. */
-static bool step (pieces_t *self, piece_t *piece)
-{
-    if (piece->list == NULL) {
-        if (++self->item == self->memory.count) {
-            piece->row = piece->end = NULL;
-            return false;
-        }
-        stand_at_item (self, piece);
-        return true;
-    }
-    piece->row += piece->size;
-    if (piece->row == piece->end)
+    if (++piece->row == piece->rows.rows)
         return false;
-    stand (self, piece);
+    stand (piece);
     return true;
 }
 
-/* END when there is none. */
-static status_t read_block (pieces_t *self, piece_t *piece, error_t *error)
+/* The next tile, of the next block when this one has no more; END when there is none. */
+static status_t next_tile (pieces_t *self, piece_t *piece, error_t *error)
 {
-    if (piece->list == NULL || piece->next == piece->list->count)
-        return error_set (error, STATUS_END, "no more rows");
-    const spill_block_t *block = &piece->list->blocks[piece->next++];
-    piece->key = (text_t){ NULL, 0 }; /* other bytes come to be where they stood */
-    piece->prefix = 0;
-    status_t status = spill_read (self->spill, block, piece->block, error);
-    if (status != STATUS_OK)
-        return status;
-    piece->row = piece->block;
-    piece->end = piece->block + block->size;
-    stand (self, piece);
+    if (piece->left == 0) {
+        if (piece->next == piece->list->count)
+            return error_set (error, STATUS_END, "no more rows");
+        const spill_block_t *block = &piece->list->blocks[piece->next++];
+        status_t status = spill_read (self->spill, block, piece->block, error);
+        if (status != STATUS_OK)
+            return status;
+        piece->left = block->size;
+        piece->at = 0;
+    }
+    gathered_next (&piece->rows);
+    size_t size = coded_take (&self->coded, piece->block + piece->at, piece->left, &piece->rows);
+    piece->at += size;
+    piece->left -= size;
+    piece->row = 0;
+    stand (piece);
     return STATUS_OK;
+}
+
+static int compare_places (const gathered_t *a, size_t x, const gathered_t *b, size_t y)
+{
+    uint64_t offset[2] = { gathered_offset (a, x), gathered_offset (b, y) };
+    uint32_t row[2] = { gathered_number (a, x), gathered_number (b, y) };
+    if (offset[0] != offset[1])
+        return offset[0] < offset[1] ? -1 : 1;
+    return (row[0] > row[1]) - (row[0] < row[1]);
 }
 
 static bool comes_before (const piece_t *a, const piece_t *b)
@@ -100,7 +91,7 @@ static bool comes_before (const piece_t *a, const piece_t *b)
         return text_compare (a->key, b->key) < 0;
     if (a->time != b->time)
         return a->time < b->time;
-    int order = packed_compare (a->row, b->row);
+    int order = compare_places (&a->rows, a->row, &b->rows, b->row);
     return order != 0 ? order < 0 : a->number < b->number;
 }
 
@@ -133,34 +124,32 @@ static const piece_t *runner_up (const pieces_t *self)
     return self->heap[1];
 }
 
-status_t pieces_new (spill_t *spill, const packed_t *packed, const spill_list_t *const *lists,
-                     size_t count, const pieces_memory_t *memory, pieces_t **pieces, error_t *error)
+status_t pieces_new (spill_t *spill, const gathered_t *like, const spill_list_t *const *lists,
+                     size_t count, pieces_t **pieces, error_t *error)
 {
     *pieces = NULL;
     pieces_t *self = mem_zero (1, sizeof *self);
     self->magic = PIECES_MAGIC;
     self->spill = spill;
-    self->packed = packed;
-    self->memory = *memory;
-    self->count = count;
-    self->piece = mem_zero (count + 1, sizeof *self->piece);
-    self->heap = mem_zero (count + 1, sizeof (piece_t *));
+    coded_init (&self->coded, like);
+    for (size_t i = 0; i < CODED_ROWS; i++)
+        self->which[i] = (uint32_t)i;
+    self->piece = mem_zero (count, sizeof *self->piece);
+    self->heap = mem_zero (count, sizeof (piece_t *));
     status_t status = STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {
         CHECK (lists[i]->count > 0);
-        self->piece[i] =
-            (piece_t){ .list = lists[i], .number = i, .block = mem_alloc (lists[i]->largest) };
-        status = read_block (self, &self->piece[i], error);
-        self->heap[self->live++] = &self->piece[i];
+        piece_t *piece = &self->piece[self->count++];
+        piece->list = lists[i];
+        piece->number = i;
+        piece->block = mem_alloc (lists[i]->largest + CODED_MORE);
+        gathered_init_like (&piece->rows, like);
+        status = next_tile (self, piece, error);
+        self->heap[self->live++] = piece;
     }
     if (status != STATUS_OK) {
         pieces_destroy (&self);
         return status;
-    }
-    if (memory->count > 0) {
-        self->piece[count] = (piece_t){ .number = count };
-        stand_at_item (self, &self->piece[count]);
-        self->heap[self->live++] = &self->piece[count];
     }
     for (size_t i = self->live / 2; i-- > 0;)
         sift_down (self, i);
@@ -174,8 +163,11 @@ void pieces_destroy (pieces_t **self_p)
     if (self == NULL)
         return;
     CHECK_OBJECT (self, PIECES_MAGIC);
-    for (size_t i = 0; i <= self->count; i++)
+    for (size_t i = 0; i < self->count; i++) {
         mem_free (self->piece[i].block);
+        gathered_release (&self->piece[i].rows);
+    }
+    coded_release (&self->coded);
     mem_free (self->piece);
     mem_free (self->heap);
     self->magic = 0;
@@ -185,45 +177,13 @@ void pieces_destroy (pieces_t **self_p)
 
 /* ---- rows ---- */
 
-/* The least piece's rows that come before all others'. False when it stands at the end of its
- * block, which is not read over while its rows are in use, or when there are `most`. */
-static bool take_stretch (pieces_t *self, const uint8_t **rows, size_t most, size_t *count)
-{
-    piece_t *piece = self->heap[0];
-    const piece_t *next = runner_up (self);
-    do {
-        rows[(*count)++] = piece->row;
-        if (!step (self, piece))
-            return false;
-    } while (*count < most && (next == NULL || comes_before (piece, next)));
-    sift_down (self, 0);
-    return *count < most;
-}
-
-size_t pieces_in_memory (const pieces_t *self)
+status_t pieces_next (pieces_t *self, size_t most, pieces_rows_t *rows, error_t *error)
 {
     CHECK_OBJECT (self, PIECES_MAGIC);
-    return self->memory.count - self->item;
-}
-
-status_t pieces_leave_memory (pieces_t *self, const spill_list_t *list, error_t *error)
-{
-    CHECK_OBJECT (self, PIECES_MAGIC);
-    piece_t *piece = &self->piece[self->count];
-    CHECK (pieces_in_memory (self) > 0);
-    self->item = self->memory.count;
-    piece->list = list;
-    piece->block = mem_alloc (list->largest);
-    return read_block (self, piece, error);
-}
-
-status_t pieces_next (pieces_t *self, const uint8_t **rows, size_t most, size_t *count,
-                      error_t *error)
-{
-    CHECK_OBJECT (self, PIECES_MAGIC);
-    *count = 0;
-    if (self->live > 0 && self->heap[0]->row == self->heap[0]->end) {
-        status_t status = read_block (self, self->heap[0], error);
+    *rows = (pieces_rows_t){ .count = 0 };
+    /* a tile is not taken over that of rows that are in use */
+    if (self->live > 0 && self->heap[0]->row == self->heap[0]->rows.rows) {
+        status_t status = next_tile (self, self->heap[0], error);
         if (status == STATUS_END)
             self->heap[0] = self->heap[--self->live];
         else if (status != STATUS_OK)
@@ -231,7 +191,18 @@ status_t pieces_next (pieces_t *self, const uint8_t **rows, size_t most, size_t 
         if (self->live > 0)
             sift_down (self, 0);
     }
-    while (self->live > 0 && take_stretch (self, rows, most, count))
-        continue;
+    if (self->live == 0)
+        return STATUS_OK;
+    piece_t *piece = self->heap[0];
+    const piece_t *next = runner_up (self);
+    rows->rows = &piece->rows;
+    rows->which = self->which + piece->row;
+    bool here;
+    do {
+        rows->count++;
+        here = step (piece);
+    } while (here && rows->count < most && (next == NULL || comes_before (piece, next)));
+    if (here)
+        sift_down (self, 0);
     return STATUS_OK;
 }

@@ -1,9 +1,10 @@
 /* sorter.h - rows gathered in memory, in any order, until they are given out in order or written as
  * a sorted run.
  *
- * Few rows are kept as they came (gathered.h). Once they are more than a near cache holds, a row is
- * one piece of memory (packed.h), near those with keys like its own (parts.h), and these are sorted
- * and written together: sorting costs the memory that rows are fetched from. */
+ * The newest rows are kept as they came (gathered.h): all of them while they are no more than a
+ * near cache holds. Then they are coded in few bytes (coded.h), near those with keys like their own
+ * (parts.h), and those of a range of keys are taken back, sorted and given together: what sorting
+ * costs is the memory that rows are put into and fetched from. */
 #ifndef WEIR_STORAGE_SORTER_H
 #define WEIR_STORAGE_SORTER_H
 

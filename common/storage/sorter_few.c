@@ -1,46 +1,33 @@
-/* sorter_few.c - a sorter's rows while they are few: as columns, until they are given or parted. */
+/* sorter_few.c - a sorter's newest rows, as they came: all of them while they are few, and then
+ * until they are coded and put into parts. */
 #include "base/check.h"
 #include "base/mem.h"
+#include "storage/sort.h"
 #include "storage/sorter_state.h"
 
 enum {
-    FEW_BYTES = 4 << 20, /* of rows, packed */
-    SAMPLE = 8192,       /* rows whose keys are looked at to part the others */
+    FEW_BYTES = 4 << 20,    /* of rows */
+    SAMPLE = 8192,          /* rows whose keys are looked at to part the others */
+    TILE_BYTES = 128 << 10, /* of a tile, unless it is one row */
+    SORTING = 2 * sizeof (uint64_t) + 2 * sizeof (sort_item_t) + sizeof (uint32_t), /* of a row */
 };
 
 size_t few_bytes (const sorter_t *self)
 {
-    const gathered_t *few = &self->few;
-    size_t sorting = 2 * sizeof (uint64_t) + 2 * sizeof (sort_item_t) + sizeof *self->order;
-    return gathered_bytes (few) + few->rows * sorting;
+    return gathered_bytes (&self->few) + self->few.rows * SORTING;
 }
 
-bool few_add (sorter_t *self, const packed_tile_t *tile)
+bool few_are_many (const sorter_t *self)
 {
-    size_t size = self->few_size;
-    for (size_t i = 0; i < tile->count; i++)
-        size += tile->size[i];
-    if (size > FEW_BYTES)
-        return false;
-    gathered_add (&self->few, tile->batch, tile->row, tile->count);
-    self->few_size = size;
-    return true;
+    return gathered_bytes (&self->few) >= FEW_BYTES;
 }
 
 void sorter_expect (sorter_t *self, size_t rows)
 {
-    size_t most = FEW_BYTES / self->packed.fixed;
+    size_t least = (GATHERED_INGEST_TIME + 1 + self->few.columns) * sizeof (int64_t);
+    size_t most = FEW_BYTES / least;
     if (self->few.rows == 0)
         gathered_expect (&self->few, rows < most ? rows : most);
-}
-
-void few_give_back (sorter_t *self)
-{
-    gathered_release (&self->few);
-    gathered_init (&self->few, self->packed.types, self->packed.columns);
-    mem_free (self->order);
-    self->order = NULL;
-    self->few_size = 0;
 }
 
 /* ---- sorting ---- */
@@ -55,112 +42,158 @@ static int compare_places (const void *arg, uint64_t a, uint64_t b)
     return gathered_compare (arg, a, b);
 }
 
+static void make_room (sorter_t *self)
+{
+    size_t rows = self->few.rows;
+    if (rows <= self->order_room)
+        return;
+    mem_free (self->order);
+    mem_free (self->prefix);
+    self->order_room = rows + rows / 4;
+    self->order = mem_alloc (self->order_room * sizeof *self->order);
+    self->prefix = mem_alloc (2 * self->order_room * sizeof *self->prefix);
+}
+
 void few_sort (sorter_t *self)
 {
     const gathered_t *few = &self->few;
     size_t skip = gathered_skip (few);
-    uint64_t *prefix = mem_alloc (2 * few->rows * sizeof *prefix);
+    make_room (self);
     for (size_t i = 0; i < few->rows; i++)
-        prefix[i] = gathered_prefix (few, i, skip);
+        self->prefix[i] = gathered_prefix (few, i, skip);
     sort_rows_t rows = { key_at, self->in_position ? NULL : compare_places, few, skip };
-    mem_free (self->order);
-    self->order = mem_alloc (few->rows * sizeof *self->order);
     sort_times_t times = { few->words + GATHERED_EVENT_TIME, few->step };
-    sort_order (prefix, &times, few->rows, &rows, self->order);
-    mem_free (prefix);
-    self->parts.skip = skip;
+    sort_order (self->prefix, &times, few->rows, &rows, self->order);
 }
 
-/* ---- packing ---- */
+/* ---- tiles ---- */
 
-/* Rows that are on their way to where they are packed. */
-typedef struct moving {
-    arena_t *arena;
-    arena_t *texts;
-    batch_t batch;
-    packed_tile_t tile;
-} moving_t;
-
-static void moving_init (moving_t *self, const packed_t *packed)
+/* How many of the rows make the next tile. */
+static size_t rows_of_tile (const sorter_t *self, const uint32_t *which, size_t count, size_t *room)
 {
-    self->arena = arena_new (1 << 16);
-    self->texts = arena_new (1 << 16);
-    self->batch = packed_batch (packed, self->arena, PACKED_TILE);
-    self->tile.batch = &self->batch;
-    for (size_t i = 0; i < PACKED_TILE; i++)
-        self->tile.row[i] = (uint32_t)i;
+    count = count < CODED_ROWS ? count : CODED_ROWS;
+    while ((*room = coded_room (&self->few, which, count)) > TILE_BYTES && count > 1)
+        count /= 2;
+    return count;
 }
 
-static void moving_release (moving_t *self)
+static void put_in_part (sorter_t *self, size_t part, const uint32_t *which, size_t rows)
 {
-    arena_destroy (&self->arena);
-    arena_destroy (&self->texts);
+    size_t room;
+    for (size_t at = 0, count; at < rows; at += count) {
+        count = rows_of_tile (self, which + at, rows - at, &room);
+        uint8_t *to = parts_room (&self->parts, room);
+        parts_add (&self->parts, part, coded_put (&self->few, which + at, count, to), count);
+    }
 }
 
-static void take_tile (moving_t *self, const sorter_t *sorter, const uint32_t *which, size_t count)
+status_t few_put (sorter_t *self, size_t from, spill_list_t *list, error_t *error)
 {
-    self->batch.keys = 0;
-    self->batch.rows = self->tile.count = count;
-    arena_reset (self->texts);
-    gathered_pick (&sorter->few, which, count, &self->batch, 0, self->texts);
-    packed_measure (&sorter->packed, &self->tile);
+    status_t status = STATUS_OK;
+    size_t room;
+    for (size_t at = from, count; status == STATUS_OK && at < self->few.rows; at += count) {
+        count = rows_of_tile (self, self->order + at, self->few.rows - at, &room);
+        if (room > self->tile_room) {
+            mem_free (self->tile);
+            self->tile = mem_alloc (room);
+            self->tile_room = room;
+        }
+        size_t size = coded_put (&self->few, self->order + at, count, self->tile);
+        status = spill_put (self->spilled->spill, list, self->tile, size, count, error);
+    }
+    return status == STATUS_OK ? spill_end (self->spilled->spill, list, error) : status;
 }
+
+void few_take (sorter_t *self, const uint8_t *tiles, size_t size)
+{
+    for (size_t at = 0; at < size;)
+        at += coded_take (&self->coded, tiles + at, size - at, &self->few);
+}
+
+/* ---- parts ---- */
 
 /* Where parts begin, by the keys of some. */
 static void part_by_few (sorter_t *self)
 {
     const gathered_t *few = &self->few;
+    uint8_t number[KEY_NUMBER_SIZE];
+    text_t first = { NULL, 0 };
     uint64_t *sample = mem_alloc (SAMPLE * sizeof *sample);
     size_t step = (few->rows + SAMPLE - 1) / SAMPLE;
-    size_t skip = few->rows > 0 ? gathered_skip (few) : 0;
+    size_t skip = 0;
     size_t count = 0;
+    if (few->rows > 0) {
+        skip = gathered_skip (few);
+        first = gathered_whole_key (few, 0, number);
+    }
     for (size_t i = 0; i < few->rows; i += step)
         sample[count++] = gathered_prefix (few, i, skip);
     CHECK (count <= SAMPLE);
-    parts_part (&self->parts, sample, count, skip);
+    parts_part (&self->parts, sample, count, first, skip);
     mem_free (sample);
+}
+
+/* Do keys that are numbers begin as those did by which parts were made? */
+static bool numbers_go_on (const sorter_t *self)
+{
+    uint8_t number[KEY_NUMBER_SIZE];
+    const parts_t *parts = &self->parts;
+    if (self->few.key_column == GATHERED_KEYS_APART || parts->skip != GATHERED_NUMBER_SKIP)
+        return false;
+    gathered_whole_key (&self->few, 0, number);
+    return memcmp (number, parts->begin, GATHERED_NUMBER_SKIP) == 0;
+}
+
+/* The part of each row. */
+static void look_for_parts (const sorter_t *self, uint8_t *part)
+{
+    const gathered_t *few = &self->few;
+    uint8_t number[KEY_NUMBER_SIZE];
+    if (numbers_go_on (self))
+        for (size_t i = 0; i < few->rows; i++)
+            part[i] = (uint8_t)parts_of_prefix (&self->parts,
+                                                gathered_prefix (few, i, GATHERED_NUMBER_SKIP));
+    else
+        for (size_t i = 0; i < few->rows; i++)
+            part[i] = (uint8_t)parts_of_key (&self->parts, gathered_whole_key (few, i, number));
+}
+
+/* Rows by their parts, in the order in which they came: part p's are order[end[p - 1]] to
+ * order[end[p] - 1]. */
+static void order_by_parts (sorter_t *self, size_t *end)
+{
+    uint8_t *part = (uint8_t *)self->prefix;
+    look_for_parts (self, part);
+    memset (end, 0, PARTS_MAX * sizeof *end);
+    for (size_t i = 0; i < self->few.rows; i++)
+        end[part[i]]++;
+    size_t sum = 0;
+    for (size_t p = 0; p < PARTS_MAX; p++) {
+        size_t here = end[p];
+        end[p] = sum; /* where the part begins, until it is filled */
+        sum += here;
+    }
+    for (size_t i = 0; i < self->few.rows; i++)
+        self->order[end[part[i]]++] = (uint32_t)i;
 }
 
 void few_part (sorter_t *self)
 {
-    if (self->parts.parted)
-        return;
-    part_by_few (self);
-    moving_t moving;
-    moving_init (&moving, &self->packed);
-    uint32_t which[PACKED_TILE];
+    size_t end[PARTS_MAX];
     size_t rows = self->few.rows;
-    for (size_t at = 0, count; at < rows; at += count) {
-        count = rows - at < PACKED_TILE ? rows - at : PACKED_TILE;
-        for (size_t i = 0; i < count; i++)
-            which[i] = (uint32_t)(at + i);
-        take_tile (&moving, self, which, count);
-        parts_place (&self->parts, &moving.tile);
-        packed_put (&self->packed, &moving.tile);
+    if (!self->parts.parted)
+        part_by_few (self);
+    if (rows == 0)
+        return;
+    size_t bytes = gathered_bytes (&self->few) / rows + SORTING;
+    bytes += self->few.in_line ? sizeof *self->few.offset + sizeof *self->few.row : 0;
+    self->row_bytes = bytes > self->row_bytes ? bytes : self->row_bytes;
+    make_room (self);
+    order_by_parts (self, end);
+    size_t from = 0;
+    for (size_t p = 0; p < PARTS_MAX; p++) {
+        put_in_part (self, p, self->order + from, end[p] - from);
+        from = end[p];
     }
-    moving_release (&moving);
-    few_give_back (self);
-}
-
-status_t few_put (sorter_t *self, size_t from, spill_list_t *list, error_t *error)
-{
-    const uint8_t *put[PACKED_TILE];
-    moving_t moving;
-    moving_init (&moving, &self->packed);
-    arena_t *packed = arena_new (1 << 16);
-    status_t status = STATUS_OK;
-    for (size_t at = from, count; status == STATUS_OK && at < self->few.rows; at += count) {
-        count = self->few.rows - at < PACKED_TILE ? self->few.rows - at : PACKED_TILE;
-        take_tile (&moving, self, self->order + at, count);
-        arena_reset (packed);
-        for (size_t i = 0; i < count; i++)
-            put[i] = moving.tile.to[i] = arena_alloc (packed, moving.tile.size[i]);
-        packed_put (&self->packed, &moving.tile);
-        status = spill_put (self->spilled->spill, list, put, count, error);
-    }
-    if (status == STATUS_OK)
-        status = spill_end (self->spilled->spill, list, error);
-    arena_destroy (&packed);
-    moving_release (&moving);
-    return status;
+    gathered_next (&self->few);
 }

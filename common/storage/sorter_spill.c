@@ -4,10 +4,6 @@
 #include "base/mem.h"
 #include "storage/sorter_state.h"
 
-enum {
-    ITEM_BYTES = 2 * sizeof (sort_item_t), /* that sorting takes of a row */
-};
-
 /* ---- shelves ---- */
 
 static spill_list_t *add_stretch (shelf_t *shelf, bool sorted)
@@ -43,21 +39,6 @@ size_t spilled_rows (const sorter_t *self, size_t part)
     return rows;
 }
 
-/* Bytes of rows in memory, about. */
-static size_t bytes_here (const sorter_t *self, size_t rows)
-{
-    return rows > 0 ? rows * (parts_bytes (&self->parts) / self->parts.rows) : 0;
-}
-
-static size_t part_bytes (const sorter_t *self, size_t part)
-{
-    const shelf_t *shelf = &self->spilled->shelf[part];
-    size_t bytes = bytes_here (self, self->parts.part[part].rows);
-    for (size_t i = 0; i < shelf->count; i++)
-        bytes += shelf->stretches[i].list.bytes;
-    return bytes;
-}
-
 void spilled_release (sorter_t *self)
 {
     spilled_t *spilled = self->spilled;
@@ -65,7 +46,7 @@ void spilled_release (sorter_t *self)
         return;
     for (size_t part = 0; part < PARTS_MAX; part++)
         clear_shelf (&spilled->shelf[part]);
-    parts_release (&spilled->loaded);
+    mem_free (spilled->block);
     spill_destroy (&spilled->spill);
     mem_free (spilled);
     self->spilled = NULL;
@@ -73,81 +54,73 @@ void spilled_release (sorter_t *self)
 
 /* ---- putting ---- */
 
-/* Rows that are to be put, together. */
-typedef struct putting {
-    spill_t *spill;
-    spill_list_t *list;
-    size_t count;
-    const uint8_t *rows[PACKED_TILE];
-} putting_t;
-
-static status_t put_rows (putting_t *self, error_t *error)
+/* The part's rows that are in memory, as they lie. */
+static status_t put_unsorted (sorter_t *self, size_t part, error_t *error)
 {
-    size_t count = self->count;
-    self->count = 0;
-    return spill_put (self->spill, self->list, self->rows, count, error);
-}
-
-static status_t end_putting (putting_t *self, error_t *error)
-{
-    status_t status = put_rows (self, error);
-    return status == STATUS_OK ? spill_end (self->spill, self->list, error) : status;
-}
-
-static inline status_t put_row (putting_t *self, const uint8_t *row, error_t *error)
-{
-    self->rows[self->count++] = row;
-    return self->count == PACKED_TILE ? put_rows (self, error) : STATUS_OK;
-}
-
-/* Items [from, to), in order. */
-static status_t put_items (sorter_t *self, size_t from, size_t to, spill_list_t *list,
-                           error_t *error)
-{
-    putting_t putting = { .spill = self->spilled->spill, .list = list };
-    status_t status = STATUS_OK;
-    for (size_t i = from; status == STATUS_OK && i < to; i++) {
-        const uint8_t *row = sorter_row (self, i);
-        __builtin_prefetch (row);
-        status = put_row (&putting, row, error);
+    const parts_t *parts = &self->parts;
+    spill_t *spill = self->spilled->spill;
+    spill_list_t *list = open_stretch (&self->spilled->shelf[part]);
+    for (uint32_t i = parts->part[part].first; i != PARTS_NONE; i = parts->tiles[i].next) {
+        const parts_tiles_t *tiles = &parts->tiles[i];
+        status_t status =
+            spill_put (spill, list, parts_at (parts, tiles), tiles->size, tiles->rows, error);
+        if (status != STATUS_OK)
+            return status;
     }
-    return status == STATUS_OK ? end_putting (&putting, error) : status;
+    return spill_end (spill, list, error);
 }
 
-static status_t put_unsorted (sorter_t *self, size_t part, spill_list_t *list, error_t *error)
+/* Rows that are in `few` become a piece. */
+static status_t put_sorted (sorter_t *self, shelf_t *shelf, error_t *error)
 {
-    putting_t putting = { .spill = self->spilled->spill, .list = list };
-    uint32_t chunk = PARTS_BEGIN;
-    const uint8_t *row;
-    size_t size;
-    status_t status = STATUS_OK;
-    while (status == STATUS_OK && (size = parts_rows_at (&self->parts, part, &chunk, &row)) > 0)
-        for (const uint8_t *end = row + size; status == STATUS_OK && row < end;) {
-            const uint8_t *here = row;
-            row += packed_size (&self->packed, row);
-            status = put_row (&putting, here, error);
-        }
-    return status == STATUS_OK ? end_putting (&putting, error) : status;
+    if (self->few.rows == 0)
+        return STATUS_OK;
+    few_sort (self);
+    status_t status = few_put (self, 0, add_stretch (shelf, true), error);
+    gathered_next (&self->few);
+    return status;
 }
 
-/* Would so many rows of a part not fit by themselves, or are they too many to be sorted at once? */
+/* As many rows of a part as fit, one at least. */
+static size_t rows_that_fit (const sorter_t *self)
+{
+    size_t rows = self->aside.memory / self->row_bytes;
+    return rows > 0 ? rows : 1;
+}
+
+/* The part's rows that are in memory become pieces, each of as many as fit. */
+static status_t sort_memory (sorter_t *self, size_t part, shelf_t *shelf, error_t *error)
+{
+    const parts_t *parts = &self->parts;
+    status_t status = STATUS_OK;
+    gathered_next (&self->few);
+    for (uint32_t i = parts->part[part].first; status == STATUS_OK && i != PARTS_NONE;) {
+        const parts_tiles_t *tiles = &parts->tiles[i];
+        if (self->few.rows > 0 && self->few.rows + tiles->rows > rows_that_fit (self)) {
+            status = put_sorted (self, shelf, error);
+        } else {
+            few_take (self, parts_at (parts, tiles), tiles->size);
+            i = tiles->next;
+        }
+    }
+    return status == STATUS_OK ? put_sorted (self, shelf, error) : status;
+}
+
+/* Would so many rows of a part not fit by themselves? */
 static bool is_large (const sorter_t *self, size_t rows)
 {
-    return rows > SORTER_ITEMS_KEPT ||
-           bytes_here (self, rows) + rows * ITEM_BYTES > self->aside.memory;
+    return rows * self->row_bytes > self->aside.memory;
 }
 
 /* One that would not fit by itself is sorted now, while it is in memory. */
 static status_t put_part (sorter_t *self, size_t part, error_t *error)
 {
-    shelf_t *shelf = &self->spilled->shelf[part];
     size_t rows = self->parts.part[part].rows;
     if (rows == 0)
         return STATUS_OK;
-    if (!is_large (self, rows))
-        return put_unsorted (self, part, open_stretch (shelf), error);
-    sorter_sort_part (self, &self->parts, part);
-    return put_items (self, 0, rows, add_stretch (shelf, true), error);
+    if (is_large (self, rows))
+        return sort_memory (self, part, &self->spilled->shelf[part], error);
+    return put_unsorted (self, part, error);
 }
 
 static status_t begin (sorter_t *self, error_t *error)
@@ -156,12 +129,11 @@ static status_t begin (sorter_t *self, error_t *error)
     CHECK (self->aside.fs != NULL);
     if (self->spilled != NULL)
         return STATUS_OK;
-    status_t status = spill_new (self->aside.fs, self->aside.path, &self->packed, &spill, error);
+    status_t status = spill_new (self->aside.fs, self->aside.path, &spill, error);
     if (status != STATUS_OK)
         return status;
     self->spilled = mem_zero (1, sizeof *self->spilled);
     self->spilled->spill = spill;
-    parts_init (&self->spilled->loaded, &self->packed, self->kept);
     return STATUS_OK;
 }
 
@@ -176,25 +148,22 @@ static status_t put_all (sorter_t *self, error_t *error)
 
 /* ---- while rows are given ---- */
 
-/* The rest of the part that is being given. */
+/* The rest of the part that is being given. Batches may borrow from rows that were few. */
 static status_t put_current (sorter_t *self, error_t *error)
 {
     giving_t *giving = self->giving;
-    if (giving->pieces != NULL) {
-        size_t left = pieces_in_memory (giving->pieces);
-        if (left == 0)
-            return STATUS_OK;
-        size_t rows = self->parts.part[giving->part].rows;
-        status_t status = put_items (self, rows - left, rows, &giving->left, error);
-        return status == STATUS_OK ? pieces_leave_memory (giving->pieces, &giving->left, error)
-                                   : status;
-    }
-    if (giving->from_disk || giving->at == giving->rows)
+    bool is_done = giving->at == giving->rows;
+    if (giving->from_disk || (is_done && !giving->few))
         return STATUS_OK;
     size_t part = giving->few ? 0 : giving->part;
-    spill_list_t *list = add_stretch (&self->spilled->shelf[part], true);
-    status_t status = giving->few ? few_put (self, giving->at, list, error)
-                                  : put_items (self, giving->at, giving->rows, list, error);
+    status_t status = STATUS_OK;
+    if (!is_done)
+        status = few_put (self, giving->at, add_stretch (&self->spilled->shelf[part], true), error);
+    if (giving->few) {
+        giving->lent = self->few;
+        giving->stays = 2;
+        gathered_init_like (&self->few, &giving->lent);
+    }
     giving->next = part;
     giving->at = giving->rows = 0;
     giving->few = false;
@@ -209,8 +178,7 @@ static status_t put_later (sorter_t *self, error_t *error)
     status_t status = put_current (self, error);
     for (size_t part = after; status == STATUS_OK && part < PARTS_MAX; part++)
         if (self->parts.part[part].rows > 0)
-            status = put_unsorted (self, part, open_stretch (&self->spilled->shelf[part]), error);
-    giving->stays = 2;
+            status = put_unsorted (self, part, error);
     return status;
 }
 
@@ -221,8 +189,9 @@ status_t sorter_spill (sorter_t *self, error_t *error)
     status_t status = begin (self, error);
     if (status == STATUS_OK)
         status = self->giving == NULL ? put_all (self, error) : put_later (self, error);
-    gathered_clear (&self->few);
     parts_drop (&self->parts);
+    if (self->giving != NULL)
+        parts_give_back (&self->parts);
     return status;
 }
 
@@ -230,7 +199,7 @@ status_t sorter_spill (sorter_t *self, error_t *error)
 
 bool sorter_has_large (const sorter_t *self)
 {
-    if (self->few.rows > 0) /* there is no telling which they are before they are parted */
+    if (!self->parts.parted) /* there is no telling which they are before they are parted */
         return few_bytes (self) > self->aside.memory;
     return is_large (self, self->parts.largest);
 }
@@ -239,7 +208,8 @@ status_t sorter_spill_large (sorter_t *self, error_t *error)
 {
     CHECK (self->giving == NULL);
     status_t status = begin (self, error);
-    few_part (self);
+    if (status == STATUS_OK)
+        few_part (self);
     for (size_t part = 0; status == STATUS_OK && part < PARTS_MAX; part++) {
         if (!is_large (self, self->parts.part[part].rows))
             continue;
@@ -251,97 +221,67 @@ status_t sorter_spill_large (sorter_t *self, error_t *error)
 
 /* ---- loading ---- */
 
-static size_t count_rows (const packed_t *packed, const uint8_t *row, size_t size)
+static status_t take_block (sorter_t *self, const spill_block_t *block, error_t *error)
 {
-    size_t rows = 0;
-    for (const uint8_t *end = row + size; row < end; row += packed_size (packed, row))
-        rows++;
-    return rows;
+    spilled_t *spilled = self->spilled;
+    if (block->size + CODED_MORE > spilled->room) {
+        mem_free (spilled->block);
+        spilled->room = block->size + CODED_MORE;
+        spilled->room =
+            spilled->room < SPILL_BLOCK + CODED_MORE ? SPILL_BLOCK + CODED_MORE : spilled->room;
+        spilled->block = mem_alloc (spilled->room);
+    }
+    status_t status = spill_read (spilled->spill, block, spilled->block, error);
+    if (status == STATUS_OK)
+        few_take (self, spilled->block, block->size);
+    return status;
 }
 
-/* Blocks [from, to) of a list, whose rows are counted if they are not all of them. */
-static status_t load_blocks (sorter_t *self, size_t part, const spill_list_t *list, size_t from,
-                             size_t to, error_t *error)
+void spilled_take_memory (sorter_t *self, size_t part)
 {
-    bool all = from == 0 && to == list->count;
-    size_t count = all ? list->rows : 0;
-    for (size_t i = from; i < to; i++) {
-        const spill_block_t *block = &list->blocks[i];
-        uint8_t *rows = parts_room (&self->spilled->loaded, part, block->size);
-        status_t status = spill_read (self->spilled->spill, block, rows, error);
-        if (status != STATUS_OK)
-            return status;
-        count += all ? 0 : count_rows (&self->packed, rows, block->size);
-    }
-    parts_add_rows (&self->spilled->loaded, part, count);
-    return STATUS_OK;
+    const parts_t *parts = &self->parts;
+    for (uint32_t i = parts->part[part].first; i != PARTS_NONE; i = parts->tiles[i].next)
+        few_take (self, parts_at (parts, &parts->tiles[i]), parts->tiles[i].size);
 }
 
 /* Rows that are still in memory come last. */
-static void load_rest (sorter_t *self, size_t part)
-{
-    uint32_t chunk = PARTS_BEGIN;
-    const uint8_t *rows;
-    size_t size;
-    parts_t *loaded = &self->spilled->loaded;
-    if (self->parts.part[part].rows == 0)
-        return;
-    while ((size = parts_rows_at (&self->parts, part, &chunk, &rows)) > 0)
-        memcpy (parts_room (loaded, part, size), rows, size);
-    parts_add_rows (loaded, part, self->parts.part[part].rows);
-}
-
 static status_t load_part (sorter_t *self, size_t part, error_t *error)
 {
     const shelf_t *shelf = &self->spilled->shelf[part];
-    parts_drop (&self->spilled->loaded);
-    status_t status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < shelf->count; i++) {
+    gathered_next (&self->few);
+    for (size_t i = 0; i < shelf->count; i++) {
         const spill_list_t *list = &shelf->stretches[i].list;
-        status = load_blocks (self, part, list, 0, list->count, error);
+        for (size_t block = 0; block < list->count; block++) {
+            status_t status = take_block (self, &list->blocks[block], error);
+            if (status != STATUS_OK)
+                return status;
+        }
     }
-    if (status != STATUS_OK)
-        return status;
-    load_rest (self, part);
-    sorter_sort_part (self, &self->spilled->loaded, part);
+    spilled_take_memory (self, part);
+    few_sort (self);
     return STATUS_OK;
 }
 
 /* ---- pieces ---- */
 
-/* As many blocks from `from` on as fit to be sorted, one at least: the end of them. */
-static size_t blocks_that_fit (const sorter_t *self, const spill_list_t *list, size_t from)
+/* Sorts an unsorted stretch into pieces, each of as many blocks as fit. */
+static status_t sort_stretch (sorter_t *self, const spill_list_t *list, shelf_t *sorted,
+                              error_t *error)
 {
-    size_t row_bytes = list->bytes / list->rows;
-    size_t bytes = 0;
-    size_t to = from;
-    while (to < list->count &&
-           (to == from || (bytes + list->blocks[to].size) / row_bytes * (row_bytes + ITEM_BYTES) <=
-                              self->aside.memory))
-        bytes += list->blocks[to++].size;
-    return to;
-}
-
-/* Sorts an unsorted stretch into pieces. */
-static status_t sort_stretch (sorter_t *self, size_t part, const spill_list_t *list,
-                              shelf_t *sorted, error_t *error)
-{
-    parts_t *loaded = &self->spilled->loaded;
     status_t status = STATUS_OK;
-    for (size_t from = 0, to; status == STATUS_OK && from < list->count; from = to) {
-        to = blocks_that_fit (self, list, from);
-        parts_drop (loaded);
-        status = load_blocks (self, part, list, from, to, error);
-        if (status != STATUS_OK)
-            break;
-        sorter_sort_part (self, loaded, part);
-        status = put_items (self, 0, loaded->part[part].rows, add_stretch (sorted, true), error);
+    gathered_next (&self->few);
+    for (size_t i = 0; status == STATUS_OK && i < list->count; i++) {
+        const spill_block_t *block = &list->blocks[i];
+        if (self->few.rows > 0 && self->few.rows + block->rows > rows_that_fit (self))
+            status = put_sorted (self, sorted, error);
+        if (status == STATUS_OK)
+            status = take_block (self, block, error);
     }
-    return status;
+    return status == STATUS_OK ? put_sorted (self, sorted, error) : status;
 }
 
-/* Makes every stretch of the shelf a piece. */
-static status_t sort_shelf (sorter_t *self, size_t part, shelf_t *shelf, error_t *error)
+/* Makes every stretch of the shelf a piece, or some. */
+static status_t sort_shelf (sorter_t *self, shelf_t *shelf, error_t *error)
 {
     shelf_t sorted = { .count = 0 };
     status_t status = STATUS_OK;
@@ -351,7 +291,7 @@ static status_t sort_shelf (sorter_t *self, size_t part, shelf_t *shelf, error_t
             *add_stretch (&sorted, true) = stretch->list;
             stretch->list = (spill_list_t){ .count = 0 };
         } else {
-            status = sort_stretch (self, part, &stretch->list, &sorted, error);
+            status = sort_stretch (self, &stretch->list, &sorted, error);
         }
     }
     clear_shelf (shelf);
@@ -360,14 +300,50 @@ static status_t sort_shelf (sorter_t *self, size_t part, shelf_t *shelf, error_t
 }
 
 static status_t open_pieces (sorter_t *self, const shelf_t *shelf, size_t from, size_t to,
-                             const pieces_memory_t *memory, pieces_t **pieces, error_t *error)
+                             pieces_t **pieces, error_t *error)
 {
     const spill_list_t **lists = mem_alloc ((to - from) * sizeof *lists);
     for (size_t i = from; i < to; i++)
         lists[i - from] = &shelf->stretches[i].list;
     status_t status =
-        pieces_new (self->spilled->spill, &self->packed, lists, to - from, memory, pieces, error);
+        pieces_new (self->spilled->spill, &self->few, lists, to - from, pieces, error);
     mem_free (lists);
+    return status;
+}
+
+/* Puts rows of pieces behind those in `few`. */
+static void take_merged (sorter_t *self, const pieces_rows_t *rows, batch_t *batch, arena_t *texts)
+{
+    uint32_t which[CODED_ROWS];
+    for (size_t i = 0; i < rows->count; i++)
+        which[i] = (uint32_t)i;
+    arena_reset (texts);
+    batch->keys = 0;
+    batch->rows = rows->count;
+    gathered_pick (rows->rows, rows->which, rows->count, batch, 0, texts);
+    gathered_add (&self->few, batch, which, rows->count);
+}
+
+static status_t put_merged (sorter_t *self, pieces_t *pieces, spill_list_t *merged, error_t *error)
+{
+    arena_t *texts = arena_new (1 << 16);
+    arena_t *arena = arena_new (1 << 16);
+    batch_t batch = gathered_batch (&self->few, arena, CODED_ROWS);
+    pieces_rows_t rows = { .count = 1 };
+    status_t status = STATUS_OK;
+    gathered_next (&self->few);
+    while (status == STATUS_OK && rows.count > 0) {
+        status = pieces_next (pieces, CODED_ROWS, &rows, error);
+        if (status == STATUS_OK && rows.count > 0)
+            take_merged (self, &rows, &batch, texts);
+        if (status != STATUS_OK || self->few.rows == 0 || (rows.count > 0 && !few_are_many (self)))
+            continue;
+        few_sort (self);
+        status = few_put (self, 0, merged, error);
+        gathered_next (&self->few);
+    }
+    arena_destroy (&arena);
+    arena_destroy (&texts);
     return status;
 }
 
@@ -376,19 +352,12 @@ static status_t open_pieces (sorter_t *self, const shelf_t *shelf, size_t from, 
 static status_t merge_pieces (sorter_t *self, const shelf_t *shelf, size_t from, size_t to,
                               spill_list_t *merged, error_t *error)
 {
-    const uint8_t *rows[PACKED_TILE];
-    size_t count = 1;
-    spill_t *spill = self->spilled->spill;
     pieces_t *pieces;
-    pieces_memory_t none = { .count = 0 };
-    status_t status = open_pieces (self, shelf, from, to, &none, &pieces, error);
-    while (status == STATUS_OK && count > 0) {
-        status = pieces_next (pieces, rows, PACKED_TILE, &count, error);
-        if (status == STATUS_OK)
-            status = spill_put (spill, merged, rows, count, error);
-    }
+    status_t status = open_pieces (self, shelf, from, to, &pieces, error);
+    if (status == STATUS_OK)
+        status = put_merged (self, pieces, merged, error);
     pieces_destroy (&pieces);
-    return status == STATUS_OK ? spill_end (spill, merged, error) : status;
+    return status;
 }
 
 /* Fewer pieces, so that a block of each fits into memory. */
@@ -409,28 +378,24 @@ static status_t merge_shelf (sorter_t *self, shelf_t *shelf, error_t *error)
     return status;
 }
 
-/* Rows of the part that are in memory are the last piece. */
+/* Rows of the part that are in memory are the last pieces. */
 static status_t begin_pieces (sorter_t *self, size_t part, pieces_t **pieces, error_t *error)
 {
     shelf_t *shelf = &self->spilled->shelf[part];
-    status_t status = sort_shelf (self, part, shelf, error);
+    status_t status = sort_shelf (self, shelf, error);
+    if (status == STATUS_OK)
+        status = sort_memory (self, part, shelf, error);
     if (status == STATUS_OK)
         status = merge_shelf (self, shelf, error);
     if (status != STATUS_OK)
         return status;
-    pieces_memory_t memory = { .parts = &self->parts, .count = self->parts.part[part].rows };
-    if (memory.count > 0)
-        sorter_sort_part (self, &self->parts, part);
-    memory.items = self->items;
-    return open_pieces (self, shelf, 0, shelf->count, &memory, pieces, error);
+    return open_pieces (self, shelf, 0, shelf->count, pieces, error);
 }
 
 status_t spilled_begin (sorter_t *self, size_t part, pieces_t **pieces, error_t *error)
 {
-    spilled_t *spilled = self->spilled;
     *pieces = NULL;
-    spilled->loaded.skip = self->parts.skip;
-    if (part_bytes (self, part) + spilled_rows (self, part) * ITEM_BYTES <= self->aside.memory)
-        return load_part (self, part, error);
-    return begin_pieces (self, part, pieces, error);
+    if (is_large (self, spilled_rows (self, part)))
+        return begin_pieces (self, part, pieces, error);
+    return load_part (self, part, error);
 }

@@ -2,14 +2,11 @@
 #ifndef WEIR_STORAGE_SORTER_STATE_H
 #define WEIR_STORAGE_SORTER_STATE_H
 
-#include "storage/gathered.h"
+#include "storage/coded.h"
 #include "storage/parts.h"
 #include "storage/pieces.h"
 #include "storage/sorter.h"
 #include "storage/spill.h"
-
-/* Items, with scratch, that a piece of kept memory has room for. */
-#define SORTER_ITEMS_KEPT (KEPT_PIECE / 2 / sizeof (sort_item_t))
 
 /* How far rows have been given. */
 typedef struct giving {
@@ -18,19 +15,18 @@ typedef struct giving {
     arena_t
         *texts[2]; /* strings and keys of theirs, if they are not borrowed from memory that stays */
     unsigned turn;
-    size_t room;       /* rows of a batch */
-    size_t filled;     /* rows of the one whose turn it is */
-    size_t given;      /* rows of all */
-    size_t next;       /* part */
-    size_t part;       /* that is given now … */
-    size_t rows;       /* … its rows … */
-    size_t at;         /* … and those that were picked */
-    bool few;          /* the part is all rows, which are few */
-    size_t lines;      /* of a row that are fetched */
-    pieces_t *pieces;  /* of a part that is not sorted in memory; else NULL */
-    spill_list_t left; /* its rows that were in memory first */
-    bool from_disk;    /* the part is in `loaded`, or pieces */
-    unsigned stays;    /* calls until memory that batches borrow from is given back */
+    size_t room;      /* rows of a batch */
+    size_t filled;    /* rows of the one whose turn it is */
+    size_t given;     /* rows of all */
+    size_t next;      /* part */
+    size_t part;      /* that is given now: in `few`, or pieces … */
+    size_t rows;      /* … its rows … */
+    size_t at;        /* … and those that were picked */
+    bool few;         /* the part is all rows, which are few: batches borrow from these */
+    bool from_disk;   /* the part is there, too */
+    pieces_t *pieces; /* of a part that is not sorted in memory; else NULL */
+    gathered_t lent;  /* rows that batches borrow from and that are given no more … */
+    unsigned stays;   /* … for so many calls; 0: there are none */
 } giving_t;
 
 /* Rows of a part on the disk, in the order in which they came, or sorted. */
@@ -47,7 +43,8 @@ typedef struct shelf {
 /* What is on the disk. */
 typedef struct spilled {
     spill_t *spill;
-    parts_t loaded; /* a part that fits it */
+    uint8_t *block; /* that is being read … */
+    size_t room;    /* … and bytes that it may have */
     shelf_t shelf[PARTS_MAX];
 } spilled_t;
 
@@ -60,19 +57,19 @@ typedef struct aside {
 
 struct sorter {
     uint32_t magic;
-    packed_t packed;
     kept_t *kept;
-    gathered_t few;  /* all rows, until they are more */
-    size_t few_size; /* bytes, if they were packed */
-    uint32_t *order; /* of these: few_sort */
-    parts_t parts;   /* rows in memory that are not few */
+    gathered_t few;    /* the newest rows, or all of them; while parts are given, those of one */
+    uint32_t *order;   /* of these: few_sort */
+    uint64_t *prefix;  /* scratch of that */
+    size_t order_room; /* rows that there is room for in both */
+    uint8_t *tile;     /* that is being coded … */
+    size_t tile_room;  /* … and bytes that it may have */
+    coded_t coded;
+    parts_t parts;    /* rows in memory that came before them */
+    size_t row_bytes; /* of one that is in a part, while it is sorted, about */
     aside_t aside;
-    size_t rows;        /* wherever they are */
-    sort_item_t *items; /* of a part; the second half is scratch of the sorting */
-    size_t room;
-    bool items_kept;        /* they are a piece of `kept` */
-    const parts_t *sorting; /* where their rows are */
-    bool in_position;       /* rows came by offset and row, of which the last ones are … */
+    size_t rows;      /* wherever they are */
+    bool in_position; /* rows came by offset and row, of which the last ones are … */
     uint64_t last_offset;
     uint32_t last_row;
     spilled_t *spilled; /* NULL: nothing is on the disk */
@@ -80,25 +77,18 @@ struct sorter {
     giving_t *giving;   /* NULL: no row was given yet */
 };
 
-/* Makes items of the part's rows, in order. */
-void sorter_sort_part (sorter_t *self, const parts_t *parts, size_t part);
-static inline const uint8_t *sorter_row (const sorter_t *self, size_t item)
-{
-    return parts_row (self->sorting, sort_at (&self->items[item]));
-}
-
 /* ---- sorter_few.c: of rows that are few ---- */
 
-/* Adds the tile, which is measured; false: rows are not few any more. */
-bool few_add (sorter_t *self, const packed_tile_t *tile);
+/* Are they as many as are kept so? */
+bool few_are_many (const sorter_t *self);
 /* Puts all of them into parts. */
 void few_part (sorter_t *self);
+/* Adds rows of tiles, `size` bytes. */
+void few_take (sorter_t *self, const uint8_t *tiles, size_t size);
 /* Makes `order`. */
 void few_sort (sorter_t *self);
 /* Puts those from the `from`-th in order on, on the disk. */
 MUST_CHECK status_t few_put (sorter_t *self, size_t from, spill_list_t *list, error_t *error);
-/* Forgets them, and gives up their memory. */
-void few_give_back (sorter_t *self);
 /* Bytes that they take, the sorting counted. */
 size_t few_bytes (const sorter_t *self);
 
@@ -106,9 +96,11 @@ size_t few_bytes (const sorter_t *self);
 
 /* Rows of a part, there and in memory. */
 size_t spilled_rows (const sorter_t *self, size_t part);
-/* Begins to give the part: sorted in `loaded` (*pieces is NULL), or as pieces. */
+/* Begins to give the part: sorted in `few` (*pieces is NULL), or as pieces. */
 MUST_CHECK status_t spilled_begin (sorter_t *self, size_t part, pieces_t **pieces, error_t *error);
 /* Forgets all of it; without any it is fine. */
 void spilled_release (sorter_t *self);
+/* The part's rows that are in memory, behind those in `few`. */
+void spilled_take_memory (sorter_t *self, size_t part);
 
 #endif

@@ -1,8 +1,4 @@
-/* spill.h - packed rows put aside on the disk: a temporary file of one task, in blocks.
- *
- * A block is written as what differs between its rows (packed_deltas.h), which takes a third of
- * their bytes: the system's memory that these are in for a while, and fetching it, is what putting
- * aside costs.
+/* spill.h - coded rows (coded.h) put aside on the disk: a temporary file of one task, in blocks.
  *
  * The file has no name any more once it is open: it goes with the process, however that ends. Where
  * its blocks are is in memory alone, with their checksums, which are looked at before a byte is
@@ -11,15 +7,14 @@
 #define WEIR_STORAGE_SPILL_H
 
 #include "base/fs.h"
-#include "storage/packed.h"
 
-enum { SPILL_BLOCK = 256 << 10 }; /* bytes of rows in a block; more when one row is larger */
+enum { SPILL_BLOCK = 256 << 10 }; /* bytes of a block; more when one tile is larger */
 
 typedef struct spill_block {
     uint64_t at;
-    uint64_t checksum; /* of what is written */
-    size_t size;       /* bytes of rows … */
-    size_t written;    /* … and what they take in the file */
+    uint64_t checksum;
+    size_t size; /* bytes */
+    size_t rows;
 } spill_block_t;
 
 /* Rows, in the order in which they were put. Zeros are an empty list. */
@@ -27,8 +22,7 @@ typedef struct spill_list {
     spill_block_t *blocks;
     size_t count;
     size_t room;
-    size_t bytes;   /* of rows */
-    size_t largest; /* of a block */
+    size_t largest; /* bytes of a block */
     size_t rows;
 } spill_list_t;
 
@@ -36,19 +30,17 @@ void spill_list_release (spill_list_t *self);
 
 typedef struct spill spill_t;
 
-/* For rows of `packed`. Creates the file and removes its name, which must not be there (EXISTS).
- * `fs` and `packed` outlive it. */
-MUST_CHECK status_t spill_new (fs_t *fs, const char *path, const packed_t *packed, spill_t **spill,
-                               error_t *error);
+/* Creates the file and removes its name, which must not be there (EXISTS). `fs` outlives it. */
+MUST_CHECK status_t spill_new (fs_t *fs, const char *path, spill_t **spill, error_t *error);
 void spill_destroy (spill_t **self_p);
 
-/* Puts rows behind the list's, which are not looked at later. Of one list after the other:
- * spill_end comes before rows of another list, and before these are read. NO_SPACE, IO. */
-MUST_CHECK status_t spill_put (spill_t *self, spill_list_t *list, const uint8_t *const *rows,
-                               size_t count, error_t *error);
+/* Puts whole tiles behind the list's, of so many rows. Of one list after the other: spill_end comes
+ * before those of another list, and before these are read. NO_SPACE, IO. */
+MUST_CHECK status_t spill_put (spill_t *self, spill_list_t *list, const uint8_t *tiles, size_t size,
+                               size_t rows, error_t *error);
 MUST_CHECK status_t spill_end (spill_t *self, spill_list_t *list, error_t *error);
 
-/* Reads a block, which is whole rows, to where its size fits. CORRUPT when it is not what was put;
+/* Reads a block, which is whole tiles, to where its size fits. CORRUPT when it is not what was put;
  * IO. */
 MUST_CHECK status_t spill_read (spill_t *self, const spill_block_t *block, void *to,
                                 error_t *error);
