@@ -6,6 +6,29 @@
 
 #include <msgpack/pack.h>
 
+/* Copies inline where there is room, which is nearly always. */
+static inline int append (buf_t *out, const void *bytes, size_t size)
+{
+    uint8_t *to = buf_room (out, size);
+    if (__builtin_expect (to == NULL, 0)) {
+        buf_put (out, bytes, size); /* over the limit: bad from now on */
+        return 0;
+    }
+    if (size > 0)
+        memcpy (to, bytes, size);
+    buf_grew (out, size);
+    return 0;
+}
+
+/* msgpack's packing, into a buffer rather than through a callback, which costs more than what is
+ * written of most values. */
+#define msgpack_pack_inline_func(name)                static inline int pack##name
+#define msgpack_pack_inline_func_cint(name)           static inline int pack##name
+#define msgpack_pack_inline_func_fixint(name)         static inline int pack_fix##name
+#define msgpack_pack_user                             buf_t *
+#define msgpack_pack_append_buffer(user, bytes, size) return append (user, bytes, size)
+#include <msgpack/pack_template.h>
+
 enum {
     MAGIC = 0x57574954,
     COUNT_HEADER = 5,   /* bytes of a header with a 32-bit count */
@@ -30,13 +53,12 @@ struct wire_writer {
     level_t levels[WIRE_DEPTH_MAX - 1]; /* the array around the body is not among them */
     unsigned depth_over;                /* levels open beyond these */
     buf_t out;
-    msgpack_packer packer;
 };
 
-static int append (void *data, const char *bytes, size_t size)
+static void pack_string (buf_t *out, const char *data, size_t size)
 {
-    buf_put (data, bytes, size);
-    return 0;
+    pack_str (out, size);
+    pack_str_body (out, data, size);
 }
 
 wire_writer_t *wire_writer_new (void)
@@ -44,7 +66,6 @@ wire_writer_t *wire_writer_new (void)
     wire_writer_t *self = mem_zero (1, sizeof *self);
     self->magic = MAGIC;
     buf_init (&self->out, WIRE_MESSAGE_MAX);
-    msgpack_packer_init (&self->packer, &self->out, append);
     return self;
 }
 
@@ -60,14 +81,14 @@ void wire_writer_destroy (wire_writer_t **self_p)
     *self_p = NULL;
 }
 
-static void count_value (wire_writer_t *self)
+static inline void count_value (wire_writer_t *self)
 {
     if (++self->values > WIRE_VALUES_MAX)
         self->bad = true;
 }
 
 /* Every value goes through here before it is written. */
-static void next_value (wire_writer_t *self)
+static inline __attribute__ ((always_inline)) void next_value (wire_writer_t *self)
 {
     CHECK_OBJECT (self, MAGIC);
     CHECK (self->is_open);
@@ -136,11 +157,11 @@ void wire_begin (wire_writer_t *self, message_kind_t kind, uint64_t id)
     self->depth = 0;
     self->depth_over = 0;
     self->values = 6;
-    msgpack_pack_array (&self->packer, 5);
-    msgpack_pack_str_with_body (&self->packer, "weir", 4);
-    msgpack_pack_uint32 (&self->packer, WIRE_VERSION);
-    msgpack_pack_str_with_body (&self->packer, word, strlen (word));
-    msgpack_pack_uint64 (&self->packer, id);
+    pack_array (&self->out, 5);
+    pack_string (&self->out, "weir", 4);
+    pack_uint32 (&self->out, WIRE_VERSION);
+    pack_string (&self->out, word, strlen (word));
+    pack_uint64 (&self->out, id);
     open_level (self, true);
 }
 
@@ -194,7 +215,7 @@ void wire_key_text (wire_writer_t *self, text_t name)
     level->has_key = true;
     if (name.size > WIRE_NAME_MAX)
         self->bad = true;
-    msgpack_pack_str_with_body (&self->packer, name.data, name.size);
+    pack_string (&self->out, name.data, name.size);
 }
 
 void wire_key (wire_writer_t *self, const char *name)
@@ -217,40 +238,40 @@ void wire_open_list (wire_writer_t *self)
 void wire_put_nil (wire_writer_t *self)
 {
     next_value (self);
-    msgpack_pack_nil (&self->packer);
+    pack_nil (&self->out);
 }
 
 void wire_put_uint (wire_writer_t *self, uint64_t value)
 {
     next_value (self);
-    msgpack_pack_uint64 (&self->packer, value);
+    pack_uint64 (&self->out, value);
 }
 
 void wire_put_int (wire_writer_t *self, int64_t value)
 {
     next_value (self);
-    msgpack_pack_int64 (&self->packer, value);
+    pack_int64 (&self->out, value);
 }
 
 void wire_put_float (wire_writer_t *self, double value)
 {
     next_value (self);
-    msgpack_pack_double (&self->packer, value);
+    pack_double (&self->out, value);
 }
 
 void wire_put_bool (wire_writer_t *self, bool value)
 {
     next_value (self);
     if (value)
-        msgpack_pack_true (&self->packer);
+        pack_true (&self->out);
     else
-        msgpack_pack_false (&self->packer);
+        pack_false (&self->out);
 }
 
 void wire_put_text (wire_writer_t *self, text_t value)
 {
     next_value (self);
-    msgpack_pack_str_with_body (&self->packer, value.data, value.size);
+    pack_string (&self->out, value.data, value.size);
 }
 
 void wire_put_string (wire_writer_t *self, const char *value)
@@ -264,7 +285,8 @@ void wire_put_string (wire_writer_t *self, const char *value)
 void wire_put_bin (wire_writer_t *self, text_t value)
 {
     next_value (self);
-    msgpack_pack_bin_with_body (&self->packer, value.data, value.size);
+    pack_bin (&self->out, value.size);
+    pack_bin_body (&self->out, value.data, value.size);
 }
 
 /* Into a list that has been opened. */
