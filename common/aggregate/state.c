@@ -30,7 +30,8 @@ static const struct kind *kind_of (state_kind_t kind)
     return &KINDS[kind];
 }
 
-static const state_ops_t *ops_of (state_spec_t spec)
+/* Inlined, because it is asked for each cell of a key several times. */
+static inline __attribute__ ((always_inline)) const state_ops_t *ops_of (state_spec_t spec)
 {
     const struct kind *kind = kind_of (spec.kind);
     if (spec.rows > 0)

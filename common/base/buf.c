@@ -218,7 +218,7 @@ size_t reader_left (const reader_t *reader)
     return reader->bad ? 0 : (size_t)(reader->end - reader->at);
 }
 
-const uint8_t *reader_bytes (reader_t *reader, size_t size)
+static inline const uint8_t *bytes_of (reader_t *reader, size_t size)
 {
     static const uint8_t nothing[1];
     if (reader->bad || size > (size_t)(reader->end - reader->at)) {
@@ -232,10 +232,15 @@ const uint8_t *reader_bytes (reader_t *reader, size_t size)
     return at;
 }
 
-/* Copies `size` bytes to `value`, which is left alone when they are not there. */
-static void take (reader_t *reader, void *value, size_t size)
+const uint8_t *reader_bytes (reader_t *reader, size_t size)
 {
-    const uint8_t *at = reader_bytes (reader, size);
+    return bytes_of (reader, size);
+}
+
+/* Copies `size` bytes to `value`, which is left alone when they are not there. */
+static inline void take (reader_t *reader, void *value, size_t size)
+{
+    const uint8_t *at = bytes_of (reader, size);
     if (at)
         memcpy (value, at, size);
 }
@@ -282,7 +287,7 @@ double reader_f64 (reader_t *reader)
     return value;
 }
 
-uint64_t reader_varint (reader_t *reader)
+uint64_t reader_long_varint (reader_t *reader)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
@@ -311,6 +316,6 @@ text_t reader_text (reader_t *reader)
     uint64_t size = reader_varint (reader);
     if (size > UINT32_MAX)
         reader->bad = true;
-    const uint8_t *at = reader_bytes (reader, (size_t)size);
+    const uint8_t *at = bytes_of (reader, (size_t)size);
     return at ? (text_t){ (const char *)at, (uint32_t)size } : (text_t){ NULL, 0 };
 }

@@ -92,7 +92,13 @@ uint32_t reader_u32 (reader_t *reader);
 uint64_t reader_u64 (reader_t *reader);
 int64_t reader_i64 (reader_t *reader);
 double reader_f64 (reader_t *reader);
-uint64_t reader_varint (reader_t *reader); /* refuses more than 10 bytes or bits past 64 */
+uint64_t reader_long_varint (reader_t *reader); /* refuses more than 10 bytes or bits past 64 */
+static inline uint64_t reader_varint (reader_t *reader)
+{
+    if (__builtin_expect (!reader->bad && reader->at < reader->end && *reader->at < 0x80, 1))
+        return *reader->at++;
+    return reader_long_varint (reader);
+}
 int64_t reader_zigzag (reader_t *reader);
 text_t reader_text (reader_t *reader); /* borrowed from the reader's bytes */
 

@@ -10,6 +10,7 @@ struct answer {
     uint32_t magic;
     const plan_t *plan;
     bool may_grow;                /* some cell's state can hold much beside them */
+    bool used;                    /* something may have been added since it was made or reset */
     _Alignas(16) uint8_t cells[]; /* the plan's cells_size bytes */
 };
 
@@ -21,6 +22,7 @@ answer_t *answer_new (const plan_t *plan)
     self->magic = ANSWER_MAGIC;
     self->plan = plan;
     self->may_grow = false;
+    self->used = false;
     for (size_t i = 0; i < plan->cells_count; i++) {
         state_spec_t spec = plan->slots[plan->cells[i].slot].spec;
         state_init (spec, self->cells + plan->cells[i].place);
@@ -47,6 +49,9 @@ void answer_reset (answer_t *self)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
+    if (!self->used)
+        return;
+    self->used = false;
     for (size_t i = 0; i < plan->cells_count; i++)
         state_reset (plan->slots[plan->cells[i].slot].spec, self->cells + plan->cells[i].place);
 }
@@ -83,6 +88,7 @@ void *answer_cell (answer_t *self, uint32_t cell)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     CHECK (cell < self->plan->cells_count);
+    self->used = true;
     return self->cells + self->plan->cells[cell].place;
 }
 
@@ -90,6 +96,7 @@ void answer_add_row (answer_t *self, int64_t as_of, const projection_t *rows, si
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
+    self->used = true;
     row_place_t place = projection_place (rows, row);
     if (place.time > as_of)
         return;
@@ -124,6 +131,7 @@ status_t answer_merge (answer_t *self, reader_t *encoded, error_t *error)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
+    self->used = true;
     for (size_t i = 0; i < plan->cells_count; i++) {
         const plan_cell_t *cell = &plan->cells[i];
         text_t partial = reader_text (encoded);
