@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
-from cluster import SLOWER, Cluster, Threads, expect, expect_equal, now_us, wait_for
+from cluster import BIN, SLOWER, Cluster, Threads, expect, expect_equal, now_us, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "client/python"))
@@ -327,6 +327,7 @@ def guide():
     page = (ROOT / "docs/python.md").read_text()
     [definitions] = blocks(page, "yaml")
     cluster = Cluster({"payments.yaml": definitions}, directory="my-project").start()
+    os.environ["PATH"] = f"{BIN}:{os.environ['PATH']}"  # training sets are the command's
     names, run, left_out = {}, 0, []
     for block in blocks(page, "python"):
         wanted = [module for module in re.findall(r"^import (pandas|pyarrow)$", block, re.M)

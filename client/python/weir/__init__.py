@@ -12,8 +12,9 @@ from .answer import Answer, Missing, Result
 from .client import Change, Client
 from .errors import KINDS, Error
 from .sender import Refused, Report, Sender, new_producer
+from .training import TrainingSet, training_set
 from .types import Map
 from .version import VERSION as __version__
 
 __all__ = ["KINDS", "Answer", "Change", "Client", "Error", "Map", "Missing", "Refused", "Report", "Result", "Sender",
-           "__version__", "new_producer"]
+           "TrainingSet", "__version__", "new_producer", "training_set"]
