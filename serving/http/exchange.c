@@ -81,7 +81,7 @@ void exchange_trouble (exchange_t *self, const trouble_t *trouble)
 {
     buf_release (&self->answer); /* what was begun may be large */
     trouble_write (trouble, &self->answer);
-    if (trouble->kind == TROUBLE_BUSY)
+    if (trouble->kind == TROUBLE_BUSY || trouble->kind == TROUBLE_CHANGED)
         self->retry_s = trouble->retry_ms > 1000 ? (trouble->retry_ms + 999) / 1000 : 1;
     exchange_answer (self, trouble_status (trouble), "application/json");
 }

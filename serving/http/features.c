@@ -33,7 +33,7 @@ static bool is_about_definitions (const trouble_t *trouble)
     static const char entities[] = "\"entities\"";
     trouble_kind_t kind = trouble->kind;
     return kind == TROUBLE_VIEW || kind == TROUBLE_VERSION || kind == TROUBLE_FEATURE ||
-           kind == TROUBLE_SERVICE ||
+           kind == TROUBLE_SERVICE || kind == TROUBLE_CHANGED ||
            (kind == TROUBLE_FORM && strncmp (trouble->place, entities, sizeof entities - 1) == 0);
 }
 
@@ -86,6 +86,15 @@ static bool fits (const features_t *self, size_t view, const weir_answer_t *answ
            weir_answer_features (answer) == self->question->views[view].features_count;
 }
 
+/* Of another version than the definitions are of that say what is asked, a service may answer more,
+ * and a view take other values with a request. */
+static bool is_of_version (const features_t *self, size_t view, const weir_answer_t *answer)
+{
+    char version[16];
+    snprintf (version, sizeof version, "v%u", self->question->views[view].version);
+    return strcmp (weir_answer_version (answer), version) == 0;
+}
+
 static void told (exchange_t *exchange, size_t view, const weir_event_t *event)
 {
     features_t *self = exchange->work;
@@ -94,6 +103,10 @@ static void told (exchange_t *exchange, size_t view, const weir_event_t *event)
         take_trouble (self, view, event->error);
     } else if (!fits (self, view, event->answer)) {
         (void)trouble_set (&self->trouble, TROUBLE_FAILED, "the answer does not fit the question");
+    } else if (!is_of_version (self, view, event->answer)) {
+        (void)trouble_set (&self->trouble, TROUBLE_CHANGED,
+                           "%s has changed while it was asked: ask again",
+                           self->question->views[view].reference);
     } else {
         self->answers[view] = event->answer;
         own->answer = NULL;

@@ -129,6 +129,7 @@ static bool find_view (question_t *self, text_t reference, const model_t *model,
                              HTTP_REQUEST_VIEWS_MAX);
     question_view_t *added = &self->views[self->views_count++];
     added->reference = arena_string (self->arena, reference);
+    added->version = view->version;
     added->features = arena_zero (self->arena, FEATURES_MAX, sizeof *added->features);
     const char **names = arena_zero (self->arena, view->key_count, sizeof *names);
     for (size_t i = 0; i < view->key_count; i++)
@@ -232,6 +233,7 @@ static bool take_service (question_t *self, const char *reference, bool full, co
     question_view_t *view = self->views = arena_zero (self->arena, 1, sizeof *view);
     self->views_count = 1;
     view->reference = copy (self, reference);
+    view->version = service->version;
     view->features_count = self->features_count = service->outputs_count;
     view->features = arena_zero (self->arena, service->outputs_count, sizeof *view->features);
     self->features = arena_zero (self->arena, service->outputs_count, sizeof *self->features);

@@ -24,6 +24,7 @@ extern const size_t question_fields_count;
 /* What is asked of one view, in one get. */
 typedef struct question_view {
     const char *reference; /* "user_spend" or "user_spend@v2" */
+    uint32_t version;      /* of which it is asked */
     const char **features;
     size_t features_count;
     const char **key_fields;

@@ -19,6 +19,7 @@
     X (TOO_LARGE, "FeastError", 413)                                                               \
     X (FAILED, "FeastError", 500)                                                                  \
     X (BUSY, "FeastError", 503)                                                                    \
+    X (CHANGED, "FeastError", 503) /* the definitions, meanwhile */                                \
     X (LATE, "FeastError", 504)                                                                    \
     X (FORM, "", 422) /* of the body: FastAPI's form, with the place */
 
@@ -30,7 +31,7 @@ typedef enum trouble_kind {
 
 typedef struct trouble {
     trouble_kind_t kind;
-    uint32_t retry_ms; /* of BUSY: not sooner than this; 0: not known */
+    uint32_t retry_ms; /* of BUSY and CHANGED: not sooner than this; 0: not known */
     char place[256];   /* of FORM, as JSON: `"entities","user_id",3` */
     char text[ERROR_TEXT_MAX];
 } trouble_t;

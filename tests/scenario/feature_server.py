@@ -237,6 +237,19 @@ cluster.write({"more.yaml": "views:\n  later:\n    from: payments\n    features:
 cluster.done("apply", "--yes")
 wait_for(lambda: cluster.weir("get", "later", "user_id=u1", "--json").code == 0, 20, "the view is served")
 expect_equal(features(["later:n_later"], {"user_id": ["u1"]})[0]["n_later"]["statuses"], ["PRESENT"])
+
+# A service and a view that have changed are asked as they are now, though what was asked before is still there.
+MODEL = ([], {"seller_id": ["u2"], "buyer_id": ["u1"], "price": [2.5]})
+PAIR = (["pairs:above"], {"user_id": ["alone"], "shop": [9], "limit": [1.0], "more": [5.0]})
+expect("n_1h" not in features(*MODEL, feature_service="model")[0], "a feature that is not the service's yet")
+expect_equal(features(*PAIR)[0]["above"]["values"], [True])
+cluster.write({"payments.yaml": DEFINITIONS.replace("      - seller:n_lifetime\n", "      - seller:n_lifetime\n      - seller:n_1h\n")
+               .replace("{limit: float64}", "{limit: float64, more: float64}").replace("top > limit", "top > limit + more")})
+cluster.done("apply", "--yes")
+wait_for(lambda: all(f"{what[0]} v2," in cluster.done("get", *what).out for what in (
+    ("model", "buyer_id=u1", "seller_id=u2"), ("pairs", "user_id=alone", "shop=9"))), 20, "they are served")
+expect_equal(features(*MODEL, feature_service="model")[0]["n_1h"]["statuses"], ["PRESENT"])
+expect_equal(features(*PAIR)[0]["above"]["values"], [False], "with the value of the request that is new")
 described = json.loads(ask("GET", "/openapi.json")[2])
 for path, methods in described["paths"].items():
     for method in methods:
