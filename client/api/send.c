@@ -199,12 +199,22 @@ void api_senders_close (weir_t *self)
 
 /* ---- a row ---- */
 
+/* Times go as text, which those of other years have none of: their µs would be taken for a number
+ * in the unit of their field. */
+#define YEAR_0 INT64_C (-62167219200000000) /* µs since 1970 */
+
+static bool is_sent (const weir_value_t *value)
+{
+    return api_scalar (value) && (value->type != WEIR_TIMESTAMP ||
+                                  (value->as.i >= YEAR_0 && value->as.i <= TIME_EVENT_MAX));
+}
+
 /* What a row takes in a message, at most; 0 when it has a value that no row can have. */
 static size_t measure (const weir_sender_t *self, const weir_value_t *row)
 {
     size_t bytes = CELL_BYTES;
     for (size_t i = 0; i < self->columns_count; i++) {
-        if (!api_scalar (&row[i]))
+        if (!is_sent (&row[i]))
             return 0;
         bytes += CELL_BYTES;
         if (row[i].type == WEIR_STRING || row[i].type == WEIR_DECIMAL)
@@ -339,7 +349,9 @@ weir_status_t weir_sender_put (weir_sender_t *sender, const weir_value_t *row, i
     CHECK_OBJECT (sender, API_SENDER_MAGIC);
     size_t bytes = measure (sender, row);
     if (bytes == 0)
-        return api_invalid (error, "a value of the row is of no type that is sent, or no UTF-8");
+        return api_invalid (error,
+                            "a value of the row is of no type that is sent, no UTF-8, or a time "
+                            "beyond the years 0 to 9999");
     if (bytes > BATCH_BYTES_MAX)
         return api_invalid (error, "the row is over %d bytes", BATCH_BYTES_MAX);
     status_t status = client_sender_state (sender->inner, &why);

@@ -221,7 +221,14 @@ Test (arguments, of_a_sender_are_checked)
     expect_invalid (weir_sender_put (sender, row, 0, &error), "no type");
     row[1] = weir_text (WEIR_DECIMAL, "\xff", 1);
     expect_invalid (weir_sender_put (sender, row, 0, &error), "UTF-8");
+    row[1] = weir_null ();
+    row[0] = weir_timestamp (INT64_C (253402300800000000));
+    expect_invalid (weir_sender_put (sender, row, 0, &error), "years 0 to 9999");
+    row[0] = weir_timestamp (INT64_C (-62167219200000001));
+    expect_invalid (weir_sender_put (sender, row, 0, &error), "years 0 to 9999");
+    row[0] = weir_timestamp (INT64_C (-62167219200000000));
     cr_expect_eq (weir_sender_report (sender)->rows, 0, "none of them was taken");
+    cr_expect_eq (weir_sender_put (sender, row, 0, &error), WEIR_OK);
     weir_close (&weir);
 }
 
