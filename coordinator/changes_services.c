@@ -86,14 +86,34 @@ static void put_versions (const service_t *present, const service_t *next, buf_t
     }
 }
 
+/* Tells of features that have no numbers yet, and of those that had some. */
+static void put_unfitted (const service_t *present, const service_t *next, buf_t *detail)
+{
+    size_t count = service_unfitted (next);
+    for (size_t i = 0; present && i < next->features_count; i++) {
+        const service_feature_t *feature = &next->features[i];
+        for (size_t k = 0; k < present->features_count; k++)
+            if (strcmp (present->features[k].name, feature->name) == 0 &&
+                preprocess_lacks_numbers (&feature->preprocess) &&
+                preprocess_has_fitted (&present->features[k].preprocess))
+                buf_printf (detail, "%s%s has to be fitted again", detail->size ? ", " : "",
+                            feature->name);
+    }
+    if (count > 0)
+        buf_printf (detail, "%s%zu %s without numbers: weir fit %s --on TRAINING_SET",
+                    detail->size ? "; " : "", count, count == 1 ? "feature is" : "features are",
+                    next->name);
+}
+
 static void alter_service (const service_t *present, const service_t *next, bool other,
                            changes_t *changes, uint32_t *version)
 {
     buf_t detail;
-    buf_init (&detail, 1 << 16);
+    buf_init (&detail, 1 << 19);
     put_missing (next, present, '+', &detail);
     put_missing (present, next, '-', &detail);
     put_versions (present, next, &detail);
+    put_unfitted (present, next, &detail);
     if (detail.size == 0 && !detail.bad)
         buf_put_string (&detail,
                         other ? "what it answers changes" : "what it answers stays the same");
@@ -104,6 +124,16 @@ static void alter_service (const service_t *present, const service_t *next, bool
     changes_note (changes, "service", next->name, "alter", changes_text (changes, &detail));
 }
 
+static void add_service (const service_t *next, changes_t *changes)
+{
+    buf_t detail;
+    buf_init (&detail, 1 << 10);
+    put_unfitted (NULL, next, &detail);
+    bool any = detail.size > 0;
+    const char *text = changes_text (changes, &detail);
+    changes_note (changes, "service", next->name, "add", any ? text : NULL);
+}
+
 static void next_service (coordinator_core_t *self, const service_t *next, const char *text,
                           changes_t *changes)
 {
@@ -112,7 +142,7 @@ static void next_service (coordinator_core_t *self, const service_t *next, const
     uint64_t meaning = service_meaning (next);
     uint32_t version = object ? object->version : 1;
     if (!object)
-        changes_note (changes, "service", next->name, "add", NULL);
+        add_service (next, changes);
     else if (strcmp (object->text, text) == 0)
         changes_note (changes, "service", next->name, "same", NULL);
     else
@@ -129,8 +159,10 @@ status_t changes_services (coordinator_core_t *self, const definitions_t *next, 
 {
     for (size_t i = 0; i < next->services_count; i++) {
         service_t *service = &next->services[i];
-        status_t status = resolve (definitions_service (self->definitions, text_of (service->name)),
-                                   changes, service, error);
+        const service_t *present = definitions_service (self->definitions, text_of (service->name));
+        status_t status = resolve (present, changes, service, error);
+        if (status == STATUS_OK && present && service_unfitted (service) > 0)
+            status = service_take_fitted (service, present, changes->arena, error);
         if (status != STATUS_OK)
             return status;
         buf_t text;

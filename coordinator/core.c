@@ -179,9 +179,10 @@ static void refuse_kind (coordinator_core_t *self, const peer_t *from, const mes
  * good as what is known. */
 static bool must_know (message_kind_t kind)
 {
-    return kind == MESSAGE_APPLY || kind == MESSAGE_DELETE || kind == MESSAGE_LOAD ||
-           kind == MESSAGE_UNLOAD || kind == MESSAGE_FORGET || kind == MESSAGE_RECOMPUTE ||
-           kind == MESSAGE_BACKUP || kind == MESSAGE_LOADS || kind == MESSAGE_TRAINING;
+    return kind == MESSAGE_APPLY || kind == MESSAGE_FIT || kind == MESSAGE_DELETE ||
+           kind == MESSAGE_LOAD || kind == MESSAGE_UNLOAD || kind == MESSAGE_FORGET ||
+           kind == MESSAGE_RECOMPUTE || kind == MESSAGE_BACKUP || kind == MESSAGE_LOADS ||
+           kind == MESSAGE_TRAINING;
 }
 
 static void answer (coordinator_core_t *self, const peer_t *from, const message_t *message)
@@ -212,6 +213,8 @@ static void answer (coordinator_core_t *self, const peer_t *from, const message_
         return definitions_tell (self, from, message->id);
     case MESSAGE_APPLY:
         return definitions_apply (self, from, message);
+    case MESSAGE_FIT:
+        return fit_asked (self, from, message);
     case MESSAGE_DELETE:
         return definitions_delete (self, from, message);
     case MESSAGE_LOAD:

@@ -7,7 +7,7 @@
 
 enum { PROBLEM_MAX = 8192 }; /* bytes of an error's text on the wire */
 
-static bool is_told (const catalog_object_t *object)
+bool definitions_is_told (const catalog_object_t *object)
 {
     return strcmp (object->kind, "stream") == 0 || strcmp (object->kind, "view") == 0 ||
            strcmp (object->kind, "service") == 0;
@@ -79,7 +79,7 @@ static status_t read_objects (const catalog_object_t *objects, size_t count,
     definition_file_t *files = mem_zero (count, sizeof *files);
     size_t told = 0;
     for (size_t i = 0; i < count; i++)
-        if (is_told (&objects[i]))
+        if (definitions_is_told (&objects[i]))
             files[told++] = (definition_file_t){ objects[i].name, text_of (objects[i].text) };
     status_t status = definitions_read (files, told, definitions, error);
     mem_free (files);
@@ -155,7 +155,7 @@ static void add_stored (coordinator_core_t *self, files_t *files)
         trees[i] = tree_read (&files->list[i], (uint32_t)i, files->arena, &mistakes);
     for (size_t i = 0; i < self->objects_count; i++) {
         const catalog_object_t *object = &self->objects[i];
-        if (!is_told (object) || is_defined (trees, count, object))
+        if (!definitions_is_told (object) || is_defined (trees, count, object))
             continue;
         char *name = mem_format ("(stored %s %s)", object->kind, object->name);
         files->list[files->count++] =
@@ -221,11 +221,11 @@ static status_t store (coordinator_core_t *self, const changes_t *changes, const
     return status == STATUS_OK ? STATUS_OK : core_failed (self, error);
 }
 
-static void tell_changes (coordinator_core_t *self, const peer_t *from, uint64_t id,
+static void tell_changes (coordinator_core_t *self, const peer_t *from, const message_t *message,
                           uint64_t version, const changes_t *changes)
 {
     wire_writer_t *writer = self->writer;
-    wire_begin (writer, MESSAGE_APPLY_OK, id);
+    wire_begin (writer, message_reply (message->kind), message->id);
     wire_field_uint (writer, "version", version);
     wire_field_list (writer, "changes");
     for (size_t i = 0; i < changes->count; i++) {
@@ -238,7 +238,7 @@ static void tell_changes (coordinator_core_t *self, const peer_t *from, uint64_t
         wire_close (writer);
     }
     wire_close (writer);
-    core_reply (self, from, id);
+    core_reply (self, from, message->id);
 }
 
 /* All lines of what is wrong, which an error_t would cut. */
@@ -256,8 +256,8 @@ static void tell_mistakes (coordinator_core_t *self, const peer_t *from, uint64_
     core_reply (self, from, id);
 }
 
-static void apply (coordinator_core_t *self, const peer_t *from, const message_t *message,
-                   definitions_t *next, arena_t *arena)
+void definitions_change (coordinator_core_t *self, const peer_t *from, const message_t *message,
+                         definitions_t *next, arena_t *arena)
 {
     const wire_value_t *body = message->body;
     changes_t changes;
@@ -273,7 +273,7 @@ static void apply (coordinator_core_t *self, const peer_t *from, const message_t
         core_reply_error (self, from, message->id, &error);
         return;
     }
-    tell_changes (self, from, message->id, version, &changes);
+    tell_changes (self, from, message, version, &changes);
     if (changes.any && !dry)
         follow (self);
 }
@@ -287,7 +287,7 @@ void definitions_apply (coordinator_core_t *self, const peer_t *from, const mess
     buf_t lines;
     buf_init (&lines, 1 << 16);
     if (definitions_check (files.list, files.count, &next, &lines, &error) == STATUS_OK)
-        apply (self, from, message, next, arena);
+        definitions_change (self, from, message, next, arena);
     else
         tell_mistakes (self, from, message->id, &lines, &error);
     buf_release (&lines);
@@ -340,7 +340,7 @@ static status_t read_without (coordinator_core_t *self, text_t name, const char 
     for (size_t i = 0; i < self->objects_count; i++) {
         const catalog_object_t *object = &self->objects[i];
         bool of_kind = strcmp (object->kind, kind) == 0;
-        if (is_told (object) && !(of_kind && text_is (name, object->name)))
+        if (definitions_is_told (object) && !(of_kind && text_is (name, object->name)))
             files[count++] = (definition_file_t){ object->name, text_of (object->text) };
     }
     status_t status = definitions_read (files, count, next, error);
@@ -396,7 +396,7 @@ void definitions_tell (coordinator_core_t *self, const peer_t *from, uint64_t id
     wire_field_list (writer, "objects");
     for (size_t i = 0; i < self->objects_count; i++) {
         const catalog_object_t *object = &self->objects[i];
-        if (!is_told (object))
+        if (!definitions_is_told (object))
             continue;
         wire_open_map (writer);
         wire_field_string (writer, "kind", object->kind);

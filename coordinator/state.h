@@ -275,11 +275,21 @@ void partitions_routes (coordinator_core_t *self, const peer_t *from, uint64_t i
 
 /* ---- definitions.c ---- */
 void definitions_apply (coordinator_core_t *self, const peer_t *from, const message_t *message);
+/* Makes `next` what is defined, and answers the message, as an `apply` is answered; `arena` is for
+ * what changes. */
+void definitions_change (coordinator_core_t *self, const peer_t *from, const message_t *message,
+                         definitions_t *next, arena_t *arena);
+/* Is the object one of what users define? */
+bool definitions_is_told (const catalog_object_t *object);
 void definitions_delete (coordinator_core_t *self, const peer_t *from, const message_t *message);
 void definitions_tell (coordinator_core_t *self, const peer_t *from, uint64_t id);
 /* Reads the objects of the catalog and compiles them. */
 MUST_CHECK status_t definitions_load (coordinator_core_t *self, error_t *error);
 void definitions_unload (coordinator_core_t *self);
+
+/* ---- fits.c ---- */
+/* A service gets the numbers of its `preprocess`. */
+void fit_asked (coordinator_core_t *self, const peer_t *from, const message_t *message);
 
 /* ---- what the catalog has of logs ---- */
 /* A log that is not that of its stream's own key has an object of this kind in the catalog from

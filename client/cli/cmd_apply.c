@@ -1,37 +1,12 @@
 /* weir apply - registers what the files define. */
-#include "client/cli/command.h"
-#include "client/cli/loose.h"
+#include "client/cli/applied.h"
 #include "client/cli/terminal.h"
 
 #include "base/buf.h"
 
 #include <inttypes.h>
 
-enum { LINES_MAX = 1 << 20, NODES_WAIT_MS = 5000, NODES_LOOK_MS = 20 };
-
-static size_t count_changes (wire_list_t changes, const char *what)
-{
-    size_t count = 0;
-    for (uint32_t i = 0; i < changes.count; i++)
-        count += text_is (wire_text (&changes.items[i], "change"), what);
-    return count;
-}
-
-static void print_changes (wire_list_t changes)
-{
-    for (uint32_t i = 0; i < changes.count; i++) {
-        const wire_value_t *change = &changes.items[i];
-        text_t what = wire_text (change, "change");
-        text_t detail = wire_text (change, "detail");
-        if (text_is (what, "same"))
-            continue;
-        const char *sign = text_is (what, "add") ? "+" : text_is (what, "remove") ? "-" : "~";
-        printf ("  %s " TEXT_FORMAT " " TEXT_FORMAT "%s" TEXT_FORMAT "\n", sign,
-                TEXT_ARGS (wire_text (change, "kind")), TEXT_ARGS (wire_text (change, "name")),
-                detail.size > 0 ? ": " : "", TEXT_ARGS (detail));
-    }
-    fflush (stdout);
-}
+enum { LINES_MAX = 1 << 20 };
 
 /* The mistakes of all files, before anything is sent. */
 static bool check_files (const call_t *call)
@@ -83,34 +58,6 @@ static int preview (call_t *call, client_apply_t apply, bool yes, bool dry_run, 
     return *more ? EXIT_DONE : EXIT_FAILED;
 }
 
-/* Has every node that takes events or queries got that version? */
-static bool nodes_have (wire_list_t nodes, uint64_t version)
-{
-    for (uint32_t i = 0; i < nodes.count; i++) {
-        const wire_value_t *node = &nodes.items[i];
-        bool concerned = text_is (loose_text (node, "kind"), "speed") ||
-                         text_is (loose_text (node, "kind"), "serving");
-        if (concerned && loose_uint (node, "lease_left_us") > 0 &&
-            loose_uint (node, "definitions") < version)
-            return false;
-    }
-    return true;
-}
-
-/* Nodes fetch definitions by themselves, within moments; who sends or asks next should find them
- * there. */
-static void await_nodes (call_t *call, uint64_t version)
-{
-    for (int waited = 0; waited < NODES_WAIT_MS; waited += NODES_LOOK_MS) {
-        message_t status;
-        error_t error;
-        if (client_status (call->weir, &status, &error) != STATUS_OK ||
-            nodes_have (wire_list (status.body, "nodes"), version))
-            return;
-        wait_ms (NODES_LOOK_MS);
-    }
-}
-
 static int run (call_t *call)
 {
     bool dry_run = false, yes = false, prune = false, more;
@@ -139,7 +86,7 @@ static int run (call_t *call)
         return call_failed (call, &error);
     uint64_t version = wire_uint (reply.body, "version", 0);
     exit_status = done (call, &reply, "applied");
-    await_nodes (call, version);
+    await_definitions (call, version);
     return exit_status;
 }
 

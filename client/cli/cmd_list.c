@@ -425,9 +425,10 @@ static void show_outputs (const service_t *service)
     buf_init (&type, RESULT_TYPE_TEXT_MAX);
     for (size_t i = 0; i < service->outputs_count; i++) {
         const service_output_t *output = &service->outputs[i];
-        const char *derived = output->kind == OUTPUT_DERIVED
-                                  ? service->derived[output->index].default_text
-                                  : output->default_text;
+        const service_feature_t *feature = &service->features[output->feature];
+        const char *derived = feature->kind == OUTPUT_DERIVED
+                                  ? service->derived[feature->index].default_text
+                                  : feature->default_text;
         buf_clear (&type);
         result_type_format (&output->type, &type);
         table_add (table, text_of (output->name));
@@ -440,16 +441,40 @@ static void show_outputs (const service_t *service)
     table_destroy (&table);
 }
 
+/* Where its numbers are from, and how many it lacks. */
+static void show_fitted (const service_t *service)
+{
+    size_t unfitted = service_unfitted (service);
+    if (service->fitted_on)
+        printf ("\nnumbers were fitted to %llu rows, SHA-256 %s\n",
+                (unsigned long long)service->fitted_rows, service->fitted_on);
+    if (unfitted > 0)
+        printf ("\n%zu feature%s answered as null until fitted: weir fit %s --on TRAINING_SET\n",
+                unfitted, unfitted == 1 ? " is" : "s are", service->name);
+}
+
+static void put_fitted_json (const service_t *service, buf_t *out)
+{
+    if (service->fitted_on)
+        buf_printf (out, ",\"fitted\":{\"on\":\"%s\",\"rows\":%llu}", service->fitted_on,
+                    (unsigned long long)service->fitted_rows);
+    if (service_unfitted (service) > 0)
+        buf_printf (out, ",\"unfitted\":%zu", service_unfitted (service));
+}
+
 static void show_service_json (const service_t *service, buf_t *out)
 {
     service_json (service, out);
     buf_put_string (out, ",\"kind\":\"service\",\"features\":{");
     for (size_t i = 0; i < service->outputs_count; i++) {
-        buf_printf (out, "%s\"%s\":\"", i > 0 ? "," : "", service->outputs[i].name);
+        buf_put_string (out, i > 0 ? "," : "");
+        number_format_json_string (out, text_of (service->outputs[i].name));
+        buf_put_string (out, ":\"");
         result_type_format (&service->outputs[i].type, out);
         buf_put_u8 (out, '"');
     }
     buf_put_string (out, "}");
+    put_fitted_json (service, out);
     put_request (out, service->request, service->request_count);
     put_text (out, service->text);
 }
@@ -464,8 +489,10 @@ static void show_service (const service_t *service, bool json)
         buf_put_string (&out, service->text);
     print_buf (&out);
     buf_release (&out);
-    if (!json)
+    if (!json) {
         show_outputs (service);
+        show_fitted (service);
+    }
 }
 
 static void show (const stream_t *stream, const view_t *view, bool json)

@@ -61,6 +61,7 @@ struct command {
     X (show)                                                                                       \
     X (delete)                                                                                     \
     X (apply)                                                                                      \
+    X (fit)                                                                                        \
     X (load)                                                                                       \
     X (loads)                                                                                      \
     X (unload)                                                                                     \

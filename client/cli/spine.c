@@ -125,10 +125,7 @@ static bool is_known (const spine_t *self, text_t name)
 /* Is it a value of the request that is answered as it is? Then the column stands for both. */
 static bool is_the_same (const trainset_t *set, int output)
 {
-    if (!set->service)
-        return false;
-    const service_output_t *of = &set->service->outputs[output];
-    return of->kind == OUTPUT_REQUEST && of->default_text == NULL && !of->is_preprocessed;
+    return set->outputs[output].is_given;
 }
 
 /* A column must not have the name of a feature, which is to be a column as well. */

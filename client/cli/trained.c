@@ -33,10 +33,7 @@ static status_t format_of (const char *path, const char *word, text_format_t *fo
 /* Is the feature a column of the spine already, as it is? */
 static bool is_there (const trained_t *self, size_t output)
 {
-    const service_t *service = self->set->service;
-    const service_output_t *of = service ? &service->outputs[output] : NULL;
-    return self->prefix[0] == '\0' && of && of->kind == OUTPUT_REQUEST &&
-           of->default_text == NULL && !of->is_preprocessed;
+    return self->prefix[0] == '\0' && self->set->outputs[output].is_given;
 }
 
 status_t trained_open (trained_t *self, const char *path, const char *format, const trainset_t *set,

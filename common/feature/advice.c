@@ -142,7 +142,7 @@ static bool is_used (const service_t *service, const plan_t *plan, size_t value)
 
 static size_t advise_service (const service_t *service, buf_t *lines)
 {
-    service_plan_t *compiled = service_plan_new (service);
+    service_plan_t *compiled = service_plan_new_raw (service);
     size_t count = 0;
     for (size_t i = 0; i < service->request_count; i++) {
         if (is_used (service, compiled->plan, i))
@@ -164,7 +164,13 @@ static size_t advise_service (const service_t *service, buf_t *lines)
         }
     }
     service_plan_destroy (&compiled);
-    return count;
+    size_t unfitted = service_unfitted (service);
+    if (unfitted > 0)
+        buf_printf (lines,
+                    "service %s: %zu of its features %s answered as null until their numbers are "
+                    "fitted: weir fit %s --on TRAINING_SET\n",
+                    service->name, unfitted, unfitted == 1 ? "is" : "are", service->name);
+    return count + (unfitted > 0);
 }
 
 size_t definitions_advise (const definitions_t *definitions, int64_t every, buf_t *lines)

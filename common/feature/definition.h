@@ -13,6 +13,7 @@
 #include "base/value.h"
 #include "base/zone.h"
 #include "expr/expr.h"
+#include "feature/preprocess.h"
 #include "feature/result_type.h"
 
 enum {
@@ -159,28 +160,24 @@ typedef struct service_input {
 
 typedef enum output_kind { OUTPUT_INPUT, OUTPUT_DERIVED, OUTPUT_REQUEST } output_kind_t;
 
-/* What becomes of a number before a model gets it, in this order; it is a float64 then. */
-typedef struct preprocess {
-    bool imputes; /* null becomes `impute` */
-    double impute;
-    bool clips; /* to what is from `least` to `greatest` */
-    double least, greatest;
-    /* "mean", "stddev" and the like: the first is subtracted, and it is divided by the second (of
-     * "min" and "max" by how far they are apart); NULL: it is not scaled */
-    const char *const *scale_words;
-    double scale[2];
-} preprocess_t;
-
-/* What a service answers in one place. */
-typedef struct service_output {
+/* What `features` of a service names in one place. */
+typedef struct service_feature {
     const char *name;
     output_kind_t kind;
-    uint32_t index; /* of the input, derived feature, or value of the request */
-    result_type_t type;
+    uint32_t index;           /* of the input, derived feature, or value of the request */
+    result_type_t type;       /* before it is preprocessed */
     value_t default_value;    /* what stands for null; of type NONE without */
     const char *default_text; /* canonical; NULL without */
     bool is_preprocessed;
     preprocess_t preprocess;
+} service_feature_t;
+
+/* What a service answers in one place: a feature, or one category of it. */
+typedef struct service_output {
+    const char *name;  /* the feature's; of a category "sender:channel=web" */
+    uint32_t feature;  /* among those that are named */
+    uint32_t category; /* of a feature that is encoded as one-hot */
+    result_type_t type;
 } service_output_t;
 
 /* What one model reads: ordered features across views, for the entities of one request. */
@@ -200,8 +197,13 @@ typedef struct service {
     derived_t
         *derived; /* over "role.feature", names of derived ones, keys and request, and `now` */
     size_t derived_count;
-    service_output_t *outputs;
+    service_feature_t *features; /* as they are named */
+    size_t features_count;
+    service_output_t *outputs; /* as they are answered, which features that are encoded make more */
     size_t outputs_count;
+    const char *fitted_on; /* SHA-256 of the training set that numbers are fitted to, in hex; NULL:
+                              not said */
+    uint64_t fitted_rows;
     const char *text; /* canonical YAML of this one definition */
 } service_t;
 
@@ -274,8 +276,21 @@ int service_role (const service_t *self, text_t name);
 int service_key_field (const service_t *self, text_t name);
 int service_request_field (const service_t *self, text_t name);
 
-/* Appends an expression of what becomes of the value that `of` is the name of. */
-void preprocess_put_expression (const preprocess_t *self, const char *of, buf_t *out);
+/* Makes what is answered, in `arena`, of the features that are named: again when categories of one
+ * have become known. TOO_LARGE when they are too many. */
+MUST_CHECK status_t service_set_outputs (service_t *self, arena_t *arena, error_t *error);
+
+/* How many features wait for their numbers. */
+size_t service_unfitted (const service_t *self);
+
+/* Are they the same but for numbers that are fitted? */
+bool service_same_kind (const service_t *a, const service_t *b);
+
+/* Numbers that were fitted for `from`, of features that are preprocessed in the same way in `self`
+ * and lack theirs: taken over, in `arena`, if the features themselves are the same. Outputs are
+ * made anew, as above. */
+MUST_CHECK status_t service_take_fitted (service_t *self, const service_t *from, arena_t *arena,
+                                         error_t *error);
 
 /* Does the service read the view, under any role? */
 bool service_reads (const service_t *self, const char *view);

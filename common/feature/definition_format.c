@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/number.h"
 
+#include <inttypes.h>
 #include <xxhash.h>
 
 enum { BARE_CHUNK = 1 << 14 };
@@ -304,15 +305,15 @@ static void put_role (const service_t *service, const service_role_t *role, buf_
     }
 }
 
-static void put_output (const service_output_t *output, buf_t *out)
+static void put_feature (const service_feature_t *feature, buf_t *out)
 {
     buf_put_string (out, "      - ");
-    if (output->default_text != NULL)
+    if (feature->default_text != NULL)
         buf_put_string (out, "feature: ");
-    put_text (out, text_of (output->name));
+    put_text (out, text_of (feature->name));
     buf_put_u8 (out, '\n');
-    if (output->default_text != NULL)
-        put_default (8, output->type.type, &output->default_value, output->default_text, out);
+    if (feature->default_text != NULL)
+        put_default (8, feature->type.type, &feature->default_value, feature->default_text, out);
 }
 
 static void put_float (int indent, const char *before, double number, buf_t *out)
@@ -322,38 +323,100 @@ static void put_float (int indent, const char *before, double number, buf_t *out
     buf_put_u8 (out, '\n');
 }
 
-static void put_preprocess (const service_output_t *output, buf_t *out)
+/* A number, or what is encoded. */
+static void put_value (const value_t *value, buf_t *out)
 {
-    const preprocess_t *preprocess = &output->preprocess;
+    if (value->type == TYPE_FLOAT64)
+        number_format_float (out, value->f);
+    else if (value->type == TYPE_STRING)
+        put_text (out, value->s);
+    else
+        category_format (value, out);
+    buf_put_u8 (out, '\n');
+}
+
+static void put_impute (const preprocess_t *preprocess, buf_t *out)
+{
+    if (preprocess->impute == IMPUTE_NONE)
+        return;
+    buf_put_string (out, "        impute:");
+    if (preprocess->impute != IMPUTE_VALUE) {
+        const char *word = impute_word (preprocess->impute);
+        if (!preprocess->has_impute) {
+            buf_printf (out, " %s\n", word);
+            return;
+        }
+        buf_printf (out, "\n          %s:", word);
+    }
+    buf_put_u8 (out, ' ');
+    put_value (&preprocess->imputed, out);
+}
+
+static void put_scale (const preprocess_t *preprocess, buf_t *out)
+{
+    int indent = 10;
+    if (preprocess->scale == SCALE_NONE)
+        return;
+    if (!preprocess->has_scale) {
+        buf_printf (out, "        scale: %s\n", scale_word (preprocess->scale));
+        return;
+    }
+    buf_put_string (out, "        scale:\n");
+    if (!preprocess->scale_is_given) {
+        buf_printf (out, "          %s:\n", scale_word (preprocess->scale));
+        indent = 12;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        buf_printf (out, "%*s%s", indent, "", scale_words (preprocess->scale)[i]);
+        put_float (0, ": ", preprocess->scaled_by[i], out);
+    }
+}
+
+static void put_encode (const preprocess_t *preprocess, buf_t *out)
+{
+    if (preprocess->encode == ENCODE_NONE)
+        return;
+    const char *word = encode_word (preprocess->encode);
+    if (preprocess->categories == NULL) {
+        buf_printf (out, "        encode: %s\n", word);
+        return;
+    }
+    buf_printf (out, "        encode:\n          %s:\n", word);
+    for (size_t i = 0; i < preprocess->categories_count; i++) {
+        buf_put_string (out, "            - ");
+        put_value (&preprocess->categories[i], out);
+    }
+}
+
+static void put_preprocess (const service_feature_t *feature, buf_t *out)
+{
+    const preprocess_t *preprocess = &feature->preprocess;
     buf_put_string (out, "      ");
-    put_text (out, text_of (output->name));
+    put_text (out, text_of (feature->name));
     buf_put_string (out, ":\n");
-    if (preprocess->imputes)
-        put_float (8, "impute: ", preprocess->impute, out);
+    put_impute (preprocess, out);
     if (preprocess->clips) {
         buf_put_string (out, "        clip:\n");
         put_float (10, "- ", preprocess->least, out);
         put_float (10, "- ", preprocess->greatest, out);
     }
-    if (preprocess->scale_words == NULL)
-        return;
-    buf_put_string (out, "        scale:\n");
-    for (size_t i = 0; i < 2; i++) {
-        buf_printf (out, "          %s", preprocess->scale_words[i]);
-        put_float (0, ": ", preprocess->scale[i], out);
-    }
+    put_scale (preprocess, out);
+    put_encode (preprocess, out);
 }
 
 static void put_all_preprocess (const service_t *service, buf_t *out)
 {
     bool any = false;
-    for (size_t i = 0; i < service->outputs_count; i++) {
-        if (!service->outputs[i].is_preprocessed)
+    for (size_t i = 0; i < service->features_count; i++) {
+        if (!service->features[i].is_preprocessed)
             continue;
         buf_put_string (out, any ? "" : "    preprocess:\n");
-        put_preprocess (&service->outputs[i], out);
+        put_preprocess (&service->features[i], out);
         any = true;
     }
+    if (service->fitted_on != NULL)
+        buf_printf (out, "    fitted:\n      on: %s\n      rows: %" PRIu64 "\n", service->fitted_on,
+                    service->fitted_rows);
 }
 
 void service_format (const service_t *service, buf_t *out)
@@ -367,8 +430,8 @@ void service_format (const service_t *service, buf_t *out)
         put_role (service, &service->roles[i], out);
     put_request (service->request, service->request_count, out);
     buf_put_string (out, "    features:\n");
-    for (size_t i = 0; i < service->outputs_count; i++)
-        put_output (&service->outputs[i], out);
+    for (size_t i = 0; i < service->features_count; i++)
+        put_feature (&service->features[i], out);
     put_all_derived (service->derived, service->derived_count, out);
     put_all_preprocess (service, out);
 }
@@ -400,6 +463,7 @@ uint64_t service_meaning (const service_t *self)
     service_t bare = *self;
     buf_t text;
     bare.about = (about_t){ 0 };
+    bare.fitted_on = NULL;
     bare.derived = bare_derived (self, arena);
     bare.request = bare_request (self, arena);
     buf_init (&text, 2 * DEFINITION_FILE_MAX);

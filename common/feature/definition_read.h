@@ -36,9 +36,12 @@ bool service_read (definition_reader_t *reader, const tree_node_t *key, service_
  * read without them. */
 bool service_read_roles (definition_reader_t *reader, const tree_node_t *body, service_t *service);
 
-/* `preprocess` of a service whose features have been read. */
-void service_read_preprocess (definition_reader_t *reader, const tree_node_t *node,
+/* `preprocess` and `fitted` of a service's body; its features have been read. */
+void service_read_preprocess (definition_reader_t *reader, const tree_node_t *body,
                               service_t *service);
+/* `encode` of a feature of that type, and the value that stands for null before it. */
+void preprocess_read_encode (definition_reader_t *reader, const tree_node_t *steps,
+                             const service_feature_t *feature, preprocess_t *out);
 
 /* The field that `key` names, from its type alone or the long form with those `keys`. */
 void field_read (definition_reader_t *reader, const tree_node_t *key, const tree_keys_t *keys,

@@ -188,7 +188,12 @@ static void derive (const computation_t *self, uint32_t index)
         outcome_t *out = outcome_at (self, i, index);
         const char *failed = failed_read (self, feature, i);
         *out = (outcome_t){ .value = column_get (&values, i) };
-        if (failed != NULL) {
+        if (feature->encoding != NULL)
+            out->value = encoding_of (feature->encoding, &out->value);
+        if (feature->refusal != NULL) {
+            out->value = (value_t){ .type = feature->type.type, .null = true };
+            out->error = feature->refusal;
+        } else if (failed != NULL) {
             error_t error;
             error_set (&error, STATUS_RANGE, "%s: it needs %s, which could not be computed",
                        feature->name, failed);

@@ -216,6 +216,12 @@ plan_feature_t *plan_add_feature (plan_t *self, const char *name, const result_t
     return feature;
 }
 
+void plan_set_type (plan_t *self, plan_feature_t *feature, result_type_t type)
+{
+    feature->type = type;
+    feature->type_text = type_text (self, &type);
+}
+
 void plan_add_derived (plan_t *self, const char *name, const result_type_t *type,
                        const value_t *default_value, expr_t *expr)
 {

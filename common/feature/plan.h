@@ -43,6 +43,8 @@ typedef struct plan_feature {
                               is not derived */
     uint32_t *reads;       /* the columns that it reads */
     size_t reads_count;
+    const encoding_t *encoding; /* what `derived` gives is answered as; NULL: as it is */
+    const char *refusal;        /* why it cannot be answered, whatever it is; NULL: it can */
 } plan_feature_t;
 
 typedef struct plan {
@@ -94,6 +96,9 @@ plan_feature_t *plan_add_feature (plan_t *self, const char *name, const result_t
 /* … and one that is computed by `expr`, which the plan takes. */
 void plan_add_derived (plan_t *self, const char *name, const result_type_t *type,
                        const value_t *default_value, expr_t *expr);
+
+/* Its values become those of another type (`encoding`, `refusal`). */
+void plan_set_type (plan_t *self, plan_feature_t *feature, result_type_t type);
 
 /* Index of a feature, or -1; and the likeliest intended name, or NULL. */
 int plan_feature_index (const plan_t *self, text_t name);

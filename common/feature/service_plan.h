@@ -14,8 +14,12 @@ typedef struct service_plan {
     size_t outputs_count;
 } service_plan_t;
 
-/* Compiles a checked service; cannot fail. It stands alone. */
+/* Compiles a checked service; cannot fail. It stands alone. Each place is that of one of the
+ * service's outputs. A feature that lacks numbers has none but the reason for it. */
 service_plan_t *service_plan_new (const service_t *service);
+/* The same with nothing preprocessed, as `weir fit` needs it: each place is that of one of the
+ * features that the service names. */
+service_plan_t *service_plan_new_raw (const service_t *service);
 void service_plan_destroy (service_plan_t **self_p);
 
 #endif

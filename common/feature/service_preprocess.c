@@ -1,40 +1,17 @@
-/* service_preprocess.c - `preprocess` of a service: what becomes of a number before a model gets
- * it, with numbers that are given. It becomes an expression, as all else that is computed. */
+/* service_preprocess.c - `preprocess` of a service: what becomes of its features before a model
+ * gets them, with numbers that are given, or to be fitted, or have been; and `fitted`, to what. */
 #include "feature/definition_read.h"
 
 #include "base/number.h"
 
 #include <math.h>
 
-/* What a scale is given by, and what is subtracted and divided by. */
-static const char *const scales[][2] = { { "mean", "stddev" },
-                                         { "min", "max" },
-                                         { "median", "iqr" } };
-
-enum { SCALES = sizeof scales / sizeof *scales, SCALE_MIN_MAX = 1 };
-
-/* What only fitting a training set would give. */
-static bool is_fitted (text_t word)
-{
-    static const char *const words[] = { "mean",   "median", "standard", "minmax",
-                                         "robust", "mode",   "constant" };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (text_is (word, words[i]))
-            return true;
-    }
-    return false;
-}
+enum { HASH_DIGITS = 64 }; /* of a SHA-256 */
 
 /* False with a mistake. `example` shows how it is written. */
 static bool read_number (mistakes_t *mistakes, const tree_node_t *node, const char *example,
                          double *number)
 {
-    if (node->kind == TREE_TEXT && is_fitted (node->text)) {
-        mistakes_add (mistakes, tree_place (node), STATUS_UNSUPPORTED,
-                      "this version does not support numbers that are fitted; give them, as in %s",
-                      example);
-        return false;
-    }
     if (node->kind == TREE_TEXT && number_parse_float (node->text, number) && isfinite (*number)) {
         *number = value_float (*number);
         return true;
@@ -47,6 +24,35 @@ static bool read_number (mistakes_t *mistakes, const tree_node_t *node, const ch
         tree_mistake (mistakes, node, "expected a number, as in %s", example);
     return false;
 }
+
+/* ---- impute ---- */
+
+static impute_kind_t impute_of (text_t word)
+{
+    return text_is (word, "median") ? IMPUTE_MEDIAN
+           : text_is (word, "mean") ? IMPUTE_MEAN
+                                    : IMPUTE_NONE;
+}
+
+static void read_impute (mistakes_t *mistakes, const tree_node_t *node, preprocess_t *out)
+{
+    static const char example[] = "impute: 0, impute: median or impute: mean";
+    const tree_node_t *number = node;
+    out->impute = IMPUTE_VALUE;
+    if (node->kind == TREE_TEXT && impute_of (node->text) != IMPUTE_NONE) {
+        out->impute = impute_of (node->text);
+        return;
+    }
+    if (node->kind == TREE_MAP && node->count == 1 &&
+        impute_of (node->first->text) != IMPUTE_NONE) {
+        out->impute = impute_of (node->first->text);
+        number = node->first->value;
+    }
+    out->imputed.type = TYPE_FLOAT64;
+    out->has_impute = read_number (mistakes, number, example, &out->imputed.f);
+}
+
+/* ---- clip ---- */
 
 static void read_clip (mistakes_t *mistakes, const tree_node_t *node, preprocess_t *out)
 {
@@ -63,169 +69,223 @@ static void read_clip (mistakes_t *mistakes, const tree_node_t *node, preprocess
         tree_mistake (mistakes, node, "`clip`: the least comes first");
 }
 
-static void read_scale (mistakes_t *mistakes, const tree_node_t *node, preprocess_t *out)
+/* ---- scale ---- */
+
+static const char scale_example[] = "scale: {mean: 35, stddev: 10}";
+
+static scale_kind_t scale_of (text_t word)
 {
-    static const char example[] = "scale: {mean: 35, stddev: 10}";
-    double given[2];
-    size_t kind = 0;
-    if (node->kind != TREE_MAP) {
-        if (!read_number (mistakes, node, example, &given[0]))
-            return;
-        tree_mistake (mistakes, node, "`scale` takes two numbers, as in %s", example);
-        return;
+    for (int kind = SCALE_STANDARD; kind <= SCALE_ROBUST; kind++) {
+        if (text_is (word, scale_word ((scale_kind_t)kind)))
+            return (scale_kind_t)kind;
     }
-    while (kind < SCALES && (node->count != 2 || tree_get (node, scales[kind][0]) == NULL ||
-                             tree_get (node, scales[kind][1]) == NULL))
-        kind++;
-    if (kind == SCALES) {
-        tree_mistake (mistakes, node,
-                      "`scale` takes mean and stddev, min and max, or median and iqr, as in %s",
-                      example);
-        return;
-    }
-    for (size_t i = 0; i < 2; i++) {
-        if (!read_number (mistakes, tree_get (node, scales[kind][i]), example, &given[i]))
-            return;
-    }
-    if (kind == SCALE_MIN_MAX ? given[1] <= given[0] : given[1] <= 0) {
-        tree_mistake (mistakes, node, "`scale`: %s must be above %s", scales[kind][1],
-                      kind == SCALE_MIN_MAX ? scales[kind][0] : "0");
-        return;
-    }
-    out->scale_words = scales[kind];
-    out->scale[0] = given[0];
-    out->scale[1] = given[1];
+    return SCALE_NONE;
 }
 
-/* One feature's. */
-static void read_steps (mistakes_t *mistakes, const tree_node_t *node, preprocess_t *out)
+/* Which kind has numbers of these names. */
+static scale_kind_t scale_with (const tree_node_t *node)
 {
-    static const char *const known[] = { "impute", "clip", "scale", NULL };
-    static const char *const unsupported[] = { "encode", NULL };
-    static const tree_keys_t keys = { "what is preprocessed", known, unsupported };
-    if (!tree_check_keys (mistakes, node, &keys))
-        return;
-    const tree_node_t *step = tree_get (node, "impute");
-    if (step != NULL)
-        out->imputes = read_number (mistakes, step, "impute: 0", &out->impute);
-    if ((step = tree_get (node, "clip")) != NULL)
-        read_clip (mistakes, step, out);
-    if ((step = tree_get (node, "scale")) != NULL)
-        read_scale (mistakes, step, out);
-    if (node->count == 0)
-        tree_mistake (mistakes, node, "this does nothing; it takes impute, clip and scale");
+    for (int kind = SCALE_STANDARD; node->count == 2 && kind <= SCALE_ROBUST; kind++) {
+        const char *const *words = scale_words ((scale_kind_t)kind);
+        if (tree_get (node, words[0]) != NULL && tree_get (node, words[1]) != NULL)
+            return (scale_kind_t)kind;
+    }
+    return SCALE_NONE;
 }
+
+/* Of those that are fitted the spread may be none: all were the same then. */
+static void read_scale_numbers (mistakes_t *mistakes, const tree_node_t *node, preprocess_t *out)
+{
+    const char *const *words = scale_words (out->scale);
+    for (size_t i = 0; i < 2; i++) {
+        if (!read_number (mistakes, tree_get (node, words[i]), scale_example, &out->scaled_by[i]))
+            return;
+    }
+    double least = out->scale == SCALE_MINMAX ? out->scaled_by[0] : 0;
+    out->has_scale = out->scaled_by[1] > least;
+    if (!out->scale_is_given)
+        out->has_scale = out->scaled_by[1] >= least;
+    if (out->has_scale && out->scale == SCALE_MINMAX)
+        out->has_scale = isfinite (out->scaled_by[1] - out->scaled_by[0]);
+    if (!out->has_scale)
+        tree_mistake (mistakes, node, "`scale`: %s must be above %s, and not too far", words[1],
+                      out->scale == SCALE_MINMAX ? words[0] : "0");
+}
+
+static void read_scale_word (mistakes_t *mistakes, const tree_node_t *node, preprocess_t *out)
+{
+    static const char *const words[] = { "standard", "minmax", "robust" };
+    char nearest[SUGGESTION_MAX];
+    text_t shown = mistake_shown (node->text);
+    out->scale = scale_of (node->text);
+    if (out->scale == SCALE_NONE)
+        tree_mistake (mistakes, node,
+                      "`scale` is standard, minmax or robust, or two numbers, as in %s; not "
+                      "'" TEXT_FORMAT "'%s",
+                      scale_example, TEXT_ARGS (shown), suggestion (node->text, words, 3, nearest));
+}
+
+static void read_scale (mistakes_t *mistakes, const tree_node_t *node, preprocess_t *out)
+{
+    if (node->kind == TREE_TEXT) {
+        read_scale_word (mistakes, node, out);
+        return;
+    }
+    if (node->kind == TREE_MAP && node->count == 1) {
+        out->scale = scale_of (node->first->text);
+        node = node->first->value;
+        if (out->scale != SCALE_NONE && node->kind == TREE_MAP && scale_with (node) == out->scale) {
+            read_scale_numbers (mistakes, node, out);
+            return;
+        }
+    } else if (node->kind == TREE_MAP && scale_with (node) != SCALE_NONE) {
+        out->scale = scale_with (node);
+        out->scale_is_given = true;
+        read_scale_numbers (mistakes, node, out);
+        return;
+    }
+    tree_mistake (mistakes, node,
+                  "`scale` takes mean and stddev, min and max, or median and iqr, as in %s; or "
+                  "standard, minmax or robust, of which `weir fit` finds the numbers",
+                  scale_example);
+}
+
+/* ---- all steps of a feature ---- */
 
 static bool is_number (type_t type)
 {
     return type == TYPE_INT64 || type == TYPE_FLOAT64 || type_is_decimal (type);
 }
 
-static void read_entry (mistakes_t *mistakes, const tree_node_t *key, service_t *service)
+static bool is_category (type_t type)
+{
+    return type == TYPE_STRING || type == TYPE_BOOL || type == TYPE_INT64;
+}
+
+static void read_steps (mistakes_t *mistakes, const tree_node_t *node, preprocess_t *out)
+{
+    const tree_node_t *step = tree_get (node, "impute");
+    if (step != NULL)
+        read_impute (mistakes, step, out);
+    if ((step = tree_get (node, "clip")) != NULL)
+        read_clip (mistakes, step, out);
+    if ((step = tree_get (node, "scale")) != NULL)
+        read_scale (mistakes, step, out);
+    if (node->count == 0)
+        tree_mistake (mistakes, node,
+                      "this does nothing; it takes impute, clip and scale, or "
+                      "encode");
+}
+
+static service_feature_t *find_feature (mistakes_t *mistakes, const tree_node_t *key,
+                                        service_t *service)
 {
     const char *names[FEATURES_MAX];
     char nearest[SUGGESTION_MAX];
-    size_t at = 0;
-    for (size_t i = 0; i < service->outputs_count; i++)
-        names[i] = service->outputs[i].name;
-    while (at < service->outputs_count && !text_is (key->text, names[at]))
-        at++;
-    if (at == service->outputs_count) {
-        text_t shown = mistake_shown (key->text);
-        tree_mistake (mistakes, key, "'" TEXT_FORMAT "' is not among the service's `features`%s",
-                      TEXT_ARGS (shown),
-                      suggestion (key->text, names, service->outputs_count, nearest));
-        return;
+    text_t shown = mistake_shown (key->text);
+    for (size_t i = 0; i < service->features_count; i++) {
+        names[i] = service->features[i].name;
+        if (text_is (key->text, names[i]))
+            return &service->features[i];
     }
-    service_output_t *output = &service->outputs[at];
-    if (!is_number (output->type.type)) {
-        tree_mistake (mistakes, key, "'%s' is a %s, and only numbers are preprocessed",
-                      output->name, type_word (output->type.type));
-        return;
-    }
-    if (output->default_text != NULL) {
-        tree_mistake (mistakes, key, "'%s' has a default as well; write it here, as in impute: %s",
-                      output->name, output->default_text);
-        return;
-    }
-    read_steps (mistakes, key->value, &output->preprocess);
-    output->is_preprocessed = true;
-    output->type = result_type_single (TYPE_FLOAT64);
+    tree_mistake (mistakes, key, "'" TEXT_FORMAT "' is not among the service's `features`%s",
+                  TEXT_ARGS (shown),
+                  suggestion (key->text, names, service->features_count, nearest));
+    return NULL;
 }
 
-void service_read_preprocess (definition_reader_t *reader, const tree_node_t *node,
+static void read_entry (definition_reader_t *reader, const tree_node_t *key, service_t *service)
+{
+    static const char *const known[] = { "impute", "clip", "scale", "encode", NULL };
+    static const tree_keys_t keys = { "what is preprocessed", known, NULL };
+    mistakes_t *mistakes = &reader->mistakes;
+    service_feature_t *feature = find_feature (mistakes, key, service);
+    if (feature == NULL)
+        return;
+    type_t type = feature->type.type;
+    if (!is_number (type) && !is_category (type)) {
+        tree_mistake (mistakes, key,
+                      "'%s' is a %s: numbers are preprocessed, and string, bool and int64 encoded",
+                      feature->name, type_word (type));
+        return;
+    }
+    if (feature->default_text != NULL) {
+        tree_mistake (mistakes, key, "'%s' has a default as well; write it here, as in impute: %s",
+                      feature->name, feature->default_text);
+        return;
+    }
+    if (!tree_check_keys (mistakes, key->value, &keys))
+        return;
+    if (tree_get (key->value, "encode") != NULL)
+        preprocess_read_encode (reader, key->value, feature, &feature->preprocess);
+    else if (is_number (type))
+        read_steps (mistakes, key->value, &feature->preprocess);
+    else
+        tree_mistake (mistakes, key, "'%s' is a %s; it takes encode, as in encode: one_hot",
+                      feature->name, type_word (type));
+    feature->is_preprocessed = true;
+}
+
+/* ---- what they are fitted to ---- */
+
+static bool has_fitted (const service_t *service)
+{
+    for (size_t i = 0; i < service->features_count; i++) {
+        if (preprocess_has_fitted (&service->features[i].preprocess))
+            return true;
+    }
+    return false;
+}
+
+static bool is_hash (const tree_node_t *node)
+{
+    bool good = node != NULL && node->kind == TREE_TEXT && node->text.size == HASH_DIGITS;
+    for (uint32_t i = 0; good && i < HASH_DIGITS; i++) {
+        char c = node->text.data[i];
+        good = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    }
+    return good;
+}
+
+static void read_fitted (definition_reader_t *reader, const tree_node_t *node, service_t *service)
+{
+    static const char *const known[] = { "on", "rows", NULL };
+    static const tree_keys_t keys = { "`fitted`", known, NULL };
+    mistakes_t *mistakes = &reader->mistakes;
+    int64_t rows;
+    if (!tree_check_keys (mistakes, node, &keys))
+        return;
+    const tree_node_t *on = tree_get (node, "on");
+    const tree_node_t *count = tree_get (node, "rows");
+    if (!is_hash (on) || count == NULL) {
+        tree_mistake (mistakes, on != NULL ? on : node,
+                      "`fitted` has `on`, the SHA-256 of a training set as %d small hexadecimal "
+                      "digits, and `rows`",
+                      HASH_DIGITS);
+        return;
+    }
+    if (!tree_read_integer (mistakes, count, "rows", 1, INT64_MAX, &rows))
+        return;
+    if (!has_fitted (service)) {
+        tree_mistake (mistakes, node,
+                      "no feature has numbers that were fitted, so that `fitted` "
+                      "says nothing; leave it out");
+        return;
+    }
+    service->fitted_on = arena_string (reader->out->arena, on->text);
+    service->fitted_rows = (uint64_t)rows;
+}
+
+void service_read_preprocess (definition_reader_t *reader, const tree_node_t *body,
                               service_t *service)
 {
-    if (!tree_check_map (&reader->mistakes, node,
-                         "features of the service, and what becomes of "
-                         "them"))
-        return;
-    for (const tree_node_t *key = node->first; key != NULL; key = key->next)
-        read_entry (&reader->mistakes, key, service);
-}
-
-/* ---- as an expression ---- */
-
-static void put_number (double number, buf_t *out)
-{
-    buf_put_u8 (out, '(');
-    number_format_float (out, number);
-    buf_put_u8 (out, ')');
-}
-
-/* The value as a number that is there, if it is to be. */
-static void put_imputed (const preprocess_t *self, const char *of, buf_t *out)
-{
-    if (!self->imputes) {
-        buf_printf (out, "cast(%s as float64)", of);
-        return;
+    const tree_node_t *node = tree_get (body, "preprocess");
+    const tree_node_t *fitted = tree_get (body, "fitted");
+    if (node != NULL && tree_check_map (&reader->mistakes, node,
+                                        "features of the service, and what becomes of them")) {
+        for (const tree_node_t *key = node->first; key != NULL; key = key->next)
+            read_entry (reader, key, service);
     }
-    buf_printf (out, "coalesce(cast(%s as float64), ", of);
-    put_number (self->impute, out);
-    buf_put_u8 (out, ')');
-}
-
-static void put_bound (const preprocess_t *self, const char *of, char sign, double bound,
-                       buf_t *out)
-{
-    buf_put_string (out, " when ");
-    put_imputed (self, of, out);
-    buf_printf (out, " %c ", sign);
-    put_number (bound, out);
-    buf_put_string (out, " then ");
-    put_number (bound, out);
-}
-
-/* Null stays null. */
-static void put_clipped (const preprocess_t *self, const char *of, buf_t *out)
-{
-    if (!self->clips) {
-        put_imputed (self, of, out);
-        return;
-    }
-    buf_put_string (out, "case");
-    put_bound (self, of, '<', self->least, out);
-    put_bound (self, of, '>', self->greatest, out);
-    buf_put_string (out, " else ");
-    put_imputed (self, of, out);
-    buf_put_string (out, " end");
-}
-
-void preprocess_put_expression (const preprocess_t *self, const char *of, buf_t *out)
-{
-    if (self->scale_words == NULL) {
-        put_clipped (self, of, out);
-        return;
-    }
-    buf_put_string (out, "((");
-    put_clipped (self, of, out);
-    buf_put_string (out, ") - ");
-    put_number (self->scale[0], out);
-    buf_put_string (out, ") / (");
-    put_number (self->scale[1], out);
-    if (self->scale_words == scales[SCALE_MIN_MAX]) {
-        buf_put_string (out, " - ");
-        put_number (self->scale[0], out);
-    }
-    buf_put_u8 (out, ')');
+    if (fitted != NULL)
+        read_fitted (reader, fitted, service);
 }

@@ -203,7 +203,7 @@ static void read_derived (service_reader_t *reader, const tree_node_t *node)
 
 /* "sender:spent_7d"; false with a mistake. */
 static bool find_input (service_reader_t *reader, const tree_node_t *node, size_t colon,
-                        service_output_t *output)
+                        service_feature_t *named)
 {
     service_t *service = reader->service;
     text_t name = { node->text.data + colon + 1, node->text.size - (uint32_t)colon - 1 };
@@ -226,7 +226,7 @@ static bool find_input (service_reader_t *reader, const tree_node_t *node, size_
         mistakes_add (reader->mistakes, tree_place_in (node, view == NULL ? 0 : colon + 1),
                       STATUS_INVALID, "%s", buf_string (&told));
     else
-        *output = (service_output_t){ .name = service->inputs[input].name,
+        *named = (service_feature_t){ .name = service->inputs[input].name,
                                       .kind = OUTPUT_INPUT,
                                       .index = (uint32_t)input,
                                       .type = view_feature_type (view, (size_t)feature) };
@@ -265,18 +265,18 @@ static void unknown_feature (service_reader_t *reader, const tree_node_t *node)
     buf_release (&told);
 }
 
-static bool find_output (service_reader_t *reader, const tree_node_t *node,
-                         service_output_t *output)
+static bool find_feature (service_reader_t *reader, const tree_node_t *node,
+                          service_feature_t *named)
 {
     const service_t *service = reader->service;
     const char *colon = memchr (node->text.data, ':', node->text.size);
     if (colon != NULL)
-        return find_input (reader, node, (size_t)(colon - node->text.data), output);
+        return find_input (reader, node, (size_t)(colon - node->text.data), named);
     for (size_t i = 0; i < service->derived_count; i++) {
         const derived_t *derived = &service->derived[i];
         if (!text_is (node->text, derived->name))
             continue;
-        *output = (service_output_t){ .name = derived->name,
+        *named = (service_feature_t){ .name = derived->name,
                                       .kind = OUTPUT_DERIVED,
                                       .index = (uint32_t)i,
                                       .type = result_type_single (derived->type) };
@@ -287,7 +287,7 @@ static bool find_output (service_reader_t *reader, const tree_node_t *node,
         unknown_feature (reader, node);
         return false;
     }
-    *output = (service_output_t){ .name = service->request[request].name,
+    *named = (service_feature_t){ .name = service->request[request].name,
                                   .kind = OUTPUT_REQUEST,
                                   .index = (uint32_t)request,
                                   .type = result_type_single (service->request[request].type) };
@@ -295,31 +295,31 @@ static bool find_output (service_reader_t *reader, const tree_node_t *node,
 }
 
 static void read_default (service_reader_t *reader, const tree_node_t *item,
-                          service_output_t *output)
+                          service_feature_t *named)
 {
     const tree_node_t *node = tree_get (item, "default");
-    bool is_collection = output->type.type == TYPE_LIST || output->type.type == TYPE_MAP;
+    bool is_collection = named->type.type == TYPE_LIST || named->type.type == TYPE_MAP;
     if (node == NULL)
         return;
-    if (output->kind == OUTPUT_DERIVED)
+    if (named->kind == OUTPUT_DERIVED)
         tree_mistake (reader->mistakes, node,
                       "'%s' is derived: give it its default where it is defined, under `derived`",
-                      output->name);
+                      named->name);
     else if (is_collection)
-        tree_mistake (reader->mistakes, node, "a %s has no default", type_word (output->type.type));
+        tree_mistake (reader->mistakes, node, "a %s has no default", type_word (named->type.type));
     else
-        (void)default_entry_read (reader->shared, item, &output->type, &output->default_value,
-                                  &output->default_text);
+        (void)default_entry_read (reader->shared, item, &named->type, &named->default_value,
+                                  &named->default_text);
 }
 
 /* "role:feature", a name, or {feature: …, default: …} */
-static void read_output (service_reader_t *reader, const tree_node_t *item)
+static void read_feature (service_reader_t *reader, const tree_node_t *item)
 {
     static const char *const known[] = { "feature", "default", NULL };
     static const tree_keys_t keys = { "a feature of a service", known, NULL };
     service_t *service = reader->service;
     const tree_node_t *node = item;
-    service_output_t output;
+    service_feature_t named;
     if (item->kind == TREE_MAP) {
         if (!tree_check_keys (reader->mistakes, item, &keys))
             return;
@@ -329,20 +329,20 @@ static void read_output (service_reader_t *reader, const tree_node_t *item)
     }
     if (node == NULL ||
         !tree_check_text (reader->mistakes, node, "a feature, as in sender:spent_7d") ||
-        !find_output (reader, node, &output))
+        !find_feature (reader, node, &named))
         return;
-    for (size_t i = 0; i < service->outputs_count; i++) {
-        if (strcmp (service->outputs[i].name, output.name) != 0)
+    for (size_t i = 0; i < service->features_count; i++) {
+        if (strcmp (service->features[i].name, named.name) != 0)
             continue;
-        tree_mistake (reader->mistakes, node, "'%s' is listed twice", output.name);
+        tree_mistake (reader->mistakes, node, "'%s' is listed twice", named.name);
         return;
     }
     if (item->kind == TREE_MAP)
-        read_default (reader, item, &output);
-    service->outputs[service->outputs_count++] = output;
+        read_default (reader, item, &named);
+    service->features[service->features_count++] = named;
 }
 
-static void read_outputs (service_reader_t *reader, const tree_node_t *body)
+static void read_features (service_reader_t *reader, const tree_node_t *body)
 {
     service_t *service = reader->service;
     const tree_node_t *node = tree_get (body, "features");
@@ -358,10 +358,10 @@ static void read_outputs (service_reader_t *reader, const tree_node_t *body)
                       service->name, FEATURES_MAX);
         return;
     }
-    service->outputs =
-        arena_zero (reader->shared->out->arena, node->count, sizeof *service->outputs);
+    service->features =
+        arena_zero (reader->shared->out->arena, node->count, sizeof *service->features);
     for (const tree_node_t *item = node->first; item != NULL; item = item->next)
-        read_output (reader, item);
+        read_feature (reader, item);
 }
 
 /* ---- all of it ---- */
@@ -374,6 +374,11 @@ static void finish (service_reader_t *reader, const tree_node_t *key)
     if (service->inputs_count > 0)
         memcpy (kept, service->inputs, service->inputs_count * sizeof *kept);
     service->inputs = kept;
+    error_t error;
+    if (service_set_outputs (service, arena, &error) != STATUS_OK) {
+        tree_mistake (reader->mistakes, key, "%s", error.text);
+        return;
+    }
     buf_t text;
     buf_init (&text, DEFINITION_FILE_MAX);
     service_format (service, &text);
@@ -388,8 +393,9 @@ static size_t wrong (const mistakes_t *mistakes)
 
 bool service_read (definition_reader_t *shared, const tree_node_t *key, service_t *service)
 {
-    static const char *const known[] = { "views",       "as_of", "request", "features",   "derived",
-                                         "description", "owner", "tags",    "preprocess", NULL };
+    static const char *const known[] = { "views",      "as_of",       "request", "features",
+                                         "derived",    "description", "owner",   "tags",
+                                         "preprocess", "fitted",      NULL };
     static const tree_keys_t keys = { "a service", known, NULL };
     mistakes_t *mistakes = &shared->mistakes;
     size_t before = mistakes->total, wrong_before = wrong (mistakes);
@@ -415,12 +421,11 @@ bool service_read (definition_reader_t *shared, const tree_node_t *key, service_
     if (wrong (mistakes) == wrong_before)
         read_derived (reader, tree_get (body, "derived"));
     if (wrong (mistakes) == wrong_before)
-        read_outputs (reader, body);
+        read_features (reader, body);
     else
         mistakes->unserved++; /* they would be blamed for what is not known */
-    node = tree_get (body, "preprocess");
-    if (node != NULL && wrong (mistakes) == wrong_before)
-        service_read_preprocess (shared, node, service);
+    if (wrong (mistakes) == wrong_before)
+        service_read_preprocess (shared, body, service);
     if (mistakes->total == before)
         finish (reader, key);
     return mistakes->total == before;

@@ -109,17 +109,21 @@ static status_t of_view (trainset_t *self, const trainset_options_t *options, er
 
 /* ---- a service ---- */
 
-/* The service as it is without its preprocessing. */
-static const service_t *without_preprocessing (trainset_t *self, const service_t *service)
+/* As many as the plan answers; a raw one, the features that the service names. */
+static void add_outputs (trainset_t *self, bool raw)
 {
-    service_t *raw = arena_zero (self->arena, 1, sizeof *raw);
-    *raw = *service;
-    raw->outputs = arena_zero (self->arena, service->outputs_count + 1, sizeof *raw->outputs);
-    for (size_t i = 0; i < service->outputs_count; i++) {
-        raw->outputs[i] = service->outputs[i];
-        raw->outputs[i].is_preprocessed = false;
+    const service_t *service = self->service;
+    size_t count = self->plan->outputs_count;
+    self->outputs = arena_zero (self->arena, count + 1, sizeof *self->outputs);
+    for (size_t i = 0; i < count; i++) {
+        const service_feature_t *feature =
+            &service->features[raw ? i : service->outputs[i].feature];
+        add_output (self, &self->plan->plan->features[self->plan->outputs[i]],
+                    raw ? feature->name : service->outputs[i].name);
+        self->outputs[i].is_given = feature->kind == OUTPUT_REQUEST &&
+                                    feature->default_text == NULL &&
+                                    (raw || !feature->is_preprocessed);
     }
-    return raw;
 }
 
 static void add_role (trainset_t *self, uint32_t number, const bool *needed)
@@ -156,17 +160,22 @@ static void add_role (trainset_t *self, uint32_t number, const bool *needed)
 static status_t of_service (trainset_t *self, const trainset_options_t *options, error_t *error)
 {
     const service_t *service = self->service;
-    for (size_t i = 0; i < service->outputs_count; i++)
-        self->is_preprocessed = self->is_preprocessed || service->outputs[i].is_preprocessed;
-    if (options->raw)
-        self->service = service = without_preprocessing (self, service);
+    size_t unfitted = options->raw ? 0 : service_unfitted (service);
+    for (size_t i = 0; i < service->features_count && !options->raw; i++)
+        self->is_preprocessed = self->is_preprocessed || service->features[i].is_preprocessed;
+    if (unfitted > 0)
+        return error_set (error, STATUS_INVALID,
+                          "%zu feature%s of service %s %s not fitted yet: make the set with --raw, "
+                          "and then `weir fit %s --on` it",
+                          unfitted, unfitted == 1 ? "" : "s", service->name,
+                          unfitted == 1 ? "is" : "are", service->name);
     if (options->before && !service->before)
         return error_set (error, STATUS_INVALID,
                           "--before is for views: service %s says itself, with `as_of`, whether "
                           "events at a row's own time count",
                           service->name);
     self->before = service->before;
-    self->plan = service_plan_new (service);
+    self->plan = options->raw ? service_plan_new_raw (service) : service_plan_new (service);
     const plan_t *plan = self->plan->plan;
     make_stream (self, service->name, service->keys_count + service->request_count);
     for (size_t i = 0; i < service->keys_count; i++)
@@ -183,9 +192,7 @@ static status_t of_service (trainset_t *self, const trainset_options_t *options,
     self->roles = arena_zero (self->arena, service->roles_count + 1, sizeof *self->roles);
     for (uint32_t i = 0; i < service->roles_count; i++)
         add_role (self, i, needed);
-    self->outputs = arena_zero (self->arena, service->outputs_count + 1, sizeof *self->outputs);
-    for (size_t i = 0; i < service->outputs_count; i++)
-        add_output (self, &plan->features[self->plan->outputs[i]], service->outputs[i].name);
+    add_outputs (self, options->raw);
     return add_times (self, options, error);
 }
 

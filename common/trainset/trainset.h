@@ -37,6 +37,7 @@ typedef struct trainset_output {
     const char *name;
     const char *type; /* "list<int64>" */
     type_t of;
+    bool is_given; /* a value of the request, as it is */
 } trainset_output_t;
 
 typedef struct trainset {

@@ -39,6 +39,7 @@ enum {
     X (FORWARD, "forward", NODES)                                                                  \
     X (QUERY, "query", NODES)                                                                      \
     X (APPLY, "apply", ADMINS)                                                                     \
+    X (FIT, "fit", ADMINS)                                                                         \
     X (DEFINITIONS, "definitions", ANYONE)                                                         \
     X (DELETE, "delete", ADMINS)                                                                   \
     X (ROUTES, "routes", ANYONE)                                                                   \

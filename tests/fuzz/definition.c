@@ -53,6 +53,12 @@ static void check_service (const service_t *first, const service_t *second)
         CHECK (plan->plan->features[plan->outputs[i]].type.type == first->outputs[i].type.type);
     }
     service_plan_destroy (&plan);
+    plan = service_plan_new_raw (first);
+    CHECK (plan->outputs_count == first->features_count);
+    for (size_t i = 0; i < plan->outputs_count; i++)
+        CHECK (plan->plan->features[plan->outputs[i]].type.type == first->features[i].type.type);
+    service_plan_destroy (&plan);
+    CHECK (service_same_kind (first, second));
 }
 
 static void check_reads_back (const definitions_t *first)

@@ -65,6 +65,19 @@ static const char *const services[] = {
     "    preprocess:\n      r: {impute: 1e3, clip: [-1, 5], scale: {max: 3, min: -1}}\n"
     "      \"two:d\": {scale: {mean: 35, stddev: 10}}\n      one:m: {scale: {median: 0, iqr: "
     "0.5}}\n",
+    "    request: {r: float64, w: string, i: int64, b: bool}\n    features: [r, w, i, b, "
+    "\"one:m\"]\n"
+    "    preprocess:\n      r: {impute: median, clip: [-1, 5], scale: standard}\n      w: {encode: "
+    "one_hot, impute: none}\n      i: {encode: ordinal}\n      b: {encode: one_hot}\n"
+    "      one:m: {impute: mean, scale: robust}\n",
+    "    request: {r: float64, w: string, i: int64, b: bool}\n    features: [r, w, i, b, "
+    "\"one:m\"]\n"
+    "    preprocess:\n      r: {impute: {median: 2}, scale: {standard: {mean: 1, stddev: 0}}}\n"
+    "      w: {encode: {one_hot: [b, '', \"a b\"]}}\n      i: {impute: 3, encode: {ordinal: [3, "
+    "-1]}}\n"
+    "      b: {encode: {one_hot: [true, false]}}\n      one:m: {scale: {minmax: {min: 2, max: "
+    "2}}}\n"
+    "    fitted: {on: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef, rows: 7}\n",
 };
 
 static const char computed_fields[] =

@@ -50,6 +50,15 @@ static void assert_refused (message_t reply, const char *reason)
     cr_assert_not_null (strstr (text, reason), "%s", text);
 }
 
+static message_t fit (cluster_t *cluster, uint64_t version, const char *text)
+{
+    wire_writer_t *writer = call_begin (cluster, MESSAGE_FIT);
+    wire_field_string (writer, "service", "model");
+    wire_field_uint (writer, "version", version);
+    wire_field_string (writer, "text", text);
+    return call_end (cluster);
+}
+
 static message_t delete (cluster_t *cluster, const char *name)
 {
     wire_field_string (call_begin (cluster, MESSAGE_DELETE), "name", name);
@@ -144,6 +153,66 @@ Test (services, let_their_views_gain_features_and_no_new_version)
     assert_change (reply, "service", "model", "alter",
                    "v reads v v2 instead of v1; version 2 follows 1");
     assert_stored (&cluster, 2, "view: v@v2\n");
+    cluster_release (&cluster);
+}
+
+#define STEPS(n, m)                                                                                \
+    SERVICE ("    views: v@v1\n    features: [\"v:n_1h\", \"v:m_1h\"]\n    preprocess:\n"          \
+             "      \"v:n_1h\": " n "\n      \"v:m_1h\": " m "\n")
+
+Test (services, get_numbers_and_keep_them_while_nothing_else_is_asked_for)
+{
+    cluster_t cluster;
+    cluster_init (&cluster, 1, 0);
+    assert_change (
+        apply (&cluster, STREAM ALL STEPS ("{impute: median}", "{scale: standard}"), false),
+        "service", "model", "add",
+        "2 features are without numbers: weir fit model --on TRAINING_SET");
+    message_t reply = fit (
+        &cluster, 1, STEPS ("{impute: {median: 3}}", "{scale: {standard: {mean: 1, stddev: 2}}}"));
+    cr_assert_eq (reply.kind, MESSAGE_FIT_OK);
+    assert_change (reply, "service", "model", "alter",
+                   "what it answers changes; version 2 follows 1");
+    assert_stored (&cluster, 2, "stddev: 2.0");
+    /* the files do not have them */
+    assert_change (apply (&cluster, STEPS ("{impute: median}", "{scale: standard}"), false),
+                   "service", "model", "same", "");
+    /* nor do other definitions, when a view gains a feature */
+    assert_change (apply (&cluster,
+                          VIEW ("      n: count() over 1h, 2h\n"
+                                "      m: sum(a) over 1h, 7d\n"),
+                          false),
+                   "service", "model", "same", "");
+    assert_change (apply (&cluster, STEPS ("{impute: mean}", "{scale: standard}"), false),
+                   "service", "model", "alter",
+                   "v:n_1h has to be fitted again; 1 feature is without numbers: weir fit model "
+                   "--on TRAINING_SET; version 3 follows 2");
+    assert_stored (&cluster, 3, "stddev: 2.0");
+    assert_stored (&cluster, 3, "impute: mean");
+    cluster_release (&cluster);
+}
+
+Test (services, take_numbers_and_nothing_else_with_them)
+{
+    cluster_t cluster;
+    cluster_init (&cluster, 1, 0);
+    (void)apply (&cluster, STREAM ALL STEPS ("{impute: median}", "{scale: standard}"), false);
+    static const char good[] =
+        STEPS ("{impute: {median: 3}}", "{scale: {standard: {mean: 1, stddev: 2}}}");
+    assert_refused (fit (&cluster, 2, good),
+                    "service model: it has version 1 by now, and the numbers are for version 2; "
+                    "fit it again");
+    assert_refused (fit (&cluster, 1, STEPS ("{impute: {median: 3}}", "{scale: standard}")),
+                    "service model: some of its numbers are missing");
+    assert_refused (fit (&cluster, 1, STEPS ("{impute: {mean: 3}}", "{scale: standard}")),
+                    "service model: more than its numbers would change; apply that first");
+    assert_refused (fit (&cluster, 1, STREAM), "(fitted):2:3: the stream 's' is already defined");
+    assert_refused (fit (&cluster, 1, "views:\n  w: {from: s, features: {n: count()}}\n"),
+                    "service model: more than its numbers would change; apply that first");
+    assert_refused (fit (&cluster, 1, "services:\n  model: 3\n"), "(fitted):2:");
+    assert_stored (&cluster, 1, "impute: median");
+    cr_assert_eq (fit (&cluster, 1, good).kind, MESSAGE_FIT_OK);
+    assert_stored (&cluster, 2, "median: 3.0");
     cluster_release (&cluster);
 }
 

@@ -507,14 +507,6 @@ Test (mistakes, in_derived_features_and_requests_are_told_with_place_and_suggest
 Test (mistakes, what_this_version_does_not_support_is_said_and_never_ignored)
 {
     static const mistake_case_t cases[] = {
-        { STREAM "views:\n  v:\n    from: payments\n    features: {n: count()}\nservices:\n  s:\n"
-                 "    views: v\n    features: [\"v:n\"]\n    preprocess:\n      \"v:n\":\n"
-                 "        impute: median\n        scale: standard\n        encode: ordinal\n",
-          "f.yaml:21:17: this version does not support numbers that are fitted; give them, as in "
-          "impute: 0\n"
-          "f.yaml:22:16: this version does not support numbers that are fitted; give them, as in "
-          "scale: {mean: 35, stddev: 10}\n"
-          "f.yaml:23:9: this version does not support `encode` in what is preprocessed" },
         { "streams:\n  s:\n    id: a\n    dedupe: 7d\n    key: []\n    time: t\n    fields:\n      "
           "t: timestamp\n",
           "f.yaml:3:5: this version does not support `id` in a stream\n"

@@ -211,27 +211,33 @@ Test (services, have_mistakes_in_what_is_preprocessed_told)
         { STEPS "      one:m: {impute: 0}\n",
           "f.yaml:34:7: 'one:m' is not among the service's `features`; did you mean 'one:n'?" },
         { STEPS "      w: {impute: 0}\n",
-          "f.yaml:34:7: 'w' is a string, and only numbers are preprocessed" },
+          "f.yaml:34:7: 'w' is a string; it takes encode, as in encode: one_hot" },
         { STEPS "      one:n: {}\n",
-          "f.yaml:34:14: this does nothing; it takes impute, clip and scale" },
+          "f.yaml:34:14: this does nothing; it takes impute, clip and scale, or encode" },
         { STEPS "      one:n: {inpute: 0}\n",
           "f.yaml:34:15: unknown key 'inpute' in what is preprocessed; did you mean 'impute'?" },
         { STEPS "      one:n: {impute: zero}\n",
-          "f.yaml:34:23: 'zero' is no number; write impute: 0" },
+          "f.yaml:34:23: 'zero' is no number; write impute: 0, impute: median or impute: mean" },
         { STEPS "      one:n: {impute: inf}\n",
-          "f.yaml:34:23: 'inf' is no number; write impute: 0" },
+          "f.yaml:34:23: 'inf' is no number; write impute: 0, impute: median or impute: mean" },
         { STEPS "      one:n: {clip: 3}\n",
           "f.yaml:34:21: `clip` takes the least and the greatest, as in clip: [0, 100]" },
         { STEPS "      one:n: {clip: [3, 1]}\n", "f.yaml:34:21: `clip`: the least comes first" },
-        { STEPS "      one:n: {scale: 3}\n",
-          "f.yaml:34:22: `scale` takes two numbers, as in scale: {mean: 35, stddev: 10}" },
+        { STEPS "      one:n: {scale: 3}\n", "f.yaml:34:22: `scale` is standard, minmax or robust, "
+                                             "or two numbers, as in scale: {mean: "
+                                             "35, stddev: 10}; not '3'" },
+        { STEPS "      one:n: {scale: standart}\n",
+          "f.yaml:34:22: `scale` is standard, minmax or robust, or two numbers, as in scale: "
+          "{mean: "
+          "35, stddev: 10}; not 'standart'; did you mean 'standard'?" },
         { STEPS "      one:n: {scale: {mean: 3, max: 1}}\n",
           "f.yaml:34:22: `scale` takes mean and stddev, min and max, or median and iqr, as in "
-          "scale: {mean: 35, stddev: 10}" },
+          "scale: {mean: 35, stddev: 10}; or standard, minmax or robust, of which `weir fit` finds "
+          "the numbers" },
         { STEPS "      one:n: {scale: {mean: 3, stddev: 0}}\n",
-          "f.yaml:34:22: `scale`: stddev must be above 0" },
+          "f.yaml:34:22: `scale`: stddev must be above 0, and not too far" },
         { STEPS "      one:n: {scale: {max: 1, min: 1}}\n",
-          "f.yaml:34:22: `scale`: max must be above min" },
+          "f.yaml:34:22: `scale`: max must be above min, and not too far" },
         { ROLES "    features: [{feature: \"one:n\", default: 3}]\n    preprocess: {\"one:n\": "
                 "{clip: [0, 1]}}\n",
           "f.yaml:32:18: 'one:n' has a default as well; write it here, as in impute: 3" },

@@ -32,7 +32,7 @@ Test (roles, what_changes_something_is_not_for_readers)
 {
     static const message_kind_t changes[] = { MESSAGE_SEND,   MESSAGE_APPLY,  MESSAGE_DELETE,
                                               MESSAGE_LOAD,   MESSAGE_UNLOAD, MESSAGE_RECOMPUTE,
-                                              MESSAGE_APPEND, MESSAGE_BEAT };
+                                              MESSAGE_APPEND, MESSAGE_BEAT,   MESSAGE_FIT };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         cr_expect_not (message_allowed (changes[i], ROLE_READER));
         if (changes[i] != MESSAGE_SEND)

@@ -1,0 +1,57 @@
+#include "client/cli/applied.h"
+#include "client/cli/loose.h"
+#include "client/cli/terminal.h"
+
+enum { NODES_WAIT_MS = 5000, NODES_LOOK_MS = 20 };
+
+size_t count_changes (wire_list_t changes, const char *what)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < changes.count; i++)
+        count += text_is (wire_text (&changes.items[i], "change"), what);
+    return count;
+}
+
+void print_changes (wire_list_t changes)
+{
+    for (uint32_t i = 0; i < changes.count; i++) {
+        const wire_value_t *change = &changes.items[i];
+        text_t what = wire_text (change, "change");
+        text_t detail = wire_text (change, "detail");
+        if (text_is (what, "same"))
+            continue;
+        const char *sign = text_is (what, "add") ? "+" : text_is (what, "remove") ? "-" : "~";
+        printf ("  %s " TEXT_FORMAT " " TEXT_FORMAT "%s" TEXT_FORMAT "\n", sign,
+                TEXT_ARGS (wire_text (change, "kind")), TEXT_ARGS (wire_text (change, "name")),
+                detail.size > 0 ? ": " : "", TEXT_ARGS (detail));
+    }
+    fflush (stdout);
+}
+
+/* Has every node that takes events or queries got that version? */
+static bool nodes_have (wire_list_t nodes, uint64_t version)
+{
+    for (uint32_t i = 0; i < nodes.count; i++) {
+        const wire_value_t *node = &nodes.items[i];
+        bool concerned = text_is (loose_text (node, "kind"), "speed") ||
+                         text_is (loose_text (node, "kind"), "serving");
+        if (concerned && loose_uint (node, "lease_left_us") > 0 &&
+            loose_uint (node, "definitions") < version)
+            return false;
+    }
+    return true;
+}
+
+/* Nodes fetch definitions by themselves, within moments; who sends or asks next should find them
+ * there. */
+void await_definitions (call_t *call, uint64_t version)
+{
+    for (int waited = 0; waited < NODES_WAIT_MS; waited += NODES_LOOK_MS) {
+        message_t status;
+        error_t error;
+        if (client_status (call->weir, &status, &error) != STATUS_OK ||
+            nodes_have (wire_list (status.body, "nodes"), version))
+            return;
+        wait_ms (NODES_LOOK_MS);
+    }
+}
