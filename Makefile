@@ -20,13 +20,15 @@ PACKAGES_TEST := libcriterion-dev clang-format g++ pkgconf python3 python3-zmq p
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck backup wire transport member \
-             intake trainset node coordinator training batch-worker speed-worker serving client api http command oracle sim-disk rig hdr
+             skew intake trainset node coordinator training batch-worker speed-worker serving client api http command oracle sim-disk rig hdr
 
 USES_base :=
 USES_expr := base
 USES_aggregate := base
 USES_feature := expr aggregate base
 USES_block := base
+# Samples of answers, and how values of two samples are spread.
+USES_skew := block aggregate base
 USES_timeline := feature aggregate base
 USES_storage := block base
 USES_batchview := feature aggregate storage base
@@ -44,9 +46,9 @@ USES_member := feature wire base
 USES_coordinator := catalog intake feature wire storage base
 # Point-in-time features, which batch workers compute.
 USES_training := storage block feature aggregate base
-USES_batch-worker := training trainset member intake batchview storage block timeline feature aggregate wire base
+USES_batch-worker := skew training trainset member intake batchview storage block timeline feature aggregate wire base
 USES_speed-worker := member intake timeline storage block feature aggregate wire base
-USES_serving := member intake batchview timeline storage block feature aggregate expr wire base
+USES_serving := skew member intake batchview timeline storage block feature aggregate expr wire base
 USES_client := transport wire intake feature base
 # What of the C library is not in `client`: handles, and the checking of arguments.
 USES_api := client transport wire intake feature base
@@ -187,6 +189,7 @@ TEST_USES_catalog := sim-disk
 TEST_USES_fsck := sim-disk
 TEST_USES_backup := sim-disk
 TEST_SOURCES_backup := tests/unit/fsck/stored.c tests/unit/fsck/stored_files.c
+TEST_USES_skew := sim-disk rig
 TEST_USES_batchview := timeline
 TEST_USES_member := rig
 TEST_USES_speed-worker := rig sim-disk

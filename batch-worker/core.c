@@ -130,7 +130,8 @@ static bool find_lane (const batch_core_t *self, const wire_value_t *order, uint
     uint32_t end = self->options.tasks_max;
     *lane = 0;
     if (text_is (wire_text (order, "kind"), TASK_FOLD) ||
-        text_is (wire_text (order, "kind"), TASK_TRAIN_WORD))
+        text_is (wire_text (order, "kind"), TASK_TRAIN_WORD) ||
+        text_is (wire_text (order, "kind"), TASK_SKEW_WORD))
         *lane = end++;
     while (*lane < end && self->lane_used[*lane])
         ++*lane;
@@ -299,7 +300,7 @@ static void count_ended (batch_core_t *self, const task_t *task)
         self->tasks_done++;
         if (task->kind == TASK_TRAIN)
             self->rows_trained += task->rows;
-        else if (task->kind != TASK_VERIFY)
+        else if (task->kind == TASK_BUILD || task->kind == TASK_LOAD)
             *(task->kind == TASK_BUILD ? &self->rows_built : &self->rows_loaded) += task->rows;
         self->rows_refused += task->refused;
         for (size_t i = 0; i < task->left_out_count; i++)
@@ -454,6 +455,10 @@ batch_core_t *batch_core_new (env_t *env, const batch_options_t *options)
     self->options = *options;
     self->setting = (task_setting_t){ .fs = env->fs,
                                       .cluster_id = options->cluster_id,
+                                      .place = options->place,
+                                      .thresholds = { .psi = options->skew_psi,
+                                                      .ks = options->skew_ks,
+                                                      .null_rate = options->skew_null_rate },
                                       .partitions = options->partitions,
                                       .max_ahead = options->max_ahead,
                                       .memory_limit = options->memory_limit,

@@ -25,7 +25,10 @@ typedef struct batch_options {
     const char *data;      /* where the data directory is, for messages; NULL: not said */
     uint32_t tasks_max;    /* tasks run at the same time, and one fold beside them … */
     uint64_t fold_memory;  /* … which has so many bytes */
-    unsigned threads;      /* that a load may use; 0 is 1, and then none is started */
+    double skew_psi;       /* above these a look at answers raises an alert (docs/skew.md) */
+    double skew_ks;
+    double skew_null_rate;
+    unsigned threads; /* that a load may use; 0 is 1, and then none is started */
 } batch_options_t;
 
 /* Options are copied; `env` outlives the core. */

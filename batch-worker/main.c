@@ -35,6 +35,9 @@ static status_t make (const node_t *node, void **core, error_t *error)
                                 .fold_memory = memory / FOLD_PART,
                                 .disk_reserve = node->project->disk_reserve,
                                 .data = node->project->data,
+                                .skew_psi = node->project->skew.psi,
+                                .skew_ks = node->project->skew.ks,
+                                .skew_null_rate = node->project->skew.null_rate,
                                 .tasks_max = TASKS_AT_ONCE,
                                 .threads = processors () };
     *core = batch_core_new (node->env, &options);

@@ -1,4 +1,4 @@
-#include "batch-worker/task.h"
+#include "batch-worker/skew.h"
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -46,7 +46,7 @@ bool task_path_is_plain (text_t path)
     return true;
 }
 
-static status_t read_runs (task_t *self, wire_list_t list, task_runs_t *runs, error_t *error)
+status_t task_read_runs (task_t *self, wire_list_t list, task_runs_t *runs, error_t *error)
 {
     for (uint32_t i = 0; i < list.count; i++) {
         const wire_value_t *item = &list.items[i];
@@ -101,7 +101,7 @@ static status_t read_history_part (task_t *self, const wire_value_t *part, histo
         history->loads[i] =
             (struct history_load){ .offset = wire_uint (&loads.items[i], "offset", 0),
                                    .rows = wire_uint (&loads.items[i], "rows", 0) };
-    return read_runs (self, wire_list (part, "runs"), &history->runs, error);
+    return task_read_runs (self, wire_list (part, "runs"), &history->runs, error);
 }
 
 static status_t read_history (task_t *self, wire_list_t parts, error_t *error)
@@ -145,7 +145,7 @@ static status_t read_verify (task_t *self, const wire_value_t *order, error_t *e
     if (verify->partition >= self->setting.partitions)
         return error_set (error, STATUS_INVALID, "partition %u of %u", verify->partition,
                           self->setting.partitions);
-    return read_runs (self, wire_list (order, "runs"), &verify->runs, error);
+    return task_read_runs (self, wire_list (order, "runs"), &verify->runs, error);
 }
 
 static status_t read_build (task_t *self, const wire_value_t *order, error_t *error)
@@ -166,7 +166,7 @@ static status_t read_build (task_t *self, const wire_value_t *order, error_t *er
     if (build->from > build->cut)
         return error_set (error, STATUS_INVALID, "a build from %" PRIu64 " up to %" PRIu64,
                           build->from, build->cut);
-    return read_runs (self, wire_list (order, "runs"), &build->runs, error);
+    return task_read_runs (self, wire_list (order, "runs"), &build->runs, error);
 }
 
 static status_t read_load (task_t *self, const wire_value_t *order, wire_list_t history,
@@ -223,7 +223,7 @@ static status_t read_sources (task_t *self, wire_list_t list, error_t *error)
         source->log = arena_text (self->arena, wire_text (&list.items[i], "log"));
         source->position = wire_uint (&list.items[i], "position", 0);
         source->excluded = read_excluded (self, &list.items[i], &source->excluded_count);
-        status = read_runs (self, wire_list (&list.items[i], "runs"), &source->runs, error);
+        status = task_read_runs (self, wire_list (&list.items[i], "runs"), &source->runs, error);
     }
     return status;
 }
@@ -271,6 +271,10 @@ static status_t read_order (task_t *self, const wire_value_t *order, error_t *er
     if (text_is (kind, TASK_TRAIN_WORD) && wire_has (order, "train")) {
         self->kind = TASK_TRAIN;
         return read_train (self, wire_map (order, "train"), wire_list (order, "sources"), error);
+    }
+    if (text_is (kind, TASK_SKEW_WORD) && wire_has (order, "skew")) {
+        self->kind = TASK_SKEW;
+        return skew_order_read (self, wire_map (order, "skew"), wire_list (order, "parts"), error);
     }
     return error_set (error, STATUS_INVALID, "a task of kind '" TEXT_FORMAT "' without its order",
                       TEXT_ARGS (kind));
@@ -354,7 +358,7 @@ static status_t needed_bytes (const task_t *self, uint64_t *bytes, error_t *erro
 static status_t check_room (const task_t *self, error_t *error)
 {
     uint64_t bytes;
-    if (self->kind == TASK_VERIFY) /* it writes nothing */
+    if (self->kind == TASK_VERIFY || self->kind == TASK_SKEW) /* it writes nothing */
         return STATUS_OK;
     status_t status = needed_bytes (self, &bytes, error);
     if (status != STATUS_OK)
@@ -375,6 +379,7 @@ static void run_task (job_t *job)
         self->status = self->kind == TASK_BUILD   ? task_build (self, &self->error)
                        : self->kind == TASK_LOAD  ? task_load (self, &self->error)
                        : self->kind == TASK_TRAIN ? task_train (self, &self->error)
+                       : self->kind == TASK_SKEW  ? task_skew (self, &self->error)
                                                   : task_verify (self, &self->error);
     if (self->status == STATUS_OK)
         self->status = task_go_on (self, &self->error);
@@ -418,6 +423,7 @@ void task_destroy (task_t **self_p)
     task_runs_release (&self->verify.runs);
     for (size_t i = 0; i < self->train.sources_count; i++)
         task_runs_release (&self->train.sources[i].runs);
+    skew_order_release (self->skew, self->setting.partitions);
     for (size_t i = 0; i < self->load.history_count; i++)
         task_runs_release (&self->load.history[i].runs);
     task_runs_release (&self->runs);
@@ -595,6 +601,21 @@ static void put_verified (const task_t *self, wire_writer_t *writer)
         wire_field_string (writer, "found", self->found);
 }
 
+static void put_skewed (const task_t *self, wire_writer_t *writer)
+{
+    const task_skewed_t *skewed = &self->skewed;
+    wire_field_map (writer, "skew");
+    wire_field_string (writer, "report", skewed->report);
+    wire_field_uint (writer, "compared", skewed->compared);
+    wire_field_uint (writer, "mismatches", skewed->mismatches);
+    wire_field_uint (writer, "late", skewed->late);
+    wire_field_list (writer, "alerts");
+    for (size_t i = 0; i < skewed->alerts_count; i++)
+        wire_put_string (writer, skewed->alerts[i]);
+    wire_close (writer);
+    wire_close (writer);
+}
+
 void task_put_outputs (const task_t *self, wire_writer_t *writer)
 {
     CHECK_OBJECT (self, TASK_MAGIC);
@@ -610,6 +631,8 @@ void task_put_outputs (const task_t *self, wire_writer_t *writer)
         put_trained (self, writer);
     else if (self->kind == TASK_VERIFY)
         put_verified (self, writer);
+    else if (self->kind == TASK_SKEW)
+        put_skewed (self, writer);
     else
         put_loaded (self, writer);
     wire_field_uint (writer, "rows", self->rows);

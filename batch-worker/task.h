@@ -27,9 +27,18 @@ static inline uint64_t task_gives (uint64_t memory_limit)
     return memory_limit / 4;
 }
 
+/* Above these an alert is raised (docs/skew.md). */
+typedef struct task_thresholds {
+    double psi;
+    double ks;
+    double null_rate; /* of the difference, either way */
+} task_thresholds_t;
+
 /* What every task of this worker is given. */
 typedef struct task_setting {
     fs_t *fs;
+    uint64_t place; /* of the data directory */
+    task_thresholds_t thresholds;
     uint64_t cluster_id;
     uint32_t partitions;
     int64_t max_ahead;     /* µs */
@@ -152,12 +161,23 @@ typedef struct train_order {
     size_t sources_count;
 } train_order_t;
 
-typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY, TASK_TRAIN } task_kind_t;
+/* What a look at answers came to. */
+typedef struct task_skewed {
+    const char *report; /* JSON */
+    uint64_t compared;
+    uint64_t mismatches;
+    uint64_t late;
+    const char **alerts;
+    size_t alerts_count;
+} task_skewed_t;
+
+typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY, TASK_TRAIN, TASK_SKEW } task_kind_t;
 
 /* The kind in an order of a build of runs alone, which nobody waits for. */
 #define TASK_FOLD "fold"
 /* Of a part of a training set, which is in the way of nobody either. */
 #define TASK_TRAIN_WORD "train"
+#define TASK_SKEW_WORD  "skew"
 
 typedef struct task {
     job_t job; /* first */
@@ -170,8 +190,9 @@ typedef struct task {
     load_order_t load;
     verify_order_t verify;
     train_order_t train;
-    model_t *model; /* a reference */
-    arena_t *arena; /* strings and lists of the order and of the outputs */
+    struct skew_order *skew; /* skew.h */
+    model_t *model;          /* a reference */
+    arena_t *arena;          /* strings and lists of the order and of the outputs */
 
     _Atomic uint64_t done; /* events of a build, bytes of a load */
     _Atomic uint64_t total;
@@ -194,6 +215,7 @@ typedef struct task {
     size_t erased_count;
     uint64_t files;    /* that a verification looked at */
     const char *found; /* where something is left; NULL */
+    task_skewed_t skewed;
 
     const char **written; /* files to be removed when it fails */
     size_t written_count;
@@ -227,6 +249,10 @@ void task_left_out (task_t *self, const plan_t *plan, const error_t *reason);
 
 /* A string in the arena. */
 const char *task_format (task_t *self, const char *format, ...) PRINTF_LIKE (2, 3);
+
+/* Reads RUNs, whose strings are then in the arena. */
+MUST_CHECK status_t task_read_runs (task_t *self, wire_list_t list, task_runs_t *runs,
+                                    error_t *error);
 
 /* Is it what the fs takes: parts with "/" between, none empty, "." or ".."? */
 bool task_path_is_plain (text_t path);

@@ -1,3 +1,4 @@
+#include "coordinator/skews.h"
 #include "coordinator/state.h"
 
 #include <stdio.h>
@@ -231,6 +232,8 @@ static void answer (coordinator_core_t *self, const peer_t *from, const message_
         return training_asked (self, from, message);
     case MESSAGE_BACKUP:
         return backup_asked (self, from, message);
+    case MESSAGE_SKEW:
+        return skew_asked (self, from, message);
     default:
         if (message->kind != MESSAGE_POKE && message->kind != MESSAGE_ERROR &&
             message->kind != MESSAGE_BEAT_OK) /* it stood by a moment ago */

@@ -117,7 +117,12 @@ void erase_go_on (coordinator_core_t *self, forget_t *forget)
         (void)snprintf (forget->waits, sizeof forget->waits, "the files to be looked through");
         return;
     }
-    if (core_now (self) >= forget->retry_at && forget_finish (self, forget, &error) != STATUS_OK)
+    if (core_now (self) < forget->retry_at)
+        return;
+    status_t status = cleared ? STATUS_OK : forget_samples (self, &error);
+    if (status == STATUS_OK)
+        status = forget_finish (self, forget, &error);
+    if (status != STATUS_OK)
         forget->retry_at = core_now (self) + TIME_SECOND;
 }
 

@@ -89,6 +89,10 @@ bool forget_is_placed (const coordinator_core_t *self, const forget_t *forget,
 /* Goes on with one that is ERASING. */
 void erase_go_on (coordinator_core_t *self, forget_t *forget);
 
+/* ---- forget_samples.c ---- */
+/* What nodes that do not live have kept of answers goes. */
+MUST_CHECK status_t forget_samples (coordinator_core_t *self, error_t *error);
+
 /* ---- forget_file.c: the key, which the catalog never holds ---- */
 
 /* Durably in forgets/<id>, whole or not at all. */

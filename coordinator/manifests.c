@@ -291,7 +291,23 @@ void manifests_settle (coordinator_core_t *self)
 
 /* ---- telling ---- */
 
-static void write_part (coordinator_core_t *self, const catalog_part_t *part)
+/* Loads that are on their way: their rows come in with a later dataset, though their record is
+ * below the cut of this one. */
+static void write_absent (coordinator_core_t *self, const log_t *log, const catalog_part_t *part)
+{
+    wire_field_list (self->writer, "absent");
+    for (size_t i = 0; i < self->loads_count; i++) {
+        const load_t *load = self->loads[i];
+        const load_log_t *of_log = load_log (load, log->name);
+        bool comes = load->state == LOAD_COMMITTING || load->state == LOAD_WAITING;
+        const placed_t *place = comes && of_log ? &of_log->places[part->partition] : NULL;
+        if (place && place->known && place->offset < part->cut && !log_has_load (log, load->row.id))
+            wire_put_uint (self->writer, place->offset);
+    }
+    wire_close (self->writer);
+}
+
+static void write_part (coordinator_core_t *self, const log_t *log, const catalog_part_t *part)
 {
     wire_writer_t *writer = self->writer;
     wire_open_map (writer);
@@ -319,6 +335,7 @@ static void write_part (coordinator_core_t *self, const catalog_part_t *part)
         wire_close (writer);
     }
     wire_close (writer);
+    write_absent (self, log, part);
     wire_close (writer);
 }
 
@@ -351,7 +368,7 @@ void manifests_dataset (coordinator_core_t *self, const peer_t *from, const mess
     wire_field_list (writer, "partitions");
     for (uint32_t p = 0; p < self->options.partitions; p++) {
         catalog_part_t empty = { .partition = p };
-        write_part (self, log->manifest.number > 0 ? &log->manifest.parts[p] : &empty);
+        write_part (self, log, log->manifest.number > 0 ? &log->manifest.parts[p] : &empty);
     }
     wire_close (writer);
     write_forgets (writer, &log->manifest);

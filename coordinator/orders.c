@@ -1,4 +1,5 @@
 /* What the coordinator wants of a node, whole, in every answer to a beat. */
+#include "coordinator/skews.h"
 #include "coordinator/state.h"
 
 #include <string.h>
@@ -158,11 +159,10 @@ static void write_load (coordinator_core_t *self, const load_t *task)
         keys_write_history (self, task);
 }
 
-static const char *const kind_words[TASK_KINDS] = { [TASK_BUILD] = "build",
-                                                    [TASK_FOLD] = "fold",
-                                                    [TASK_LOAD] = "load",
-                                                    [TASK_VERIFY] = "verify",
-                                                    [TASK_TRAINING] = "train" };
+static const char *const kind_words[TASK_KINDS] = {
+    [TASK_BUILD] = "build",   [TASK_FOLD] = "fold",      [TASK_LOAD] = "load",
+    [TASK_VERIFY] = "verify", [TASK_TRAINING] = "train", [TASK_SKEW] = "skew"
+};
 
 static void write_tasks (coordinator_core_t *self, const node_t *node)
 {
@@ -184,6 +184,8 @@ static void write_tasks (coordinator_core_t *self, const node_t *node)
             forget_write_verify (self, task);
         else if (task->training)
             training_write (self, task);
+        else if (task->skew)
+            skew_write (self, task);
         else if (task->fold)
             folds_write (self, task->fold);
         else
@@ -209,6 +211,18 @@ static void write_datasets (coordinator_core_t *self, const node_t *node)
     wire_close (self->writer);
 }
 
+/* What the latest reports say, for the metrics of serving nodes. */
+static void write_skew (coordinator_core_t *self)
+{
+    uint64_t mismatches, alerts;
+    if (!skews_totals (self, &mismatches, &alerts))
+        return;
+    wire_field_map (self->writer, "skew");
+    wire_field_uint (self->writer, "mismatches", mismatches);
+    wire_field_uint (self->writer, "alerts", alerts);
+    wire_close (self->writer);
+}
+
 void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id)
 {
     wire_writer_t *writer = self->writer;
@@ -224,5 +238,7 @@ void orders_write (coordinator_core_t *self, const node_t *node, uint64_t id)
     if (node->role == ROLE_BATCH)
         write_tasks (self, node);
     write_datasets (self, node);
+    if (node->role == ROLE_SERVING)
+        write_skew (self);
     core_reply (self, &node->peer, id);
 }

@@ -1,4 +1,5 @@
 /* Memory from the catalog: at the start, and after a failure left in doubt what it holds. */
+#include "coordinator/skews.h"
 #include "coordinator/state.h"
 
 #include <stdlib.h>
@@ -25,6 +26,7 @@ void core_forget (coordinator_core_t *self)
         folds_forget (self, self->logs[i]);
     forgets_release (self);
     trainings_release (self);
+    skews_interrupt (self);
     CHECK (self->tasks_count == 0);
     mem_free (self->tasks);
     self->tasks = NULL;
@@ -40,6 +42,7 @@ void core_forget_all (coordinator_core_t *self)
 {
     core_forget (self);
     backups_release (self);
+    skews_release (self);
     for (size_t i = 0; i < self->nodes_count; i++)
         node_destroy (&self->nodes[i]);
     mem_free (self->nodes);

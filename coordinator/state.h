@@ -187,8 +187,11 @@ struct coordinator_core {
     pace_t paces[TASK_KINDS];
     uint64_t tasks_copied; /* to a second worker, because the first was slow */
     uint64_t task_block;
-    uint32_t task_used;    /* of the block */
-    job_t *sweep;          /* under way, or NULL */
+    uint32_t task_used;  /* of the block */
+    job_t *sweep;        /* under way, or NULL */
+    struct skew **skews; /* by creation */
+    size_t skews_count;
+    uint64_t next_skew;
     pin_t *pins[PINS_MAX]; /* the first pins_count */
     size_t pins_count;
     uint64_t next_pin;

@@ -1,4 +1,5 @@
 /* What the coordinator knows, told to whoever asks. */
+#include "coordinator/skews.h"
 #include "coordinator/state.h"
 
 #include <stdio.h>
@@ -317,6 +318,7 @@ void status_tell (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_close (writer);
     write_loads (self, (text_t){ 0 });
     write_recomputes (self, (wire_list_t){ 0 });
+    skews_tell (self);
     uint64_t free;
     error_t error;
     if (fs_free_space (self->env->fs, &free, &error) == STATUS_OK)
@@ -343,6 +345,10 @@ void status_metrics (coordinator_core_t *self, const peer_t *from, uint64_t id)
     wire_field_uint (writer, "definitions", self->version);
     wire_field_uint (writer, "tasks", self->tasks_count);
     wire_field_uint (writer, "tasks_copied", self->tasks_copied);
+    uint64_t mismatches, alerts;
+    (void)skews_totals (self, &mismatches, &alerts);
+    wire_field_uint (writer, "skew_mismatches", mismatches);
+    wire_field_uint (writer, "skew_alerts", alerts);
     wire_field_uint (writer, "backups", self->pins_count);
     wire_field_uint (writer, "term", catalog_term (self->catalog));
     wire_field_uint (writer, "leads", leader_confirm (self));

@@ -1,4 +1,5 @@
 /* Work for batch workers: given out, watched, given out again. */
+#include "coordinator/skews.h"
 #include "coordinator/state.h"
 
 #include <string.h>
@@ -115,13 +116,14 @@ task_kind_t task_kind (const task_t *self)
     return self->load       ? TASK_LOAD
            : self->forget   ? TASK_VERIFY
            : self->training ? TASK_TRAINING
+           : self->skew     ? TASK_SKEW
            : self->fold     ? TASK_FOLD
                             : TASK_BUILD;
 }
 
 bool task_is_aside (const task_t *self)
 {
-    return self->fold != NULL || self->training != NULL;
+    return self->fold != NULL || self->training != NULL || self->skew != NULL;
 }
 
 bool task_is_given (const task_t *self)
@@ -351,7 +353,8 @@ static bool try_again (coordinator_core_t *self, task_t *task, status_t status, 
 {
     /* without its history, a key's log would be of no use for ever */
     bool history = task->load && load_is_history (task->load);
-    if (!history && !task->forget && !(may_pass (status) && task->failures < TASK_FAILURES_MAX))
+    bool passes = may_pass (status) || (task->skew && status == STATUS_NOT_FOUND);
+    if (!history && !task->forget && !(passes && task->failures < TASK_FAILURES_MAX))
         return false;
     int64_t wait = RETRY_FIRST << (task->failures < 10 ? task->failures : 10);
     if (history)
@@ -387,6 +390,8 @@ static void task_failed (coordinator_core_t *self, task_t *task, size_t at, stat
         folds_failed (self, task, text, path);
     else if (task->training)
         training_failed (self, task, text);
+    else if (task->skew)
+        skew_failed (self, task, text);
     else
         (void)load_fail (self, task->load, text);
     mem_free (text);
@@ -433,6 +438,8 @@ static status_t task_succeeded (coordinator_core_t *self, task_t *task, size_t a
         forget_verified (self, task, outputs);
     else if (task->training)
         training_take (self, task, outputs);
+    else if (task->skew)
+        skew_take (self, task, outputs);
     else
         return load_parsed (self, task, outputs, error);
     return STATUS_OK;

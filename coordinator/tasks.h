@@ -10,6 +10,7 @@
 
 typedef struct forget forget_t;     /* forgets.h */
 typedef struct training training_t; /* trainings.h */
+typedef struct skew skew_t;         /* skews.h */
 typedef struct node node_t;
 
 enum {
@@ -43,6 +44,7 @@ typedef enum task_kind {
     TASK_LOAD,
     TASK_VERIFY,
     TASK_TRAINING,
+    TASK_SKEW,
     TASK_KINDS
 } task_kind_t;
 
@@ -54,7 +56,8 @@ struct task {
     load_t *load;         /* … or of a load … */
     forget_t *forget;     /* … or the look for one that is erased … */
     const char *log;      /* … in this log … */
-    training_t *training; /* … or of a training set */
+    training_t *training; /* … or of a training set … */
+    skew_t *skew;         /* … or a look at answers */
     uint64_t definitions;
     uint64_t size;                    /* rows, or bytes of a load, that it reads; 0: not known */
     attempt_t attempts[ATTEMPTS_MAX]; /* oldest first */

@@ -14,6 +14,9 @@ static void take_orders (void *core, const wire_value_t *orders)
     serving_core_t *self = core;
     routes_want (self->routes, wire_uint (orders, "routes", 0));
     logs_take_orders (self, orders);
+    const wire_value_t *skew = wire_map (orders, "skew");
+    self->skew_mismatches = skew ? wire_uint (skew, "mismatches", 0) : 0;
+    self->skew_alerts = skew ? wire_uint (skew, "alerts", 0) : 0;
 }
 
 static void take_model (void *core, model_t *model)
@@ -60,6 +63,7 @@ serving_core_t *serving_core_new (env_t *env, const serving_options_t *options)
     self->decoder = wire_decoder_new ();
     self->writer = wire_writer_new ();
     self->queries = query_table_new (self->options.node_memory);
+    self->samples = samples_new (env, &self->options);
     self->outcomes = arena_new (OUTCOMES_CHUNK);
     self->next_id = 1;
     self->slow_last = &self->slow_first;
@@ -79,6 +83,7 @@ void serving_core_destroy (serving_core_t **self_p)
         history_job_destroy (&job);
     }
     query_table_destroy (&self->queries);
+    samples_destroy (&self->samples);
     arena_destroy (&self->outcomes);
     logs_destroy (self);
     routes_destroy (&self->routes);
@@ -129,6 +134,10 @@ static void answer_metrics (serving_core_t *self, const peer_t *from, uint64_t i
     wire_field_uint (self->writer, "memory", query_memory (self->queries));
     wire_field_uint (self->writer, "memory_limit", self->options.node_memory);
     wire_field_uint (self->writer, "slow_running", self->slow_running);
+    if (self->samples)
+        samples_metrics (self->samples, self->writer);
+    wire_field_uint (self->writer, "skew_mismatches", self->skew_mismatches);
+    wire_field_uint (self->writer, "skew_alerts", self->skew_alerts);
     wire_field_counters (self->writer, self->env);
     wire_close (self->writer);
     serving_send (self, from);
@@ -189,7 +198,8 @@ void serving_core_receive (serving_core_t *self, const peer_t *from, const void 
 void serving_core_job_done (serving_core_t *self, job_t *job)
 {
     CHECK_OBJECT (self, SERVING_MAGIC);
-    if (!logs_job_done (self, job))
+    bool done = self->samples && samples_job_done (self->samples, job);
+    if (!done && !logs_job_done (self, job))
         evaluate_job_done (self, job);
 }
 
@@ -202,6 +212,10 @@ int64_t serving_core_tick (serving_core_t *self)
     int64_t routes = routes_tick (self->routes);
     int64_t beat = member_tick (self->member);
     next = logs < next ? logs : next;
+    if (self->samples) {
+        int64_t samples = samples_tick (self->samples, now);
+        next = samples < next ? samples : next;
+    }
     next = routes < next ? routes : next;
     return beat < next ? beat : next;
 }

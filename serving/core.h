@@ -21,6 +21,9 @@ typedef struct serving_options {
     uint32_t slow_max;        /* slow-path evaluations at the same time */
     int64_t default_deadline; /* µs, for a `get` that names none */
     size_t query_memory;      /* bytes that the answers of one query may hold; 0: 1 GiB */
+    double sample;            /* share of the keys whose answers are kept; 0: none */
+    uint64_t sample_size;     /* bytes of them that are kept … */
+    int64_t sample_keep;      /* … for so long, µs */
     size_t node_memory;       /* and of all that are under way; 0: as much */
 } serving_options_t;
 

@@ -39,6 +39,18 @@ static int compare_offsets (const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Ascending. */
+static uint64_t *copy_offsets (const wire_value_t *map, const char *name, size_t *count)
+{
+    wire_list_t list = wire_list (map, name);
+    uint64_t *offsets = mem_zero (list.count, sizeof *offsets);
+    *count = list.count;
+    for (uint32_t i = 0; i < list.count; i++)
+        offsets[i] = wire_item_uint (&list.items[i]);
+    qsort (offsets, *count, sizeof *offsets, compare_offsets);
+    return offsets;
+}
+
 /* To which layer each view belongs. Without any told, all are of one. */
 static status_t read_layers (dataset_part_t *part, const wire_value_t *map, error_t *error)
 {
@@ -86,12 +98,8 @@ static status_t read_part (dataset_part_t *part, const wire_value_t *map, error_
         part->views[i].version = (uint32_t)wire_uint (&views.items[i], "version", 0);
         wire_copy (&views.items[i], "view", part->views[i].name, sizeof part->views[i].name);
     }
-    wire_list_t excluded = wire_list (map, "excluded");
-    part->excluded = mem_zero (excluded.count, sizeof *part->excluded);
-    part->excluded_count = excluded.count;
-    for (uint32_t i = 0; i < excluded.count; i++)
-        part->excluded[i] = wire_item_uint (&excluded.items[i]);
-    qsort (part->excluded, part->excluded_count, sizeof *part->excluded, compare_offsets);
+    part->excluded = copy_offsets (map, "excluded", &part->excluded_count);
+    part->absent = copy_offsets (map, "absent", &part->absent_count);
     return read_layers (part, map, error);
 }
 
@@ -116,6 +124,7 @@ status_t dataset_from_message (const wire_value_t *body, uint32_t partitions, fs
     dataset_t *self = dataset_new (wire_text (body, "log"), partitions);
     self->fs = fs;
     self->number = wire_uint (body, "manifest", 0);
+    self->forgets = wire_list (body, "forgets").count;
     wire_copy (body, "id", self->id, sizeof self->id);
     status_t status = STATUS_OK;
     for (uint32_t i = 0; i < parts.count && status == STATUS_OK; i++)
@@ -310,6 +319,7 @@ static void release_part (dataset_part_t *part)
     mem_free (part->runs);
     mem_free (part->views);
     mem_free (part->excluded);
+    mem_free (part->absent);
 }
 
 void dataset_unref (dataset_t **self_p)

@@ -38,6 +38,8 @@ typedef struct dataset_part {
     size_t runs_count;
     uint64_t *excluded; /* offsets whose rows do not count, ascending */
     size_t excluded_count;
+    uint64_t *absent; /* offsets below the cut of loads that are not in it, ascending */
+    size_t absent_count;
 } dataset_part_t;
 
 typedef struct dataset {
@@ -47,6 +49,7 @@ typedef struct dataset {
     dataset_part_t *parts; /* one per partition */
     uint32_t parts_count;
     fs_t *fs;
+    size_t forgets;       /* entities that it lacks */
     size_t unusable;      /* views that are not used, runs that could not be opened */
     unsigned references;  /* counted on the core's thread */
     struct dataset *next; /* for who has the last reference to several */

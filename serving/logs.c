@@ -328,6 +328,9 @@ static void take_dataset (serving_core_t *self, served_log_t *log, dataset_t **o
     }
     if (newer)
         log->heal_wait = 0;
+    /* one that starts does not know what was erased while it was away */
+    if (self->samples && dataset->forgets > log->dataset->forgets)
+        samples_forget (self->samples);
     retire (log, &log->dataset);
     log->dataset = dataset;
     *opened = NULL;

@@ -81,6 +81,9 @@ static status_t make (const node_t *node, void **core, error_t *error)
         .standbys = node->standbys,
         .standbys_count = node->standbys_count,
         .slow_max = SLOW_MAX,
+        .sample = node->project->skew.sample,
+        .sample_size = node->project->skew.size,
+        .sample_keep = node->project->skew.keep,
         .node_memory = node->project->serving_memory,
         .default_deadline = DEFAULT_DEADLINE,
     };

@@ -11,6 +11,7 @@
 #include "serving/dataset.h"
 #include "serving/history.h"
 #include "serving/query.h"
+#include "serving/samples.h"
 
 enum { SERVING_MAGIC = 0x53455256 };
 
@@ -87,6 +88,9 @@ struct serving_core {
     served_log_t *logs;
     uint64_t lapses; /* of the member, when `least` of the logs was taken from orders */
     query_table_t *queries;
+    samples_t *samples;       /* NULL: none are kept */
+    uint64_t skew_mismatches; /* what the latest reports say (docs/skew.md) */
+    uint64_t skew_alerts;
     ask_t asks[ASKS_TOGETHER_MAX]; /* that wait to be sent */
     size_t asks_count;
     bool asks_together;        /* those that are being added go in one message to each owner */

@@ -5,8 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { LOGS_MAX = (int)ROLES_MAX * (int)SOURCES_MAX }; /* of an entity */
-
 static bool part_complete (const query_part_t *part)
 {
     return part->state == PART_DONE && !part->slow && !part->slow_failed && !part->filling;
@@ -59,15 +57,6 @@ static const char *why_incomplete (const query_part_t *part)
 }
 
 /* ---- the logs of an entity ---- */
-
-/* The log of a source of a role, as far as one entity is concerned. */
-typedef struct entity_log {
-    const query_part_t *part;
-    const char *log_name;
-    uint64_t position; /* the least, where roles are at different ones: it is not complete then */
-    bool complete;
-    const char *reason;
-} entity_log_t;
 
 /* A role has come to a log with others: at another position, or on another dataset? That is asked
  * anew, and there was no time for it. */
@@ -141,7 +130,7 @@ static void write_positions (serving_core_t *self, const entity_log_t *logs, siz
  * it is incomplete. */
 static void write_dataset (serving_core_t *self, const entity_log_t *logs, size_t count)
 {
-    char names[LOGS_MAX * sizeof ((dataset_t *)NULL)->id];
+    char names[ENTITY_LOGS_MAX * sizeof ((dataset_t *)NULL)->id];
     size_t size = 0;
     if (count == 1) { /* nearly always */
         wire_field_string (self->writer, "dataset", logs->part->dataset->id);
@@ -209,7 +198,7 @@ static void write_result (serving_core_t *self, const query_t *query, size_t ent
                           const outcome_t *outcomes, size_t at, const role_cells_t *cells)
 {
     wire_writer_t *writer = self->writer;
-    entity_log_t logs[LOGS_MAX];
+    entity_log_t logs[ENTITY_LOGS_MAX];
     size_t count = find_logs (query, entity, logs);
     bool complete = true;
     for (size_t i = 0; i < count; i++)
@@ -226,6 +215,8 @@ static void write_result (serving_core_t *self, const query_t *query, size_t ent
     if (!complete)
         write_incomplete (self, logs, count);
     wire_close (writer);
+    if (self->samples)
+        samples_take (self->samples, query, entity, outcomes, at, logs, count, complete);
 }
 
 /* ---- all of them ---- */

@@ -27,7 +27,7 @@ $(BUILD)/obj/tests/sim/cores/$(1).o: $(call archive_of,$(1))
 	@objcopy --wildcard --keep-global-symbol='$(INTERFACE_$(1))' $$@
 endef
 $(foreach c,$(CORES),$(eval $(call core_rule,$(c))))
-USES_sim-cores := catalog member intake batchview timeline storage block feature aggregate expr wire base
+USES_sim-cores := training trainset skew catalog member intake batchview timeline storage block feature aggregate expr wire base
 $(call archive_of,sim-cores): $(foreach c,$(CORES),$(BUILD)/obj/tests/sim/cores/$(c).o)
 	@mkdir -p $(@D)
 	@rm -f $@

@@ -69,6 +69,7 @@ struct command {
     X (forgets)                                                                                    \
     X (send)                                                                                       \
     X (recompute)                                                                                  \
+    X (skew)                                                                                       \
     X (backup)                                                                                     \
     X (restore)                                                                                    \
     X (fsck)                                                                                       \

@@ -1,5 +1,6 @@
 #include "client/cli/status_view.h"
 
+#include "base/timestamp.h"
 #include "client/cli/loose.h"
 #include "client/cli/terminal.h"
 
@@ -185,5 +186,26 @@ void print_folds (const wire_value_t *body)
         text_t waits = loose_text (folds, "waits");
         if (waits.size > 0)
             printf ("  " TEXT_FORMAT "\n", TEXT_ARGS (waits));
+    }
+}
+
+void print_skew (const wire_value_t *body)
+{
+    wire_list_t found = wire_list (body, "skew");
+    for (uint32_t i = 0; i < found.count; i++) {
+        const wire_value_t *one = &found.items[i];
+        wire_list_t alerts = wire_list (one, "alerts");
+        buf_t time;
+        buf_init (&time, 64);
+        time_format (&time, wire_int (one, "time", 0));
+        printf ("%sskew of " TEXT_FORMAT ", %s: %llu of %llu answers differ where they stood, %llu "
+                "would now\n",
+                i == 0 ? "\n" : "", TEXT_ARGS (wire_text (one, "name")), buf_string (&time),
+                (unsigned long long)wire_uint (one, "mismatches", 0),
+                (unsigned long long)wire_uint (one, "compared", 0),
+                (unsigned long long)wire_uint (one, "late", 0));
+        for (uint32_t a = 0; a < alerts.count; a++)
+            printf ("  alert: " TEXT_FORMAT "\n", TEXT_ARGS (wire_item_text (&alerts.items[a])));
+        buf_release (&time);
     }
 }

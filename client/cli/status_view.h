@@ -22,4 +22,7 @@ void put_failed_partition (buf_t *out, const wire_value_t *body);
 /* Nodes whose lease is good, the coordinators among them. */
 uint32_t count_alive (const wire_value_t *body);
 
+/* What the latest looks at answers found (docs/skew.md). */
+void print_skew (const wire_value_t *body);
+
 #endif

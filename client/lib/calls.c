@@ -111,6 +111,20 @@ status_t client_recomputes (client_t *self, const uint64_t *ids, size_t count, m
     return client_call (self, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, reply, error);
 }
 
+status_t client_skew (client_t *self, const client_skew_t *skew, message_t *reply, error_t *error)
+{
+    wire_writer_t *writer = client_begin (self, MESSAGE_SKEW);
+    if (skew->id != 0)
+        wire_field_uint (writer, "id", skew->id);
+    if (skew->name)
+        wire_field_string (writer, "name", skew->name);
+    if (skew->id == 0)
+        wire_field_int (writer, "since", skew->since);
+    if (skew->training)
+        wire_field_string (writer, "training", skew->training);
+    return client_call (self, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, reply, error);
+}
+
 status_t client_backup (client_t *self, uint64_t id, bool end, message_t *reply, error_t *error)
 {
     wire_writer_t *writer = client_begin (self, MESSAGE_BACKUP);

@@ -130,6 +130,16 @@ MUST_CHECK status_t client_recompute (client_t *self, const char *stream, bool f
 MUST_CHECK status_t client_recomputes (client_t *self, const uint64_t *ids, size_t count,
                                        message_t *reply, error_t *error);
 
+/* Begins a look at the answers that serving kept, or asks for one: docs/protocol.md, `skew`. */
+typedef struct client_skew {
+    uint64_t id;          /* 0: it begins one */
+    const char *name;     /* of the view or service */
+    int64_t since;        /* µs */
+    const char *training; /* below the data directory; NULL: none */
+} client_skew_t;
+MUST_CHECK status_t client_skew (client_t *self, const client_skew_t *skew, message_t *reply,
+                                 error_t *error);
+
 /* Begins a backup (`id` 0), renews it, or ends it: docs/protocol.md, `backup`. */
 MUST_CHECK status_t client_backup (client_t *self, uint64_t id, bool end, message_t *reply,
                                    error_t *error);

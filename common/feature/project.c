@@ -292,7 +292,7 @@ static void read_settings (settings_t *settings, const tree_node_t *root)
     static const char *const known[] = { "cluster", "project",     "data",     "partitions",
                                          "nodes",   "batch",       "lease",    "max_ahead",
                                          "limits",  "definitions", "security", "http",
-                                         NULL };
+                                         "skew",    NULL };
     static const char *const unsupported[] = { "schedule", NULL };
     static const tree_keys_t keys = { "weir.yaml", known, unsupported };
     project_t *project = settings->project;
@@ -311,6 +311,7 @@ static void read_settings (settings_t *settings, const tree_node_t *root)
     read_nodes (settings, tree_get (root, "nodes"));
     check_reach (settings);
     project_read_http (project, mistakes, tree_get (root, "http"));
+    project_read_skew (project, mistakes, tree_get (root, "skew"));
     read_batch (settings, tree_get (root, "batch"));
     project->max_ahead = 5 * TIME_MINUTE;
     if ((node = tree_get (root, "max_ahead")) != NULL)

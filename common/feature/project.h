@@ -26,6 +26,16 @@ typedef struct project_http {
     const char *key;    /* NAME.secret in the directory of keys is what asks; NULL: no security */
 } project_http_t;
 
+/* The watch over serving and training: docs/skew.md. */
+typedef struct project_skew {
+    double sample;    /* share of the keys whose answers are kept; 0: none */
+    int64_t keep;     /* µs */
+    uint64_t size;    /* bytes, of each serving node */
+    double psi;       /* above these an alert is raised */
+    double ks;        /* */
+    double null_rate; /* of the difference, either way */
+} project_skew_t;
+
 typedef struct project {
     arena_t *arena;        /* owns everything below */
     const char *directory; /* as given to project_read */
@@ -49,6 +59,7 @@ typedef struct project {
     const char *keys;           /* the directory of keys, as `data` is; NULL: no security */
     bool open;                  /* may listen beyond this machine without keys */
     project_http_t http;
+    project_skew_t skew;
     uint64_t serving_memory;  /* bytes */
     uint64_t disk_reserve;    /* bytes that are to stay free where the data is */
     definition_file_t *files; /* in the order of names; names relative to `directory` */

@@ -15,4 +15,7 @@ const char *project_read_path (project_t *project, mistakes_t *mistakes, const t
 /* `http`, which may be NULL. What is said of nodes and of security has been read. */
 void project_read_http (project_t *project, mistakes_t *mistakes, const tree_node_t *http);
 
+/* `skew`, which may be NULL. */
+void project_read_skew (project_t *project, mistakes_t *mistakes, const tree_node_t *skew);
+
 #endif

@@ -7,6 +7,8 @@ enum {
     PRODUCER_SIZE = 16,
     PATH_SIZE_MAX = 4096,
     PROBLEM_SIZE_MAX = 8192,        /* a reason or an error that is told */
+    REPORT_SIZE_MAX = 1 << 20,      /* of a look at answers */
+    ALERTS_MAX = 100,               /* that it tells */
     DEFINITIONS_SIZE_MAX = 4 << 20, /* all texts of one apply */
 };
 
@@ -173,11 +175,20 @@ SHAPE (shape_recompute, "RECOMPUTE", UINT ("id"), NAME ("log"), PROBLEM ("reason
        PROBLEM_OR_NOT ("error"));
 SHAPE (shape_RECOMPUTES, NULL, UINTS_OR_NOT ("ids"));
 SHAPE (shape_RECOMPUTES_OK, NULL, RECORDS ("recomputes", shape_recompute));
+SHAPE (shape_skew_told, NULL, NAME ("name"), INT ("time"), UINT ("compared"), UINT ("mismatches"),
+       UINT ("late"),
+       FIELD ("alerts", TEXT, FIELD_LIST, .items_max = ALERTS_MAX, .bytes_max = PROBLEM_SIZE_MAX));
 EMPTY (shape_STATUS);
 SHAPE (shape_STATUS_OK, NULL, NAME ("cluster"), UINT ("partitions"), UINT ("version"),
        MAPS ("nodes"), MAPS ("logs"), RECORDS ("loads", shape_load),
        RECORDS ("recomputes", shape_recompute), UINT_OR_NOT ("disk_free"),
-       UINT_OR_NOT ("disk_reserve"));
+       UINT_OR_NOT ("disk_reserve"), RECORDS_OR_NOT ("skew", shape_skew_told));
+
+SHAPE (shape_SKEW, NULL, UINT_OR_NOT ("id"), NAME_OR_NOT ("name"), INT_OR_NOT ("since"),
+       PATH_OR_NOT ("training"));
+SHAPE (shape_SKEW_OK, NULL, UINT ("id"), NAME ("state"), UINT ("done"), UINT ("total"),
+       PROBLEM_OR_NOT ("error"),
+       FIELD ("report", TEXT, FIELD_OPTIONAL, .bytes_max = REPORT_SIZE_MAX));
 
 SHAPE (shape_BACKUP, NULL, UINT_OR_NOT ("id"), BOOL_OR_NOT ("end"));
 SHAPE (shape_BACKUP_OK, NULL, UINT ("id"), PATH ("catalog"), UINT ("lease_us"));
@@ -239,20 +250,27 @@ SHAPE (shape_train, "TRAIN", NAME ("view"), UINT ("version"), NAMES ("features")
        PATH_OR_EMPTY ("spine"), UINT ("rows"));
 SHAPE (shape_train_source, "TRAIN_SOURCE", NAME ("log"), UINT ("position"),
        RECORDS ("runs", shape_run), UINTS ("excluded"));
+SHAPE (shape_skew_part, "SKEW_PART", NAME ("log"), UINT ("manifest"), UINT ("removed"),
+       UINT ("partition"), UINT ("cut"), RECORDS ("runs", shape_run), UINTS ("excluded"),
+       UINTS ("loads"));
+SHAPE (shape_skew_task, "SKEW_TASK", NAME ("name"), INT ("since"), PATH_OR_NOT ("training"));
 SHAPE (shape_task, "TASK", UINT ("task"), UINT ("attempt"), NAME ("kind"), UINT ("definitions"),
        RECORD_OR_NOT ("build", shape_build), RECORD_OR_NOT ("load", shape_load_task),
        RECORDS_OR_NOT ("history", shape_history), RECORD_OR_NOT ("verify", shape_verify),
-       RECORD_OR_NOT ("train", shape_train), RECORDS_OR_NOT ("sources", shape_train_source));
+       RECORD_OR_NOT ("train", shape_train), RECORDS_OR_NOT ("sources", shape_train_source),
+       RECORD_OR_NOT ("skew", shape_skew_task), RECORDS_OR_NOT ("parts", shape_skew_part));
 SHAPE (shape_dataset_wanted, NULL, NAME ("log"), UINT ("manifest"), BOOL_OR_NOT ("filling"));
+SHAPE (shape_skew_counts, NULL, UINT ("mismatches"), UINT ("alerts"));
 SHAPE (shape_BEAT_OK, "ORDERS", UINT ("lease_us"), UINT ("definitions"), UINT ("routes"),
        UINT_OR_NOT ("term"), RECORDS_OR_NOT ("partitions", shape_order_partition),
-       RECORDS_OR_NOT ("tasks", shape_task), RECORDS ("datasets", shape_dataset_wanted));
+       RECORDS_OR_NOT ("tasks", shape_task), RECORDS ("datasets", shape_dataset_wanted),
+       RECORD_OR_NOT ("skew", shape_skew_counts));
 
 SHAPE (shape_dataset_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"));
 SHAPE (shape_dataset_layer, NULL, UINT ("cut"), UINT ("runs"), UINT ("views"));
 SHAPE (shape_dataset_part, "DATASET_PART", UINT ("partition"), UINT ("cut"), INT ("clock"),
        RECORDS ("runs", shape_run), UINTS ("excluded"), RECORDS ("views", shape_dataset_view),
-       RECORDS_OR_NOT ("layers", shape_dataset_layer));
+       RECORDS_OR_NOT ("layers", shape_dataset_layer), UINTS_OR_NOT ("absent"));
 SHAPE (shape_DATASET, NULL, NAME ("log"));
 SHAPE (shape_DATASET_OK, NULL, NAME ("log"), UINT ("manifest"), NAME ("id"),
        RECORDS ("partitions", shape_dataset_part), UINT_OR_NOT ("definitions"),
@@ -262,11 +280,15 @@ SHAPE (shape_built_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), P
        UINT ("size"));
 SHAPE (shape_loaded, NULL, NAME ("log"), UINT ("partition"), RECORDS ("runs", shape_run));
 SHAPE (shape_left_out, NULL, NAME ("view"), PROBLEM ("reason"));
+SHAPE (shape_skewed, "SKEWED", FIELD ("report", TEXT, 0, .bytes_max = REPORT_SIZE_MAX),
+       UINT ("compared"), UINT ("mismatches"), UINT ("late"),
+       FIELD ("alerts", TEXT, FIELD_LIST, .items_max = ALERTS_MAX, .bytes_max = PROBLEM_SIZE_MAX));
 SHAPE (shape_outputs, "OUTPUTS", RECORDS_OR_NOT ("runs", shape_run),
        RECORDS_OR_NOT ("views", shape_built_view), RECORDS_OR_NOT ("loaded", shape_loaded),
        UINT_OR_NOT ("rows"), UINT_OR_NOT ("refused"), PATH_OR_NOT ("rejects"),
        UINTS_OR_NOT ("erased"), UINT_OR_NOT ("files"), PROBLEM_OR_NOT ("found"),
-       INT_OR_NOT ("latest"), RECORDS_OR_NOT ("left_out", shape_left_out));
+       INT_OR_NOT ("latest"), RECORDS_OR_NOT ("left_out", shape_left_out),
+       RECORD_OR_NOT ("skew", shape_skewed));
 SHAPE (shape_TASK_DONE, NULL, UINT ("task"), UINT ("attempt"), NAME ("status"),
        PROBLEM_OR_NOT ("error"), PATH_OR_NOT ("damaged"), RECORD_OR_NOT ("outputs", shape_outputs));
 EMPTY (shape_TASK_DONE_OK);

@@ -51,6 +51,7 @@ enum {
     X (RECOMPUTE, "recompute", ADMINS)                                                             \
     X (RECOMPUTES, "recomputes", READERS)                                                          \
     X (STATUS, "status", READERS)                                                                  \
+    X (SKEW, "skew", ADMINS)                                                                       \
     X (BACKUP, "backup", ADMINS)                                                                   \
     X (TRAINING, "training", ADMINS)                                                               \
     X (BEAT, "beat", NODES)                                                                        \
