@@ -15,8 +15,8 @@ enum {
     TRAINING_CUTS_MAX = 3,   /* recomputes of a log that may fail before it has */
 };
 
-#define TRAINING_LEASE     (2 * TIME_MINUTE) /* for which it is kept after it was asked about */
-#define TRAINING_DIRECTORY "training"        /* of the files of all */
+#define TRAINING_LEASE     (30 * TIME_SECOND) /* for which it is kept after it was asked about */
+#define TRAINING_DIRECTORY "training"         /* of the files of all */
 
 typedef enum training_state {
     TRAINING_CUTTING, /* a dataset is on its way that has what was acknowledged before */

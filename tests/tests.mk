@@ -35,7 +35,7 @@ $(call archive_of,sim-cores): $(foreach c,$(CORES),$(BUILD)/obj/tests/sim/cores/
 
 LIBRARIES += sim
 DIR_sim := tests/sim
-USES_sim := sim-cores intake storage oracle sim-disk feature wire base
+USES_sim := sim-cores trainset member intake storage oracle sim-disk feature wire base
 $(eval $(call library_rule,sim))
 SIM := $(BUILD)/bin/weir-sim
 ALL_OBJECTS += $(call objects_of,tests/sim/main.c)

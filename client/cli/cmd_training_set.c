@@ -68,6 +68,11 @@ static status_t prepare (work_t *self, error_t *error)
 
 /* ---- the rows ---- */
 
+static status_t renew (void *making, error_t *error)
+{
+    return making_renew (making, error);
+}
+
 static status_t hand_over (work_t *self, const spine_file_t **files, size_t *count, error_t *error)
 {
     const project_t *project = self->call->project;
@@ -88,7 +93,9 @@ static status_t hand_over (work_t *self, const spine_file_t **files, size_t *cou
     }
     self->rows = self->spine.rows;
     self->refused = self->spine.refused;
-    return status == STATUS_END ? spine_writer_end (self->writer, files, count, error) : status;
+    if (status != STATUS_END)
+        return status;
+    return spine_writer_end (self->writer, renew, &self->making, files, count, error);
 }
 
 /* What the cluster does for it, up to the results. */

@@ -30,6 +30,8 @@ struct spine_writer {
     spine_file_t *files;
     size_t files_count;
     run_writer_t **writers; /* per partition, while those of a role are written */
+    status_t (*go_on) (void *arg, error_t *error);
+    void *arg;
     bool ended;
 };
 
@@ -219,6 +221,8 @@ static status_t write_role (spine_writer_t *self, uint32_t role, error_t *error)
         status = sorter_next (side->sorter, &batch, error);
         if (status == STATUS_OK)
             status = deal (self, role, &batch, error);
+        if (status == STATUS_OK && self->go_on != NULL)
+            status = self->go_on (self->arg, error);
     }
     if (status == STATUS_OK || status == STATUS_END)
         status = finish_role (self, first, error);
@@ -226,9 +230,11 @@ static status_t write_role (spine_writer_t *self, uint32_t role, error_t *error)
     return status;
 }
 
-status_t spine_writer_end (spine_writer_t *self, const spine_file_t **files, size_t *count,
-                           error_t *error)
+status_t spine_writer_end (spine_writer_t *self, status_t (*go_on) (void *arg, error_t *error),
+                           void *arg, const spine_file_t **files, size_t *count, error_t *error)
 {
+    self->go_on = go_on;
+    self->arg = arg;
     status_t status = fs_make_dir (self->fs, "training", error);
     for (uint32_t r = 0; status == STATUS_OK && r < self->set->roles_count; r++)
         status = write_role (self, r, error);

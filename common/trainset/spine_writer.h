@@ -28,8 +28,10 @@ MUST_CHECK status_t spine_writer_add (spine_writer_t *self, const batch_t *batch
 
 uint64_t spine_writer_rows (const spine_writer_t *self);
 
-/* Writes the runs, durably. The list is the writer's. */
-MUST_CHECK status_t spine_writer_end (spine_writer_t *self, const spine_file_t **files,
-                                      size_t *count, error_t *error);
+/* Writes the runs, durably. The list is the writer's. `go_on` (NULL: none) is called now and then,
+ * and ends it when it fails. */
+MUST_CHECK status_t spine_writer_end (spine_writer_t *self,
+                                      status_t (*go_on) (void *arg, error_t *error), void *arg,
+                                      const spine_file_t **files, size_t *count, error_t *error);
 
 #endif

@@ -25,6 +25,10 @@ enum { RECOMPUTES_MAX = 16, TEXT_SIZE_MAX = 64 << 10 };
  * when faults end, a load and its removal, of which too few were done to measure it by. */
 #define HEAL_MAX (2 * TIME_MINUTE)
 enum { HEAL_SLOW_JOBS = 3 };
+/* And parts of training sets, which run one by one where folds do, with one fold before them: a set
+ * that is under way then, and one that is made again. What they read stays until then, and an
+ * erasure waits for it. */
+enum { HEAL_TRAINED_JOBS = 2 * (SIM_PARTITIONS + 1) };
 
 typedef enum phase {
     PHASE_APPLY,     /* the definitions are being applied */
@@ -42,6 +46,7 @@ struct sim_clients {
     sim_querier_t *querier;
     sim_loader_t *loader;
     sim_forgetter_t *forgetter;
+    sim_trainer_t *trainer;
     phase_t phase;
     bool applying;      /* a later apply is on its way */
     unsigned steps;     /* that it is after */
@@ -75,6 +80,8 @@ const char *clients_waiting (const sim_clients_t *self)
             return "a load to be visible";
         if (!forgetter_is_done (self->forgetter))
             return "an entity to be erased";
+        if (!trainer_is_done (self->trainer))
+            return "a training set to be made";
         return self->applying ? "a later apply to be done" : "all batches to be acknowledged";
     case PHASE_RECOMPUTE:
         return "a recompute to be published";
@@ -123,6 +130,7 @@ static void begin_work (sim_clients_t *self)
     querier_start (self->querier);
     loader_start (self->loader);
     forgetter_start (self->forgetter);
+    trainer_start (self->trainer);
     const sim_knobs_t *knobs = sim_knobs (self->sim);
     if (knobs->second_apply)
         self->to_come |= sim_chance (self->sim, 0.5) ? STEP_VIEW : STEP_VIEW | STEP_KEY;
@@ -151,6 +159,7 @@ static void applied (void *arg, const message_t *reply)
         self->applying = false;
         self->applied = self->steps;
         querier_steps (self->querier, self->applied);
+        trainer_steps (self->trainer, self->applied);
         self->apply_from = sim_now (self->sim) + APPLY_APART;
         sim_at (self->sim, sim_now (self->sim) + sim_knobs (self->sim)->lease + 100 * TIME_MS,
                 allow_call, self);
@@ -279,7 +288,8 @@ static bool is_drained (const sim_clients_t *self)
     for (size_t i = 0; i < SIM_PRODUCERS_MAX && self->producers[i]; i++)
         if (!producer_is_done (self->producers[i]))
             return false;
-    return loader_is_done (self->loader) && forgetter_is_done (self->forgetter) && !self->applying;
+    return loader_is_done (self->loader) && forgetter_is_done (self->forgetter) &&
+           trainer_is_done (self->trainer) && !self->applying;
 }
 
 static void stop_work (sim_clients_t *self)
@@ -289,6 +299,7 @@ static void stop_work (sim_clients_t *self)
         producer_stop (self->producers[i]);
     loader_stop (self->loader);
     forgetter_stop (self->forgetter);
+    trainer_stop (self->trainer);
     enter (self, PHASE_DRAIN);
 }
 
@@ -339,6 +350,8 @@ static void step (sim_clients_t *self)
     }
     in_phase = sim_now (self->sim) - self->phase_since;
     int64_t slow = self->phase == PHASE_DRAIN ? HEAL_SLOW_JOBS * knobs->slow_batch : 0;
+    if (self->phase == PHASE_DRAIN && knobs->trains)
+        slow += HEAL_TRAINED_JOBS * knobs->slow_fold;
     if (self->phase != PHASE_ACTIVE && in_phase > HEAL_MAX + slow)
         sim_fail (self->sim, "%.0f s without faults, and it still waits for %s",
                   (double)in_phase / 1e6, clients_waiting (self));
@@ -363,6 +376,7 @@ sim_clients_t *clients_new (sim_t *sim)
     self->querier = querier_new (sim);
     self->loader = loader_new (sim);
     self->forgetter = forgetter_new (sim);
+    self->trainer = trainer_new (sim);
     sim_at (sim, 200 * TIME_MS, apply_call, self);
     sim_at (sim, TIME_SECOND, look, self);
     sim_at (sim, TIME_SECOND, recompute_call, self);
@@ -381,5 +395,6 @@ void clients_destroy (sim_clients_t **self_p)
     querier_destroy (&self->querier);
     loader_destroy (&self->loader);
     forgetter_destroy (&self->forgetter);
+    trainer_destroy (&self->trainer);
     mem_free (self);
 }

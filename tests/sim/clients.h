@@ -63,6 +63,14 @@ void loader_start (sim_loader_t *self);
 void loader_stop (sim_loader_t *self);
 bool loader_is_done (const sim_loader_t *self);
 
+typedef struct sim_trainer sim_trainer_t;
+sim_trainer_t *trainer_new (sim_t *sim);
+void trainer_destroy (sim_trainer_t **self_p);
+void trainer_start (sim_trainer_t *self);
+void trainer_steps (sim_trainer_t *self, unsigned steps); /* taken by now */
+void trainer_stop (sim_trainer_t *self);                  /* what is under way goes on */
+bool trainer_is_done (const sim_trainer_t *self);
+
 typedef struct sim_forgetter sim_forgetter_t;
 sim_forgetter_t *forgetter_new (sim_t *sim);
 void forgetter_destroy (sim_forgetter_t **self_p);

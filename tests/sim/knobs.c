@@ -71,6 +71,7 @@ static const knob_t table[] = {
     { "loads", AT (loads), KNOB_FLAG, false, "" },
     { "unloads", AT (unloads), KNOB_FLAG, false, "" },
     { "forgets", AT (forgets), KNOB_COUNT, false, "entities that are erased at a time" },
+    { "trains", AT (trains), KNOB_FLAG, false, "training sets are made" },
     { "second-apply", AT (second_apply), KNOB_FLAG, false, "a later view, perhaps of a new key" },
     { "evolves", AT (evolves), KNOB_FLAG, false, "streams and views change on the way" },
     { "salt", AT (salt), KNOB_SIZE, false, "another run of the same knobs" },
@@ -438,4 +439,5 @@ void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
     self->slow_batch = self->calm || self->nodes[ROLE_BATCH] < 2 ? 0 : slow;
     choose_folds (self, &choice);
     choose_manners (self, &choice);
+    self->trains = is_on (&choice, 0.5);
 }

@@ -85,6 +85,7 @@ typedef struct sim_knobs {
     bool loads;
     bool unloads;
     unsigned forgets; /* entities that are erased at a time */
+    bool trains;      /* training sets are made */
     bool second_apply;
     bool evolves;  /* streams and views change on the way */
     uint64_t salt; /* another run of the same knobs */

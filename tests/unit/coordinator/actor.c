@@ -331,8 +331,16 @@ static void take_task (cluster_t *self, actor_t *actor, const wire_value_t *orde
         task = &actor->tasks[actor->tasks_count++];
         *task = (played_task_t){ .task = id, .attempt = attempt, .load = wire_has (order, "load") };
         task->verify = wire_has (order, "verify");
+        task->train = wire_has (order, "train");
         if (task->verify) {
             wire_copy (wire_map (order, "verify"), "log", task->log, sizeof task->log);
+        } else if (task->train) {
+            const wire_value_t *train = wire_map (order, "train");
+            task->partition = (uint32_t)wire_uint (train, "partition", 0);
+            task->rows = wire_uint (train, "rows", 0);
+            task->cut = wire_uint (wire_list (order, "sources").items, "position", 0);
+            task->runs = wire_list (wire_list (order, "sources").items, "runs").count;
+            task->excluded = wire_list (wire_list (order, "sources").items, "excluded").count;
         } else if (task->load) {
             wire_list_t logs = wire_list (wire_map (order, "load"), "logs");
             wire_copy (wire_map (order, "load"), "stream", task->log, sizeof task->log);
@@ -506,6 +514,21 @@ static void write_verified (cluster_t *self)
         wire_field_string (self->writer, "found", "history/payments/user_id/0/1-1-0.run");
 }
 
+static void write_trained (cluster_t *self, const played_task_t *task)
+{
+    char path[256];
+    (void)snprintf (path, sizeof path, "training/%" PRIu64 "-%" PRIu64 ".result", task->task,
+                    task->attempt);
+    cluster_put_file (self, path);
+    wire_field_list (self->writer, "runs");
+    wire_open_map (self->writer);
+    wire_field_string (self->writer, "path", path);
+    wire_field_uint (self->writer, "size", 1);
+    wire_field_uint (self->writer, "rows", task->rows);
+    wire_close (self->writer);
+    wire_close (self->writer);
+}
+
 static void tell_done (cluster_t *self, actor_t *actor, played_task_t *task)
 {
     wire_writer_t *writer = self->writer;
@@ -524,11 +547,13 @@ static void tell_done (cluster_t *self, actor_t *actor, played_task_t *task)
         wire_field_map (writer, "outputs");
         if (task->verify)
             write_verified (self);
+        else if (task->train)
+            write_trained (self, task);
         else if (task->load)
             write_loaded (self, task);
         else
             write_built (self, task);
-        wire_field_uint (writer, "rows", 7);
+        wire_field_uint (writer, "rows", task->train ? task->rows : 7);
         wire_close (writer);
     }
     task->done = true;
@@ -537,13 +562,14 @@ static void tell_done (cluster_t *self, actor_t *actor, played_task_t *task)
 
 static bool is_fold (const played_task_t *task)
 {
-    return !task->load && !task->verify && task->from == task->cut;
+    return !task->load && !task->verify && !task->train && task->from == task->cut;
 }
 
 void actor_work (cluster_t *self, actor_t *actor)
 {
     for (size_t i = 0; i < actor->tasks_count && !actor->lazy && !actor->cut_off; i++)
-        if (actor->keeps_folds && is_fold (&actor->tasks[i]))
+        if ((actor->keeps_folds && is_fold (&actor->tasks[i])) ||
+            (actor->keeps_trains && actor->tasks[i].train))
             continue;
         else if (!actor->tasks[i].done || random_chance (&self->random, 0.1))
             tell_done (self, actor, &actor->tasks[i]); /* now and then once more */

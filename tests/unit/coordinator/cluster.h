@@ -46,6 +46,8 @@ typedef struct played_task {
     uint64_t attempt;
     bool load;
     bool verify;
+    bool train;
+    uint64_t rows; /* of a part of a training set */
     char log[128]; /* or the stream of a load */
     uint32_t partition;
     uint64_t from;
@@ -89,6 +91,7 @@ typedef struct actor {
     size_t tasks_count;
     bool lazy;              /* finishes no tasks */
     bool keeps_folds;       /* finishes no folds: builds without anything new */
+    bool keeps_trains;      /* nor parts of training sets */
     bool stubborn;          /* runs tasks on that orders do not list */
     bool forgetful;         /* does not list them */
     const char *fails_with; /* status of task.done; NULL: ok */
