@@ -100,6 +100,8 @@ bool sample_writer_add (sample_writer_t *self, const sample_shape_t *shape,
 
 size_t sample_writer_size (const sample_writer_t *self);      /* bytes, not packed */
 uint32_t sample_writer_answers (const sample_writer_t *self); /* in the block */
+/* The records of the block, not packed; borrowed until it changes. */
+text_t sample_writer_records (const sample_writer_t *self);
 /* Appends the block as it is stored, with header and checksum. False when `out` is full. */
 bool sample_writer_end (const sample_writer_t *self, buf_t *out);
 /* Another block begins. */

@@ -170,6 +170,11 @@ uint32_t sample_writer_answers (const sample_writer_t *self)
     return self->answers;
 }
 
+text_t sample_writer_records (const sample_writer_t *self)
+{
+    return (text_t){ (const char *)self->records.data, (uint32_t)self->records.size };
+}
+
 bool sample_writer_end (const sample_writer_t *self, buf_t *out)
 {
     CHECK_OBJECT (self, WRITER_MAGIC);

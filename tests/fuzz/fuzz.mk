@@ -3,7 +3,7 @@
 # coverage, for which it needs clang and its libFuzzer; `make fuzz-smoke` runs the corpora and seeded
 # mutations of them in every other variant.
 FUZZERS := $(basename $(notdir $(wildcard tests/fuzz/*.c)))
-FUZZ_LIBRARIES := http intake batchview timeline storage block feature aggregate expr wire sim-disk base
+FUZZ_LIBRARIES := http skew intake batchview timeline storage block feature aggregate expr wire sim-disk base
 FUZZ_MUTATIONS ?= 20000
 FUZZ_SEED ?= 1
 FUZZ_SECONDS ?= 60

@@ -48,5 +48,6 @@ int main (int argc, char **argv)
     seeds_of_states ();
     seeds_of_texts ();
     seeds_of_wire ();
+    seeds_of_samples ();
     return EXIT_SUCCESS;
 }

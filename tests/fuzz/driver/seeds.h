@@ -11,5 +11,6 @@ void seeds_of_storage (void); /* block, run, log, dedupe, batchview */
 void seeds_of_states (void);  /* partial, answer, payload */
 void seeds_of_texts (void);   /* definition, expr, csv, ndjson, http */
 void seeds_of_wire (void);
+void seeds_of_samples (void); /* sample */
 
 #endif
