@@ -309,6 +309,7 @@ void http_write_metrics (const http_t *self, buf_t *out)
     put_count (self, "unknown_tokens_total", "counter", self->counts.unknown_tokens, out);
     put_count (self, "connections_cut_total", "counter", self->counts.cut, out);
     put_count (self, "under_way", "gauge", suspended_count (self), out);
+    put_count (self, "pushes", "gauge", pushes_count (self->pushes), out);
     put_count (self, "connections", "gauge", self->connections_count, out);
     put_count (self, "bodies_bytes", "gauge", self->bodies, out);
     put_count (self, "answers_bytes", "gauge", self->answers, out);

@@ -69,6 +69,19 @@ static void unmake (pushes_t *self, push_t *push)
     mem_free (push);
 }
 
+static void take_out (pushes_t *self, feed_t *feed, push_t *push)
+{
+    push_t **at = &feed->first, *before = NULL;
+    while (*at != push) {
+        before = *at;
+        at = &before->next;
+    }
+    *at = push->next;
+    if (feed->last == push)
+        feed->last = before;
+    unmake (self, push);
+}
+
 /* Nobody waits any more. Rows that the sender has go on. */
 static void give_up (exchange_t *exchange)
 {
@@ -267,19 +280,15 @@ static void take_ack (push_t *push, const weir_ack_t *ack)
 
 static void acknowledged (pushes_t *self, feed_t *feed, const weir_ack_t *ack)
 {
-    for (push_t **at = &feed->first, *before = NULL; *at; before = *at, at = &(*at)->next) {
-        push_t *push = *at;
+    for (push_t *push = feed->first; push; push = push->next) {
         if (push->given == 0 || ack->first_row < push->first_row ||
             ack->first_row >= push->first_row + push->given)
             continue;
         take_ack (push, ack);
         if (push->acknowledged < push->count)
             return;
-        *at = push->next;
-        if (feed->last == push)
-            feed->last = before;
         finish (push);
-        unmake (self, push);
+        take_out (self, feed, push);
         return;
     }
 }
@@ -295,6 +304,26 @@ void pushes_told (pushes_t *self, http_t *http, const weir_event_t *event)
         fail (self, feed, event->error);
 }
 
+/* Its time is over. Rows that the sender has not got never go there: they would take memory for as
+ * long as there is no room for them. */
+static void end_late (pushes_t *self, feed_t *feed, push_t *push)
+{
+    trouble_t trouble;
+    (void)trouble_set (&trouble, TROUBLE_LATE,
+                       "the events are not acknowledged after %d s: they may get in all the same",
+                       HTTP_PUSH_MS / 1000);
+    tell_trouble (push, &trouble);
+    push->count = push->given;
+    push_rows_destroy (&push->rows);
+    if (push->acknowledged == push->count)
+        take_out (self, feed, push);
+}
+
+size_t pushes_count (const pushes_t *self)
+{
+    return self->under_way;
+}
+
 int64_t pushes_step (pushes_t *self, http_t *http)
 {
     int64_t now = http_now_ms (http), next = now + NEVER_MS;
@@ -302,19 +331,14 @@ int64_t pushes_step (pushes_t *self, http_t *http)
         feed_t *feed = &self->feeds[i];
         if (feed->first)
             give (self, feed);
-        for (push_t *push = feed->first; push; push = push->next) {
-            trouble_t trouble;
+        for (push_t *push = feed->first, *after; push; push = after) {
+            after = push->next;
             if (!push->exchange)
                 continue;
-            if (now >= push->deadline_ms) {
-                (void)trouble_set (&trouble, TROUBLE_LATE,
-                                   "the events are not acknowledged after %d s: they may get in "
-                                   "all the same",
-                                   HTTP_PUSH_MS / 1000);
-                tell_trouble (push, &trouble);
-            } else if (push->deadline_ms < next) {
+            if (now >= push->deadline_ms)
+                end_late (self, feed, push);
+            else if (push->deadline_ms < next)
                 next = push->deadline_ms;
-            }
         }
     }
     return next;

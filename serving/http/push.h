@@ -35,6 +35,8 @@ void pushes_destroy (pushes_t **self_p);
 
 /* An acknowledgement, or the end of a sender: of the events of senders all. */
 void pushes_told (pushes_t *self, http_t *http, const weir_event_t *event);
+/* Those whose rows are not all acknowledged, also where nobody waits for that any more. */
+size_t pushes_count (const pushes_t *self);
 /* Goes on with rows that found no room, and ends pushes whose time is over; when next, ms. */
 int64_t pushes_step (pushes_t *self, http_t *http);
 

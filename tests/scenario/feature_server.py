@@ -4,6 +4,7 @@ told, TLS and tokens keep others out, and clients that are slow, many or gone ha
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -449,6 +450,30 @@ same_as_get(["u1", "u6"])
 expect_equal(push([["after", 1, 1.0, "1", True, NOW]])[0], 200)
 expect_equal(features(["spend:n_lifetime"], {"user_id": ["after"]})[0]["n_lifetime"]["values"], [1])
 cluster.stop()
+
+# ---- pushes for which there is no room for long: what was told 504 and has not gone takes no memory any more ----
+
+FULL = PORT + 2
+LACKING = 1 << 20  # MiB: more than there is on any disk here
+full = Cluster({"payments.yaml": DEFINITIONS}, directory="full", name="full",
+               settings=f"http: {{serving: '127.0.0.1:{FULL}'}}\nlimits: {{disk_reserve: {LACKING}MiB}}\n")
+if shutil.disk_usage(".").free < LACKING << 20:
+    full.start()
+    wait_for(lambda: listens(FULL) and ask("GET", "/health", port=FULL)[0] == 200, 20, "it is healthy")
+    late = []
+
+    def push_late():
+        late.append(ask("POST", "/push", {"push_source_name": "payments", "df": {"user_id": ["x"], "ts": [NOW]}}, FULL)[0])
+
+    threads = [threading.Thread(target=push_late) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expect_equal(late, [504] * 40)
+    held = int(ask("GET", "/metrics", port=FULL)[2].split('weir_http_pushes{node="serving-1"} ')[1].split()[0])
+    expect(held <= 17, held, "of 40 are held, and 16 batches are under way at most, and one is gathered")
+    full.stop()
 
 # ---- TLS, tokens, keys ----
 
