@@ -77,11 +77,25 @@ static size_t rows_of_tile (const sorter_t *self, const uint32_t *which, size_t 
     return count;
 }
 
+/* Rows which[0..count) of them are about to be coded. */
+static void fetch_rows (const gathered_t *few, const uint32_t *which, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const int64_t *row = gathered_row (few, which[i]);
+        __builtin_prefetch (row);
+        __builtin_prefetch (row + few->step - 1);
+    }
+}
+
+/* Those behind them are, too: the next part's are fetched meanwhile. */
 static void put_in_part (sorter_t *self, size_t part, const uint32_t *which, size_t rows)
 {
     size_t room;
+    const uint32_t *last = self->order + self->few.rows;
     for (size_t at = 0, count; at < rows; at += count) {
         count = rows_of_tile (self, which + at, rows - at, &room);
+        size_t left = (size_t)(last - (which + at + count));
+        fetch_rows (&self->few, which + at + count, left < count ? left : count);
         uint8_t *to = parts_room (&self->parts, room);
         parts_add (&self->parts, part, coded_put (&self->few, which + at, count, to), count);
     }
@@ -144,18 +158,22 @@ static bool numbers_go_on (const sorter_t *self)
     return memcmp (number, parts->begin, GATHERED_NUMBER_SKIP) == 0;
 }
 
-/* The part of each row. */
-static void look_for_parts (const sorter_t *self, uint8_t *part)
+/* The part of each row, and how many rows each has. What is read is not reached through what is
+ * written, of which a compiler has to think that it may be anything. */
+static void look_for_parts (const sorter_t *self, uint8_t *part, size_t *count)
 {
-    const gathered_t *few = &self->few;
+    const gathered_t few = self->few;
+    const parts_t *parts = &self->parts;
     uint8_t number[KEY_NUMBER_SIZE];
-    if (numbers_go_on (self))
-        for (size_t i = 0; i < few->rows; i++)
-            part[i] = (uint8_t)parts_of_prefix (&self->parts,
-                                                gathered_prefix (few, i, GATHERED_NUMBER_SKIP));
-    else
-        for (size_t i = 0; i < few->rows; i++)
-            part[i] = (uint8_t)parts_of_key (&self->parts, gathered_whole_key (few, i, number));
+    memset (count, 0, PARTS_MAX * sizeof *count);
+    if (numbers_go_on (self)) {
+        const int64_t *at = few.words + few.column[few.key_column].word;
+        for (size_t i = 0; i < few.rows; i++, at += few.step)
+            count[part[i] = (uint8_t)parts_of_prefix (parts, (uint64_t)*at ^ UINT64_C (1) << 63)]++;
+        return;
+    }
+    for (size_t i = 0; i < few.rows; i++)
+        count[part[i] = (uint8_t)parts_of_key (parts, gathered_whole_key (&few, i, number))]++;
 }
 
 /* Rows by their parts, in the order in which they came: part p's are order[end[p - 1]] to
@@ -163,18 +181,17 @@ static void look_for_parts (const sorter_t *self, uint8_t *part)
 static void order_by_parts (sorter_t *self, size_t *end)
 {
     uint8_t *part = (uint8_t *)self->prefix;
-    look_for_parts (self, part);
-    memset (end, 0, PARTS_MAX * sizeof *end);
-    for (size_t i = 0; i < self->few.rows; i++)
-        end[part[i]]++;
+    uint32_t *order = self->order;
+    size_t rows = self->few.rows;
+    look_for_parts (self, part, end);
     size_t sum = 0;
     for (size_t p = 0; p < PARTS_MAX; p++) {
         size_t here = end[p];
         end[p] = sum; /* where the part begins, until it is filled */
         sum += here;
     }
-    for (size_t i = 0; i < self->few.rows; i++)
-        self->order[end[part[i]]++] = (uint32_t)i;
+    for (size_t i = 0; i < rows; i++)
+        order[end[part[i]]++] = (uint32_t)i;
 }
 
 void few_part (sorter_t *self)
