@@ -9,7 +9,6 @@ enum { ANSWER_MAGIC = 0x616e7377 };
 struct answer {
     uint32_t magic;
     const plan_t *plan;
-    bool may_grow;                /* some cell's state can hold much beside them */
     bool used;                    /* something may have been added since it was made or reset */
     _Alignas(16) uint8_t cells[]; /* the plan's cells_size bytes */
 };
@@ -21,13 +20,9 @@ answer_t *answer_new (const plan_t *plan)
     answer_t *self = mem_alloc (sizeof *self + plan->cells_size);
     self->magic = ANSWER_MAGIC;
     self->plan = plan;
-    self->may_grow = false;
     self->used = false;
-    for (size_t i = 0; i < plan->cells_count; i++) {
-        state_spec_t spec = plan->slots[plan->cells[i].slot].spec;
-        state_init (spec, self->cells + plan->cells[i].place);
-        self->may_grow |= state_is_large (spec) || spec.input == TYPE_STRING;
-    }
+    for (size_t i = 0; i < plan->cells_count; i++)
+        state_init (plan->slots[plan->cells[i].slot].spec, self->cells + plan->cells[i].place);
     return self;
 }
 
@@ -78,7 +73,7 @@ size_t answer_memory (const answer_t *self)
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
     size_t bytes = sizeof *self + plan->cells_size;
-    for (size_t i = 0; self->may_grow && i < plan->cells_count; i++)
+    for (size_t i = 0; plan->cells_may_grow && i < plan->cells_count; i++)
         bytes += state_memory (plan->slots[plan->cells[i].slot].spec,
                                self->cells + plan->cells[i].place);
     return bytes;

@@ -265,7 +265,9 @@ static void lay_out (plan_t *plan)
     }
     for (size_t i = 0; i < plan->cells_count; i++) {
         plan->cells[i].place = plan->cells_size;
-        plan->cells_size += aligned (state_size (plan->slots[plan->cells[i].slot].spec));
+        state_spec_t spec = plan->slots[plan->cells[i].slot].spec;
+        plan->cells_size += aligned (state_size (spec));
+        plan->cells_may_grow |= state_is_large (spec) || spec.input == TYPE_STRING;
     }
 }
 

@@ -68,8 +68,9 @@ typedef struct plan {
     size_t slots_size;  /* bytes of a set of slot accumulators */
     plan_cell_t *cells; /* by slot, then window ascending */
     size_t cells_count;
-    size_t cells_size; /* bytes of an answer's accumulators */
-    int64_t *windows;  /* distinct, ascending, WINDOW_LIFETIME last if used */
+    size_t cells_size;   /* bytes of an answer's accumulators */
+    bool cells_may_grow; /* some of them can hold much beside these */
+    int64_t *windows;    /* distinct, ascending, WINDOW_LIFETIME last if used */
     size_t windows_count;
     plan_feature_t *features; /* in the view's order, then the derived ones in theirs */
     size_t features_count;

@@ -57,8 +57,17 @@ struct wire_writer {
 
 static void pack_string (buf_t *out, const char *data, size_t size)
 {
-    pack_str (out, size);
-    pack_str_body (out, data, size);
+    enum { SHORT = 32 }; /* bytes from which on the size does not fit into the first byte */
+    uint8_t *to = size < SHORT ? buf_room (out, 1 + size) : NULL;
+    if (to == NULL) {
+        pack_str (out, size);
+        pack_str_body (out, data, size);
+        return;
+    }
+    *to = (uint8_t)(0xa0 | size);
+    if (size > 0)
+        memcpy (to + 1, data, size);
+    buf_grew (out, 1 + size);
 }
 
 wire_writer_t *wire_writer_new (void)
