@@ -8,8 +8,10 @@
 #include "base/value.h"
 
 enum {
-    CATEGORIES_MAX = 100,    /* of a feature that is encoded */
-    CATEGORY_MAX_SIZE = 127, /* bytes of one that is a string: FEATURE=CATEGORY is a name */
+    CATEGORIES_MAX = 100,      /* of a feature that is encoded */
+    CATEGORIES_ALL_MAX = 5000, /* of a service: with all else that it may have, its text can be read
+                                  back (TREE_NODES_MAX) */
+    CATEGORY_MAX_SIZE = 127,   /* bytes of one that is a string: FEATURE=CATEGORY is a name */
 };
 
 typedef enum impute_kind { IMPUTE_NONE, IMPUTE_VALUE, IMPUTE_MEDIAN, IMPUTE_MEAN } impute_kind_t;

@@ -29,7 +29,13 @@ static const char *category_name (const service_feature_t *feature, size_t categ
 
 status_t service_set_outputs (service_t *self, arena_t *arena, error_t *error)
 {
-    size_t count = 0;
+    size_t count = 0, categories = 0;
+    for (size_t i = 0; i < self->features_count; i++)
+        categories += self->features[i].preprocess.categories_count;
+    if (categories > CATEGORIES_ALL_MAX)
+        return error_set (error, STATUS_TOO_LARGE,
+                          "the service '%s' has %zu categories in all (at most %d)", self->name,
+                          categories, CATEGORIES_ALL_MAX);
     for (size_t i = 0; i < self->features_count; i++)
         count += is_spread (&self->features[i]) ? self->features[i].preprocess.categories_count : 1;
     if (count > FEATURES_MAX)

@@ -210,8 +210,8 @@ static void find_repeated (question_t *self)
 /* "sender:spent_7d" of a service is spent_7d, or sender__spent_7d. */
 static const char *name_of_output (question_t *self, const char *output, bool full)
 {
-    const char *colon = strchr (output, ':');
-    if (!colon)
+    const char *colon = strpbrk (output, ":="); /* a category may have one as well */
+    if (!colon || *colon == '=')
         return copy (self, output);
     if (!full)
         return copy (self, colon + 1);

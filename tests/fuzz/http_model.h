@@ -21,8 +21,9 @@ static const char http_all[] = "views:\n  everything:\n    from: payments\n    k
 static const char http_service[] =
     "services:\n  model:\n    views:\n      buyer: {view: spend, key: {user_id: buyer_id}}\n"
     "      seller: {view: spend, key: {user_id: seller_id}}\n    request: {amount: float64}\n"
-    "    features: ['buyer:total_7d', 'seller:n', 'buyer:n', amount, ratio]\n"
-    "    derived:\n      ratio: amount / buyer.total_7d\n";
+    "    features: ['buyer:total_7d', 'seller:n', 'buyer:n', amount, ratio, who]\n"
+    "    derived:\n      ratio: amount / buyer.total_7d\n      who: buyer_id\n"
+    "    preprocess:\n      who: {encode: {one_hot: ['a:b', c]}}\n";
 
 static void http_object (wire_writer_t *writer, const char *kind, const char *name,
                          const char *text, uint64_t version)

@@ -415,6 +415,37 @@ Test (preprocess, answers_no_more_features_than_a_service_may)
     buf_release (&text);
 }
 
+Test (preprocess, has_no_more_categories_than_its_text_can_be_read_back_with)
+{
+    for (int features = 50; features <= 51; features++) {
+        buf_t text;
+        error_t error;
+        definitions_t *definitions = NULL;
+        buf_init (&text, 1 << 20);
+        buf_put_string (&text,
+                        "streams:\n  s:\n    key: k\n    time: t\n    fields: {k: string, t: "
+                        "timestamp}\nviews:\n  v:\n    from: s\n    features: {n: count()}\n"
+                        "services:\n  x:\n    views: v\n    request:\n");
+        for (int f = 0; f < features; f++)
+            buf_printf (&text, "      f%d: string\n", f);
+        buf_put_string (&text, "    features:\n");
+        for (int f = 0; f < features; f++)
+            buf_printf (&text, "      - f%d\n", f);
+        buf_put_string (&text, "    preprocess:\n");
+        for (int f = 0; f < features; f++) {
+            buf_printf (&text, "      f%d:\n        encode:\n          ordinal:\n", f);
+            for (int i = 0; i < 100; i++)
+                buf_printf (&text, "            - %d\n", i);
+        }
+        definition_file_t file = { "f.yaml", text_of (buf_string (&text)) };
+        status_t status = definitions_read (&file, 1, &definitions, &error);
+        cr_expect_eq (status, features == 50 ? STATUS_OK : STATUS_INVALID);
+        cr_expect (features == 50 || strstr (error.text, "5100 categories in all (at most 5000)"));
+        definitions_destroy (&definitions);
+        buf_release (&text);
+    }
+}
+
 /* ---- numbers that hold for another definition ---- */
 
 /* The service's text with the numbers that `from` has for it. */

@@ -64,16 +64,17 @@ Test (questions, of_a_service_ask_it_as_a_whole)
     cr_assert_eq (question->views_count, 1);
     const question_view_t *service = &question->views[0];
     cr_expect_str_eq (service->reference, "model@v3");
-    cr_assert_eq (service->features_count, 5);
+    cr_assert_eq (service->features_count, 7);
+    cr_expect_str_eq (service->features[5], "who=a:b");
     cr_expect_str_eq (service->features[0], "buyer:total_7d");
     cr_assert_eq (service->key_count, 2);
     cr_expect_str_eq (service->keys[2].as.text, service->key_fields[0][0] == 'b' ? "b" : "t");
     cr_assert_eq (service->request_count, 1);
     cr_expect (service->request[0].as.f == 1.5);
     static const char *const names[] = { "buyer__total_7d", "seller__n", "buyer__n", "amount",
-                                         "ratio" };
-    cr_assert_eq (question->features_count, 5);
-    for (size_t i = 0; i < 5; i++) {
+                                         "ratio",           "who=a:b",   "who=c" };
+    cr_assert_eq (question->features_count, 7);
+    for (size_t i = 0; i < 7; i++) {
         cr_expect_str_eq (question->features[i].name, names[i]);
         cr_expect_eq (question->features[i].feature, i);
     }
