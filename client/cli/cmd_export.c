@@ -68,7 +68,7 @@ static status_t prepare (work_t *self, error_t *error)
         status = bind_key (self, error);
     if (status != STATUS_OK)
         return status;
-    self->making = (making_t){ .call = self->call, .set = self->set };
+    self->making = (making_t){ .call = self->call, .set = self->set, .raw = true };
     if (wanted->version)
         status = making_read_version (&self->making, wanted->version, error);
     if (status == STATUS_OK)

@@ -48,7 +48,9 @@ static status_t prepare (work_t *self, error_t *error)
         status = trainset_new (self->registered.definitions, &options, &self->set, error);
     if (status != STATUS_OK)
         return status;
-    self->making = (making_t){ .call = self->call, .set = self->set };
+    self->making = (making_t){ .call = self->call,
+                               .set = self->set,
+                               .raw = wanted->raw || !self->set->is_preprocessed };
     if (wanted->raw && !self->set->service)
         return error_set (error, STATUS_INVALID,
                           "--raw is for services: a view has no `preprocess`");
@@ -141,6 +143,17 @@ static status_t write_rows (work_t *self, error_t *error)
     return status;
 }
 
+/* And of the same types: a field may have been widened. */
+static bool is_same_view (const view_t *was, const definitions_t *now)
+{
+    const view_t *is = definitions_view (now, text_of (was->name));
+    bool same = is && is->version == was->version && strcmp (is->text, was->text) == 0 &&
+                is->sources_count == was->sources_count;
+    for (size_t s = 0; same && s < was->sources_count; s++)
+        same = is->sources[s].stream->fingerprint == was->sources[s].stream->fingerprint;
+    return same;
+}
+
 /* Definitions of before are those of after, as far as they are the set's. */
 static status_t check_definitions (work_t *self, error_t *error)
 {
@@ -156,11 +169,8 @@ static status_t check_definitions (work_t *self, error_t *error)
         const service_t *is = definitions_service (now.definitions, text_of (set->service->name));
         same = is && strcmp (is->text, set->service->text) == 0;
     }
-    for (size_t r = 0; same && r < set->roles_count; r++) {
-        const view_t *was = set->roles[r].view;
-        const view_t *is = definitions_view (now.definitions, text_of (was->name));
-        same = is && is->version == was->version && strcmp (is->text, was->text) == 0;
-    }
+    for (size_t r = 0; same && r < set->roles_count; r++)
+        same = is_same_view (set->roles[r].view, now.definitions);
     registered_release (&now);
     if (!same)
         return error_set (error, STATUS_INVALID,
@@ -205,7 +215,6 @@ static status_t write_manifest (work_t *self, error_t *error)
     json_t *extra = json_object ();
     buf_init (&when, 64);
     time_format (&when, clock_us ());
-    json_object_set_new (extra, "raw", json_boolean (wanted->raw || !self->set->is_preprocessed));
     json_object_set_new (extra, "spine",
                          file_of (self->spine.shown, self->spine.hash, self->spine.source.format));
     json_object_set_new (extra, "out", file_of (wanted->out, hash, self->trained.format));

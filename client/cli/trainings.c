@@ -330,6 +330,7 @@ status_t making_write_manifest (const making_t *self, const char *path, json_t *
                          json_string (set->service ? set->service->name : set->view->name));
     json_object_set_new (all, "versions", versions_of (set));
     json_object_set_new (all, "features", features_of (set));
+    json_object_set_new (all, "raw", json_boolean (self->raw));
     json_object_update (all, extra);
     json_decref (extra);
     json_object_set (all, "pinned", self->version);
@@ -386,6 +387,8 @@ static status_t check_same (const making_t *self, const json_t *all, const char 
     bool equal = json_equal (features, json_object_get (all, "features"));
     json_decref (versions);
     json_decref (features);
+    const json_t *raw = json_object_get (all, "raw");
+    equal = equal && (raw == NULL || json_is_true (raw) == self->raw);
     if (!same)
         return error_set (error, STATUS_INVALID,
                           "%s is of other versions of %s or its views than the cluster has now: "
@@ -419,7 +422,6 @@ status_t making_read_version (making_t *self, const char *path, error_t *error)
                                         "%s is not what is written beside a training set", path);
     if (status == STATUS_OK) {
         self->version = json_incref (pinned);
-        self->given = true;
     }
     json_decref (all);
     return status;

@@ -14,7 +14,7 @@ typedef struct making {
     const trainset_t *set;
     uint64_t id;     /* 0: none is begun */
     json_t *version; /* array of PINNED (docs/protocol.md); NULL: not known yet */
-    bool given;      /* it was given: nothing newer will do */
+    bool raw;        /* without preprocessing, or there is none */
     int64_t renewed; /* ms */
     /* what was last told */
     char state[16];

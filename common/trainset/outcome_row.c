@@ -48,6 +48,7 @@ static void put_content (const value_t *value, buf_t *out)
 
 void outcome_row_put (const outcome_t *outcome, buf_t *out)
 {
+    buf_put_u8 (out, (uint8_t)outcome->value.type);
     if (outcome->error != NULL) {
         buf_put_u8 (out, ERROR);
         buf_put_text (out, text_of (outcome->error));
@@ -129,15 +130,27 @@ static bool get_content (reader_t *reader, type_t type, arena_t *arena, unsigned
     return !reader->bad;
 }
 
-bool outcome_row_get (reader_t *reader, type_t type, arena_t *arena, outcome_t *outcome)
+static status_t damaged (error_t *error)
 {
+    return error_set (error, STATUS_CORRUPT, "a row of a result is damaged");
+}
+
+status_t outcome_row_get (reader_t *reader, type_t type, arena_t *arena, outcome_t *outcome,
+                          error_t *error)
+{
+    type_t written = (type_t)reader_u8 (reader);
     uint8_t what = reader_u8 (reader);
     *outcome = (outcome_t){ .value = { .type = type, .null = true } };
     if (reader->bad || what > ERROR)
-        return false;
-    if (what == CONTENT)
-        return get_content (reader, type, arena, 0, &outcome->value);
+        return damaged (error);
+    if (what == CONTENT && written != type)
+        return error_set (error, STATUS_STALE,
+                          "a feature is %s by now, and was %s: the definitions were changed while "
+                          "the rows were computed",
+                          type_word (written), type_word (type));
+    if (what == CONTENT && !get_content (reader, type, arena, 0, &outcome->value))
+        return damaged (error);
     if (what == ERROR)
         outcome->error = arena_string (arena, reader_text (reader));
-    return !reader->bad;
+    return reader->bad ? damaged (error) : STATUS_OK;
 }

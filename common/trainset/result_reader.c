@@ -136,8 +136,9 @@ static status_t read_row (result_reader_t *self, side_t *side, const trainset_ro
     for (size_t f = 0; f < role->features_count; f++) {
         outcome_t *to = &outcomes[places ? places[f] : f];
         type_t type = role->plan->features[role->features[f]].type.type;
-        if (!outcome_row_get (&reader, type, self->arena, to))
-            return damaged (self, error);
+        status_t status = outcome_row_get (&reader, type, self->arena, to, error);
+        if (status != STATUS_OK)
+            return error_prefix (error, "row %" PRIu64, self->row + 1);
     }
     side->next++;
     return reader_left (&reader) == 0 ? STATUS_OK : damaged (self, error);
