@@ -26,13 +26,6 @@ static status_t put_aside (build_t *build, bool all, error_t *error)
     return all ? sorter_spill (sorter, error) : sorter_spill_large (sorter, error);
 }
 
-/* What the log's new rows will take in memory, by those that were gathered. */
-static double expected_bytes (const build_t *self, uint64_t bytes)
-{
-    uint64_t rows = self->order->cut - self->order->from;
-    return (double)bytes / (double)sorter_rows (self->fresh.sorter) * (double)rows;
-}
-
 /* When rows do not all fit, the first that are put aside are few, so that the last ones, which stay
  * in memory, are many; and a third is for what is read back, and for the views of many keys. */
 static status_t make_room (build_t *self, uint64_t bytes, error_t *error)
@@ -48,7 +41,7 @@ static status_t make_room (build_t *self, uint64_t bytes, error_t *error)
     bool hardly = bytes < PARTED && rows < less / ROW;
     if (rows == 0 || hardly || bytes < less / FEW)
         return STATUS_OK;
-    double all = expected_bytes (self, bytes);
+    double all = sorter_bytes_of (sorter, self->order->cut - self->order->from);
     if (bytes < most && !self->fresh.aside && all <= (double)most)
         return STATUS_OK;
     double stay = (double)(less - less / STAY);

@@ -11,7 +11,12 @@ enum {
     /* what a column begins with */
     IS_TIME = 1,
     HAS_NULLS = 2,
+    SCALED = 4, /* floats: there is a number of them and their scale */
 };
+
+/* What floats are multiplied with to be whole numbers: amounts of money have few places. */
+static const double SCALES[] = { 1, 100, 10000 };
+enum { SCALES_COUNT = sizeof SCALES / sizeof SCALES[0] };
 
 static inline uint64_t load (const uint8_t *from)
 {
@@ -125,6 +130,49 @@ static uint8_t *put_texts (putting_t *self, const gathered_texts_t *texts, size_
     return to;
 }
 
+/* Makes whole numbers of the floats; false, with any numbers there: of one this would not give back
+ * all bits. */
+static bool scale_floats (putting_t *self, size_t word, double scale)
+{
+    enum { MOST = 1 << 30 };
+    const int64_t *from = self->rows->words + word;
+    size_t step = self->rows->step;
+    size_t count = self->count;
+    const uint32_t *which = self->which;
+    for (size_t i = 0; i < count; i++) {
+        double value;
+        memcpy (&value, &from[which[i] * step], sizeof value);
+        double scaled = value * scale;
+        if (!(scaled > -MOST && scaled < MOST))
+            return false;
+        int64_t whole = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+        double back = (double)whole / scale;
+        if (memcmp (&back, &value, sizeof back) != 0)
+            return false;
+        self->value[i] = whole;
+    }
+    return true;
+}
+
+/* The number of the least scale that does; SCALES_COUNT: none. */
+static size_t find_scale (putting_t *self, size_t word)
+{
+    size_t scale = 0;
+    while (scale < SCALES_COUNT && !scale_floats (self, word, SCALES[scale]))
+        scale++;
+    return scale;
+}
+
+static uint8_t *put_floats (putting_t *self, size_t word, uint8_t *head, uint8_t *to)
+{
+    size_t scale = find_scale (self, word);
+    if (scale == SCALES_COUNT)
+        return put_word (self, word, to);
+    *head |= SCALED;
+    *to = (uint8_t)scale;
+    return put_values (self, to + 1);
+}
+
 static uint8_t *put_column (putting_t *self, const gathered_column_t *column, uint8_t *to)
 {
     uint8_t *head = to++;
@@ -138,6 +186,8 @@ static uint8_t *put_column (putting_t *self, const gathered_column_t *column, ui
         return to;
     if (column->type == TYPE_STRING)
         return put_texts (self, &column->texts, column->word, to);
+    if (column->type == TYPE_FLOAT64)
+        return put_floats (self, column->word, head, to);
     to = put_word (self, column->word, to);
     return type_is_decimal (column->type) ? put_word (self, column->word + 1, to) : to;
 }
@@ -154,7 +204,7 @@ size_t coded_room (const gathered_t *rows, const uint32_t *which, size_t count)
 {
     size_t numbers = rows->step + 2; /* and the places */
     size_t bytes = HEAD + CODED_MORE + numbers * (count * WIDE + BEGIN);
-    bytes += rows->columns * (1 + count);
+    bytes += rows->columns * (2 + count);
     if (rows->key_column == GATHERED_KEYS_APART)
         bytes += text_bytes (rows, which, count, rows->key_word);
     for (size_t c = 0; c < rows->columns; c++)
@@ -262,6 +312,17 @@ static void take_texts (taking_t *self, text_t *texts)
         texts[i] = (text_t){ (const char *)take_bytes (self, size[i]), (uint32_t)size[i] };
 }
 
+static void take_floats (taking_t *self, double *to)
+{
+    int64_t whole[CODED_ROWS];
+    size_t scale = *take_bytes (self, 1);
+    CHECK (scale < SCALES_COUNT);
+    take_numbers (self, whole, sizeof *whole);
+    size_t count = self->count;
+    for (size_t i = 0; i < count; i++)
+        to[i] = (double)whole[i] / SCALES[scale];
+}
+
 static void take_column (coded_t *self, taking_t *taking, size_t c)
 {
     column_t *column = &self->batch.column[c];
@@ -279,8 +340,11 @@ static void take_column (coded_t *self, taking_t *taking, size_t c)
     else if (type_is_decimal (column->type)) {
         take_numbers (taking, column->d, sizeof *column->d);
         take_numbers (taking, (uint8_t *)column->d + WIDE, sizeof *column->d);
-    } else
+    } else if (head & SCALED) {
+        take_floats (taking, column->f);
+    } else {
         take_numbers (taking, column->i, sizeof *column->i);
+    }
 }
 
 /* Of keys that are the numbers of a column, where others are not. */

@@ -101,6 +101,18 @@ size_t sorter_bytes (const sorter_t *self)
     return parts_bytes (&self->parts) + (few > largest ? few : largest);
 }
 
+double sorter_bytes_of (const sorter_t *self, size_t rows)
+{
+    CHECK_OBJECT (self, SORTER_MAGIC);
+    size_t held = self->parts.rows > 0 ? self->parts.rows : self->few.rows;
+    double times = (double)rows / (double)held;
+    double few = (double)few_bytes (self);
+    if (self->parts.rows == 0)
+        return few * times;
+    double largest = (double)(self->parts.largest * self->row_bytes) * times;
+    return (double)parts_bytes (&self->parts) * times + (few > largest ? few : largest);
+}
+
 size_t sorter_held (const sorter_t *self)
 {
     CHECK_OBJECT (self, SORTER_MAGIC);

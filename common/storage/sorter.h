@@ -30,6 +30,9 @@ size_t sorter_rows (const sorter_t *self);
 
 /* Bytes that rows in memory take until they are given, the sorting counted. */
 size_t sorter_bytes (const sorter_t *self);
+/* The same of so many rows (as many as there are, or more) if all were like those in memory, of
+ * which there are some. */
+double sorter_bytes_of (const sorter_t *self, size_t rows);
 /* Rows in memory, given or not. */
 size_t sorter_held (const sorter_t *self);
 
