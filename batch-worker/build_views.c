@@ -99,8 +99,8 @@ static status_t open_view (views_t *self, const plan_t *plan, const char *dir, e
     const build_order_t *order = self->build->order;
     view_output_t *output = &self->outputs[self->count++];
     output->plan = plan;
-    output->path = task_format (task, "%s/%" PRIu64 "-%" PRIu64 "-%s.view", dir, task->id,
-                                task->attempt, plan->view);
+    output->path = task_format (task, "%s/%" PRIu64 "-%" PRIu64 "-%s@v%" PRIu32 ".view", dir,
+                                task->id, task->attempt, plan->view, plan->version);
     batchview_info_t info = { .version = plan->version,
                               .plan_hash = plan->hash,
                               .partition = order->partition,

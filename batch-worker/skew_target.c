@@ -5,8 +5,7 @@
 static void bind_plans (const model_t *model, const view_t *view, skew_role_t *role)
 {
     role->view = view;
-    role->plans = model_plans (model, text_of (view->name), &role->plans_count);
-    CHECK (role->plans != NULL);
+    role->plans = model_plans (model, view, &role->plans_count);
 }
 
 /* All features, each in its own place. */
@@ -58,8 +57,7 @@ static void add_role (skew_t *self, const service_t *service, uint32_t number, c
 static void bind_service (skew_t *self, const service_t *service)
 {
     arena_t *arena = self->task->arena;
-    const service_plan_t *plan = model_service (self->task->model, self->order->name);
-    CHECK (plan != NULL);
+    const service_plan_t *plan = model_service (self->task->model, service);
     bool *needed = arena_zero (arena, plan->plan->features_count + 1, sizeof *needed);
     self->target = (skew_target_t){
         .service = service,

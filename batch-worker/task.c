@@ -477,7 +477,7 @@ void task_left_out (task_t *self, const plan_t *plan, const error_t *reason)
         self->left_out = arena_zero (self->arena, most, sizeof *self->left_out);
     CHECK (self->left_out_count < most);
     self->left_out[self->left_out_count++] =
-        (task_left_out_t){ plan->view, task_format (self, "%s", reason->text) };
+        (task_left_out_t){ plan->view, plan->version, task_format (self, "%s", reason->text) };
 }
 
 const char *task_damaged (const task_t *self)
@@ -524,6 +524,7 @@ static void put_left_out (const task_t *self, wire_writer_t *writer)
     for (size_t i = 0; i < self->left_out_count; i++) {
         wire_open_map (writer);
         wire_field_string (writer, "view", self->left_out[i].view);
+        wire_field_uint (writer, "version", self->left_out[i].version);
         wire_field_string (writer, "reason", self->left_out[i].reason);
         wire_close (writer);
     }

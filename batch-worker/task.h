@@ -77,6 +77,7 @@ typedef struct task_view {
 /* A view that has no file of the new layer. */
 typedef struct task_left_out {
     const char *view;
+    uint32_t version;
     const char *reason;
 } task_left_out_t;
 

@@ -77,11 +77,11 @@ static status_t bind_view (train_t *self, error_t *error)
     const train_order_t *order = self->order;
     const model_t *model = self->task->model;
     size_t count = 0;
-    self->view = definitions_view (model->definitions, order->view);
-    if (!self->view || self->view->version != order->version)
+    self->view = definitions_view_version (model->definitions, order->view, order->version);
+    if (!self->view)
         return error_set (error, STATUS_STALE, "there is no view " TEXT_FORMAT "@v%" PRIu32,
                           TEXT_ARGS (order->view), order->version);
-    self->plans = model_plans (model, order->view, &count);
+    self->plans = model_plans (model, self->view, &count);
     bool same = count == order->sources_count && count <= TRAINING_SOURCES_MAX;
     for (size_t i = 0; same && i < count; i++)
         same = text_is (order->sources[i].log, self->plans[i]->log_name);

@@ -14,6 +14,52 @@ const catalog_object_t *changes_stored (const coordinator_core_t *self, const ch
     return NULL;
 }
 
+fate_t *changes_fate (const coordinator_core_t *self, const changes_t *changes,
+                      const catalog_object_t *object)
+{
+    return &changes->fates[object - self->objects];
+}
+
+void changes_set_fate (const coordinator_core_t *self, changes_t *changes,
+                       const catalog_object_t *object, fate_t fate)
+{
+    fate_t *had = changes_fate (self, changes, object);
+    changes->again = changes->again || *had != fate;
+    *had = fate;
+}
+
+bool changes_replaced (const changes_t *changes, const char *stream)
+{
+    for (size_t i = 0; i < changes->count; i++)
+        if (strcmp (changes->list[i].kind, "stream") == 0 &&
+            strcmp (changes->list[i].name, stream) == 0 && changes->list[i].replaced)
+            return true;
+    return false;
+}
+
+void changes_add_version (changes_t *self, const char *kind, const char *name, uint32_t version,
+                          version_state_t state, uint64_t meaning, const char *text)
+{
+    changes_add (self, (catalog_object_t){ .kind = kind,
+                                           .name = name,
+                                           .version = version,
+                                           .meaning = meaning,
+                                           .text = text,
+                                           .state = version_state_word (state),
+                                           .created = self->now,
+                                           .author = self->request->author,
+                                           .message = self->request->message });
+}
+
+void changes_keep_version (changes_t *self, const catalog_object_t *object, uint64_t meaning,
+                           const char *text)
+{
+    catalog_object_t kept = *object;
+    kept.meaning = meaning;
+    kept.text = text;
+    changes_add (self, kept);
+}
+
 void changes_add (changes_t *self, catalog_object_t object)
 {
     self->objects[self->objects_count++] = object;
@@ -130,6 +176,7 @@ static status_t alter_stream (coordinator_core_t *self, const stream_t *next,
     }
     changes_note (changes, "stream", next->name, "alter", detail);
     changes->list[changes->count - 1].widened = !refusal && evolution->widened;
+    changes->list[changes->count - 1].replaced = refusal != NULL;
     return STATUS_OK;
 }
 
@@ -189,200 +236,6 @@ static status_t next_stream (coordinator_core_t *self, definitions_t *definition
     return status == STATUS_OK ? schema_take (schema, definitions, next, error) : status;
 }
 
-/* ---- views ---- */
-
-static bool same_value (const value_t *a, const value_t *b)
-{
-    return a->type == b->type && (a->type == TYPE_NONE || value_equal (a, b));
-}
-
-/* What a widened field does to the type of a result is no other meaning. */
-static bool same_type (type_t present, type_t next)
-{
-    return present == next || (present == TYPE_INT64 && next == TYPE_FLOAT64);
-}
-
-static bool same_default (const value_t *present, const value_t *next)
-{
-    bool widened = present->type == TYPE_INT64 && next->type == TYPE_FLOAT64;
-    return widened ? next->f == (double)present->i : same_value (present, next);
-}
-
-/* Do the texts of two features, over two definitions of a stream, mean the same? */
-static bool same_over (const stream_t *x, const feature_t *a, const stream_t *y, const feature_t *b,
-                       bool types)
-{
-    return stream_same_meaning (x, a->input, y, b->input, types) &&
-           stream_same_meaning (x, a->second, y, b->second, types) &&
-           stream_same_meaning (x, a->filter, y, b->filter, types) &&
-           stream_same_meaning (x, a->by, y, b->by, types);
-}
-
-/* Do two features of the views compute the same? What fields are called now does not matter, and
- * their types only for `types`. That a view is of other streams is told apart from this. */
-static bool same_feature (const view_t *present, const feature_t *a, const view_t *next,
-                          const feature_t *b, bool types)
-{
-    bool same = a->aggregate == b->aggregate && a->window == b->window && a->rows == b->rows &&
-                a->delay == b->delay && same_value (&a->parameter, &b->parameter) &&
-                same_default (&a->default_value, &b->default_value);
-    bool any = false;
-    for (size_t i = 0; i < next->sources_count; i++) {
-        const stream_t *stream = next->sources[i].stream;
-        int before = view_source_of (present, stream->name);
-        if (before < 0)
-            continue;
-        any = true;
-        same = same && same_over (present->sources[before].stream, a, stream, b, types);
-    }
-    return any ? same : same && same_over (present->stream, a, next->stream, b, types);
-}
-
-static const feature_t *feature_named (const view_t *view, const char *name)
-{
-    for (size_t i = 0; i < view->features_count; i++)
-        if (strcmp (view->features[i].name, name) == 0)
-            return &view->features[i];
-    return NULL;
-}
-
-static const derived_t *derived_named (const view_t *view, const char *name)
-{
-    for (size_t i = 0; i < view->derived_count; i++)
-        if (strcmp (view->derived[i].name, name) == 0)
-            return &view->derived[i];
-    return NULL;
-}
-
-static bool is_named (const view_t *view, const char *name)
-{
-    return feature_named (view, name) || derived_named (view, name);
-}
-
-static void put_new (const char *name, buf_t *detail)
-{
-    buf_printf (detail, "%s+%s", detail->size ? ", " : "", name);
-}
-
-static void put_gone (const view_t *next, const char *name, buf_t *detail)
-{
-    if (!is_named (next, name))
-        buf_printf (detail, "%s-%s", detail->size ? ", " : "", name);
-}
-
-static void put_other (const char *name, buf_t *detail, bool *other)
-{
-    *other = true;
-    buf_printf (detail, "%s%s means something else", detail->size ? ", " : "", name);
-}
-
-/* Tells features that are new, other or gone; *other says whether one of a name means another
- * thing now. */
-static void compare_features (const view_t *present, const view_t *next, buf_t *detail, bool *other)
-{
-    for (size_t i = 0; i < next->features_count; i++) {
-        const feature_t *feature = &next->features[i];
-        const feature_t *old = feature_named (present, feature->name);
-        if (!is_named (present, feature->name))
-            put_new (feature->name, detail);
-        else if (!old || !same_feature (present, old, next, feature, false))
-            put_other (feature->name, detail, other);
-    }
-    for (size_t i = 0; i < next->derived_count; i++) {
-        const derived_t *derived = &next->derived[i];
-        const derived_t *old = derived_named (present, derived->name);
-        if (!is_named (present, derived->name))
-            put_new (derived->name, detail);
-        else if (!old || strcmp (old->expr, derived->expr) != 0 ||
-                 !same_type (old->type, derived->type) ||
-                 !same_default (&old->default_value, &derived->default_value))
-            put_other (derived->name, detail, other);
-    }
-    for (size_t i = 0; i < present->features_count; i++)
-        put_gone (next, present->features[i].name, detail);
-    for (size_t i = 0; i < present->derived_count; i++)
-        put_gone (next, present->derived[i].name, detail);
-}
-
-static void alter_view (const view_t *present, const view_t *next, changes_t *changes,
-                        uint32_t *version)
-{
-    buf_t detail;
-    bool other = present->meaning != next->meaning;
-    buf_init (&detail, 4096);
-    if (other)
-        buf_put_string (&detail, "its stream, key or filter changes");
-    compare_features (present, next, &detail, &other);
-    if (present->horizon != next->horizon)
-        buf_printf (&detail, "%sthe horizon changes", detail.size ? ", " : "");
-    if (detail.size == 0 && !detail.bad)
-        buf_put_string (&detail, "what it computes stays the same");
-    if (other) {
-        buf_printf (&detail, "; version %" PRIu32 " follows %" PRIu32, *version + 1, *version);
-        ++*version;
-    }
-    changes_note (changes, "view", next->name, "alter", changes_text (changes, &detail));
-}
-
-static void next_view (coordinator_core_t *self, view_t *next, changes_t *changes)
-{
-    const catalog_object_t *object = changes_stored (self, "view", next->name);
-    const view_t *present = definitions_view (self->definitions, text_of (next->name));
-    uint32_t version = object ? object->version : 1;
-    if (!object)
-        changes_note (changes, "view", next->name, "add", NULL);
-    else if (strcmp (object->text, next->text) == 0 && present->meaning == next->meaning)
-        changes_note (changes, "view", next->name, "same", NULL);
-    else
-        alter_view (present, next, changes, &version);
-    next->version = version;
-    changes_add (changes, (catalog_object_t){ .kind = "view",
-                                              .name = next->name,
-                                              .version = version,
-                                              .meaning = next->meaning,
-                                              .text = next->text });
-}
-
-/* How many features of the stream keep what they compute, but over values of another type. */
-static size_t count_rebuilt (const coordinator_core_t *self, const definitions_t *definitions,
-                             const char *stream)
-{
-    size_t count = 0;
-    for (size_t v = 0; v < definitions->views_count; v++) {
-        const view_t *next = &definitions->views[v];
-        const view_t *present = definitions_view (self->definitions, text_of (next->name));
-        if (!present || view_source_of (next, stream) < 0)
-            continue;
-        for (size_t i = 0; i < next->features_count; i++) {
-            const feature_t *feature = &next->features[i];
-            const feature_t *old = feature_named (present, feature->name);
-            count += old && same_feature (present, old, next, feature, false) &&
-                     (present->meaning != next->meaning ||
-                      !same_feature (present, old, next, feature, true));
-        }
-    }
-    return count;
-}
-
-/* What a widened field costs is told with its stream. */
-static void tell_rebuilt (const coordinator_core_t *self, const definitions_t *definitions,
-                          changes_t *changes)
-{
-    for (size_t i = 0; i < changes->count; i++) {
-        change_t *change = &changes->list[i];
-        if (!change->widened)
-            continue;
-        size_t count = count_rebuilt (self, definitions, change->name);
-        if (count == 0)
-            continue;
-        buf_t detail;
-        buf_init (&detail, 1 << 16);
-        buf_printf (&detail, "%s; %zu feature%s rebuilt", change->detail, count,
-                    count == 1 ? " is" : "s are");
-        change->detail = changes_text (changes, &detail);
-    }
-}
-
 /* ---- what is not there any more ---- */
 
 static void removed_stream (coordinator_core_t *self, const catalog_object_t *object,
@@ -427,49 +280,96 @@ static void keep_logs (coordinator_core_t *self, const definitions_t *next, chan
     }
 }
 
-static void find_removed (coordinator_core_t *self, const definitions_t *next, changes_t *changes)
+static bool is_told (const changes_t *changes, const char *kind, const char *name)
+{
+    for (size_t i = 0; i < changes->count; i++)
+        if (strcmp (changes->list[i].kind, kind) == 0 && strcmp (changes->list[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Its name goes, with all of its versions; told once. */
+static void removed_version (const definitions_t *next, const catalog_object_t *object,
+                             changes_t *changes)
+{
+    text_t name = text_of (object->name);
+    bool view = strcmp (object->kind, "view") == 0;
+    if (view ? definitions_view (next, name) != NULL : definitions_service (next, name) != NULL)
+        return;
+    if (!is_told (changes, object->kind, object->name))
+        changes_note (changes, object->kind, object->name, "remove", NULL);
+}
+
+/* Is the name's active version among those that `changes` have? */
+static bool has_active (const changes_t *changes, const catalog_object_t *of)
+{
+    for (size_t i = 0; i < changes->objects_count; i++) {
+        const catalog_object_t *object = &changes->objects[i];
+        if (strcmp (object->kind, of->kind) == 0 && strcmp (object->name, of->name) == 0 &&
+            object_state (object) == VERSION_ACTIVE)
+            return true;
+    }
+    return false;
+}
+
+/* A version that the catalog has, as it is from now on. */
+static void rest_of_version (const coordinator_core_t *self, const definitions_t *next,
+                             const catalog_object_t *object, changes_t *changes)
+{
+    catalog_object_t kept = *object;
+    fate_t fate = *changes_fate (self, changes, object);
+    if (object_is_retired (object)) {
+        changes_add (changes, kept);
+    } else if (fate == FATE_GOES || fate == FATE_RENEWED) {
+        kept.state = version_state_word (VERSION_RETIRED);
+        removed_version (next, object, changes);
+        changes_add (changes, kept);
+    } else if (fate == FATE_STAYS) {
+        const view_t *view =
+            strcmp (object->kind, "view") == 0
+                ? definitions_view_version (next, text_of (object->name), object->version)
+                : NULL;
+        kept.meaning = view ? view->meaning : kept.meaning;
+        /* a newer one may be active at once, if it reads only what is there */
+        if (object_state (object) == VERSION_ACTIVE && has_active (changes, object))
+            kept.state = version_state_word (VERSION_LIVE);
+        changes_add (changes, kept);
+        if (!is_told (changes, object->kind, object->name))
+            changes_note (changes, object->kind, object->name, "same", NULL);
+    }
+}
+
+status_t changes_rest (coordinator_core_t *self, const definitions_t *next, changes_t *changes,
+                       error_t *error)
 {
     for (size_t i = 0; i < self->objects_count; i++) {
         const catalog_object_t *object = &self->objects[i];
-        text_t name = text_of (object->name);
-        if (strcmp (object->kind, "stream") == 0 && !definitions_stream (next, name))
+        if (strcmp (object->kind, "stream") == 0 &&
+            !definitions_stream (next, text_of (object->name)))
             removed_stream (self, object, changes);
-        else if (strcmp (object->kind, "view") == 0 && !definitions_view (next, name))
-            changes_note (changes, "view", object->name, "remove", NULL);
-        else if (strcmp (object->kind, "service") == 0 && !definitions_service (next, name))
-            changes_note (changes, "service", object->name, "remove", NULL);
+        else if (object_is_version (object))
+            rest_of_version (self, next, object, changes);
     }
     keep_logs (self, next, changes);
-}
-
-status_t changes_find (coordinator_core_t *self, definitions_t *next, arena_t *arena,
-                       changes_t *changes, error_t *error)
-{
-    size_t most = 2 * next->streams_count + (1 + SOURCES_MAX) * next->views_count +
-                  next->services_count + 3 * self->objects_count;
-    *changes = (changes_t){ .arena = arena,
-                            .list = arena_zero (arena, most, sizeof (change_t)),
-                            .objects = arena_zero (arena, most, sizeof (catalog_object_t)) };
-    for (size_t i = 0; i < next->streams_count; i++) {
-        status_t status = next_stream (self, next, &next->streams[i], changes, error);
-        if (status != STATUS_OK)
-            return status;
-    }
-    status_t status = changes_keys (self, next, changes, error);
-    if (status != STATUS_OK)
-        return status;
-    for (size_t i = 0; i < next->views_count; i++)
-        next_view (self, &next->views[i], changes);
-    status = changes_services (self, next, changes, error);
-    if (status != STATUS_OK)
-        return status;
-    tell_rebuilt (self, next, changes);
-    find_removed (self, next, changes);
     size_t texts = 0;
     for (size_t i = 0; i < changes->objects_count; i++)
-        texts += strlen (changes->objects[i].text);
+        if (!object_is_retired (&changes->objects[i]))
+            texts += strlen (changes->objects[i].text);
     if (texts > TEXTS_MAX)
         return error_set (error, STATUS_TOO_LARGE, "all definitions together are over %d MiB",
                           TEXTS_MAX >> 20);
     return STATUS_OK;
+}
+
+status_t changes_views (coordinator_core_t *self, definitions_t *next, changes_t *changes,
+                        error_t *error)
+{
+    status_t status = STATUS_OK;
+    for (size_t i = 0; i < next->streams_count && status == STATUS_OK; i++)
+        status = next_stream (self, next, &next->streams[i], changes, error);
+    if (status == STATUS_OK)
+        status = changes_keys (self, next, changes, error);
+    if (status == STATUS_OK)
+        status = changes_number_views (self, next, changes, error);
+    return status;
 }

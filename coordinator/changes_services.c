@@ -3,58 +3,12 @@
 
 #include <string.h>
 
-/* The version of the view that the service has stood on so far; 0: none. */
-static uint32_t version_so_far (const service_t *present, const char *view)
-{
-    for (size_t i = 0; present && i < present->roles_count; i++)
-        if (strcmp (present->roles[i].view->name, view) == 0)
-            return present->roles[i].version;
-    return 0;
-}
-
-/* What changes in the view, as it is told. */
-static const char *change_of_view (const changes_t *changes, const char *view)
-{
-    for (size_t i = 0; i < changes->count; i++)
-        if (strcmp (changes->list[i].kind, "view") == 0 &&
-            strcmp (changes->list[i].name, view) == 0 && changes->list[i].detail)
-            return changes->list[i].detail;
-    return "its definition changes";
-}
-
-/* A model that reads the service has been made for what the view is now. */
-static status_t refuse_change (const changes_t *changes, const service_t *service,
-                               const view_t *view, uint32_t before, error_t *error)
-{
-    return error_set (error, STATUS_INVALID,
-                      "view %s: service %s needs it as it is, version %" PRIu32
-                      ", and of it %s. Give a feature that is to mean something else another name; "
-                      "or, if the service is to read the new version, name it there (view: "
-                      "%s@v%" PRIu32 ")",
-                      view->name, service->name, before, change_of_view (changes, view->name),
-                      view->name, view->version);
-}
-
 /* The versions that the service stands on from now on. */
-static status_t resolve (const service_t *present, const changes_t *changes, service_t *service,
-                         error_t *error)
+static void resolve (service_t *service)
 {
-    for (size_t i = 0; i < service->roles_count; i++) {
-        service_role_t *role = &service->roles[i];
-        const view_t *view = role->view;
-        uint32_t before = version_so_far (present, view->name);
-        if (role->version == view->version)
-            continue;
-        if (before != 0 && before != view->version &&
-            (role->version == 0 || role->version == before))
-            return refuse_change (changes, service, view, before, error);
-        if (role->version != 0)
-            return error_set (error, STATUS_INVALID,
-                              "service %s: view %s has version v%" PRIu32 ", not v%" PRIu32,
-                              service->name, view->name, view->version, role->version);
-        role->version = view->version;
-    }
-    return STATUS_OK;
+    for (size_t i = 0; i < service->roles_count; i++)
+        if (service->roles[i].version == 0)
+            service->roles[i].version = service->roles[i].view->version;
 }
 
 static bool answers (const service_t *service, const char *name)
@@ -77,12 +31,15 @@ static void put_versions (const service_t *present, const service_t *next, buf_t
 {
     for (size_t i = 0; i < next->roles_count; i++) {
         const service_role_t *role = &next->roles[i];
-        uint32_t before = version_so_far (present, role->view->name);
-        if (before != 0 && before != role->version &&
-            service_role (next, text_of (role->name)) >= 0)
+        int at = service_role (present, text_of (role->name));
+        if (at < 0)
+            continue;
+        const service_role_t *before = &present->roles[at];
+        if (strcmp (before->view->name, role->view->name) == 0 &&
+            before->view->version != role->version)
             buf_printf (detail, "%s%s reads %s v%" PRIu32 " instead of v%" PRIu32,
                         detail->size ? ", " : "", role->name, role->view->name, role->version,
-                        before);
+                        before->view->version);
     }
 }
 
@@ -105,23 +62,55 @@ static void put_unfitted (const service_t *present, const service_t *next, buf_t
                     next->name);
 }
 
-static void alter_service (const service_t *present, const service_t *next, bool other,
-                           changes_t *changes, uint32_t *version)
+static void tell_service (const service_t *present, const service_t *next, bool other,
+                          buf_t *detail)
 {
-    buf_t detail;
-    buf_init (&detail, 1 << 19);
-    put_missing (next, present, '+', &detail);
-    put_missing (present, next, '-', &detail);
-    put_versions (present, next, &detail);
-    put_unfitted (present, next, &detail);
-    if (detail.size == 0 && !detail.bad)
-        buf_put_string (&detail,
+    put_missing (next, present, '+', detail);
+    put_missing (present, next, '-', detail);
+    put_versions (present, next, detail);
+    put_unfitted (present, next, detail);
+    if (detail->size == 0 && !detail->bad)
+        buf_put_string (detail,
                         other ? "what it answers changes" : "what it answers stays the same");
-    if (other) {
-        buf_printf (&detail, "; version %" PRIu32 " follows %" PRIu32, *version + 1, *version);
-        ++*version;
-    }
-    changes_note (changes, "service", next->name, "alter", changes_text (changes, &detail));
+}
+
+/* It is complete when all versions of views that it reads are. */
+static version_state_t state_of (const service_t *service)
+{
+    for (size_t i = 0; i < service->roles_count; i++)
+        if (service->roles[i].view->state == VERSION_BUILDING)
+            return VERSION_BUILDING;
+    return VERSION_ACTIVE;
+}
+
+static size_t count_others (const definitions_t *definitions, const service_t *of)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < definitions->services_count; i++)
+        count += &definitions->services[i] != of &&
+                 strcmp (definitions->services[i].name, of->name) == 0;
+    return count;
+}
+
+/* It answers something else than the newest so far, `object`, which goes on beside it. */
+static status_t number_new (coordinator_core_t *self, const definitions_t *definitions,
+                            const catalog_object_t *object, service_t *next, buf_t *detail,
+                            changes_t *changes, error_t *error)
+{
+    next->version = versions_next (self, "service", next->name);
+    next->state = state_of (next);
+    buf_printf (detail, "; version %" PRIu32 " follows %" PRIu32, next->version, object->version);
+    if (next->state == VERSION_BUILDING)
+        buf_printf (detail, ", which is served as before until all of history is in it");
+    if (*changes_fate (self, changes, object) == FATE_COMPARED)
+        changes_set_fate (self, changes, object, FATE_STAYS);
+    size_t others = count_others (definitions, next);
+    return others < SERVICE_VERSIONS_MAX
+               ? STATUS_OK
+               : error_set (error, STATUS_TOO_LARGE,
+                            "service %s: it has %zu versions that are served, and can have %d; "
+                            "retire one that no model needs, as in `weir retire %s@v1`",
+                            next->name, others, SERVICE_VERSIONS_MAX, next->name);
 }
 
 static void add_service (const service_t *next, changes_t *changes)
@@ -134,24 +123,42 @@ static void add_service (const service_t *next, changes_t *changes)
     changes_note (changes, "service", next->name, "add", any ? text : NULL);
 }
 
-static void next_service (coordinator_core_t *self, const service_t *next, const char *text,
-                          changes_t *changes)
+static status_t next_service (coordinator_core_t *self, const definitions_t *definitions,
+                              service_t *next, const char *text, changes_t *changes, error_t *error)
 {
-    const catalog_object_t *object = changes_stored (self, "service", next->name);
-    const service_t *present = definitions_service (self->definitions, text_of (next->name));
+    const catalog_object_t *object = versions_newest (self, "service", next->name);
     uint64_t meaning = service_meaning (next);
-    uint32_t version = object ? object->version : 1;
-    if (!object)
+    if (!object) {
+        next->version = versions_next (self, "service", next->name);
+        next->state = state_of (next);
         add_service (next, changes);
-    else if (strcmp (object->text, text) == 0)
+        changes_add_version (changes, "service", next->name, next->version, next->state, meaning,
+                             text);
+        return STATUS_OK;
+    }
+    next->version = object->version;
+    next->state = object_state (object);
+    if (strcmp (object->text, text) == 0) {
         changes_note (changes, "service", next->name, "same", NULL);
-    else
-        alter_service (present, next, object->meaning != meaning, changes, &version);
-    changes_add (changes, (catalog_object_t){ .kind = "service",
-                                              .name = next->name,
-                                              .version = version,
-                                              .meaning = meaning,
-                                              .text = text });
+        changes_keep_version (changes, object, meaning, text);
+        return STATUS_OK;
+    }
+    bool other = object->meaning != meaning;
+    status_t status = STATUS_OK;
+    buf_t detail;
+    buf_init (&detail, 1 << 19);
+    tell_service (
+        definitions_service_version (self->definitions, text_of (next->name), object->version),
+        next, other, &detail);
+    if (other) {
+        status = number_new (self, definitions, object, next, &detail, changes, error);
+        changes_add_version (changes, "service", next->name, next->version, next->state, meaning,
+                             text);
+    } else {
+        changes_keep_version (changes, object, meaning, text);
+    }
+    changes_note (changes, "service", next->name, "alter", changes_text (changes, &detail));
+    return status;
 }
 
 status_t changes_services (coordinator_core_t *self, const definitions_t *next, changes_t *changes,
@@ -159,12 +166,16 @@ status_t changes_services (coordinator_core_t *self, const definitions_t *next, 
 {
     for (size_t i = 0; i < next->services_count; i++) {
         service_t *service = &next->services[i];
-        const service_t *present = definitions_service (self->definitions, text_of (service->name));
-        status_t status = resolve (present, changes, service, error);
-        if (status == STATUS_OK && present && service_unfitted (service) > 0)
-            status = service_take_fitted (service, present, changes->arena, error);
-        if (status != STATUS_OK)
-            return status;
+        if (service->version != 0)
+            continue;
+        resolve (service);
+        const service_t *present =
+            definitions_service_version (self->definitions, text_of (service->name), 0);
+        if (present && service_unfitted (service) > 0) {
+            status_t taken = service_take_fitted (service, present, changes->arena, error);
+            if (taken != STATUS_OK)
+                return taken;
+        }
         buf_t text;
         buf_init (&text, DEFINITION_FILE_MAX);
         service_format (service, &text); /* with the versions */
@@ -173,7 +184,10 @@ status_t changes_services (coordinator_core_t *self, const definitions_t *next, 
             return error_set (error, STATUS_TOO_LARGE, "service %s: its definition is over %d KiB",
                               service->name, DEFINITION_FILE_MAX >> 10);
         }
-        next_service (self, service, changes_text (changes, &text), changes);
+        status_t status =
+            next_service (self, next, service, changes_text (changes, &text), changes, error);
+        if (status != STATUS_OK)
+            return status;
     }
     return STATUS_OK;
 }

@@ -1,5 +1,5 @@
 #include "coordinator/skews.h"
-#include "coordinator/state.h"
+#include "coordinator/versions.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -157,6 +157,8 @@ static void settle (coordinator_core_t *self)
     folds_settle (self);
     if (!self->doubtful)
         manifests_settle (self);
+    if (!self->doubtful)
+        versions_settle (self);
     tasks_settle (self);
     if (!self->doubtful)
         sweep_settle (self);
@@ -183,7 +185,8 @@ static bool must_know (message_kind_t kind)
     return kind == MESSAGE_APPLY || kind == MESSAGE_FIT || kind == MESSAGE_DELETE ||
            kind == MESSAGE_LOAD || kind == MESSAGE_UNLOAD || kind == MESSAGE_FORGET ||
            kind == MESSAGE_RECOMPUTE || kind == MESSAGE_BACKUP || kind == MESSAGE_LOADS ||
-           kind == MESSAGE_TRAINING;
+           kind == MESSAGE_TRAINING || kind == MESSAGE_VERSIONS || kind == MESSAGE_PROMOTE ||
+           kind == MESSAGE_RETIRE || kind == MESSAGE_ANNOTATE;
 }
 
 static void answer (coordinator_core_t *self, const peer_t *from, const message_t *message)
@@ -218,6 +221,14 @@ static void answer (coordinator_core_t *self, const peer_t *from, const message_
         return fit_asked (self, from, message);
     case MESSAGE_DELETE:
         return definitions_delete (self, from, message);
+    case MESSAGE_VERSIONS:
+        return versions_tell (self, from, message);
+    case MESSAGE_PROMOTE:
+        return versions_promote (self, from, message);
+    case MESSAGE_RETIRE:
+        return versions_retire (self, from, message);
+    case MESSAGE_ANNOTATE:
+        return versions_annotate (self, from, message);
     case MESSAGE_LOAD:
         return load_asked (self, from, message);
     case MESSAGE_UNLOAD:

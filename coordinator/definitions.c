@@ -1,7 +1,6 @@
 #include "coordinator/changes.h"
 #include "feature/plan.h"
 #include "feature/schema.h"
-#include "feature/yaml_tree.h"
 
 #include <string.h>
 
@@ -9,8 +8,8 @@ enum { PROBLEM_MAX = 8192 }; /* bytes of an error's text on the wire */
 
 bool definitions_is_told (const catalog_object_t *object)
 {
-    return strcmp (object->kind, "stream") == 0 || strcmp (object->kind, "view") == 0 ||
-           strcmp (object->kind, "service") == 0;
+    return strcmp (object->kind, "stream") == 0 ||
+           (object_is_version (object) && !object_is_retired (object));
 }
 
 /* ---- from the catalog ---- */
@@ -23,13 +22,6 @@ void definitions_unload (coordinator_core_t *self)
     arena_destroy (&self->objects_arena);
     self->objects = NULL;
     self->objects_count = 0;
-}
-
-static void set_versions (definitions_t *definitions, const catalog_object_t *objects, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        definitions_set_version (definitions, objects[i].kind, text_of (objects[i].name),
-                                 objects[i].version);
 }
 
 static uint64_t (*hash_plans (const definitions_t *definitions))[SOURCES_MAX]
@@ -77,11 +69,17 @@ static status_t read_objects (const catalog_object_t *objects, size_t count,
                               definitions_t **definitions, error_t *error)
 {
     definition_file_t *files = mem_zero (count, sizeof *files);
+    definition_version_t *versions = mem_zero (count, sizeof *versions);
     size_t told = 0;
-    for (size_t i = 0; i < count; i++)
-        if (definitions_is_told (&objects[i]))
-            files[told++] = (definition_file_t){ objects[i].name, text_of (objects[i].text) };
-    status_t status = definitions_read (files, told, definitions, error);
+    for (size_t i = 0; i < count; i++) {
+        if (!definitions_is_told (&objects[i]))
+            continue;
+        files[told] = (definition_file_t){ objects[i].name, text_of (objects[i].text) };
+        versions[told++] = (definition_version_t){ objects[i].version, object_state (&objects[i]) };
+    }
+    definitions_input_t input = { files, versions, told, NULL, NULL };
+    status_t status = definitions_check_all (&input, definitions, NULL, error);
+    mem_free (versions);
     mem_free (files);
     if (status == STATUS_OK)
         status = set_fields (*definitions, objects, count, error);
@@ -89,7 +87,6 @@ static status_t read_objects (const catalog_object_t *objects, size_t count,
         definitions_destroy (definitions);
         return error_prefix (error, "definitions in the catalog");
     }
-    set_versions (*definitions, objects, count);
     return STATUS_OK;
 }
 
@@ -119,67 +116,6 @@ status_t definitions_load (coordinator_core_t *self, error_t *error)
     return STATUS_OK;
 }
 
-/* ---- what comes from outside, together with what is there ---- */
-
-/* Is a definition of that kind and name in one of the trees? */
-static bool is_defined (const tree_node_t *const *trees, size_t count, const catalog_object_t *it)
-{
-    const char *section = strcmp (it->kind, "stream") == 0 ? "streams"
-                          : strcmp (it->kind, "view") == 0 ? "views"
-                                                           : "services";
-    for (size_t i = 0; i < count; i++) {
-        if (!trees[i] || trees[i]->kind != TREE_MAP)
-            continue;
-        const tree_node_t *names = tree_get (trees[i], section);
-        if (names && names->kind == TREE_MAP && tree_get (names, it->name))
-            return true;
-    }
-    return false;
-}
-
-typedef struct files {
-    definition_file_t *list;
-    size_t count;
-    arena_t *arena;
-} files_t;
-
-/* Adds the stored definitions that the new files do not define anew. What is wrong with the new
- * files is told when they are read in earnest. */
-static void add_stored (coordinator_core_t *self, files_t *files)
-{
-    size_t count = files->count;
-    const tree_node_t **trees = arena_zero (files->arena, count, sizeof (tree_node_t *));
-    mistakes_t mistakes;
-    mistakes_init (&mistakes, files->arena);
-    for (size_t i = 0; i < count; i++)
-        trees[i] = tree_read (&files->list[i], (uint32_t)i, files->arena, &mistakes);
-    for (size_t i = 0; i < self->objects_count; i++) {
-        const catalog_object_t *object = &self->objects[i];
-        if (!definitions_is_told (object) || is_defined (trees, count, object))
-            continue;
-        char *name = mem_format ("(stored %s %s)", object->kind, object->name);
-        files->list[files->count++] =
-            (definition_file_t){ .name = arena_string (files->arena, text_of (name)),
-                                 .text = text_of (object->text) };
-        mem_free (name);
-    }
-}
-
-static files_t files_of (coordinator_core_t *self, const wire_value_t *body, arena_t *arena)
-{
-    wire_list_t given = wire_list (body, "files");
-    files_t files = { .arena = arena };
-    files.list = arena_zero (arena, given.count + self->objects_count, sizeof *files.list);
-    for (uint32_t i = 0; i < given.count; i++)
-        files.list[files.count++] = (definition_file_t){
-            .name = arena_string (arena, wire_text (&given.items[i], "name")),
-            .text = wire_text (&given.items[i], "text"),
-        };
-    if (!wire_bool (body, "prune", false))
-        add_stored (self, &files);
-    return files;
-}
-
 /* ---- applying ---- */
 
 /* The catalog has another version: makes the rest follow. */
@@ -207,18 +143,35 @@ static status_t forget_keys (coordinator_core_t *self, const changes_t *changes,
     return status;
 }
 
-static status_t store (coordinator_core_t *self, const changes_t *changes, const char *message,
-                       error_t *error)
+/* The new set, in one transaction. */
+static status_t put_objects (coordinator_core_t *self, const catalog_object_t *objects,
+                             size_t count, const char *message, error_t *error)
 {
     uint64_t version;
+    status_t status = catalog_apply (self->catalog, self->version, self->env->clock_us (self->env),
+                                     message, objects, count, &version, error);
+    return status == STATUS_OK ? STATUS_OK : core_failed (self, error);
+}
+
+status_t definitions_replace (coordinator_core_t *self, const catalog_object_t *objects,
+                              size_t count, const char *message, error_t *error)
+{
+    status_t status = core_writable (self, error);
+    if (status == STATUS_OK)
+        status = put_objects (self, objects, count, message, error);
+    if (status == STATUS_OK)
+        follow (self);
+    return status;
+}
+
+static status_t store (coordinator_core_t *self, const changes_t *changes, error_t *error)
+{
     status_t status = core_writable (self, error);
     if (status == STATUS_OK)
         status = forget_keys (self, changes, error);
-    if (status != STATUS_OK)
-        return status;
-    status = catalog_apply (self->catalog, self->version, self->env->clock_us (self->env), message,
-                            changes->objects, changes->objects_count, &version, error);
-    return status == STATUS_OK ? STATUS_OK : core_failed (self, error);
+    return status == STATUS_OK ? put_objects (self, changes->objects, changes->objects_count,
+                                              changes->request->message, error)
+                               : status;
 }
 
 static void tell_changes (coordinator_core_t *self, const peer_t *from, const message_t *message,
@@ -256,42 +209,54 @@ static void tell_mistakes (coordinator_core_t *self, const peer_t *from, uint64_
     core_reply (self, from, id);
 }
 
-void definitions_change (coordinator_core_t *self, const peer_t *from, const message_t *message,
-                         definitions_t *next, arena_t *arena)
+static void apply (coordinator_core_t *self, const peer_t *from, const message_t *message,
+                   const changes_t *changes)
 {
-    const wire_value_t *body = message->body;
-    changes_t changes;
     error_t error;
-    status_t status = changes_find (self, next, arena, &changes, &error);
-    bool dry = wire_bool (body, "dry_run", false);
-    uint64_t version = self->version + changes.any;
-    if (status == STATUS_OK && changes.any && !dry) {
-        const char *why = arena_string (arena, wire_text (body, "message"));
-        status = store (self, &changes, why, &error);
-    }
-    if (status != STATUS_OK) {
+    bool dry = wire_bool (message->body, "dry_run", false);
+    uint64_t version = self->version + changes->any;
+    if (changes->any && !dry && store (self, changes, &error) != STATUS_OK) {
         core_reply_error (self, from, message->id, &error);
         return;
     }
-    tell_changes (self, from, message, version, &changes);
-    if (changes.any && !dry)
+    tell_changes (self, from, message, version, changes);
+    if (changes->any && !dry)
         follow (self);
+}
+
+void definitions_change (coordinator_core_t *self, const peer_t *from, const message_t *message,
+                         const change_request_t *request)
+{
+    arena_t *arena = arena_new (1 << 16);
+    changes_t changes;
+    error_t error;
+    buf_t lines;
+    buf_init (&lines, 1 << 16);
+    if (changes_read (self, request, arena, &changes, &lines, &error) == STATUS_OK)
+        apply (self, from, message, &changes);
+    else
+        tell_mistakes (self, from, message->id, &lines, &error);
+    buf_release (&lines);
+    arena_destroy (&arena);
 }
 
 void definitions_apply (coordinator_core_t *self, const peer_t *from, const message_t *message)
 {
+    const wire_value_t *body = message->body;
     arena_t *arena = arena_new (1 << 16);
-    files_t files = files_of (self, message->body, arena);
-    definitions_t *next = NULL;
-    error_t error;
-    buf_t lines;
-    buf_init (&lines, 1 << 16);
-    if (definitions_check (files.list, files.count, &next, &lines, &error) == STATUS_OK)
-        definitions_change (self, from, message, next, arena);
-    else
-        tell_mistakes (self, from, message->id, &lines, &error);
-    buf_release (&lines);
-    definitions_destroy (&next);
+    wire_list_t given = wire_list (body, "files");
+    definition_file_t *files = arena_zero (arena, given.count, sizeof *files);
+    for (uint32_t i = 0; i < given.count; i++)
+        files[i] = (definition_file_t){
+            .name = arena_string (arena, wire_text (&given.items[i], "name")),
+            .text = wire_text (&given.items[i], "text"),
+        };
+    change_request_t request = { .files = files,
+                                 .files_count = given.count,
+                                 .prune = wire_bool (body, "prune", false),
+                                 .author = arena_string (arena, wire_text (body, "author")),
+                                 .message = arena_string (arena, wire_text (body, "message")) };
+    definitions_change (self, from, message, &request);
     arena_destroy (&arena);
 }
 
@@ -317,7 +282,7 @@ static status_t check_delete (coordinator_core_t *self, text_t name, const char 
     const stream_t *stream = definitions_stream (definitions, name);
     *kind = view ? "view" : definitions_service (definitions, name) ? "service" : "stream";
     for (size_t i = 0; view && i < definitions->services_count; i++)
-        if (service_reads (&definitions->services[i], view->name))
+        if (service_reads (&definitions->services[i], view->name, 0))
             return error_set (error, STATUS_INVALID, "service %s needs view %s; delete it first",
                               definitions->services[i].name, view->name);
     if (strcmp (*kind, "stream") != 0)
@@ -331,38 +296,21 @@ static status_t check_delete (coordinator_core_t *self, text_t name, const char 
     return STATUS_OK;
 }
 
-/* Everything but the one that is to go. */
-static status_t read_without (coordinator_core_t *self, text_t name, const char *kind,
-                              definitions_t **next, error_t *error)
-{
-    definition_file_t *files = mem_zero (self->objects_count, sizeof *files);
-    size_t count = 0;
-    for (size_t i = 0; i < self->objects_count; i++) {
-        const catalog_object_t *object = &self->objects[i];
-        bool of_kind = strcmp (object->kind, kind) == 0;
-        if (definitions_is_told (object) && !(of_kind && text_is (name, object->name)))
-            files[count++] = (definition_file_t){ object->name, text_of (object->text) };
-    }
-    status_t status = definitions_read (files, count, next, error);
-    mem_free (files);
-    return status;
-}
-
 void definitions_delete (coordinator_core_t *self, const peer_t *from, const message_t *message)
 {
-    text_t name = wire_text (message->body, "name");
+    change_request_t request = { .removed = wire_text (message->body, "name"),
+                                 .author = "",
+                                 .message = "delete" };
     arena_t *arena = arena_new (1 << 16);
-    definitions_t *next = NULL;
     changes_t changes;
     error_t error;
-    const char *kind;
-    status_t status = check_delete (self, name, &kind, &error);
+    buf_t lines;
+    buf_init (&lines, 1 << 16);
+    status_t status = check_delete (self, request.removed, &request.removed_kind, &error);
     if (status == STATUS_OK)
-        status = read_without (self, name, kind, &next, &error);
+        status = changes_read (self, &request, arena, &changes, &lines, &error);
     if (status == STATUS_OK)
-        status = changes_find (self, next, arena, &changes, &error);
-    if (status == STATUS_OK)
-        status = store (self, &changes, "delete", &error);
+        status = store (self, &changes, &error);
     if (status == STATUS_OK) {
         follow (self);
         wire_begin (self->writer, MESSAGE_DELETE_OK, message->id);
@@ -371,7 +319,7 @@ void definitions_delete (coordinator_core_t *self, const peer_t *from, const mes
     } else {
         core_reply_error (self, from, message->id, &error);
     }
-    definitions_destroy (&next);
+    buf_release (&lines);
     arena_destroy (&arena);
 }
 
@@ -404,6 +352,8 @@ void definitions_tell (coordinator_core_t *self, const peer_t *from, uint64_t id
         wire_field_uint (writer, "version", object->version);
         wire_field_string (writer, "text", object->text);
         tell_fields (self, object);
+        if (object_is_version (object) && object_state (object) != VERSION_ACTIVE)
+            wire_field_string (writer, "state", object->state);
         wire_close (writer);
     }
     wire_close (writer);

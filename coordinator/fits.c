@@ -1,19 +1,19 @@
 /* fits.c - a service gets the numbers of its `preprocess` that were found in a training set.
  * Nothing else of it may change with them. */
-#include "coordinator/state.h"
+#include "coordinator/changes.h"
 
 #include "base/mem.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-/* The service as it is now, if the numbers are meant for that. */
+/* The newest version of the service, if the numbers are meant for that. */
 static status_t find_service (const coordinator_core_t *self, const wire_value_t *body,
                               const service_t **service, error_t *error)
 {
     text_t name = wire_text (body, "service");
     uint64_t version = wire_uint (body, "version", 0);
-    *service = definitions_service (self->definitions, name);
+    *service = definitions_service_version (self->definitions, name, 0);
     if (!*service)
         return error_set (error, STATUS_NOT_FOUND, "there is no service \"" TEXT_FORMAT "\"",
                           TEXT_ARGS (name));
@@ -30,16 +30,23 @@ static status_t read_with (const coordinator_core_t *self, const service_t *serv
                            definitions_t **next, error_t *error)
 {
     definition_file_t *files = mem_zero (self->objects_count + 1, sizeof *files);
+    definition_version_t *versions = mem_zero (self->objects_count + 1, sizeof *versions);
     size_t count = 0;
     for (size_t i = 0; i < self->objects_count; i++) {
         const catalog_object_t *object = &self->objects[i];
-        bool is_it =
-            strcmp (object->kind, "service") == 0 && strcmp (object->name, service->name) == 0;
-        if (definitions_is_told (object) && !is_it)
-            files[count++] = (definition_file_t){ object->name, text_of (object->text) };
+        bool is_it = strcmp (object->kind, "service") == 0 && object->version == service->version &&
+                     strcmp (object->name, service->name) == 0;
+        if (!definitions_is_told (object) || is_it)
+            continue;
+        files[count] = (definition_file_t){ object->name, text_of (object->text) };
+        versions[count++] =
+            (definition_version_t){ object->version, object_state (object) };
     }
-    files[count++] = (definition_file_t){ "(fitted)", text };
-    status_t status = definitions_read (files, count, next, error);
+    files[count] = (definition_file_t){ "(fitted)", text };
+    versions[count++] = (definition_version_t){ service->version, service->state };
+    definitions_input_t input = { files, versions, count, NULL, NULL };
+    status_t status = definitions_check_all (&input, next, NULL, error);
+    mem_free (versions);
     mem_free (files);
     return status;
 }
@@ -49,7 +56,8 @@ static status_t check_fitted (const coordinator_core_t *self, const service_t *b
                               const definitions_t *next, error_t *error)
 {
     const definitions_t *now = self->definitions;
-    const service_t *after = definitions_service (next, text_of (before->name));
+    const service_t *after =
+        definitions_service_version (next, text_of (before->name), before->version);
     bool same = after && next->streams_count == now->streams_count &&
                 next->views_count == now->views_count &&
                 next->services_count == now->services_count && service_same_kind (before, after);
@@ -65,7 +73,6 @@ static status_t check_fitted (const coordinator_core_t *self, const service_t *b
 
 void fit_asked (coordinator_core_t *self, const peer_t *from, const message_t *message)
 {
-    arena_t *arena = arena_new (1 << 16);
     definitions_t *next = NULL;
     const service_t *service;
     error_t error;
@@ -74,10 +81,17 @@ void fit_asked (coordinator_core_t *self, const peer_t *from, const message_t *m
         status = read_with (self, service, wire_text (message->body, "text"), &next, &error);
     if (status == STATUS_OK)
         status = check_fitted (self, service, next, &error);
-    if (status == STATUS_OK)
-        definitions_change (self, from, message, next, arena);
-    else
-        core_reply_error (self, from, message->id, &error);
     definitions_destroy (&next);
-    arena_destroy (&arena);
+    if (status != STATUS_OK) {
+        core_reply_error (self, from, message->id, &error);
+        return;
+    }
+    text_t why = wire_text (message->body, "message");
+    char *message_text = mem_string_n (why.data, why.size);
+    definition_file_t file = { "(fitted)", wire_text (message->body, "text") };
+    const change_request_t request = {
+        .files = &file, .files_count = 1, .author = "", .message = message_text
+    };
+    definitions_change (self, from, message, &request);
+    mem_free (message_text);
 }

@@ -13,7 +13,7 @@ enum {
 
 /* ---- views that a layer lacks ---- */
 
-static bool has_files (const catalog_part_t *part, const view_t *view, uint64_t plan)
+bool layers_have_view (const catalog_part_t *part, const view_t *view, uint64_t plan)
 {
     size_t files = 0; /* a layer has one at most */
     for (size_t i = 0; i < part->views_count; i++)
@@ -32,7 +32,7 @@ const char *layers_view_missing (const coordinator_core_t *self, const log_t *lo
         if (source < 0 || strcmp (view->sources[source].log_name, log->name) != 0)
             continue;
         for (size_t p = 0; p < log->manifest.parts_count; p++)
-            if (!has_files (&log->manifest.parts[p], view, self->plans[v][source]))
+            if (!layers_have_view (&log->manifest.parts[p], view, self->plans[v][source]))
                 return view->name;
     }
     return NULL;

@@ -32,6 +32,7 @@ typedef struct stuck {
 typedef struct left_out {
     uint32_t partition;
     char *view;
+    uint32_t version;
     char *reason;
 } left_out_t;
 
@@ -116,6 +117,8 @@ MUST_CHECK status_t logs_refresh (coordinator_core_t *self, const definitions_t 
                                   const catalog_object_t *objects, size_t objects_count,
                                   error_t *error);
 void log_destroy (log_t **self_p);
+/* Do all live serving nodes stand on its current manifest? */
+bool log_is_served (const coordinator_core_t *self, const log_t *log);
 /* The new current manifest; `arena` holds it, and the log takes it. */
 void log_take_manifest (coordinator_core_t *self, log_t *log, arena_t **arena,
                         const catalog_manifest_t *manifest);
@@ -145,6 +148,8 @@ void put_off (const coordinator_core_t *self, put_off_t *what, const char *faile
 bool put_off_rests (const coordinator_core_t *self, const put_off_t *what);
 /* Views that a build left out of the layer above `kept` others. */
 void stuck_views (log_t *self, uint32_t partition, size_t kept, wire_list_t left_out);
+/* Has the view no file of the partition's newest layers, because it cannot have one? */
+bool stuck_left_out (const log_t *self, uint32_t partition, const char *view, uint32_t version);
 /* The fields `stuck` and `left_out` of the log, when there is something. */
 void stuck_write (coordinator_core_t *self, const log_t *log);
 void stuck_release (log_t *self);

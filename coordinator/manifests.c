@@ -237,6 +237,11 @@ static uint64_t least_served (const coordinator_core_t *self, const log_t *log)
     return least;
 }
 
+bool log_is_served (const coordinator_core_t *self, const log_t *log)
+{
+    return least_served (self, log) == log->manifest.number;
+}
+
 /* Drops what nobody stands on, in the catalog first: bases never go back, over a restart neither.
  * A node that reports one which is dropped had lost its lease, and refreshes before it answers. */
 static void drop_unserved (coordinator_core_t *self, log_t *log)

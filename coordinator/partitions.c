@@ -55,6 +55,7 @@ static void read_log (held_log_t *log, const wire_value_t *held)
     log->memory = wire_uint (held, "memory", 0);
     log->keys = wire_uint (held, "keys", 0);
     log->kept = wire_uint (held, "kept", 0);
+    log->definitions = wire_uint (held, "definitions", 0);
     log->controls = mem_zero (controls.count, sizeof *log->controls);
     log->controls_count = controls.count;
     for (uint32_t i = 0; i < controls.count; i++)

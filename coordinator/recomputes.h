@@ -63,6 +63,8 @@ typedef struct recompute {
 } recompute_t;
 
 /* ---- layers.c ---- */
+/* Has the part a file of the view, with that plan, in each of its layers? */
+bool layers_have_view (const catalog_part_t *part, const view_t *view, uint64_t plan);
 /* A view of which some layer of the current manifest has no file, while a build could make one: the
  * definitions are newer than the latest build. NULL: none. */
 const char *layers_view_missing (const coordinator_core_t *self, const log_t *log);

@@ -108,9 +108,10 @@ typedef struct held_log {
     uint64_t end;
     uint64_t events;
     uint64_t memory;
-    uint64_t keys;      /* in real-time views; one that is in two epochs counts twice */
-    uint64_t kept;      /* the first offset that is in files; 0: it does not say */
-    uint64_t *controls; /* offsets of control records */
+    uint64_t keys;        /* in real-time views; one that is in two epochs counts twice */
+    uint64_t kept;        /* the first offset that is in files; 0: it does not say */
+    uint64_t definitions; /* whose views it holds; 0: it does not say */
+    uint64_t *controls;   /* offsets of control records */
     size_t controls_count;
 } held_log_t;
 
@@ -278,11 +279,7 @@ void partitions_routes (coordinator_core_t *self, const peer_t *from, uint64_t i
 
 /* ---- definitions.c ---- */
 void definitions_apply (coordinator_core_t *self, const peer_t *from, const message_t *message);
-/* Makes `next` what is defined, and answers the message, as an `apply` is answered; `arena` is for
- * what changes. */
-void definitions_change (coordinator_core_t *self, const peer_t *from, const message_t *message,
-                         definitions_t *next, arena_t *arena);
-/* Is the object one of what users define? */
+/* Is the object one of what users define, and not retired? */
 bool definitions_is_told (const catalog_object_t *object);
 void definitions_delete (coordinator_core_t *self, const peer_t *from, const message_t *message);
 void definitions_tell (coordinator_core_t *self, const peer_t *from, uint64_t id);

@@ -1,6 +1,6 @@
 /* What the coordinator knows, told to whoever asks. */
 #include "coordinator/skews.h"
-#include "coordinator/state.h"
+#include "coordinator/versions.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -324,6 +324,7 @@ void status_tell (coordinator_core_t *self, const peer_t *from, uint64_t id)
     if (fs_free_space (self->env->fs, &free, &error) == STATUS_OK)
         wire_field_uint (writer, "disk_free", free);
     wire_field_uint (writer, "disk_reserve", self->options.disk_reserve);
+    versions_write_building (self);
     core_reply (self, from, id);
 }
 

@@ -120,16 +120,28 @@ void stuck_views (log_t *self, uint32_t partition, size_t kept, wire_list_t left
             drop_left_out (self, i);
     for (uint32_t i = 0; i < left_out.count && self->left_out_count < DAMAGES_MAX; i++) {
         text_t view = wire_text (&left_out.items[i], "view");
+        uint32_t version = (uint32_t)wire_uint (&left_out.items[i], "version", 1);
         for (size_t k = self->left_out_count; k-- > 0;)
-            if (self->left_out[k].partition == partition && text_is (view, self->left_out[k].view))
+            if (self->left_out[k].partition == partition && self->left_out[k].version == version &&
+                text_is (view, self->left_out[k].view))
                 drop_left_out (self, k);
         self->left_out =
             mem_resize (self->left_out, self->left_out_count + 1, sizeof *self->left_out);
         self->left_out[self->left_out_count++] =
             (left_out_t){ .partition = partition,
                           .view = core_text (view),
+                          .version = version,
                           .reason = core_text (wire_text (&left_out.items[i], "reason")) };
     }
+}
+
+bool stuck_left_out (const log_t *self, uint32_t partition, const char *view, uint32_t version)
+{
+    for (size_t i = 0; i < self->left_out_count; i++)
+        if (self->left_out[i].partition == partition && self->left_out[i].version == version &&
+            strcmp (self->left_out[i].view, view) == 0)
+            return true;
+    return false;
 }
 
 /* ---- telling ---- */
@@ -172,6 +184,7 @@ void stuck_write (coordinator_core_t *self, const log_t *log)
         wire_open_map (writer);
         wire_field_uint (writer, "partition", log->left_out[i].partition);
         wire_field_string (writer, "view", log->left_out[i].view);
+        wire_field_uint (writer, "version", log->left_out[i].version);
         wire_field_string (writer, "reason", log->left_out[i].reason);
         wire_close (writer);
     }

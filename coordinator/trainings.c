@@ -84,13 +84,27 @@ uint64_t trainings_least (const coordinator_core_t *self)
 
 /* ---- asked for ---- */
 
-static void add_log (training_t *training, const char *name)
+static bool has_log (const training_t *training, const char *name)
 {
     for (size_t i = 0; i < training->logs_count; i++)
         if (strcmp (training->logs[i].name, name) == 0)
-            return;
-    training->logs[training->logs_count++] =
-        (training_log_t){ .name = arena_string (training->arena, text_of (name)) };
+            return true;
+    return false;
+}
+
+/* Those of the view's sources; false when they are too many. */
+static bool add_logs (training_t *training, const view_t *view)
+{
+    for (size_t s = 0; s < view->sources_count; s++) {
+        const char *name = view->sources[s].log_name;
+        if (has_log (training, name))
+            continue;
+        if (training->logs_count == TRAINING_LOGS_MAX)
+            return false;
+        training->logs[training->logs_count++] =
+            (training_log_t){ .name = arena_string (training->arena, text_of (name)) };
+    }
+    return true;
 }
 
 static status_t add_views (coordinator_core_t *self, training_t *training, wire_list_t views,
@@ -108,8 +122,14 @@ static status_t add_views (coordinator_core_t *self, training_t *training, wire_
         if (!view)
             return error_set (error, STATUS_NOT_FOUND, "there is no view '" TEXT_FORMAT "'",
                               TEXT_ARGS (name));
-        for (size_t s = 0; s < view->sources_count; s++)
-            add_log (training, view->sources[s].log_name);
+        /* which of its versions is to be trained on, the rows say */
+        for (size_t v = 0; v < self->definitions->views_count; v++)
+            if (strcmp (self->definitions->views[v].name, view->name) == 0 &&
+                !add_logs (training, &self->definitions->views[v]))
+                return error_set (error, STATUS_TOO_LARGE,
+                                  "a training set is of up to %d logs, and the versions of its "
+                                  "views are of more",
+                                  TRAINING_LOGS_MAX);
     }
     return STATUS_OK;
 }

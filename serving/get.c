@@ -20,8 +20,9 @@ static status_t resolve_target (serving_core_t *self, query_t *query, const wire
     if (!version_reference (reference, &name, &query->version))
         return error_set (error, STATUS_INVALID, "'" TEXT_FORMAT "': a version is written @v2",
                           TEXT_ARGS (reference));
-    if (!definitions_view (model->definitions, name) &&
-        !definitions_service (model->definitions, name) && !member_model_current (self->member))
+    if (!definitions_view_version (model->definitions, name, query->version) &&
+        !definitions_service_version (model->definitions, name, query->version) &&
+        !member_model_current (self->member))
         return error_set (error, STATUS_UNAVAILABLE,
                           "view '" TEXT_FORMAT "' is not known here yet: newer definitions are "
                           "on their way",

@@ -117,6 +117,7 @@ typedef struct query {
     query_target_t target;
     text_t name;      /* of what is asked for, in the arena: finds it again in a newer model */
     uint32_t version; /* of it, when the client named one; else 0 */
+    uint32_t bound;   /* that it was bound to before; 0: it was not */
     text_t *feature_names;
     size_t features_count;
     query_entity_t *entities;

@@ -337,6 +337,29 @@ static void write_version (wire_writer_t *writer, const char *name, uint32_t ver
     wire_field_string (writer, name, text);
 }
 
+/* The versions of the r-th role's view that are read: "v2", or "v1, v2" where roles read several.
+ */
+static void write_role_versions (wire_writer_t *writer, const query_target_t *target, size_t r)
+{
+    const char *name = target->roles[r].view->name;
+    char text[ROLES_MAX * 13 + 1];
+    size_t size = 0;
+    for (size_t k = 0; k < target->roles_count; k++) {
+        const view_t *view = target->roles[k].view;
+        bool told = strcmp (view->name, name) != 0;
+        for (size_t i = 0; i < k; i++)
+            told = told || target->roles[i].view == view;
+        if (told)
+            continue;
+        if (k < r)
+            return; /* with that role */
+        size += (size_t)snprintf (text + size, sizeof text - size, "%sv%" PRIu32,
+                                  size > 0 ? ", " : "", view->version);
+    }
+    if (size > 0)
+        wire_field_string (writer, name, text);
+}
+
 /* Of what is asked for, and of the views that it is made of, each once. */
 static void write_versions (wire_writer_t *writer, const query_t *query)
 {
@@ -345,13 +368,8 @@ static void write_versions (wire_writer_t *writer, const query_t *query)
     wire_field_map (writer, "versions");
     if (target->service)
         write_version (writer, target->service->name, target->service->version);
-    for (size_t r = 0; r < target->roles_count; r++) {
-        bool told = false;
-        for (size_t k = 0; k < r; k++)
-            told = told || target->roles[k].view == target->roles[r].view;
-        if (!told)
-            write_version (writer, target->roles[r].view->name, target->roles[r].plan->version);
-    }
+    for (size_t r = 0; r < target->roles_count; r++)
+        write_role_versions (writer, target, r);
     wire_close (writer);
 }
 

@@ -5,25 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static status_t not_found (const query_t *query, const model_t *model, error_t *error)
-{
-    const char *nearest = definitions_nearest_answer (model->definitions, query->name);
-    return error_set (error, STATUS_NOT_FOUND,
-                      "there is no view or service '" TEXT_FORMAT "'%s%s%s",
-                      TEXT_ARGS (query->name), nearest ? "; did you mean '" : "",
-                      nearest ? nearest : "", nearest ? "'?" : "");
-}
-
-static status_t check_version (const query_t *query, const char *kind, uint32_t version,
-                               error_t *error)
-{
-    if (query->version == 0 || query->version == version)
-        return STATUS_OK;
-    return error_set (error, STATUS_NOT_FOUND,
-                      "%s '" TEXT_FORMAT "' has version v%" PRIu32 ", not v%" PRIu32, kind,
-                      TEXT_ARGS (query->name), version, query->version);
-}
-
 /* Room for the features that were asked for; of a query that names none, `count`. */
 static void make_features (query_t *query, query_target_t *target, size_t count)
 {
@@ -58,8 +39,7 @@ static status_t bind_features (query_t *query, query_target_t *target, error_t *
 static void bind_role (const model_t *model, const view_t *view, query_role_t *role)
 {
     role->view = view;
-    role->plans = model_plans (model, text_of (view->name), &role->plans_count);
-    CHECK (role->plans != NULL);
+    role->plans = model_plans (model, view, &role->plans_count);
     role->plan = role->plans[0];
 }
 
@@ -71,9 +51,7 @@ static status_t bind_view (query_t *query, const model_t *model, const view_t *v
     target->roles = role;
     target->roles_count = 1;
     target->plan = role->plan;
-    status_t status = check_version (query, "view", role->plan->version, error);
-    if (status == STATUS_OK)
-        status = bind_features (query, target, error);
+    status_t status = bind_features (query, target, error);
     if (status != STATUS_OK)
         return status;
     role->features = target->features;
@@ -144,12 +122,10 @@ static void add_role (query_t *query, const model_t *model, uint32_t number, con
 static status_t bind_service (query_t *query, const model_t *model, const service_t *service,
                               query_target_t *target, error_t *error)
 {
-    const service_plan_t *plan = model_service (model, query->name);
+    const service_plan_t *plan = model_service (model, service);
     target->service = service;
     target->plan = plan->plan;
-    status_t status = check_version (query, "service", service->version, error);
-    if (status == STATUS_OK)
-        status = bind_outputs (query, plan, target, error);
+    status_t status = bind_outputs (query, plan, target, error);
     if (status != STATUS_OK)
         return status;
     bool *needed = arena_zero (query->arena, plan->plan->features_count, sizeof *needed);
@@ -164,16 +140,33 @@ static status_t bind_service (query_t *query, const model_t *model, const servic
 
 /* ---- either ---- */
 
+/* Of a query that names no version: should another become the active one before all is answered,
+ * the answer is of the one that it began with, as long as there is that. */
+static uint32_t bound_version (const query_t *query, const model_t *model)
+{
+    const definitions_t *all = model->definitions;
+    return query->bound != 0 && (definitions_view_version (all, query->name, query->bound) ||
+                                 definitions_service_version (all, query->name, query->bound))
+               ? query->bound
+               : 0;
+}
+
 status_t target_bind (query_t *query, const model_t *model, query_target_t *target, error_t *error)
 {
-    const view_t *view = definitions_view (model->definitions, query->name);
-    const service_t *service = definitions_service (model->definitions, query->name);
+    const view_t *view;
+    const service_t *service;
+    uint32_t version = query->version != 0 ? query->version : bound_version (query, model);
     *target = (query_target_t){ 0 };
-    status_t status = view      ? bind_view (query, model, view, target, error)
-                      : service ? bind_service (query, model, service, target, error)
-                                : not_found (query, model, error);
-    if (status != STATUS_OK || query->feature_names)
+    status_t status =
+        definitions_find (model->definitions, query->name, version, &view, &service, error);
+    if (status == STATUS_OK)
+        status = view ? bind_view (query, model, view, target, error)
+                      : bind_service (query, model, service, target, error);
+    if (status != STATUS_OK)
         return status;
+    query->bound = target->plan->version;
+    if (query->feature_names)
+        return STATUS_OK;
     query->feature_names =
         arena_alloc (query->arena, query->features_count * sizeof *query->feature_names);
     for (size_t i = 0; i < query->features_count; i++)

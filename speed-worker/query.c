@@ -45,13 +45,14 @@ static status_t evaluate (speed_core_t *self, const wire_value_t *asked, const w
 {
     uint32_t number = (uint32_t)wire_uint (part, "partition", UINT32_MAX);
     text_t view = wire_text (asked, "view");
-    const plan_t *known =
-        model_plan_over (member_model (self->member), view, wire_text (asked, "log"));
-    if (!known)
+    text_t log = wire_text (asked, "log");
+    if (!model_has_view (member_model (self->member), view, log))
         return error_set (error, STATUS_STALE, "this worker does not know the view yet");
     if (number >= self->options.partitions || !self->partitions[number])
         return error_set (error, STATUS_FENCED, "partition %" PRIu32 " is not here", number);
-    shard_t *shard = worker_shard (self, known->log_name, number);
+    char log_name[WIRE_NAME_MAX + 1];
+    wire_copy (asked, "log", log_name, sizeof log_name);
+    shard_t *shard = worker_shard (self, log_name, number);
     realtime_t *realtime = shard ? shard_realtime (shard) : NULL;
     if (!realtime)
         return error_set (error, STATUS_UNAVAILABLE, "partition %" PRIu32 " is being opened",

@@ -221,9 +221,11 @@ status_t realtime_find (const realtime_t *self, text_t view, uint64_t plan_hash,
 {
     CHECK_OBJECT (self, REALTIME_MAGIC);
     size_t i = 0;
-    while (i < self->plans_count && !text_is (view, self->plans[i]->view))
+    /* two versions of a view may be of one plan, which holds the same of both */
+    while (i < self->plans_count &&
+           !(self->plans[i]->hash == plan_hash && text_is (view, self->plans[i]->view)))
         i++;
-    if (i == self->plans_count || self->plans[i]->hash != plan_hash)
+    if (i == self->plans_count)
         return error_set (error, STATUS_STALE,
                           "the real-time view of " TEXT_FORMAT " is of other definitions",
                           TEXT_ARGS (view));

@@ -291,9 +291,9 @@ static bool views_outdated (const shard_t *self)
         if (strcmp (plan->log_name, self->log_name) != 0)
             continue;
         wanted++;
-        const plan_t *have =
-            model_plan_over (self->realtime_model, text_of (plan->view), text_of (self->log_name));
-        if (!have || have->hash != plan->hash || have->version != plan->version)
+        const plan_t *have = model_plan_over (self->realtime_model, text_of (plan->view),
+                                              plan->version, text_of (self->log_name));
+        if (!have || have->hash != plan->hash)
             return true;
     }
     for (size_t i = 0; i < self->realtime_model->plans_count; i++)
@@ -532,6 +532,9 @@ void shard_write_held (shard_t *self, wire_writer_t *beat)
     wire_close (beat);
     if (serving)
         wire_field_uint (beat, "kept", log_start (self->log));
+    if (serving)
+        wire_field_uint (beat, "definitions",
+                         (views_outdated (self) ? self->realtime_model : self->model)->version);
     wire_field_uint (beat, "events", serving ? realtime_events (self->realtime) : 0);
     wire_field_uint (beat, "memory", shard_memory (self));
     wire_field_uint (beat, "keys", serving ? realtime_keys (self->realtime) : 0);

@@ -1,5 +1,6 @@
 /* weir apply - registers what the files define. */
 #include "client/cli/applied.h"
+#include "client/cli/author.h"
 #include "client/cli/terminal.h"
 
 #include "base/buf.h"
@@ -66,17 +67,20 @@ static int run (call_t *call)
         { 0, "dry-run", NULL, "show what would change, and change nothing", NULL, &dry_run },
         { 'y', "yes", NULL, "do not ask", NULL, &yes },
         { 0, "prune", NULL, "remove what the files do not define", NULL, &prune },
-        { 'm', "message", "TEXT", "why, for the history of definitions", &text, NULL },
+        { 'm', "message", "TEXT", "why, for the versions that it makes", &text, NULL },
     };
     int exit_status;
     if (!call_options (call, specs, sizeof specs / sizeof specs[0], &exit_status))
         return exit_status;
     if (!call_weir (call) || !check_files (call))
         return EXIT_FAILED;
+    char author[AUTHOR_MAX + 1];
+    author_name (author);
     client_apply_t apply = { .files = call->project->files,
                              .files_count = call->project->files_count,
                              .prune = prune,
-                             .message = text };
+                             .message = text,
+                             .author = author };
     exit_status = preview (call, apply, yes, dry_run, &more);
     if (!more)
         return exit_status;
@@ -97,7 +101,9 @@ const command_t command_apply = {
     .purpose = "Shows what changes, asks, and registers the definitions",
     .details =
         "Nothing is removed without --prune. A new feature is answered at once, from history "
-        "until the next\nrecompute. A stream that has events can get fields, int64 can become "
+        "until the next\nrecompute. What is to mean something else makes a new version, beside the "
+        "one there is: that is answered\nuntil all of history is in the new one (`weir versions`). "
+        "A stream that has events can get fields, int64 can become "
         "float64, and a field can be renamed\nwith its old name as `alias`; what cannot change "
         "is refused with the reason.",
     .examples =

@@ -134,7 +134,7 @@ static int send_numbers (fitting_t *self, const char *text)
 static status_t find_service (fitting_t *self, const char *name, error_t *error)
 {
     definitions_t *definitions = self->registered.definitions;
-    const service_t *found = definitions_service (definitions, text_of (name));
+    const service_t *found = definitions_service_version (definitions, text_of (name), 0);
     const char *nearest = definitions_nearest_answer (definitions, text_of (name));
     if (!found)
         return error_set (error, STATUS_NOT_FOUND, "there is no service \"%s\"%s%s%s", name,

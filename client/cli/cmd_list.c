@@ -76,20 +76,27 @@ static void add_sources (table_t *table, const view_t *view)
     buf_release (&names);
 }
 
+static void put_version (uint32_t version, version_state_t state, buf_t *out)
+{
+    buf_printf (out, ",\"version\":\"v%u\",\"state\":\"%s\"", version, version_state_word (state));
+}
+
 static void list_views (const definitions_t *definitions, bool json, buf_t *out)
 {
-    static const char *const heads[] = { "VIEW", "VERSION", "FROM", "KEY", ">FEATURES", NULL };
+    static const char *const heads[] = { "VIEW", "VERSION",   "STATE", "FROM",
+                                         "KEY",  ">FEATURES", NULL };
     table_t *table = table_new (heads);
     for (size_t i = 0; i < definitions->views_count; i++) {
         const view_t *view = &definitions->views[i];
         if (json) {
             put_names (out, view->name, view->stream, view->key, view->key_count);
-            buf_printf (out, ",\"version\":\"v%u\"", view->version);
+            put_version (view->version, view->state, out);
             put_from (out, view);
             buf_printf (out, ",\"features\":%zu}\n", view->features_count + view->derived_count);
         } else {
             table_add (table, text_of (view->name));
             table_addf (table, "v%u", view->version);
+            table_add (table, text_of (version_state_word (view->state)));
             add_sources (table, view);
             add_key (table, view->stream, view->key, view->key_count);
             table_addf (table, "%zu", view->features_count + view->derived_count);
@@ -126,15 +133,17 @@ static void service_json (const service_t *service, buf_t *out)
 {
     buf_printf (out, "{\"name\":\"%s\",\"key\":[", service->name);
     put_fields (service->keys, service->keys_count, "\"", ",", out);
-    buf_printf (out, "],\"version\":\"v%u\",\"as_of\":\"%s\",\"views\":{", service->version,
-                service->before ? "before" : "at");
+    buf_put_u8 (out, ']');
+    put_version (service->version, service->state, out);
+    buf_printf (out, ",\"as_of\":\"%s\",\"views\":{", service->before ? "before" : "at");
     put_views (service, true, out);
     buf_put_u8 (out, '}');
 }
 
 static void list_services (const definitions_t *definitions, bool json, buf_t *out)
 {
-    static const char *const heads[] = { "SERVICE", "VERSION", "KEY", "VIEWS", ">FEATURES", NULL };
+    static const char *const heads[] = { "SERVICE", "VERSION",   "STATE", "KEY",
+                                         "VIEWS",   ">FEATURES", NULL };
     table_t *table = table_new (heads);
     buf_t text;
     buf_init (&text, 1 << 14);
@@ -147,6 +156,7 @@ static void list_services (const definitions_t *definitions, bool json, buf_t *o
         }
         table_add (table, text_of (service->name));
         table_addf (table, "v%u", service->version);
+        table_add (table, text_of (version_state_word (service->state)));
         buf_clear (&text);
         put_fields (service->keys, service->keys_count, "", ", ", &text);
         table_add (table, text_of (service->keys_count > 0 ? buf_string (&text) : "(global)"));
@@ -203,6 +213,8 @@ static void list_features (const definitions_t *definitions, bool json, buf_t *o
     buf_init (&tags, TAGS_MAX * (NAME_MAX_SIZE + 2) + 1);
     for (size_t v = 0; v < definitions->views_count; v++) {
         const view_t *view = &definitions->views[v];
+        if (view != definitions_view (definitions, text_of (view->name)))
+            continue; /* of other versions, `weir show NAME@vN` tells */
         plan_t *plan = plan_new (view);
         for (size_t i = 0; i < plan->features_count; i++) {
             const about_t *about = about_of (view, i);
@@ -391,7 +403,8 @@ static void show_view_json (const view_t *view, buf_t *out)
 {
     plan_t *plan = plan_new (view);
     put_names (out, view->name, view->stream, view->key, view->key_count);
-    buf_printf (out, ",\"kind\":\"view\",\"version\":\"v%u\"", view->version);
+    buf_put_string (out, ",\"kind\":\"view\"");
+    put_version (view->version, view->state, out);
     put_from (out, view);
     buf_put_string (out, ",\"features\":{");
     for (size_t i = 0; i < plan->features_count; i++)
@@ -513,12 +526,30 @@ static void show (const stream_t *stream, const view_t *view, bool json)
 
 static status_t not_there (const definitions_t *definitions, const char *name, error_t *error)
 {
+    if (strchr (name, '@'))
+        return error_set (error, STATUS_NOT_FOUND,
+                          "there is no version %s that is not retired; `weir versions %.*s` lists "
+                          "all",
+                          name, (int)strcspn (name, "@"), name);
     const char *nearest = definitions_nearest_answer (definitions, text_of (name));
     if (!nearest)
         nearest = definitions_nearest_stream (definitions, text_of (name));
     return error_set (error, STATUS_NOT_FOUND, "there is no view, service or stream \"%s\"%s%s%s",
                       name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
                       nearest ? "\"?" : "");
+}
+
+static const view_t *shown_view (const definitions_t *definitions, text_t name, uint32_t version)
+{
+    return version != 0 ? definitions_view_version (definitions, name, version)
+                        : definitions_view (definitions, name);
+}
+
+static const service_t *shown_service (const definitions_t *definitions, text_t name,
+                                       uint32_t version)
+{
+    return version != 0 ? definitions_service_version (definitions, name, version)
+                        : definitions_service (definitions, name);
 }
 
 static int run_show (call_t *call)
@@ -532,10 +563,16 @@ static int run_show (call_t *call)
     error_t error;
     if (registered_read (call, &registered, &error) != STATUS_OK)
         return call_failed (call, &error);
-    text_t name = text_of (call->words[0]);
-    const view_t *view = definitions_view (registered.definitions, name);
-    const stream_t *stream = definitions_stream (registered.definitions, name);
-    const service_t *service = definitions_service (registered.definitions, name);
+    text_t name;
+    uint32_t version;
+    const stream_t *stream = NULL;
+    const view_t *view = NULL;
+    const service_t *service = NULL;
+    if (version_reference (text_of (call->words[0]), &name, &version)) {
+        view = shown_view (registered.definitions, name, version);
+        service = shown_service (registered.definitions, name, version);
+        stream = version == 0 ? definitions_stream (registered.definitions, name) : NULL;
+    }
     if (service)
         show_service (service, call->json);
     else if (view || stream)
@@ -551,56 +588,13 @@ static int run_show (call_t *call)
 const command_t command_show = {
     .name = "show",
     .group = "Definitions",
-    .operands = "NAME",
+    .operands = "NAME[@vN]",
     .purpose =
         "Prints the definition of a view, service or stream, and its features with their types",
     .details = NULL,
-    .examples = "  weir show user_spend\n  weir show transfer_model\n  weir show payments --json",
+    .examples = "  weir show user_spend\n  weir show user_spend@v1\n  weir show transfer_model\n  "
+                "weir show payments --json",
     .least = 1,
     .most = 1,
     .run = run_show,
-};
-
-/* ---- delete ---- */
-
-static int run_delete (call_t *call)
-{
-    bool yes = false;
-    const option_spec_t specs[] = { { 'y', "yes", NULL, "do not ask", NULL, &yes } };
-    int exit_status;
-    if (!call_options (call, specs, 1, &exit_status))
-        return exit_status;
-    if (!call_weir (call))
-        return EXIT_FAILED;
-    char *question = mem_format ("delete %s from the cluster's definitions?", call->words[0]);
-    bool agreed = call_agreed (call, yes, question, "nothing was deleted");
-    mem_free (question);
-    if (!agreed)
-        return EXIT_FAILED;
-    message_t reply;
-    error_t error;
-    wire_writer_t *writer = client_begin (call->weir, MESSAGE_DELETE);
-    wire_field_string (writer, "name", call->words[0]);
-    if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
-        STATUS_OK)
-        return call_failed (call, &error);
-    if (call->json)
-        print_json (reply.body);
-    else
-        printf ("deleted %s: version %llu\n", call->words[0],
-                (unsigned long long)wire_uint (reply.body, "version", 0));
-    return EXIT_DONE;
-}
-
-const command_t command_delete = {
-    .name = "delete",
-    .group = "Definitions",
-    .operands = "NAME",
-    .purpose = "Removes a view, service or stream from the cluster's definitions",
-    .details = "The events stay. Files of definitions are not changed: `weir apply` would add it "
-               "again.",
-    .examples = "  weir delete user_spend",
-    .least = 1,
-    .most = 1,
-    .run = run_delete,
 };

@@ -146,8 +146,8 @@ static status_t write_rows (work_t *self, error_t *error)
 /* And of the same types: a field may have been widened. */
 static bool is_same_view (const view_t *was, const definitions_t *now)
 {
-    const view_t *is = definitions_view (now, text_of (was->name));
-    bool same = is && is->version == was->version && strcmp (is->text, was->text) == 0 &&
+    const view_t *is = definitions_view_version (now, text_of (was->name), was->version);
+    bool same = is && strcmp (is->text, was->text) == 0 &&
                 is->sources_count == was->sources_count;
     for (size_t s = 0; same && s < was->sources_count; s++)
         same = is->sources[s].stream->fingerprint == was->sources[s].stream->fingerprint;
@@ -166,7 +166,8 @@ static status_t check_definitions (work_t *self, error_t *error)
     const trainset_t *set = self->set;
     bool same = true;
     if (set->service) {
-        const service_t *is = definitions_service (now.definitions, text_of (set->service->name));
+        const service_t *is = definitions_service_version (
+            now.definitions, text_of (set->service->name), set->service->version);
         same = is && strcmp (is->text, set->service->text) == 0;
     }
     for (size_t r = 0; same && r < set->roles_count; r++)

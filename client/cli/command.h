@@ -62,6 +62,11 @@ struct command {
     X (delete)                                                                                     \
     X (apply)                                                                                      \
     X (fit)                                                                                        \
+    X (versions)                                                                                   \
+    X (diff)                                                                                       \
+    X (promote)                                                                                    \
+    X (retire)                                                                                     \
+    X (annotate)                                                                                   \
     X (load)                                                                                       \
     X (loads)                                                                                      \
     X (unload)                                                                                     \

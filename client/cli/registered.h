@@ -6,7 +6,7 @@
 
 typedef struct registered {
     uint64_t version;
-    definitions_t *definitions; /* views have the versions of the catalog */
+    definitions_t *definitions; /* of views and services all versions that are not retired */
 } registered_t;
 
 /* Asks the coordinator, and reads what it says. */

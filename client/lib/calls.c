@@ -32,6 +32,8 @@ status_t client_apply (client_t *self, const client_apply_t *apply, message_t *r
         wire_field_bool (writer, "prune", true);
     if (apply->message)
         wire_field_string (writer, "message", apply->message);
+    if (apply->author)
+        wire_field_string (writer, "author", apply->author);
     return client_call (self, CLIENT_COORDINATOR, APPLY_TIMEOUT_MS, reply, error);
 }
 

@@ -86,6 +86,7 @@ typedef struct client_apply {
     bool dry_run; /* tells the changes and makes none */
     bool prune;   /* removes what the files do not define */
     const char *message;
+    const char *author; /* how whoever applies is called; NULL */
 } client_apply_t;
 MUST_CHECK status_t client_apply (client_t *self, const client_apply_t *apply, message_t *reply,
                                   error_t *error);

@@ -42,18 +42,22 @@ static void create (catalog_t *self, const char *cluster, uint32_t partitions)
     meta_put (database, "task", 0, "");
     meta_put (database, "recompute", 0, "");
     meta_put (database, "settled", 0, "");
-    database_run (database, "PRAGMA user_version = 3");
-    _Static_assert(SCHEMA_VERSION == 3, "the number in the statement above");
+    database_run (database, "PRAGMA user_version = 4");
+    _Static_assert(SCHEMA_VERSION == 4, "the number in the statement above");
 }
 
 /* What an earlier version of this program made becomes what this one needs. */
-static void upgrade (catalog_t *self)
+static void upgrade (catalog_t *self, uint64_t from)
 {
     database_t *database = &self->database;
-    database_run (database, CATALOG_SCHEMA_FORGET);
-    database_run (database, CATALOG_SCHEMA_LAYER);
-    database_run (database, CATALOG_SCHEMA_FULL);
-    database_run (database, "PRAGMA user_version = 3");
+    if (from < 3) {
+        database_run (database, CATALOG_SCHEMA_FORGET);
+        database_run (database, CATALOG_SCHEMA_LAYER);
+        database_run (database, CATALOG_SCHEMA_FULL);
+    }
+    if (from < 4)
+        upgrade_versions (database);
+    database_run (database, "PRAGMA user_version = 4");
 }
 
 /* Is it the catalog of this cluster? */
@@ -109,7 +113,7 @@ static void establish (catalog_t *self, const char *cluster, uint32_t partitions
     else
         compare (self, cluster, partitions);
     if (version > 0 && version < SCHEMA_VERSION)
-        upgrade (self);
+        upgrade (self, version);
     self->definitions =
         database_number (database, "SELECT number FROM meta WHERE name = 'definitions'", 0);
 }

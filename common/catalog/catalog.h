@@ -64,9 +64,14 @@ MUST_CHECK status_t catalog_resign (catalog_t *self, error_t *error);
 typedef struct catalog_object {
     const char *kind; /* "stream", "view" */
     const char *name;
-    uint32_t version;
+    uint32_t version; /* of one kind and name each is there once */
     uint64_t meaning; /* view_t.meaning or stream_t.fingerprint */
     const char *text; /* canonical YAML */
+    /* Of a version of a view or service; NULL or 0: nothing is known. */
+    const char *state;   /* a word of feature/version.h; "" of other objects */
+    int64_t created;     /* wall clock µs */
+    const char *author;  /* as the client that applied it called itself */
+    const char *message; /* why */
 } catalog_object_t;
 
 /* The cluster's definitions version (0: nothing was ever applied). */
@@ -78,6 +83,24 @@ MUST_CHECK status_t catalog_objects (catalog_t *self, arena_t *arena, catalog_ob
 MUST_CHECK status_t catalog_apply (catalog_t *self, uint64_t based_on, int64_t time,
                                    const char *message, const catalog_object_t *objects,
                                    size_t count, uint64_t *version, error_t *error);
+
+/* What a user has said of a version, under a label: the latest of each. */
+typedef struct catalog_annotation {
+    const char *kind;
+    const char *name;
+    uint32_t version;
+    const char *label;
+    const char *value;
+    int64_t time; /* wall clock µs */
+    const char *author;
+} catalog_annotation_t;
+/* An empty value takes away what was said. */
+MUST_CHECK status_t catalog_annotate (catalog_t *self, const catalog_annotation_t *rows,
+                                      size_t count, error_t *error);
+/* All, by version and label. */
+MUST_CHECK status_t catalog_annotations (catalog_t *self, arena_t *arena,
+                                         catalog_annotation_t **rows, size_t *count,
+                                         error_t *error);
 
 /* ---- partitions: who owns them ---- */
 

@@ -2,6 +2,18 @@
 #ifndef WEIR_CATALOG_SCHEMA_H
 #define WEIR_CATALOG_SCHEMA_H
 
+/* Since version 4: several versions of an object, with who made each when and why. */
+#define CATALOG_SCHEMA_OBJECT                                                                      \
+    "CREATE TABLE object (kind TEXT, name TEXT, version INTEGER, meaning INTEGER, text TEXT, "     \
+    "state TEXT, created INTEGER, author TEXT, message TEXT, "                                     \
+    "PRIMARY KEY (kind, name, version)) STRICT"
+#define CATALOG_SCHEMA_HISTORY                                                                     \
+    "CREATE TABLE history (definitions INTEGER, kind TEXT, name TEXT, version INTEGER, meaning "   \
+    "INTEGER, text TEXT, state TEXT, PRIMARY KEY (definitions, kind, name, version)) STRICT"
+#define CATALOG_SCHEMA_ANNOTATION                                                                  \
+    "CREATE TABLE annotation (kind TEXT, name TEXT, version INTEGER, label TEXT, value TEXT, "     \
+    "time INTEGER, author TEXT, PRIMARY KEY (kind, name, version, label)) STRICT"
+
 /* Since version 3. */
 #define CATALOG_SCHEMA_LAYER                                                                       \
     "CREATE TABLE IF NOT EXISTS layer (log TEXT, number INTEGER, partition INTEGER, place "        \
@@ -18,12 +30,10 @@
 /* One statement an entry. Numbers above 2^63 are stored as their negative twin. */
 #define CATALOG_SCHEMA                                                                             \
     "CREATE TABLE meta (name TEXT PRIMARY KEY, number INTEGER, text TEXT) STRICT",                 \
-        "CREATE TABLE object (kind TEXT, name TEXT, version INTEGER, meaning INTEGER, text TEXT, " \
-        "PRIMARY KEY (kind, name)) STRICT",                                                        \
+        CATALOG_SCHEMA_OBJECT,                                                                     \
         "CREATE TABLE application (definitions INTEGER PRIMARY KEY, time INTEGER, message TEXT) "  \
         "STRICT",                                                                                  \
-        "CREATE TABLE history (definitions INTEGER, kind TEXT, name TEXT, version INTEGER, "       \
-        "meaning INTEGER, text TEXT, PRIMARY KEY (definitions, kind, name)) STRICT",               \
+        CATALOG_SCHEMA_HISTORY, CATALOG_SCHEMA_ANNOTATION,                                         \
         "CREATE TABLE assignment (partition INTEGER PRIMARY KEY, epoch INTEGER, node TEXT, "       \
         "incarnation INTEGER, endpoint TEXT) STRICT",                                              \
         "CREATE TABLE recompute (id INTEGER PRIMARY KEY, log TEXT, reason TEXT, state TEXT, "      \

@@ -5,7 +5,7 @@
 #include "catalog/catalog.h"
 #include "catalog/database.h"
 
-enum { CATALOG_MAGIC = 0x43415441, SCHEMA_VERSION = 3 };
+enum { CATALOG_MAGIC = 0x43415441, SCHEMA_VERSION = 4 };
 
 struct catalog {
     uint32_t magic;
@@ -16,6 +16,9 @@ struct catalog {
 
 /* Sets a row of `meta`. */
 void meta_put (database_t *database, const char *name, uint64_t number, const char *text);
+
+/* Objects of schema 3 and before become versions. */
+void upgrade_versions (database_t *database);
 
 /* Rows of an unknown number, in an arena. `rows` is the array so far; returns it with room for one
  * more after `count`, zeroed. */

@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "base/number.h"
 
 void definitions_destroy (definitions_t **self_p)
 {
@@ -38,52 +37,121 @@ const stream_t *definitions_stream (const definitions_t *self, text_t name)
     return NULL;
 }
 
+/* Is `a` rather what a name stands for? */
+static bool is_rather (version_state_t a_state, uint32_t a, version_state_t b_state, uint32_t b)
+{
+    bool a_active = a_state == VERSION_ACTIVE;
+    return a_active != (b_state == VERSION_ACTIVE) ? a_active : a > b;
+}
+
 const view_t *definitions_view (const definitions_t *self, text_t name)
 {
+    const view_t *found = NULL;
     for (size_t i = 0; i < self->views_count; i++) {
-        if (text_is (name, self->views[i].name))
-            return &self->views[i];
+        const view_t *view = &self->views[i];
+        if (text_is (name, view->name) &&
+            (found == NULL || is_rather (view->state, view->version, found->state, found->version)))
+            found = view;
     }
-    return NULL;
+    return found;
 }
 
 const service_t *definitions_service (const definitions_t *self, text_t name)
 {
+    const service_t *found = NULL;
     for (size_t i = 0; i < self->services_count; i++) {
-        if (text_is (name, self->services[i].name))
-            return &self->services[i];
+        const service_t *service = &self->services[i];
+        if (text_is (name, service->name) &&
+            (found == NULL ||
+             is_rather (service->state, service->version, found->state, found->version)))
+            found = service;
     }
-    return NULL;
+    return found;
 }
 
-void definitions_set_version (definitions_t *self, const char *kind, text_t name, uint32_t version)
+const view_t *definitions_view_version (const definitions_t *self, text_t name, uint32_t version)
 {
-    for (size_t i = 0; i < self->views_count && strcmp (kind, "view") == 0; i++) {
-        if (text_is (name, self->views[i].name))
-            self->views[i].version = version;
+    const view_t *found = NULL;
+    for (size_t i = 0; i < self->views_count; i++) {
+        const view_t *view = &self->views[i];
+        if (!text_is (name, view->name))
+            continue;
+        if (version != 0 ? view->version == version
+                         : found == NULL || view->version > found->version)
+            found = view;
     }
-    for (size_t i = 0; i < self->services_count && strcmp (kind, "service") == 0; i++) {
-        if (text_is (name, self->services[i].name))
-            self->services[i].version = version;
-    }
+    return found;
 }
 
-bool version_reference (text_t reference, text_t *name, uint32_t *version)
+const service_t *definitions_service_version (const definitions_t *self, text_t name,
+                                              uint32_t version)
 {
-    const char *at = reference.size > 0 ? memchr (reference.data, '@', reference.size) : NULL;
-    int64_t value = 0;
-    *name = reference;
-    *version = 0;
-    if (at == NULL)
-        return true;
-    name->size = (uint32_t)(at - reference.data);
-    if (reference.size < name->size + 3 || at[1] != 'v')
-        return false;
-    text_t number = { .data = at + 2, .size = reference.size - name->size - 2 };
-    if (!number_parse_int (number, &value) || value < 1 || value > INT32_MAX)
-        return false;
-    *version = (uint32_t)value;
-    return true;
+    const service_t *found = NULL;
+    for (size_t i = 0; i < self->services_count; i++) {
+        const service_t *service = &self->services[i];
+        if (!text_is (name, service->name))
+            continue;
+        if (version != 0 ? service->version == version
+                         : found == NULL || service->version > found->version)
+            found = service;
+    }
+    return found;
+}
+
+void definitions_put_versions (const definitions_t *self, text_t name, buf_t *out)
+{
+    const char *between = "";
+    for (size_t i = 0; i < self->views_count; i++)
+        if (text_is (name, self->views[i].name)) {
+            buf_printf (out, "%sv%u", between, self->views[i].version);
+            between = ", ";
+        }
+    for (size_t i = 0; i < self->services_count; i++)
+        if (text_is (name, self->services[i].name)) {
+            buf_printf (out, "%sv%u", between, self->services[i].version);
+            between = ", ";
+        }
+}
+
+static status_t not_found (const definitions_t *self, text_t name, uint32_t version, error_t *error)
+{
+    const view_t *view = definitions_view (self, name);
+    if (view != NULL || definitions_service (self, name) != NULL) {
+        buf_t versions;
+        buf_init (&versions, 1 << 14);
+        definitions_put_versions (self, name, &versions);
+        status_t status = error_set (
+            error, STATUS_NOT_FOUND, "%s '" TEXT_FORMAT "' has version %s, not v%u",
+            view != NULL ? "view" : "service", TEXT_ARGS (name), buf_string (&versions), version);
+        buf_release (&versions);
+        return status;
+    }
+    const char *nearest = definitions_nearest_answer (self, name);
+    return error_set (error, STATUS_NOT_FOUND,
+                      "there is no view or service '" TEXT_FORMAT "'%s%s%s", TEXT_ARGS (name),
+                      nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
+                      nearest != NULL ? "'?" : "");
+}
+
+status_t definitions_find (const definitions_t *self, text_t name, uint32_t version,
+                           const view_t **view, const service_t **service, error_t *error)
+{
+    *view = version != 0 ? definitions_view_version (self, name, version)
+                         : definitions_view (self, name);
+    *service = *view != NULL  ? NULL
+               : version != 0 ? definitions_service_version (self, name, version)
+                              : definitions_service (self, name);
+    if (*view == NULL && *service == NULL)
+        return not_found (self, name, version, error);
+    bool builds =
+        *view != NULL ? (*view)->state == VERSION_BUILDING : (*service)->state == VERSION_BUILDING;
+    uint32_t found = *view != NULL ? (*view)->version : (*service)->version;
+    if (builds)
+        return error_set (error, STATUS_UNAVAILABLE,
+                          TEXT_FORMAT "@v%u is still being built; `weir versions " TEXT_FORMAT
+                                      "` says how far it is",
+                          TEXT_ARGS (name), found, TEXT_ARGS (name));
+    return STATUS_OK;
 }
 
 /* The name as a string in `word` (NAME_MAX_SIZE + 1 bytes); false when it is too long to be one. */
@@ -227,10 +295,11 @@ int service_request_field (const service_t *self, text_t name)
     return field_named (self->request, self->request_count, name);
 }
 
-bool service_reads (const service_t *self, const char *view)
+bool service_reads (const service_t *self, const char *view, uint32_t version)
 {
     for (size_t i = 0; i < self->roles_count; i++) {
-        if (strcmp (self->roles[i].view->name, view) == 0)
+        const view_t *read = self->roles[i].view;
+        if (strcmp (read->name, view) == 0 && (version == 0 || read->version == version))
             return true;
     }
     return false;

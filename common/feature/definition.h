@@ -15,6 +15,7 @@
 #include "expr/expr.h"
 #include "feature/preprocess.h"
 #include "feature/result_type.h"
+#include "feature/version.h"
 
 enum {
     NAME_MAX_SIZE = 63, /* bytes of an identifier */
@@ -121,6 +122,7 @@ typedef struct view_source {
 typedef struct view {
     const char *name;
     uint32_t version; /* given by the catalog; 1 when read from files */
+    version_state_t state;
     view_source_t *sources;
     size_t sources_count;
     /* Those of the first source: */
@@ -184,7 +186,8 @@ typedef struct service_output {
 typedef struct service {
     const char *name;
     uint32_t version; /* given by the catalog; 1 when read from files */
-    bool before;      /* events at exactly the as-of time are left out */
+    version_state_t state;
+    bool before; /* events at exactly the as-of time are left out */
     about_t about;
     service_role_t *roles;
     size_t roles_count;
@@ -211,7 +214,7 @@ typedef struct definitions {
     arena_t *arena; /* owns everything below */
     stream_t *streams;
     size_t streams_count;
-    view_t *views;
+    view_t *views; /* of each name, all versions that are not retired */
     size_t views_count;
     service_t *services;
     size_t services_count;
@@ -234,17 +237,49 @@ MUST_CHECK status_t definitions_check (const definition_file_t *files, size_t co
                                        definitions_t **definitions, buf_t *lines, error_t *error);
 void definitions_destroy (definitions_t **self_p);
 
-/* NULL when there is none. Borrowed from the definitions. */
+/* The version of the views and services that a text defines, which it does not say itself. */
+typedef struct definition_version {
+    uint32_t version; /* 0: a user's file. It is 1, unless it is numbered */
+    version_state_t state;
+} definition_version_t;
+
+/* Texts of the cluster, in which a name may be defined once in each version. */
+typedef struct definitions_input {
+    const definition_file_t *files;
+    const definition_version_t *versions; /* one of each file; NULL: all are users' */
+    size_t count;
+    /* Called when streams and views have been read, without a mistake, and before services are: it
+     * numbers the views of users' files, which have version 0. The services of these keep version 0
+     * then. NULL: views and services of users' files are 1. */
+    void (*number_views) (void *arg, definitions_t *read);
+    void *arg;
+} definitions_input_t;
+
+/* As definitions_check. A view that a service names without a version is the newest of its name. */
+MUST_CHECK status_t definitions_check_all (const definitions_input_t *input,
+                                           definitions_t **definitions, buf_t *lines,
+                                           error_t *error);
+
+/* NULL when there is none. Borrowed from the definitions. Of views and services the active one, or,
+ * where none is, the newest. */
 const stream_t *definitions_stream (const definitions_t *self, text_t name);
 const view_t *definitions_view (const definitions_t *self, text_t name);
 const service_t *definitions_service (const definitions_t *self, text_t name);
 
-/* "user_spend" or "user_spend@v2": the name, and the version or 0. False when it is neither. */
-bool version_reference (text_t reference, text_t *name, uint32_t *version);
+/* That version, or the newest (0); NULL when there is none. */
+const view_t *definitions_view_version (const definitions_t *self, text_t name, uint32_t version);
+const service_t *definitions_service_version (const definitions_t *self, text_t name,
+                                              uint32_t version);
 
-/* Sets the version of the view or service, which texts do not carry, if there is one. `kind` is
- * "view" or "service"; others have none. */
-void definitions_set_version (definitions_t *self, const char *kind, text_t name, uint32_t version);
+/* What is asked for by a name and perhaps (not 0) a version: sets one of them, the other is NULL.
+ * NOT_FOUND when there is none, UNAVAILABLE while it is being built; the message says what there
+ * is. */
+MUST_CHECK status_t definitions_find (const definitions_t *self, text_t name, uint32_t version,
+                                      const view_t **view, const service_t **service,
+                                      error_t *error);
+
+/* Appends the versions of a name: "v1, v2". */
+void definitions_put_versions (const definitions_t *self, text_t name, buf_t *out);
 
 /* The likeliest intended name of a view (or stream), or NULL. */
 const char *definitions_nearest_view (const definitions_t *self, text_t name);
@@ -292,8 +327,8 @@ bool service_same_kind (const service_t *a, const service_t *b);
 MUST_CHECK status_t service_take_fitted (service_t *self, const service_t *from, arena_t *arena,
                                          error_t *error);
 
-/* Does the service read the view, under any role? */
-bool service_reads (const service_t *self, const char *view);
+/* Does the service read a view of that name, under any role, in this version (0: in any)? */
+bool service_reads (const service_t *self, const char *view, uint32_t version);
 
 /* XXH3-64 of what it answers: all but what it is described by. Raised versions go by it. */
 uint64_t service_meaning (const service_t *self);

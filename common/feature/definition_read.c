@@ -22,12 +22,21 @@ static void read_section (definition_reader_t *reader, const tree_node_t *const 
     }
 }
 
-/* Is the name new among the `count` definitions at `keys`? */
+/* Of what the file of the node defines. */
+static definition_version_t version_of (const definition_reader_t *reader, const tree_node_t *key)
+{
+    const definition_version_t *versions = reader->input->versions;
+    return versions != NULL ? versions[key->file->order]
+                            : (definition_version_t){ 0, VERSION_ACTIVE };
+}
+
+/* Is the name new among the `count` definitions at `keys`, in its version? */
 static bool check_new (definition_reader_t *reader, const tree_node_t *key,
                        const tree_node_t *const *keys, size_t count, const char *what)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!text_equal (keys[i]->text, key->text))
+        if (!text_equal (keys[i]->text, key->text) ||
+            version_of (reader, keys[i]).version != version_of (reader, key).version)
             continue;
         tree_mistake (&reader->mistakes, key,
                       "the %s '" TEXT_FORMAT "' is already defined at "
@@ -67,7 +76,11 @@ static void read_view_entry (definition_reader_t *reader, const tree_node_t *key
     }
     size_t at = out->views_count++;
     reader->view_keys[at] = key;
-    reader->view_good[at] = view_read (reader, key, &out->views[at]);
+    view_t *view = &out->views[at];
+    reader->view_good[at] = view_read (reader, key, view);
+    definition_version_t version = version_of (reader, key);
+    view->state = version.state;
+    view->version = version.version;
 }
 
 /* Views and services share their names. */
@@ -100,7 +113,11 @@ static void read_service_entry (definition_reader_t *reader, const tree_node_t *
     }
     size_t at = out->services_count++;
     reader->service_keys[at] = key;
-    (void)service_read (reader, key, &out->services[at]);
+    service_t *service = &out->services[at];
+    (void)service_read (reader, key, service);
+    definition_version_t version = version_of (reader, key);
+    service->state = version.state;
+    service->version = version.version;
 }
 
 /* The trees of all files; NULL for one that is empty or wrong. */
@@ -118,8 +135,23 @@ static const tree_node_t **read_trees (definition_reader_t *reader, const defini
     return roots;
 }
 
-static void read_files (definition_reader_t *reader, const definition_file_t *files, size_t count)
+/* Those of users' files, which nobody has numbered. */
+static void number_the_rest (const definition_reader_t *reader)
 {
+    definitions_t *out = reader->out;
+    for (size_t i = 0; i < out->views_count; i++)
+        if (out->views[i].version == 0)
+            out->views[i].version = 1;
+    for (size_t i = 0; i < out->services_count && reader->input->number_views == NULL; i++)
+        if (out->services[i].version == 0)
+            out->services[i].version = 1;
+}
+
+static void read_files (definition_reader_t *reader)
+{
+    const definitions_input_t *input = reader->input;
+    const definition_file_t *files = input->files;
+    size_t count = input->count;
     definitions_t *out = reader->out;
     arena_t *scratch = reader->scratch;
     const tree_node_t **roots = read_trees (reader, files, count);
@@ -136,19 +168,22 @@ static void read_files (definition_reader_t *reader, const definition_file_t *fi
         return;
     read_section (reader, roots, count, "streams", "the streams by name", read_stream_entry);
     read_section (reader, roots, count, "views", "the views by name", read_view_entry);
+    if (input->number_views != NULL && reader->mistakes.total == 0)
+        input->number_views (input->arg, out);
     read_section (reader, roots, count, "services", "the services by name", read_service_entry);
+    number_the_rest (reader);
 }
 
-status_t definitions_check (const definition_file_t *files, size_t count,
-                            definitions_t **definitions, buf_t *lines, error_t *error)
+status_t definitions_check_all (const definitions_input_t *input, definitions_t **definitions,
+                                buf_t *lines, error_t *error)
 {
     *definitions = NULL;
     arena_t *arena = arena_new (READ_CHUNK);
     definitions_t *out = arena_zero (arena, 1, sizeof *out);
     out->arena = arena;
-    definition_reader_t reader = { .out = out, .scratch = arena_new (READ_CHUNK) };
+    definition_reader_t reader = { .out = out, .scratch = arena_new (READ_CHUNK), .input = input };
     mistakes_init (&reader.mistakes, reader.scratch);
-    read_files (&reader, files, count);
+    read_files (&reader);
     status_t status = mistakes_finish (&reader.mistakes, lines, error);
     arena_destroy (&reader.scratch);
     if (status == STATUS_OK)
@@ -156,6 +191,13 @@ status_t definitions_check (const definition_file_t *files, size_t count,
     else
         definitions_destroy (&out);
     return status;
+}
+
+status_t definitions_check (const definition_file_t *files, size_t count,
+                            definitions_t **definitions, buf_t *lines, error_t *error)
+{
+    definitions_input_t input = { .files = files, .count = count };
+    return definitions_check_all (&input, definitions, lines, error);
 }
 
 status_t definitions_read (const definition_file_t *files, size_t count,

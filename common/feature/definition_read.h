@@ -19,6 +19,7 @@ typedef struct definition_reader {
     definitions_t *out;
     arena_t *scratch; /* trees, messages, what is forgotten when all is read */
     mistakes_t mistakes;
+    const definitions_input_t *input;
     const tree_node_t **stream_keys; /* where each stream is defined */
     bool *stream_good;               /* false: views from it are not looked at further */
     const tree_node_t **view_keys;

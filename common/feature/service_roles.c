@@ -9,6 +9,24 @@ typedef struct roles_reader {
     service_t *service;
 } roles_reader_t;
 
+/* Are the views numbered as they are in the cluster? */
+static bool knows_versions (const roles_reader_t *reader)
+{
+    const definitions_input_t *input = reader->shared->input;
+    return input->versions != NULL && reader->mistakes->total == 0;
+}
+
+static void tell_versions (roles_reader_t *reader, const tree_node_t *node, text_t name,
+                           uint32_t version)
+{
+    buf_t versions;
+    buf_init (&versions, 1 << 12);
+    definitions_put_versions (reader->shared->out, name, &versions);
+    tree_mistake (reader->mistakes, node, "the view '" TEXT_FORMAT "' has version %s, not v%u",
+                  TEXT_ARGS (name), buf_string (&versions), version);
+    buf_release (&versions);
+}
+
 /* The view of "spend" or "spend@v1", or NULL; with a mistake unless the view has its own. */
 static const view_t *find_view (roles_reader_t *reader, const tree_node_t *node, uint32_t *version)
 {
@@ -21,7 +39,14 @@ static const view_t *find_view (roles_reader_t *reader, const tree_node_t *node,
                       TEXT_ARGS (shown));
         return NULL;
     }
-    const view_t *view = definitions_view (shared->out, name);
+    const view_t *view = definitions_view_version (shared->out, name, *version);
+    const view_t *newest = definitions_view_version (shared->out, name, 0);
+    if (view == NULL && newest != NULL && knows_versions (reader)) {
+        tell_versions (reader, node, name, *version);
+        return NULL;
+    }
+    if (view == NULL)
+        view = newest; /* without the cluster's versions, any may be that one */
     if (view == NULL) {
         const char *nearest = definitions_nearest_view (shared->out, name);
         shown = mistake_shown (name);

@@ -52,17 +52,6 @@ static model_t *model_of (uint64_t version, definitions_t *definitions)
     return self;
 }
 
-/* Texts in the catalog do not carry their versions; the message does. */
-static void set_versions (definitions_t *definitions, wire_list_t objects)
-{
-    for (uint32_t i = 0; i < objects.count; i++) {
-        char kind[WIRE_NAME_MAX + 1];
-        wire_copy (&objects.items[i], "kind", kind, sizeof kind);
-        definitions_set_version (definitions, kind, wire_text (&objects.items[i], "name"),
-                                 (uint32_t)wire_uint (&objects.items[i], "version", 1));
-    }
-}
-
 status_t model_from_message (const wire_value_t *body, model_t **model, error_t *error)
 {
     *model = NULL;
@@ -71,23 +60,28 @@ status_t model_from_message (const wire_value_t *body, model_t **model, error_t 
         return error_set (error, STATUS_TOO_LARGE, "%u definitions, over the limit of %d",
                           objects.count, OBJECTS_MAX);
     definition_file_t *files = mem_zero (objects.count, sizeof *files);
+    definition_version_t *versions = mem_zero (objects.count, sizeof *versions);
     char (*names)[WIRE_NAME_MAX + 1] = mem_zero (objects.count, sizeof *names);
     for (uint32_t i = 0; i < objects.count; i++) {
         wire_copy (&objects.items[i], "name", names[i], sizeof names[i]);
         files[i].name = names[i];
         files[i].text = wire_text (&objects.items[i], "text");
+        /* texts do not carry their versions */
+        versions[i].version = (uint32_t)wire_uint (&objects.items[i], "version", 1);
+        versions[i].state = version_state_of (wire_text (&objects.items[i], "state"));
     }
     definitions_t *definitions = NULL;
-    status_t status = definitions_read (files, objects.count, &definitions, error);
+    definitions_input_t input = { files, versions, objects.count, NULL, NULL };
+    status_t status = definitions_check_all (&input, &definitions, NULL, error);
     if (status == STATUS_OK)
         status = take_fields (definitions, objects, error);
     if (status != STATUS_OK) {
         definitions_destroy (&definitions);
     } else {
-        set_versions (definitions, objects);
         *model = model_of (wire_uint (body, "version", 0), definitions);
     }
     mem_free (names);
+    mem_free (versions);
     mem_free (files);
     return status;
 }
@@ -127,38 +121,54 @@ void model_unref (model_t **self_p)
     mem_free (self);
 }
 
-plan_t *const *model_plans (const model_t *self, text_t view, size_t *count)
+plan_t *const *model_plans (const model_t *self, const view_t *view, size_t *count)
 {
-    size_t i = 0;
-    while (i < self->plans_count && !text_is (view, self->plans[i]->view))
-        i++;
-    *count = 0;
-    while (i + *count < self->plans_count && text_is (view, self->plans[i + *count]->view))
-        ++*count;
-    return *count > 0 ? &self->plans[i] : NULL;
+    const view_t *views = self->definitions->views;
+    CHECK (view >= views && view < views + self->definitions->views_count);
+    size_t first = 0;
+    for (const view_t *before = views; before < view; before++)
+        first += before->sources_count;
+    *count = view->sources_count;
+    return &self->plans[first];
 }
 
-const plan_t *model_plan (const model_t *self, text_t view)
+static const view_t *view_of (const model_t *self, text_t view, uint32_t version)
 {
+    return version != 0 ? definitions_view_version (self->definitions, view, version)
+                        : definitions_view (self->definitions, view);
+}
+
+const plan_t *model_plan (const model_t *self, text_t view, uint32_t version)
+{
+    const view_t *found = view_of (self, view, version);
     size_t count;
-    plan_t *const *plans = model_plans (self, view, &count);
-    return plans ? plans[0] : NULL;
+    return found ? model_plans (self, found, &count)[0] : NULL;
 }
 
-const service_plan_t *model_service (const model_t *self, text_t name)
+const plan_t *model_plan_over (const model_t *self, text_t view, uint32_t version, text_t log_name)
 {
-    const service_t *service = definitions_service (self->definitions, name);
-    return service ? self->services[service - self->definitions->services] : NULL;
-}
-
-const plan_t *model_plan_over (const model_t *self, text_t view, text_t log_name)
-{
-    size_t count;
-    plan_t *const *plans = model_plans (self, view, &count);
+    const view_t *found = view_of (self, view, version);
+    size_t count = 0;
+    plan_t *const *plans = found ? model_plans (self, found, &count) : NULL;
     for (size_t i = 0; i < count; i++)
         if (text_is (log_name, plans[i]->log_name))
             return plans[i];
     return NULL;
+}
+
+bool model_has_view (const model_t *self, text_t view, text_t log_name)
+{
+    for (size_t i = 0; i < self->plans_count; i++)
+        if (text_is (view, self->plans[i]->view) && text_is (log_name, self->plans[i]->log_name))
+            return true;
+    return false;
+}
+
+const service_plan_t *model_service (const model_t *self, const service_t *service)
+{
+    size_t at = (size_t)(service - self->definitions->services);
+    CHECK (at < self->definitions->services_count);
+    return self->services[at];
 }
 
 bool model_log (const model_t *self, text_t log_name, keyed_log_t *log)

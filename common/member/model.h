@@ -29,15 +29,19 @@ model_t *model_empty (void);
 model_t *model_ref (model_t *self);
 void model_unref (model_t **self_p); /* nulls */
 
+/* Which version of a view is meant by 0 is what definitions_view says. */
+
 /* The plan of a view over its first source, which those over its other ones follow in `plans`; or
  * NULL. */
-const plan_t *model_plan (const model_t *self, text_t view);
-/* The plan of a view over that log, or NULL. */
-const plan_t *model_plan_over (const model_t *self, text_t view, text_t log_name);
-/* The plans of a view over all of its sources, in their order, and how many; or NULL. */
-plan_t *const *model_plans (const model_t *self, text_t view, size_t *count);
-/* The plan of a service, or NULL. */
-const service_plan_t *model_service (const model_t *self, text_t name);
+const plan_t *model_plan (const model_t *self, text_t view, uint32_t version);
+/* The plan over that log of a view in that version, or NULL. */
+const plan_t *model_plan_over (const model_t *self, text_t view, uint32_t version, text_t log_name);
+/* Is some version of the view over that log? */
+bool model_has_view (const model_t *self, text_t view, text_t log_name);
+/* The plans of a view of this model over all of its sources, in their order, and how many. */
+plan_t *const *model_plans (const model_t *self, const view_t *view, size_t *count);
+/* The plan of a service of this model. */
+const service_plan_t *model_service (const model_t *self, const service_t *service);
 /* The keyed log of that name, borrowing from the model; false when no stream here has one. */
 bool model_log (const model_t *self, text_t log_name, keyed_log_t *log);
 

@@ -205,20 +205,7 @@ static status_t find (trainset_t *self, const definitions_t *definitions, const 
     uint32_t version = 0;
     if (!version_reference (text_of (name), &bare, &version))
         bare = text_of (name);
-    self->view = definitions_view (definitions, bare);
-    self->service = self->view ? NULL : definitions_service (definitions, bare);
-    uint32_t there = self->view ? self->view->version : self->service ? self->service->version : 0;
-    if (there == 0) {
-        const char *nearest = definitions_nearest_answer (definitions, bare);
-        return error_set (error, STATUS_NOT_FOUND, "there is no view or service '%s'%s%s%s", name,
-                          nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                          nearest ? "'?" : "");
-    }
-    if (version != 0 && version != there)
-        return error_set (error, STATUS_NOT_FOUND,
-                          "'" TEXT_FORMAT "' has version v%" PRIu32 ", not v%" PRIu32,
-                          TEXT_ARGS (bare), there, version);
-    return STATUS_OK;
+    return definitions_find (definitions, bare, version, &self->view, &self->service, error);
 }
 
 status_t trainset_new (const definitions_t *definitions, const trainset_options_t *options,

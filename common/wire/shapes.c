@@ -128,7 +128,8 @@ SHAPE (shape_QUERY_OK, NULL, RECORDS ("answers", shape_answer));
 SHAPE (shape_file, NULL, NAME ("name"), TEXT ("text"));
 SHAPE (shape_APPLY, NULL,
        FIELD ("files", RECORD, FIELD_LIST, .sum_max = DEFINITIONS_SIZE_MAX, .record = &shape_file),
-       BOOL_OR_NOT ("dry_run"), BOOL_OR_NOT ("prune"), PROBLEM_OR_NOT ("message"));
+       BOOL_OR_NOT ("dry_run"), BOOL_OR_NOT ("prune"), PROBLEM_OR_NOT ("message"),
+       NAME_OR_NOT ("author"));
 SHAPE (shape_change, NULL, NAME ("kind"), NAME ("name"), NAME ("change"),
        FIELD ("detail", TEXT, FIELD_OPTIONAL));
 SHAPE (shape_APPLY_OK, NULL, UINT ("version"), RECORDS ("changes", shape_change));
@@ -138,10 +139,25 @@ SHAPE (shape_FIT, NULL, NAME ("service"), UINT ("version"),
 SHAPE (shape_FIT_OK, NULL, UINT ("version"), RECORDS ("changes", shape_change));
 EMPTY (shape_DEFINITIONS);
 SHAPE (shape_object, NULL, NAME ("kind"), NAME ("name"), UINT ("version"), TEXT ("text"),
-       FIELD ("fields", TEXT, FIELD_OPTIONAL));
+       FIELD ("fields", TEXT, FIELD_OPTIONAL), NAME_OR_NOT ("state"));
 SHAPE (shape_DEFINITIONS_OK, NULL, UINT ("version"), RECORDS ("objects", shape_object));
 SHAPE (shape_DELETE, NULL, NAME ("name"));
 SHAPE (shape_DELETE_OK, NULL, UINT ("version"));
+SHAPE (shape_annotation, NULL, NAME ("name"), PROBLEM ("value"), INT ("time"), NAME ("author"));
+SHAPE (shape_version, "VERSION", NAME ("kind"), NAME ("name"), UINT ("version"), NAME ("state"),
+       INT ("created"), NAME ("author"), PROBLEM ("message"), UINT_OR_NOT ("done"),
+       UINT_OR_NOT ("total"), PROBLEM_OR_NOT ("waits"), FIELD ("text", TEXT, FIELD_OPTIONAL),
+       RECORDS ("annotations", shape_annotation));
+SHAPE (shape_VERSIONS, NULL, NAME_OR_NOT ("name"));
+SHAPE (shape_VERSIONS_OK, NULL, RECORDS ("versions", shape_version));
+SHAPE (shape_PROMOTE, NULL, NAME ("name"), UINT ("version"));
+SHAPE (shape_PROMOTE_OK, NULL, UINT ("version"));
+SHAPE (shape_RETIRE, NULL, NAME ("name"), UINT ("version"));
+SHAPE (shape_RETIRE_OK, NULL, UINT ("version"));
+SHAPE (shape_annotated, NULL, NAME ("name"), PROBLEM ("value"));
+SHAPE (shape_ANNOTATE, NULL, NAME ("name"), UINT ("version"),
+       RECORDS ("annotations", shape_annotated), NAME_OR_NOT ("author"));
+EMPTY (shape_ANNOTATE_OK);
 EMPTY (shape_ROUTES);
 SHAPE (shape_owner, NULL, UINT ("partition"), NAME ("endpoint"), UINT ("epoch"));
 SHAPE (shape_ROUTES_OK, NULL, UINT ("version"), UINT ("partitions"),
@@ -182,7 +198,8 @@ EMPTY (shape_STATUS);
 SHAPE (shape_STATUS_OK, NULL, NAME ("cluster"), UINT ("partitions"), UINT ("version"),
        MAPS ("nodes"), MAPS ("logs"), RECORDS ("loads", shape_load),
        RECORDS ("recomputes", shape_recompute), UINT_OR_NOT ("disk_free"),
-       UINT_OR_NOT ("disk_reserve"), RECORDS_OR_NOT ("skew", shape_skew_told));
+       UINT_OR_NOT ("disk_reserve"), RECORDS_OR_NOT ("skew", shape_skew_told),
+       RECORDS_OR_NOT ("building", shape_version));
 
 SHAPE (shape_SKEW, NULL, UINT_OR_NOT ("id"), NAME_OR_NOT ("name"), INT_OR_NOT ("since"),
        PATH_OR_NOT ("training"));
@@ -214,7 +231,8 @@ SHAPE (shape_TRAINING_OK, NULL, UINT ("id"), NAME ("state"), UINT ("definitions"
 SHAPE (shape_held_control, NULL, NAME ("id"), UINT ("offset"), INT ("clock"));
 SHAPE (shape_held_log, NULL, NAME ("log"), UINT ("start"), UINT ("end"), UINTS ("cuts"),
        RECORDS ("controls", shape_held_control), UINT ("events"), UINT ("memory"),
-       UINT_OR_NOT ("keys"), NAMES_OR_NOT ("forwarded"), UINT_OR_NOT ("kept"));
+       UINT_OR_NOT ("keys"), NAMES_OR_NOT ("forwarded"), UINT_OR_NOT ("kept"),
+       UINT_OR_NOT ("definitions"));
 SHAPE (shape_held, "HELD", UINT ("partition"), UINT ("epoch"), NAME ("state"),
        PROBLEM_OR_NOT ("reason"), RECORDS ("logs", shape_held_log));
 SHAPE (shape_task_progress, NULL, UINT ("task"), UINT ("attempt"), UINT ("done"), UINT ("total"),
@@ -279,7 +297,7 @@ SHAPE (shape_DATASET_OK, NULL, NAME ("log"), UINT ("manifest"), NAME ("id"),
 SHAPE (shape_built_view, NULL, NAME ("view"), UINT ("version"), UINT ("plan"), PATH ("path"),
        UINT ("size"));
 SHAPE (shape_loaded, NULL, NAME ("log"), UINT ("partition"), RECORDS ("runs", shape_run));
-SHAPE (shape_left_out, NULL, NAME ("view"), PROBLEM ("reason"));
+SHAPE (shape_left_out, NULL, NAME ("view"), UINT_OR_NOT ("version"), PROBLEM ("reason"));
 SHAPE (shape_skewed, "SKEWED", FIELD ("report", TEXT, 0, .bytes_max = REPORT_SIZE_MAX),
        UINT ("compared"), UINT ("mismatches"), UINT ("late"),
        FIELD ("alerts", TEXT, FIELD_LIST, .items_max = ALERTS_MAX, .bytes_max = PROBLEM_SIZE_MAX));

@@ -42,6 +42,10 @@ enum {
     X (FIT, "fit", ADMINS)                                                                         \
     X (DEFINITIONS, "definitions", ANYONE)                                                         \
     X (DELETE, "delete", ADMINS)                                                                   \
+    X (VERSIONS, "versions", READERS)                                                              \
+    X (PROMOTE, "promote", ADMINS)                                                                 \
+    X (RETIRE, "retire", ADMINS)                                                                   \
+    X (ANNOTATE, "annotate", ADMINS)                                                               \
     X (ROUTES, "routes", ANYONE)                                                                   \
     X (LOAD, "load", ADMINS)                                                                       \
     X (LOADS, "loads", READERS)                                                                    \

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 16 << 10, ENTITIES_MAX = 256 };
+enum { CHUNK = 16 << 10, ENTITIES_MAX = 256, REFERENCE_MAX = 255 };
 
 const form_field_t question_fields[] = {
 #define X(name, type, required, about) { name, type, required, about },
@@ -38,19 +38,35 @@ static text_t without_version (text_t view)
     return at ? (text_t){ view.data, (uint32_t)(at - view.data) } : view;
 }
 
-static bool check_version (text_t reference, const char *called, uint32_t version,
-                           trouble_t *trouble)
+/* What is meant by "view" or "view@v2"; NULL, with the reason. `kind` is the trouble when there is
+ * none of that name. */
+static const void *find (text_t reference, const model_t *model, bool service, trouble_kind_t kind,
+                         const char *what, trouble_t *trouble)
 {
-    char wanted[16];
-    text_t name = without_version (reference);
-    if (name.size == reference.size)
-        return true;
-    snprintf (wanted, sizeof wanted, "@v%u", version);
-    text_t given = { name.data + name.size, reference.size - name.size };
-    return text_is (given, wanted) ||
-           trouble_set (trouble, TROUBLE_VERSION,
-                        "Version " TEXT_FORMAT " of %s does not exist: it is v%u",
-                        (int)given.size - 1, given.data + 1, called, version);
+    text_t name;
+    uint32_t version;
+    const view_t *view;
+    const service_t *found;
+    error_t error;
+    bool good = version_reference (reference, &name, &version);
+    text_t bare = without_version (reference);
+    bool there = service ? definitions_service (model->definitions, bare) != NULL
+                         : definitions_view (model->definitions, bare) != NULL;
+    if (!there) {
+        trouble_set (trouble, kind, "%s " TEXT_FORMAT " does not exist", what, TEXT_ARGS (bare));
+        return NULL;
+    }
+    if (!good) {
+        trouble_set (trouble, TROUBLE_VERSION, "'" TEXT_FORMAT "': a version is written @v2",
+                     TEXT_ARGS (reference));
+        return NULL;
+    }
+    status_t status = definitions_find (model->definitions, name, version, &view, &found, &error);
+    if (status != STATUS_OK) {
+        trouble_set (trouble, TROUBLE_VERSION, "%s", error.text);
+        return NULL;
+    }
+    return service ? (const void *)found : view;
 }
 
 /* ---- columns of a view ---- */
@@ -120,10 +136,9 @@ static bool find_view (question_t *self, text_t reference, const model_t *model,
     for (*at = 0; *at < self->views_count; ++*at)
         if (text_is (reference, self->views[*at].reference))
             return true;
-    const view_t *view = definitions_view (model->definitions, without_version (reference));
+    const view_t *view = find (reference, model, false, TROUBLE_VIEW, "Feature view", trouble);
     if (!view)
-        return trouble_set (trouble, TROUBLE_VIEW, "Feature view " TEXT_FORMAT " does not exist",
-                            TEXT_ARGS (without_version (reference)));
+        return false;
     if (self->views_count == HTTP_REQUEST_VIEWS_MAX)
         return trouble_form (trouble, "\"features\"", "there are over %d views in one request",
                              HTTP_REQUEST_VIEWS_MAX);
@@ -134,8 +149,8 @@ static bool find_view (question_t *self, text_t reference, const model_t *model,
     const char **names = arena_zero (self->arena, view->key_count, sizeof *names);
     for (size_t i = 0; i < view->key_count; i++)
         names[i] = copy (self, view->stream->fields[view->key[i]].name);
-    if (!check_version (reference, view->name, view->version, trouble) ||
-        !take_key (self, names, view->key_count, view->name, added, trouble))
+    added->plan = model_plan (model, text_of (view->name), view->version);
+    if (!take_key (self, names, view->key_count, view->name, added, trouble))
         return false;
     take_request (self, view->request, view->request_count, added);
     return true;
@@ -148,9 +163,8 @@ static bool take_feature (question_t *self, const char *reference, bool full, co
     uint32_t at;
     if (!split (reference, &view, &name, trouble) || !find_view (self, view, model, &at, trouble))
         return false;
-    const plan_t *plan = model_plan (model, without_version (view));
     question_view_t *from = &self->views[at];
-    if (!plan || plan_feature_index (plan, name) < 0)
+    if (plan_feature_index (from->plan, name) < 0)
         return trouble_set (trouble, TROUBLE_FEATURE,
                             "Feature " TEXT_FORMAT " does not exist in feature view %s",
                             TEXT_ARGS (name), from->reference);
@@ -225,11 +239,13 @@ static const char *name_of_output (question_t *self, const char *output, bool fu
 static bool take_service (question_t *self, const char *reference, bool full, const model_t *model,
                           trouble_t *trouble)
 {
-    text_t name = without_version (text_of (reference));
-    const service_t *service = definitions_service (model->definitions, name);
-    if (!service)
+    if (strlen (reference) > REFERENCE_MAX)
         return trouble_set (trouble, TROUBLE_SERVICE, "Feature service %.255s does not exist",
                             reference);
+    const service_t *service =
+        find (text_of (reference), model, true, TROUBLE_SERVICE, "Feature service", trouble);
+    if (!service)
+        return false;
     question_view_t *view = self->views = arena_zero (self->arena, 1, sizeof *view);
     self->views_count = 1;
     view->reference = copy (self, reference);
@@ -245,8 +261,7 @@ static bool take_service (question_t *self, const char *reference, bool full, co
     const char **names = arena_zero (self->arena, service->keys_count, sizeof *names);
     for (size_t i = 0; i < service->keys_count; i++)
         names[i] = copy (self, service->keys[i].name);
-    if (!check_version (text_of (reference), service->name, service->version, trouble) ||
-        !take_key (self, names, service->keys_count, service->name, view, trouble))
+    if (!take_key (self, names, service->keys_count, service->name, view, trouble))
         return false;
     take_request (self, service->request, service->request_count, view);
     return true;

@@ -25,6 +25,7 @@ extern const size_t question_fields_count;
 typedef struct question_view {
     const char *reference; /* "user_spend" or "user_spend@v2" */
     uint32_t version;      /* of which it is asked */
+    const plan_t *plan;    /* of a view; the model's, while the question is read */
     const char **features;
     size_t features_count;
     const char **key_fields;

@@ -1,5 +1,7 @@
 #include "tests/unit/coordinator/actor.h"
 
+#include "coordinator/state.h"
+
 #include "base/mem.h"
 #include "feature/plan.h"
 
@@ -69,14 +71,15 @@ static void write_forwarded (cluster_t *self, const played_log_t *logs)
     wire_close (self->writer);
 }
 
-static void write_held_log (cluster_t *self, const played_log_t *log, const played_log_t *logs,
-                            uint64_t base)
+static void write_held_log (cluster_t *self, const actor_t *actor, const played_log_t *log,
+                            const played_log_t *logs, uint64_t base)
 {
     wire_writer_t *writer = self->writer;
     wire_open_map (writer);
     wire_field_string (writer, "log", log->name);
     wire_field_uint (writer, "start", 0);
     wire_field_uint (writer, "kept", self->keeps_segments ? 0 : base);
+    wire_field_uint (writer, "definitions", actor->rebuilds ? 1 : actor->definitions);
     wire_field_uint (writer, "end", log->end);
     wire_field_list (writer, "cuts");
     wire_close (writer);
@@ -113,8 +116,8 @@ static void write_partitions (cluster_t *self, actor_t *actor)
         wire_field_list (writer, "logs");
         for (size_t i = 0; i < LOGS_PLAYED; i++)
             if (self->logs[p][i].name[0] != '\0' && !held->failed)
-                write_held_log (self, &self->logs[p][i], actor->keeps_back ? NULL : self->logs[p],
-                                held->base[i]);
+                write_held_log (self, actor, &self->logs[p][i],
+                                actor->keeps_back ? NULL : self->logs[p], held->base[i]);
         wire_close (writer);
         wire_close (writer);
     }
@@ -462,12 +465,33 @@ static uint64_t plan_hash (void)
     return hash;
 }
 
-static void write_built (cluster_t *self, const played_task_t *task)
+static void write_view (cluster_t *self, const played_task_t *task, uint32_t version, uint64_t plan)
 {
     char path[256];
-    (void)snprintf (path, sizeof path, "views/%s/%u/%" PRIu64 "-%" PRIu64 "-spend.view", task->log,
-                    task->partition, task->task, task->attempt);
+    (void)snprintf (path, sizeof path, "views/%s/%u/%" PRIu64 "-%" PRIu64 "-spend@v%u.view",
+                    task->log, task->partition, task->task, task->attempt, version);
     cluster_put_file (self, path);
+    wire_open_map (self->writer);
+    wire_field_string (self->writer, "view", "spend");
+    wire_field_uint (self->writer, "version", version);
+    wire_field_uint (self->writer, "plan", plan);
+    wire_field_string (self->writer, "path", path);
+    wire_field_uint (self->writer, "size", 1);
+    wire_close (self->writer);
+}
+
+/* Version 1 as it is in `payments_definitions`, and later ones that the cluster has. */
+static void write_views (cluster_t *self, const played_task_t *task)
+{
+    const definitions_t *definitions = self->core->definitions;
+    write_view (self, task, 1, plan_hash ());
+    for (size_t v = 0; v < definitions->views_count; v++)
+        if (strcmp (definitions->views[v].name, "spend") == 0 && definitions->views[v].version > 1)
+            write_view (self, task, definitions->views[v].version, self->core->plans[v][0]);
+}
+
+static void write_built (cluster_t *self, const played_task_t *task)
+{
     if (task->forgets > 0) {
         wire_field_list (self->writer, "erased");
         for (size_t i = 0; i < task->forgets; i++)
@@ -478,13 +502,7 @@ static void write_built (cluster_t *self, const played_task_t *task)
     write_run (self, task->log, task->partition, task);
     wire_close (self->writer);
     wire_field_list (self->writer, "views");
-    wire_open_map (self->writer);
-    wire_field_string (self->writer, "view", "spend");
-    wire_field_uint (self->writer, "version", 1);
-    wire_field_uint (self->writer, "plan", plan_hash ());
-    wire_field_string (self->writer, "path", path);
-    wire_field_uint (self->writer, "size", 1);
-    wire_close (self->writer);
+    write_views (self, task);
     wire_close (self->writer);
 }
 

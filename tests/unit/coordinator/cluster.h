@@ -82,6 +82,7 @@ typedef struct actor {
     /* speed */
     played_partition_t partitions[PARTITIONS];
     bool fail_to_open;
+    bool rebuilds;              /* its views are those of definitions 1, whatever it has got */
     bool keeps_back;            /* forwards nothing to logs of other keys */
     uint64_t marks[PARTITIONS]; /* in the orders for the latest log that has any */
     uint64_t memory;

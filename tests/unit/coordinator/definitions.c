@@ -58,10 +58,11 @@ static uint64_t view_version (cluster_t *cluster, const char *view)
     call_begin (cluster, MESSAGE_DEFINITIONS);
     message_t reply = call_end (cluster);
     wire_list_t objects = wire_list (reply.body, "objects");
+    uint64_t newest = 0; /* they come in their order */
     for (uint32_t i = 0; i < objects.count; i++)
         if (text_is (wire_text (&objects.items[i], "name"), view))
-            return wire_uint (&objects.items[i], "version", 0);
-    return 0;
+            newest = wire_uint (&objects.items[i], "version", 0);
+    return newest;
 }
 
 static uint64_t version (cluster_t *cluster)

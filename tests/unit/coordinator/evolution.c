@@ -143,7 +143,10 @@ Test (evolution, a_widened_field_makes_no_new_version_of_a_view_that_has_default
     reply = apply (&cluster, VIEW ("    features:\n      s: sum(amount) over 1h default 1\n"
                                    "      n: count() over 1h\n"
                                    "    derived:\n      twice: s_1h * 2\n"));
-    assert_detail (reply, "spend", "s_1h means something else; version 2 follows 1");
+    assert_detail (
+        reply, "spend",
+        "s_1h means something else; version 2 follows 1, which is served as before until "
+        "all of history is in it");
     cluster_release (&cluster);
 }
 

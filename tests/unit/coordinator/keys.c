@@ -242,6 +242,8 @@ Test (keys, of_a_stream_are_bounded_with_those_that_were_used_before)
             assert_refused (apply (&cluster, view), "invalid", "would have 17 keys");
         else
             cluster_apply (&cluster, view);
+        wire_field_string (call_begin (&cluster, MESSAGE_DELETE), "name", "v");
+        cr_assert_eq (call_end (&cluster).kind, i < 15 ? MESSAGE_DELETE_OK : MESSAGE_ERROR);
     }
     cluster_release (&cluster);
 }

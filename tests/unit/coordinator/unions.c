@@ -24,6 +24,8 @@ static message_t apply (cluster_t *cluster, const char *text)
     return call_end (cluster);
 }
 
+#define BESIDE ", which is served as before until all of history is in it"
+
 static void assert_detail (message_t reply, const char *name, const char *expected)
 {
     cr_assert_eq (reply.kind, MESSAGE_APPLY_OK, TEXT_FORMAT,
@@ -87,15 +89,15 @@ Test (unions, are_of_another_version_when_their_streams_or_what_these_mean_chang
                              "    features:\n      total: sum(amount) over 1h\n");
     assert_detail (apply (&cluster, "views:\n  moves:\n    from: payments\n    features:\n"
                                     "      total: sum(amount) over 1h\n"),
-                   "moves", "its stream, key or filter changes; version 2 follows 1");
+                   "moves", "its stream, key or filter changes; version 2 follows 1" BESIDE);
     assert_detail (apply (&cluster, "views:\n  moves:\n    from: [payments, refunds]\n"
                                     "    features:\n      total: sum(amount) over 1h\n"
                                     "      n: count()\n"),
-                   "moves", "its stream, key or filter changes, +n; version 3 follows 2");
+                   "moves", "its stream, key or filter changes, +n; version 3 follows 2" BESIDE);
     assert_detail (apply (&cluster, "views:\n  moves:\n    from: [payments, refunds]\n"
                                     "    features:\n      total: max(amount) over 1h\n"
                                     "      n: count()\n"),
-                   "moves", "total_1h means something else; version 4 follows 3");
+                   "moves", "total_1h means something else; version 4 follows 3" BESIDE);
     /* a stream that a view shares cannot lose what it shares, by whatever name */
     message_t reply =
         apply (&cluster, "streams:\n  refunds:\n    key: id\n    time: at\n    fields: {id: int64, "

@@ -149,7 +149,9 @@ Test (fsck, nobody_misses_what_a_deleted_stream_had)
                 stored_write (fs, files[i], stored_read (sim_disk_fs (disk), arena, files[i]));
         catalog_t *catalog;
         uint64_t version;
-        catalog_object_t left[] = { { "log", STORED_LOG, 1, 0, "" } };
+        catalog_object_t left[] = {
+            { .kind = "log", .name = STORED_LOG, .version = 1, .text = "" }
+        };
         catalog_load_t load = { .id = "waits",
                                 .stream = "pay",
                                 .log = STORED_LOG,

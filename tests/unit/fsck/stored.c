@@ -401,9 +401,9 @@ static void define (store_t *self)
 {
     uint64_t version;
     catalog_object_t objects[] = {
-        { "log", STORED_LOG, 1, 0, "" },
-        { "key", STORED_OTHER, 1, 0, "" },
-        { "stream", "pay", 1, 0, definitions_text },
+        { .kind = "log", .name = STORED_LOG, .version = 1, .text = "" },
+        { .kind = "key", .name = STORED_OTHER, .version = 1, .text = "" },
+        { .kind = "stream", .name = "pay", .version = 1, .text = definitions_text },
     };
     OK (catalog_apply (self->catalog, 0, STORED_CLOCK, "", objects, 3, &version, &error));
     for (uint32_t p = 0; p < STORED_PARTITIONS; p++) {

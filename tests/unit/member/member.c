@@ -381,12 +381,12 @@ Test (member, an_error_to_a_beat_is_the_members_and_others_are_not)
 Test (model, has_the_plans_and_versions_that_the_coordinator_gave)
 {
     model_t *model = payments_model (2);
-    const plan_t *plan = model_plan (model, text_of ("spend"));
+    const plan_t *plan = model_plan (model, text_of ("spend"), 0);
     cr_assert_not_null (plan);
     cr_assert_eq (plan->version, 2);
     cr_assert_eq (plan->features_count, PAYMENTS_FEATURES);
-    cr_assert_eq (model_plan (model, text_of ("visits"))->version, 1);
-    cr_assert_null (model_plan (model, text_of ("spen")));
+    cr_assert_eq (model_plan (model, text_of ("visits"), 0)->version, 1);
+    cr_assert_null (model_plan (model, text_of ("spen"), 0));
     keyed_log_t log;
     cr_assert (model_log (model, text_of (PAYMENTS_LOG), &log));
     cr_assert_str_eq (log.stream->name, "payments");
@@ -395,7 +395,7 @@ Test (model, has_the_plans_and_versions_that_the_coordinator_gave)
     model_t *second = model_ref (model);
     model_unref (&model);
     cr_assert_null (model);
-    cr_assert_not_null (model_plan (second, text_of ("spend")));
+    cr_assert_not_null (model_plan (second, text_of ("spend"), 0));
     model_unref (&second);
 }
 

@@ -178,7 +178,7 @@ Test (refused, integers_that_a_field_cannot_hold)
 static size_t empty_answers (size_t keys)
 {
     model_t *model = payments_model (2);
-    answer_t *answer = answer_new (model_plan (model, text_of ("visits")));
+    answer_t *answer = answer_new (model_plan (model, text_of ("visits"), 0));
     size_t bytes = keys * answer_memory (answer);
     answer_destroy (&answer);
     model_unref (&model);

@@ -172,7 +172,7 @@ static void write_view (house_t *self, uint64_t number, uint32_t partition, cons
 {
     const manifest_t *manifest = &self->manifest[number];
     uint64_t from = manifest->delta_from[partition];
-    const plan_t *plan = model_plan (model, text_of ("spend"));
+    const plan_t *plan = model_plan (model, text_of ("spend"), 0);
     arena_t *arena = arena_new (1 << 16);
     batch_t batch = sorted_batch (self, number, partition, model, arena);
     projection_t rows = plan_project (plan, &batch, arena);
@@ -292,7 +292,8 @@ static void answer_part (house_t *self, const wire_value_t *body, const wire_val
     uint32_t partition = (uint32_t)wire_uint (part, "partition", 0);
     uint64_t cut = wire_uint (part, "cut", 0);
     model_t *model = house_owners_model (self);
-    const plan_t *plan = model_plan_over (model, wire_text (body, "view"), wire_text (body, "log"));
+    const plan_t *plan =
+        model_plan_over (model, wire_text (body, "view"), 0, wire_text (body, "log"));
     bool good =
         plan && plan->hash == wire_uint (body, "plan", 0) && holds_cut (self, partition, cut);
     wire_open_map (writer);

@@ -9,7 +9,7 @@
 uint64_t town_plan (uint64_t definitions)
 {
     model_t *model = payments_model (definitions);
-    uint64_t hash = model_plan (model, text_of ("spend"))->hash;
+    uint64_t hash = model_plan (model, text_of ("spend"), 0)->hash;
     model_unref (&model);
     return hash;
 }
@@ -78,7 +78,7 @@ void town_check_user (town_t *self, unsigned worker, unsigned user, uint64_t cut
     uint64_t position = wire_uint (part, "position", 0);
     text_t bytes = wire_text (part, "answers");
     model_t *model = payments_model (self->definitions);
-    const plan_t *plan = model_plan (model, text_of ("spend"));
+    const plan_t *plan = model_plan (model, text_of ("spend"), 0);
     answer_t *answer = answer_new (plan);
     reader_t reader = reader_of (bytes.data, bytes.size);
     error_t error;

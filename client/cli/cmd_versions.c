@@ -1,0 +1,237 @@
+/* weir versions, promote, retire and annotate - versions of views and services. */
+#include "client/cli/author.h"
+#include "client/cli/command.h"
+#include "client/cli/terminal.h"
+#include "client/cli/version_texts.h"
+
+#include "base/mem.h"
+#include "base/timestamp.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- versions ---- */
+
+static void add_time (table_t *table, int64_t time)
+{
+    buf_t text;
+    buf_init (&text, 64);
+    if (time > 0)
+        time_format (&text, time);
+    /* to the second: 2026-01-02T03:04:05 */
+    table_add (table, (text_t){ buf_string (&text), text.size > 19 ? 19 : (uint32_t)text.size });
+    buf_release (&text);
+}
+
+static void add_state (table_t *table, const wire_value_t *version)
+{
+    text_t state = wire_text (version, "state");
+    if (wire_has (version, "total"))
+        table_addf (table, TEXT_FORMAT " %" PRIu64 "/%" PRIu64, TEXT_ARGS (state),
+                    wire_uint (version, "done", 0), wire_uint (version, "total", 0));
+    else
+        table_add (table, state);
+}
+
+static void add_annotations (table_t *table, const wire_value_t *version)
+{
+    wire_list_t list = wire_list (version, "annotations");
+    buf_t text;
+    buf_init (&text, 1 << 17);
+    for (uint32_t i = 0; i < list.count; i++)
+        buf_printf (&text, "%s" TEXT_FORMAT "=" TEXT_FORMAT, i > 0 ? ", " : "",
+                    TEXT_ARGS (wire_text (&list.items[i], "name")),
+                    TEXT_ARGS (wire_text (&list.items[i], "value")));
+    table_add (table, text_of (buf_string (&text)));
+    buf_release (&text);
+}
+
+static void print_versions (wire_list_t versions)
+{
+    static const char *const heads[] = { "VERSION", "STATE",      "CREATED", "BY",
+                                         "WHY",     "SAID OF IT", NULL };
+    table_t *table = table_new (heads);
+    for (uint32_t i = 0; i < versions.count; i++) {
+        const wire_value_t *version = &versions.items[i];
+        table_addf (table, TEXT_FORMAT "@v%" PRIu64, TEXT_ARGS (wire_text (version, "name")),
+                    wire_uint (version, "version", 0));
+        add_state (table, version);
+        add_time (table, wire_int (version, "created", 0));
+        table_add (table, wire_text (version, "author"));
+        table_add (table, wire_text (version, "message"));
+        add_annotations (table, version);
+    }
+    table_print (table);
+    table_destroy (&table);
+    for (uint32_t i = 0; i < versions.count; i++) {
+        text_t waits = wire_text (&versions.items[i], "waits");
+        if (waits.size > 0)
+            printf ("\n" TEXT_FORMAT "@v%" PRIu64 " waits for " TEXT_FORMAT "\n",
+                    TEXT_ARGS (wire_text (&versions.items[i], "name")),
+                    wire_uint (&versions.items[i], "version", 0), TEXT_ARGS (waits));
+    }
+}
+
+static int run_versions (call_t *call)
+{
+    int exit_status;
+    if (!call_options (call, NULL, 0, &exit_status))
+        return exit_status;
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    message_t reply;
+    error_t error;
+    wire_writer_t *writer = client_begin (call->weir, MESSAGE_VERSIONS);
+    if (call->words_count > 0)
+        wire_field_string (writer, "name", call->words[0]);
+    if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
+        STATUS_OK)
+        return call_failed (call, &error);
+    if (call->json)
+        print_json (reply.body);
+    else
+        print_versions (wire_list (reply.body, "versions"));
+    return EXIT_DONE;
+}
+
+const command_t command_versions = {
+    .name = "versions",
+    .group = "Definitions",
+    .operands = "[NAME]",
+    .purpose = "Lists versions of views and services: who made each, when, why, and how good it is",
+    .details = "With NAME also those that are retired. `building` is not answered yet: it says how "
+               "many partitions have it.",
+    .examples = "  weir versions\n  weir versions user_spend\n  weir versions fraud_model --json",
+    .least = 0,
+    .most = 1,
+    .run = run_versions,
+};
+
+/* ---- promote and retire ---- */
+
+/* NAME@vN of the first operand; false after saying that it is none. */
+static bool take_reference (const call_t *call, text_t *name, uint32_t *version, int *exit_status)
+{
+    if (version_reference (text_of (call->words[0]), name, version) && *version != 0)
+        return true;
+    *exit_status = call_usage (call, "'%s': a version is written user_spend@v2", call->words[0]);
+    return false;
+}
+
+static int ask_version (call_t *call, message_kind_t kind, const char *done)
+{
+    text_t name;
+    uint32_t version;
+    int exit_status;
+    if (!call_options (call, NULL, 0, &exit_status) ||
+        !take_reference (call, &name, &version, &exit_status))
+        return exit_status;
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    message_t reply;
+    error_t error;
+    wire_writer_t *writer = client_begin (call->weir, kind);
+    wire_field_text (writer, "name", name);
+    wire_field_uint (writer, "version", version);
+    if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
+        STATUS_OK)
+        return call_failed (call, &error);
+    if (call->json)
+        print_json (reply.body);
+    else
+        printf ("%s %s: version %" PRIu64 " of the definitions\n", done, call->words[0],
+                wire_uint (reply.body, "version", 0));
+    return EXIT_DONE;
+}
+
+static int run_promote (call_t *call)
+{
+    return ask_version (call, MESSAGE_PROMOTE, "promoted");
+}
+
+const command_t command_promote = {
+    .name = "promote",
+    .group = "Definitions",
+    .operands = "NAME@vN",
+    .purpose = "Makes a version the active one, which is answered when none is named",
+    .details = "An older one stays active until the next promote, or until the next new version is "
+               "complete.",
+    .examples = "  weir promote user_spend@v1",
+    .least = 1,
+    .most = 1,
+    .run = run_promote,
+};
+
+static int run_retire (call_t *call)
+{
+    return ask_version (call, MESSAGE_RETIRE, "retired");
+}
+
+const command_t command_retire = {
+    .name = "retire",
+    .group = "Definitions",
+    .operands = "NAME@vN",
+    .purpose = "Ends a version: it is not answered any more, and its files are removed",
+    .details = "Refused of the active version, and of one that a version of a service needs. What "
+               "it was is kept for\n`weir versions` and `weir diff`.",
+    .examples = "  weir retire user_spend@v1",
+    .least = 1,
+    .most = 1,
+    .run = run_retire,
+};
+
+/* ---- annotate ---- */
+
+static int run_annotate (call_t *call)
+{
+    text_t name;
+    uint32_t version;
+    int exit_status;
+    char author[AUTHOR_MAX + 1];
+    if (!call_options (call, NULL, 0, &exit_status) ||
+        !take_reference (call, &name, &version, &exit_status))
+        return exit_status;
+    for (size_t i = 1; i < call->words_count; i++)
+        if (!strchr (call->words[i], '=') || call->words[i][0] == '=')
+            return call_usage (call, "'%s': what is said of a version is written accuracy=0.89",
+                               call->words[i]);
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    author_name (author);
+    message_t reply;
+    error_t error;
+    wire_writer_t *writer = client_begin (call->weir, MESSAGE_ANNOTATE);
+    wire_field_text (writer, "name", name);
+    wire_field_uint (writer, "version", version);
+    wire_field_list (writer, "annotations");
+    for (size_t i = 1; i < call->words_count; i++) {
+        const char *equals = strchr (call->words[i], '=');
+        wire_open_map (writer);
+        wire_field_text (writer, "name",
+                         (text_t){ call->words[i], (uint32_t)(equals - call->words[i]) });
+        wire_field_string (writer, "value", equals + 1);
+        wire_close (writer);
+    }
+    wire_close (writer);
+    wire_field_string (writer, "author", author);
+    if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
+        STATUS_OK)
+        return call_failed (call, &error);
+    if (call->json)
+        print_json (reply.body);
+    else
+        printf ("noted of %s\n", call->words[0]);
+    return EXIT_DONE;
+}
+
+const command_t command_annotate = {
+    .name = "annotate",
+    .group = "Definitions",
+    .operands = "NAME@vN NAME=VALUE...",
+    .purpose = "Keeps with a version what is said of it: how good a model was with it, a note",
+    .details = "An empty value takes away what was said under the name.",
+    .examples = "  weir annotate fraud_model@v3 accuracy=0.89 note='trained on May'",
+    .least = 2,
+    .most = 65,
+    .run = run_annotate,
+};

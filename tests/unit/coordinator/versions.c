@@ -1,0 +1,223 @@
+/* Versions of views and services beside each other: when they become active, and what ends them. */
+#include "feature/version.h"
+#include "tests/unit/coordinator/cluster.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SPEND(feature)                                                                             \
+    "views:\n  spend:\n    from: payments\n    features:\n      total: " feature " over 1h\n"
+#define MODEL "services:\n  model:\n    views: spend\n    features: [\"spend:total_1h\"]\n"
+
+typedef struct trio {
+    actor_t *speed;
+    actor_t *batch;
+    actor_t *serving;
+} trio_t;
+
+/* A version that the cluster tells of; its text is valid until the next call. */
+static const wire_value_t *version_of (cluster_t *self, const char *name, uint64_t version)
+{
+    wire_field_string (call_begin (self, MESSAGE_VERSIONS), "name", name);
+    message_t reply = call_end (self);
+    cr_assert_eq (reply.kind, MESSAGE_VERSIONS_OK);
+    wire_list_t versions = wire_list (reply.body, "versions");
+    for (uint32_t i = 0; i < versions.count; i++)
+        if (wire_uint (&versions.items[i], "version", 0) == version)
+            return &versions.items[i];
+    return NULL;
+}
+
+static bool is (cluster_t *self, const char *name, uint64_t version, const char *state)
+{
+    const wire_value_t *found = version_of (self, name, version);
+    return found && text_is (wire_text (found, "state"), state);
+}
+
+static message_t apply (cluster_t *self, const char *text)
+{
+    wire_writer_t *writer = call_begin (self, MESSAGE_APPLY);
+    wire_field_list (writer, "files");
+    wire_open_map (writer);
+    wire_field_string (writer, "name", "test.yaml");
+    wire_field_string (writer, "text", text);
+    wire_close (writer);
+    wire_close (writer);
+    wire_field_string (writer, "author", "me@here");
+    wire_field_string (writer, "message", "because");
+    return call_end (self);
+}
+
+static message_t ask (cluster_t *self, message_kind_t kind, const char *name, uint64_t version)
+{
+    wire_writer_t *writer = call_begin (self, kind);
+    wire_field_string (writer, "name", name);
+    wire_field_uint (writer, "version", version);
+    return call_end (self);
+}
+
+static void assert_refused (message_t reply, const char *reason)
+{
+    char text[1024];
+    cr_assert_eq (reply.kind, MESSAGE_ERROR);
+    wire_copy (reply.body, "text", text, sizeof text);
+    cr_assert_not_null (strstr (text, reason), "%s", text);
+}
+
+static bool second_is_active (cluster_t *self)
+{
+    return is (self, "spend", 2, "active");
+}
+
+/* A cluster with a history, and a model that reads it. */
+static trio_t start (cluster_t *self, uint64_t seed)
+{
+    cluster_init (self, seed, 0);
+    cluster_apply (self, payments_definitions);
+    cluster_apply (self, SPEND ("sum(amount)") MODEL);
+    trio_t trio = { .speed = cluster_add (self, "s1", "speed"),
+                    .batch = cluster_add (self, "b1", "batch"),
+                    .serving = cluster_add (self, "v1", "serving") };
+    cluster_run (self, 2 * LEASE);
+    cluster_send (self, 5);
+    (void)cluster_recompute (self);
+    cluster_run (self, 2 * LEASE);
+    cr_assert_eq (cluster_manifest (self), 1);
+    return trio;
+}
+
+Test (versions, become_active_with_what_reads_them_when_all_of_history_is_in_them)
+{
+    cluster_t cluster;
+    trio_t trio = start (&cluster, 1);
+    trio.batch->lazy = true;
+    cr_assert_eq (apply (&cluster, SPEND ("max(amount)") MODEL).kind, MESSAGE_APPLY_OK);
+    cluster_run (&cluster, 4 * LEASE);
+    cr_assert (is (&cluster, "spend", 1, "active"));
+    cr_assert (is (&cluster, "spend", 2, "building"));
+    cr_assert (is (&cluster, "model", 1, "active"));
+    cr_assert (is (&cluster, "model", 2, "building"));
+    const wire_value_t *told = version_of (&cluster, "spend", 2);
+    cr_assert_eq (wire_uint (told, "done", 9), 0);
+    cr_assert_eq (wire_uint (told, "total", 0), PARTITIONS);
+    cr_assert (text_is (wire_text (told, "author"), "me@here"));
+    cr_assert (text_is (wire_text (told, "message"), "because"));
+    assert_refused (ask (&cluster, MESSAGE_PROMOTE, "spend", 2), "is still being built (0 of");
+    trio.batch->lazy = false;
+    (void)cluster_until (&cluster, second_is_active, 20 * LEASE, "version 2 is active");
+    cr_assert (is (&cluster, "spend", 1, "live"));
+    cr_assert (is (&cluster, "model", 1, "live"));
+    cr_assert (is (&cluster, "model", 2, "active"));
+    cluster_restart (&cluster);
+    cr_assert (is (&cluster, "spend", 2, "active"));
+    cr_assert (is (&cluster, "model", 1, "live"));
+    cluster_release (&cluster);
+}
+
+Test (versions, wait_for_the_speed_layer)
+{
+    cluster_t cluster;
+    trio_t trio = start (&cluster, 2);
+    trio.speed->rebuilds = true;
+    (void)apply (&cluster, SPEND ("max(amount)"));
+    cluster_run (&cluster, 6 * LEASE);
+    cr_assert_geq (cluster_manifest (&cluster), 2); /* history is in it */
+    cr_assert (is (&cluster, "spend", 2, "building"));
+    trio.speed->rebuilds = false;
+    (void)cluster_until (&cluster, second_is_active, 20 * LEASE, "version 2 is active");
+    cluster_release (&cluster);
+}
+
+Test (versions, wait_for_serving_nodes)
+{
+    cluster_t cluster;
+    trio_t trio = start (&cluster, 3);
+    trio.serving->stays = true;
+    (void)apply (&cluster, SPEND ("max(amount)"));
+    cluster_run (&cluster, 6 * LEASE);
+    cr_assert_geq (cluster_manifest (&cluster), 2);
+    cr_assert (is (&cluster, "spend", 2, "building"));
+    trio.serving->stays = false;
+    (void)cluster_until (&cluster, second_is_active, 20 * LEASE, "version 2 is active");
+    cluster_release (&cluster);
+}
+
+Test (versions, are_promoted_and_retired_unless_something_needs_them)
+{
+    cluster_t cluster;
+    (void)start (&cluster, 4);
+    (void)apply (&cluster, SPEND ("max(amount)") MODEL);
+    (void)cluster_until (&cluster, second_is_active, 20 * LEASE, "version 2 is active");
+    assert_refused (ask (&cluster, MESSAGE_RETIRE, "spend", 2), "is the active version");
+    assert_refused (ask (&cluster, MESSAGE_RETIRE, "spend", 1), "model@v1 needs spend@v1");
+    assert_refused (ask (&cluster, MESSAGE_RETIRE, "spend", 7), "there is no spend@v7");
+    cr_assert_eq (ask (&cluster, MESSAGE_PROMOTE, "spend", 1).kind, MESSAGE_PROMOTE_OK);
+    cr_assert (is (&cluster, "spend", 1, "active"));
+    cr_assert (is (&cluster, "spend", 2, "live"));
+    cr_assert_eq (ask (&cluster, MESSAGE_PROMOTE, "spend", 2).kind, MESSAGE_PROMOTE_OK);
+    cr_assert_eq (ask (&cluster, MESSAGE_RETIRE, "model", 1).kind, MESSAGE_RETIRE_OK);
+    cr_assert_eq (ask (&cluster, MESSAGE_RETIRE, "spend", 1).kind, MESSAGE_RETIRE_OK);
+    cr_assert (is (&cluster, "spend", 1, "retired"));
+    assert_refused (ask (&cluster, MESSAGE_PROMOTE, "spend", 1), "is retired");
+    /* what it meant is another version when it comes back */
+    (void)apply (&cluster, SPEND ("sum(amount)") MODEL);
+    cr_assert (is (&cluster, "spend", 3, "building"));
+    cr_assert (is (&cluster, "spend", 1, "retired"));
+    cluster_release (&cluster);
+}
+
+Test (versions, numbers_are_not_used_again_after_a_delete)
+{
+    cluster_t cluster;
+    (void)start (&cluster, 5);
+    wire_field_string (call_begin (&cluster, MESSAGE_DELETE), "name", "model");
+    cr_assert_eq (call_end (&cluster).kind, MESSAGE_DELETE_OK);
+    cr_assert (is (&cluster, "model", 1, "retired"));
+    cr_assert_eq (apply (&cluster, MODEL).kind, MESSAGE_APPLY_OK);
+    cr_assert (is (&cluster, "model", 2, "active"));
+    cluster_release (&cluster);
+}
+
+Test (versions, are_bounded)
+{
+    cluster_t cluster;
+    char text[512];
+    (void)start (&cluster, 6);
+    for (int i = 2; i <= VIEW_VERSIONS_MAX + 1; i++) {
+        (void)snprintf (text, sizeof text,
+                        "views:\n  spend:\n    from: payments\n    where: amount > %d\n"
+                        "    features:\n      total: sum(amount) over 1h\n",
+                        i);
+        message_t reply = apply (&cluster, text);
+        if (i <= VIEW_VERSIONS_MAX)
+            cr_assert_eq (reply.kind, MESSAGE_APPLY_OK);
+        else
+            assert_refused (reply, "retire one that nothing needs");
+    }
+    cluster_release (&cluster);
+}
+
+Test (versions, carry_what_is_said_of_them)
+{
+    cluster_t cluster;
+    (void)start (&cluster, 7);
+    for (int i = 0; i < 2; i++) {
+        wire_writer_t *writer = call_begin (&cluster, MESSAGE_ANNOTATE);
+        wire_field_string (writer, "name", "model");
+        wire_field_uint (writer, "version", 1);
+        wire_field_list (writer, "annotations");
+        wire_open_map (writer);
+        wire_field_string (writer, "name", "accuracy");
+        wire_field_string (writer, "value", i == 0 ? "0.89" : "");
+        wire_close (writer);
+        wire_close (writer);
+        cr_assert_eq (call_end (&cluster).kind, MESSAGE_ANNOTATE_OK);
+        cluster_restart (&cluster);
+        wire_list_t said = wire_list (version_of (&cluster, "model", 1), "annotations");
+        cr_assert_eq (said.count, i == 0 ? 1 : 0);
+        if (i == 0)
+            cr_assert (text_is (wire_text (said.items, "value"), "0.89"));
+    }
+    cluster_release (&cluster);
+}
