@@ -65,6 +65,7 @@ static int run (call_t *call)
     print_stuck (reply.body);
     print_folds (reply.body);
     print_skew (reply.body);
+    print_building (reply.body);
     print_recent (reply.body);
     return EXIT_DONE;
 }

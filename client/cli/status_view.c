@@ -209,3 +209,18 @@ void print_skew (const wire_value_t *body)
         buf_release (&time);
     }
 }
+
+void print_building (const wire_value_t *body)
+{
+    wire_list_t building = wire_list (body, "building");
+    if (building.count > 0)
+        puts ("");
+    for (uint32_t i = 0; i < building.count; i++) {
+        const wire_value_t *version = &building.items[i];
+        printf (TEXT_FORMAT "@v%" PRIu64 " is being built: %" PRIu64 " of %" PRIu64
+                            " partitions; it waits for " TEXT_FORMAT "\n",
+                TEXT_ARGS (wire_text (version, "name")), wire_uint (version, "version", 0),
+                wire_uint (version, "done", 0), wire_uint (version, "total", 0),
+                TEXT_ARGS (wire_text (version, "waits")));
+    }
+}

@@ -211,6 +211,8 @@ void check_sent (sim_check_t *self, const sim_node_t *from, const sim_node_t *to
         take_tasks (self, message.body);
     else if (message.kind == MESSAGE_QUERY_OK)
         take_query_answer (self, from, message.body);
+    else if (message.kind == MESSAGE_DEFINITIONS_OK)
+        versions_take_definitions (self, from, message.body);
     else if (message.kind == MESSAGE_DATASET_OK)
         dataset_take (self, message.body);
 }

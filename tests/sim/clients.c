@@ -345,6 +345,8 @@ static void step (sim_clients_t *self)
     case PHASE_ASK:
         if (querier_is_done (self->querier)) {
             check_end (sim_check (self->sim));
+            sim_log (self->sim, "%u answers of changes@v2 to who named no version",
+                     querier_seconds (self->querier));
             sim_finish (self->sim);
         }
     }

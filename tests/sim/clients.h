@@ -54,6 +54,8 @@ void querier_start (sim_querier_t *self);
 void querier_steps (sim_querier_t *self, unsigned steps); /* taken by now */
 /* Asks for all keys of all views at every serving node, until all answers were complete. */
 void querier_ask_all (sim_querier_t *self);
+/* Answers of version 2 of `changes` to who named no version. */
+unsigned querier_seconds (const sim_querier_t *self);
 bool querier_is_done (const sim_querier_t *self);
 
 typedef struct sim_loader sim_loader_t;

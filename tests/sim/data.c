@@ -65,7 +65,9 @@ typedef struct view_text {
     const char *features[LINES_MAX]; /* "name: agg(field) [where ...] over window, ..." */
     const char *later[LINES_MAX];    /* those of step `later_step` */
     unsigned later_step;
-    unsigned step; /* in which the view itself comes; 0: it is there from the start */
+    unsigned step;     /* in which the view itself comes; 0: it is there from the start */
+    unsigned until;    /* from which on files do not define it any more, but the cluster has it */
+    const char *asked; /* how it is asked for; NULL: by its name */
 } view_text_t;
 
 static const view_text_t views[DATA_VIEWS] = {
@@ -191,6 +193,26 @@ static const view_text_t views[DATA_VIEWS] = {
       .features = { "n: count() over 10s, 1h, lifetime", "total: sum(amount) over 1m, lifetime",
                     "late: last(user) over 1m, lifetime", "one: first(shop) over 1d, lifetime" },
       .step = STEP_KEY },
+    [DATA_CHANGES] = { .name = "changes",
+                       .asked = "changes@v1",
+                       .log = 0,
+                       .key = "user",
+                       .where = "amount > 20",
+                       .horizon = "2m",
+                       .features = { "n: count() over 5s, 1m, 1h, lifetime",
+                                     "total: sum(amount) over 1m, lifetime",
+                                     "late: last(shop) over 1m, lifetime" },
+                       .until = STEP_MEANING },
+    [DATA_CHANGES + 1] = { .name = "changes",
+                           .asked = "changes@v2",
+                           .log = 0,
+                           .key = "user",
+                           .where = "amount <= 20",
+                           .horizon = "1m",
+                           .features = { "n: count() over 5s, 1m, 1h, lifetime",
+                                         "total: sum(amount) over 1m, lifetime",
+                                         "late: first(shop) over 1m, lifetime" },
+                           .step = STEP_MEANING },
 };
 
 /* The text with what the field `tag` is called now. */
@@ -229,7 +251,7 @@ static void put_definitions (unsigned steps, bool channel_last, buf_t *out)
     put_streams (steps, channel_last, out);
     for (size_t v = 0; v < DATA_VIEWS; v++) {
         const view_text_t *view = &views[v];
-        if (!data_has_view (v, steps))
+        if (!data_has_view (v, steps) || (steps & view->until))
             continue;
         const char *from = view->other                   ? "[pay, tick]"
                            : logs[view->log].stream == 0 ? "pay"
@@ -342,7 +364,7 @@ static question_t *question_of (sim_data_t *self, const view_text_t *view, bool 
 /* The oracle must be asked for the very features that the product has. */
 static void check_names (const sim_data_t *self, size_t v)
 {
-    const view_t *view = definitions_view (self->definitions, text_of (self->view_name[v]));
+    const view_t *view = definitions_view (self->definitions, text_of (views[v].name));
     CHECK (view != NULL);
     CHECK (view->features_count == self->view[v]->features_count);
     for (size_t i = 0; i < view->features_count; i++)
@@ -372,7 +394,7 @@ sim_data_t *data_new (void)
         self->log_stream[l] = logs[l].stream;
     }
     for (size_t v = 0; v < DATA_VIEWS; v++) {
-        self->view_name[v] = views[v].name;
+        self->view_name[v] = views[v].asked ? views[v].asked : views[v].name;
         self->view_log[v] = self->view_logs[v][0] = views[v].log;
         self->view_logs[v][1] = views[v].other;
         self->view_sources[v] = views[v].other ? 2 : 1;

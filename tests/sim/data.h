@@ -8,8 +8,9 @@
 
 enum {
     DATA_STREAMS = 2,
-    DATA_LOGS = 7, /* keyed logs: first those of the streams' own keys */
-    DATA_VIEWS = 9,
+    DATA_LOGS = 7,    /* keyed logs: first those of the streams' own keys */
+    DATA_VIEWS = 11,  /* two versions of one counted apart */
+    DATA_CHANGES = 9, /* version 1 of the view that gets another meaning; version 2 follows it */
     DATA_SOURCES = 2, /* streams of a view */
     DATA_FIELDS_MAX = 9,
 };
@@ -22,7 +23,8 @@ enum {
     STEP_RENAME = 8,   /* its `tag` is called `label`, with the alias */
     STEP_FEATURE = 16, /* one more feature of `spend` */
     STEP_KEY = 32,     /* one more view, of a key that is new to its stream */
-    STEPS_ALL = 63,
+    STEP_MEANING = 64, /* the view `changes` means something else */
+    STEPS_ALL = 127,
 };
 
 typedef enum row_class {
@@ -55,7 +57,7 @@ typedef struct sim_data {
     size_t view_log[DATA_VIEWS]; /* of its first stream */
     size_t view_sources[DATA_VIEWS];
     size_t view_logs[DATA_VIEWS][DATA_SOURCES];
-    const char *view_name[DATA_VIEWS];
+    const char *view_name[DATA_VIEWS]; /* as it is asked for: of `changes` with the version */
     /* What the oracle is asked, of all features that there may be; `widened` of a float64 `n`. */
     question_t *view[DATA_VIEWS];
     question_t *widened[DATA_VIEWS];

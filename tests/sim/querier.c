@@ -21,8 +21,9 @@ struct sim_querier {
     arena_t *scratch;
     unsigned steps; /* that have been taken */
     bool asked_all;
-    int64_t since;    /* of the first question */
-    unsigned waiting; /* questions of querier_ask_all without a complete answer */
+    int64_t since;         /* of the first question */
+    unsigned asked_second; /* answers of version 2 to who named none */
+    unsigned waiting;      /* questions of querier_ask_all without a complete answer */
 };
 
 typedef struct question_sent {
@@ -30,6 +31,7 @@ typedef struct question_sent {
     const sim_node_t *node;
     sim_question_t asked;
     bool hurried;   /* with a deadline that may be too early */
+    bool any;       /* of whichever version is active: its view is known from the answer */
     int64_t offset; /* of the as-of from now, in the end */
 } question_sent_t;
 
@@ -72,12 +74,30 @@ static bool is_calm (const sim_querier_t *self)
     return sim_knobs (self->sim)->calm && sim_now (self->sim) - self->since > CALM_AFTER;
 }
 
+/* Which version was answered, where none was named. In the end it must be the newest. */
+static void take_version (question_sent_t *question, const message_t *reply)
+{
+    sim_querier_t *self = question->querier;
+    if (!question->any || !reply || reply->kind != MESSAGE_GET_OK)
+        return;
+    text_t version = wire_text (reply->body, "version");
+    bool second = text_is (version, "v2");
+    question->asked.view = DATA_CHANGES + second;
+    if (!second && !text_is (version, "v1"))
+        sim_fail (self->sim, "changes is answered with version " TEXT_FORMAT, TEXT_ARGS (version));
+    if (question->asked.settled && second != data_has_view (DATA_CHANGES + 1, self->steps))
+        sim_fail (self->sim, "in the end changes is answered with version " TEXT_FORMAT,
+                  TEXT_ARGS (version));
+    self->asked_second += second;
+}
+
 static void answered (void *arg, const message_t *reply)
 {
-    const question_sent_t *question = arg;
+    question_sent_t *question = arg;
     sim_querier_t *self = question->querier;
-    size_t view = question->asked.view;
     bool complete = true;
+    take_version (question, reply);
+    size_t view = question->asked.view;
     if (reply && reply->kind == MESSAGE_GET_OK)
         check_answer (sim_check (self->sim), &question->asked, reply->body, &complete);
     else if (reply && is_later (view) && client_status (reply) == STATUS_NOT_FOUND)
@@ -241,7 +261,9 @@ static void write_times (sim_querier_t *self, sim_question_t *asked, wire_writer
 static void write_question (sim_querier_t *self, question_sent_t *question, wire_writer_t *writer)
 {
     sim_question_t *asked = &question->asked;
-    wire_field_string (writer, "view", check_data (sim_check (self->sim))->view_name[asked->view]);
+    wire_field_string (writer, "view",
+                       question->any ? "changes"
+                                     : check_data (sim_check (self->sim))->view_name[asked->view]);
     write_keys (self, asked, writer);
     write_times (self, asked, writer);
     if (sim_chance (self->sim, 0.3))
@@ -255,7 +277,7 @@ static void write_question (sim_querier_t *self, question_sent_t *question, wire
 /* Those that came later are asked for more often: much happens around them. */
 static size_t some_view (sim_querier_t *self)
 {
-    bool later = self->steps & (STEP_VIEW | STEP_KEY) && sim_chance (self->sim, 0.3);
+    bool later = self->steps & (STEP_VIEW | STEP_KEY | STEP_MEANING) && sim_chance (self->sim, 0.3);
     for (;;) {
         size_t view = sim_chosen (self->sim, 0, DATA_VIEWS - 1);
         if (data_has_view (view, self->steps) && (!later || is_later (view)))
@@ -278,6 +300,10 @@ static void ask (sim_t *sim, void *arg)
     question_sent_t *question = new_question (self);
     question->querier = self;
     question->asked.view = some_view (self);
+    if (question->asked.view >= DATA_CHANGES && sim_chance (sim, 0.4)) {
+        question->any = true;
+        question->asked.view = DATA_CHANGES; /* both have the same keys and features */
+    }
     check_floor (sim_check (sim), &question->asked.floor);
     question->hurried = sim_chance (sim, 0.5);
     write_question (self, question, client_begin (self->client, MESSAGE_GET));
@@ -294,6 +320,7 @@ static void answered_finally (void *arg, const message_t *reply)
     question_sent_t *question = arg;
     sim_querier_t *self = question->querier;
     bool complete = false;
+    take_version (question, reply);
     if (reply && reply->kind == MESSAGE_GET_OK)
         check_answer (sim_check (self->sim), &question->asked, reply->body, &complete);
     else if (!client_may_retry (self->sim, "a query", reply))
@@ -315,7 +342,7 @@ static void ask_finally (question_sent_t *question)
     asked->keys_count = 0;
     check_floor (sim_check (self->sim), &asked->floor);
     wire_writer_t *writer = client_begin (self->client, MESSAGE_GET);
-    wire_field_string (writer, "view", data->view_name[asked->view]);
+    wire_field_string (writer, "view", question->any ? "changes" : data->view_name[asked->view]);
     wire_field_int (writer, "as_of", as_of);
     wire_field_list (writer, "keys");
     arena_reset (self->scratch);
@@ -347,10 +374,16 @@ void querier_ask_all (sim_querier_t *self)
                 *question = (question_sent_t){ .querier = self,
                                                .node = sim_node (self->sim, ROLE_SERVING, n),
                                                .asked = { .view = view, .settled = true },
+                                               .any = view >= DATA_CHANGES && t % 2 == 1,
                                                .offset = offsets[t] };
                 self->waiting++;
                 ask_finally (question);
             }
+}
+
+unsigned querier_seconds (const sim_querier_t *self)
+{
+    return self->asked_second;
 }
 
 bool querier_is_done (const sim_querier_t *self)

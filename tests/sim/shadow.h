@@ -93,6 +93,7 @@ typedef struct sim_lease {
 } sim_lease_t;
 
 struct sim_check {
+    bool second_active; /* version 2 of `changes` was told to be */
     sim_t *sim;
     arena_t *arena;   /* for the whole run */
     arena_t *scratch; /* for one message */
@@ -119,6 +120,10 @@ struct sim_check {
 };
 
 /* leaders.c: a speed worker beats, a coordinator answers, and that reaches the worker. */
+/* What is told of versions and datasets: a version is active only when its files are there. */
+void versions_take_definitions (sim_check_t *self, const sim_node_t *from,
+                                const wire_value_t *body);
+void versions_take_dataset (sim_check_t *self, const wire_value_t *body);
 void leaders_take_beat (sim_check_t *self, const sim_node_t *from, const message_t *message);
 void leaders_take_answer (sim_check_t *self, const sim_node_t *from, const wire_value_t *body);
 void leaders_take_orders (sim_check_t *self, const sim_node_t *to, const message_t *message);
