@@ -39,8 +39,7 @@ static status_t read_with (const coordinator_core_t *self, const service_t *serv
         if (!definitions_is_told (object) || is_it)
             continue;
         files[count] = (definition_file_t){ object->name, text_of (object->text) };
-        versions[count++] =
-            (definition_version_t){ object->version, object_state (object) };
+        versions[count++] = (definition_version_t){ object->version, object_state (object) };
     }
     files[count] = (definition_file_t){ "(fitted)", text };
     versions[count++] = (definition_version_t){ service->version, service->state };

@@ -81,10 +81,9 @@ static status_t read_role (coordinator_core_t *self, training_t *training, train
 {
     text_t name = wire_text (map, "view");
     uint64_t version = wire_uint (map, "version", 0);
-    const view_t *view =
-        version > 0 && version <= UINT32_MAX
-            ? definitions_view_version (self->definitions, name, (uint32_t)version)
-            : NULL;
+    const view_t *view = version > 0 && version <= UINT32_MAX
+                             ? definitions_view_version (self->definitions, name, (uint32_t)version)
+                             : NULL;
     if (!view)
         return error_set (error, STATUS_STALE, "there is no view " TEXT_FORMAT "@v%" PRIu64,
                           TEXT_ARGS (name), version);

@@ -147,8 +147,7 @@ static status_t write_rows (work_t *self, error_t *error)
 static bool is_same_view (const view_t *was, const definitions_t *now)
 {
     const view_t *is = definitions_view_version (now, text_of (was->name), was->version);
-    bool same = is && strcmp (is->text, was->text) == 0 &&
-                is->sources_count == was->sources_count;
+    bool same = is && strcmp (is->text, was->text) == 0 && is->sources_count == was->sources_count;
     for (size_t s = 0; same && s < was->sources_count; s++)
         same = is->sources[s].stream->fingerprint == was->sources[s].stream->fingerprint;
     return same;

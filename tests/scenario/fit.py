@@ -277,7 +277,7 @@ with path.open(newline="") as file:
 
 # Two at once: one of them is for a version that is not there any more.
 definitions = cluster.ask_coordinator("definitions")
-[text] = [one["text"] for one in definitions["objects"] if one["name"] == "model"]
+text = [one["text"] for one in definitions["objects"] if one["name"] == "model"][-1]  # the newest
 for version, other, told in [(4, text, "it has version 7 by now, and the numbers are for version 4"),
                              (7, text.replace("clip", "klip"), "unknown key 'klip'"),
                              (7, text.replace("- 70.0", "- 81.0"), "more than its numbers would change"),
