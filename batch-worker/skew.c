@@ -25,6 +25,7 @@ static status_t each_of_block (skew_t *self, sample_block_t *block, skew_each_f 
         if (is_asked (self, block, &answer) &&
             (status = each (self, block, &answer, &keep, error)) != STATUS_OK)
             break;
+    self->shape = NULL; /* it may go with its block */
     if (!keep)
         sample_block_destroy (&block);
     return status == STATUS_END ? STATUS_OK : status;
@@ -107,7 +108,9 @@ static bool is_covered (const skew_t *self, skew_entry_t *entry)
         const sample_place_t *place = &entry->answer.places[i];
         const sample_dataset_t *dataset = sample_block_dataset (entry->block, place->dataset);
         const skew_log_t *log = skew_log_named (self->order, dataset->log);
-        if (dataset->manifest > log->manifest || place->position > log->parts[place->partition].cut)
+        /* where there was a cut, its record is no event */
+        uint64_t cut = log->parts[place->partition].cut;
+        if (dataset->manifest > log->manifest || place->position > cut + (cut > 0))
             return false;
         entry->removed = entry->removed || dataset->manifest < log->removed;
     }

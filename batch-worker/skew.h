@@ -113,6 +113,8 @@ typedef struct skew {
     const char *alerts[SKEW_ALERTS_MAX];
     size_t alerts_count;
     uint64_t alerts_all;
+    const sample_shape_t *shape; /* that was asked about last … */
+    bool is_version;             /* … and what was said */
     /* answers that are looked at together */
     arena_t *arena;
     sample_block_t **blocks;
@@ -136,7 +138,7 @@ const skew_log_t *skew_log_named (const skew_order_t *self, text_t name);
 /* What the order is about, in the arena. NOT_FOUND. */
 MUST_CHECK status_t skew_bind (skew_t *self, error_t *error);
 /* Is the shape of the same name, version and views, over the same keys? */
-bool skew_is_version (const skew_t *self, const sample_shape_t *shape);
+bool skew_is_version (skew_t *self, const sample_shape_t *shape);
 /* The place among the outputs of a feature's name; -1: it is none of them. */
 int skew_output (const skew_target_t *self, text_t name);
 

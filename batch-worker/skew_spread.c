@@ -142,8 +142,7 @@ static status_t read_training (pass_t *self, error_t *error)
 
 /* ---- serving ---- */
 
-static bool is_served (const skew_t *self, const sample_block_t *block,
-                       const sample_answer_t *answer)
+static bool is_served (skew_t *self, const sample_block_t *block, const sample_answer_t *answer)
 {
     return (answer->flags & SAMPLE_COMPLETE) != 0 &&
            skew_is_version (self, sample_block_shape (block, answer->shape));

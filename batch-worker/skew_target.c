@@ -115,20 +115,75 @@ static const char *field_name (const skew_target_t *self, size_t at)
                                  : view->request[at - self->keys_count].name;
 }
 
-bool skew_is_version (const skew_t *self, const sample_shape_t *shape)
+/* Of the states that these features (of the role's view) are made of. */
+static uint64_t meaning_of_role (const skew_role_t *role, const uint32_t *features, size_t count,
+                                 arena_t *arena)
 {
-    const skew_target_t *target = &self->target;
-    if (shape->service != (target->service != NULL) || shape->version != target->version ||
-        shape->keys_count != target->keys_count || shape->request_count != target->request_count ||
-        !same_views (target, shape))
+    return sample_meaning (role->number, outcome_task_meaning (outcome_task_new (
+                                             role->plans[0], features, count, arena)));
+}
+
+/* What the shape's features are made of, as the definitions are now. */
+static uint64_t meaning_of (const skew_target_t *self, const sample_shape_t *shape, arena_t *arena)
+{
+    const service_t *service = self->service;
+    uint32_t *outputs = arena_alloc (arena, (shape->features_count + 1) * sizeof *outputs);
+    for (size_t i = 0; i < shape->features_count; i++)
+        outputs[i] = self->outputs[skew_output (self, shape->features[i].name)];
+    if (service == NULL)
+        return meaning_of_role (self->roles, outputs, shape->features_count, arena);
+    bool *needed = arena_zero (arena, self->plan->features_count + 1, sizeof *needed);
+    outcome_task_plain (outcome_task_new (self->plan, outputs, shape->features_count, arena),
+                        needed);
+    uint64_t meaning = 0;
+    for (size_t r = 0; r < self->roles_count; r++) {
+        const skew_role_t *role = &self->roles[r];
+        uint32_t *features = arena_alloc (arena, (role->features_count + 1) * sizeof *features);
+        size_t count = 0;
+        for (size_t i = 0; i < role->features_count; i++)
+            if (needed[role->inputs[i]])
+                features[count++] = role->features[i];
+        if (count > 0)
+            meaning += meaning_of_role (role, features, count, arena);
+    }
+    return meaning;
+}
+
+/* Are its features there, of the same types and made of the same? */
+static bool same_features (const skew_target_t *self, const sample_shape_t *shape)
+{
+    for (size_t i = 0; i < shape->features_count; i++) {
+        int at = skew_output (self, shape->features[i].name);
+        if (at < 0 ||
+            !text_is (shape->features[i].type, self->plan->features[self->outputs[at]].type_text))
+            return false;
+    }
+    arena_t *arena = arena_new (1 << 12);
+    bool same = shape->meaning == meaning_of (self, shape, arena);
+    arena_destroy (&arena);
+    return same;
+}
+
+static bool is_version (const skew_target_t *self, const sample_shape_t *shape)
+{
+    if (shape->service != (self->service != NULL) || shape->version != self->version ||
+        shape->keys_count != self->keys_count || shape->request_count != self->request_count ||
+        !same_views (self, shape))
         return false;
     for (size_t i = 0; i < shape->keys_count + shape->request_count; i++)
-        if (!text_is (shape->keys[i], field_name (target, i)))
+        if (!text_is (shape->keys[i], field_name (self, i)))
             return false;
-    for (size_t i = 0; i < shape->features_count; i++)
-        if (skew_output (target, shape->features[i].name) < 0)
-            return false;
-    return true;
+    return same_features (self, shape);
+}
+
+/* Answers of one shape mostly come together. */
+bool skew_is_version (skew_t *self, const sample_shape_t *shape)
+{
+    if (shape != self->shape) {
+        self->shape = shape;
+        self->is_version = is_version (&self->target, shape);
+    }
+    return self->is_version;
 }
 
 int skew_output (const skew_target_t *self, text_t name)

@@ -248,6 +248,8 @@ status_t core_restore (coordinator_core_t *self, error_t *error)
     next.tasks = NULL;
     next.objects_count = next.logs_count = next.recomputes_count = 0;
     next.loads_count = next.tasks_count = 0;
+    next.skews = NULL; /* they are not of the catalog */
+    next.skews_count = 0;
     arena_t *arena = arena_new (1 << 16);
     catalog_assignment_t *rows;
     size_t count;
@@ -257,6 +259,7 @@ status_t core_restore (coordinator_core_t *self, error_t *error)
     if (status == STATUS_OK) {
         backups_end (self); /* they begin again */
         next.pins_count = 0;
+        skews_hand_on (self, &next);
         core_forget (self);
         *self = next;
         restore_partitions (self, rows, count);

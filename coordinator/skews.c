@@ -60,6 +60,16 @@ void skews_interrupt (coordinator_core_t *self)
     }
 }
 
+void skews_hand_on (coordinator_core_t *self, coordinator_core_t *next)
+{
+    skews_interrupt (self);
+    next->skews = self->skews;
+    next->skews_count = self->skews_count;
+    next->leftovers = self->leftovers; /* there may be more now */
+    next->leftovers_count = self->leftovers_count;
+    next->leftovers_later = self->leftovers_later;
+}
+
 void skews_release (coordinator_core_t *self)
 {
     while (self->skews_count > 0)

@@ -37,6 +37,8 @@ void skew_take (coordinator_core_t *self, task_t *task, const wire_value_t *outp
 void skew_failed (coordinator_core_t *self, task_t *task, const char *reason);
 /* Those under way end: memory is made again from the catalog. */
 void skews_interrupt (coordinator_core_t *self);
+/* The same, and the list is `next`'s, which takes the place of `self`. */
+void skews_hand_on (coordinator_core_t *self, coordinator_core_t *next);
 void skews_release (coordinator_core_t *self);
 /* The field `skew` of a status, when there are reports. */
 void skews_tell (coordinator_core_t *self);

@@ -240,23 +240,30 @@ static void drop_orphans (coordinator_core_t *self, task_t *task)
             lose_attempt (task, i);
 }
 
-void tasks_settle (coordinator_core_t *self)
+/* Gives those that wait; `waits`: there is no room for more builds and the like, and for more of
+ * those aside. */
+static void give_waiting (coordinator_core_t *self, bool folds, bool waits[2])
 {
     int64_t now = core_now (self);
-    for (size_t i = 0; i < self->tasks_count; i++)
-        drop_orphans (self, self->tasks[i]);
-    bool waits[2] = { false,
-                      false }; /* builds and the like, and those aside: there is no room for more */
     for (size_t i = 0; i < self->tasks_count; i++) {
         task_t *task = self->tasks[i];
         bool *wait = &waits[task_is_aside (task)];
-        if (task_is_given (task) || now < task->retry_at || *wait)
+        if ((task->fold != NULL) != folds || task_is_given (task) || now < task->retry_at || *wait)
             continue;
         node_t *node = idlest (self, task);
         *wait = node == NULL;
         if (node)
             task_give (self, task, node);
     }
+}
+
+void tasks_settle (coordinator_core_t *self)
+{
+    bool waits[2] = { false, false };
+    for (size_t i = 0; i < self->tasks_count; i++)
+        drop_orphans (self, self->tasks[i]);
+    give_waiting (self, false, waits);
+    give_waiting (self, true, waits); /* nobody waits for a fold */
     if (!waits[0])
         stragglers_settle (self);
 }

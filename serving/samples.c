@@ -125,6 +125,9 @@ static void name_views (const query_t *query, arena_t *arena, sample_shape_t *sh
             views[count++] = (sample_view_t){ text_of (target->roles[r].view->name),
                                               target->roles[r].plan->version };
     }
+    for (size_t r = 0; r < target->roles_count; r++)
+        shape->meaning +=
+            sample_meaning (target->roles[r].number, outcome_task_meaning (target->roles[r].task));
     shape->views = views;
     shape->views_count = count;
 }

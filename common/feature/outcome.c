@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 
+#include <xxhash.h>
+
 enum { OUTCOME_KEYS = 64 };
 
 struct outcome_task {
@@ -79,6 +81,19 @@ void outcome_task_plain (const outcome_task_t *self, bool *features)
 {
     for (size_t i = 0; i < self->plain_count; i++)
         features[self->order[i]] = true;
+}
+
+uint64_t outcome_task_meaning (const outcome_task_t *self)
+{
+    uint64_t meaning = 0;
+    for (size_t i = 0; i < self->plain_count; i++) {
+        const plan_feature_t *feature = &self->plan->features[self->order[i]];
+        if (feature->aggregate == AGGREGATE_NONE)
+            continue; /* an input of a service */
+        uint64_t hash = self->plan->slots[self->plan->cells[feature->cell].slot].hash;
+        meaning += XXH3_64bits (&hash, sizeof hash);
+    }
+    return meaning;
 }
 
 size_t outcome_task_keys (const outcome_task_t *self)

@@ -25,6 +25,10 @@ void outcome_task_cells (const outcome_task_t *self, bool *cells);
  * before. */
 void outcome_task_plain (const outcome_task_t *self, bool *features);
 
+/* A hash of the states that it is made of, in any order: another one when a field that they read
+ * was widened, which makes no new version of the view. */
+uint64_t outcome_task_meaning (const outcome_task_t *self);
+
 typedef struct outcome outcome_t;
 
 typedef struct outcome_key {

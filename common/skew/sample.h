@@ -35,6 +35,8 @@ typedef struct sample_shape {
     text_t name; /* of the view or service */
     uint32_t version;
     bool service;
+    uint64_t meaning; /* of the states that the features are made of; changes when a field of theirs
+                         is widened, which makes no new version */
     const sample_view_t *views; /* that a service's answer is made of, with their versions */
     size_t views_count;
     const text_t *keys; /* names of the fields of its key, and then of the request's values */
@@ -80,6 +82,8 @@ typedef struct sample_answer {
 
 /* Appends a value; false when it is too deep. A float's bits stay what they are. */
 bool sample_put_value (buf_t *out, const value_t *value);
+/* The meaning of a shape is the sum of these: of what a role reads (outcome_task_meaning). */
+uint64_t sample_meaning (uint32_t role, uint64_t meaning);
 /* Reads one; strings are borrowed from the bytes, lists and maps are in `arena`. False: it is
  * none. */
 bool sample_read_value (reader_t *in, arena_t *arena, value_t *value);

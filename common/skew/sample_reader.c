@@ -183,6 +183,7 @@ static bool read_shape (sample_block_t *self)
     shape->version = read_u32 (in);
     uint8_t service = reader_u8 (in);
     shape->service = service == 1;
+    shape->meaning = reader_u64 (in);
     shape->views_count = read_count (in, SAMPLE_FIELDS_MAX);
     sample_view_t *views = arena_zero (arena, shape->views_count + 1, sizeof *views);
     for (size_t i = 0; i < shape->views_count; i++) {

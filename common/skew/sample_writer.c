@@ -63,6 +63,12 @@ static int tell (sample_writer_t *self, told_t *told)
     return told->count++;
 }
 
+uint64_t sample_meaning (uint32_t role, uint64_t meaning)
+{
+    uint64_t both[] = { role, meaning };
+    return XXH3_64bits (both, sizeof both);
+}
+
 int sample_writer_shape (sample_writer_t *self, const sample_shape_t *shape)
 {
     CHECK_OBJECT (self, WRITER_MAGIC);
@@ -74,6 +80,7 @@ int sample_writer_shape (sample_writer_t *self, const sample_shape_t *shape)
     buf_put_text (out, shape->name);
     buf_put_varint (out, shape->version);
     buf_put_u8 (out, shape->service);
+    buf_put_u64 (out, shape->meaning);
     buf_put_varint (out, shape->views_count);
     for (size_t i = 0; i < shape->views_count; i++) {
         buf_put_text (out, shape->views[i].name);

@@ -16,6 +16,9 @@ enum { RECOMPUTES_MAX = 16, TEXT_SIZE_MAX = 64 << 10 };
 /* An apply that was under way for long must not undo a later one. */
 #define APPLY_APART (8 * TIME_SECOND)
 
+/* By when what serving nodes have answered is in their samples. */
+#define KEPT_WITHIN (3 * TIME_SECOND)
+
 /* How long a recompute may be building although one of two batch workers needs much longer for its
  * part, with what waits before it. */
 #define STRAGGLER_MAX (25 * TIME_SECOND)
@@ -29,6 +32,7 @@ enum { HEAL_SLOW_JOBS = 3 };
  * that is under way then, and one that is made again. What they read stays until then, and an
  * erasure waits for it. */
 enum { HEAL_TRAINED_JOBS = 2 * (SIM_PARTITIONS + 1) };
+enum { WATCH_JOBS = 16 };
 
 typedef enum phase {
     PHASE_APPLY,     /* the definitions are being applied */
@@ -37,6 +41,7 @@ typedef enum phase {
     PHASE_RECOMPUTE, /* one more recompute must go through */
     PHASE_SETTLE,    /* and reach the serving nodes */
     PHASE_ASK,       /* every key */
+    PHASE_WATCH,     /* and what was kept of all answers */
 } phase_t;
 
 struct sim_clients {
@@ -47,6 +52,7 @@ struct sim_clients {
     sim_loader_t *loader;
     sim_forgetter_t *forgetter;
     sim_trainer_t *trainer;
+    sim_watcher_t *watcher;
     phase_t phase;
     bool applying;      /* a later apply is on its way */
     unsigned steps;     /* that it is after */
@@ -57,6 +63,7 @@ struct sim_clients {
     uint64_t recomputes[RECOMPUTES_MAX];
     int64_t building[RECOMPUTES_MAX]; /* since when; 0: it is not */
     size_t recomputes_count;
+    bool watched; /* the last round of the watcher has begun */
 };
 
 static void look (sim_t *sim, void *arg);
@@ -87,6 +94,8 @@ const char *clients_waiting (const sim_clients_t *self)
         return "a recompute to be published";
     case PHASE_SETTLE:
         return "serving nodes to take the new dataset";
+    case PHASE_WATCH:
+        return "kept answers to be computed again";
     default:
         return "complete answers for all keys";
     }
@@ -131,6 +140,7 @@ static void begin_work (sim_clients_t *self)
     loader_start (self->loader);
     forgetter_start (self->forgetter);
     trainer_start (self->trainer);
+    watcher_start (self->watcher);
     const sim_knobs_t *knobs = sim_knobs (self->sim);
     if (knobs->second_apply)
         self->to_come |= sim_chance (self->sim, 0.5) ? STEP_VIEW : STEP_VIEW | STEP_KEY;
@@ -343,7 +353,16 @@ static void step (sim_clients_t *self)
         enter (self, PHASE_ASK);
         break;
     case PHASE_ASK:
-        if (querier_is_done (self->querier)) {
+        if (querier_is_done (self->querier))
+            enter (self, PHASE_WATCH);
+        break;
+    case PHASE_WATCH:
+        if (in_phase < KEPT_WITHIN && sim_knobs (self->sim)->watch)
+            break;
+        if (!self->watched)
+            watcher_look_at_all (self->watcher);
+        self->watched = true;
+        if (watcher_is_done (self->watcher)) {
             check_end (sim_check (self->sim));
             sim_log (self->sim, "%u answers of changes@v2 to who named no version",
                      querier_seconds (self->querier));
@@ -354,6 +373,8 @@ static void step (sim_clients_t *self)
     int64_t slow = self->phase == PHASE_DRAIN ? HEAL_SLOW_JOBS * knobs->slow_batch : 0;
     if (self->phase == PHASE_DRAIN && knobs->trains)
         slow += HEAL_TRAINED_JOBS * knobs->slow_fold;
+    if (self->phase == PHASE_WATCH) /* looks wait for folds */
+        slow += WATCH_JOBS * (knobs->slow_batch + knobs->slow_fold);
     if (self->phase != PHASE_ACTIVE && in_phase > HEAL_MAX + slow)
         sim_fail (self->sim, "%.0f s without faults, and it still waits for %s",
                   (double)in_phase / 1e6, clients_waiting (self));
@@ -379,6 +400,7 @@ sim_clients_t *clients_new (sim_t *sim)
     self->loader = loader_new (sim);
     self->forgetter = forgetter_new (sim);
     self->trainer = trainer_new (sim);
+    self->watcher = watcher_new (sim);
     sim_at (sim, 200 * TIME_MS, apply_call, self);
     sim_at (sim, TIME_SECOND, look, self);
     sim_at (sim, TIME_SECOND, recompute_call, self);
@@ -398,5 +420,6 @@ void clients_destroy (sim_clients_t **self_p)
     loader_destroy (&self->loader);
     forgetter_destroy (&self->forgetter);
     trainer_destroy (&self->trainer);
+    watcher_destroy (&self->watcher);
     mem_free (self);
 }

@@ -80,4 +80,12 @@ void forgetter_start (sim_forgetter_t *self);
 void forgetter_stop (sim_forgetter_t *self); /* what is asked for goes on */
 bool forgetter_is_done (const sim_forgetter_t *self);
 
+typedef struct sim_watcher sim_watcher_t;
+sim_watcher_t *watcher_new (sim_t *sim); /* NULL when nobody watches; NULL is fine below */
+void watcher_destroy (sim_watcher_t **self_p);
+void watcher_start (sim_watcher_t *self);
+/* One more round, of some views. */
+void watcher_look_at_all (sim_watcher_t *self);
+bool watcher_is_done (const sim_watcher_t *self);
+
 #endif

@@ -105,6 +105,9 @@ static void new_serving (sim_node_t *node)
         .standbys_count = standbys_of (node, standbys),
         .slow_max = sim_knobs (node->sim)->slow_max,
         .default_deadline = 2 * TIME_SECOND,
+        .sample = sim_knobs (node->sim)->watch ? 1 : 0,
+        .sample_size = 8 << 20,
+        .sample_keep = TIME_HOUR,
     };
     node->core = serving_core_new (&node->env, &options);
 }

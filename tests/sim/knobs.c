@@ -74,6 +74,7 @@ static const knob_t table[] = {
     { "trains", AT (trains), KNOB_FLAG, false, "training sets are made" },
     { "second-apply", AT (second_apply), KNOB_FLAG, false, "a later view, perhaps of a new key" },
     { "evolves", AT (evolves), KNOB_FLAG, false, "streams and views change on the way" },
+    { "watch", AT (watch), KNOB_FLAG, false, "answers are kept, and computed again" },
     { "salt", AT (salt), KNOB_SIZE, false, "another run of the same knobs" },
 };
 
@@ -440,4 +441,5 @@ void knobs_choose (sim_knobs_t *self, uint64_t seed, bool all, int64_t active)
     choose_folds (self, &choice);
     choose_manners (self, &choice);
     self->trains = is_on (&choice, 0.5);
+    self->watch = is_on (&choice, 0.5);
 }

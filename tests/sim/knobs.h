@@ -88,6 +88,7 @@ typedef struct sim_knobs {
     bool trains;      /* training sets are made */
     bool second_apply;
     bool evolves;  /* streams and views change on the way */
+    bool watch;    /* serving nodes keep answers, which are computed again */
     uint64_t salt; /* another run of the same knobs */
 } sim_knobs_t;
 

@@ -15,6 +15,7 @@ void seeds_of_samples (void)
     static const sample_shape_t shape = { .name = { "model", 5 },
                                           .version = 2,
                                           .service = true,
+                                          .meaning = 77,
                                           .views = views,
                                           .views_count = 1,
                                           .keys = keys,

@@ -19,6 +19,7 @@ static void make_shape (answers_t *self, sample_shape_t *shape, size_t number)
     *shape = (sample_shape_t){ .name = word (self, "service", number),
                                .version = (uint32_t)random_below (random, 1000),
                                .service = number > 0,
+                               .meaning = random_next (random),
                                .views_count = number,
                                .keys_count = 1 + random_below (random, 3),
                                .request_count = random_below (random, 3),
@@ -192,6 +193,7 @@ static void check_shape (const sample_shape_t *a, const sample_shape_t *b)
     cr_assert (text_equal (a->name, b->name));
     cr_assert_eq (a->version, b->version);
     cr_assert_eq (a->service, b->service);
+    cr_assert_eq (a->meaning, b->meaning);
     cr_assert_eq (a->views_count, b->views_count);
     cr_assert_eq (a->keys_count, b->keys_count);
     cr_assert_eq (a->request_count, b->request_count);
