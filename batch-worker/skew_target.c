@@ -79,11 +79,15 @@ static void bind_service (skew_t *self, const service_t *service)
 status_t skew_bind (skew_t *self, error_t *error)
 {
     const definitions_t *definitions = self->task->model->definitions;
-    const view_t *view = definitions_view (definitions, self->order->name);
-    const service_t *service = definitions_service (definitions, self->order->name);
-    if (view == NULL && service == NULL)
-        return error_set (error, STATUS_NOT_FOUND, "there is no view or service '" TEXT_FORMAT "'",
-                          TEXT_ARGS (self->order->name));
+    const view_t *view;
+    const service_t *service;
+    text_t name;
+    uint32_t version;
+    if (!version_reference (self->order->name, &name, &version))
+        name = self->order->name;
+    status_t status = definitions_find (definitions, name, version, &view, &service, error);
+    if (status != STATUS_OK)
+        return status;
     if (view != NULL)
         bind_view (self, view);
     else

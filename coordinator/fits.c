@@ -86,11 +86,14 @@ void fit_asked (coordinator_core_t *self, const peer_t *from, const message_t *m
         return;
     }
     text_t why = wire_text (message->body, "message");
-    char *message_text = mem_string_n (why.data, why.size);
+    text_t who = wire_text (message->body, "author");
+    char *why_text = mem_string_n (why.data, why.size);
+    char *who_text = mem_string_n (who.data, who.size);
     definition_file_t file = { "(fitted)", wire_text (message->body, "text") };
     const change_request_t request = {
-        .files = &file, .files_count = 1, .author = "", .message = message_text
+        .files = &file, .files_count = 1, .author = who_text, .message = why_text
     };
     definitions_change (self, from, message, &request);
-    mem_free (message_text);
+    mem_free (who_text);
+    mem_free (why_text);
 }

@@ -80,10 +80,22 @@ void skews_release (coordinator_core_t *self)
 
 /* ---- beginning ---- */
 
+/* What the name means now: the active version, or the one that it says. */
+static bool find_target (const coordinator_core_t *self, text_t reference, const view_t **view,
+                         const service_t **service)
+{
+    text_t name;
+    uint32_t version;
+    error_t error;
+    return self->definitions != NULL && version_reference (reference, &name, &version) &&
+           definitions_find (self->definitions, name, version, view, service, &error) == STATUS_OK;
+}
+
 static bool is_known (const coordinator_core_t *self, text_t name)
 {
-    return self->definitions != NULL && (definitions_view (self->definitions, name) != NULL ||
-                                         definitions_service (self->definitions, name) != NULL);
+    const view_t *view;
+    const service_t *service;
+    return find_target (self, name, &view, &service);
 }
 
 /* Does one of the view's sources read the log? */
@@ -97,8 +109,10 @@ static bool reads (const view_t *view, const char *log)
 
 static bool is_read (const coordinator_core_t *self, text_t name, const char *log)
 {
-    const view_t *view = definitions_view (self->definitions, name);
-    const service_t *service = definitions_service (self->definitions, name);
+    const view_t *view;
+    const service_t *service;
+    if (!find_target (self, name, &view, &service))
+        return false;
     if (view != NULL && reads (view, log))
         return true;
     for (size_t r = 0; service != NULL && r < service->roles_count; r++)

@@ -1,5 +1,6 @@
 /* weir fit - the numbers of a service's `preprocess`, from a training set. */
 #include "client/cli/applied.h"
+#include "client/cli/author.h"
 #include "client/cli/fit_file.h"
 #include "client/cli/registered.h"
 #include "client/cli/terminal.h"
@@ -24,6 +25,7 @@ typedef struct fitting {
     registered_t registered;
     const char *path;
     const char *message;
+    char author[AUTHOR_MAX + 1];
     bool dry_run;
     bool yes;
 } fitting_t;
@@ -91,6 +93,7 @@ static status_t tell (const fitting_t *self, bool dry_run, const char *text, mes
         wire_field_bool (writer, "dry_run", true);
     if (self->message)
         wire_field_string (writer, "message", self->message);
+    wire_field_string (writer, "author", self->author);
     return client_call (self->call->weir, CLIENT_COORDINATOR, FIT_TIMEOUT_MS, reply, error);
 }
 
@@ -134,7 +137,11 @@ static int send_numbers (fitting_t *self, const char *text)
 static status_t find_service (fitting_t *self, const char *name, error_t *error)
 {
     definitions_t *definitions = self->registered.definitions;
-    const service_t *found = definitions_service_version (definitions, text_of (name), 0);
+    text_t bare;
+    uint32_t version;
+    if (!version_reference (text_of (name), &bare, &version))
+        bare = text_of (name);
+    const service_t *found = definitions_service_version (definitions, bare, version);
     const char *nearest = definitions_nearest_answer (definitions, text_of (name));
     if (!found)
         return error_set (error, STATUS_NOT_FOUND, "there is no service \"%s\"%s%s%s", name,
@@ -198,7 +205,7 @@ static int run (call_t *call)
         { 0, "on", "FILE", "the training set, a CSV", &self.path, NULL },
         { 0, "dry-run", NULL, "show the numbers, and change nothing", NULL, &self.dry_run },
         { 'y', "yes", NULL, "do not ask", NULL, &self.yes },
-        { 'm', "message", "TEXT", "why, for the history of definitions", &self.message, NULL },
+        { 'm', "message", "TEXT", "why, for the version that it makes", &self.message, NULL },
         { 0, "memory", "MIB", "what quartiles may take (default 1024)", &memory, NULL },
     };
     int exit_status;
@@ -211,6 +218,7 @@ static int run (call_t *call)
         return EXIT_USAGE;
     if (!call_weir (call))
         return EXIT_FAILED;
+    author_name (self.author);
     status_t status = registered_read (call, &self.registered, &error);
     if (status == STATUS_OK)
         status = find_service (&self, call->words[0], &error);

@@ -135,7 +135,7 @@ SHAPE (shape_change, NULL, NAME ("kind"), NAME ("name"), NAME ("change"),
 SHAPE (shape_APPLY_OK, NULL, UINT ("version"), RECORDS ("changes", shape_change));
 SHAPE (shape_FIT, NULL, NAME ("service"), UINT ("version"),
        FIELD ("text", TEXT, 0, .bytes_max = DEFINITIONS_SIZE_MAX), BOOL_OR_NOT ("dry_run"),
-       PROBLEM_OR_NOT ("message"));
+       PROBLEM_OR_NOT ("message"), NAME_OR_NOT ("author"));
 SHAPE (shape_FIT_OK, NULL, UINT ("version"), RECORDS ("changes", shape_change));
 EMPTY (shape_DEFINITIONS);
 SHAPE (shape_object, NULL, NAME ("kind"), NAME ("name"), UINT ("version"), TEXT ("text"),
