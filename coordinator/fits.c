@@ -85,15 +85,14 @@ void fit_asked (coordinator_core_t *self, const peer_t *from, const message_t *m
         core_reply_error (self, from, message->id, &error);
         return;
     }
-    text_t why = wire_text (message->body, "message");
-    text_t who = wire_text (message->body, "author");
-    char *why_text = mem_string_n (why.data, why.size);
-    char *who_text = mem_string_n (who.data, who.size);
+    text_t why = wire_text (message->body, "message"), who = wire_text (message->body, "author");
+    char *message_text = mem_string_n (why.data, why.size);
+    char *author = mem_string_n (who.data, who.size);
     definition_file_t file = { "(fitted)", wire_text (message->body, "text") };
     const change_request_t request = {
-        .files = &file, .files_count = 1, .author = who_text, .message = why_text
+        .files = &file, .files_count = 1, .author = author, .message = message_text
     };
     definitions_change (self, from, message, &request);
-    mem_free (who_text);
-    mem_free (why_text);
+    mem_free (message_text);
+    mem_free (author);
 }

@@ -25,7 +25,6 @@ typedef struct fitting {
     registered_t registered;
     const char *path;
     const char *message;
-    char author[AUTHOR_MAX + 1];
     bool dry_run;
     bool yes;
 } fitting_t;
@@ -93,7 +92,9 @@ static status_t tell (const fitting_t *self, bool dry_run, const char *text, mes
         wire_field_bool (writer, "dry_run", true);
     if (self->message)
         wire_field_string (writer, "message", self->message);
-    wire_field_string (writer, "author", self->author);
+    char author[AUTHOR_MAX + 1];
+    author_name (author);
+    wire_field_string (writer, "author", author);
     return client_call (self->call->weir, CLIENT_COORDINATOR, FIT_TIMEOUT_MS, reply, error);
 }
 
@@ -218,7 +219,6 @@ static int run (call_t *call)
         return EXIT_USAGE;
     if (!call_weir (call))
         return EXIT_FAILED;
-    author_name (self.author);
     status_t status = registered_read (call, &self.registered, &error);
     if (status == STATUS_OK)
         status = find_service (&self, call->words[0], &error);

@@ -188,8 +188,8 @@ run = cluster.done("fit", "model", "--on", path, "--yes", "-m", "the first")
 expect("+of:channel=web" in run.out and "version 2 follows 1" in run.out, run.out)
 
 
-def check(what, version, transformed, but=()):
-    answers, reply = ask("model", spine)
+def check(what, version, transformed, but=(), name="model"):
+    answers, reply = ask(name, spine)
     expect_equal(reply["version"], version, what)
     for answer, row, result in zip(answers, raw, reply["results"]):
         wanted = transformed(row)
@@ -290,4 +290,7 @@ for version, other, told in [(4, text, "it has version 7 by now, and the numbers
         expect(error.status == "invalid" and told in str(error), told, error)
     client.close()
 check("after what was refused", "v7", fit(raw, 70.0))
+# What was answered before goes on beside it.
+check("of the first numbers", "v2", transformed, name="model@v2")
+check("of other rows", "v5", fit(fewer), name="model@v5")
 cluster.stop()
