@@ -16,7 +16,7 @@ PACKAGES := gcc libc6-dev binutils tzdata libzmq3-dev libczmq-dev libmsgpack-dev
             liblz4-dev libzstd-dev libsqlite3-dev libyaml-dev libjansson-dev libcsv-dev libxxhash-dev \
             libsodium-dev libgmp-dev libmpfr-dev libmicrohttpd-dev
 PACKAGES_TEST := libcriterion-dev clang-format g++ pkgconf python3 python3-zmq python3-msgpack \
-                 python3-yaml procps git iproute2 openssl
+                 python3-yaml python3-sklearn procps git iproute2 openssl
 
 # ---- the house: each library and what it may use (checked by tests/checks/layering) ----
 LIBRARIES := base expr aggregate feature block timeline storage batchview catalog fsck backup wire transport member \
@@ -205,7 +205,7 @@ TEST_USES_coordinator := rig sim-disk
 -include tests/bench/bench.mk
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_rule,$(t))))
 
-.PHONY: all programs test demo check deps test-deps docs-aggregates test-unit clean help compile_commands.json FORCE
+.PHONY: all programs test demo fraud check deps test-deps docs-aggregates test-unit clean help compile_commands.json FORCE
 programs: $(addprefix $(BUILD)/bin/,$(PROGRAMS)) ## build the five programs
 
 all: programs library ## build everything users run
@@ -227,6 +227,10 @@ test: ## everything a change must pass: checks, unit and property tests, simulat
 
 demo: programs ## a cluster on this machine: a million events, live ones, one user's features, a killed node
 	@examples/demo/run $(BUILD)/bin $(BUILD)/demo $(DEMO_EVENTS)
+
+fraud: programs ## raw payments to a model that scores live ones, with equal rows in training and serving (examples/fraud)
+	@tests/checks/packages python3-sklearn python3-zmq python3-msgpack python3-yaml
+	@examples/fraud/run $(BUILD)/bin $(BUILD)/fraud
 
 # The simulator takes each core as one object, and may use everything.
 CHECKED = $(filter-out sim,$(LIBRARIES))

@@ -1,6 +1,5 @@
 /* weir versions, promote, retire and annotate - versions of views and services. */
-#include "client/cli/author.h"
-#include "client/cli/command.h"
+#include "client/cli/annotation.h"
 #include "client/cli/terminal.h"
 #include "client/cli/version_texts.h"
 
@@ -9,6 +8,8 @@
 
 #include <inttypes.h>
 #include <string.h>
+
+enum { ANNOTATIONS_MAX = 64 }; /* at once */
 
 /* ---- versions ---- */
 
@@ -109,22 +110,13 @@ const command_t command_versions = {
 
 /* ---- promote and retire ---- */
 
-/* NAME@vN of the first operand; false after saying that it is none. */
-static bool take_reference (const call_t *call, text_t *name, uint32_t *version, int *exit_status)
-{
-    if (version_reference (text_of (call->words[0]), name, version) && *version != 0)
-        return true;
-    *exit_status = call_usage (call, "'%s': a version is written user_spend@v2", call->words[0]);
-    return false;
-}
-
 static int ask_version (call_t *call, message_kind_t kind, const char *done)
 {
     text_t name;
     uint32_t version;
     int exit_status;
     if (!call_options (call, NULL, 0, &exit_status) ||
-        !take_reference (call, &name, &version, &exit_status))
+        !call_version (call, call->words[0], &name, &version, &exit_status))
         return exit_status;
     if (!call_weir (call))
         return EXIT_FAILED;
@@ -187,41 +179,20 @@ static int run_annotate (call_t *call)
     text_t name;
     uint32_t version;
     int exit_status;
-    char author[AUTHOR_MAX + 1];
     if (!call_options (call, NULL, 0, &exit_status) ||
-        !take_reference (call, &name, &version, &exit_status))
+        !call_version (call, call->words[0], &name, &version, &exit_status))
         return exit_status;
     for (size_t i = 1; i < call->words_count; i++)
         if (!strchr (call->words[i], '=') || call->words[i][0] == '=')
             return call_usage (call, "'%s': what is said of a version is written accuracy=0.89",
                                call->words[i]);
-    if (!call_weir (call))
-        return EXIT_FAILED;
-    author_name (author);
-    message_t reply;
-    error_t error;
-    wire_writer_t *writer = client_begin (call->weir, MESSAGE_ANNOTATE);
-    wire_field_text (writer, "name", name);
-    wire_field_uint (writer, "version", version);
-    wire_field_list (writer, "annotations");
-    for (size_t i = 1; i < call->words_count; i++) {
-        const char *equals = strchr (call->words[i], '=');
-        wire_open_map (writer);
-        wire_field_text (writer, "name",
-                         (text_t){ call->words[i], (uint32_t)(equals - call->words[i]) });
-        wire_field_string (writer, "value", equals + 1);
-        wire_close (writer);
+    annotation_t list[ANNOTATIONS_MAX];
+    size_t count = call->words_count - 1;
+    for (size_t i = 0; i < count; i++) {
+        const char *word = call->words[i + 1], *equals = strchr (word, '=');
+        list[i] = (annotation_t){ { word, (uint32_t)(equals - word) }, equals + 1 };
     }
-    wire_close (writer);
-    wire_field_string (writer, "author", author);
-    if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
-        STATUS_OK)
-        return call_failed (call, &error);
-    if (call->json)
-        print_json (reply.body);
-    else
-        printf ("noted of %s\n", call->words[0]);
-    return EXIT_DONE;
+    return call_weir (call) ? annotate (call, call->words[0], list, count) : EXIT_FAILED;
 }
 
 const command_t command_annotate = {
@@ -232,6 +203,6 @@ const command_t command_annotate = {
     .details = "An empty value takes away what was said under the name.",
     .examples = "  weir annotate fraud_model@v3 accuracy=0.89 note='trained on May'",
     .least = 2,
-    .most = 65,
+    .most = 1 + ANNOTATIONS_MAX,
     .run = run_annotate,
 };

@@ -67,6 +67,7 @@ struct command {
     X (promote)                                                                                    \
     X (retire)                                                                                     \
     X (annotate)                                                                                   \
+    X (model)                                                                                      \
     X (load)                                                                                       \
     X (loads)                                                                                      \
     X (unload)                                                                                     \

@@ -1,0 +1,116 @@
+/* weir model add - which model goes with a version of a service, and what it was trained on. */
+#include "client/cli/annotation.h"
+#include "client/cli/source.h"
+
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <string.h>
+
+enum { HASH_DIGITS = 2 * crypto_hash_sha256_BYTES, NAME_SHOWN_MAX = 255 };
+
+/* A file as it is named and known again. */
+typedef struct known_file {
+    char name[NAME_SHOWN_MAX + 1]; /* without its directories */
+    char size[24];                 /* bytes */
+    char hash[HASH_DIGITS + 1];    /* SHA-256 */
+} known_file_t;
+
+static status_t know (const char *path, known_file_t *file, error_t *error)
+{
+    source_t source;
+    crypto_hash_sha256_state state;
+    unsigned char bytes[crypto_hash_sha256_BYTES];
+    const char *slash = strrchr (path, '/');
+    status_t status = source_open (&source, path, "csv", error); /* whatever it is: bytes */
+    if (status != STATUS_OK)
+        return status;
+    (void)crypto_hash_sha256_init (&state);
+    while (status == STATUS_OK && !source.ended) {
+        status = source_fill (&source, error);
+        (void)crypto_hash_sha256_update (&state, source.data, source.size);
+        source.at = source.size;
+    }
+    (void)crypto_hash_sha256_final (&state, bytes);
+    (void)sodium_bin2hex (file->hash, sizeof file->hash, bytes, sizeof bytes);
+    (void)snprintf (file->size, sizeof file->size, "%" PRIu64, source.bytes);
+    (void)snprintf (file->name, sizeof file->name, "%s", slash ? slash + 1 : path);
+    source_close (&source);
+    if (status == STATUS_OK && !text_is_utf8 (text_of (file->name)))
+        return error_set (error, STATUS_INVALID, "%s: its name is not UTF-8, or too long", path);
+    return status;
+}
+
+/* What was written beside the training set, if it is there, says of which version it is. */
+static status_t check_set (const char *path, const char *reference, error_t *error)
+{
+    text_t name;
+    uint32_t version;
+    (void)version_reference (text_of (reference), &name, &version);
+    char *beside = mem_format ("%s.weir.json", path);
+    char *service = mem_string_n (name.data, name.size);
+    json_t *all = json_load_file (beside, 0, NULL);
+    const json_t *of = json_object_get (all, "versions");
+    const json_t *number = json_object_get (of, service);
+    status_t status = STATUS_OK;
+    if (of && (!json_is_integer (number) || json_integer_value (number) != (json_int_t)version))
+        status = error_set (error, STATUS_INVALID,
+                            "%s says that the training set is not of %s: make it with `weir "
+                            "training-set %s`, or name the version that it is of",
+                            beside, reference, reference);
+    json_decref (all);
+    mem_free (service);
+    mem_free (beside);
+    return status;
+}
+
+static int run (call_t *call)
+{
+    const char *set = NULL;
+    const option_spec_t specs[] = {
+        { 0, "training-set", "FILE", "what it was trained on", &set, NULL },
+    };
+    text_t name;
+    uint32_t version;
+    int exit_status;
+    if (!call_options (call, specs, sizeof specs / sizeof specs[0], &exit_status))
+        return exit_status;
+    if (strcmp (call->words[0], "add") != 0)
+        return call_usage (call, "there is `weir model add`, not `weir model %s`", call->words[0]);
+    if (!call_version (call, call->words[1], &name, &version, &exit_status))
+        return exit_status;
+    known_file_t model, trained;
+    error_t error;
+    status_t status = know (call->words[2], &model, &error);
+    if (status == STATUS_OK && set)
+        status = know (set, &trained, &error);
+    if (status == STATUS_OK && set)
+        status = check_set (set, call->words[1], &error);
+    if (status != STATUS_OK)
+        return call_failed (call, &error);
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    const annotation_t list[] = {
+        { text_of ("model"), model.name },
+        { text_of ("model_bytes"), model.size },
+        { text_of ("model_sha256"), model.hash },
+        { text_of ("training_set"), set ? trained.name : "" },
+        { text_of ("training_set_sha256"), set ? trained.hash : "" },
+    };
+    return annotate (call, call->words[1], list, sizeof list / sizeof list[0]);
+}
+
+const command_t command_model = {
+    .name = "model",
+    .group = "Definitions",
+    .operands = "add SERVICE@vN FILE",
+    .purpose = "Keeps with a version of a service which model reads it, and what it was trained on",
+    .details = "The file's name, size and SHA-256 are kept, and those of the training set; not the "
+               "files themselves.\n`weir versions` shows them.",
+    .examples = "  weir model add fraud_model@v3 model.pkl --training-set train.csv",
+    .least = 3,
+    .most = 3,
+    .run = run,
+};
