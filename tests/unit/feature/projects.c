@@ -69,6 +69,36 @@ Test (projects, take_every_setting)
     project_destroy (&project);
 }
 
+Test (projects, say_which_answers_are_kept_and_what_raises_an_alert)
+{
+    project_t *project = parse ("cluster: shop\n");
+    cr_expect_eq (project->skew.sample, 0);
+    cr_expect_eq (project->skew.keep, 7 * TIME_DAY);
+    cr_expect_eq (project->skew.psi, 0.2);
+    project_destroy (&project);
+    project =
+        parse ("cluster: shop\nskew: {sample: 0.25, keep: 2d, size: 64MiB, psi: 0.5, ks: 0.3, "
+               "null_rate: 1}\n");
+    cr_expect_eq (project->skew.sample, 0.25);
+    cr_expect_eq (project->skew.keep, 2 * TIME_DAY);
+    cr_expect_eq (project->skew.size, UINT64_C (64) << 20);
+    cr_expect_eq (project->skew.psi, 0.5);
+    cr_expect_eq (project->skew.ks, 0.3);
+    cr_expect_eq (project->skew.null_rate, 1);
+    project_destroy (&project);
+    static const char *const wrong[] = { "{sample: 2}",    "{sample: -1}", "{sample: nan}",
+                                         "{sample: much}", "{size: 1MiB}", "{keep: 0}",
+                                         "{sampel: 1}" };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char text[128];
+        error_t error;
+        (void)snprintf (text, sizeof text, "cluster: shop\nskew: %s\n", wrong[i]);
+        cr_expect_eq (project_parse ("dir", text_of (text), &project, &error), STATUS_INVALID, "%s",
+                      wrong[i]);
+        cr_expect_not_null (strstr (error.text, "weir.yaml:2:"), "%s", error.text);
+    }
+}
+
 Test (projects, base_port_moves_all_defaults)
 {
     project_t *project = parse ("cluster: shop\nnodes: {base_port: 9100}\n");
