@@ -59,8 +59,12 @@ status_t skew_each (skew_t *self, skew_each_f *each, error_t *error)
     size_t count;
     status_t status =
         sample_list (self->task->setting.fs, self->task->arena, &paths, &count, error);
-    for (size_t i = 0; i < count && status == STATUS_OK; i++)
+    atomic_store (&self->task->done, 0);
+    atomic_store (&self->task->total, count);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++) {
         status = each_of_segment (self, paths[i], each, error);
+        task_progress (self->task, 1);
+    }
     return status;
 }
 

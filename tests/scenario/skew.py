@@ -14,7 +14,7 @@ import zmq
 from cluster import DAY, HOUR, SECURED, Cluster, Node, expect, expect_equal, now_us, skip, wait_for
 from wire import SLOWER, Client, Producer, Refused, Silent
 
-TIME_LIMIT = 400
+TIME_LIMIT = 900
 if SECURED:
     skip("what stands between a node and its coordinator here has no keys")
 
@@ -94,7 +94,7 @@ def written(client):
 
 
 def look(cluster, name, *more, code=0):
-    run = cluster.weir("skew", name, "--since", "30d", "--json", *more, timeout=100)
+    run = cluster.weir("skew", name, "--since", "30d", "--json", *more, timeout=300)
     expect_equal(run.code, code, f"weir skew {name}: {run}")
     return run.objects()[0]
 
