@@ -483,8 +483,10 @@ static void write_view (cluster_t *self, const played_task_t *task, uint32_t ver
 /* Version 1 as it is in `payments_definitions`, and later ones that the cluster has. */
 static void write_views (cluster_t *self, const played_task_t *task)
 {
-    const definitions_t *definitions = self->core->definitions;
     write_view (self, task, 1, plan_hash ());
+    if (!self->core || !self->core->definitions) /* those that it had are of version 1 */
+        return;
+    const definitions_t *definitions = self->core->definitions;
     for (size_t v = 0; v < definitions->views_count; v++)
         if (strcmp (definitions->views[v].name, "spend") == 0 && definitions->views[v].version > 1)
             write_view (self, task, definitions->views[v].version, self->core->plans[v][0]);
