@@ -22,7 +22,7 @@ $(FAULTS): tests/hosts/faults.c | build/test-deps.ok
 .PHONY: scenario scenario-flights chaos
 scenario: programs $(ORACLE) $(HOSTS) $(FAULTS) build/test-deps.ok ## real processes: failures, bad input, exact answers (SCENARIOS="kill basic")
 	@WEIR_FLIGHTS_ROWS=$${WEIR_FLIGHTS_ROWS:-300000} WEIR_FLIGHTS_QUERIES=$${WEIR_FLIGHTS_QUERIES:-200} \
-		WEIR_CHAOS_SEED=$${WEIR_CHAOS_SEED:-1} \
+		WEIR_CHAOS_SEED=$${WEIR_CHAOS_SEED:-1} WEIR_SKEW_ANSWERS=$${WEIR_SKEW_ANSWERS:-4000} \
 		$(SCENARIO_RUN) --jobs $(SCENARIO_JOBS) $(SCENARIOS)
 
 MINUTES ?= 1
