@@ -10,8 +10,10 @@ enum { CHUNK = 1 << 20 };
 static bool is_asked (const skew_t *self, const sample_block_t *block,
                       const sample_answer_t *answer)
 {
+    const skew_target_t *target = &self->target; /* a sample has names without versions */
+    const char *name = target->service ? target->service->name : target->roles[0].view->name;
     return answer->time >= self->order->since &&
-           text_equal (sample_block_shape (block, answer->shape)->name, self->order->name);
+           text_is (sample_block_shape (block, answer->shape)->name, name);
 }
 
 /* All answers of a block; whoever keeps one of them keeps the block. */

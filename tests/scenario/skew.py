@@ -247,7 +247,7 @@ cluster.wait_ready()
 written(client)
 report = look(cluster, "model")
 print("service:", {k: v for k, v in report.items() if k not in ("shown", "alerts")})
-check(report, ANSWERS * 8 // 10)  # some were incomplete, or lost with the node that was killed
+check(report, ANSWERS * 4 // 10)  # some were incomplete, or lost with the node that was killed, which was half of all at most
 expect(report["late"] > report["compared"] // 4, "late events change answers:", report)
 expect(report["incomplete"] + report["compared"] + report["ahead"] == report["answers"], "all are told of:", report)
 view = look(cluster, "spend")

@@ -129,23 +129,24 @@ run = cluster.done("apply", "--yes")
 expect("its stream, key or filter changes; version 2 follows 1" in run.out, run.out)
 
 
-def filled():
+def filled(streams):
+    """Is the version that is active of these streams, with all of their history?"""
     client = cluster.serving()
     try:
-        return all(r["complete"] for r in client.get("moves", [{"user_id": u} for u in USERS], seconds=10,
-                                                     deadline_ms=1000))
+        return all(r["complete"] and {log.split("/")[0] for log in r["positions"]} == set(streams)
+                   for r in client.get("moves", [{"user_id": u} for u in USERS], seconds=10, deadline_ms=1000))
     finally:
         client.close()
 
 
-wait_for(filled, 60, "the new key of calls has its history")
+wait_for(lambda: filled(COLUMNS), 60, "the new key of calls has its history, and the version that reads it is active")
 check(list(COLUMNS), "with a stream more")
 cluster.done("send", "calls", make("calls", 100, "send"))
 cluster.recompute()
 check(list(COLUMNS), "with a stream more, recomputed")
 
 # What is told of it, and what is refused.
-[view] = [v for v in cluster.done("list", "views", "--json").objects() if v["name"] == "moves"]
+[_, view] = [v for v in cluster.done("list", "views", "--json").objects() if v["name"] == "moves"]  # v1 and v2
 expect_equal((view["from"], view["version"]), (["payments", "refunds", "calls"], "v2"))
 expect("from: [payments, refunds, calls]" in cluster.done("show", "moves").out, "its text")
 expect("from payments, refunds, calls, logs payments/user_id, refunds/user_id, calls/user_id"
@@ -163,6 +164,6 @@ expect(wrong.code == 1 and "'back' is a field of 'refunds', but not of 'payments
 # A stream less again.
 cluster.write({"views.yaml": VIEWS % "payments, refunds"})
 cluster.done("apply", "--yes")
-wait_for(filled, 60, "it is answered as of two streams")
+wait_for(lambda: filled(both), 60, "it is answered as of two streams")
 check(both, "with a stream less")
 cluster.stop()

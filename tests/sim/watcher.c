@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIES_MAX = 20, LAST_ROUND = 4 };
+enum { TRIES_MAX = 20, LAST_ROUND = DATA_VIEWS + 1 };
 
 struct sim_watcher {
     sim_t *sim;
