@@ -379,7 +379,7 @@ static open_view_t *open_views (bench_t *self, const plan_t *plan, uint32_t base
     for (uint32_t p = 0; p < self->partitions; p++) {
         const char *dir = logged_dir (self->arena, "views", orders->stream->log_name, p);
         char name[NAME_MAX_SIZE + 64];
-        snprintf (name, sizeof name, "%u-1-%s.view", base + p + 1, plan->view);
+        snprintf (name, sizeof name, "%u-1-%s@v%u.view", base + p + 1, plan->view, plan->version);
         const char *path = path_in (self->arena, dir, name, "");
         orders_must (orders, batchview_open (orders->fs, path, &views[p].view, &orders->error),
                      path);
