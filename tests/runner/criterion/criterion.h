@@ -7,6 +7,7 @@
 #ifndef WEIR_TESTS_RUNNER_CRITERION_H
 #define WEIR_TESTS_RUNNER_CRITERION_H
 
+#include <math.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -78,6 +79,8 @@ void criterion_skip (const char *reason) __attribute__ ((noreturn));
 #define cr_assert_leq(a, b, ...) CRITERION_COMPARE (true, a, <=, b, __VA_ARGS__)
 #define cr_assert_gt(a, b, ...)  CRITERION_COMPARE (true, a, >, b, __VA_ARGS__)
 #define cr_assert_geq(a, b, ...) CRITERION_COMPARE (true, a, >=, b, __VA_ARGS__)
+#define cr_assert_float_eq(a, b, apart, ...)                                                       \
+    CRITERION_CHECK (true, #a " is about " #b, fabs ((a) - (b)) <= (apart), __VA_ARGS__)
 #define cr_assert_str_eq(a, b, ...)                                                                \
     CRITERION_CHECK (true, #a " is the text " #b, strcmp (a, b) == 0, __VA_ARGS__)
 #define cr_assert_str_neq(a, b, ...)                                                               \
