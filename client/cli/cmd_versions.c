@@ -1,5 +1,6 @@
 /* weir versions, promote, retire and annotate - versions of views and services. */
 #include "client/cli/annotation.h"
+#include "client/cli/applied.h"
 #include "client/cli/terminal.h"
 #include "client/cli/version_texts.h"
 
@@ -128,11 +129,12 @@ static int ask_version (call_t *call, message_kind_t kind, const char *done)
     if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
         STATUS_OK)
         return call_failed (call, &error);
+    uint64_t now = wire_uint (reply.body, "version", 0);
     if (call->json)
         print_json (reply.body);
     else
-        printf ("%s %s: version %" PRIu64 " of the definitions\n", done, call->words[0],
-                wire_uint (reply.body, "version", 0));
+        printf ("%s %s: version %" PRIu64 " of the definitions\n", done, call->words[0], now);
+    await_definitions (call, now);
     return EXIT_DONE;
 }
 
