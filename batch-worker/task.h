@@ -180,6 +180,8 @@ typedef enum task_kind { TASK_BUILD, TASK_LOAD, TASK_VERIFY, TASK_TRAIN, TASK_SK
 #define TASK_TRAIN_WORD "train"
 #define TASK_SKEW_WORD  "skew"
 
+enum { TASK_MAGIC = 0x5441534b };
+
 typedef struct task {
     job_t job; /* first */
     uint32_t magic;
