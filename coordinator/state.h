@@ -347,7 +347,7 @@ void training_asked (coordinator_core_t *self, const peer_t *from, const message
 void trainings_settle (coordinator_core_t *self);
 /* Forgets all. Their files are orphans. */
 void trainings_release (coordinator_core_t *self);
-/* The least number of one; UINT64_MAX: there is none. */
+/* The least number of when the logs of one were pinned; UINT64_MAX: of none. */
 uint64_t trainings_least (const coordinator_core_t *self);
 /* Each path of files that they need, and that tasks which are over wrote. */
 typedef void training_path_f (void *arg, const char *path);

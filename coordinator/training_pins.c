@@ -156,7 +156,6 @@ static void end_cut (coordinator_core_t *self, training_t *training, training_lo
     uint32_t partition = 0;
     error_t error;
     char *why = NULL;
-    const forget_t *forget = forget_waited_for (self, log);
     if (recompute && recompute->state != RECOMPUTE_FAILED &&
         !reaches (self, recompute, log, &partition))
         why = mem_format ("%s, partition %" PRIu32 ": %s", log->name, partition,
@@ -169,43 +168,51 @@ static void end_cut (coordinator_core_t *self, training_t *training, training_lo
         training_fail (self, training, why);
     else if (why && ask_for_cut (self, pin, log, &error) != STATUS_OK)
         training_fail (self, training, error.text);
-    else if (!why && forget)
-        training->waits = "an entity is being erased";
     else if (!why)
-        pin_current (self, training, pin, log);
+        pin->reached = true;
     mem_free (why);
 }
 
-static void go_on (coordinator_core_t *self, training_t *training, training_log_t *pin)
+/* Has the log's current dataset what was acknowledged before, and no entity that is to go? */
+static bool is_ready (coordinator_core_t *self, training_t *training, training_log_t *pin)
 {
     log_t *log = log_named (self, text_of (pin->name));
     if (!log || log->dropped) {
         training_fail (self, training, "a stream of it was deleted");
-        return;
+        return false;
     }
     if (!log->begun || !log_is_filled (self, log)) {
         training->waits = "a view's key is new: events of before are on their way to it";
-        return;
+        return false;
     }
     const recompute_t *recompute = recompute_find (self, pin->recompute);
-    if (recompute && recompute->state < RECOMPUTE_PUBLISHED) {
+    if (!pin->reached && recompute && recompute->state < RECOMPUTE_PUBLISHED) {
         training->waits = recompute->error[0] ? recompute->error : "";
-        return;
+        return false;
     }
-    end_cut (self, training, pin, log, recompute);
+    if (!pin->reached)
+        end_cut (self, training, pin, log, recompute);
+    if (pin->reached && forget_waited_for (self, log)) {
+        training->waits = "an entity is being erased";
+        return false;
+    }
+    return pin->reached;
 }
 
+/* All logs at once: while it waits for an entity to be erased it holds no files, which another
+ * entity's erasure, that the first may stand behind, would wait for. */
 void training_pin_go_on (coordinator_core_t *self, training_t *training)
 {
     bool all = true;
     training->waits = "";
-    for (size_t i = 0; i < training->logs_count && training->state == TRAINING_CUTTING; i++) {
-        if (!training->logs[i].pinned)
-            go_on (self, training, &training->logs[i]);
-        all = all && training->logs[i].pinned;
-    }
-    if (all && training->state == TRAINING_CUTTING)
-        training->state = TRAINING_READY;
+    for (size_t i = 0; i < training->logs_count && training->state == TRAINING_CUTTING; i++)
+        all = is_ready (self, training, &training->logs[i]) && all;
+    if (!all || training->state != TRAINING_CUTTING || !tasks_take_number (self, &training->since))
+        return; /* the catalog failed, if it is that: again later */
+    for (size_t i = 0; i < training->logs_count; i++)
+        pin_current (self, training, &training->logs[i],
+                     log_named (self, text_of (training->logs[i].name)));
+    training->state = TRAINING_READY;
 }
 
 /* ---- an earlier dataset ---- */
@@ -293,5 +300,6 @@ status_t training_pin_begin (coordinator_core_t *self, training_t *training, wir
             status = ask_for_cut (self, pin, log, error);
     }
     training->state = version.count > 0 ? TRAINING_READY : TRAINING_CUTTING;
+    training->since = version.count > 0 ? training->id : UINT64_MAX;
     return status;
 }

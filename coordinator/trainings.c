@@ -78,7 +78,7 @@ uint64_t trainings_least (const coordinator_core_t *self)
 {
     uint64_t least = UINT64_MAX;
     for (size_t i = 0; i < self->trainings_count; i++)
-        least = self->trainings[i]->id < least ? self->trainings[i]->id : least;
+        least = self->trainings[i]->since < least ? self->trainings[i]->since : least;
     return least;
 }
 

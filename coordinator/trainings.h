@@ -32,6 +32,7 @@ typedef struct training_log {
     const char *name;
     uint64_t recompute; /* that it waits for; 0: for none */
     unsigned failures;
+    bool reached; /* the dataset has what was acknowledged before */
     bool pinned;
     const char *dataset;
     uint64_t manifest;
@@ -76,6 +77,7 @@ typedef struct training_role {
 struct training {
     arena_t *arena; /* of all but the tasks */
     uint64_t id;    /* a number that no task has */
+    uint64_t since; /* another, of when its logs were pinned; UINT64_MAX: they are not yet */
     training_state_t state;
     uint64_t definitions;
     int64_t until; /* boot µs: unless somebody asks about it */

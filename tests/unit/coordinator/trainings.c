@@ -244,6 +244,61 @@ Test (trainings, that_nobody_asks_about_are_given_up)
     cluster_release (&cluster);
 }
 
+#define FIRST  "00000000000000f1"
+#define SECOND "00000000000000f2"
+
+static void forget (cluster_t *self, const char *id)
+{
+    wire_writer_t *writer = call_begin (self, MESSAGE_FORGET);
+    wire_field_string (writer, "stream", "payments");
+    wire_field_string (writer, "id", id);
+    wire_field_map (writer, "key");
+    wire_field_string (writer, "user_id", id);
+    wire_close (writer);
+    cr_assert_eq (call_end (self).kind, MESSAGE_FORGET_OK);
+}
+
+static void forget_state (cluster_t *self, const char *id, char state[16])
+{
+    wire_field_string (call_begin (self, MESSAGE_FORGETS), "id", id);
+    message_t reply = call_end (self);
+    wire_list_t found = wire_list (reply.body, "forgets");
+    cr_assert_eq (found.count, 1);
+    wire_copy (&found.items[0], "state", state, 16);
+}
+
+/* The set waits for the second, which waits for the new key, which waits for the first: that must
+ * not wait for the set. */
+Test (trainings, that_wait_for_an_entity_to_be_erased_hold_up_no_other)
+{
+    static const char by_amount[] = "views:\n"
+                                    "  same:\n"
+                                    "    from: payments\n"
+                                    "    key: amount\n"
+                                    "    features:\n"
+                                    "      n: count()\n";
+    cluster_t cluster;
+    char state[16];
+    start (&cluster);
+    cluster_send (&cluster, 5);
+    cluster.places_no_forgets = true;
+    forget (&cluster, FIRST);
+    cluster_run (&cluster, LEASE);
+    cluster_apply (&cluster, by_amount);
+    forget (&cluster, SECOND);
+    (void)begin (&cluster, NULL, 0);
+    cluster_run (&cluster, LEASE);
+    forget_state (&cluster, FIRST, state);
+    cr_assert_str_eq (state, "placing");
+    forget_state (&cluster, SECOND, state);
+    cr_assert_str_eq (state, "accepted");
+    cr_assert_str_eq (ask (&cluster, false).state, "cutting");
+    cluster.places_no_forgets = false;
+    cluster_until (&cluster, is_ready, 20 * TIME_SECOND, "both erasures");
+    cr_assert_eq (ask (&cluster, false).pinned, 1);
+    cluster_release (&cluster);
+}
+
 /* As long as there is the set; and a set from before a restart is not known, and its files go. */
 Test (trainings, keep_the_files_that_they_read)
 {
