@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { AGAIN_MAX = 5, RENEW_ROWS = 1024, CHUNK = 1 << 16 };
+enum { RENEW_ROWS = 1024, CHUNK = 1 << 16 };
 
 typedef struct wanted {
     const char *as_of, *out, *format, *version;
@@ -68,7 +68,9 @@ static status_t prepare (work_t *self, error_t *error)
         status = bind_key (self, error);
     if (status != STATUS_OK)
         return status;
-    self->making = (making_t){ .call = self->call, .set = self->set, .raw = true };
+    self->making = (making_t){
+        .call = self->call, .registered = &self->registered, .set = self->set, .raw = true
+    };
     if (wanted->version)
         status = making_read_version (&self->making, wanted->version, error);
     if (status == STATUS_OK)
@@ -78,8 +80,9 @@ static status_t prepare (work_t *self, error_t *error)
     return status;
 }
 
-static status_t make_once (work_t *self, error_t *error)
+static status_t make_once (void *arg, error_t *error)
 {
+    work_t *self = arg;
     status_t status = making_begin (&self->making, error);
     if (status == STATUS_OK)
         status = making_pin (&self->making, error);
@@ -163,15 +166,12 @@ static int tell (work_t *self)
 static status_t work (work_t *self, error_t *error)
 {
     status_t status = prepare (self, error);
-    for (unsigned tries = 0; status == STATUS_OK; tries++) {
-        status = make_once (self, error);
-        if (!making_is_lost (status) || self->making.id == 0 || tries == AGAIN_MAX)
-            break;
-        self->making.id = 0; /* the coordinator does not know it any more: once more */
-        status = STATUS_OK;
-    }
+    if (status == STATUS_OK)
+        status = making_make (&self->making, make_once, self, error);
     if (status == STATUS_OK)
         status = write_rows (self, error);
+    if (status == STATUS_OK)
+        status = making_check_definitions (&self->making, error);
     if (status == STATUS_OK)
         status = trained_end (&self->trained, error);
     return status == STATUS_OK ? write_manifest (self, error) : status;

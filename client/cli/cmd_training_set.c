@@ -11,8 +11,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { AGAIN_MAX = 5, READ_ROWS = 256 };
-
 typedef struct wanted {
     const char *spine, *spine_format, *time, *known, *out, *format, *on_error, *version, *prefix;
     bool before, raw;
@@ -49,6 +47,7 @@ static status_t prepare (work_t *self, error_t *error)
     if (status != STATUS_OK)
         return status;
     self->making = (making_t){ .call = self->call,
+                               .registered = &self->registered,
                                .set = self->set,
                                .raw = wanted->raw || !self->set->is_preprocessed };
     if (wanted->raw && !self->set->service)
@@ -101,8 +100,9 @@ static status_t hand_over (work_t *self, const spine_file_t **files, size_t *cou
 }
 
 /* What the cluster does for it, up to the results. */
-static status_t make_once (work_t *self, error_t *error)
+static status_t make_once (void *arg, error_t *error)
 {
+    work_t *self = arg;
     const spine_file_t *files = NULL;
     size_t count = 0;
     status_t status = making_begin (&self->making, error);
@@ -141,42 +141,6 @@ static status_t write_rows (work_t *self, error_t *error)
         status = error_set (error, STATUS_INVALID, "%s has changed while it was read",
                             self->spine.shown);
     return status;
-}
-
-/* And of the same types: a field may have been widened. */
-static bool is_same_view (const view_t *was, const definitions_t *now)
-{
-    const view_t *is = definitions_view_version (now, text_of (was->name), was->version);
-    bool same = is && strcmp (is->text, was->text) == 0 && is->sources_count == was->sources_count;
-    for (size_t s = 0; same && s < was->sources_count; s++)
-        same = is->sources[s].stream->fingerprint == was->sources[s].stream->fingerprint;
-    return same;
-}
-
-/* Definitions of before are those of after, as far as they are the set's. */
-static status_t check_definitions (work_t *self, error_t *error)
-{
-    registered_t now;
-    status_t status = registered_read (self->call, &now, error);
-    if (status != STATUS_OK || now.version == self->registered.version) {
-        registered_release (&now);
-        return status;
-    }
-    const trainset_t *set = self->set;
-    bool same = true;
-    if (set->service) {
-        const service_t *is = definitions_service_version (
-            now.definitions, text_of (set->service->name), set->service->version);
-        same = is && strcmp (is->text, set->service->text) == 0;
-    }
-    for (size_t r = 0; same && r < set->roles_count; r++)
-        same = is_same_view (set->roles[r].view, now.definitions);
-    registered_release (&now);
-    if (!same)
-        return error_set (error, STATUS_INVALID,
-                          "the definitions of what it is of were changed while it was made: run "
-                          "it again");
-    return STATUS_OK;
 }
 
 /* ---- what is told ---- */
@@ -268,17 +232,12 @@ static void release (work_t *self)
 static status_t work (work_t *self, error_t *error)
 {
     status_t status = prepare (self, error);
-    for (unsigned tries = 0; status == STATUS_OK; tries++) {
-        status = make_once (self, error);
-        if (!making_is_lost (status) || self->making.id == 0 || tries == AGAIN_MAX)
-            break;
-        self->making.id = 0; /* the coordinator does not know it any more: once more */
-        status = STATUS_OK;
-    }
+    if (status == STATUS_OK)
+        status = making_make (&self->making, make_once, self, error);
     if (status == STATUS_OK)
         status = write_rows (self, error);
     if (status == STATUS_OK)
-        status = check_definitions (self, error);
+        status = making_check_definitions (&self->making, error);
     if (status == STATUS_OK)
         status = trained_end (&self->trained, error);
     return status == STATUS_OK ? write_manifest (self, error) : status;

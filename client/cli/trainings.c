@@ -9,12 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RENEW_MS = 1000, POLL_MS = 50, PATIENCE_MS = 30000, CHUNK = 1 << 14 };
-
-bool making_is_lost (status_t status)
-{
-    return status == STATUS_NOT_FOUND || status == STATUS_STALE;
-}
+enum { AGAIN_MAX = 5, RENEW_MS = 1000, POLL_MS = 50, PATIENCE_MS = 30000, CHUNK = 1 << 14 };
 
 /* ---- asking ---- */
 
@@ -267,6 +262,68 @@ status_t making_run (making_t *self, const spine_file_t *files, size_t count, co
                       self->waits[0] ? "; waits: " : "", self->waits);
         status = poll (self, error);
     }
+    return status;
+}
+
+/* And of the same types: a field may have been widened. */
+static bool is_same_view (const view_t *was, const definitions_t *now)
+{
+    const view_t *is = definitions_view_version (now, text_of (was->name), was->version);
+    bool same = is && strcmp (is->text, was->text) == 0 && is->sources_count == was->sources_count;
+    for (size_t s = 0; same && s < was->sources_count; s++)
+        same = is->sources[s].stream->fingerprint == was->sources[s].stream->fingerprint;
+    return same;
+}
+
+status_t making_check_definitions (const making_t *self, error_t *error)
+{
+    registered_t now;
+    status_t status = registered_read (self->call, &now, error);
+    if (status != STATUS_OK || now.version == self->registered->version) {
+        registered_release (&now);
+        return status;
+    }
+    const trainset_t *set = self->set;
+    bool same = true;
+    if (set->service) {
+        const service_t *is = definitions_service_version (
+            now.definitions, text_of (set->service->name), set->service->version);
+        same = is && strcmp (is->text, set->service->text) == 0;
+    }
+    for (size_t r = 0; same && r < set->roles_count; r++)
+        same = is_same_view (set->roles[r].view, now.definitions);
+    registered_release (&now);
+    if (!same)
+        return error_set (error, STATUS_INVALID,
+                          "the definitions of what it is of were changed while it was made: run "
+                          "it again");
+    return STATUS_OK;
+}
+
+/* Once more when it is not known any more. When there are other definitions, too: unless those are
+ * the set's. */
+static bool begins_anew (making_t *self, status_t *status, error_t *error)
+{
+    if (self->id == 0 || (*status != STATUS_NOT_FOUND && *status != STATUS_STALE))
+        return false;
+    if (*status == STATUS_NOT_FOUND)
+        self->id = 0;
+    error_t other;
+    status_t checked =
+        *status == STATUS_STALE ? making_check_definitions (self, &other) : STATUS_OK;
+    if (checked == STATUS_OK)
+        return true;
+    *error = other;
+    *status = checked;
+    return false;
+}
+
+status_t making_make (making_t *self, status_t (*once) (void *arg, error_t *error), void *arg,
+                      error_t *error)
+{
+    status_t status = once (arg, error);
+    for (unsigned tries = 0; tries < AGAIN_MAX && begins_anew (self, &status, error); tries++)
+        status = once (arg, error);
     return status;
 }
 

@@ -4,6 +4,7 @@
 #define WEIR_CLI_TRAININGS_H
 
 #include "client/cli/command.h"
+#include "client/cli/registered.h"
 #include "trainset/result_reader.h"
 #include "trainset/spine_writer.h"
 
@@ -11,6 +12,7 @@
 
 typedef struct making {
     call_t *call;
+    const registered_t *registered; /* what the set is of */
     const trainset_t *set;
     uint64_t id;     /* 0: none is begun */
     json_t *version; /* array of PINNED (docs/protocol.md); NULL: not known yet */
@@ -39,8 +41,11 @@ MUST_CHECK status_t making_renew (making_t *self, error_t *error);
 void making_end (making_t *self);
 void making_release (making_t *self); /* ends it too */
 
-/* Is it gone, or the definitions are others by now: is it to be begun again? */
-bool making_is_lost (status_t status);
+/* Has `once` make it, and again when the coordinator does not know it any more. */
+MUST_CHECK status_t making_make (making_t *self, status_t (*once) (void *arg, error_t *error),
+                                 void *arg, error_t *error);
+/* Has the cluster the definitions still that it is made of? */
+MUST_CHECK status_t making_check_definitions (const making_t *self, error_t *error);
 
 /* The manifest beside what was written (docs/training.md), as `path`.weir.json. `extra` has fields
  * of its own. Takes it. */

@@ -30,7 +30,14 @@ streams:
     key: account
     time: booked
     fields: {account: string, shop: string, amount: float64, booked: {type: timestamp, unit: us}}
+  visits:
+    key: account
+    time: at
+    fields: {account: string, pages: int64, at: {type: timestamp, unit: us}}
 views:
+  read:
+    from: visits
+    features: {pages: sum(pages)}
   spend:
     from: transfers
     features:
@@ -274,9 +281,27 @@ command.send_signal(signal.SIGINT)
 said = command.communicate(timeout=30 * SLOWER)
 expect_equal(command.returncode, 130, said)
 expect_equal(sorted(os.listdir(cluster.directory)), files, "no half file is left")
+
+# ---- definitions change meanwhile ----
+visits = cluster.directory / "visits.csv"
+visits.write_text("account,ts\na1,2025-02-20T00:00:00Z\n")
+commands = [subprocess.Popen([BIN / "weir", "-C", cluster.directory, name, "read", *flags, "--out", cluster.directory / "mixed.csv"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for name, *flags in (("export", "--as-of", "now"), ("training-set", "--spine", visits, "--time", "ts"))]
+for command in commands:
+    expect("dataset" in command.stderr.readline(), "it says that it makes a dataset")
+cluster.write({"views.yaml": VIEWS.replace("pages: int64", "pages: float64")})
+widening = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "apply", "--yes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+wait_for(lambda: "float64" in cluster.done("show", "visits").out, 30, "the cluster has it")
 cluster["batch-worker-1"].resume()
 cluster["batch-worker-2"].resume()
-swept("after Ctrl-C")
+said = widening.communicate(timeout=100 * SLOWER)
+expect_equal(widening.returncode, 0, said)
+for command in commands:
+    said = command.communicate(timeout=100 * SLOWER)
+    expect(command.returncode == 1 and "run it again" in said[1], command.args[3], said)
+expect_equal([name for name in os.listdir(cluster.directory) if "mixed" in name], [], "nothing of two meanings")
+swept("after Ctrl-C and what changed")
 
 # ---- a small disk ----
 if os.environ["WEIR_OWN_MOUNTS"] == "1":
