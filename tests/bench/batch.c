@@ -153,6 +153,7 @@ static void do_log (bench_t *self, const char *events)
 /* What a worker tells of itself. */
 typedef struct told {
     double cpu_s;
+    double kernel_s; /* of it */
     uint64_t peak_bytes;
     uint64_t read_bytes; /* asked of the system, cached or not */
     uint64_t written_bytes;
@@ -208,8 +209,9 @@ static void tell (told_t *told, const worker_t *worker, FILE *runs)
 {
     struct rusage usage;
     getrusage (RUSAGE_SELF, &usage);
-    told->cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    told->kernel_s = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
+    told->cpu_s =
+        (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6 + told->kernel_s;
     told->peak_bytes = number_in ("/proc/self/status", "VmHWM:", 1024);
     told->read_bytes = number_in ("/proc/self/io", "rchar:", 1);
     told->written_bytes = number_in ("/proc/self/io", "wchar:", 1);
@@ -318,6 +320,7 @@ static void print_told (const shared_t *shared, uint64_t workers, double seconds
     for (uint64_t i = 0; i < workers; i++) {
         const told_t *told = &shared->told[i];
         all.cpu_s += told->cpu_s;
+        all.kernel_s += told->kernel_s;
         all.peak_bytes = told->peak_bytes > all.peak_bytes ? told->peak_bytes : all.peak_bytes;
         all.read_bytes += told->read_bytes;
         all.written_bytes += told->written_bytes;
@@ -326,10 +329,10 @@ static void print_told (const shared_t *shared, uint64_t workers, double seconds
         all.runs += told->runs;
         all.view_bytes += told->view_bytes;
     }
-    printf ("{\"wall_s\": %.6f, \"cpu_s\": %.6f, \"peak_bytes\": %llu, \"read_bytes\": %llu, "
-            "\"written_bytes\": %llu, \"rows\": %llu, \"run_bytes\": %llu, \"runs\": %llu, "
-            "\"view_bytes\": %llu}\n",
-            seconds, all.cpu_s, (unsigned long long)all.peak_bytes,
+    printf ("{\"wall_s\": %.6f, \"cpu_s\": %.6f, \"kernel_s\": %.6f, \"peak_bytes\": %llu, "
+            "\"read_bytes\": %llu, \"written_bytes\": %llu, \"rows\": %llu, \"run_bytes\": %llu, "
+            "\"runs\": %llu, \"view_bytes\": %llu}\n",
+            seconds, all.cpu_s, all.kernel_s, (unsigned long long)all.peak_bytes,
             (unsigned long long)all.read_bytes, (unsigned long long)all.written_bytes,
             (unsigned long long)all.rows, (unsigned long long)all.run_bytes,
             (unsigned long long)all.runs, (unsigned long long)all.view_bytes);

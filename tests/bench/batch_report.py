@@ -36,14 +36,15 @@ def size(count):
 
 
 def table(found):
-    yield ("| events : keys | what | M events/s | wall s | CPU s | ns CPU an event | peak MiB | "
-           "read MiB | written MiB |")
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield ("| events : keys | what | M events/s | wall s | CPU s | ns CPU an event | … in the kernel | "
+           "peak MiB | read MiB | written MiB |")
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for case, of in found["cases"].items():
         for what, rounds in of["figures"].items():
             wall, cpu = median(rounds), median(rounds, "cpu_s")
+            kernel = f"{median(rounds, 'kernel_s') / of['events'] * 1e9:.0f}" if "kernel_s" in rounds[0] else ""
             yield (f"| {case} | {what} | {of['events'] / wall / 1e6:.2f} | {wall:.2f} | {cpu:.2f} | "
-                   f"{cpu / of['events'] * 1e9:.0f} | {size(median(rounds, 'peak_bytes'))} | "
+                   f"{cpu / of['events'] * 1e9:.0f} | {kernel} | {size(median(rounds, 'peak_bytes'))} | "
                    f"{size(median(rounds, 'read_bytes'))} | "
                    f"{size(median(rounds, 'written_bytes'))} |")
 
