@@ -236,7 +236,7 @@ fraud: programs ## raw payments to a model that scores live ones, with equal row
 CHECKED = $(filter-out sim,$(LIBRARIES))
 check: $(foreach l,$(CHECKED),$(call archive_of,$(l))) build/test-deps.ok ## layering, headers, banned calls, formatting
 	@printf '%s\n' $(foreach l,$(CHECKED),'$(l) $(call dir_of,$(l)) $(USES_$(l))') | tests/checks/layering $(BUILD)
-	@for c in headers banned format size mutants limits; do tests/checks/$$c || { echo "check $$c failed"; exit 1; }; done
+	@for c in headers banned format size mutants limits criterion; do tests/checks/$$c || { echo "check $$c failed"; exit 1; }; done
 	@echo "  checks passed"
 
 deps: build/deps.ok ## install the Debian packages that are missing
