@@ -6,6 +6,7 @@
 
 void actor_beat (cluster_t *self, actor_t *actor);
 void actor_take_orders (cluster_t *self, actor_t *actor, const message_t *message);
+void actor_take_tasks (cluster_t *self, actor_t *actor, wire_list_t orders);
 /* Finishes tasks, unless it is lazy. */
 void actor_work (cluster_t *self, actor_t *actor);
 const char *actor_partition_state (const cluster_t *self, const played_partition_t *held);

@@ -47,8 +47,16 @@ typedef struct played_task {
     bool load;
     bool verify;
     bool train;
+    bool skew;
     uint64_t rows; /* of a part of a training set */
     char log[128]; /* or the stream of a load */
+    char name[64]; /* of what answers are looked at … */
+    char training[128];
+    int64_t since;
+    size_t parts;
+    uint64_t manifest; /* … and of the log of its parts */
+    uint64_t removed;
+    size_t loads; /* in all parts */
     uint32_t partition;
     uint64_t from;
     uint64_t cut;
@@ -90,9 +98,16 @@ typedef struct actor {
     /* batch */
     played_task_t tasks[TASKS_PLAYED];
     size_t tasks_count;
-    bool lazy;              /* finishes no tasks */
-    bool keeps_folds;       /* finishes no folds: builds without anything new */
-    bool keeps_trains;      /* nor parts of training sets */
+    bool lazy;          /* finishes no tasks */
+    bool keeps_folds;   /* finishes no folds: builds without anything new */
+    bool keeps_trains;  /* nor parts of training sets */
+    bool keeps_skews;   /* nor looks at answers */
+    bool tells_nothing; /* of the answers that it looked at */
+    const char *report; /* of a look; NULL: an empty one */
+    uint64_t compared;
+    uint64_t mismatches;
+    uint64_t late;
+    size_t alerts;          /* how many there are */
     bool stubborn;          /* runs tasks on that orders do not list */
     bool forgetful;         /* does not list them */
     const char *fails_with; /* status of task.done; NULL: ok */
@@ -102,6 +117,9 @@ typedef struct actor {
     uint64_t wanted[LOGS_PLAYED];
     bool filling[LOGS_PLAYED];
     size_t datasets_count;
+    bool skew_told; /* in the orders */
+    uint64_t skew_mismatches;
+    uint64_t skew_alerts;
     bool stays;   /* takes no newer manifest */
     bool damaged; /* finds a view of whichever manifest damaged */
 } actor_t;
