@@ -146,12 +146,24 @@ static size_t under_way (const coordinator_core_t *self)
     return count;
 }
 
-/* The oldest that is over goes; the latest of another name stays as long as it can. */
+/* Is it the latest report of its name? */
+static bool is_latest (const coordinator_core_t *self, size_t at)
+{
+    if (self->skews[at]->report == NULL)
+        return false;
+    for (size_t i = at + 1; i < self->skews_count; i++)
+        if (self->skews[i]->report && strcmp (self->skews[i]->name, self->skews[at]->name) == 0)
+            return false;
+    return true;
+}
+
+/* The oldest that is over goes: of those that are nobody's latest report, if there are any. */
 static void make_room (coordinator_core_t *self)
 {
-    for (size_t i = 0; i < self->skews_count && self->skews_count >= SKEWS_MAX; i++)
-        if (self->skews[i]->task == NULL)
-            drop (self, i--);
+    for (int latest = 0; latest < 2; latest++)
+        for (size_t i = 0; i < self->skews_count && self->skews_count >= SKEWS_MAX; i++)
+            if (self->skews[i]->task == NULL && (latest || !is_latest (self, i)))
+                drop (self, i--);
 }
 
 static status_t begin (coordinator_core_t *self, const wire_value_t *body, skew_t **begun,
@@ -344,15 +356,12 @@ void skew_take (coordinator_core_t *self, task_t *task, const wire_value_t *outp
 
 /* ---- status ---- */
 
-/* Is it the latest report of its name? */
-static bool is_latest (const coordinator_core_t *self, size_t at)
+/* Of what was deleted or retired nobody can look at answers again: it alerts nobody. While the
+ * definitions cannot be read, that is not known. */
+static bool is_told (const coordinator_core_t *self, size_t at)
 {
-    if (self->skews[at]->report == NULL)
-        return false;
-    for (size_t i = at + 1; i < self->skews_count; i++)
-        if (self->skews[i]->report && strcmp (self->skews[i]->name, self->skews[at]->name) == 0)
-            return false;
-    return true;
+    return is_latest (self, at) &&
+           (self->definitions == NULL || is_known (self, text_of (self->skews[at]->name)));
 }
 
 bool skews_totals (const coordinator_core_t *self, uint64_t *mismatches, uint64_t *alerts)
@@ -360,7 +369,7 @@ bool skews_totals (const coordinator_core_t *self, uint64_t *mismatches, uint64_
     bool any = false;
     *mismatches = *alerts = 0;
     for (size_t i = 0; i < self->skews_count; i++) {
-        if (!is_latest (self, i))
+        if (!is_told (self, i))
             continue;
         any = true;
         *mismatches += self->skews[i]->mismatches;
@@ -378,7 +387,7 @@ void skews_tell (coordinator_core_t *self)
     wire_field_list (writer, "skew");
     for (size_t i = 0; i < self->skews_count; i++) {
         const skew_t *skew = self->skews[i];
-        if (!is_latest (self, i))
+        if (!is_told (self, i))
             continue;
         wire_open_map (writer);
         wire_field_string (writer, "name", skew->name);
