@@ -37,7 +37,10 @@ struct samples {
     sample_writer_t *spare;  /* NULL while a job has it */
     sample_log_t *log;       /* the job's, while there is one */
     bool running;
-    bool forget;          /* what is on the disk is to go */
+    bool forget;          /* what is on the disk is to go … */
+    int64_t forget_at;    /* … at this boot time at the earliest: it failed before */
+    int64_t forgotten;    /* boot µs: queries that were begun then may still have what went */
+    bool failing;         /* the latest job did */
     int64_t since;        /* boot µs of the first answer in the writer */
     buf_t key;            /* of an entity, while it is looked at */
     arena_t *shapes;      /* of the shape below */
@@ -49,7 +52,6 @@ struct samples {
     uint64_t taken;
     uint64_t written;
     uint64_t dropped;
-    uint64_t failed;
 };
 
 samples_t *samples_new (env_t *env, const serving_options_t *options)
@@ -72,6 +74,7 @@ samples_t *samples_new (env_t *env, const serving_options_t *options)
     buf_init (&self->key, KEY_BYTES_MAX);
     self->shapes = arena_new (SHAPES_CHUNK);
     self->block = 1;
+    self->forgotten = INT64_MIN;
     return self;
 }
 
@@ -256,6 +259,10 @@ void samples_take (samples_t *self, const query_t *query, size_t entity, const o
     if (!query->want_batch || !query->want_realtime || logs_count == 0 ||
         !is_chosen (self, query, entity))
         return;
+    if (query->begun <= self->forgotten) {
+        self->dropped++;
+        return;
+    }
     if (sample_writer_answers (self->writer) == 0)
         self->since = self->env->boot_us (self->env);
     if (add (self, query, entity, outcomes, at, logs, logs_count, complete))
@@ -297,7 +304,8 @@ static void write_discard (job_t *job)
 /* One at a time: what comes meanwhile is gathered. */
 static void write_soon (samples_t *self)
 {
-    if (self->running || (!self->forget && sample_writer_answers (self->writer) == 0))
+    bool early = self->forget && self->env->boot_us (self->env) < self->forget_at;
+    if (self->running || early || (!self->forget && sample_writer_answers (self->writer) == 0))
         return;
     write_job_t *job = mem_zero (1, sizeof *job);
     job->job.run = write_run;
@@ -316,23 +324,31 @@ static void write_soon (samples_t *self)
     self->env->submit (self->env, &job->job);
 }
 
+static void failed (samples_t *self, const write_job_t *job)
+{
+    if (!self->failing)
+        env_log (self->env, LOG_WARNING, "the sample of answers is not %s: %s",
+                 job->writer ? "written" : "removed", job->error.text);
+    if (job->writer) {
+        self->dropped += sample_writer_answers (job->writer);
+    } else {
+        self->forget = true;
+        self->forget_at = self->env->boot_us (self->env) + SAMPLES_WAIT;
+    }
+}
+
 bool samples_job_done (samples_t *self, job_t *done)
 {
     if (done->run != write_run)
         return false;
     CHECK_OBJECT (self, SAMPLES_MAGIC);
     write_job_t *job = (write_job_t *)done;
-    uint32_t answers = job->writer ? sample_writer_answers (job->writer) : 0;
     self->running = false;
-    if (job->status == STATUS_OK) {
-        self->written += answers;
-    } else {
-        if (self->failed++ == 0)
-            env_log (self->env, LOG_WARNING, "the sample of answers is not written: %s",
-                     job->error.text);
-        self->dropped += answers;
-        self->forget = self->forget || job->writer == NULL;
-    }
+    if (job->status != STATUS_OK)
+        failed (self, job);
+    else if (job->writer)
+        self->written += sample_writer_answers (job->writer);
+    self->failing = job->status != STATUS_OK;
     if (job->writer) {
         self->spare = job->writer;
         sample_writer_clear (self->spare);
@@ -348,6 +364,7 @@ void samples_forget (samples_t *self)
     sample_writer_clear (self->writer);
     self->block++;
     self->forget = true;
+    self->forgotten = self->env->boot_us (self->env);
     write_soon (self);
 }
 
@@ -357,8 +374,9 @@ int64_t samples_tick (samples_t *self, int64_t now)
     bool any = sample_writer_answers (self->writer) > 0;
     if (self->running || !(any || self->forget))
         return INT64_MAX;
-    if (!self->forget && now < self->since + SAMPLES_WAIT)
-        return self->since + SAMPLES_WAIT;
+    int64_t due = self->forget ? self->forget_at : self->since + SAMPLES_WAIT;
+    if (now < due)
+        return due;
     write_soon (self);
     return INT64_MAX;
 }

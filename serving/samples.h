@@ -26,7 +26,8 @@ void samples_destroy (samples_t **self_p);
 void samples_take (samples_t *self, const query_t *query, size_t entity, const outcome_t *outcomes,
                    size_t at, const entity_log_t *logs, size_t logs_count, bool complete);
 
-/* An entity was erased: what was kept before goes. */
+/* An entity was erased: what was kept before goes, and nothing is kept of queries that were begun
+ * before. */
 void samples_forget (samples_t *self);
 
 /* Is the job of this one, and done? */

@@ -5,11 +5,10 @@
 #include "storage/rows.h"
 #include "storage/run.h"
 #include "storage/sort.h"
-#include "tests/oracle/oracle.h"
 
 #include <stdio.h>
 
-void house_init_limited (house_t *self, uint64_t seed, size_t query_memory)
+static void start (house_t *self, uint64_t seed)
 {
     *self = (house_t){ .definitions = 1, .owners_definitions = 1, .routes = 1, .next_id = 100 };
     self->reported = UINT64_MAX;
@@ -18,7 +17,7 @@ void house_init_limited (house_t *self, uint64_t seed, size_t query_memory)
     self->writer = wire_writer_new ();
     self->decoder = wire_decoder_new ();
     rig_env_init (&self->rig, sim_disk_fs (self->disk), seed);
-    serving_options_t options = {
+    self->options = (serving_options_t){
         .node = "s1",
         .cluster = "town",
         .partitions = PARTITIONS,
@@ -26,9 +25,23 @@ void house_init_limited (house_t *self, uint64_t seed, size_t query_memory)
         .coordinator = peer_of_endpoint (COORDINATOR),
         .slow_max = SLOW_MAX,
         .default_deadline = HOUSE_DEADLINE,
-        .query_memory = query_memory,
     };
-    self->core = serving_core_new (&self->rig.env, &options);
+}
+
+void house_init_limited (house_t *self, uint64_t seed, size_t query_memory)
+{
+    start (self, seed);
+    self->options.query_memory = query_memory;
+    self->core = serving_core_new (&self->rig.env, &self->options);
+}
+
+void house_init_sampled (house_t *self, uint64_t seed, double share, uint64_t size, int64_t keep)
+{
+    start (self, seed);
+    self->options.sample = share;
+    self->options.sample_size = size;
+    self->options.sample_keep = keep;
+    self->core = serving_core_new (&self->rig.env, &self->options);
 }
 
 static void free_replies (reply_t **list)
@@ -52,6 +65,15 @@ void house_release (house_t *self)
     mem_free (self->kept);
     cr_assert_eq (sim_disk_open_files (self->disk), 0);
     sim_disk_destroy (&self->disk);
+}
+
+void house_restart (house_t *self)
+{
+    serving_core_destroy (&self->core);
+    rig_env_drop_jobs (&self->rig);
+    rig_env_forget (&self->rig);
+    free_replies (&self->late);
+    self->core = serving_core_new (&self->rig.env, &self->options);
 }
 
 /* ---- data ---- */
@@ -81,7 +103,7 @@ const char *house_path (uint64_t manifest, uint32_t partition, const char *kind)
     return path;
 }
 
-static bool counts (const house_t *self, uint64_t number, const payment_t *payment)
+bool house_counts (const house_t *self, uint64_t number, const payment_t *payment)
 {
     const manifest_t *manifest = &self->manifest[number];
     return payment->offset != manifest->excluded[payment->partition];
@@ -98,7 +120,7 @@ static payment_t *select_payments (const house_t *self, uint64_t number, uint32_
         const payment_t *payment = &self->payments[i];
         bool of_load = payment->offset == manifest->load_offset[partition];
         if (payment->partition == partition && payment->offset < manifest->cut[partition] &&
-            of_load == load && (excluded_too || counts (self, number, payment)))
+            of_load == load && (excluded_too || house_counts (self, number, payment)))
             selected[(*count)++] = *payment;
     }
     return selected;
@@ -440,150 +462,4 @@ void house_pass (house_t *self, int64_t time_us)
         rig_env_pass (&self->rig, time_us < 10 * TIME_MS ? time_us : 10 * TIME_MS);
         house_run (self);
     }
-}
-
-/* ---- the client ---- */
-
-uint64_t house_get (house_t *self, const char *view, const unsigned *users, size_t count)
-{
-    uint64_t id = self->next_id++;
-    wire_begin (self->writer, MESSAGE_GET, id);
-    wire_field_string (self->writer, "view", view);
-    wire_field_list (self->writer, "keys");
-    for (unsigned i = 0; i < (users ? count : PAYMENTS_USERS); i++) {
-        wire_open_map (self->writer);
-        wire_field_string (self->writer, "user", payments_user (users ? users[i] : i));
-        wire_close (self->writer);
-    }
-    wire_close (self->writer);
-    return id;
-}
-
-void house_ask_as (house_t *self, const char *name)
-{
-    peer_t client = rig_incoming (name);
-    house_give (self, &client);
-    house_run (self);
-}
-
-void house_ask (house_t *self)
-{
-    house_ask_as (self, "client");
-}
-
-bool house_answered (const house_t *self)
-{
-    return self->replies != NULL;
-}
-
-message_t house_reply (house_t *self, message_kind_t kind)
-{
-    message_t message;
-    error_t error;
-    reply_t *reply = self->replies;
-    cr_assert_not_null (reply, "no reply, but %s was expected", message_word (kind));
-    self->replies = reply->next;
-    mem_free (self->kept);
-    self->kept = mem_alloc (reply->size);
-    memcpy (self->kept, reply->data, reply->size);
-    status_t status = wire_decode (self->decoder, self->kept, reply->size, &message, &error);
-    mem_free (reply);
-    cr_assert_eq (status, STATUS_OK, "%s", error.text);
-    if (message.kind != kind && message.kind == MESSAGE_ERROR)
-        cr_assert_fail ("%s expected, but: " TEXT_FORMAT, message_word (kind),
-                        TEXT_ARGS (wire_text (message.body, "text")));
-    cr_assert_eq (message.kind, kind, "%s", message_word (message.kind));
-    return message;
-}
-
-void house_expect_error (house_t *self, status_t status, const char *part_of_text)
-{
-    message_t message = house_reply (self, MESSAGE_ERROR);
-    char text[2048];
-    wire_copy (message.body, "text", text, sizeof text);
-    cr_assert (text_is (wire_text (message.body, "status"), status_word (status)),
-               TEXT_FORMAT ": %s", TEXT_ARGS (wire_text (message.body, "status")), text);
-    cr_assert_not_null (strstr (text, part_of_text), "%s", text);
-}
-
-static value_t value_of (const wire_value_t *given)
-{
-    switch (given->type) {
-    case MSGPACK_OBJECT_NIL:
-        return (value_t){ .null = true };
-    case MSGPACK_OBJECT_FLOAT32:
-    case MSGPACK_OBJECT_FLOAT64:
-        return (value_t){ .type = TYPE_FLOAT64, .f = given->via.f64 };
-    default:
-        return (value_t){ .type = TYPE_INT64, .i = wire_item_int (given) };
-    }
-}
-
-void house_check_values (house_t *self, const wire_value_t *result, uint64_t definitions,
-                         unsigned user, uint64_t from, uint64_t to, int64_t as_of)
-{
-    wire_list_t values = wire_list (result, "values");
-    cr_assert_eq (values.count, PAYMENTS_FEATURES);
-    /* an event that a manifest leaves out is in no answer that stands on it */
-    uint64_t number = 0;
-    char dataset[32];
-    wire_copy (result, "dataset", dataset, sizeof dataset);
-    cr_assert_eq (sscanf (dataset, "d%lu", &number), 1);
-    payment_t *counted = mem_zero (self->payments_count, sizeof *counted);
-    size_t count = 0;
-    for (size_t i = 0; i < self->payments_count; i++)
-        if (number == 0 || counts (self, number, &self->payments[i]))
-            counted[count++] = self->payments[i];
-    for (size_t f = 0; f < PAYMENTS_FEATURES; f++) {
-        value_t got = value_of (&values.items[f]);
-        value_t wanted = payments_expected (definitions, f, counted, count, user, from, to, as_of);
-        cr_assert (oracle_agree (&got, &wanted), "feature %zu of %s: %lld %g, not %lld %g", f,
-                   payments_user (user), (long long)got.i, got.f, (long long)wanted.i, wanted.f);
-    }
-    mem_free (counted);
-    /* the second counts all of them */
-    cr_assert_eq (wire_bool (result, "empty", false), values.items[1].via.u64 == 0);
-}
-
-void house_check (house_t *self, const unsigned *users, size_t count, const int64_t *as_of)
-{
-    message_t message = house_reply (self, MESSAGE_GET_OK);
-    wire_list_t results = wire_list (message.body, "results");
-    char version[8];
-    wire_copy (message.body, "version", version, sizeof version);
-    cr_assert_eq (results.count, users ? count : PAYMENTS_USERS);
-    for (uint32_t i = 0; i < results.count; i++) {
-        const wire_value_t *result = &results.items[i];
-        unsigned user = users ? users[i] : i;
-        char name[64];
-        snprintf (name, sizeof name, PAYMENTS_LOG "/%u", payments_partition (user, PARTITIONS));
-        cr_assert (wire_bool (result, "complete", false));
-        cr_assert_not (wire_has (result, "incomplete"));
-        cr_assert (text_is (wire_text (wire_map (result, "key"), "user"), payments_user (user)));
-        int64_t asked = as_of ? as_of[i] : self->rig.clock;
-        cr_assert_eq (wire_int (result, "as_of", 0), asked);
-        uint64_t position = wire_uint (wire_map (result, "positions"), name, UINT64_MAX);
-        cr_assert_eq (position, self->next_offset[payments_partition (user, PARTITIONS)]);
-        house_check_values (self, result, version[1] == '1' ? 1 : 2, user, 0, position, asked);
-    }
-}
-
-const char *house_reason (const message_t *message)
-{
-    static char reason[512];
-    wire_list_t results = wire_list (message->body, "results");
-    cr_assert_eq (results.count, 1);
-    cr_assert_not (wire_bool (&results.items[0], "complete", true));
-    wire_list_t incomplete = wire_list (&results.items[0], "incomplete");
-    cr_assert_eq (incomplete.count, 1);
-    wire_copy (&incomplete.items[0], "reason", reason, sizeof reason);
-    return reason;
-}
-
-uint64_t house_metric (house_t *self, const char *name)
-{
-    wire_begin (self->writer, MESSAGE_METRICS, 3);
-    house_ask (self);
-    message_t message = house_reply (self, MESSAGE_METRICS_OK);
-    return wire_uint (wire_map (message.body, "values"), name, UINT64_MAX);
 }

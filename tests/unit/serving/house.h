@@ -27,6 +27,7 @@ typedef struct manifest {
     bool short_of_one;                /* tells of one partition too few */
     uint64_t written_under;           /* definitions of who wrote its files; 0 is not told */
     uint64_t delta_from[PARTITIONS];  /* it has a delta of what is not below; 0: a base alone */
+    size_t forgets;                   /* entities that it lacks */
     bool bad_layers;                  /* which are told as if there were a file more */
 } manifest_t;
 
@@ -52,6 +53,7 @@ typedef struct house {
     rig_env_t rig;
     random_t random;
     serving_core_t *core;
+    serving_options_t options;
     wire_writer_t *writer;
     wire_decoder_t *decoder;
     payment_t *payments;
@@ -94,10 +96,14 @@ typedef struct house {
 
 /* With a limit on what a query's answers hold; 0: the usual one. */
 void house_init_limited (house_t *self, uint64_t seed, size_t query_memory);
+/* With a sample of answers, of that share of the keys; so many bytes of it, for so long. */
+void house_init_sampled (house_t *self, uint64_t seed, double share, uint64_t size, int64_t keep);
 static inline void house_init (house_t *self, uint64_t seed)
 {
     house_init_limited (self, seed, 0);
 }
+/* The node's process dies, with all that it was about, and another one starts. */
+void house_restart (house_t *self);
 void house_release (house_t *self);
 
 /* Events at the owners, up to a week old. */
@@ -106,6 +112,8 @@ void house_add (house_t *self, size_t count);
  * orders the manifest. A load of a few rows joins it if `load`; a row of each partition is excluded
  * if `exclude`. */
 manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool exclude);
+/* Is the payment one of those that the manifest does not leave out? */
+bool house_counts (const house_t *self, uint64_t number, const payment_t *payment);
 /* The path of a manifest's run or view file (static until the next call). */
 const char *house_path (uint64_t manifest, uint32_t partition, const char *kind);
 

@@ -121,6 +121,10 @@ static void write_dataset (house_t *self, uint64_t id)
     for (uint32_t p = 0; p < told; p++)
         write_part (self, self->ordered, p);
     wire_close (writer);
+    wire_field_list (writer, "forgets");
+    for (size_t i = 0; i < self->manifest[self->ordered].forgets; i++)
+        wire_put_string (writer, "0123456789abcdef");
+    wire_close (writer);
     if (self->manifest[self->ordered].written_under > 0)
         wire_field_uint (writer, "definitions", self->manifest[self->ordered].written_under);
 }
