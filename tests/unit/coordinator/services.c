@@ -175,9 +175,10 @@ Test (services, that_name_no_version_get_a_new_one_with_their_view)
     cluster_release (&cluster);
 }
 
-#define STEPS(n, m)                                                                                \
-    SERVICE ("    views: v@v1\n    features: [\"v:n_1h\", \"v:m_1h\"]\n    preprocess:\n"          \
+#define STEPS_OF(view, n, m)                                                                       \
+    SERVICE ("    views: " view "\n    features: [\"v:n_1h\", \"v:m_1h\"]\n    preprocess:\n"      \
              "      \"v:n_1h\": " n "\n      \"v:m_1h\": " m "\n")
+#define STEPS(n, m) STEPS_OF ("v@v1", n, m)
 
 Test (services, get_numbers_and_keep_them_while_nothing_else_is_asked_for)
 {
@@ -208,6 +209,32 @@ Test (services, get_numbers_and_keep_them_while_nothing_else_is_asked_for)
                    "--on TRAINING_SET; version 3 follows 2");
     assert_stored (&cluster, 3, "stddev: 2.0");
     assert_stored (&cluster, 3, "impute: mean");
+    cluster_release (&cluster);
+}
+
+/* Of what comes to mean something else, the numbers were fitted to other values. */
+Test (services, have_to_be_fitted_again_when_their_view_means_something_else)
+{
+    cluster_t cluster;
+    cluster_init (&cluster, 1, 0);
+    (void)apply (&cluster, STREAM ALL STEPS_OF ("v", "{impute: median}", "{scale: standard}"),
+                 false);
+    message_t reply = fit (
+        &cluster, 1, STEPS ("{impute: {median: 3}}", "{scale: {standard: {mean: 1, stddev: 2}}}"));
+    cr_assert_eq (reply.kind, MESSAGE_FIT_OK);
+    assert_stored (&cluster, 2, "median: 3.0");
+    reply = apply (&cluster,
+                   VIEW ("      n: count(a) over 1h\n      m: sum(a) over 1h, 7d\n")
+                       STEPS_OF ("v", "{impute: median}", "{scale: standard}"),
+                   false);
+    assert_change (
+        reply, "service", "model", "alter",
+        "v reads v v2 instead of v1, v:n_1h has to be fitted again, v:m_1h has to be fitted again; "
+        "2 features are without numbers: weir fit model --on TRAINING_SET; version 3 follows 2, "
+        "which is served as before until all of history is in it");
+    assert_stored (&cluster, 3, "view: v@v2\n");
+    assert_stored (&cluster, 3, "impute: median");
+    assert_stored (&cluster, 3, "scale: standard");
     cluster_release (&cluster);
 }
 
