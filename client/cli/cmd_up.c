@@ -253,7 +253,7 @@ static int start (cluster_t *cluster)
         if (cluster->nodes[i].pid != 0)
             continue;
         status = node_start (call->project, &cluster->nodes[i], &error);
-        cluster->started[i] = status == STATUS_OK;
+        cluster->started[i] = cluster->nodes[i].pid != 0;
     }
     return status == STATUS_OK ? EXIT_DONE : call_failed (call, &error);
 }
@@ -362,6 +362,7 @@ static int run_up (call_t *call)
         return exit_status;
     if (!call_project (call))
         return EXIT_FAILED;
+    progress_in_lines ();
     cluster_t *cluster = mem_zero (1, sizeof *cluster);
     cluster->call = call;
     cluster->count = nodes_find (call->project, cluster->nodes);

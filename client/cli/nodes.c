@@ -188,6 +188,8 @@ static status_t write_pid (const project_t *project, const local_node_t *node, e
     bool good = fd >= 0 && dprintf (fd, "%d\n", (int)node->pid) > 0;
     good = fd >= 0 && close (fd) == 0 && good && rename (temporary, path) == 0;
     status_t status = good ? STATUS_OK : error_set_errno (error, errno, "%s", path);
+    if (!good)
+        (void)unlink (temporary);
     mem_free (temporary);
     mem_free (path);
     return status;

@@ -32,7 +32,8 @@ MUST_CHECK status_t nodes_prepare (const project_t *project, error_t *error);
  * has it. It ends with the process, too. */
 MUST_CHECK status_t nodes_take_turn (const project_t *project, int *turn, error_t *error);
 
-/* Starts one as a process of its own that outlives us. */
+/* Starts one as a process of its own that outlives us. Of one whose id could not be kept, node->pid
+ * is set as well, for it runs: nobody else would find it to stop it. */
 MUST_CHECK status_t node_start (const project_t *project, local_node_t *node, error_t *error);
 /* Does it still run? Takes its exit status if it was our child. Forgets the process if not. */
 bool node_runs (const project_t *project, local_node_t *node);

@@ -46,6 +46,13 @@ try:
     first.send_signal(signal.SIGINT)
     expect_equal(first.wait(30 * SLOWER), 130)
     expect_equal(cluster.done("down").out, "no node was running\n")
+    # one whose process id cannot be kept is stopped again with the others
+    run = cluster.directory / "data/run"
+    (run / "serving-1.pid.tmp").mkdir()
+    failed = cluster.weir("up", "-d")
+    expect(failed.code == 1 and "serving-1.pid" in failed.err, failed)
+    (run / "serving-1.pid.tmp").rmdir()
+    expect("is up: 5 nodes" in cluster.done("up", "-d").out, "nothing runs that nobody knows of")
 finally:
     cluster.weir("down")
 print("12 starts of 5 nodes, 3 of them by four at once")
