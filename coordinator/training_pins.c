@@ -173,6 +173,16 @@ static void end_cut (coordinator_core_t *self, training_t *training, training_lo
     mem_free (why);
 }
 
+/* What its recompute, or the one before it, waits for: "" when it is under way. */
+static const char *waits_of (const coordinator_core_t *self, const recompute_t *recompute)
+{
+    const recompute_t *running = recompute_running (self, recompute->log);
+    const char *its = tasks_wait_for (self, recompute, NULL);
+    if (recompute->error[0] != '\0')
+        return recompute->error;
+    return its[0] != '\0' || !running ? its : tasks_wait_for (self, running, NULL);
+}
+
 /* Has the log's current dataset what was acknowledged before, and no entity that is to go? */
 static bool is_ready (coordinator_core_t *self, training_t *training, training_log_t *pin)
 {
@@ -187,7 +197,7 @@ static bool is_ready (coordinator_core_t *self, training_t *training, training_l
     }
     const recompute_t *recompute = recompute_find (self, pin->recompute);
     if (!pin->reached && recompute && recompute->state < RECOMPUTE_PUBLISHED) {
-        training->waits = recompute->error[0] ? recompute->error : "";
+        training->waits = waits_of (self, recompute);
         return false;
     }
     if (!pin->reached)

@@ -242,7 +242,8 @@ static void tell (coordinator_core_t *self, const peer_t *from, uint64_t message
                   const training_t *training)
 {
     wire_writer_t *writer = self->writer;
-    const char *waits = training->waits;
+    /* else what it points at may be gone */
+    const char *waits = training->state == TRAINING_CUTTING ? training->waits : "";
     uint64_t done = progress_of (training, &waits);
     wire_begin (writer, MESSAGE_TRAINING_OK, message);
     wire_field_uint (writer, "id", training->id);

@@ -85,8 +85,8 @@ struct training {
     size_t logs_count;
     training_role_t *roles;
     size_t roles_count;
-    uint64_t rows; /* of all parts */
-    const char *waits;
+    uint64_t rows;     /* of all parts */
+    const char *waits; /* for what, "" for nothing; while CUTTING, since training_pin_go_on */
     const char *error;
 };
 

@@ -17,6 +17,7 @@ typedef struct told {
     message_kind_t kind;
     char state[16];
     char error[512];
+    char waits[512];
     uint64_t positions[PARTITIONS];
     uint64_t manifest;
     size_t pinned;
@@ -35,6 +36,8 @@ static told_t take (message_t reply)
     wire_copy (reply.body, "state", told.state, sizeof told.state);
     if (wire_has (reply.body, "error"))
         wire_copy (reply.body, "error", told.error, sizeof told.error);
+    if (wire_has (reply.body, "waits"))
+        wire_copy (reply.body, "waits", told.waits, sizeof told.waits);
     wire_list_t pinned = wire_list (reply.body, "pinned");
     wire_list_t trained = wire_list (reply.body, "trained");
     told.pinned = pinned.count;
@@ -201,6 +204,30 @@ Test (trainings, have_what_was_acknowledged_before)
     cr_assert_eq (ask (&cluster, true).kind, MESSAGE_TRAINING_OK);
     cluster_until (&cluster, nothing_is_left, TIME_SECOND, "the sweep");
     cr_assert_eq (ask (&cluster, false).kind, MESSAGE_ERROR);
+    cluster_release (&cluster);
+}
+
+/* A disk that is full, say. The second one waits behind the first. */
+Test (trainings, say_why_their_recompute_does_not_go_on)
+{
+    cluster_t cluster;
+    start (&cluster);
+    cluster.actors[1].fails_with = "no-space";
+    cluster_send (&cluster, 5);
+    (void)begin (&cluster, NULL, 0);
+    cluster_run (&cluster, 2 * LEASE);
+    told_t told = ask (&cluster, false);
+    cr_assert_str_eq (told.state, "cutting");
+    cr_assert_neq (told.waits[0], '\0');
+    cluster_send (&cluster, 5);
+    (void)begin (&cluster, NULL, 0);
+    cluster_run (&cluster, LEASE);
+    told_t second = ask (&cluster, false);
+    cr_assert_str_eq (second.state, "cutting");
+    cr_assert_str_eq (second.waits, told.waits);
+    cluster.actors[1].fails_with = NULL;
+    cluster_until (&cluster, is_ready, 60 * TIME_SECOND, "the dataset");
+    cr_assert_str_eq (ask (&cluster, false).waits, "");
     cluster_release (&cluster);
 }
 
