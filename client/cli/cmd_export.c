@@ -224,10 +224,13 @@ static int run (call_t *call)
           &wanted.version, NULL },
     };
     int exit_status;
+    text_format_t format;
     if (!call_options (call, specs, sizeof specs / sizeof specs[0], &exit_status))
         return exit_status;
     if (!wanted.as_of || !wanted.out)
         return call_usage (call, "it takes --as-of TIME and --out FILE");
+    if (trained_format (wanted.out, wanted.format, &format, &error) != STATUS_OK)
+        return call_usage (call, "%s", error.text);
     if (time_parse_argument (text_of (wanted.as_of), clock_us (), &wanted.time, &error) !=
         STATUS_OK)
         return call_usage (call, "--as-of: %s", error.text);

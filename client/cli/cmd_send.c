@@ -220,7 +220,7 @@ static status_t send_all (sending_t *self, error_t *error)
             text_reader_next (self->reader);
         } else if (status == STATUS_INVALID && bad_row > 0) {
             self->bad_records++;
-            tell_row (self, bad_row, text_of (error->text));
+            tell_row (self, bad_row, text_of (reason_in_row (bad_row, error->text)));
             status = STATUS_OK;
         }
     }

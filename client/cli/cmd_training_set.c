@@ -94,7 +94,7 @@ static status_t hand_over (work_t *self, const spine_file_t **files, size_t *cou
     }
     self->rows = self->spine.rows;
     self->refused = self->spine.refused;
-    if (status != STATUS_END)
+    if (status != STATUS_END || (status = spine_check (&self->spine, error)) != STATUS_OK)
         return status;
     return spine_writer_end (self->writer, renew, &self->making, files, count, error);
 }
@@ -295,6 +295,8 @@ static int run (call_t *call)
           NULL },
     };
     int exit_status;
+    text_format_t format;
+    error_t error;
     if (!call_options (call, specs, sizeof specs / sizeof specs[0], &exit_status))
         return exit_status;
     const char *what = wanted.on_error;
@@ -304,6 +306,8 @@ static int run (call_t *call)
         return call_usage (call, "--on-error is stop or skip, not \"%s\"", what);
     if (strcmp (wanted.spine, wanted.out) == 0)
         return call_usage (call, "--out would overwrite the spine");
+    if (trained_format (wanted.out, wanted.format, &format, &error) != STATUS_OK)
+        return call_usage (call, "%s", error.text);
     return make (call, &wanted);
 }
 

@@ -4,6 +4,8 @@
 #include "base/mem.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,4 +124,15 @@ status_t source_table (source_t *source, text_reader_t *reader, raw_table_t *tab
         if (status != STATUS_OK)
             return status;
     }
+}
+
+const char *reason_in_row (uint64_t row, const char *reason)
+{
+    char head[32];
+    size_t size = (size_t)snprintf (head, sizeof head, "row %" PRIu64, row);
+    if (strncmp (reason, head, size) != 0)
+        return reason;
+    if (strncmp (reason + size, ", ", 2) == 0)
+        return reason + size + 2;
+    return reason[size] == ' ' ? reason + size + 1 : reason;
 }

@@ -37,4 +37,7 @@ MUST_CHECK status_t source_table (source_t *source, text_reader_t *reader, raw_t
 
 const char *format_word (text_format_t format);
 
+/* A reason without the number of the row at its beginning, which is told before it. */
+const char *reason_in_row (uint64_t row, const char *reason);
+
 #endif

@@ -194,10 +194,39 @@ static status_t map_columns (spine_t *self, error_t *error)
                                error);
 }
 
+/* Whether any row had it. */
+static bool is_seen (const spine_t *self, const field_t *field)
+{
+    for (size_t i = 0; i < self->columns_count; i++)
+        if (field_is_called (field, self->columns[i]))
+            return true;
+    return false;
+}
+
+status_t spine_check (const spine_t *self, error_t *error)
+{
+    const trainset_t *set = self->set;
+    for (size_t i = 0; self->rows > 0 && i < set->keys_count + set->request_count; i++) {
+        const field_t *field = &set->stream.fields[i];
+        if (is_seen (self, field))
+            continue;
+        if (i < set->keys_count)
+            return error_set (error, STATUS_INVALID, "%s has no column %s, a field of the key",
+                              self->shown, field->column);
+        progress_end ();
+        fprintf (stderr,
+                 "weir training-set: %s has no column %s: that value of the request is null in all "
+                 "rows\n",
+                 self->shown, field->column);
+    }
+    return STATUS_OK;
+}
+
 /* ---- rows ---- */
 
 static status_t refuse (spine_t *self, uint64_t row, const char *reason, error_t *error)
 {
+    reason = reason_in_row (row, reason);
     if (self->refused++ == 0)
         (void)snprintf (self->reason, sizeof self->reason, "row %" PRIu64 ": %s", row, reason);
     if (self->skip)

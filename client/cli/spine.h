@@ -49,6 +49,11 @@ MUST_CHECK status_t spine_begin (spine_t *self, error_t *error);
  * names the row that is refused, and why. */
 MUST_CHECK status_t spine_next (spine_t *self, error_t *error);
 
+/* After the first pass: INVALID when no row has a field of the key, which would make all features
+ * those of an entity without events. A field of the request that no row has is told on stderr, as
+ * by `weir training-set`. */
+MUST_CHECK status_t spine_check (const spine_t *self, error_t *error);
+
 /* The text of a row of it, without its end. */
 text_t spine_record (const spine_t *self, size_t row);
 /* A CSV's header, as it was written. */

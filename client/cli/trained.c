@@ -4,11 +4,13 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/timestamp.h"
+#include "client/cli/terminal.h"
 #include "client/lib/client.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LINE_MOST = 64 << 20, FILE_BUFFER = 1 << 20 };
@@ -19,15 +21,43 @@ static bool ends_with (const char *path, const char *end)
     return size > least && strcmp (path + size - least, end) == 0;
 }
 
-static status_t format_of (const char *path, const char *word, text_format_t *format,
-                           error_t *error)
+/* Of other formats, whose readers would not know what to make of a CSV. */
+static const char *foreign_ending (const char *path)
+{
+    static const char *const endings[] = { ".parquet", ".feather", ".arrow", ".json", ".tsv",
+                                           ".xlsx",    ".gz",      ".zst",   ".bz2",  ".xz" };
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (ends_with (path, endings[i]))
+            return endings[i];
+    return NULL;
+}
+
+status_t trained_format (const char *path, const char *word, text_format_t *format, error_t *error)
 {
     bool json = word ? strcmp (word, "ndjson") == 0
                      : ends_with (path, ".ndjson") || ends_with (path, ".jsonl");
     *format = json ? FORMAT_NDJSON : FORMAT_CSV;
     if (word && !json && strcmp (word, "csv") != 0)
         return error_set (error, STATUS_INVALID, "--format is csv or ndjson, not \"%s\"", word);
+    if (strcmp (path, "-") == 0)
+        return error_set (error, STATUS_INVALID,
+                          "--out takes a file, for what it is of is written beside it");
+    if (!word && foreign_ending (path))
+        return error_set (error, STATUS_INVALID,
+                          "--out %s: what is written is CSV or NDJSON, and no %s; name it so, or "
+                          "say which with --format",
+                          path, foreign_ending (path) + 1);
     return STATUS_OK;
+}
+
+/* What is written takes the place of what is there: of a file, and of nothing else. */
+static status_t check_place (const char *path, error_t *error)
+{
+    struct stat about;
+    if (stat (path, &about) != 0 || S_ISREG (about.st_mode))
+        return STATUS_OK;
+    return error_set (error, STATUS_INVALID, "%s is %s, and --out takes a file", path,
+                      S_ISDIR (about.st_mode) ? "a directory" : "no regular file");
 }
 
 /* Is the feature a column of the spine already, as it is? */
@@ -36,12 +66,19 @@ static bool is_there (const trained_t *self, size_t output)
     return self->prefix[0] == '\0' && self->set->outputs[output].is_given;
 }
 
+static status_t failed (trained_t *self, error_t *error)
+{
+    return error_set_errno (error, errno, "%s", self->path);
+}
+
 status_t trained_open (trained_t *self, const char *path, const char *format, const trainset_t *set,
                        const char *prefix, error_t *error)
 {
     *self = (trained_t){ .path = path, .set = set, .prefix = prefix };
     buf_init (&self->line, LINE_MOST);
-    status_t status = format_of (path, format, &self->format, error);
+    status_t status = trained_format (path, format, &self->format, error);
+    if (status == STATUS_OK)
+        status = check_place (path, error);
     if (status != STATUS_OK)
         return status;
     self->shown = mem_zero (set->outputs_count + 1, sizeof *self->shown);
@@ -50,7 +87,8 @@ status_t trained_open (trained_t *self, const char *path, const char *format, co
     self->temporary = mem_format ("%s.%ld.tmp", path, (long)getpid ());
     self->file = fopen (self->temporary, "wxe");
     if (self->file == NULL)
-        return error_set_errno (error, errno, "%s", self->temporary);
+        return failed (self, error);
+    interrupt_removes (self->temporary); /* when it is asked to end a second time */
     (void)setvbuf (self->file, NULL, _IOFBF, FILE_BUFFER);
     return STATUS_OK;
 }
@@ -61,17 +99,14 @@ void trained_release (trained_t *self)
         (void)fclose (self->file);
         (void)unlink (self->temporary);
     }
+    if (self->temporary != NULL)
+        interrupt_removes (NULL);
     self->file = NULL;
     mem_free (self->temporary);
     mem_free (self->shown);
     self->temporary = NULL;
     self->shown = NULL;
     buf_release (&self->line);
-}
-
-static status_t failed (trained_t *self, error_t *error)
-{
-    return error_set_errno (error, errno, "%s", self->temporary);
 }
 
 static status_t write_line (trained_t *self, error_t *error)
@@ -253,12 +288,20 @@ static void put_csv_features (trained_t *self, const outcome_t *outcomes, bool f
     }
 }
 
+/* Most reasons begin with the feature's name: it is not said twice. */
+static void tell_error (trained_t *self, const char *name, const char *error)
+{
+    size_t size = strlen (name);
+    bool named = strncmp (error, name, size) == 0 && error[size] == ':';
+    (void)snprintf (self->reason, sizeof self->reason, "row %" PRIu64 ", %s%s%s", self->rows + 1,
+                    named ? "" : name, named ? "" : ": ", error);
+}
+
 static void count_errors (trained_t *self, const outcome_t *outcomes)
 {
     for (size_t i = 0; i < self->set->outputs_count; i++)
         if (outcomes[i].error && self->errors++ == 0)
-            (void)snprintf (self->reason, sizeof self->reason, "row %" PRIu64 ", %s: %s",
-                            self->rows + 1, self->set->outputs[i].name, outcomes[i].error);
+            tell_error (self, self->set->outputs[i].name, outcomes[i].error);
 }
 
 static void put_spine_json (trained_t *self, const spine_t *spine, size_t row)

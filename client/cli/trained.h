@@ -20,7 +20,13 @@ typedef struct trained {
     char reason[512]; /* of the first */
 } trained_t;
 
-/* `format` NULL: by the path's ending, else CSV. The temporary file is beside it. */
+/* `format` "csv", "ndjson" or NULL: by the path's ending, else CSV. INVALID, with the reason: it is
+ * neither, the ending is that of another format, or the path is "-". */
+MUST_CHECK status_t trained_format (const char *path, const char *word, text_format_t *format,
+                                    error_t *error);
+
+/* The format as above. The temporary file is beside it, and removed by any end of the program but
+ * SIGKILL. What is at the path is left alone, and INVALID, when it is no regular file. */
 MUST_CHECK status_t trained_open (trained_t *self, const char *path, const char *format,
                                   const trainset_t *set, const char *prefix, error_t *error);
 /* What is not whole is removed. */

@@ -174,8 +174,8 @@ def refused(what, *arguments, said):
     expect_equal(sorted(os.listdir(cluster.directory)), before, what)
 
 
-def swept(what):
-    wait_for(lambda: not os.listdir(cluster.directory / "data/training"), 30, f"nothing is left {what}")
+def swept(what, seconds=30):
+    wait_for(lambda: not os.listdir(cluster.directory / "data/training"), seconds, f"nothing is left {what}")
 
 
 cluster = Cluster({"views.yaml": VIEWS}, batch_workers=2).start()
@@ -303,6 +303,37 @@ for command in commands:
 expect_equal([name for name in os.listdir(cluster.directory) if "mixed" in name], [], "nothing of two meanings")
 swept("after Ctrl-C and what changed")
 
+# ---- Ctrl-C twice: the second ends it at once, and leaves nothing either ----
+cluster["batch-worker-1"].pause()
+cluster["batch-worker-2"].pause()
+command = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "training-set", "model", "--spine", many, "--time", "ts", "--out",
+                            cluster.directory / "stopped.csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+wait_for(lambda: [n for n in os.listdir(cluster.directory / "data/training") if n.endswith(".spine")], 30, "it has begun")
+expect(any(n.startswith("stopped.csv.") for n in os.listdir(cluster.directory)), "it has a file that is not whole")
+command.send_signal(signal.SIGSTOP)
+command.send_signal(signal.SIGINT)
+command.send_signal(signal.SIGTERM)
+command.send_signal(signal.SIGCONT)
+said = command.communicate(timeout=30 * SLOWER)
+expect_equal(command.returncode, 130, said)
+expect_equal(sorted(os.listdir(cluster.directory)), files, "no half file is left")
+cluster["batch-worker-1"].resume()
+cluster["batch-worker-2"].resume()
+
+# ---- what is no file is left as it is ----
+place = cluster.directory / "place"
+os.mkfifo(place)
+for words in (["training-set", "model", "--spine", labels, "--time", "ts"], ["export", "shops", "--as-of", moment]):
+    for out_word, said, code in ((place, "no regular file", 1), (cluster.directory, "is a directory", 1), ("-", "takes a file", 2),
+                                 ("set.parquet", "no parquet", 2)):
+        run = cluster.weir(*words, "--out", out_word)
+        expect(run.code == code and said in run.err, run)
+    run = cluster.weir(*words, "--out", cluster.directory / "there_is_none" / "set.csv")
+    expect(run.code == 1 and "there_is_none/set.csv: No such" in run.err, run)
+expect(place.is_fifo(), "the fifo is still one")
+place.unlink()
+expect_equal(sorted(os.listdir(cluster.directory)), files, "nothing was written")
+
 # ---- a small disk ----
 if os.environ["WEIR_OWN_MOUNTS"] == "1":
     disk = Path("disk").absolute()
@@ -323,6 +354,16 @@ expect("2 rows" in run.err and "row 2: " in run.err, run)
 expect_equal([r["amount"] for r in read(cluster.directory / "skipped.csv")], ["1.5", "1.5"])
 refused("no such column", "model", *flags[:2], "--time", "when", *flags[4:], said="no column when")
 refused("no key", "spend", *flags, said="no column account")
+nameless = cluster.directory / "nameless.ndjson"
+nameless.write_text('{"acount": "a1", "ts": "2025-02-20T00:00:00Z"}\n' * 3)
+refused("no key in any row", "spend", "--spine", nameless, *flags[2:], said="no column account")
+unasked = cluster.directory / "unasked.csv"
+unasked.write_text("from_account,to_account,shop,amout,ts\na1,a2,acme,1.5,2025-02-20T00:00:00Z\n")
+run = train(unasked, cluster.directory / "unasked_out.csv")
+expect("no column amount" in run.err, run)
+crooked = cluster.directory / "crooked.csv"
+crooked.write_text("from_account,to_account,shop,amount,ts\na1\n")
+refused("too few cells", "model", "--spine", crooked, *flags[2:], said="row 1: has 1 values")
 refused("no such service", "modell", *flags, said="did you mean 'model'")
 refused("no such file", "spend", "--spine", cluster.directory / "view_in.csv", *flags[2:], said="view_in.csv")
 clash = cluster.directory / "clash.csv"
@@ -349,5 +390,5 @@ expect(cluster.directory.joinpath("fourth.csv").read_bytes() == whole, "the one 
 cluster.done("forget", "transfers", "account=a1", "--yes")
 refused("a version with an entity that was erased", "model", "--spine", labels, *flags[2:], "--version", f"{out}.weir.json",
         said="an entity was erased")
-swept("in the end")
+swept("in the end", 60)  # also of the command that did not say that it ended
 cluster.stop()

@@ -123,6 +123,8 @@ def training_set(target: str, spine: Any, time: str, *, project: PathLike = ".",
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode not in (0, 4):
             text = done.stderr.strip().removeprefix("weir training-set: ")
+            if not isinstance(spine, (str, os.PathLike)):  # who gave rows knows of no file
+                text = text.replace(given, "the spine")
             raise Error(_STATUS.get(done.returncode, "io"), text or f"weir ended with status {done.returncode}")
         return _read(out, spine if is_frame(spine) else None, prefix or "")
 

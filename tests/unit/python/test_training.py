@@ -16,6 +16,9 @@ of = lambda name: words[words.index(name) + 1]
 if words[3] == "none":
     sys.stderr.write("weir training-set: there is no view or service 'none'\\n")
     sys.exit(1)
+if words[3] == "keyless":
+    sys.stderr.write("weir training-set: " + of("--spine") + " has no column k, a field of the key\\n")
+    sys.exit(1)
 rows = [json.loads(line) for line in open(of("--spine"))]
 with open(of("--out"), "w") as out:
     for number, row in enumerate(rows):
@@ -63,6 +66,15 @@ class TrainingSets(unittest.TestCase):
             self.assertEqual(first.manifest["words"][at:at + len(words)], words)
         again = self.make([{"k": "a", "ts": 1}], version=first)
         self.assertIn("--version", again.manifest["words"])
+
+    def test_rows_that_were_given_are_not_called_a_file(self):
+        with self.assertRaises(weir.Error) as caught:
+            weir.training_set("keyless", [{"q": "a", "ts": 1}], "ts", command=self.command)
+        self.assertEqual(caught.exception.text, "the spine has no column k, a field of the key")
+        path = os.path.join(self.directory.name, "labels.csv")
+        with self.assertRaises(weir.Error) as caught:
+            weir.training_set("keyless", path, "ts", command=self.command)
+        self.assertEqual(caught.exception.text, path + " has no column k, a field of the key")
 
     def test_what_the_command_says_is_the_error(self):
         with self.assertRaises(weir.Error) as caught:
