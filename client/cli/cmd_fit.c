@@ -144,6 +144,9 @@ static status_t find_service (fitting_t *self, const char *name, error_t *error)
         bare = text_of (name);
     const service_t *found = definitions_service_version (definitions, bare, version);
     const char *nearest = definitions_nearest_answer (definitions, text_of (name));
+    if (!found && definitions_view_version (definitions, bare, version))
+        return error_set (error, STATUS_INVALID,
+                          "%s is a view: what is fitted is the `preprocess` of a service", name);
     if (!found)
         return error_set (error, STATUS_NOT_FOUND, "there is no service \"%s\"%s%s%s", name,
                           nearest ? "; did you mean \"" : "", nearest ? nearest : "",

@@ -96,8 +96,8 @@ static int no_log (const call_t *call, const local_node_t *nodes, size_t count)
     } else {
         const char *nearest = text_nearest (call->words[0], names, count);
         error_set (&error, STATUS_NOT_FOUND, "there is no log of a node \"%s\"%s%s%s",
-                   call->words[0], nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-                   nearest ? "\"?" : "");
+                   call->words[0], nearest ? "; did you mean \"" : "; `weir list nodes` lists them",
+                   nearest ? nearest : "", nearest ? "\"?" : "");
     }
     return call_failed (call, &error);
 }

@@ -33,7 +33,7 @@ static void print_commands (FILE *out)
         if (strcmp (group, commands[i]->group) != 0) /* those of a group stand together */
             fprintf (out, "\n%s:\n", commands[i]->group);
         group = commands[i]->group;
-        fprintf (out, "  %-11s %s\n", commands[i]->name, commands[i]->purpose);
+        fprintf (out, "  %-12s %s\n", commands[i]->name, commands[i]->purpose);
     }
     fputs ("\n`weir COMMAND --help` shows options and examples. A first walk:\n\n"
            "  weir init my-project && cd my-project\n"

@@ -75,13 +75,13 @@ struct command {
     X (forgets)                                                                                    \
     X (send)                                                                                       \
     X (recompute)                                                                                  \
+    X (get)                                                                                        \
+    X (training_set)                                                                               \
+    X (export)                                                                                     \
     X (skew)                                                                                       \
     X (backup)                                                                                     \
     X (restore)                                                                                    \
-    X (fsck)                                                                                       \
-    X (get)                                                                                        \
-    X (training_set)                                                                               \
-    X (export)
+    X (fsck)
 
 #define X(name) extern const command_t command_##name;
 COMMAND_TABLE (X)

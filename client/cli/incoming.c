@@ -105,11 +105,11 @@ static status_t check_room (const char *data, uint64_t bytes, uint64_t reserve, 
     uint64_t free = (uint64_t)space.f_bavail * space.f_frsize;
     if (free >= reserve && free - reserve >= bytes)
         return STATUS_OK;
-    return error_set (error, STATUS_NO_SPACE,
-                      "the disk of %s is full: %.1f MiB free, needs %.1f for the file and %.1f in "
-                      "reserve; make room and load again",
-                      data, (double)free / (1 << 20), (double)bytes / (1 << 20),
-                      (double)reserve / (1 << 20));
+    return error_set (
+        error, STATUS_NO_SPACE,
+        "the disk of %s is full: %.1f MiB free, needs %.1f MiB for the file and %.1f MiB "
+        "in reserve (limits: disk_reserve); make room and load again",
+        data, (double)free / (1 << 20), (double)bytes / (1 << 20), (double)reserve / (1 << 20));
 }
 
 /* A name of 32 random bits, so that what another load still reads, or is about to remove, is never

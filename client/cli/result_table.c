@@ -92,6 +92,23 @@ static void put_key (const wire_value_t *key, buf_t *out)
     }
 }
 
+/* Most reasons begin with the feature's name: it is not said twice. */
+static void put_error (const wire_value_t *feature, const wire_value_t *reason, buf_t *out)
+{
+    size_t start = out->size;
+    put_key_value (feature, out);
+    buf_put_string (out, ": ");
+    size_t named = out->size;
+    put_key_value (reason, out);
+    size_t size = named - start;
+    if (!out->bad && out->size - named >= size &&
+        memcmp (out->data + start, out->data + named, size) == 0) {
+        memmove (out->data + start, out->data + named, out->size - named);
+        out->size -= size;
+    }
+    buf_put_u8 (out, '\n');
+}
+
 static void put_remarks (const wire_value_t *result, buf_t *out)
 {
     wire_list_t incomplete = wire_list (result, "incomplete");
@@ -104,10 +121,7 @@ static void put_remarks (const wire_value_t *result, buf_t *out)
     }
     for (uint32_t i = 0; errors && i < errors->via.map.size; i++) {
         buf_put_string (out, "error: ");
-        put_key_value (&errors->via.map.ptr[i].key, out);
-        buf_put_string (out, ": ");
-        put_key_value (&errors->via.map.ptr[i].val, out);
-        buf_put_u8 (out, '\n');
+        put_error (&errors->via.map.ptr[i].key, &errors->via.map.ptr[i].val, out);
     }
 }
 

@@ -1,11 +1,13 @@
 #include "client/cli/skew_view.h"
 
 #include "base/mem.h"
+#include "base/timestamp.h"
 #include "client/cli/terminal.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 static uint64_t count_of (const json_t *object, const char *name)
 {
@@ -38,8 +40,13 @@ static void print_left (const json_t *report, const char *name, const char *why)
 
 static void print_counts (const json_t *report)
 {
-    printf ("%s %s, since %s: %" PRIu64 " answers were kept\n", text_in (report, "name"),
+    const char *name = text_in (report, "name"); /* as it was asked for: "user_spend@v2" */
+    printf ("%.*s %s, since %s: %" PRIu64 " answers were kept\n", (int)strcspn (name, "@"), name,
             text_in (report, "version"), text_in (report, "since"), count_of (report, "answers"));
+    if (count_of (report, "answers") == 0)
+        puts (
+            "  serving nodes keep answers where weir.yaml says so, as in skew: {sample: 0.01}, and "
+            "write them within a second or two");
     printf ("  computed again where they stood: %" PRIu64 ", of which %" PRIu64 " differ\n",
             count_of (report, "compared"), count_of (report, "mismatches"));
     printf ("  would differ now, for events that came late or loads that came or went: %" PRIu64
@@ -79,18 +86,47 @@ static void print_mismatches (const json_t *report)
 
 /* ---- distributions ---- */
 
-static void put_sides (table_t *table, const json_t *feature, const char *name)
+static const char *const sides[] = { "training", "serving" };
+
+/* Is there a value on that side, null or not? */
+static bool has_values (const json_t *feature, size_t side)
 {
-    put_number (table, json_object_get (json_object_get (feature, "training"), name));
-    put_number (table, json_object_get (json_object_get (feature, "serving"), name));
+    return count_of (json_object_get (feature, sides[side]), "count") > 0;
 }
 
-static void put_medians (table_t *table, const json_t *feature)
+/* A value of the feature's type, or about that much: times are as everywhere. */
+static void put_value (table_t *table, const json_t *feature, const json_t *value)
 {
-    static const char *const sides[] = { "training", "serving" };
+    buf_t text;
+    if (!json_is_number (value) || strcmp (text_in (feature, "type"), "timestamp") != 0) {
+        put_number (table, value);
+        return;
+    }
+    buf_init (&text, 64);
+    time_format (&text, (int64_t)json_number_value (value));
+    table_add (table, text_of (buf_string (&text)));
+    buf_release (&text);
+}
+
+/* Where there is nothing on one side, nothing is compared. */
+static void put_distances (table_t *table, const json_t *feature)
+{
+    bool both = has_values (feature, 0) && has_values (feature, 1);
+    put_number (table, both ? json_object_get (feature, "psi") : NULL);
+    put_number (table, both ? json_object_get (feature, "ks") : NULL);
     for (size_t i = 0; i < 2; i++) {
         const json_t *side = json_object_get (feature, sides[i]);
-        put_number (table, json_object_get (json_object_get (side, "quantiles"), "0.5"));
+        put_number (table, has_values (feature, i) ? json_object_get (side, "null_rate") : NULL);
+    }
+}
+
+static void put_places (table_t *table, const json_t *feature)
+{
+    for (size_t i = 0; i < 2; i++)
+        put_value (table, feature, json_object_get (json_object_get (feature, sides[i]), "mean"));
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *side = json_object_get (feature, sides[i]);
+        put_value (table, feature, json_object_get (json_object_get (side, "quantiles"), "0.5"));
     }
 }
 
@@ -108,11 +144,8 @@ static void print_distributions (const json_t *report)
     for (size_t i = 0; i < json_array_size (all); i++) {
         const json_t *feature = json_array_get (all, i);
         table_add (table, text_of (text_in (feature, "feature")));
-        put_number (table, json_object_get (feature, "psi"));
-        put_number (table, json_object_get (feature, "ks"));
-        put_sides (table, feature, "null_rate");
-        put_sides (table, feature, "mean");
-        put_medians (table, feature);
+        put_distances (table, feature);
+        put_places (table, feature);
         table_add (table, text_of (text_in (feature, "problem")));
     }
     puts ("");
