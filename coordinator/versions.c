@@ -7,7 +7,15 @@ enum {
     ANNOTATIONS_MAX = 64, /* of a version */
     LABEL_MAX = 63,       /* bytes */
     VALUE_MAX = 1024,     /* bytes */
+    /* a reply that tells of versions, but for its last one */
+    PAGE_BYTES = 4 << 20,
+    PAGE_VERSIONS = 1024,
 };
+/* the last one's text, what is said of it, and why it was made: each with its author and numbers */
+_Static_assert(PAGE_BYTES + 2 * DEFINITION_FILE_MAX +
+                       ANNOTATIONS_MAX * (LABEL_MAX + VALUE_MAX + 2 * WIRE_NAME_MAX) + (64 << 10) <
+                   WIRE_MESSAGE_MAX,
+               "any version fits into a page");
 
 /* The objects as they are, to be changed and put back. */
 static catalog_object_t *copy_objects (const coordinator_core_t *self)
@@ -368,6 +376,41 @@ static status_t check_told (const coordinator_core_t *self, text_t name, error_t
                       nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
+/* Is it behind the one that `after` names, in the order in which the catalog has them? */
+static bool is_after (const catalog_object_t *object, const wire_value_t *after)
+{
+    if (!after)
+        return true;
+    int order = text_compare (text_of (object->kind), wire_text (after, "kind"));
+    if (order == 0)
+        order = text_compare (text_of (object->name), wire_text (after, "name"));
+    return order != 0 ? order > 0 : object->version > wire_uint (after, "version", 0);
+}
+
+/* One page of what is asked for. */
+static void write_page (coordinator_core_t *self, const wire_value_t *body,
+                        const annotations_t *annotations)
+{
+    bool named = wire_has (body, "name"), more = false;
+    const wire_value_t *after = wire_map (body, "after");
+    size_t count = 0;
+    wire_field_list (self->writer, "versions");
+    for (size_t i = 0; i < self->objects_count && !more; i++) {
+        const catalog_object_t *object = &self->objects[i];
+        if (!object_is_version (object) || !is_after (object, after) ||
+            (named ? !text_is (wire_text (body, "name"), object->name)
+                   : object_is_retired (object)))
+            continue;
+        more = count == PAGE_VERSIONS || wire_written (self->writer) >= PAGE_BYTES;
+        if (!more)
+            write_version (self, object, annotations, named);
+        count++;
+    }
+    wire_close (self->writer);
+    if (more)
+        wire_field_bool (self->writer, "more", true);
+}
+
 void versions_tell (coordinator_core_t *self, const peer_t *from, const message_t *message)
 {
     text_t name = wire_text (message->body, "name");
@@ -385,14 +428,7 @@ void versions_tell (coordinator_core_t *self, const peer_t *from, const message_
         return;
     }
     wire_begin (self->writer, MESSAGE_VERSIONS_OK, message->id);
-    wire_field_list (self->writer, "versions");
-    for (size_t i = 0; i < self->objects_count; i++) {
-        const catalog_object_t *object = &self->objects[i];
-        if (object_is_version (object) &&
-            (named ? text_is (name, object->name) : !object_is_retired (object)))
-            write_version (self, object, &annotations, named);
-    }
-    wire_close (self->writer);
+    write_page (self, message->body, &annotations);
     core_reply (self, from, message->id);
     arena_destroy (&arena);
 }

@@ -10,17 +10,25 @@
 
 enum { DIFF_MAX = 16 << 20, LINES_MAX = 8192 };
 
-/* Of `version`, or, with 0, of the active one; NULL. */
-static const wire_value_t *find (wire_list_t versions, uint32_t version)
+/* One of the two that are compared. */
+typedef struct side {
+    uint32_t version; /* 0: the active one, until it is found */
+    char *text;       /* NULL: there is none */
+} side_t;
+
+static void take (void *arg, const wire_value_t *version)
 {
-    const wire_value_t *found = NULL;
-    for (uint32_t i = 0; i < versions.count; i++) {
-        const wire_value_t *it = &versions.items[i];
-        if (version != 0 ? wire_uint (it, "version", 0) == version
-                         : text_is (wire_text (it, "state"), "active"))
-            found = it;
+    side_t *sides = arg;
+    for (int i = 0; i < 2; i++) {
+        bool is_it = sides[i].version != 0 ? wire_uint (version, "version", 0) == sides[i].version
+                                           : text_is (wire_text (version, "state"), "active");
+        if (!is_it)
+            continue;
+        text_t text = wire_text (version, "text");
+        mem_free (sides[i].text);
+        sides[i].text = mem_string_n (text.data, text.size);
+        sides[i].version = (uint32_t)wire_uint (version, "version", 0);
     }
-    return found;
 }
 
 static int not_there (const call_t *call, text_t name, uint32_t version)
@@ -44,9 +52,9 @@ static size_t count_lines (text_t text)
     return count;
 }
 
-static int print_diff (const call_t *call, const wire_value_t *a, const wire_value_t *b)
+static int print_diff (const call_t *call, text_t name, const side_t *sides)
 {
-    text_t before = wire_text (a, "text"), after = wire_text (b, "text");
+    text_t before = text_of (sides[0].text), after = text_of (sides[1].text);
     buf_t out, lines;
     error_t error;
     if (count_lines (before) > LINES_MAX || count_lines (after) > LINES_MAX) {
@@ -58,19 +66,18 @@ static int print_diff (const call_t *call, const wire_value_t *a, const wire_val
     buf_init (&lines, DIFF_MAX);
     bool differ = version_texts_compare (before, after, &lines);
     text_t all = { buf_string (&lines), (uint32_t)lines.size };
-    text_t name = wire_text (a, "name");
     if (call->json) {
         buf_printf (&out,
-                    "{\"name\":\"" TEXT_FORMAT "\",\"from\":\"v%" PRIu64 "\",\"to\":\"v%" PRIu64
+                    "{\"name\":\"" TEXT_FORMAT "\",\"from\":\"v%" PRIu32 "\",\"to\":\"v%" PRIu32
                     "\",\"differ\":%s,\"diff\":",
-                    TEXT_ARGS (name), wire_uint (a, "version", 0), wire_uint (b, "version", 0),
+                    TEXT_ARGS (name), sides[0].version, sides[1].version,
                     differ ? "true" : "false");
         number_format_json_string (&out, all);
         buf_put_string (&out, "}\n");
     } else {
-        buf_printf (&out, "--- " TEXT_FORMAT "@v%" PRIu64 "\n+++ " TEXT_FORMAT "@v%" PRIu64 "\n%s",
-                    TEXT_ARGS (name), wire_uint (a, "version", 0), TEXT_ARGS (name),
-                    wire_uint (b, "version", 0), differ ? all.data : "  they are the same\n");
+        buf_printf (&out, "--- " TEXT_FORMAT "@v%" PRIu32 "\n+++ " TEXT_FORMAT "@v%" PRIu32 "\n%s",
+                    TEXT_ARGS (name), sides[0].version, TEXT_ARGS (name), sides[1].version,
+                    differ ? all.data : "  they are the same\n");
     }
     print_buf (&out);
     buf_release (&lines);
@@ -93,18 +100,19 @@ static int run (call_t *call)
                            call->words[1], call->words[0]);
     if (!call_weir (call))
         return EXIT_FAILED;
-    message_t reply;
     error_t error;
-    wire_writer_t *writer = client_begin (call->weir, MESSAGE_VERSIONS);
-    wire_field_text (writer, "name", name);
-    if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
-        STATUS_OK)
-        return call_failed (call, &error);
-    wire_list_t versions = wire_list (reply.body, "versions");
-    const wire_value_t *a = find (versions, first), *b = find (versions, second);
-    if (!a || !b)
-        return not_there (call, name, !a ? first : second);
-    return print_diff (call, a, b);
+    side_t sides[2] = { { first, NULL }, { second, NULL } };
+    char *bare = mem_string_n (name.data, name.size);
+    if (client_versions (call->weir, bare, take, sides, &error) != STATUS_OK)
+        exit_status = call_failed (call, &error);
+    else if (!sides[0].text || !sides[1].text)
+        exit_status = not_there (call, name, !sides[0].text ? first : second);
+    else
+        exit_status = print_diff (call, name, sides);
+    mem_free (sides[0].text);
+    mem_free (sides[1].text);
+    mem_free (bare);
+    return exit_status;
 }
 
 const command_t command_diff = {

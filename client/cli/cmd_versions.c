@@ -2,7 +2,6 @@
 #include "client/cli/annotation.h"
 #include "client/cli/applied.h"
 #include "client/cli/terminal.h"
-#include "client/cli/version_texts.h"
 
 #include "base/mem.h"
 #include "base/timestamp.h"
@@ -10,7 +9,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { ANNOTATIONS_MAX = 64 }; /* at once */
+enum {
+    ANNOTATIONS_MAX = 64, /* at once */
+    LISTING_MAX = 1 << 30,
+};
 
 /* ---- versions ---- */
 
@@ -48,52 +50,70 @@ static void add_annotations (table_t *table, const wire_value_t *version)
     buf_release (&text);
 }
 
-static void print_versions (wire_list_t versions)
+/* What is made of the versions as they come: a table and what they wait for, or JSON. */
+typedef struct listing {
+    bool json;
+    table_t *table;
+    buf_t waits;
+    buf_t out;
+} listing_t;
+
+static void add_version (void *arg, const wire_value_t *version)
 {
-    static const char *const heads[] = { "VERSION", "STATE",      "CREATED", "BY",
-                                         "WHY",     "SAID OF IT", NULL };
-    table_t *table = table_new (heads);
-    for (uint32_t i = 0; i < versions.count; i++) {
-        const wire_value_t *version = &versions.items[i];
-        table_addf (table, TEXT_FORMAT "@v%" PRIu64, TEXT_ARGS (wire_text (version, "name")),
-                    wire_uint (version, "version", 0));
-        add_state (table, version);
-        add_time (table, wire_int (version, "created", 0));
-        table_add (table, wire_text (version, "author"));
-        table_add (table, wire_text (version, "message"));
-        add_annotations (table, version);
+    listing_t *self = arg;
+    text_t name = wire_text (version, "name"), waits = wire_text (version, "waits");
+    uint64_t number = wire_uint (version, "version", 0);
+    if (self->json) {
+        buf_put_string (&self->out, self->out.size > 0 ? "," : "{\"versions\":[");
+        client_any_json (version, &self->out);
+        return;
     }
-    table_print (table);
-    table_destroy (&table);
-    for (uint32_t i = 0; i < versions.count; i++) {
-        text_t waits = wire_text (&versions.items[i], "waits");
-        if (waits.size > 0)
-            printf ("\n" TEXT_FORMAT "@v%" PRIu64 " waits for " TEXT_FORMAT "\n",
-                    TEXT_ARGS (wire_text (&versions.items[i], "name")),
-                    wire_uint (&versions.items[i], "version", 0), TEXT_ARGS (waits));
-    }
+    table_addf (self->table, TEXT_FORMAT "@v%" PRIu64, TEXT_ARGS (name), number);
+    add_state (self->table, version);
+    add_time (self->table, wire_int (version, "created", 0));
+    table_add (self->table, wire_text (version, "author"));
+    table_add (self->table, wire_text (version, "message"));
+    add_annotations (self->table, version);
+    if (waits.size > 0)
+        buf_printf (&self->waits, "\n" TEXT_FORMAT "@v%" PRIu64 " waits for " TEXT_FORMAT "\n",
+                    TEXT_ARGS (name), number, TEXT_ARGS (waits));
+}
+
+static status_t end_listing (listing_t *self, error_t *error)
+{
+    if (self->json)
+        buf_put_string (&self->out, self->out.size > 0 ? "]}\n" : "{\"versions\":[]}\n");
+    if (self->out.bad || self->waits.bad)
+        return error_set (error, STATUS_TOO_LARGE,
+                          "all versions are over %d MiB; name one view or service",
+                          LISTING_MAX >> 20);
+    if (!self->json)
+        table_print (self->table);
+    print_buf (self->json ? &self->out : &self->waits);
+    return STATUS_OK;
 }
 
 static int run_versions (call_t *call)
 {
+    static const char *const heads[] = { "VERSION", "STATE",      "CREATED", "BY",
+                                         "WHY",     "SAID OF IT", NULL };
     int exit_status;
+    error_t error;
     if (!call_options (call, NULL, 0, &exit_status))
         return exit_status;
     if (!call_weir (call))
         return EXIT_FAILED;
-    message_t reply;
-    error_t error;
-    wire_writer_t *writer = client_begin (call->weir, MESSAGE_VERSIONS);
-    if (call->words_count > 0)
-        wire_field_string (writer, "name", call->words[0]);
-    if (client_call (call->weir, CLIENT_COORDINATOR, CLIENT_TIMEOUT_MS, &reply, &error) !=
-        STATUS_OK)
-        return call_failed (call, &error);
-    if (call->json)
-        print_json (reply.body);
-    else
-        print_versions (wire_list (reply.body, "versions"));
-    return EXIT_DONE;
+    listing_t listing = { .json = call->json, .table = table_new (heads) };
+    buf_init (&listing.waits, LISTING_MAX);
+    buf_init (&listing.out, LISTING_MAX);
+    status_t status = client_versions (call->weir, call->words_count > 0 ? call->words[0] : NULL,
+                                       add_version, &listing, &error);
+    if (status == STATUS_OK)
+        status = end_listing (&listing, &error);
+    buf_release (&listing.out);
+    buf_release (&listing.waits);
+    table_destroy (&listing.table);
+    return status == STATUS_OK ? EXIT_DONE : call_failed (call, &error);
 }
 
 const command_t command_versions = {

@@ -80,6 +80,13 @@ MUST_CHECK status_t client_call (client_t *self, client_role_t role, int timeout
 
 MUST_CHECK status_t client_status (client_t *self, message_t *reply, error_t *error);
 
+/* Asks for the versions of views and services: those that are not retired, or all of a name with
+ * their texts, page by page. Each is handed to `take` in order; it is valid until that returns, and
+ * `take` may not use the client_t. On failure some may have been handed over. */
+MUST_CHECK status_t client_versions (client_t *self, const char *name, /* NULL: all */
+                                     void (*take) (void *arg, const wire_value_t *version),
+                                     void *arg, error_t *error);
+
 typedef struct client_apply {
     const definition_file_t *files;
     size_t files_count;

@@ -317,7 +317,8 @@ static bool only_reads (message_kind_t kind)
 {
     return kind == MESSAGE_GET || kind == MESSAGE_STATUS || kind == MESSAGE_LOADS ||
            kind == MESSAGE_RECOMPUTES || kind == MESSAGE_FORGETS || kind == MESSAGE_ROUTES ||
-           kind == MESSAGE_DEFINITIONS || kind == MESSAGE_METRICS || kind == MESSAGE_PING;
+           kind == MESSAGE_DEFINITIONS || kind == MESSAGE_VERSIONS || kind == MESSAGE_METRICS ||
+           kind == MESSAGE_PING;
 }
 
 /* What a coordinator names is checked before a peer is made of it. */

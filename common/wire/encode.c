@@ -174,6 +174,11 @@ void wire_begin (wire_writer_t *self, message_kind_t kind, uint64_t id)
     open_level (self, true);
 }
 
+size_t wire_written (const wire_writer_t *self)
+{
+    return self->out.size;
+}
+
 bool wire_end (wire_writer_t *self, const void **data, size_t *size)
 {
     wire_close (self);

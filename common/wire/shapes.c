@@ -148,8 +148,9 @@ SHAPE (shape_version, "VERSION", NAME ("kind"), NAME ("name"), UINT ("version"),
        INT ("created"), NAME ("author"), PROBLEM ("message"), UINT_OR_NOT ("done"),
        UINT_OR_NOT ("total"), PROBLEM_OR_NOT ("waits"), FIELD ("text", TEXT, FIELD_OPTIONAL),
        RECORDS ("annotations", shape_annotation));
-SHAPE (shape_VERSIONS, NULL, NAME_OR_NOT ("name"));
-SHAPE (shape_VERSIONS_OK, NULL, RECORDS ("versions", shape_version));
+SHAPE (shape_version_after, NULL, NAME ("kind"), NAME ("name"), UINT ("version"));
+SHAPE (shape_VERSIONS, NULL, NAME_OR_NOT ("name"), RECORD_OR_NOT ("after", shape_version_after));
+SHAPE (shape_VERSIONS_OK, NULL, RECORDS ("versions", shape_version), BOOL_OR_NOT ("more"));
 SHAPE (shape_PROMOTE, NULL, NAME ("name"), UINT ("version"));
 SHAPE (shape_PROMOTE_OK, NULL, UINT ("version"));
 SHAPE (shape_RETIRE, NULL, NAME ("name"), UINT ("version"));

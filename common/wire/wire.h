@@ -146,6 +146,8 @@ void wire_writer_destroy (wire_writer_t **self_p);
 
 /* Starts a message (forgetting the one before); its body map is open. */
 void wire_begin (wire_writer_t *self, message_kind_t kind, uint64_t id);
+/* Bytes of it so far: what tells of many things ends its message in time by that. */
+size_t wire_written (const wire_writer_t *self);
 /* Ends it. False when it grew over a limit (bytes, nesting, elements or values), which what peers
  * sent can cause: nothing may be sent then. The bytes are valid until the next begin. */
 bool wire_end (wire_writer_t *self, const void **data, size_t *size);

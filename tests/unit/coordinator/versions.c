@@ -2,6 +2,8 @@
 #include "feature/version.h"
 #include "tests/unit/coordinator/cluster.h"
 
+#include "base/mem.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -219,5 +221,105 @@ Test (versions, carry_what_is_said_of_them)
         if (i == 0)
             cr_assert (text_is (wire_text (said.items, "value"), "0.89"));
     }
+    cluster_release (&cluster);
+}
+
+/* ---- telling of them, page by page ---- */
+
+enum { LARGE_FEATURES = 200, LARGE_DESCRIPTION = 4000, LARGE_VERSIONS = 21 };
+
+/* A model whose text is of some 800 KiB; all of its versions are more than a message may be. */
+static char *large_model (void)
+{
+    buf_t text;
+    char *description = mem_zero (LARGE_DESCRIPTION + 1, 1);
+    memset (description, 'x', LARGE_DESCRIPTION);
+    buf_init (&text, 4 << 20);
+    buf_put_string (&text,
+                    "services:\n  model:\n    views: spend\n    features: [f0]\n    derived:\n");
+    for (int i = 0; i < LARGE_FEATURES; i++)
+        buf_printf (&text, "      f%d: {expr: spend.total_1h + %d, description: %s}\n", i, i,
+                    description);
+    char *copy = mem_string (buf_string (&text));
+    buf_release (&text);
+    mem_free (description);
+    return copy;
+}
+
+typedef struct after {
+    char kind[16], name[16];
+    uint64_t version;
+} after_t;
+
+static message_t ask_page (cluster_t *self, const char *name, const after_t *after)
+{
+    wire_writer_t *writer = call_begin (self, MESSAGE_VERSIONS);
+    if (name)
+        wire_field_string (writer, "name", name);
+    if (after->kind[0] != '\0') {
+        wire_field_map (writer, "after");
+        wire_field_string (writer, "kind", after->kind);
+        wire_field_string (writer, "name", after->name);
+        wire_field_uint (writer, "version", after->version);
+        wire_close (writer);
+    }
+    message_t reply = call_end (self);
+    cr_assert_eq (reply.kind, MESSAGE_VERSIONS_OK);
+    return reply;
+}
+
+static size_t count_after (cluster_t *self, const char *name, after_t after)
+{
+    message_t reply = ask_page (self, name, &after);
+    cr_expect_not (wire_bool (reply.body, "more", false));
+    return wire_list (reply.body, "versions").count;
+}
+
+Test (versions, are_told_page_by_page_each_once, .timeout = 120)
+{
+    cluster_t cluster;
+    char *text = large_model ();
+    after_t after = { "", "", 0 };
+    size_t pages = 0;
+    bool more = true;
+    (void)start (&cluster, 8);
+    for (int i = 0; i < LARGE_VERSIONS - 1; i++) {
+        wire_field_string (call_begin (&cluster, MESSAGE_DELETE), "name", "model");
+        cr_assert_eq (call_end (&cluster).kind, MESSAGE_DELETE_OK);
+        cr_assert_eq (apply (&cluster, text).kind, MESSAGE_APPLY_OK);
+    }
+    for (; more; pages++) {
+        message_t reply = ask_page (&cluster, "model", &after);
+        wire_list_t page = wire_list (reply.body, "versions");
+        size_t bytes = 0;
+        cr_assert_gt (page.count, 0);
+        for (uint32_t i = 0; i < page.count; i++) {
+            cr_assert_eq (wire_uint (&page.items[i], "version", 0), ++after.version);
+            cr_assert_lt (bytes, 4 << 20, "nothing follows when a page is full");
+            bytes += wire_text (&page.items[i], "text").size;
+        }
+        wire_copy (&page.items[0], "kind", after.kind, sizeof after.kind);
+        wire_copy (&page.items[0], "name", after.name, sizeof after.name);
+        more = wire_bool (reply.body, "more", false);
+    }
+    cr_assert_eq (after.version, LARGE_VERSIONS);
+    cr_assert_gt (pages, 3);
+    mem_free (text);
+    cluster_release (&cluster);
+}
+
+Test (versions, follow_any_place_that_is_named)
+{
+    cluster_t cluster;
+    (void)start (&cluster, 9);
+    cr_expect_eq (count_after (&cluster, NULL, (after_t){ "", "", 0 }), 2);
+    cr_expect_eq (count_after (&cluster, NULL, (after_t){ "service", "model", 0 }), 2);
+    cr_expect_eq (count_after (&cluster, NULL, (after_t){ "service", "model", 1 }), 1);
+    cr_expect_eq (count_after (&cluster, NULL, (after_t){ "service", "z", 0 }), 1);
+    cr_expect_eq (count_after (&cluster, NULL, (after_t){ "a", "z", UINT64_MAX }), 2);
+    cr_expect_eq (count_after (&cluster, NULL, (after_t){ "view", "spend", UINT64_MAX }), 0);
+    cr_expect_eq (count_after (&cluster, NULL, (after_t){ "z", "", 0 }), 0);
+    cr_expect_eq (count_after (&cluster, "model", (after_t){ "service", "model", 1 }), 0);
+    cr_expect_eq (count_after (&cluster, "model", (after_t){ "log", "", 9 }), 1);
     cluster_release (&cluster);
 }
