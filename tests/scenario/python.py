@@ -2,6 +2,7 @@
 value, an owner killed in the middle of sending costs and doubles nothing, and docs/python.md does what it says."""
 
 import importlib.util
+import json
 import math
 import os
 import random
@@ -245,6 +246,48 @@ def interrupted(cluster):
     expect(process.returncode == -signal.SIGINT and "KeyboardInterrupt" in errors, process.returncode, errors)
 
 
+# ---- versions ----
+
+
+def versions(client, cluster):
+    """A view gets another meaning by the package alone; what the package says of versions is what the command says."""
+    files = {"values.yaml": DEFINITIONS.replace("total: sum(number)", "total: max(number)")}
+    [changed] = [one for one in client.apply(files, message="the greatest", author="scenario") if one.change == "alter"]
+    expect("version 2 follows 1" in changed.detail, changed)
+
+    def complete():
+        one, two = client.versions("pages")
+        return (one, two) if two.state == "active" else None
+
+    one, two = wait_for(complete, 60, "version 2 is active")
+    expect_equal((one.reference, one.state, two.author, two.message), ("pages@v1", "live", "scenario", "the greatest"))
+    expect("total: sum(number)" in one.text and "total: max(number)" in two.text, one, two)
+    expect_equal({(v.name, v.version) for v in client.versions() if v.name == "pages"}, {("pages", 1), ("pages", 2)})
+    told = json.loads(cluster.done("diff", "pages@v1", "--json").out)
+    difference = client.diff("pages@v1")
+    expect_equal(difference, client.diff("pages@v1", "pages@v2"))
+    for sign in " -", " +":
+        expect_equal([line[2:] for line in difference.splitlines() if line[0] in sign],
+                     [line[2:] for line in told["diff"].splitlines() if line[0] in sign])
+    client.annotate("pages@v1", {"accuracy": 0.5, "note": "x" * 1024})
+    client.annotate("pages@v1", {"note": None})
+    expect_equal({name: said.value for name, said in client.versions("pages")[0].annotations.items()}, {"accuracy": "0.5"})
+    client.promote("pages@v1")
+    expect_equal(client.get("pages", ["total"], {"page": 1}).version, "v1", "nodes have it when promote returns")
+    client.promote("pages@v2")
+    client.retire("pages@v1")
+    expect_equal([v.state for v in client.versions("pages")], ["retired", "active"])
+    for call, kind in ((lambda: client.retire("pages@v2"), "invalid"), (lambda: client.promote("pages@v9"), "not-found"),
+                       (lambda: client.annotate("pages@v2", {"note": "x" * 1025}), "invalid"),
+                       (lambda: client.versions("nothing"), "not-found")):
+        try:
+            call()
+        except weir.Error as error:
+            expect_equal(error.kind, kind, error)
+        else:
+            raise AssertionError(f"not {kind}")
+
+
 # ---- keys ----
 
 
@@ -360,6 +403,7 @@ def main():
         same_as_command(client, cluster, "latest", [{"k": "nan"}, {"k": "edges"}])
         killed_owner(client, cluster)
         interrupted(cluster)
+        versions(client, cluster)
     cluster.stop()
     guide()
     with_keys()

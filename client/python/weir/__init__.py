@@ -15,6 +15,7 @@ from .sender import Refused, Report, Sender, new_producer
 from .training import TrainingSet, training_set
 from .types import Map
 from .version import VERSION as __version__
+from .versions import Annotation, Version
 
-__all__ = ["KINDS", "Answer", "Change", "Client", "Error", "Map", "Missing", "Refused", "Report", "Result", "Sender",
-           "TrainingSet", "__version__", "new_producer", "training_set"]
+__all__ = ["KINDS", "Annotation", "Answer", "Change", "Client", "Error", "Map", "Missing", "Refused", "Report", "Result", "Sender",
+           "TrainingSet", "Version", "__version__", "new_producer", "training_set"]

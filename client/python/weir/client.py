@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time as clock
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +19,12 @@ from .protocol import KEYS_MAX, field, items
 from .requests import Call, Query
 from .rows import cell, frame_chunks, is_arrow, is_frame, is_pandas
 from .sender import Producer, Report, Sender
+from .versions import Version, annotations_of, author as own_author, compare, has_definitions, pick, read_all, reference
 
 TIMEOUT_S = 5.0  # that the coordinator is waited for
 APPLY_TIMEOUT_S = 30.0  # the catalog syncs
+NODES_WAIT_S = 5.0  # that nodes have to fetch new definitions, …
+NODES_LOOK_S = 0.02  # … and how often they are looked at
 CHUNK_KEYS = 1024  # of many keys, so many are asked for together, …
 CHUNKS = 8  # … and so many such questions are under way
 
@@ -297,10 +301,11 @@ class Client:
         return self._call("status", {}, TIMEOUT_S, True)
 
     def apply(self, files: Union[Mapping[str, str], Iterable[Union[str, os.PathLike[str]]], None] = None, *,
-              dry_run: bool = False, prune: bool = False, message: Optional[str] = None) -> list[Change]:
+              dry_run: bool = False, prune: bool = False, message: Optional[str] = None,
+              author: Optional[str] = None) -> list[Change]:
         """Registers definitions, and tells what has changed. `files` are texts by name, or paths; None: those of the
-        project. `dry_run` tells the changes and makes none, `prune` removes what the files do not define. Nobody is
-        asked for a confirmation."""
+        project. `dry_run` tells the changes and makes none, `prune` removes what the files do not define. `message` and
+        `author` (user@host) go with the versions that it makes. Nobody is asked for a confirmation."""
         if files is None:
             texts = dict(read_files(self._project))
         elif isinstance(files, Mapping):
@@ -310,7 +315,8 @@ class Client:
                 texts = {str(path): Path(path).read_text(encoding="utf-8") for path in files}
             except (OSError, UnicodeDecodeError) as error:
                 raise Error("io", f"cannot read the files of definitions: {error}") from None
-        body: dict[str, Any] = {"files": [{"name": name, "text": text} for name, text in texts.items()]}
+        body: dict[str, Any] = {"files": [{"name": name, "text": text} for name, text in texts.items()],
+                                "author": own_author() if author is None else author}
         if dry_run:
             body["dry_run"] = True
         if prune:
@@ -318,5 +324,60 @@ class Client:
         if message is not None:
             body["message"] = message
         reply = self._call("apply", body, APPLY_TIMEOUT_S, False)
+        if not dry_run:
+            self._await_definitions(reply)
         return [Change(field(one, "kind", str), field(one, "name", str), field(one, "change", str),
                        one.get("detail") or "") for one in items(reply, "changes", dict)]
+
+    def _await_definitions(self, reply: dict[str, Any]) -> None:
+        """Nodes fetch definitions by themselves, within moments; who sends or asks next should find them there."""
+        version, end = field(reply, "version", int), clock.monotonic() + NODES_WAIT_S
+        while clock.monotonic() < end:
+            try:
+                nodes = items(self.status(), "nodes", dict)
+            except Error:
+                return  # it was done
+            if all(has_definitions(node, version) for node in nodes):
+                return
+            clock.sleep(NODES_LOOK_S)
+
+    # ---- versions ----
+
+    def versions(self, name: Optional[str] = None) -> list[Version]:
+        """The versions of all views and services that are not retired; of one name all, with their texts."""
+        return read_all(lambda body: self._call("versions", body, TIMEOUT_S, True), name)
+
+    def promote(self, version: str) -> int:
+        """Makes `user_spend@v1` the active version, which is answered when none is named. Returns the version of the
+        cluster's definitions that has it."""
+        return self._change_version("promote", version)
+
+    def retire(self, version: str) -> int:
+        """Ends `user_spend@v1`: it is not answered any more. An Error when it is the active one, or a service needs it."""
+        return self._change_version("retire", version)
+
+    def _change_version(self, kind: str, version: str) -> int:
+        name, number = reference(version)
+        reply = self._call(kind, {"name": name, "version": number}, APPLY_TIMEOUT_S, False)
+        self._await_definitions(reply)
+        now: int = field(reply, "version", int)
+        return now
+
+    def annotate(self, version: str, annotations: Mapping[str, Any], *, author: Optional[str] = None) -> None:
+        """Keeps with a version what is said of it, as texts by name: {"accuracy": 0.89, "note": "of May"}. None takes
+        away what was said under the name."""
+        name, number = reference(version)
+        self._call("annotate", {"name": name, "version": number, "annotations": annotations_of(annotations),
+                                "author": own_author() if author is None else author}, APPLY_TIMEOUT_S, False)
+
+    def diff(self, version: str, other: Optional[str] = None) -> str:
+        """What two versions define differently, the lines of both: "- " before those of `version` alone, "+ " before those
+        of `other` alone; empty when they are the same. `other` None is the active one."""
+        name, number = reference(version)
+        second: Optional[int] = None
+        if other is not None:
+            other_name, second = reference(other)
+            if other_name != name:
+                raise Error("invalid", f"{other!r:.300}: {version} is compared with another version of {name}")
+        found = self.versions(name)
+        return compare(pick(found, name, number).text or "", pick(found, name, second).text or "")

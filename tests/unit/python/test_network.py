@@ -248,10 +248,10 @@ class Coordinators(WithNodes):
         standing = self.node(lambda kind, body: refused("unavailable", leader=leader.endpoint))
         with weir.Client(coordinators=standing.endpoint) as client:
             self.assertEqual(client.status()["cluster"], "test")
-            self.assertEqual(client.apply({"a.yaml": "x"}, dry_run=True, message="m"), [])
+            self.assertEqual(client.apply({"a.yaml": "x"}, dry_run=True, message="m", author="me"), [])
         self.assertEqual((len(standing.asked), len(leader.asked)), (1, 2))
         self.assertEqual(leader.bodies("apply"), [{"files": [{"name": "a.yaml", "text": "x"}], "dry_run": True,
-                                                   "message": "m"}])
+                                                   "message": "m", "author": "me"}])
 
     def test_what_may_do_harm_is_asked_once(self):
         dying = self.dying()
