@@ -74,13 +74,31 @@ static void tell_service (const service_t *present, const service_t *next, bool 
                         other ? "what it answers changes" : "what it answers stays the same");
 }
 
+/* Has the active version all of its numbers, and this one not? Then it is not followed yet. */
+static bool waits_for_fit (const coordinator_core_t *self, const service_t *next)
+{
+    const catalog_object_t *active =
+        versions_active (self->objects, self->objects_count, "service", next->name);
+    return active && service_unfitted (next) > 0 && version_unfitted (self, active) == 0;
+}
+
 /* It is complete when all versions of views that it reads are. */
-static version_state_t state_of (const service_t *service)
+static version_state_t state_of (const coordinator_core_t *self, const service_t *service)
 {
     for (size_t i = 0; i < service->roles_count; i++)
         if (service->roles[i].view->state == VERSION_BUILDING)
             return VERSION_BUILDING;
-    return VERSION_ACTIVE;
+    return waits_for_fit (self, service) ? VERSION_LIVE : VERSION_ACTIVE;
+}
+
+/* What the version before is served for, if it goes on being the active one. */
+static void put_served (const coordinator_core_t *self, const service_t *next, buf_t *detail)
+{
+    bool builds = next->state == VERSION_BUILDING, waits = waits_for_fit (self, next);
+    if (builds || waits)
+        buf_printf (detail, ", which is served as before until %s%s%s",
+                    builds ? "all of history is in it" : "", builds && waits ? " and " : "",
+                    waits ? "it is fitted" : "");
 }
 
 static size_t count_others (const definitions_t *definitions, const service_t *of)
@@ -98,10 +116,9 @@ static status_t number_new (coordinator_core_t *self, const definitions_t *defin
                             changes_t *changes, error_t *error)
 {
     next->version = versions_next (self, "service", next->name);
-    next->state = state_of (next);
+    next->state = state_of (self, next);
     buf_printf (detail, "; version %" PRIu32 " follows %" PRIu32, next->version, object->version);
-    if (next->state == VERSION_BUILDING)
-        buf_printf (detail, ", which is served as before until all of history is in it");
+    put_served (self, next, detail);
     if (*changes_fate (self, changes, object) == FATE_COMPARED)
         changes_set_fate (self, changes, object, FATE_STAYS);
     size_t others = count_others (definitions, next);
@@ -130,7 +147,7 @@ static status_t next_service (coordinator_core_t *self, const definitions_t *def
     uint64_t meaning = service_meaning (next);
     if (!object) {
         next->version = versions_next (self, "service", next->name);
-        next->state = state_of (next);
+        next->state = state_of (self, next);
         add_service (next, changes);
         changes_add_version (changes, "service", next->name, next->version, next->state, meaning,
                              text);
@@ -161,6 +178,21 @@ static status_t next_service (coordinator_core_t *self, const definitions_t *def
     return status;
 }
 
+/* Those of the newest version, and what that lacks of the active one. */
+static status_t take_numbers (const coordinator_core_t *self, service_t *service, arena_t *arena,
+                              error_t *error)
+{
+    text_t name = text_of (service->name);
+    const service_t *newest = definitions_service_version (self->definitions, name, 0);
+    const service_t *active = definitions_service (self->definitions, name);
+    status_t status = STATUS_OK;
+    if (newest && service_unfitted (service) > 0)
+        status = service_take_fitted (service, newest, arena, error);
+    if (status == STATUS_OK && active != newest && service_unfitted (service) > 0)
+        status = service_take_fitted (service, active, arena, error);
+    return status;
+}
+
 status_t changes_services (coordinator_core_t *self, const definitions_t *next, changes_t *changes,
                            error_t *error)
 {
@@ -169,13 +201,9 @@ status_t changes_services (coordinator_core_t *self, const definitions_t *next, 
         if (service->version != 0)
             continue;
         resolve (service);
-        const service_t *present =
-            definitions_service_version (self->definitions, text_of (service->name), 0);
-        if (present && service_unfitted (service) > 0) {
-            status_t taken = service_take_fitted (service, present, changes->arena, error);
-            if (taken != STATUS_OK)
-                return taken;
-        }
+        status_t taken = take_numbers (self, service, changes->arena, error);
+        if (taken != STATUS_OK)
+            return taken;
         buf_t text;
         buf_init (&text, DEFINITION_FILE_MAX);
         service_format (service, &text); /* with the versions */

@@ -324,7 +324,7 @@ void status_tell (coordinator_core_t *self, const peer_t *from, uint64_t id)
     if (fs_free_space (self->env->fs, &free, &error) == STATUS_OK)
         wire_field_uint (writer, "disk_free", free);
     wire_field_uint (writer, "disk_reserve", self->options.disk_reserve);
-    versions_write_building (self);
+    versions_write_waiting (self);
     core_reply (self, from, id);
 }
 

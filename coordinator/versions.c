@@ -44,22 +44,27 @@ static void make_active (catalog_object_t *objects, size_t count, size_t at)
 
 /* ---- becoming active ---- */
 
-static bool has_newer (const catalog_object_t *objects, size_t count, size_t at)
+/* Is there a newer one that is complete? One that waits to be fitted is not. */
+static bool has_newer (const coordinator_core_t *self, const catalog_object_t *objects, size_t at)
 {
+    size_t count = self->objects_count;
     for (size_t i = 0; i < count; i++)
         if (strcmp (objects[i].kind, objects[at].kind) == 0 &&
             strcmp (objects[i].name, objects[at].name) == 0 &&
-            objects[i].version > objects[at].version && object_state (&objects[i]) <= VERSION_LIVE)
+            objects[i].version > objects[at].version &&
+            object_state (&objects[i]) <= VERSION_LIVE &&
+            !version_waits_for_fit (self, objects, count, &objects[i]))
             return true;
     return false;
 }
 
-static void finish (catalog_object_t *objects, size_t count, size_t at)
+static void finish (const coordinator_core_t *self, catalog_object_t *objects, size_t at)
 {
-    if (has_newer (objects, count, at))
+    if (has_newer (self, objects, at) ||
+        version_waits_for_fit (self, objects, self->objects_count, &objects[at]))
         set_state (&objects[at], VERSION_LIVE);
     else
-        make_active (objects, count, at);
+        make_active (objects, self->objects_count, at);
 }
 
 static bool is_building (const catalog_object_t *object, const char *kind)
@@ -96,7 +101,7 @@ static size_t finish_all (const coordinator_core_t *self, catalog_object_t *obje
                 version_progress (self, object->kind, object->name, object->version);
             if (services ? !reads_what_answers (self, objects, object) : progress.waits[0] != '\0')
                 continue;
-            finish (objects, self->objects_count, i);
+            finish (self, objects, i);
             buf_printf (said, "%s%s@v%" PRIu32, finished++ > 0 ? ", " : "", object->name,
                         object->version);
         }
@@ -153,6 +158,13 @@ static status_t check_promote (const coordinator_core_t *self, const catalog_obj
                           "%s@v%" PRIu32 " is retired; apply its definition again, which makes a "
                           "new version of it",
                           object->name, object->version);
+    if (version_waits_for_fit (self, self->objects, self->objects_count, object))
+        return error_set (error, STATUS_INVALID,
+                          "%s@v%" PRIu32 " lacks the numbers of %zu of its features, which would "
+                          "be null in answers; `weir fit %s --on TRAINING_SET` gives the newest "
+                          "version its numbers, in a version that becomes active",
+                          object->name, object->version, version_unfitted (self, object),
+                          object->name);
     if (state != VERSION_BUILDING)
         return STATUS_OK;
     version_progress_t progress =
@@ -323,10 +335,33 @@ void versions_annotate (coordinator_core_t *self, const peer_t *from, const mess
 
 /* ---- telling ---- */
 
+/* Is it complete, and kept from being active by what `weir fit` finds alone? */
+static bool is_to_be_fitted (const coordinator_core_t *self, const catalog_object_t *object)
+{
+    return object_state (object) == VERSION_LIVE &&
+           versions_newest (self, object->kind, object->name) == object &&
+           version_waits_for_fit (self, self->objects, self->objects_count, object);
+}
+
 typedef struct annotations {
     catalog_annotation_t *list;
     size_t count;
 } annotations_t;
+
+/* What it waits for, if it does. */
+static void write_progress (coordinator_core_t *self, const catalog_object_t *object)
+{
+    bool building = object_state (object) == VERSION_BUILDING;
+    if (!building && !is_to_be_fitted (self, object))
+        return;
+    version_progress_t progress =
+        version_progress (self, object->kind, object->name, object->version);
+    if (building) {
+        wire_field_uint (self->writer, "done", progress.done);
+        wire_field_uint (self->writer, "total", progress.total);
+    }
+    wire_field_string (self->writer, "waits", progress.waits);
+}
 
 static void write_version (coordinator_core_t *self, const catalog_object_t *object,
                            const annotations_t *annotations, bool text)
@@ -340,13 +375,7 @@ static void write_version (coordinator_core_t *self, const catalog_object_t *obj
     wire_field_int (writer, "created", object->created);
     wire_field_string (writer, "author", object->author ? object->author : "");
     wire_field_string (writer, "message", object->message ? object->message : "");
-    if (object_state (object) == VERSION_BUILDING) {
-        version_progress_t progress =
-            version_progress (self, object->kind, object->name, object->version);
-        wire_field_uint (writer, "done", progress.done);
-        wire_field_uint (writer, "total", progress.total);
-        wire_field_string (writer, "waits", progress.waits);
-    }
+    write_progress (self, object);
     if (text)
         wire_field_string (writer, "text", object->text);
     wire_field_list (writer, "annotations");
@@ -433,19 +462,33 @@ void versions_tell (coordinator_core_t *self, const peer_t *from, const message_
     arena_destroy (&arena);
 }
 
-void versions_write_building (coordinator_core_t *self)
+static bool is_being_built (const coordinator_core_t *self, const catalog_object_t *object)
+{
+    (void)self;
+    return object_is_version (object) && object_state (object) == VERSION_BUILDING;
+}
+
+/* Those that are so, as a field; none when there are none. */
+static void write_list (coordinator_core_t *self, const char *field,
+                        bool (*is_so) (const coordinator_core_t *self,
+                                       const catalog_object_t *object))
 {
     const annotations_t none = { NULL, 0 };
     bool any = false;
     for (size_t i = 0; i < self->objects_count; i++) {
-        if (!object_is_version (&self->objects[i]) ||
-            object_state (&self->objects[i]) != VERSION_BUILDING)
+        if (!is_so (self, &self->objects[i]))
             continue;
         if (!any)
-            wire_field_list (self->writer, "building");
+            wire_field_list (self->writer, field);
         any = true;
         write_version (self, &self->objects[i], &none, false);
     }
     if (any)
         wire_close (self->writer);
+}
+
+void versions_write_waiting (coordinator_core_t *self)
+{
+    write_list (self, "building", is_being_built);
+    write_list (self, "unfitted", is_to_be_fitted);
 }

@@ -24,7 +24,17 @@ const catalog_object_t *versions_find (const coordinator_core_t *self, text_t na
 /* The number that the next version of the name gets: none is used twice. */
 uint32_t versions_next (const coordinator_core_t *self, const char *kind, const char *name);
 
-/* How far a version that is being built is. */
+/* The one of the name that `objects` say is active; NULL. Borrowed. */
+const catalog_object_t *versions_active (const catalog_object_t *objects, size_t count,
+                                         const char *kind, const char *name);
+/* How many features of the service's version are without their numbers; of a view none are. */
+size_t version_unfitted (const coordinator_core_t *self, const catalog_object_t *object);
+/* Would it be answered with nulls, in place of an active version that has all of its numbers? Then
+ * it does not become active. `objects` have the states. */
+bool version_waits_for_fit (const coordinator_core_t *self, const catalog_object_t *objects,
+                            size_t count, const catalog_object_t *object);
+
+/* How far a version that is being built, or is to be fitted, is. */
 typedef struct version_progress {
     size_t done, total; /* partitions of its logs */
     char waits[160];    /* for what; empty when it is complete */
@@ -37,8 +47,8 @@ version_progress_t version_progress (const coordinator_core_t *self, const char 
 /* Lets versions that are complete become active. */
 void versions_settle (coordinator_core_t *self);
 void versions_tell (coordinator_core_t *self, const peer_t *from, const message_t *message);
-/* The field `building` of a status, when there is something. */
-void versions_write_building (coordinator_core_t *self);
+/* The fields `building` and `unfitted` of a status, when there is something. */
+void versions_write_waiting (coordinator_core_t *self);
 void versions_promote (coordinator_core_t *self, const peer_t *from, const message_t *message);
 void versions_retire (coordinator_core_t *self, const peer_t *from, const message_t *message);
 void versions_annotate (coordinator_core_t *self, const peer_t *from, const message_t *message);

@@ -63,6 +63,34 @@ uint32_t versions_next (const coordinator_core_t *self, const char *kind, const 
     return last + 1;
 }
 
+const catalog_object_t *versions_active (const catalog_object_t *objects, size_t count,
+                                         const char *kind, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_named (&objects[i], kind, name) && object_state (&objects[i]) == VERSION_ACTIVE)
+            return &objects[i];
+    return NULL;
+}
+
+/* ---- numbers that are to be fitted ---- */
+
+size_t version_unfitted (const coordinator_core_t *self, const catalog_object_t *object)
+{
+    if (strcmp (object->kind, "service") != 0 || object_is_retired (object))
+        return 0;
+    const service_t *service =
+        definitions_service_version (self->definitions, text_of (object->name), object->version);
+    return service ? service_unfitted (service) : 0;
+}
+
+bool version_waits_for_fit (const coordinator_core_t *self, const catalog_object_t *objects,
+                            size_t count, const catalog_object_t *object)
+{
+    const catalog_object_t *active = versions_active (objects, count, object->kind, object->name);
+    return active && active->version != object->version && version_unfitted (self, object) > 0 &&
+           version_unfitted (self, active) == 0;
+}
+
 /* ---- how far they are ---- */
 
 static void wait_for (version_progress_t *self, const char *format, ...) PRINTF_LIKE (2, 3);
@@ -141,6 +169,13 @@ version_progress_t version_progress (const coordinator_core_t *self, const char 
         progress.done += of.done;
         progress.total += of.total;
         wait_for (&progress, "%s@v%" PRIu32, view->name, view->version);
+    }
+    const catalog_object_t *newest = versions_newest (self, kind, name);
+    if (newest && newest->version == version &&
+        version_waits_for_fit (self, self->objects, self->objects_count, newest)) {
+        size_t unfitted = version_unfitted (self, newest);
+        wait_for (&progress, "the numbers of %zu feature%s: weir fit %s --on TRAINING_SET",
+                  unfitted, unfitted == 1 ? "" : "s", name);
     }
     return progress;
 }

@@ -122,7 +122,8 @@ const command_t command_versions = {
     .operands = "[NAME]",
     .purpose = "Lists versions of views and services: who made each, when, why, and how good it is",
     .details = "With NAME also those that are retired. `building` is not answered yet: it says how "
-               "many partitions have it.",
+               "many partitions have it.\nWhat waits for its numbers is answered when it is named; "
+               "`weir fit` makes the version that becomes active.",
     .examples = "  weir versions\n  weir versions user_spend\n  weir versions fraud_model --json",
     .least = 0,
     .most = 1,

@@ -212,8 +212,8 @@ void print_skew (const wire_value_t *body)
 
 void print_building (const wire_value_t *body)
 {
-    wire_list_t building = wire_list (body, "building");
-    if (building.count > 0)
+    wire_list_t building = wire_list (body, "building"), unfitted = wire_list (body, "unfitted");
+    if (building.count > 0 || unfitted.count > 0)
         puts ("");
     for (uint32_t i = 0; i < building.count; i++) {
         const wire_value_t *version = &building.items[i];
@@ -221,6 +221,13 @@ void print_building (const wire_value_t *body)
                             " partitions; it waits for " TEXT_FORMAT "\n",
                 TEXT_ARGS (wire_text (version, "name")), wire_uint (version, "version", 0),
                 wire_uint (version, "done", 0), wire_uint (version, "total", 0),
+                TEXT_ARGS (wire_text (version, "waits")));
+    }
+    for (uint32_t i = 0; i < unfitted.count; i++) {
+        const wire_value_t *version = &unfitted.items[i];
+        printf (TEXT_FORMAT "@v%" PRIu64
+                            " is answered only when it is named; it waits for " TEXT_FORMAT "\n",
+                TEXT_ARGS (wire_text (version, "name")), wire_uint (version, "version", 0),
                 TEXT_ARGS (wire_text (version, "waits")));
     }
 }

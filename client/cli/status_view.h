@@ -13,7 +13,7 @@ void print_damaged (const wire_value_t *body);
 /* Partitions that cannot be built, and views that have no file, with why; nothing when there are
  * none. */
 void print_stuck (const wire_value_t *body);
-/* Versions that are not complete yet. */
+/* Versions that are not complete yet, or that wait to be fitted. */
 void print_building (const wire_value_t *body);
 /* Layers that are folded while recomputes go on. */
 void print_folds (const wire_value_t *body);

@@ -200,7 +200,7 @@ SHAPE (shape_STATUS_OK, NULL, NAME ("cluster"), UINT ("partitions"), UINT ("vers
        MAPS ("nodes"), MAPS ("logs"), RECORDS ("loads", shape_load),
        RECORDS ("recomputes", shape_recompute), UINT_OR_NOT ("disk_free"),
        UINT_OR_NOT ("disk_reserve"), RECORDS_OR_NOT ("skew", shape_skew_told),
-       RECORDS_OR_NOT ("building", shape_version));
+       RECORDS_OR_NOT ("building", shape_version), RECORDS_OR_NOT ("unfitted", shape_version));
 
 SHAPE (shape_SKEW, NULL, UINT_OR_NOT ("id"), NAME_OR_NOT ("name"), INT_OR_NOT ("since"),
        PATH_OR_NOT ("training"));

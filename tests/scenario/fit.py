@@ -237,12 +237,22 @@ check("after kill -9 of all", "v2", transformed)
 cluster.write({"model.yaml": MODEL.replace("clip: [1, 80]", "clip: [1, 90]")})
 run = cluster.done("apply", "--yes")
 expect("of:price has to be fitted again" in run.out and "version 3 follows 2" in run.out, run.out)
-wait_for(is_version("v3"), 20, "the changed version is answered")
-check("after one was changed", "v3", transformed, but=["of:price"])
+expect("which is served as before until it is fitted" in run.out, run.out)
+check("while its successor waits to be fitted", "v2", transformed)
+check("of the one that waits, when it is named", "v3", transformed, but=["of:price"], name="model@v3")
+waits = "the numbers of 1 feature: weir fit model --on TRAINING_SET"
+status = cluster.done("status").out
+expect(f"model@v3 is answered only when it is named; it waits for {waits}" in status, status)
+told = cluster.done("versions", "model").out
+expect(f"model@v3 waits for {waits}" in told, told)
+run = cluster.weir("promote", "model@v3")
+expect(run.code == 1 and "model@v3 lacks the numbers of 1 of its features" in run.err, run)
 cluster.write({"model.yaml": MODEL})
-cluster.done("apply", "--yes")
+run = cluster.done("apply", "--yes")
+expect("without numbers" not in run.out and "version 4 follows 3" in run.out, run.out)
 wait_for(is_version("v4"), 20, "the version is as it was")
-check("after it was changed back", "v4", transformed, but=["of:price"])
+check("after it was changed back", "v4", transformed)
+expect("waits for" not in cluster.done("status").out)
 
 # Other rows, other numbers: categories that they lack are none, and values that they lack are told so.
 fewer = [row for row in others if row["of:channel"] != "Käse" and row["of:shop_30d"] != 7][:150]
@@ -260,10 +270,10 @@ file.write_text("label,user,amount,at\n" + "".join(
 spine_words = ("--spine", file, "--time", "at")
 cluster.write({"model.yaml": MODEL.replace("clip: [1, 80]", "clip: [1, 70]")})
 cluster.done("apply", "--yes")
-refused = cluster.weir("training-set", "model", *spine_words, "--out", cluster.directory / "no.csv")
+refused = cluster.weir("training-set", "model@v6", *spine_words, "--out", cluster.directory / "no.csv")
 expect(refused.code == 1 and "1 feature of service model is not fitted yet" in refused.err, refused)
 path = cluster.directory / "raw.csv"
-cluster.done("training-set", "model", *spine_words, "--raw", "--out", path)
+cluster.done("training-set", "model@v6", *spine_words, "--raw", "--out", path)
 cluster.done("fit", "model", "--on", path, "--yes")
 wait_for(is_version("v7"), 20, "the version of the training set is answered")
 check("fitted to a training set", "v7", fit(raw, 70.0))

@@ -206,7 +206,8 @@ Test (services, get_numbers_and_keep_them_while_nothing_else_is_asked_for)
     assert_change (apply (&cluster, STEPS ("{impute: mean}", "{scale: standard}"), false),
                    "service", "model", "alter",
                    "v:n_1h has to be fitted again; 1 feature is without numbers: weir fit model "
-                   "--on TRAINING_SET; version 3 follows 2");
+                   "--on TRAINING_SET; version 3 follows 2, which is served as before until it is "
+                   "fitted");
     assert_stored (&cluster, 3, "stddev: 2.0");
     assert_stored (&cluster, 3, "impute: mean");
     cluster_release (&cluster);
@@ -235,6 +236,100 @@ Test (services, have_to_be_fitted_again_when_their_view_means_something_else)
     assert_stored (&cluster, 3, "view: v@v2\n");
     assert_stored (&cluster, 3, "impute: median");
     assert_stored (&cluster, 3, "scale: standard");
+    cluster_release (&cluster);
+}
+
+/* What is told of a version: its state, and behind a colon what it waits for. */
+static void assert_version (cluster_t *cluster, uint64_t version, const char *wanted)
+{
+    char told[256] = "", waits[200];
+    wire_field_string (call_begin (cluster, MESSAGE_VERSIONS), "name", "model");
+    wire_list_t versions = wire_list (call_end (cluster).body, "versions");
+    for (uint32_t i = 0; i < versions.count; i++) {
+        if (wire_uint (&versions.items[i], "version", 0) != version)
+            continue;
+        wire_copy (&versions.items[i], "waits", waits, sizeof waits);
+        (void)snprintf (told, sizeof told, TEXT_FORMAT "%s%s",
+                        TEXT_ARGS (wire_text (&versions.items[i], "state")),
+                        waits[0] != '\0' ? ": " : "", waits);
+    }
+    cr_expect_str_eq (told, wanted, "version %d: %s", (int)version, told);
+}
+
+/* The versions that `unfitted` of a status lists, 0 none. */
+static uint64_t unfitted_version (cluster_t *cluster)
+{
+    (void)call_begin (cluster, MESSAGE_STATUS);
+    wire_list_t unfitted = wire_list (call_end (cluster).body, "unfitted");
+    cr_assert_leq (unfitted.count, 1);
+    return unfitted.count == 0 ? 0 : wire_uint (unfitted.items, "version", 0);
+}
+
+static message_t promote (cluster_t *cluster, uint64_t version)
+{
+    wire_writer_t *writer = call_begin (cluster, MESSAGE_PROMOTE);
+    wire_field_string (writer, "name", "model");
+    wire_field_uint (writer, "version", version);
+    return call_end (cluster);
+}
+
+#define STANDARD  STEPS ("{impute: median}", "{scale: standard}")
+#define ROBUST    STEPS ("{impute: median}", "{scale: robust}")
+#define FITTED    STEPS ("{impute: {median: 3}}", "{scale: {standard: {mean: 1, stddev: 2}}}")
+#define REFITTED  STEPS ("{impute: {median: 3}}", "{scale: {robust: {median: 1, iqr: 2}}}")
+#define WAITS_FOR ": the numbers of 1 feature: weir fit model --on TRAINING_SET"
+
+Test (services, that_are_fitted_stay_active_until_the_next_version_is)
+{
+    cluster_t cluster;
+    cluster_init (&cluster, 1, 0);
+    (void)apply (&cluster, STREAM ALL STANDARD, false);
+    assert_version (&cluster, 1, "active"); /* there is nothing better */
+    cr_expect_eq (unfitted_version (&cluster), 0);
+    (void)fit (&cluster, 1, FITTED);
+    (void)apply (&cluster, ROBUST, false);
+    for (int restarted = 0; restarted < 2; restarted++) {
+        assert_version (&cluster, 2, "active");
+        assert_version (&cluster, 3, "live" WAITS_FOR);
+        cr_expect_eq (unfitted_version (&cluster), 3);
+        assert_refused (promote (&cluster, 3), "model@v3 lacks the numbers of 1 of its features");
+        assert_refused (promote (&cluster, 1), "model@v1 lacks the numbers of 2 of its features");
+        cluster_restart (&cluster);
+    }
+    assert_change (apply (&cluster, ROBUST, false), "service", "model", "same", "");
+    cr_expect_eq (fit (&cluster, 3, REFITTED).kind, MESSAGE_FIT_OK);
+    assert_version (&cluster, 2, "live");
+    assert_version (&cluster, 3, "live"); /* its successor is fitted: nothing waits */
+    assert_version (&cluster, 4, "active");
+    cr_expect_eq (unfitted_version (&cluster), 0);
+    cr_expect_eq (promote (&cluster, 2).kind, MESSAGE_PROMOTE_OK);
+    cluster_release (&cluster);
+}
+
+Test (services, have_the_numbers_again_when_a_change_is_taken_back_before_it_was_fitted)
+{
+    cluster_t cluster;
+    cluster_init (&cluster, 1, 0);
+    (void)apply (&cluster, STREAM ALL STANDARD, false);
+    (void)fit (&cluster, 1, FITTED);
+    (void)apply (&cluster, ROBUST, false);
+    assert_change (apply (&cluster, STANDARD, false), "service", "model", "alter",
+                   "what it answers changes; version 4 follows 3");
+    assert_version (&cluster, 4, "active");
+    assert_stored (&cluster, 4, "stddev: 2.0");
+    cluster_release (&cluster);
+}
+
+Test (services, that_were_never_fitted_are_followed_at_once)
+{
+    cluster_t cluster;
+    cluster_init (&cluster, 1, 0);
+    (void)apply (&cluster, STREAM ALL STANDARD, false);
+    assert_change (apply (&cluster, ROBUST, false), "service", "model", "alter",
+                   "2 features are without numbers: weir fit model --on TRAINING_SET; version 2 "
+                   "follows 1");
+    assert_version (&cluster, 2, "active");
+    cr_expect_eq (promote (&cluster, 1).kind, MESSAGE_PROMOTE_OK);
     cluster_release (&cluster);
 }
 

@@ -224,6 +224,86 @@ Test (versions, carry_what_is_said_of_them)
     cluster_release (&cluster);
 }
 
+/* ---- versions whose numbers are to be fitted ---- */
+
+#define SCALED(views, scale)                                                                       \
+    "services:\n  model:\n    views: {spend: " views "}\n    features: [\"spend:total_1h\"]\n"     \
+    "    preprocess: {\"spend:total_1h\": {scale: " scale "}}\n"
+#define NUMBERS "{standard: {mean: 1, stddev: 2}}"
+
+static message_t fit (cluster_t *self, uint64_t version, const char *text)
+{
+    wire_writer_t *writer = call_begin (self, MESSAGE_FIT);
+    wire_field_string (writer, "service", "model");
+    wire_field_uint (writer, "version", version);
+    wire_field_string (writer, "text", text);
+    return call_end (self);
+}
+
+/* A model that is fitted, as version 2, and a lazy batch worker. */
+static trio_t start_fitted (cluster_t *self, uint64_t seed)
+{
+    trio_t trio = start (self, seed);
+    trio.batch->lazy = true;
+    cr_assert_eq (apply (self, SCALED ("spend@v1", NUMBERS)).kind, MESSAGE_APPLY_OK);
+    cr_assert (is (self, "model", 2, "active"));
+    return trio;
+}
+
+Test (versions, that_are_complete_and_not_fitted_leave_the_fitted_one_active)
+{
+    cluster_t cluster;
+    trio_t trio = start_fitted (&cluster, 10);
+    message_t reply = apply (&cluster, SPEND ("max(amount)") SCALED ("spend", "standard"));
+    wire_list_t changes = wire_list (reply.body, "changes");
+    char detail[512] = "";
+    for (uint32_t i = 0; i < changes.count; i++)
+        if (text_is (wire_text (&changes.items[i], "kind"), "service"))
+            wire_copy (&changes.items[i], "detail", detail, sizeof detail);
+    cr_assert_not_null (strstr (detail, "until all of history is in it and it is fitted"), "%s",
+                        detail);
+    cr_assert (is (&cluster, "model", 3, "building"));
+    trio.batch->lazy = false;
+    (void)cluster_until (&cluster, second_is_active, 20 * LEASE, "version 2 is active");
+    cr_assert (is (&cluster, "model", 3, "live"));
+    cr_assert (is (&cluster, "model", 2, "active"));
+    cr_assert_eq (fit (&cluster, 3, SCALED ("spend@v2", NUMBERS)).kind, MESSAGE_FIT_OK);
+    cr_assert (is (&cluster, "model", 4, "active"));
+    cr_assert (is (&cluster, "model", 2, "live"));
+    cluster_release (&cluster);
+}
+
+Test (versions, that_are_fitted_while_they_are_built_become_active)
+{
+    cluster_t cluster;
+    trio_t trio = start_fitted (&cluster, 11);
+    (void)apply (&cluster, SPEND ("max(amount)") SCALED ("spend", "standard"));
+    cr_assert_eq (fit (&cluster, 3, SCALED ("spend@v2", NUMBERS)).kind, MESSAGE_FIT_OK);
+    cr_assert (is (&cluster, "model", 4, "building"));
+    trio.batch->lazy = false;
+    (void)cluster_until (&cluster, second_is_active, 20 * LEASE, "version 2 is active");
+    cr_assert (is (&cluster, "model", 2, "live"));
+    cr_assert (is (&cluster, "model", 3, "live"));
+    cr_assert (is (&cluster, "model", 4, "active"));
+    cluster_release (&cluster);
+}
+
+/* A newer one that is not fitted does not keep it back. */
+Test (versions, become_active_below_one_that_waits_to_be_fitted)
+{
+    cluster_t cluster;
+    trio_t trio = start_fitted (&cluster, 12);
+    (void)apply (&cluster, SPEND ("max(amount)") SCALED ("spend", NUMBERS));
+    cr_assert (is (&cluster, "model", 3, "building"));
+    (void)apply (&cluster, SCALED ("spend@v1", "robust"));
+    cr_assert (is (&cluster, "model", 4, "live"));
+    trio.batch->lazy = false;
+    (void)cluster_until (&cluster, second_is_active, 20 * LEASE, "version 2 is active");
+    cr_assert (is (&cluster, "model", 3, "active"));
+    cr_assert (is (&cluster, "model", 4, "live"));
+    cluster_release (&cluster);
+}
+
 /* ---- telling of them, page by page ---- */
 
 enum { LARGE_FEATURES = 200, LARGE_DESCRIPTION = 4000, LARGE_VERSIONS = 21 };
