@@ -10,6 +10,8 @@
 #include "feature/definition_format.h"
 
 #include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
 
 enum {
     MEMORY_DEFAULT = 1024, /* MiB */
@@ -161,12 +163,53 @@ static status_t find_service (fitting_t *self, const char *name, error_t *error)
                       name, found->features[0].name);
 }
 
+/* Of which version `weir training-set` says that the set is, when it has left its word beside it;
+ * 0.
+ */
+static uint32_t version_of_set (const json_t *all, const char *service)
+{
+    json_int_t number =
+        json_integer_value (json_object_get (json_object_get (all, "versions"), service));
+    const char *of = json_string_value (json_object_get (all, "service"));
+    return of && strcmp (of, service) == 0 && number > 0 && number <= UINT32_MAX ? (uint32_t)number
+                                                                                 : 0;
+}
+
+/* Numbers of other features, or of what is preprocessed already, would be taken for right ones. */
+static status_t check_set (const fitting_t *self, error_t *error)
+{
+    const service_t *service = self->service;
+    char *beside = mem_format ("%s.weir.json", self->path);
+    json_t *all = json_load_file (beside, 0, NULL);
+    uint32_t version = version_of_set (all, service->name);
+    bool raw = !json_is_false (json_object_get (all, "raw"));
+    json_decref (all);
+    mem_free (beside);
+    if (version == 0)
+        return STATUS_OK;
+    const service_t *of = definitions_service_version (self->registered.definitions,
+                                                       text_of (service->name), version);
+    const char *other = of ? service_other_to_fit (service, of) : NULL;
+    if (raw && of && !other)
+        return STATUS_OK;
+    return error_set (error, STATUS_INVALID,
+                      "%s is %s of %s@v%" PRIu32 "%s%s%s; make it with `weir training-set "
+                      "%s@v%" PRIu32 " --raw`",
+                      self->path, raw ? "a set" : "the preprocessed set", service->name, version,
+                      !raw || other ? "" : ", which is not there any more",
+                      raw && other ? ", in which this is another feature: " : "",
+                      raw && other ? other : "", service->name, service->version);
+}
+
 /* Fits, and sets the numbers in the service. */
 static status_t find_numbers (fitting_t *self, fit_t *fit, error_t *error)
 {
     arena_t *arena = self->registered.definitions->arena;
     char hash[FIT_HASH_DIGITS + 1];
-    status_t status = fit_file (fit, self->path, hash, &self->service->fitted_rows, error);
+    status_t status = check_set (self, error);
+    if (status != STATUS_OK)
+        return status;
+    status = fit_file (fit, self->path, hash, &self->service->fitted_rows, error);
     if (status != STATUS_OK)
         return status;
     self->service->fitted_on = arena_string (arena, text_of (hash));

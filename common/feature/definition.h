@@ -327,6 +327,11 @@ bool service_same_kind (const service_t *a, const service_t *b);
 MUST_CHECK status_t service_take_fitted (service_t *self, const service_t *from, arena_t *arena,
                                          error_t *error);
 
+/* The name of the first feature of `self` with numbers to be fitted that is not there in `from`, or
+ * is another one before it is preprocessed: numbers fitted to rows of `from` are not those of
+ * `self`. NULL: there is none. Borrowed from `self`. */
+const char *service_other_to_fit (const service_t *self, const service_t *from);
+
 /* Does the service read a view of that name, under any role, in this version (0: in any)? */
 bool service_reads (const service_t *self, const char *view, uint32_t version);
 

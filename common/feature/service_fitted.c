@@ -4,6 +4,7 @@
 #include "feature/service_plan.h"
 
 #include "base/check.h"
+#include "base/mem.h"
 
 enum { BARE_CHUNK = 1 << 14 };
 
@@ -171,6 +172,36 @@ static bool is_same (const service_t *self, const bool *same, const service_feat
                                               : self->inputs_count + feature->index];
 }
 
+/* Is `other`, of the definition that `same` is against, the same feature, but for its
+ * preprocessing?
+ */
+static bool is_it (const service_t *self, const bool *same, const service_feature_t *feature,
+                   const service_feature_t *other)
+{
+    return strcmp (feature->name, other->name) == 0 && feature->kind == other->kind &&
+           feature->type.type == other->type.type && is_same (self, same, feature);
+}
+
+const char *service_other_to_fit (const service_t *self, const service_t *from)
+{
+    service_plan_t *compiled = service_plan_new_raw (self);
+    comparison_t comparison = { self, from, compiled->plan };
+    bool *same = mem_zero (compiled->plan->features_count + 1, sizeof *same);
+    const char *other = NULL;
+    find_same (&comparison, same);
+    for (size_t i = 0; i < self->features_count && !other; i++) {
+        const service_feature_t *feature = &self->features[i];
+        bool found = !preprocess_is_fitted_kind (&feature->preprocess);
+        for (size_t k = 0; k < from->features_count && !found; k++)
+            found = is_it (self, same, feature, &from->features[k]);
+        if (!found)
+            other = feature->name;
+    }
+    mem_free (same);
+    service_plan_destroy (&compiled);
+    return other;
+}
+
 status_t service_take_fitted (service_t *self, const service_t *from, arena_t *arena,
                               error_t *error)
 {
@@ -185,8 +216,7 @@ status_t service_take_fitted (service_t *self, const service_t *from, arena_t *a
             continue;
         for (size_t k = 0; k < from->features_count; k++) {
             const service_feature_t *other = &from->features[k];
-            if (strcmp (feature->name, other->name) != 0 || feature->kind != other->kind ||
-                feature->type.type != other->type.type || !is_same (self, same, feature) ||
+            if (!is_it (self, same, feature, other) ||
                 !preprocess_same_kind (&feature->preprocess, &other->preprocess))
                 continue;
             preprocess_take (&feature->preprocess, &other->preprocess, arena);

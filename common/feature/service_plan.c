@@ -85,9 +85,11 @@ static void make_encoding (compiler_t *self, const preprocess_t *preprocess, uin
 
 static void refuse (compiler_t *self, plan_feature_t *out)
 {
+    const service_t *service = self->service;
     error_t error;
-    (void)error_set (&error, STATUS_INVALID, "%s: not fitted yet: weir fit %s --on TRAINING_SET",
-                     out->name, self->service->name);
+    (void)error_set (&error, STATUS_INVALID,
+                     "%s: not fitted yet in %s@v%u: weir fit %s --on TRAINING_SET", out->name,
+                     service->name, service->version, service->name);
     out->refusal = arena_string (self->plan->arena, text_of (error.text));
 }
 

@@ -154,7 +154,7 @@ answers, reply = ask("model", spine)
 expect_equal(reply["version"], "v1")
 for answer, row, result in zip(answers, raw, reply["results"]):
     expect_equal(set(result["errors"]), set(FITTED))
-    expect_equal(result["errors"]["of:vip"], "of:vip: not fitted yet: weir fit model --on TRAINING_SET")
+    expect_equal(result["errors"]["of:vip"], "of:vip: not fitted yet in model@v1: weir fit model --on TRAINING_SET")
     expect(all(answer[name] is None for name in FITTED), answer)
     expect_equal(answer["ratio"], row["ratio"])
     expect_equal(answer["amount"], ((4.0 if row["amount"] is None else row["amount"]) - 10.0) / 4.0)
@@ -274,6 +274,18 @@ refused = cluster.weir("training-set", "model@v6", *spine_words, "--out", cluste
 expect(refused.code == 1 and "1 feature of service model is not fitted yet" in refused.err, refused)
 path = cluster.directory / "raw.csv"
 cluster.done("training-set", "model@v6", *spine_words, "--raw", "--out", path)
+# Sets that say of themselves that they are others: preprocessed, of a feature that meant something else, of a version that is gone.
+other = cluster.directory / "other.csv"
+cluster.done("training-set", "model", *spine_words, "--prefix", "x:", "--out", other)
+run = cluster.weir("fit", "model", "--on", other, "--yes")
+expect(run.code == 1 and "is the preprocessed set of model@v5; make it with `weir training-set model@v6 --raw`" in run.err, run)
+cluster.done("training-set", "model@v5", *spine_words, "--raw", "--out", other)
+run = cluster.done("fit", "model", "--on", other, "--dry-run")  # only steps are others in version 6
+expect("would be fitted" in run.out, run)
+told = cluster.directory / "other.csv.weir.json"
+told.write_text(told.read_text().replace('"model": 5', '"model": 99'))
+run = cluster.weir("fit", "model", "--on", other, "--yes")
+expect(run.code == 1 and "is a set of model@v99, which is not there any more; make it with" in run.err, run)
 cluster.done("fit", "model", "--on", path, "--yes")
 wait_for(is_version("v7"), 20, "the version of the training set is answered")
 check("fitted to a training set", "v7", fit(raw, 70.0))

@@ -349,7 +349,7 @@ Test (preprocess, answers_null_and_never_a_raw_number_before_it_is_fitted)
     cr_assert_eq (plan->outputs_count, service->features_count);
     for (size_t i = 0; i < service->outputs_count; i++) {
         const outcome_t *outcome = outcome_of (task, outcomes, 0, i);
-        char *reason = mem_format ("%s: not fitted yet: weir fit x --on TRAINING_SET",
+        char *reason = mem_format ("%s: not fitted yet in x@v1: weir fit x --on TRAINING_SET",
                                    service->outputs[i].name);
         bool is_refused = service->features[i].is_preprocessed;
         cr_expect_eq (outcome->error != NULL, is_refused, "%s", service->outputs[i].name);
@@ -508,4 +508,39 @@ Test (preprocess, drops_numbers_of_a_feature_that_is_another_one_now)
     mem_free (text);
     definitions_destroy (&a);
     definitions_destroy (&b);
+}
+
+/* The feature of `to` whose numbers cannot be found in rows of `from`; NULL. */
+static char *other_to_fit (const char *from, const char *to)
+{
+    definitions_t *a = read_text (from);
+    definitions_t *b = read_text (to);
+    const char *other = service_other_to_fit (&b->services[0], &a->services[0]);
+    char *copy = other ? mem_string (other) : NULL;
+    definitions_destroy (&a);
+    definitions_destroy (&b);
+    return copy;
+}
+
+Test (preprocess, is_fitted_to_rows_of_another_definition_only_if_the_features_are_the_same)
+{
+    static const char steps[] = "    preprocess: {e: {impute: mean}, f: {impute: mean}}\n";
+    const char *at = strstr (BEFORE, "r: f + v.n");
+    char *with = mem_format ("%s%s", BEFORE, steps);
+    char *changed = mem_format ("%.*sr: f - v.n\n%s", (int)(at - BEFORE), BEFORE, steps);
+    char *steps_changed =
+        mem_format ("%s    preprocess: {e: {clip: [0, 1], scale: robust}}\n", BEFORE);
+    char *not_read = mem_format ("%.*sr: f - v.n\n    preprocess: {f: {impute: mean}}\n",
+                                 (int)(at - BEFORE), BEFORE);
+    cr_expect_null (other_to_fit (with, with));
+    cr_expect_null (other_to_fit (BEFORE, with), "what is preprocessed is no matter");
+    cr_expect_null (other_to_fit (with, steps_changed));
+    cr_expect_null (other_to_fit (with, not_read), "r is not fitted, nor what reads it");
+    char *other = other_to_fit (with, changed);
+    cr_expect_str_eq (other, "e", "it reads r");
+    mem_free (other);
+    mem_free (not_read);
+    mem_free (steps_changed);
+    mem_free (changed);
+    mem_free (with);
 }
