@@ -232,7 +232,7 @@ Test (services, have_to_be_fitted_again_when_their_view_means_something_else)
         reply, "service", "model", "alter",
         "v reads v v2 instead of v1, v:n_1h has to be fitted again, v:m_1h has to be fitted again; "
         "2 features are without numbers: weir fit model --on TRAINING_SET; version 3 follows 2, "
-        "which is served as before until all of history is in it");
+        "which is served as before until all of history is in it and it is fitted");
     assert_stored (&cluster, 3, "view: v@v2\n");
     assert_stored (&cluster, 3, "impute: median");
     assert_stored (&cluster, 3, "scale: standard");
