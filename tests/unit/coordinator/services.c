@@ -30,7 +30,7 @@ static void assert_change (message_t reply, const char *kind, const char *name, 
 {
     wire_list_t changes = wire_list (reply.body, "changes");
     for (uint32_t i = 0; i < changes.count; i++) {
-        char text[256];
+        char text[512];
         if (!text_is (wire_text (&changes.items[i], "kind"), kind) ||
             !text_is (wire_text (&changes.items[i], "name"), name))
             continue;
