@@ -28,7 +28,8 @@ class Annotation(NamedTuple):
 
 class Version(NamedTuple):
     """One version of a view or service. `state` is "active", "live", "building" or "retired"; of one that is being built
-    `done` of `total` partitions have it, and `waits` says what it waits for. `text` is its definition, where versions of
+    `done` of `total` partitions have it. `waits` says what it waits for, and so it does of a service's newest version that
+    is live, and is to be fitted before it becomes active. `text` is its definition, where versions of
     one name were asked for. `annotations` is what is said of it, by name."""
 
     kind: str
