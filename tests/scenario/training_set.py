@@ -285,6 +285,7 @@ expect_equal(sorted(os.listdir(cluster.directory)), files, "no half file is left
 # ---- definitions change meanwhile ----
 visits = cluster.directory / "visits.csv"
 visits.write_text("account,ts\na1,2025-02-20T00:00:00Z\n")
+files = sorted([*files, visits.name])
 commands = [subprocess.Popen([BIN / "weir", "-C", cluster.directory, name, "read", *flags, "--out", cluster.directory / "mixed.csv"],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             for name, *flags in (("export", "--as-of", "now"), ("training-set", "--spine", visits, "--time", "ts"))]
