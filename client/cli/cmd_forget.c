@@ -1,4 +1,5 @@
 /* weir forget, weir forgets - erasing an entity. */
+#include "client/cli/registered.h"
 #include "client/cli/work.h"
 
 #include "base/check.h"
@@ -64,6 +65,55 @@ static bool read_before (const call_t *call, wanted_t *wanted)
         return true;
     (void)call_usage (call, "--before: %s", error.text);
     return false;
+}
+
+static bool is_key_field (const stream_t *stream, text_t name)
+{
+    for (size_t i = 0; i < stream->key_count; i++)
+        if (text_is (name, stream->fields[stream->key[i]].name))
+            return true;
+    return false;
+}
+
+static status_t check_named (const definitions_t *definitions, const wanted_t *wanted,
+                             error_t *error)
+{
+    const client_forget_t *request = &wanted->request;
+    const stream_t *stream = definitions_stream (definitions, text_of (request->stream));
+    const char *nearest = definitions_nearest_stream (definitions, text_of (request->stream));
+    if (!stream)
+        return error_set (error, STATUS_NOT_FOUND, "there is no stream \"%s\"%s%s%s",
+                          request->stream, nearest ? "; did you mean \"" : "",
+                          nearest ? nearest : "", nearest ? "\"?" : "");
+    for (size_t i = 0; stream->key_count > 0 && i < request->count; i++) {
+        const char *names[KEY_FIELDS_MAX];
+        if (is_key_field (stream, wanted->fields[i]))
+            continue;
+        for (size_t k = 0; k < stream->key_count; k++)
+            names[k] = stream->fields[stream->key[k]].name;
+        char *name = mem_string_n (wanted->fields[i].data, wanted->fields[i].size);
+        nearest = text_nearest (name, names, stream->key_count);
+        status_t status = error_set (
+            error, STATUS_INVALID, "'%s' is not a field of the stream's own key%s%s%s", name,
+            nearest ? "; did you mean '" : ", which is ", nearest ? nearest : names[0],
+            nearest                 ? "'?"
+            : stream->key_count > 1 ? " and others"
+                                    : "");
+        mem_free (name);
+        return status;
+    }
+    return STATUS_OK;
+}
+
+/* Before anybody is asked whether it is meant. */
+static status_t check_entity (call_t *call, const wanted_t *wanted, error_t *error)
+{
+    registered_t registered;
+    status_t status = registered_read (call, &registered, error);
+    if (status == STATUS_OK)
+        status = check_named (registered.definitions, wanted, error);
+    registered_release (&registered);
+    return status;
 }
 
 /* It cannot be undone: who asks for it reads once more what it takes. */
@@ -175,14 +225,19 @@ static int run_forget (call_t *call)
         return exit_status;
     if (!read_key (call, &wanted) || !read_before (call, &wanted))
         return EXIT_USAGE;
-    if (!call_weir (call) || !is_meant (call, &wanted))
+    if (!call_weir (call))
+        return EXIT_FAILED;
+    error_t error;
+    status_t status = check_entity (call, &wanted, &error);
+    if (status != STATUS_OK)
+        return call_failed (call, &error);
+    if (!is_meant (call, &wanted))
         return EXIT_FAILED;
     make_id (wanted.id);
     wanted.request.id = wanted.id;
     wanted.request.message = wanted.message;
     message_t reply;
-    error_t error;
-    status_t status = client_forget (call->weir, &wanted.request, &reply, &error);
+    status = client_forget (call->weir, &wanted.request, &reply, &error);
     if (status == STATUS_TIMEOUT) /* it may have been taken */
         status = client_forget (call->weir, &wanted.request, &reply, &error);
     if (status != STATUS_OK)

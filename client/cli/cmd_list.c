@@ -524,21 +524,6 @@ static void show (const stream_t *stream, const view_t *view, bool json)
         show_features (view);
 }
 
-static status_t not_there (const definitions_t *definitions, const char *name, error_t *error)
-{
-    if (strchr (name, '@'))
-        return error_set (error, STATUS_NOT_FOUND,
-                          "there is no version %s that is not retired; `weir versions %.*s` lists "
-                          "all",
-                          name, (int)strcspn (name, "@"), name);
-    const char *nearest = definitions_nearest_answer (definitions, text_of (name));
-    if (!nearest)
-        nearest = definitions_nearest_stream (definitions, text_of (name));
-    return error_set (error, STATUS_NOT_FOUND, "there is no view, service or stream \"%s\"%s%s%s",
-                      name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-                      nearest ? "\"?" : "");
-}
-
 static const view_t *shown_view (const definitions_t *definitions, text_t name, uint32_t version)
 {
     return version != 0 ? definitions_view_version (definitions, name, version)
@@ -578,9 +563,10 @@ static int run_show (call_t *call)
     else if (view || stream)
         show (stream, view, call->json);
     else
-        exit_status = not_there (registered.definitions, call->words[0], &error) == STATUS_OK
-                          ? EXIT_DONE
-                          : call_failed (call, &error);
+        exit_status =
+            registered_not_there (registered.definitions, call->words[0], &error) == STATUS_OK
+                ? EXIT_DONE
+                : call_failed (call, &error);
     registered_release (&registered);
     return exit_status;
 }

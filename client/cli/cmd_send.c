@@ -203,7 +203,7 @@ static status_t await_input (void *arg, error_t *error)
     sending_t *self = arg;
     struct pollfd input = { .fd = self->source.fd, .events = POLLIN };
     status_t status = STATUS_OK;
-    while (status == STATUS_OK && poll (&input, 1, IDLE_MS) == 0)
+    while (status == STATUS_OK && poll (&input, 1, IDLE_MS) <= 0) /* a signal ends it, too */
         status = client_sender_pump (self->sender, 0, error);
     return status;
 }
@@ -245,6 +245,7 @@ static status_t begin (sending_t *self, bool in_order, error_t *error)
     self->start_ms = monotonic_ms ();
     self->source.idle = await_input;
     self->source.idle_arg = self;
+    self->source.is_live = true;
     return client_sender_new (self->call->weir, &options, &self->sender, error);
 }
 

@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+#include <string.h>
+
 status_t registered_read (call_t *call, registered_t *registered, error_t *error)
 {
     message_t reply;
@@ -39,4 +41,19 @@ void registered_release (registered_t *registered)
 {
     if (registered->definitions)
         definitions_destroy (&registered->definitions);
+}
+
+status_t registered_not_there (const definitions_t *definitions, const char *name, error_t *error)
+{
+    if (strchr (name, '@'))
+        return error_set (error, STATUS_NOT_FOUND,
+                          "there is no version %s that is not retired; `weir versions %.*s` lists "
+                          "all",
+                          name, (int)strcspn (name, "@"), name);
+    const char *nearest = definitions_nearest_answer (definitions, text_of (name));
+    if (!nearest)
+        nearest = definitions_nearest_stream (definitions, text_of (name));
+    return error_set (error, STATUS_NOT_FOUND, "there is no view, service or stream \"%s\"%s%s%s",
+                      name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                      nearest ? "\"?" : "");
 }

@@ -13,4 +13,8 @@ typedef struct registered {
 MUST_CHECK status_t registered_read (call_t *call, registered_t *registered, error_t *error);
 void registered_release (registered_t *registered);
 
+/* NOT_FOUND of a view, service or stream, with the name that was probably meant. */
+MUST_CHECK status_t registered_not_there (const definitions_t *definitions, const char *name,
+                                          error_t *error);
+
 #endif

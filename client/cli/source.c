@@ -2,9 +2,11 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "client/cli/terminal.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +16,8 @@ const char *format_word (text_format_t format)
 {
     return format == FORMAT_CSV ? "csv" : "ndjson";
 }
+
+enum { IDLE_MS = 200, QUIET_MS = 20 };
 
 static bool ends_with (const char *path, const char *end)
 {
@@ -83,11 +87,25 @@ void source_close (source_t *source)
     source->data = NULL;
 }
 
+/* Until a pipe or terminal has something, or has ended. A read would not end by a signal that came
+ * just before it. */
+static status_t await (const source_t *source, error_t *error)
+{
+    struct pollfd input = { .fd = source->fd, .events = POLLIN };
+    while (poll (&input, 1, IDLE_MS) <= 0)
+        if (interrupt_came ())
+            return error_set (error, STATUS_CANCELLED, "interrupted while reading %s",
+                              source->path);
+    return STATUS_OK;
+}
+
 status_t source_fill (source_t *source, error_t *error)
 {
     if (source->at < source->size || source->ended)
         return STATUS_OK;
-    status_t status = source->idle ? source->idle (source->idle_arg, error) : STATUS_OK;
+    status_t status = source->idle         ? source->idle (source->idle_arg, error)
+                      : source->total == 0 ? await (source, error)
+                                           : STATUS_OK;
     if (status != STATUS_OK)
         return status;
     ssize_t got;
@@ -103,6 +121,13 @@ status_t source_fill (source_t *source, error_t *error)
     return STATUS_OK;
 }
 
+/* Files never are. */
+static bool is_quiet (const source_t *source)
+{
+    struct pollfd input = { .fd = source->fd, .events = POLLIN };
+    return source->at == source->size && !source->ended && poll (&input, 1, QUIET_MS) == 0;
+}
+
 status_t source_table (source_t *source, text_reader_t *reader, raw_table_t *table,
                        uint64_t *first_row, uint64_t *bad_row, error_t *error)
 {
@@ -113,6 +138,11 @@ status_t source_table (source_t *source, text_reader_t *reader, raw_table_t *tab
             return STATUS_OK;
         if (told_end)
             return STATUS_END;
+        if (source->is_live && is_quiet (source)) {
+            text_reader_end_table (reader);
+            if (text_reader_table (reader, table, first_row))
+                return STATUS_OK;
+        }
         status_t status = source_fill (source, error);
         if (status != STATUS_OK)
             return status;

@@ -19,6 +19,7 @@ typedef struct source {
     /* What to do before a read that may block; NULL: nothing. */
     status_t (*idle) (void *arg, error_t *error);
     void *idle_arg;
+    bool is_live; /* what a pipe gave is a table when it is quiet, and not only when it is full */
 } source_t;
 
 enum { SOURCE_CHUNK = 1 << 18 };
@@ -28,10 +29,12 @@ MUST_CHECK status_t source_open (source_t *source, const char *path, const char 
                                  error_t *error);
 void source_close (source_t *source);
 
-/* Reads more, once what was read is taken: size stays `at` at the end of the input. */
+/* Reads more, once what was read is taken: size stays `at` at the end of the input. CANCELLED when
+ * interrupt_came while a pipe was quiet. */
 MUST_CHECK status_t source_fill (source_t *source, error_t *error);
 
-/* Feeds `reader` until it has a table, *bad_row is set (INVALID), or the input ends (END). */
+/* Feeds `reader` until it has a table, *bad_row is set (INVALID), or the input ends (END). Where a
+ * batch ends is by chance of a source that is live. */
 MUST_CHECK status_t source_table (source_t *source, text_reader_t *reader, raw_table_t *table,
                                   uint64_t *first_row, uint64_t *bad_row, error_t *error);
 

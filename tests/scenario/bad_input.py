@@ -1,10 +1,11 @@
 """What is wrong is refused with its place and reason, nothing of it stays, and the nodes go on."""
 import json
 import msgpack
+import signal
 import subprocess
 from pathlib import Path
 
-from cluster import BIN, Cluster, expect, expect_equal, now_us, wait_for
+from cluster import BIN, SLOWER, Cluster, expect, expect_equal, now_us, wait_for
 from wire import Client, Producer, Refused, Silent
 
 TIME_LIMIT = 120
@@ -89,7 +90,39 @@ def events():
     told_rows = cluster.weir("send", "payments", "-", input=lines)
     expect(told_rows.code == 1 and "2" in told_rows.err and "ts" in told_rows.err, told_rows)
     expect_equal(count_of("sent"), 1)
+    crooked = cluster.weir("send", "payments", "-", input="user_id,ts\nsent\n")
+    expect(crooked.code == 1 and "row 1: has 1 values" in crooked.err, crooked)
     producer.close()
+
+
+def quiet_pipes():
+    """What came is sent when no more comes, and Ctrl-C ends the waiting for more."""
+    run = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "send", "payments", "-"], stdin=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)
+    run.stdin.write('user_id,ts\nquiet,1700000000000\nquiet,17000000')
+    run.stdin.flush()
+    wait_for(lambda: count_of("quiet") == 1, 20, "the row that is whole is in an answer")
+    run.stdin.write('00000\n')
+    run.stdin.flush()
+    wait_for(lambda: count_of("quiet") == 2, 20, "so is the other")
+    run.send_signal(signal.SIGINT)
+    expect_equal(run.wait(20 * SLOWER), 130)
+    expect("weir send: stopped; " in run.stderr.read(), "it says that it has stopped")
+    out = cluster.directory / "set.csv"
+    run = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "training-set", "user_spend", "--spine", "-", "--time", "ts",
+                            "--out", out], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: list(cluster.directory.glob("set.csv*")), 20, "it has begun")
+    run.send_signal(signal.SIGINT)
+    expect_equal(run.wait(20 * SLOWER), 130)
+    expect_equal(list(cluster.directory.glob("set.csv*")), [])
+
+
+def names_before_questions():
+    """Nobody is asked whether something shall go that is not there."""
+    told(cluster.weir("delete", "user_spned"), "did you mean", "user_spend")
+    told(cluster.weir("forget", "paymets", "user_id=a"), "did you mean", "payments")
+    told(cluster.weir("forget", "payments", "userid=a"), "did you mean", "user_id")
+    told(cluster.weir("delete", "user_spend"), "--yes")
 
 
 def loads():
@@ -176,7 +209,7 @@ def places():
     expect(run.returncode == 1 and "another" in run.stderr and "scenario" in run.stderr, run)
 
 
-for part in (definitions, events, loads, questions, command_line, messages, places):
+for part in (definitions, events, quiet_pipes, names_before_questions, loads, questions, command_line, messages, places):
     part()
     print(part.__name__)
 cluster.wait_ready()

@@ -177,6 +177,8 @@ run = cluster.weir("fit", "raw", "--on", path, "--yes")
 expect(run.code == 1 and "service raw has nothing to fit" in run.err, run)
 run = cluster.weir("fit", "modell", "--on", path)
 expect(run.code == 1 and 'did you mean "model"?' in run.err, run)
+run = cluster.weir("fit", "spend", "--on", path)
+expect(run.code == 1 and "spend is a view" in run.err and "did you mean" not in run.err, run)
 expect_equal(cluster.weir("fit", "model").code, 2)
 
 # Fitted: all answers are those of the fractions, of rows that it was fitted to and of others.
