@@ -152,8 +152,10 @@ static void show (const one_load_t *load, const wire_value_t *state)
     buf_t text;
     buf_init (&text, 512);
     format_load (&text, state);
-    progress ("%s: " TEXT_FORMAT " (%s)", load->path, TEXT_ARGS (wire_text (state, "state")),
-              buf_string (&text));
+    text_t word = wire_text (state, "state");
+    if (text_is (word, "waiting"))
+        word = text_of ("read, and waiting for its recompute");
+    progress ("%s: " TEXT_FORMAT " (%s)", load->path, TEXT_ARGS (word), buf_string (&text));
     buf_release (&text);
 }
 

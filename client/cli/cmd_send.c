@@ -222,6 +222,8 @@ static status_t send_all (sending_t *self, error_t *error)
             self->bad_records++;
             tell_row (self, bad_row, text_of (reason_in_row (bad_row, error->text)));
             status = STATUS_OK;
+        } else if (status == STATUS_INVALID) {
+            status = error_prefix (error, "%s", self->source.path);
         }
     }
     if (status == STATUS_END)

@@ -50,6 +50,38 @@ static status_t choose_format (source_t *source, const char *format, error_t *er
     return error_set (error, STATUS_INVALID, "--format is csv or ndjson, not \"%s\"", format);
 }
 
+static bool has_bytes (int fd, int64_t at, const char *bytes, size_t size)
+{
+    char found[8];
+    CHECK (size <= sizeof found);
+    return at >= 0 && pread (fd, found, size, (off_t)at) == (ssize_t)size &&
+           memcmp (found, bytes, size) == 0;
+}
+
+/* A file that is no text, but well known: its first bytes would make a puzzling header. */
+static status_t refuse_foreign (const source_t *source, error_t *error)
+{
+    static const struct {
+        const char *bytes, *name, *unpack;
+    } packed[] = { { "\x1f\x8b", "gzip", "zcat" },
+                   { "\x28\xb5\x2f\xfd", "zstd", "zstdcat" },
+                   { "\xfd"
+                     "7zXZ",
+                     "xz", "xzcat" },
+                   { "PK\x03\x04", "zip", "unzip -p" } };
+    for (size_t i = 0; i < sizeof packed / sizeof packed[0]; i++)
+        if (has_bytes (source->fd, 0, packed[i].bytes, strlen (packed[i].bytes)))
+            return error_set (error, STATUS_INVALID,
+                              "%s is packed (%s): unpack it, as in %s %s, and give - for the file "
+                              "to read that from a pipe",
+                              source->path, packed[i].name, packed[i].unpack, source->path);
+    if (has_bytes (source->fd, 0, "PAR1", 4) &&
+        has_bytes (source->fd, (int64_t)source->total - 4, "PAR1", 4))
+        return error_set (error, STATUS_INVALID, "%s is Parquet: write it as CSV or NDJSON first",
+                          source->path);
+    return STATUS_OK;
+}
+
 status_t source_open (source_t *source, const char *path, const char *format, error_t *error)
 {
     struct stat about;
@@ -69,7 +101,9 @@ status_t source_open (source_t *source, const char *path, const char *format, er
     status_t status = STATUS_OK;
     if (S_ISDIR (about.st_mode))
         status = error_set (error, STATUS_INVALID, "%s is a directory", path);
-    else if (chosen == STATUS_END)
+    else if (source->total > 0 && strcmp (path, "-") != 0)
+        status = refuse_foreign (source, error);
+    if (status == STATUS_OK && chosen == STATUS_END)
         status = source_fill (source, error);
     if (status != STATUS_OK)
         source_close (source);

@@ -24,7 +24,8 @@ typedef struct source {
 
 enum { SOURCE_CHUNK = 1 << 18 };
 
-/* `format` is "csv", "ndjson" or NULL: by the path's ending, and else by the first byte. */
+/* `format` is "csv", "ndjson" or NULL: by the path's ending, and else by the first byte. INVALID of
+ * a file that is packed, or Parquet, with what to do. */
 MUST_CHECK status_t source_open (source_t *source, const char *path, const char *format,
                                  error_t *error);
 void source_close (source_t *source);

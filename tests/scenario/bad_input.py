@@ -1,4 +1,5 @@
 """What is wrong is refused with its place and reason, nothing of it stays, and the nodes go on."""
+import gzip
 import json
 import msgpack
 import signal
@@ -135,6 +136,13 @@ def loads():
         path = project / f"{name}.csv"
         path.write_text(text)
         told(cluster.weir("load", "payments", path), *parts)
+    packed = project / "packed.csv.gz"
+    packed.write_bytes(gzip.compress(b"user_id,amount,ts\nload,1,1700000000000\n"))
+    for command in (["load", "payments"], ["send", "payments"], ["infer"], ["get", "user_spend", "--keys"]):
+        told(cluster.weir(*command, packed), "gzip", f"zcat {packed}")
+    headless = project / "headless.csv"
+    headless.write_bytes(b"user_id,\xff\n1,2\n")
+    told(cluster.weir("send", "payments", headless), "headless.csv: ", "UTF-8")
     cluster.recompute()
     expect_equal(count_of("load"), 0)
     rejects = project / "rejects.csv"
