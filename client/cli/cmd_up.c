@@ -104,10 +104,11 @@ static bool ask (call_t *call, message_kind_t kind, message_t *reply, error_t *e
 
 /* Another cluster of the same name may answer where ours is to listen, such as the one that a
  * backup is of. */
-static const local_node_t *unplaced (const cluster_t *cluster)
+static const local_node_t *lacking (const cluster_t *cluster,
+                                    bool (*has) (const project_t *, const local_node_t *))
 {
     for (size_t i = 0; i < cluster->count; i++)
-        if (cluster->started[i] && !node_is_placed (cluster->call->project, &cluster->nodes[i]))
+        if (cluster->started[i] && !has (cluster->call->project, &cluster->nodes[i]))
             return &cluster->nodes[i];
     return NULL;
 }
@@ -122,7 +123,7 @@ static bool is_waiting (cluster_t *cluster, buf_t *what, error_t *error)
         buf_put_string (what, "the coordinator");
         return true;
     }
-    const local_node_t *node = unplaced (cluster);
+    const local_node_t *node = lacking (cluster, node_is_placed);
     if (node) {
         buf_put_string (what, node->name);
         return true;
@@ -130,6 +131,11 @@ static bool is_waiting (cluster_t *cluster, buf_t *what, error_t *error)
     uint32_t alive = count_alive (reply.body);
     if (alive < cluster->count) {
         buf_printf (what, "nodes (%u of %zu)", alive, cluster->count);
+        return true;
+    }
+    node = lacking (cluster, node_has_definitions);
+    if (node && loose_uint (reply.body, "version") > 0) {
+        buf_printf (what, "the definitions at %s", node->name);
         return true;
     }
     buf_t failed; /* told with the partitions, which another reply has */

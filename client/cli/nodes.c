@@ -248,20 +248,33 @@ void node_forget (const project_t *project, const local_node_t *node)
     mem_free (path);
 }
 
-bool node_is_placed (const project_t *project, const local_node_t *node)
+/* Is ` info NAME: WORDS` among the first that it logged since it was started? */
+static bool has_logged (const project_t *project, const local_node_t *node, const char *words)
 {
     char bytes[FIRST_BYTES];
-    char *mark = mem_format (" info %s: started; ", node->name); /* node.c */
+    char *mark = mem_format (" info %s: %s", node->name, words);
     char *path = node_log_path (project, node->name);
     int fd = open (path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd >= 0 ? pread (fd, bytes, sizeof bytes - 1, (off_t)node->log_start) : -1;
     if (fd >= 0)
         close (fd);
     bytes[got > 0 ? got : 0] = '\0';
-    bool is_placed = strstr (bytes, mark) != NULL;
+    bool is_there = strstr (bytes, mark) != NULL;
     mem_free (path);
     mem_free (mark);
-    return is_placed;
+    return is_there;
+}
+
+bool node_is_placed (const project_t *project, const local_node_t *node)
+{
+    return has_logged (project, node, "started; "); /* node.c */
+}
+
+bool node_has_definitions (const project_t *project, const local_node_t *node)
+{
+    bool reads_them =
+        strcmp (node->kind, "serving") == 0 || strcmp (node->kind, "speed-worker") == 0;
+    return !reads_them || has_logged (project, node, "definitions version "); /* member.c */
 }
 
 void node_last_words (const project_t *project, const local_node_t *node, char *text, size_t size)

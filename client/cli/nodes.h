@@ -40,6 +40,9 @@ bool node_runs (const project_t *project, local_node_t *node);
 /* Has one that node_start started got its place and its endpoint, as its log says? Whoever answers
  * there before that is not it. */
 bool node_is_placed (const project_t *project, const local_node_t *node);
+/* Has it got definitions, as far as it answers by them? The coordinator may still take the node for
+ * the one that ran before under its name, and has no say in this. */
+bool node_has_definitions (const project_t *project, const local_node_t *node);
 /* Sends a signal, if it runs. */
 void node_signal (const project_t *project, local_node_t *node, int number);
 /* Removes the file of its process id. */

@@ -1,10 +1,13 @@
 """`weir up` by several at once: each node is started once, all of them succeed, and who is interrupted while it
 waits for another ends nothing."""
+import os
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from cluster import BIN, SLOWER, Cluster, expect, expect_equal, wait_for
+from definitions import PAYMENTS
 
 TIME_LIMIT = 120
 
@@ -53,6 +56,18 @@ try:
     expect(failed.code == 1 and "serving-1.pid" in failed.err, failed)
     (run / "serving-1.pid.tmp").rmdir()
     expect("is up: 5 nodes" in cluster.done("up", "-d").out, "nothing runs that nobody knows of")
+    # who asks as soon as it is up is answered, also by one that came in the place of another a moment ago
+    cluster.write({"payments.yaml": PAYMENTS + "views: {spend: {from: payments, features: {n: count()}}}\n"})
+    cluster.done("apply", "--yes")
+    for round in range(3):
+        cluster.done("down")
+        cluster.done("up", "-d")
+        cluster.done("get", "spend", "user_id=a")
+        pid = int((run / "serving-1.pid").read_text())
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not Path(f"/proc/{pid}").exists(), 20, "it is gone")
+        cluster.done("up", "-d")
+        cluster.done("get", "spend", "user_id=a")
 finally:
     cluster.weir("down")
 print("12 starts of 5 nodes, 3 of them by four at once")
