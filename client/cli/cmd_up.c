@@ -391,6 +391,7 @@ static int run_down (call_t *call)
     cluster_t *cluster = mem_zero (1, sizeof *cluster);
     cluster->call = call;
     cluster->count = nodes_find (call->project, cluster->nodes);
+    cluster->count = nodes_add_left (call->project, cluster->nodes, cluster->count);
     size_t count = running (cluster);
     size_t killed = stop (cluster, false);
     mem_free (cluster);

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -105,6 +106,51 @@ size_t nodes_find (const project_t *project, local_node_t nodes[NODES_MOST])
     for (size_t i = 1; i <= project->serving_count; i++)
         add (project, nodes, &count, "serving", i);
     CHECK (count <= NODES_MOST);
+    return count;
+}
+
+static bool is_listed (const local_node_t *nodes, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp (nodes[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Of a name such as speed-worker-3; NULL when it is none of a node. */
+static const char *kind_of (const char *name)
+{
+    static const char *const kinds[] = { "coordinator", "speed-worker", "batch-worker", "serving" };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        size_t size = strlen (kinds[i]);
+        if (strncmp (name, kinds[i], size) == 0 && (name[size] == '-' || name[size] == '\0'))
+            return kinds[i];
+    }
+    return NULL;
+}
+
+size_t nodes_add_left (const project_t *project, local_node_t nodes[NODES_MOST], size_t count)
+{
+    char *path = mem_format ("%s/run", project->data);
+    DIR *directory = opendir (path);
+    mem_free (path);
+    struct dirent *entry;
+    while (directory && count < NODES_MOST && (entry = readdir (directory)) != NULL) {
+        local_node_t node = { .pid = 0 };
+        const char *end = strrchr (entry->d_name, '.');
+        size_t size = end && strcmp (end, ".pid") == 0 ? (size_t)(end - entry->d_name) : 0;
+        if (size == 0 || size >= sizeof node.name)
+            continue;
+        memcpy (node.name, entry->d_name, size);
+        node.kind = kind_of (node.name);
+        if (!node.kind || is_listed (nodes, count, node.name))
+            continue;
+        node.pid = find_process (project, &node);
+        if (node.pid != 0)
+            nodes[count++] = node;
+    }
+    if (directory)
+        closedir (directory);
     return count;
 }
 

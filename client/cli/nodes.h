@@ -24,6 +24,10 @@ typedef struct local_node {
  * Returns how many. */
 size_t nodes_find (const project_t *project, local_node_t nodes[NODES_MOST]);
 
+/* Adds those that run, and that weir.yaml asked for when they were started, but not now. Returns
+ * how many there are in all. */
+size_t nodes_add_left (const project_t *project, local_node_t nodes[NODES_MOST], size_t count);
+
 /* Makes the directories that nodes need. */
 MUST_CHECK status_t nodes_prepare (const project_t *project, error_t *error);
 

@@ -1,6 +1,7 @@
 """`weir up` by several at once: each node is started once, all of them succeed, and who is interrupted while it
 waits for another ends nothing."""
 import os
+import re
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,16 @@ try:
         wait_for(lambda: not Path(f"/proc/{pid}").exists(), 20, "it is gone")
         cluster.done("up", "-d")
         cluster.done("get", "spend", "user_id=a")
+    # a node that weir.yaml does not list any more is stopped all the same
+    config = cluster.directory / "weir.yaml"
+    before = config.read_text()
+    config.write_text(re.sub(r"batch_workers: *\d+", "batch_workers: 2", before))
+    expect("batch_workers: 2" in config.read_text(), before)
+    cluster.done("up", "-d")
+    pid = int((run / "batch-worker-2.pid").read_text())
+    config.write_text(before)
+    expect_equal(cluster.done("down").out, "stopped 6 nodes\n")
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), 20, "batch-worker-2 is gone")
 finally:
     cluster.weir("down")
 print("12 starts of 5 nodes, 3 of them by four at once")
