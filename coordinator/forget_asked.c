@@ -116,12 +116,8 @@ static status_t check_request (coordinator_core_t *self, const wire_value_t *bod
 {
     text_t name = wire_text (body, "stream");
     *stream = definitions_stream (self->definitions, name);
-    if (!*stream) {
-        const char *nearest = definitions_nearest_stream (self->definitions, name);
-        return error_set (error, STATUS_NOT_FOUND, "there is no stream \"" TEXT_FORMAT "\"%s%s%s",
-                          TEXT_ARGS (name), nearest ? "; did you mean " : "",
-                          nearest ? nearest : "", nearest ? "?" : "");
-    }
+    if (!*stream)
+        return definitions_no_stream (self->definitions, name, error);
     if (!forget_is_id (wire_text (body, "id")))
         return error_set (error, STATUS_INVALID, "a forget's id is %d digits of lower-case hex",
                           FORGET_ID_SIZE);

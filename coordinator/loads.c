@@ -152,12 +152,8 @@ static status_t check_request (coordinator_core_t *self, const wire_value_t *bod
     text_t format = wire_text (body, "format");
     text_t column = wire_text (body, "ingest_time");
     *stream = definitions_stream (self->definitions, name);
-    if (!*stream) {
-        const char *nearest = definitions_nearest_stream (self->definitions, name);
-        return error_set (error, STATUS_NOT_FOUND, "there is no stream \"" TEXT_FORMAT "\"%s%s%s",
-                          TEXT_ARGS (name), nearest ? "; did you mean " : "",
-                          nearest ? nearest : "", nearest ? "?" : "");
-    }
+    if (!*stream)
+        return definitions_no_stream (self->definitions, name, error);
     if (!text_is (format, "csv") && !text_is (format, "ndjson"))
         return error_set (error, STATUS_INVALID,
                           "the format \"" TEXT_FORMAT "\" is neither csv nor ndjson",

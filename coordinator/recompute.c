@@ -200,13 +200,8 @@ void recompute_asked (coordinator_core_t *self, const peer_t *from, const messag
             recompute_find (self, ids[count])->asked = true;
         count++;
     }
-    if (status == STATUS_OK && !all && count == 0) {
-        const char *nearest = definitions_nearest_stream (self->definitions, stream);
-        status =
-            error_set (&error, STATUS_NOT_FOUND, "there is no stream \"" TEXT_FORMAT "\"%s%s%s",
-                       TEXT_ARGS (stream), nearest ? "; did you mean " : "", nearest ? nearest : "",
-                       nearest ? "?" : "");
-    }
+    if (status == STATUS_OK && !all && count == 0)
+        status = definitions_no_stream (self->definitions, stream, &error);
     if (status == STATUS_OK)
         tell_ids (self, from, message->id, ids, count);
     else

@@ -24,9 +24,11 @@ static status_t resolve_target (serving_core_t *self, query_t *query, const wire
         !definitions_service_version (model->definitions, name, query->version) &&
         !member_model_current (self->member))
         return error_set (error, STATUS_UNAVAILABLE,
-                          "view '" TEXT_FORMAT "' is not known here yet: newer definitions are "
-                          "on their way",
-                          TEXT_ARGS (name));
+                          "view '" TEXT_FORMAT "' is not known here yet: %s", TEXT_ARGS (name),
+                          model->version > 0
+                              ? "newer definitions are on their way"
+                              : "definitions are on their way, or none were registered, which "
+                                "`weir apply` does");
     query->name = arena_text (query->arena, name);
     if (features.count > 0)
         query->feature_names =

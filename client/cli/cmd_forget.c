@@ -80,11 +80,8 @@ static status_t check_named (const definitions_t *definitions, const wanted_t *w
 {
     const client_forget_t *request = &wanted->request;
     const stream_t *stream = definitions_stream (definitions, text_of (request->stream));
-    const char *nearest = definitions_nearest_stream (definitions, text_of (request->stream));
     if (!stream)
-        return error_set (error, STATUS_NOT_FOUND, "there is no stream \"%s\"%s%s%s",
-                          request->stream, nearest ? "; did you mean \"" : "",
-                          nearest ? nearest : "", nearest ? "\"?" : "");
+        return definitions_no_stream (definitions, text_of (request->stream), error);
     for (size_t i = 0; stream->key_count > 0 && i < request->count; i++) {
         const char *names[KEY_FIELDS_MAX];
         if (is_key_field (stream, wanted->fields[i]))
@@ -92,7 +89,7 @@ static status_t check_named (const definitions_t *definitions, const wanted_t *w
         for (size_t k = 0; k < stream->key_count; k++)
             names[k] = stream->fields[stream->key[k]].name;
         char *name = mem_string_n (wanted->fields[i].data, wanted->fields[i].size);
-        nearest = text_nearest (name, names, stream->key_count);
+        const char *nearest = text_nearest (name, names, stream->key_count);
         status_t status = error_set (
             error, STATUS_INVALID, "'%s' is not a field of the stream's own key%s%s%s", name,
             nearest ? "; did you mean '" : ", which is ", nearest ? nearest : names[0],

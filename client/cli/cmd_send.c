@@ -262,12 +262,7 @@ static status_t find_stream (sending_t *self, const char *name, error_t *error)
     self->stream = definitions_stream (definitions, text_of (name));
     if (self->stream)
         return STATUS_OK;
-    const char *nearest = definitions_nearest_stream (definitions, text_of (name));
-    if (definitions->streams_count == 0)
-        return error_set (error, STATUS_NOT_FOUND, "there are no streams yet: run `weir apply`");
-    return error_set (error, STATUS_NOT_FOUND, "there is no stream '%s'%s%s%s", name,
-                      nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                      nearest ? "'?" : "");
+    return definitions_no_stream (definitions, text_of (name), error);
 }
 
 static int summarise (sending_t *self, bool before)

@@ -187,6 +187,17 @@ const char *definitions_nearest_stream (const definitions_t *self, text_t name)
     return text_nearest (word, names, self->streams_count);
 }
 
+status_t definitions_no_stream (const definitions_t *self, text_t name, error_t *error)
+{
+    const char *nearest = definitions_nearest_stream (self, name);
+    if (self->streams_count == 0)
+        return error_set (error, STATUS_NOT_FOUND,
+                          "there are no streams yet: `weir apply` registers those of the project");
+    return error_set (error, STATUS_NOT_FOUND, "there is no stream '" TEXT_FORMAT "'%s%s%s",
+                      TEXT_ARGS (name), nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                      nearest ? "'?" : "");
+}
+
 const char *definitions_nearest_answer (const definitions_t *self, text_t name)
 {
     char word[NAME_MAX_SIZE + 1];

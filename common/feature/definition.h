@@ -284,6 +284,8 @@ void definitions_put_versions (const definitions_t *self, text_t name, buf_t *ou
 /* The likeliest intended name of a view (or stream), or NULL. */
 const char *definitions_nearest_view (const definitions_t *self, text_t name);
 const char *definitions_nearest_stream (const definitions_t *self, text_t name);
+/* NOT_FOUND of a stream, with the name that was probably meant, or that there are none yet. */
+MUST_CHECK status_t definitions_no_stream (const definitions_t *self, text_t name, error_t *error);
 /* Of a view or service. */
 const char *definitions_nearest_answer (const definitions_t *self, text_t name);
 

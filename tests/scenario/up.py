@@ -57,6 +57,13 @@ try:
     expect(failed.code == 1 and "serving-1.pid" in failed.err, failed)
     (run / "serving-1.pid.tmp").rmdir()
     expect("is up: 5 nodes" in cluster.done("up", "-d").out, "nothing runs that nobody knows of")
+    # before anything is registered, who begins is told what to do
+    rows = cluster.directory / "rows.csv"
+    rows.write_text("user_id,ts\na,2026-01-01\n")
+    for words in (["load", "payments", rows], ["send", "payments", rows], ["get", "spend", "user_id=a"],
+                  ["forget", "payments", "user_id=a", "--yes"]):
+        early = cluster.weir(*words)
+        expect(early.code == 1 and "`weir apply`" in early.err, words, early)
     # who asks as soon as it is up is answered, also by one that came in the place of another a moment ago
     cluster.write({"payments.yaml": PAYMENTS + "views: {spend: {from: payments, features: {n: count()}}}\n"})
     cluster.done("apply", "--yes")
