@@ -117,6 +117,11 @@ void erase_go_on (coordinator_core_t *self, forget_t *forget)
         (void)snprintf (forget->waits, sizeof forget->waits, "the files to be looked through");
         return;
     }
+    const char *node = cleared ? NULL : forget_samples_wait (self);
+    if (node) {
+        wait_for (forget, "answers that were kept to be removed at", node);
+        return;
+    }
     if (core_now (self) < forget->retry_at)
         return;
     status_t status = cleared ? STATUS_OK : forget_samples (self, &error);

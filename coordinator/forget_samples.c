@@ -1,6 +1,6 @@
-/* Samples of answers (docs/skew.md) of serving nodes that do not live, which may have an entity
- * that is erased. One that lives removes its own when it takes a dataset without the entity, and
- * one that starts does when its first dataset lacks any. */
+/* Samples of answers (docs/skew.md), which may have an entity that is erased. A serving node that
+ * lives and keeps any removes its own when it takes a dataset without the entity, or when its first
+ * dataset lacks any, and is waited for. What others have kept goes here. */
 #include "coordinator/forgets.h"
 
 #include <string.h>
@@ -45,10 +45,17 @@ static status_t empty (fs_t *fs, arena_t *arena, const char *node, error_t *erro
     return status;
 }
 
-static bool lives (const coordinator_core_t *self, const char *name)
+static bool keeps_own (const coordinator_core_t *self, const node_t *node)
 {
-    const node_t *node = node_named (self, name);
-    return node && node->role == ROLE_SERVING && node_alive (self, node);
+    return node && node->role == ROLE_SERVING && node->samples && node_alive (self, node);
+}
+
+const char *forget_samples_wait (const coordinator_core_t *self)
+{
+    for (size_t i = 0; i < self->nodes_count; i++)
+        if (keeps_own (self, self->nodes[i]) && self->nodes[i]->stale_sample)
+            return self->nodes[i]->name;
+    return NULL;
 }
 
 status_t forget_samples (coordinator_core_t *self, error_t *error)
@@ -57,7 +64,7 @@ status_t forget_samples (coordinator_core_t *self, error_t *error)
     names_t nodes = { .arena = arena };
     status_t status = list (self->env->fs, SAMPLES_DIR, &nodes, error);
     for (size_t i = 0; i < nodes.count && status == STATUS_OK; i++)
-        if (!lives (self, nodes.items[i]))
+        if (!keeps_own (self, node_named (self, nodes.items[i])))
             status = empty (self->env->fs, arena, nodes.items[i], error);
     mem_free (nodes.items);
     arena_destroy (&arena);

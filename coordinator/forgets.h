@@ -90,7 +90,9 @@ bool forget_is_placed (const coordinator_core_t *self, const forget_t *forget,
 void erase_go_on (coordinator_core_t *self, forget_t *forget);
 
 /* ---- forget_samples.c ---- */
-/* What nodes that do not live have kept of answers goes. */
+/* A serving node that has still to remove what it has kept of answers; NULL: there is none. */
+const char *forget_samples_wait (const coordinator_core_t *self);
+/* What nodes that do not live, or keep none any more, have kept of answers goes. */
 MUST_CHECK status_t forget_samples (coordinator_core_t *self, error_t *error);
 
 /* ---- forget_file.c: the key, which the catalog never holds ---- */

@@ -291,6 +291,8 @@ static void take_report (coordinator_core_t *self, node_t *node, const wire_valu
     case ROLE_SERVING:
         take_datasets (node, wire_list (body, "datasets"));
         damage_take (self, node, wire_list (body, "damaged"));
+        node->samples = wire_has (body, "stale_sample");
+        node->stale_sample = wire_bool (body, "stale_sample", false);
         break;
     case ROLE_COORDINATOR:
         break;

@@ -91,8 +91,10 @@ typedef struct node {
     size_t datasets_count;
     damage_t *damages;
     size_t damages_count;
-    size_t given_up; /* a batch worker's attempts that nobody waits for, and that it still runs */
-    uint64_t memory; /* of a speed worker's timelines */
+    bool samples;      /* it keeps answers, and removes what it has of who is erased … */
+    bool stale_sample; /* … which it has not yet */
+    size_t given_up;   /* a batch worker's attempts that nobody waits for, and that it still runs */
+    uint64_t memory;   /* of a speed worker's timelines */
     uint64_t memory_limit;
     bool poke;
 } node_t;

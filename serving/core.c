@@ -6,7 +6,10 @@ enum { OUTCOMES_CHUNK = 64 << 10 };
 
 static void fill_beat (void *core, wire_writer_t *beat)
 {
+    const serving_core_t *self = core;
     logs_fill_beat (core, beat);
+    if (self->samples)
+        wire_field_bool (beat, "stale_sample", samples_are_stale (self->samples));
 }
 
 static void take_orders (void *core, const wire_value_t *orders)
@@ -198,7 +201,10 @@ void serving_core_receive (serving_core_t *self, const peer_t *from, const void 
 void serving_core_job_done (serving_core_t *self, job_t *job)
 {
     CHECK_OBJECT (self, SERVING_MAGIC);
+    bool stale = self->samples && samples_are_stale (self->samples);
     bool done = self->samples && samples_job_done (self->samples, job);
+    if (stale && !samples_are_stale (self->samples))
+        member_beat_soon (self->member); /* somebody waits for it to be told as erased */
     if (!done && !logs_job_done (self, job))
         evaluate_job_done (self, job);
 }

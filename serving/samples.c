@@ -37,6 +37,7 @@ struct samples {
     sample_writer_t *spare;  /* NULL while a job has it */
     sample_log_t *log;       /* the job's, while there is one */
     bool running;
+    bool removing;        /* that job does */
     bool forget;          /* what is on the disk is to go … */
     int64_t forget_at;    /* … at this boot time at the earliest: it failed before */
     int64_t forgotten;    /* boot µs: queries that were begun then may still have what went */
@@ -313,6 +314,7 @@ static void write_soon (samples_t *self)
     job->job.lane = SAMPLES_LANE;
     job->log = self->log;
     job->now = self->env->clock_us (self->env);
+    self->removing = self->forget;
     if (!self->forget) {
         job->writer = self->writer;
         self->writer = self->spare;
@@ -343,7 +345,7 @@ bool samples_job_done (samples_t *self, job_t *done)
         return false;
     CHECK_OBJECT (self, SAMPLES_MAGIC);
     write_job_t *job = (write_job_t *)done;
-    self->running = false;
+    self->running = self->removing = false;
     if (job->status != STATUS_OK)
         failed (self, job);
     else if (job->writer)
@@ -366,6 +368,12 @@ void samples_forget (samples_t *self)
     self->forget = true;
     self->forgotten = self->env->boot_us (self->env);
     write_soon (self);
+}
+
+bool samples_are_stale (const samples_t *self)
+{
+    CHECK_OBJECT (self, SAMPLES_MAGIC);
+    return self->forget || self->removing;
 }
 
 int64_t samples_tick (samples_t *self, int64_t now)

@@ -30,6 +30,9 @@ void samples_take (samples_t *self, const query_t *query, size_t entity, const o
  * before. */
 void samples_forget (samples_t *self);
 
+/* Is any of that still on the disk, or on its way there? */
+bool samples_are_stale (const samples_t *self);
+
 /* Is the job of this one, and done? */
 bool samples_job_done (samples_t *self, job_t *job);
 /* Writes what is due; when to look again. */

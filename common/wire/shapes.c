@@ -245,7 +245,7 @@ SHAPE (shape_BEAT, "BEAT", NAME ("node"), NAME ("kind"), UINT ("incarnation"), N
        UINT_OR_NOT ("place"), NAME_OR_NOT ("endpoint"), UINT_OR_NOT ("mark"), UINT ("definitions"),
        RECORDS_OR_NOT ("partitions", shape_held), RECORDS_OR_NOT ("tasks", shape_task_progress),
        RECORDS_OR_NOT ("datasets", shape_dataset_held), RECORDS_OR_NOT ("damaged", shape_damaged),
-       MAP_OR_NOT ("metrics"));
+       BOOL_OR_NOT ("stale_sample"), MAP_OR_NOT ("metrics"));
 
 SHAPE (shape_order_control, NULL, NAME ("id"), NAME ("kind"), KEY_OR_NOT ("key"),
        INT_OR_NOT ("before"), BOOL_OR_NOT ("segment"));

@@ -163,6 +163,8 @@ static void write_datasets (cluster_t *self, const actor_t *actor)
         wire_close (self->writer);
     }
     wire_close (self->writer);
+    if (actor->has_sample)
+        wire_field_bool (self->writer, "stale_sample", actor->sample_stale);
     if (actor->damaged)
         write_damaged (self, actor);
 }

@@ -120,8 +120,10 @@ typedef struct actor {
     bool skew_told; /* in the orders */
     uint64_t skew_mismatches;
     uint64_t skew_alerts;
-    bool stays;   /* takes no newer manifest */
-    bool damaged; /* finds a view of whichever manifest damaged */
+    bool has_sample;   /* keeps answers … */
+    bool sample_stale; /* … and has still to remove what it has of an erased entity */
+    bool stays;        /* takes no newer manifest */
+    bool damaged;      /* finds a view of whichever manifest damaged */
 } actor_t;
 
 /* Another coordinator on the same catalog, with a boot clock of its own. */

@@ -132,6 +132,46 @@ static void put_file (cluster_t *cluster, const char *path)
     fs_close (fs, &file);
 }
 
+#define SAMPLE_FILE(node) "samples/" node "/00000000000000000001.sample"
+
+/* Who lives and keeps answers removes its own, and says when it has. */
+Test (forgets, wait_for_nodes_that_have_to_remove_their_samples)
+{
+    cluster_t cluster;
+    start (&cluster, 1);
+    actor_t *serving = &cluster.actors[1];
+    serving->has_sample = serving->sample_stale = true;
+    cluster_put_file (&cluster, SAMPLE_FILE ("v1"));
+    forget (&cluster);
+    cluster_run (&cluster, 20 * LEASE);
+    cr_assert (is_erasing (&cluster), "%s", state);
+    serving->sample_stale = false;
+    cluster_until (&cluster, is_erased, 20 * TIME_SECOND, "the erasure");
+    cr_assert (file_is_there (&cluster, SAMPLE_FILE ("v1")), "what it has now is its own");
+    cluster_release (&cluster);
+}
+
+/* Nobody else removes what they kept before: those that are gone, and those that have been told to
+ * keep none since. */
+Test (forgets, remove_samples_of_nodes_that_are_gone_or_keep_none)
+{
+    for (int what = 0; what < 3; what++) {
+        cluster_t cluster;
+        start (&cluster, 1);
+        actor_t *serving = &cluster.actors[1];
+        serving->has_sample = what != 1;
+        cluster_put_file (&cluster, SAMPLE_FILE ("v1"));
+        cluster_put_file (&cluster, SAMPLE_FILE ("v9"));
+        if (what == 2)
+            serving->there = false;
+        forget (&cluster);
+        cluster_until (&cluster, is_erased, 20 * TIME_SECOND, "the erasure");
+        cr_assert_not (file_is_there (&cluster, SAMPLE_FILE ("v9")));
+        cr_assert_eq (file_is_there (&cluster, SAMPLE_FILE ("v1")), what == 0, "%d", what);
+        cluster_release (&cluster);
+    }
+}
+
 /* Rows that a load refused whose worker died, and what others have in that place. */
 Test (forgets, take_with_them_what_a_dead_worker_had_of_refused_rows)
 {

@@ -86,6 +86,8 @@ typedef struct house {
     uint64_t queries;       /* that the owners were asked */
     uint64_t messages;      /* in which they were */
     uint64_t reported;      /* the manifest in the latest beat; UINT64_MAX: none */
+    bool samples;           /* the latest beat tells of a sample … */
+    bool stale_sample;      /* … that has somebody in it who is erased */
     uint32_t damaged_views; /* told in the latest beat */
     uint32_t damaged_runs;
     reply_t *replies; /* to the client */

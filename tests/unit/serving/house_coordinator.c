@@ -162,6 +162,8 @@ void house_coordinate (house_t *self, const message_t *message)
         datasets = wire_list (message->body, "datasets");
         if (datasets.count > 0)
             self->reported = wire_uint (&datasets.items[0], "manifest", 0);
+        self->samples = wire_has (message->body, "stale_sample");
+        self->stale_sample = wire_bool (message->body, "stale_sample", false);
         house_take_damages (self, wire_list (message->body, "damaged"));
         write_orders (self, message->id);
         break;

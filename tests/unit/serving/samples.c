@@ -169,6 +169,7 @@ Test (samples, are_not_there_when_none_is_wanted)
     write_all (&house);
     cr_assert_eq (sample_count (&house), 0);
     cr_assert_eq (house_metric (&house, "samples"), UINT64_MAX, "nothing is told of them");
+    cr_assert_not (house.samples);
     house_release (&house);
 }
 
@@ -452,8 +453,11 @@ Test (samples, that_are_being_written_go_when_an_entity_is_erased)
         run_but_samples (&house);
     }
     cr_assert_eq (house.reported, 2);
+    cr_assert (house.stale_sample, "what is being written may have it");
     cr_assert_eq (sample_count (&house), 0);
     house.hold_jobs = false;
+    house_pass (&house, 10 * TIME_MS);
+    cr_assert_not (house.stale_sample, "told as soon as it is gone");
     house_pass (&house, TIME_SECOND);
     cr_assert_eq (sample_count (&house), 0);
     house_release (&house);
@@ -528,8 +532,11 @@ Test (samples, that_cannot_be_removed_are_removed_when_the_disk_works)
     cr_assert_lt (sim_disk_calls (house.rig.env.fs) - calls, 50, "now and then");
     ask_all (&house);
     house_pass (&house, 2 * TIME_SECOND);
+    cr_assert (house.stale_sample, "that is not told to be over");
     sim_disk_set_faults (house.disk, &(sim_disk_faults_t){ 0 });
     house_pass (&house, 2 * TIME_SECOND);
+    cr_assert (house.samples);
+    cr_assert_not (house.stale_sample);
     sample_t sample = sample_read (&house);
     cr_assert_eq (sample.count, PAYMENTS_USERS, "those that came after");
     for (size_t i = 0; i < sample.count; i++)
