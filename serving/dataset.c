@@ -287,7 +287,8 @@ job_t *close_job_new (dataset_t **dataset)
 {
     CHECK ((*dataset)->references == 1);
     close_job_t *self = mem_zero (1, sizeof *self);
-    self->job = (job_t){ .run = close_run, .discard = close_discard, .lane = CLOSE_LANE };
+    self->job =
+        (job_t){ .run = close_run, .discard = close_discard, .lane = CLOSE_LANE, .behind = true };
     self->dataset = *dataset;
     *dataset = NULL;
     return &self->job;

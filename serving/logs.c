@@ -291,8 +291,7 @@ bool logs_receive (serving_core_t *self, const message_t *message)
     }
     log->opening = true;
     open_job_t *job = mem_zero (1, sizeof *job);
-    job->job.run = open_run;
-    job->job.discard = open_discard;
+    job->job = (job_t){ .run = open_run, .discard = open_discard, .behind = true };
     job->dataset = dataset;
     job->patient = log->failed == number; /* else something newer may have come */
     self->env->submit (self->env, &job->job);

@@ -82,7 +82,9 @@ void retired_take (retired_t *self, epochs_t **epochs, model_t *model, retired_w
         return;
     }
     retiring_t *job = mem_zero (1, sizeof *job);
-    job->job = (job_t){ .run = retiring_run, .discard = retiring_discard, .lane = self->lane };
+    job->job = (job_t){
+        .run = retiring_run, .discard = retiring_discard, .lane = self->lane, .behind = true
+    };
     job->epochs = *epochs;
     job->model = model_ref (model);
     job->why = why;

@@ -45,6 +45,8 @@ struct job {
     void (*run) (job_t *job);
     void (*discard) (job_t *job); /* frees what the job owns, and the job */
     uint32_t lane;
+    bool behind; /* nobody waits for it, nor for others of its lane: it leaves processors to others
+                  */
     job_t *next; /* the shell's */
 };
 

@@ -2,6 +2,7 @@
 #include "feature/project.h"
 
 #include "base/check.h"
+#include "base/scheduling.h"
 #include "feature/endpoint.h"
 #include "feature/project_read.h"
 #include "feature/tree_check.h"
@@ -14,6 +15,7 @@ enum {
     SERVING_PORT = 1, /* above the base */
     SPEED_PORT = 11,
     SPEED_WORKERS = 2,
+    BATCH_NICE = 10, /* about a tenth of what others have that want all */
     PATTERNS_MAX = 64,
 };
 
@@ -155,13 +157,18 @@ static void read_nodes (settings_t *settings, const tree_node_t *nodes)
 
 static void read_batch (settings_t *settings, const tree_node_t *batch)
 {
-    static const char *const known[] = { "every", NULL };
+    static const char *const known[] = { "every", "nice", NULL };
     static const tree_keys_t keys = { "`batch`", known, NULL };
     project_t *project = settings->project;
     project->batch_every = 10 * TIME_MINUTE;
+    project->batch_nice = BATCH_NICE;
     if (batch == NULL || !tree_check_keys (&settings->mistakes, batch, &keys))
         return;
-    const tree_node_t *node = tree_get (batch, "every");
+    const tree_node_t *node = tree_get (batch, "nice");
+    if (node != NULL)
+        (void)tree_read_integer (&settings->mistakes, node, "nice", 0, SCHEDULING_NICE_MAX,
+                                 &project->batch_nice);
+    node = tree_get (batch, "every");
     if (node == NULL)
         return;
     if (node->kind == TREE_TEXT && text_is (node->text, "never"))

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/scheduling.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,7 +10,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { MAGIC = 0x4a4f4253, BUCKETS = 256 };
+enum {
+    MAGIC = 0x4a4f4253,
+    BUCKETS = 256,
+    BEHIND_THREADS = 2, /* for jobs that nobody waits for */
+    BEHIND_NICE = 10,
+};
 
 typedef struct queue {
     job_t *first;
@@ -21,22 +27,28 @@ typedef struct lane lane_t;
 struct lane {
     uint32_t number;
     queue_t waiting;
-    lane_t *next_ready;     /* of the lanes that a thread may take a job from */
+    lane_t *next_ready;
     lane_t *next_in_bucket; /* also links the lanes that are kept for later */
 };
+
+/* Lanes that a thread may take a job from, for some of the threads. */
+typedef struct ready {
+    pthread_cond_t changed;
+    lane_t *first;
+    lane_t *last;
+} ready_t;
 
 struct jobs {
     uint32_t magic;
     int event;
     unsigned thread_count;
-    pthread_t threads[JOBS_THREADS_MAX];
+    pthread_t threads[JOBS_THREADS_MAX + BEHIND_THREADS];
     pthread_mutex_t mutex; /* guards all below */
-    pthread_cond_t changed;
     bool stopping;
     lane_t *buckets[BUCKETS];
     lane_t *spare;
-    lane_t *ready_first;
-    lane_t *ready_last;
+    ready_t usual;
+    ready_t behind;
     queue_t finished;
 };
 
@@ -112,21 +124,22 @@ static void remove_lane (jobs_t *self, lane_t *lane)
 
 static void make_ready (jobs_t *self, lane_t *lane)
 {
+    ready_t *ready = lane->waiting.first->behind ? &self->behind : &self->usual;
     lane->next_ready = NULL;
-    if (self->ready_last)
-        self->ready_last->next_ready = lane;
+    if (ready->last)
+        ready->last->next_ready = lane;
     else
-        self->ready_first = lane;
-    self->ready_last = lane;
-    CHECK (pthread_cond_signal (&self->changed) == 0);
+        ready->first = lane;
+    ready->last = lane;
+    CHECK (pthread_cond_signal (&ready->changed) == 0);
 }
 
-static lane_t *take_ready (jobs_t *self)
+static lane_t *take_ready (ready_t *self)
 {
-    lane_t *lane = self->ready_first;
-    self->ready_first = lane->next_ready;
-    if (!self->ready_first)
-        self->ready_last = NULL;
+    lane_t *lane = self->first;
+    self->first = lane->next_ready;
+    if (!self->first)
+        self->last = NULL;
     return lane;
 }
 
@@ -143,9 +156,9 @@ static void wake (jobs_t *self)
 }
 
 /* Runs one job of a lane that is ready; the lock is held before and after. */
-static void run_one (jobs_t *self)
+static void run_one (jobs_t *self, ready_t *ready)
 {
-    lane_t *lane = take_ready (self);
+    lane_t *lane = take_ready (ready);
     job_t *job = queue_take (&lane->waiting);
     unlock (self);
     job->run (job);
@@ -160,17 +173,30 @@ static void run_one (jobs_t *self)
         wake (self);
 }
 
-static void *work (void *arg)
+static void work (jobs_t *self, ready_t *ready)
 {
-    jobs_t *self = arg;
     lock (self);
     while (!self->stopping) {
-        if (self->ready_first)
-            run_one (self);
+        if (ready->first)
+            run_one (self, ready);
         else
-            CHECK (pthread_cond_wait (&self->changed, &self->mutex) == 0);
+            CHECK (pthread_cond_wait (&ready->changed, &self->mutex) == 0);
     }
     unlock (self);
+}
+
+static void *work_usual (void *arg)
+{
+    jobs_t *self = arg;
+    work (self, &self->usual);
+    return NULL;
+}
+
+static void *work_behind (void *arg)
+{
+    jobs_t *self = arg;
+    scheduling_behind (BEHIND_NICE);
+    work (self, &self->behind);
     return NULL;
 }
 
@@ -181,8 +207,9 @@ static int start_threads (jobs_t *self, unsigned threads)
     int code = 0;
     sigfillset (&all);
     CHECK (pthread_sigmask (SIG_SETMASK, &all, &before) == 0);
-    while (code == 0 && self->thread_count < threads) {
-        code = pthread_create (&self->threads[self->thread_count], NULL, work, self);
+    while (code == 0 && self->thread_count < threads + BEHIND_THREADS) {
+        code = pthread_create (&self->threads[self->thread_count], NULL,
+                               self->thread_count < threads ? work_usual : work_behind, self);
         self->thread_count += code == 0;
     }
     CHECK (pthread_sigmask (SIG_SETMASK, &before, NULL) == 0);
@@ -200,7 +227,8 @@ status_t jobs_new (unsigned threads, jobs_t **jobs, error_t *error)
     self->magic = MAGIC;
     self->event = event;
     CHECK (pthread_mutex_init (&self->mutex, NULL) == 0);
-    CHECK (pthread_cond_init (&self->changed, NULL) == 0);
+    CHECK (pthread_cond_init (&self->usual.changed, NULL) == 0);
+    CHECK (pthread_cond_init (&self->behind.changed, NULL) == 0);
     int code = start_threads (self, threads);
     if (code != 0) {
         jobs_destroy (&self);
@@ -215,7 +243,8 @@ void jobs_stop (jobs_t *self)
     CHECK_OBJECT (self, MAGIC);
     lock (self);
     self->stopping = true;
-    CHECK (pthread_cond_broadcast (&self->changed) == 0);
+    CHECK (pthread_cond_broadcast (&self->usual.changed) == 0);
+    CHECK (pthread_cond_broadcast (&self->behind.changed) == 0);
     unlock (self);
     while (self->thread_count > 0)
         CHECK (pthread_join (self->threads[--self->thread_count], NULL) == 0);
@@ -248,7 +277,8 @@ void jobs_destroy (jobs_t **self_p)
         free_lanes (self->buckets[i]);
     free_lanes (self->spare);
     close (self->event);
-    CHECK (pthread_cond_destroy (&self->changed) == 0);
+    CHECK (pthread_cond_destroy (&self->usual.changed) == 0);
+    CHECK (pthread_cond_destroy (&self->behind.changed) == 0);
     CHECK (pthread_mutex_destroy (&self->mutex) == 0);
     self->magic = 0;
     mem_free (self);

@@ -1,8 +1,9 @@
 /* jobs.h - threads that run the jobs of a core (base/env.h).
  *
  * Jobs of one lane run one after the other in the order in which they were submitted; lanes run
- * concurrently. The queue takes no memory: jobs are linked through job_t, and how many there are is
- * for the core to bound. */
+ * concurrently. Jobs that nobody waits for have threads of their own, which leave the processors to
+ * others (base/scheduling.h). The queue takes no memory: jobs are linked through job_t, and how
+ * many there are is for the core to bound. */
 #ifndef WEIR_NODE_JOBS_H
 #define WEIR_NODE_JOBS_H
 
@@ -10,8 +11,8 @@
 
 typedef struct jobs jobs_t;
 
-/* Starts `threads` threads, 1 to JOBS_THREADS_MAX. IO when the system gives no more of them, or no
- * descriptor; then *jobs is NULL. */
+/* Starts `threads` threads, 1 to JOBS_THREADS_MAX, beside those for what nobody waits for. IO when
+ * the system gives no more of them, or no descriptor; then *jobs is NULL. */
 enum { JOBS_THREADS_MAX = 64 };
 MUST_CHECK status_t jobs_new (unsigned threads, jobs_t **jobs, error_t *error);
 

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/scheduling.h"
 #include "node/jobs.h"
 #include "node/place.h"
 #include "node/security.h"
@@ -355,6 +356,15 @@ static void discard_signals (int fd)
     }
 }
 
+/* Before there are threads, which have it from this one. */
+static void take_turns (const node_program_t *program, const project_t *project)
+{
+    if (program->kind == NODE_BATCH_WORKER)
+        scheduling_behind ((int)project->batch_nice);
+    else
+        scheduling_short_turns ();
+}
+
 status_t node_run (const node_program_t *program, const node_options_t *options, error_t *error)
 {
     shell_t self = { .magic = MAGIC,
@@ -365,8 +375,10 @@ status_t node_run (const node_program_t *program, const node_options_t *options,
     project_t *project = NULL;
     raise_file_limit ();
     status_t status = project_read (options->directory ? options->directory : ".", &project, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        take_turns (program, project);
         status = start (&self, project, options, error);
+    }
     if (status == STATUS_OK) {
         env_log (&self.env, LOG_INFO, "started; cluster %s, data in %s, listening at %s%s",
                  project->cluster, options->data ? options->data : project->data,

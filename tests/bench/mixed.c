@@ -9,6 +9,7 @@
  * down the list: a stall that began at rest is the recompute's if that ended it. */
 #include "base/mem.h"
 #include "base/random.h"
+#include "base/scheduling.h"
 #include "tests/bench/arrivals.h"
 #include "tests/bench/hdr/hdr.h"
 #include "tests/bench/measure.h"
@@ -153,6 +154,7 @@ int main (int argc, char **argv)
                       "[--keys=N] [--users=N] [--histograms=DIRECTORY]");
     self.side = side_new ("get", SIDE_WEIR, endpoint, NULL);
     prepare (&self, argc, argv);
+    scheduling_short_turns ();  /* it measures the nodes, on whose processors it is */
     measure_print ("ready", 1); /* lines are read from now on */
     char line[32];
     do {

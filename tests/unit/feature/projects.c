@@ -32,6 +32,7 @@ Test (projects, have_defaults_for_all_but_the_cluster)
     cr_expect_str_eq (project->speed_workers[1], "tcp://127.0.0.1:7612");
     cr_expect_eq (project->batch_workers, 1);
     cr_expect_eq (project->batch_every, 10 * TIME_MINUTE);
+    cr_expect_eq (project->batch_nice, 10);
     cr_expect_eq (project->max_ahead, 5 * TIME_MINUTE);
     cr_expect_eq (project->lease, 3 * TIME_SECOND);
     cr_expect_eq (project->speed_memory, UINT64_C (1) << 30);
@@ -47,7 +48,7 @@ Test (projects, take_every_setting)
         parse ("cluster: shop\nproject: fraud\ndata: /var/weir\npartitions: 16\n"
                "nodes:\n  base_port: 9000\n  serving: [ipc:///tmp/a, tcp://localhost:1]\n"
                "  speed_workers: 'tcp://[::1]:2'\n  batch_workers: 3\n"
-               "batch:\n  every: never\nmax_ahead: 1h\nlease: 500ms\n"
+               "batch:\n  every: never\n  nice: 0\nmax_ahead: 1h\nlease: 500ms\n"
                "limits: {speed_memory: 2GiB, batch_memory: 64MiB}\n"
                "definitions: [a.yaml, b/*.yml]\n");
     cr_expect_str_eq (project->name, "fraud");
@@ -60,6 +61,7 @@ Test (projects, take_every_setting)
     cr_expect_str_eq (project->speed_workers[0], "tcp://[::1]:2");
     cr_expect_eq (project->batch_workers, 3);
     cr_expect_eq (project->batch_every, PROJECT_NEVER);
+    cr_expect_eq (project->batch_nice, 0);
     cr_expect_eq (project->max_ahead, TIME_HOUR);
     cr_expect_eq (project->lease, 500 * TIME_MS);
     cr_expect_eq (project->speed_memory, UINT64_C (2) << 30);

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -166,4 +167,59 @@ Test (jobs, a_pool_for_which_the_system_has_nothing_says_so)
     cr_assert_eq (status, STATUS_IO);
     cr_assert_null (jobs);
     cr_assert_not_null (strstr (error.text, "eventfd"), "%s", error.text);
+}
+
+/* ---- what nobody waits for ---- */
+
+typedef struct behind {
+    job_t job; /* first */
+    sem_t *begun;
+    sem_t *ends;
+    int nice;
+} behind_t;
+
+static void hold_up (job_t *job)
+{
+    behind_t *self = (behind_t *)job;
+    self->nice = getpriority (PRIO_PROCESS, 0); /* of the thread */
+    CHECK (sem_post (self->begun) == 0);
+    CHECK (sem_wait (self->ends) == 0);
+}
+
+static void keep (job_t *job)
+{
+    (void)job;
+}
+
+/* Each kind runs while all threads of the other one are busy, and in the order of its lane. */
+Test (jobs, that_nobody_waits_for_hold_up_no_others_and_are_not_held_up)
+{
+    enum { BUSY = 4 };
+    sem_t begun, ends;
+    for (int behind = 0; behind < 2; behind++) {
+        jobs_t *jobs = start (BUSY);
+        behind_t busy[BUSY], other = { .begun = &begun, .ends = &ends };
+        cr_assert_eq (sem_init (&begun, 0, 0), 0);
+        cr_assert_eq (sem_init (&ends, 0, 0), 0);
+        for (uint32_t i = 0; i < BUSY; i++) {
+            busy[i] = (behind_t){ .begun = &begun, .ends = &ends };
+            busy[i].job = (job_t){
+                .run = hold_up, .discard = keep, .lane = i % (behind ? 2 : BUSY), .behind = behind
+            };
+            jobs_submit (jobs, &busy[i].job);
+        }
+        for (int i = 0; i < (behind ? 2 : BUSY); i++)
+            cr_assert_eq (sem_wait (&begun), 0);
+        other.job = (job_t){ .run = hold_up, .discard = keep, .lane = 99, .behind = !behind };
+        jobs_submit (jobs, &other.job);
+        cr_assert_eq (sem_wait (&begun), 0); /* it runs beside them */
+        for (int i = 0; i < BUSY + 1; i++)
+            cr_assert_eq (sem_post (&ends), 0);
+        for (int i = 0; i < BUSY + 1; i++)
+            (void)wait_for_one (jobs);
+        int usual = getpriority (PRIO_PROCESS, 0);
+        cr_expect_eq (behind ? other.nice : busy[0].nice, usual);
+        cr_expect_eq (behind ? busy[3].nice : other.nice, usual > 10 ? usual : 10);
+        jobs_destroy (&jobs);
+    }
 }

@@ -1,0 +1,59 @@
+#include "base/scheduling.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+static int nice_now (void)
+{
+    return getpriority (PRIO_PROCESS, 0); /* of the thread */
+}
+
+static void *go_behind (void *arg)
+{
+    int *nice = arg;
+    int before = nice_now ();
+    scheduling_behind (7);
+    nice[0] = nice_now ();
+    scheduling_behind (3);
+    nice[1] = nice_now ();
+    nice[2] = before > 7 ? before : 7;
+    nice[3] = sched_getscheduler (0);
+    return NULL;
+}
+
+static void *keep_share (void *arg)
+{
+    int *nice = arg;
+    nice[0] = nice_now ();
+    scheduling_short_turns ();
+    nice[1] = nice_now ();
+    nice[2] = sched_getscheduler (0);
+    return NULL;
+}
+
+static void in_a_thread (void *(*body) (void *), int *found)
+{
+    pthread_t thread;
+    cr_assert_eq (pthread_create (&thread, NULL, body, found), 0);
+    cr_assert_eq (pthread_join (thread, NULL), 0);
+}
+
+Test (scheduling, a_share_gets_smaller_and_never_larger)
+{
+    int found[4], before = nice_now ();
+    in_a_thread (go_behind, found);
+    cr_expect_eq (found[0], found[2]);
+    cr_expect_eq (found[1], found[2]);
+    cr_expect_eq (found[3], SCHED_BATCH);
+    cr_expect_eq (nice_now (), before, "another thread's");
+}
+
+Test (scheduling, short_turns_are_of_the_same_share)
+{
+    int found[3];
+    in_a_thread (keep_share, found);
+    cr_expect_eq (found[1], found[0]);
+    cr_expect_eq (found[2], SCHED_OTHER);
+}
