@@ -152,6 +152,7 @@ static void start_task (batch_core_t *self, const wire_value_t *order, uint32_t 
     self->running++;
     self->tasks_started++;
     held->task->job.lane = held->lane;
+    held->task->job.behind = !wire_bool (order, "urgent", false);
     env_log (self->env, LOG_INFO, "task %" PRIu64 " (attempt %" PRIu64 ", " TEXT_FORMAT ") starts",
              held->task->id, held->task->attempt, TEXT_ARGS (wire_text (order, "kind")));
     member_beat_soon (self->member);

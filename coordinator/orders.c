@@ -178,6 +178,8 @@ static void write_tasks (coordinator_core_t *self, const node_t *node)
         wire_field_uint (writer, "attempt", attempt->number);
         wire_field_string (writer, "kind", kind_words[task_kind (task)]);
         wire_field_uint (writer, "definitions", task->definitions);
+        if (task->recompute && schedule_is_urgent (self, task->recompute->log))
+            wire_field_bool (writer, "urgent", true);
         if (task->load)
             write_load (self, task->load);
         else if (task->forget)

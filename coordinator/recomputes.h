@@ -167,6 +167,9 @@ uint64_t schedule_uncovered (const log_t *log, const partition_t *partition);
 bool schedule_brings (const coordinator_core_t *self, const log_t *log);
 /* Does the log hold events that no published cut covers, and that could be built? */
 bool schedule_has_new (const coordinator_core_t *self, const log_t *log);
+/* Is so much of the log in no batch view that owners are short of memory, or would need seconds to
+ * replay it? */
+bool schedule_is_urgent (const coordinator_core_t *self, const char *log_name);
 
 /* Lists of loads' ids: adds one, for which there is room; is it there? */
 void ids_add (const char ***list, size_t *count, const char *id, arena_t *arena);

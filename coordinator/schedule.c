@@ -43,8 +43,6 @@ int64_t schedule_next (const coordinator_core_t *self)
 /* Is an owner of some of the log's events short of memory? */
 static bool memory_is_short (const coordinator_core_t *self, const log_t *log)
 {
-    if (core_now (self) < log->started + EARLY_INTERVAL)
-        return false;
     for (uint32_t p = 0; p < self->options.partitions; p++) {
         const partition_t *partition = &self->partitions[p];
         const node_t *node = node_of (self, partition->node, partition->incarnation);
@@ -60,8 +58,6 @@ static bool memory_is_short (const coordinator_core_t *self, const log_t *log)
 /* Would the owner of some of the log's events need seconds to replay them? */
 static bool replay_is_long (const coordinator_core_t *self, const log_t *log)
 {
-    if (core_now (self) < log->started + EARLY_INTERVAL)
-        return false;
     for (size_t i = 0; i < self->nodes_count; i++) {
         const node_t *node = self->nodes[i];
         uint64_t events = 0;
@@ -72,6 +68,12 @@ static bool replay_is_long (const coordinator_core_t *self, const log_t *log)
             return true;
     }
     return false;
+}
+
+bool schedule_is_urgent (const coordinator_core_t *self, const char *log_name)
+{
+    const log_t *log = log_named (self, text_of (log_name));
+    return log && (memory_is_short (self, log) || replay_is_long (self, log));
 }
 
 static const load_t *waiting_load (const coordinator_core_t *self, const log_t *log)
@@ -130,9 +132,10 @@ static char *reason_for (const coordinator_core_t *self, log_t *log)
         return mem_format ("partition %" PRIu32 " is tried again", stuck);
     if (folds_wait (self, log))
         return mem_string ("layers were folded");
-    if (memory_is_short (self, log))
+    bool early = now >= log->started + EARLY_INTERVAL;
+    if (early && memory_is_short (self, log))
         return mem_string ("memory is short");
-    if (replay_is_long (self, log))
+    if (early && replay_is_long (self, log))
         return mem_string ("many events are new");
     if (self->options.recompute_every > 0 && now >= due_at (self, log) &&
         schedule_has_new (self, log))

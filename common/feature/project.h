@@ -52,7 +52,7 @@ typedef struct project {
     size_t speed_workers_count; /* at least 1 */
     uint32_t batch_workers;     /* they connect, and have no endpoint */
     int64_t batch_every;        /* µs between recomputes, or PROJECT_NEVER */
-    int64_t batch_nice;         /* of batch workers: scheduling_behind (base/scheduling.h) */
+    int64_t batch_nice;         /* of what is not urgent: scheduling_behind (base/scheduling.h) */
     int64_t max_ahead;          /* µs: events further ahead of the clock are refused */
     int64_t lease;              /* µs */
     uint64_t speed_memory;      /* bytes */

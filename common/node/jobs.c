@@ -13,8 +13,6 @@
 enum {
     MAGIC = 0x4a4f4253,
     BUCKETS = 256,
-    BEHIND_THREADS = 2, /* for jobs that nobody waits for */
-    BEHIND_NICE = 10,
 };
 
 typedef struct queue {
@@ -42,7 +40,8 @@ struct jobs {
     uint32_t magic;
     int event;
     unsigned thread_count;
-    pthread_t threads[JOBS_THREADS_MAX + BEHIND_THREADS];
+    pthread_t threads[2 * JOBS_THREADS_MAX];
+    int nice;              /* of those for what nobody waits for */
     pthread_mutex_t mutex; /* guards all below */
     bool stopping;
     lane_t *buckets[BUCKETS];
@@ -195,7 +194,7 @@ static void *work_usual (void *arg)
 static void *work_behind (void *arg)
 {
     jobs_t *self = arg;
-    scheduling_behind (BEHIND_NICE);
+    scheduling_behind (self->nice);
     work (self, &self->behind);
     return NULL;
 }
@@ -207,7 +206,7 @@ static int start_threads (jobs_t *self, unsigned threads)
     int code = 0;
     sigfillset (&all);
     CHECK (pthread_sigmask (SIG_SETMASK, &all, &before) == 0);
-    while (code == 0 && self->thread_count < threads + BEHIND_THREADS) {
+    while (code == 0 && self->thread_count < 2 * threads) {
         code = pthread_create (&self->threads[self->thread_count], NULL,
                                self->thread_count < threads ? work_usual : work_behind, self);
         self->thread_count += code == 0;
@@ -216,7 +215,7 @@ static int start_threads (jobs_t *self, unsigned threads)
     return code;
 }
 
-status_t jobs_new (unsigned threads, jobs_t **jobs, error_t *error)
+status_t jobs_new (unsigned threads, int nice, jobs_t **jobs, error_t *error)
 {
     CHECK (threads >= 1 && threads <= JOBS_THREADS_MAX);
     *jobs = NULL;
@@ -226,6 +225,7 @@ status_t jobs_new (unsigned threads, jobs_t **jobs, error_t *error)
     jobs_t *self = mem_zero (1, sizeof *self);
     self->magic = MAGIC;
     self->event = event;
+    self->nice = nice;
     CHECK (pthread_mutex_init (&self->mutex, NULL) == 0);
     CHECK (pthread_cond_init (&self->usual.changed, NULL) == 0);
     CHECK (pthread_cond_init (&self->behind.changed, NULL) == 0);

@@ -11,10 +11,11 @@
 
 typedef struct jobs jobs_t;
 
-/* Starts `threads` threads, 1 to JOBS_THREADS_MAX, beside those for what nobody waits for. IO when
+/* Starts `threads` threads, 1 to JOBS_THREADS_MAX, and as many for what nobody waits for, which go
+ * behind by `nice`. IO when
  * the system gives no more of them, or no descriptor; then *jobs is NULL. */
 enum { JOBS_THREADS_MAX = 64 };
-MUST_CHECK status_t jobs_new (unsigned threads, jobs_t **jobs, error_t *error);
+MUST_CHECK status_t jobs_new (unsigned threads, int nice, jobs_t **jobs, error_t *error);
 
 /* Discards the jobs that were not taken back, after jobs_stop. */
 void jobs_destroy (jobs_t **self_p);

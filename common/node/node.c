@@ -165,7 +165,7 @@ static void stop_signals (sigset_t *set)
 }
 
 /* Signals are blocked before any thread starts, so that all inherit it. */
-static status_t watch (shell_t *self, error_t *error)
+static status_t watch (shell_t *self, const project_t *project, error_t *error)
 {
     sigset_t stops;
     stop_signals (&stops);
@@ -177,7 +177,8 @@ static status_t watch (shell_t *self, error_t *error)
     self->fds[WATCH_TIMER] = timerfd_create (CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
     if (self->fds[WATCH_SIGNALS] < 0 || self->fds[WATCH_TIMER] < 0)
         return error_set_errno (error, errno, "cannot watch for signals and time");
-    status_t status = jobs_new (self->program->threads, &self->jobs, error);
+    status_t status =
+        jobs_new (self->program->threads, (int)project->batch_nice, &self->jobs, error);
     if (status == STATUS_OK)
         self->fds[WATCH_JOBS] = jobs_fd (self->jobs);
     return status;
@@ -318,7 +319,7 @@ static status_t start (shell_t *self, const project_t *project, const node_optio
                                 error);
     if (status == STATUS_OK) {
         fill_env (self);
-        status = watch (self, error);
+        status = watch (self, project, error);
     }
     if (status == STATUS_OK)
         status = transport_new_secured (self->place.listen, &keyring, &self->transport, error);
@@ -356,11 +357,12 @@ static void discard_signals (int fd)
     }
 }
 
-/* Before there are threads, which have it from this one. */
-static void take_turns (const node_program_t *program, const project_t *project)
+/* Before there are threads, which have it from this one. What is urgent of a batch worker's tasks
+ * has its share, and leaves turns to others all the same. */
+static void take_turns (const node_program_t *program)
 {
     if (program->kind == NODE_BATCH_WORKER)
-        scheduling_behind ((int)project->batch_nice);
+        scheduling_behind (0);
     else
         scheduling_short_turns ();
 }
@@ -376,7 +378,7 @@ status_t node_run (const node_program_t *program, const node_options_t *options,
     raise_file_limit ();
     status_t status = project_read (options->directory ? options->directory : ".", &project, error);
     if (status == STATUS_OK) {
-        take_turns (program, project);
+        take_turns (program);
         status = start (&self, project, options, error);
     }
     if (status == STATUS_OK) {

@@ -274,10 +274,11 @@ SHAPE (shape_skew_part, "SKEW_PART", NAME ("log"), UINT ("manifest"), UINT ("rem
        UINTS ("loads"));
 SHAPE (shape_skew_task, "SKEW_TASK", NAME ("name"), INT ("since"), PATH_OR_NOT ("training"));
 SHAPE (shape_task, "TASK", UINT ("task"), UINT ("attempt"), NAME ("kind"), UINT ("definitions"),
-       RECORD_OR_NOT ("build", shape_build), RECORD_OR_NOT ("load", shape_load_task),
-       RECORDS_OR_NOT ("history", shape_history), RECORD_OR_NOT ("verify", shape_verify),
-       RECORD_OR_NOT ("train", shape_train), RECORDS_OR_NOT ("sources", shape_train_source),
-       RECORD_OR_NOT ("skew", shape_skew_task), RECORDS_OR_NOT ("parts", shape_skew_part));
+       BOOL_OR_NOT ("urgent"), RECORD_OR_NOT ("build", shape_build),
+       RECORD_OR_NOT ("load", shape_load_task), RECORDS_OR_NOT ("history", shape_history),
+       RECORD_OR_NOT ("verify", shape_verify), RECORD_OR_NOT ("train", shape_train),
+       RECORDS_OR_NOT ("sources", shape_train_source), RECORD_OR_NOT ("skew", shape_skew_task),
+       RECORDS_OR_NOT ("parts", shape_skew_part));
 SHAPE (shape_dataset_wanted, NULL, NAME ("log"), UINT ("manifest"), BOOL_OR_NOT ("filling"));
 SHAPE (shape_skew_counts, NULL, UINT ("mismatches"), UINT ("alerts"));
 SHAPE (shape_BEAT_OK, "ORDERS", UINT ("lease_us"), UINT ("definitions"), UINT ("routes"),

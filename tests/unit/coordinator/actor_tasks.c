@@ -95,7 +95,10 @@ static void take_task (cluster_t *self, actor_t *actor, const wire_value_t *orde
     if (!task) {
         cr_assert_lt (actor->tasks_count, TASKS_PLAYED);
         task = &actor->tasks[actor->tasks_count++];
-        *task = (played_task_t){ .task = id, .attempt = attempt, .load = wire_has (order, "load") };
+        *task = (played_task_t){ .task = id,
+                                 .attempt = attempt,
+                                 .urgent = wire_bool (order, "urgent", false),
+                                 .load = wire_has (order, "load") };
         task->verify = wire_has (order, "verify");
         task->train = wire_has (order, "train");
         task->skew = wire_has (order, "skew");

@@ -44,6 +44,7 @@ typedef struct played_partition {
 typedef struct played_task {
     uint64_t task;
     uint64_t attempt;
+    bool urgent;
     bool load;
     bool verify;
     bool train;

@@ -122,6 +122,27 @@ Test (recompute, comes_early_when_memory_is_short)
     cluster_release (&cluster);
 }
 
+/* Only what makes room has an equal share of the processors. */
+Test (recompute, is_urgent_while_memory_is_short)
+{
+    for (int is_short = 0; is_short < 2; is_short++) {
+        cluster_t cluster;
+        trio_t trio = start (&cluster, 1, 0);
+        trio.speed->memory_limit = 1000000;
+        trio.speed->memory = is_short ? 810000 : 790000;
+        trio.batch->lazy = true;
+        cluster_send (&cluster, 3);
+        cluster_run (&cluster, LEASE); /* it says so with a beat */
+        waited_for = cluster_recompute (&cluster);
+        cluster_until (&cluster, is_building, TIME_SECOND, "the build");
+        cluster_run (&cluster, 20 * TIME_MS);
+        cr_assert_eq (trio.batch->tasks_count, PARTITIONS);
+        for (size_t i = 0; i < PARTITIONS; i++)
+            cr_expect_eq (trio.batch->tasks[i].urgent, is_short);
+        cluster_release (&cluster);
+    }
+}
+
 Test (recompute, a_new_view_without_a_file_brings_one)
 {
     cluster_t cluster;

@@ -81,7 +81,7 @@ static jobs_t *start (unsigned threads)
 {
     jobs_t *jobs;
     error_t error;
-    cr_assert_eq (jobs_new (threads, &jobs, &error), STATUS_OK, "%s", error.text);
+    cr_assert_eq (jobs_new (threads, 10, &jobs, &error), STATUS_OK, "%s", error.text);
     return jobs;
 }
 
@@ -162,7 +162,7 @@ Test (jobs, a_pool_for_which_the_system_has_nothing_says_so)
     cr_assert_eq (getrlimit (RLIMIT_NOFILE, &before), 0);
     none.rlim_max = before.rlim_max;
     cr_assert_eq (setrlimit (RLIMIT_NOFILE, &none), 0);
-    status_t status = jobs_new (2, &jobs, &error);
+    status_t status = jobs_new (2, 10, &jobs, &error);
     cr_assert_eq (setrlimit (RLIMIT_NOFILE, &before), 0);
     cr_assert_eq (status, STATUS_IO);
     cr_assert_null (jobs);
@@ -203,12 +203,10 @@ Test (jobs, that_nobody_waits_for_hold_up_no_others_and_are_not_held_up)
         cr_assert_eq (sem_init (&ends, 0, 0), 0);
         for (uint32_t i = 0; i < BUSY; i++) {
             busy[i] = (behind_t){ .begun = &begun, .ends = &ends };
-            busy[i].job = (job_t){
-                .run = hold_up, .discard = keep, .lane = i % (behind ? 2 : BUSY), .behind = behind
-            };
+            busy[i].job = (job_t){ .run = hold_up, .discard = keep, .lane = i, .behind = behind };
             jobs_submit (jobs, &busy[i].job);
         }
-        for (int i = 0; i < (behind ? 2 : BUSY); i++)
+        for (int i = 0; i < BUSY; i++)
             cr_assert_eq (sem_wait (&begun), 0);
         other.job = (job_t){ .run = hold_up, .discard = keep, .lane = 99, .behind = !behind };
         jobs_submit (jobs, &other.job);
