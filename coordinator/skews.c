@@ -256,9 +256,13 @@ static uint64_t removed_with (const coordinator_core_t *self, const log_t *log)
 {
     uint64_t removed = 0;
     for (size_t i = 0; i < self->loads_count; i++) {
-        const load_log_t *of_log = load_log (self->loads[i], log->name);
-        if (self->loads[i]->state == LOAD_UNLOADED && of_log && of_log->manifest > removed)
+        const load_t *load = self->loads[i];
+        const load_log_t *of_log = load_log (load, log->name);
+        if (load->state == LOAD_UNLOADED && of_log && of_log->manifest > removed)
             removed = of_log->manifest;
+        /* it went with a manifest that not all serving nodes have in use, or not all of its logs */
+        if (load->state == LOAD_UNLOADING && of_log && !log_has_load (log, load->row.id))
+            removed = log->manifest.number;
     }
     for (size_t i = 0; i < self->forgets_count; i++) {
         const forget_t *forget = self->forgets[i];
