@@ -12,8 +12,8 @@
 typedef struct jobs jobs_t;
 
 /* Starts `threads` threads, 1 to JOBS_THREADS_MAX, and as many for what nobody waits for, which go
- * behind by `nice`. IO when
- * the system gives no more of them, or no descriptor; then *jobs is NULL. */
+ * behind by `nice` (0 to SCHEDULING_NICE_MAX). IO when the system gives no more of them, or no
+ * descriptor; then *jobs is NULL. */
 enum { JOBS_THREADS_MAX = 64 };
 MUST_CHECK status_t jobs_new (unsigned threads, int nice, jobs_t **jobs, error_t *error);
 
