@@ -30,6 +30,7 @@ enum {
     NARROW = 64 - 53, /* exponents so far apart make integers of 64 bits */
     SPREAD = 48,      /* … of 101, and 2^20 of them have room in 128 */
     ROWS_MAX = 1 << 20,
+    NEAR_ROWS = 512,
     LEAST_BASE = 53,  /* below it, a sum in units of 2^(base - 1075) may be subnormal */
     MOST_BASE = 1900, /* above it, it may be too large for a float64 */
 };
@@ -78,6 +79,15 @@ static inline double rounded (int128_t sum, unsigned base)
 }
 _Static_assert(1023 - 1075 + LEAST_BASE == 1, "the exponent of a unit");
 
+static inline value_t sum_value (int128_t sum, bool none, unsigned base)
+{
+    value_t value = { .type = TYPE_FLOAT64, .null = none };
+    if (!none)
+        value.f = rounded (sum, base);
+    return value;
+}
+
+/* `narrow` is a constant where it is called. */
 static inline __attribute__ ((always_inline)) void
 slide (const double *numbers, const state_windows_t *windows, unsigned base, bool narrow)
 {
@@ -93,10 +103,25 @@ slide (const double *numbers, const state_windows_t *windows, unsigned base, boo
             sum += integer_of (&numbers[high], base, narrow);
         for (; low < from; low++)
             sum -= integer_of (&numbers[low], base, narrow);
-        value_t *value = &windows->values[k];
-        *value = (value_t){ .type = TYPE_FLOAT64, .null = from >= to };
-        if (from < to)
-            value->f = rounded (sum, base);
+        windows->values[k] = sum_value (sum, from >= to, base);
+    }
+}
+
+/* The same by the sums of the first numbers, of so few that all these sums stay near. */
+static void subtract (const double *numbers, const state_windows_t *windows, size_t rows,
+                      unsigned base)
+{
+    size_t first = windows->from[0];
+    int128_t sums[NEAR_ROWS + 1];
+    sums[0] = 0;
+    for (size_t i = 0; i < rows; i++)
+        sums[i + 1] = sums[i] + integer_of (&numbers[first + i], base, false);
+    for (size_t k = 0; k < windows->count; k++) {
+        size_t from = windows->from[k];
+        size_t to = windows->to[k];
+        bool none = from >= to;
+        windows->values[k] =
+            sum_value (none ? 0 : sums[to - first] - sums[from - first], none, base);
     }
 }
 
@@ -109,7 +134,9 @@ bool window_sums_of_floats (const double *numbers, const state_windows_t *window
         rows = 0;
     if (rows > ROWS_MAX || !find_base (numbers + first, rows, &base, &spread))
         return false;
-    if (spread <= NARROW)
+    if (rows <= NEAR_ROWS)
+        subtract (numbers, windows, rows, base);
+    else if (spread <= NARROW)
         slide (numbers, windows, base, true);
     else
         slide (numbers, windows, base, false);

@@ -118,34 +118,41 @@ static outcome_t *outcome_at (const computation_t *self, size_t key, uint32_t fe
     return &self->outcomes[key * self->task->order_count + self->task->place[feature]];
 }
 
+/* What an answer has of a feature. */
+static void finalise_answer (const computation_t *self, const outcome_key_t *at, uint32_t feature,
+                             outcome_t *out)
+{
+    error_t error;
+    out->error = NULL;
+    if (answer_final (at->answer, feature, at->as_of, self->arena, &out->value, &error) ==
+        STATUS_OK)
+        return;
+    out->value = (value_t){ .type = self->plan->features[feature].type.type, .null = true };
+    out->error = arena_string (self->arena, text_of (error.text));
+}
+
 /* All that is not derived, of one key. */
 static void finalise (const computation_t *self, size_t key)
 {
     const outcome_key_t *at = &self->keys[key];
+    const plan_feature_t *features = self->plan->features;
+    const uint32_t *order = self->task->order;
+    size_t count = self->task->plain_count;
     outcome_t *out = &self->outcomes[key * self->task->order_count];
-    const value_t *finals = self->finals;
-    if (finals != NULL)
-        finals += key * self->plan->cells_count;
-    for (size_t i = 0; i < self->task->plain_count; i++) {
-        uint32_t feature = self->task->order[i];
-        const plan_feature_t *of = &self->plan->features[feature];
-        error_t error;
+    const value_t *finals =
+        self->finals != NULL ? self->finals + key * self->plan->cells_count : NULL;
+    for (size_t i = 0; i < count; i++) {
+        const plan_feature_t *of = &features[order[i]];
         if (at->inputs != NULL) {
-            out[i] = at->inputs[feature];
-            continue;
-        }
-        out[i].error = NULL;
-        if (finals != NULL && finals[of->cell].type != TYPE_NONE) {
+            out[i] = at->inputs[order[i]];
+        } else if (finals == NULL || finals[of->cell].type == TYPE_NONE) {
+            finalise_answer (self, at, order[i], &out[i]);
+        } else {
             const value_t *value = &finals[of->cell];
             bool other = value->null && of->default_value.type != TYPE_NONE;
             out[i].value = other ? of->default_value : *value;
-            continue;
+            out[i].error = NULL;
         }
-        if (answer_final (at->answer, feature, at->as_of, self->arena, &out[i].value, &error) ==
-            STATUS_OK)
-            continue;
-        out[i].value = (value_t){ .type = self->plan->features[feature].type.type, .null = true };
-        out[i].error = arena_string (self->arena, text_of (error.text));
     }
 }
 
