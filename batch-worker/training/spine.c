@@ -100,6 +100,17 @@ void spine_destroy (spine_t **self_p)
     mem_free (self);
 }
 
+void *spine_recycle (spine_t **self_p, size_t *size)
+{
+    spine_t *self = *self_p;
+    CHECK_OBJECT (self, SPINE_MAGIC);
+    void *items = self->items;
+    *size = self->capacity * sizeof *self->items;
+    self->items = NULL;
+    spine_destroy (self_p);
+    return items;
+}
+
 /* ---- adding ---- */
 
 static void make_room (spine_t *self, size_t rows)

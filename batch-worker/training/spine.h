@@ -14,6 +14,11 @@ typedef struct spine spine_t;
 spine_t *spine_new (const type_t *types, size_t columns, size_t rows);
 void spine_destroy (spine_t **self_p);
 
+/* Destroys it but for memory that its rows took, of `size` bytes, at least spine_spare: the
+ * caller's, to mem_free (NULL if there is none). Memory that the system gives anew is cleared
+ * first. */
+void *spine_recycle (spine_t **self_p, size_t *size);
+
 /* Adds rows which[0..count) of a batch with keys and these columns: event times are as-of times,
  * offsets numbers of rows, each once and below 2^53. Everything is copied. */
 void spine_add (spine_t *self, const batch_t *batch, const uint32_t *which, size_t count);

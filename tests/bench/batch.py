@@ -74,7 +74,7 @@ class Bench:
 
     def batch(self, history, what, *more, quiet=False, view="view.yaml"):
         return self.run([self.programs / "batch", f"--do={what}", f"--directory={self.place}/weir",
-                         f"--partitions={self.options.partitions}", *history.options(view), *more],
+                         f"--partitions={self.partitions}", *history.options(view), *more],
                         quiet)
 
     def build(self, history, start, workers=1, threads=None, view="view.yaml"):
@@ -153,7 +153,7 @@ class Bench:
             shutil.rmtree(self.place / "weir" / name, ignore_errors=True)
         definitions = [option for option in history.options() if not option.startswith("--events")]
         told = self.run_lines([self.programs / "deltas", f"--directory={self.place}/weir",
-                               f"--partitions={self.options.partitions}", *definitions,
+                               f"--partitions={self.partitions}", *definitions,
                                f"--rounds={rounds}", f"--keys={history.keys}",
                                f"--memory-mib={self.options.memory_mib // 2}",
                                f"--questions={min(history.keys, 200000)}"])
@@ -161,17 +161,18 @@ class Bench:
 
     def training(self, case, rounds):
         """Of each event, features of the 7 days up to it."""
-        history = self.begin(case)
+        history = self.begin(case, 32)  # so that the rows of one stay in a near cache
         answers, figures = self.place / "answers", {}
         found = {"events": history.events, "keys": history.keys, "load": os.getloadavg()[0]}
         self.batch(history, "log", quiet=True)
         self.build(history, "log")
         if self.has_peers:
             self.peer("load", history.directory, self.place / "duck.db")
-        answers.mkdir(exist_ok=True)
         for _ in range(rounds):
+            shutil.rmtree(answers, ignore_errors=True)  # as DuckDB's file is, before the clock runs
+            answers.mkdir()
             told = self.run([self.programs / "training", f"--directory={self.place}/weir",
-                             f"--partitions={self.options.partitions}",
+                             f"--partitions={self.partitions}",
                              *history.options("training.yaml"), f"--out={answers}",
                              f"--threads={self.options.threads}",
                              f"--memory-mib={self.options.memory_mib}"])
@@ -199,8 +200,9 @@ class Bench:
                 {start: self.build(history, start, threads=1, view=view)
                  for start in ("log", "runs")} for _ in range(rounds)]
 
-    def begin(self, case):
+    def begin(self, case, partitions=8):
         """An empty place, and the events."""
+        self.partitions = self.options.partitions or partitions
         for name in ("weir", "events"):
             shutil.rmtree(self.place / name, ignore_errors=True)
         (self.place / "weir").mkdir()
@@ -278,7 +280,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count(),
                         help="of the batch worker and of its peers (default: all cores)")
-    parser.add_argument("--partitions", type=int, default=8)
+    parser.add_argument("--partitions", type=int,
+                        help="of the history (default: 8, or 32 for training sets)")
     parser.add_argument("--memory-mib", type=int, default=512, help="that a batch worker may use")
     parser.add_argument("--no-frames", action="store_true", help="without polars and pandas")
     parser.add_argument("--smoke", action="store_true", help="one tiny case, to show that it runs")

@@ -26,7 +26,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { PARTITIONS_LIMIT = 1024, THREADS_LIMIT = 64, GATHER_ROWS = 1 << 14, RUNS_LIMIT = 256 };
+enum {
+    PARTITIONS_LIMIT = 1024,
+    THREADS_LIMIT = 64,
+    RUNS_LIMIT = 256,
+    STRETCH_BITS = 12, /* 2^ so many rows of the spine are a stretch */
+    GATHER_ROWS = 4 << STRETCH_BITS,
+    NUMBER_BITS = 32,
+};
 
 /* The files of a feature's values, and of whether they are there. */
 typedef struct result {
@@ -40,8 +47,8 @@ typedef struct part {
     spine_t *spine;
     const char *runs[RUNS_LIMIT];
     size_t runs_count;
-    uint64_t *found; /* results, by stretch of the spine, … */
-    uint32_t *start; /* … each from here on, and one more */
+    uint32_t *at;    /* by stretch: its rows; then where results of the next of them go */
+    uint64_t *found; /* results, by stretch */
 } part_t;
 
 typedef struct bench {
@@ -59,7 +66,6 @@ typedef struct bench {
     _Atomic uint64_t next_rows;
     _Atomic uint32_t next_part;
     _Atomic size_t next_stretch;
-    pthread_barrier_t measured; /* all threads know how large partitions are */
     int64_t cpu_start_ns;
     _Atomic uint64_t answered;
 } bench_t;
@@ -70,6 +76,23 @@ static char *path_of (bench_t *self, const char *directory, const char *name, co
     char *path = arena_string (self->arena, text_of (text));
     mem_free (text);
     return path;
+}
+
+/* ---- stretches ---- */
+
+static size_t width_of (const bench_t *self)
+{
+    return 1 + self->plan->features_count;
+}
+
+static size_t stretches_of (const bench_t *self)
+{
+    return (size_t)(self->rows >> STRETCH_BITS) + 1;
+}
+
+static inline size_t stretch_of (uint64_t word)
+{
+    return (uint32_t)word >> STRETCH_BITS;
 }
 
 /* ---- gathering ---- */
@@ -115,6 +138,7 @@ static void gather (bench_t *self, uint64_t from, size_t rows, arena_t *arena)
     for (size_t i = 0; i < rows; i++) {
         part[i] = key_partition (key_hash (batch.key[i]), self->partitions);
         start[part[i] + 1]++;
+        self->parts[part[i]].at[stretch_of (from + i)]++; /* which no other thread gathers */
     }
     for (uint32_t p = 0; p < self->partitions; p++)
         start[p + 1] += start[p];
@@ -152,58 +176,26 @@ static void *gather_all (void *argument)
  * values. Those of a partition are put with others of the same stretch of the spine, and written
  * when all partitions are done, a stretch after the other, so that each line of memory is written
  * to while it is near. */
-enum { STRETCH_BITS = 12, NUMBER_BITS = 32 };
-
-static size_t width_of (const bench_t *self)
+static void put_row (const training_rows_t *rows, size_t row, size_t features, uint64_t *to)
 {
-    return 1 + self->plan->features_count;
-}
-
-static size_t stretches_of (const bench_t *self)
-{
-    return (size_t)(self->rows >> STRETCH_BITS) + 1;
-}
-
-static inline size_t stretch_of (uint64_t word)
-{
-    return (uint32_t)word >> STRETCH_BITS;
-}
-
-static void put_rows (const bench_t *self, const training_rows_t *rows, uint64_t *to)
-{
-    size_t features = self->plan->features_count;
-    for (size_t r = rows->from; r < rows->to; r++, to += 1 + features) {
-        uint64_t valid = 0;
-        for (size_t f = 0; f < features; f++) {
-            const outcome_t *outcome = outcome_of (rows->task, rows->outcomes, r - rows->from, f);
-            if (outcome->error != NULL)
-                measure_fail ("%s", outcome->error);
-            valid |= (uint64_t)!outcome->value.null << f;
-            to[1 + f] = outcome->value.null ? 0 : (uint64_t)outcome->value.i; /* a float's bits */
-        }
-        to[0] = rows->spine->offset[r] | valid << NUMBER_BITS;
+    uint64_t valid = 0;
+    for (size_t f = 0; f < features; f++) {
+        const outcome_t *outcome = outcome_of (rows->task, rows->outcomes, row - rows->from, f);
+        if (outcome->error != NULL)
+            measure_fail ("%s", outcome->error);
+        valid |= (uint64_t)!outcome->value.null << f;
+        to[1 + f] = outcome->value.null ? 0 : (uint64_t)outcome->value.i; /* a float's bits */
     }
+    to[0] = rows->spine->offset[row] | valid << NUMBER_BITS;
 }
 
-/* Rows as they came → stretches. */
-static void move_rows (const bench_t *self, part_t *part, const uint64_t *from, size_t rows)
+static void put_rows (const bench_t *self, const part_t *part, const training_rows_t *rows)
 {
     size_t width = width_of (self);
-    size_t stretches = stretches_of (self);
-    uint32_t *at = mem_zero (stretches + 1, sizeof *at);
-    part->start = mem_alloc ((stretches + 1) * sizeof *part->start);
-    part->found = mem_alloc_large (rows * width * sizeof *part->found);
-    for (size_t i = 0; i < rows; i++)
-        at[stretch_of (from[i * width]) + 1]++;
-    for (size_t s = 1; s <= stretches; s++)
-        at[s] += at[s - 1];
-    memcpy (part->start, at, (stretches + 1) * sizeof *at);
-    for (size_t i = 0; i < rows; i++, from += width) {
-        uint64_t *to = part->found + at[stretch_of (from[0])]++ * width;
-        for (size_t w = 0; w < width; w++)
-            to[w] = from[w];
+    for (size_t r = rows->from; r < rows->to; r++) {
+        size_t stretch = stretch_of (rows->spine->offset[r]);
+        put_row (rows, r, width - 1, part->found + part->at[stretch]++ * width);
     }
-    mem_free (at);
 }
 
 /* Cells and validity of a feature's rows of one stretch. */
@@ -215,8 +207,9 @@ typedef struct page {
 static void fill_pages (const bench_t *self, const part_t *part, size_t stretch, page_t *pages)
 {
     size_t width = width_of (self);
-    const uint64_t *row = part->found + part->start[stretch] * width;
-    for (size_t i = part->start[stretch]; i < part->start[stretch + 1]; i++, row += width) {
+    size_t from = stretch > 0 ? part->at[stretch - 1] : 0;
+    const uint64_t *row = part->found + from * width;
+    for (size_t i = from; i < part->at[stretch]; i++, row += width) {
         uint32_t at = row[0] & ((1 << STRETCH_BITS) - 1);
         for (size_t f = 0; f < width - 1; f++) {
             pages[f].cells[at] = row[1 + f];
@@ -290,17 +283,48 @@ static merge_source_t open_inputs (bench_t *self, const part_t *part, inputs_t *
     return training_merge_source (&inputs->merged, inputs->merge);
 }
 
-/* `found` is room that a thread has for any partition. */
-static void walk (bench_t *self, part_t *part, inputs_t *inputs, uint64_t *found)
+/* Memory of a thread that no partition uses. */
+typedef struct room {
+    void *data;
+    size_t size;
+} room_t;
+
+static void *take_room (room_t *room, size_t size)
+{
+    void *data = room->data;
+    if (room->size < size) {
+        mem_free (data);
+        data = mem_alloc_large (size);
+    }
+    *room = (room_t){ .data = NULL };
+    return data;
+}
+
+/* Each stretch's results go after those of the stretches before. */
+static void place_results (const bench_t *self, part_t *part, room_t *room)
+{
+    uint32_t before = 0;
+    for (size_t s = 0; s < stretches_of (self); s++) {
+        uint32_t rows = part->at[s];
+        part->at[s] = before;
+        before += rows;
+    }
+    size_t results = before * width_of (self) * sizeof *part->found;
+    size_t spare = spine_spare (part->spine); /* there is nothing in it yet when that is used */
+    part->found = take_room (room, results > spare ? results : spare);
+}
+
+static void walk (bench_t *self, part_t *part, inputs_t *inputs, room_t *room)
 {
     size_t expected = spine_rows (part->spine);
     size_t count = 0;
     error_t error;
     *inputs = (inputs_t){ .merge = NULL };
+    place_results (self, part, room);
     training_source_t source = { self->plan, open_inputs (self, part, inputs, &error) };
     training_options_t options = { .sources = &source,
                                    .sources_count = 1,
-                                   .spine = spine_source (part->spine, found),
+                                   .spine = spine_source (part->spine, part->found),
                                    .known = self->known ? 0 : TRAINING_NONE,
                                    .before = self->before,
                                    .memory = self->memory,
@@ -311,12 +335,11 @@ static void walk (bench_t *self, part_t *part, inputs_t *inputs, uint64_t *found
     while ((status = training_next (training, &rows, &error)) == STATUS_OK) {
         if (count + rows.to - rows.from > expected)
             measure_fail ("more rows than the spine has");
-        put_rows (self, &rows, found + count * width_of (self));
+        put_rows (self, part, &rows);
         count += rows.to - rows.from;
     }
     if (status != STATUS_END)
         measure_fail ("%s", error.text);
-    move_rows (self, part, found, count);
     atomic_fetch_add (&self->answered, count);
     training_destroy (&training);
     merge_destroy (&inputs->merge);
@@ -325,29 +348,21 @@ static void walk (bench_t *self, part_t *part, inputs_t *inputs, uint64_t *found
         run_cursor_destroy (&inputs->cursors[i]);
         run_destroy (&inputs->runs[i]);
     }
-    spine_destroy (&part->spine);
+    room->data = spine_recycle (&part->spine, &room->size);
 }
 
 static void *walk_all (void *argument)
 {
     bench_t *self = argument;
     inputs_t *inputs = mem_zero (1, sizeof *inputs);
-    size_t most = 0;
-    for (uint32_t p = 0; p < self->partitions; p++) {
-        const spine_t *spine = self->parts[p].spine;
-        size_t results = spine_rows (spine) * width_of (self) * sizeof (uint64_t);
-        most = results > most ? results : most;
-        most = spine_spare (spine) > most ? spine_spare (spine) : most;
-    }
-    pthread_barrier_wait (&self->measured);
-    uint64_t *found = mem_alloc_large (most);
+    room_t room = { .data = NULL };
     for (;;) {
         uint32_t p = atomic_fetch_add (&self->next_part, 1);
         if (p >= self->partitions)
             break;
-        walk (self, &self->parts[p], inputs, found);
+        walk (self, &self->parts[p], inputs, &room);
     }
-    mem_free (found);
+    mem_free (room.data);
     mem_free (inputs);
     return NULL;
 }
@@ -466,13 +481,13 @@ int main (int argc, char **argv)
     self->parts = arena_zero (self->arena, self->partitions, sizeof *self->parts);
     list_runs (self, directory);
     open_spine (self, needed (argc, argv, "events"));
-    pthread_barrier_init (&self->measured, NULL, (unsigned)threads);
     int64_t start = measure_now_ns ();
     self->cpu_start_ns = measure_cpu_ns ();
     open_results (self, out);
     size_t expected = (size_t)(self->rows / self->partitions * 9 / 8);
     for (uint32_t p = 0; p < self->partitions; p++) {
         pthread_mutex_init (&self->parts[p].lock, NULL);
+        self->parts[p].at = mem_zero (stretches_of (self), sizeof *self->parts[p].at);
         self->parts[p].spine = spine_new (&(const type_t){ TYPE_TIMESTAMP }, self->known, expected);
     }
     in_threads (self, gather_all, threads);
