@@ -9,15 +9,9 @@
 
 #define BACKOFF_MAX    (100 * TIME_MS)
 #define OWNER_PATIENCE (250 * TIME_MS) /* without an answer, the owner is asked again */
+#define MERGE_PATIENCE (20 * TIME_MS)  /* and batch parts do not wait for it so long */
 
-static void finish_if_done (serving_core_t *self, query_t *query)
-{
-    bool done = true; /* those that are must agree, also when others are still away */
-    for (size_t i = 0; i < query->parts_count && !query->too_large; i++)
-        done = done && query->parts[i].state >= PART_DONE && !query->parts[i].slow;
-    if (query->too_large || (agree_or_ask (self, query) && done))
-        reply_send (self, query);
-}
+enum { AHEAD_MAX = 8 }; /* queries whose batch parts are merged while owners are asked */
 
 /* ---- the batch part ---- */
 
@@ -162,8 +156,7 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
         if (i == fetched)
             fetched = fetch_keys (query, &files, i);
         query_key_t *key = &query->keys[i];
-        answer_t *answer = key->answers[part->source];
-        answer_reset (answer);
+        answer_t *answer = query_new_answer (query, key, part->source);
         key->lost &= ~(UINT32_C (1) << part->source);
         if (query->want_batch && data->runs_count > 0 &&
             !from_files (self, part->dataset, &files, key, answer))
@@ -176,7 +169,36 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
         queue_slow (self, query, part, slow, slow_count);
 }
 
-/* Begins a part anew with the batch part of `dataset`; what its owner was asked before is void. */
+/* With many queries under way a batch part is merged when the owner's is there, so that all of it
+ * is in a near cache until it is finalised; see merge_ahead for a few. */
+static void merge_once (serving_core_t *self, query_t *query, query_part_t *part)
+{
+    if (!part->begun || part->merged || query->too_large)
+        return;
+    part->merged = true;
+    merge_batch (self, query, part);
+}
+
+static void merge_all (serving_core_t *self, query_t *query)
+{
+    for (size_t i = 0; i < query->parts_count; i++)
+        merge_once (self, query, &query->parts[i]);
+}
+
+static void finish_if_done (serving_core_t *self, query_t *query)
+{
+    bool done = true; /* those that are must agree, also when others are still away */
+    for (size_t i = 0; i < query->parts_count && !query->too_large; i++) {
+        query_part_t *part = &query->parts[i];
+        if (part->state >= PART_DONE)
+            merge_once (self, query, part);
+        done = done && part->state >= PART_DONE && !part->slow;
+    }
+    if (query->too_large || (agree_or_ask (self, query) && done))
+        reply_send (self, query);
+}
+
+/* Begins a part anew with `dataset`; what its owner was asked before is void. */
 static void begin_part (serving_core_t *self, query_t *query, query_part_t *part,
                         dataset_t *dataset, uint64_t since)
 {
@@ -185,12 +207,12 @@ static void begin_part (serving_core_t *self, query_t *query, query_part_t *part
     part->dataset = dataset;
     part->since = since;
     part->begun = true;
+    part->merged = false;
     part->filling =
         logs_filling (self, &query_role_of (query, part)->view->sources[part->source], dataset);
     part->slow = false;
     part->slow_failed = false;
     part->lost = false;
-    merge_batch (self, query, part);
 }
 
 static void slow_done (serving_core_t *self, history_job_t *job)
@@ -318,7 +340,7 @@ static bool resolve_again (query_t *query, model_t *model)
     }
     query->target = target;
     for (size_t i = 0; i < query->keys_count; i++)
-        query_new_answers (query, &query->keys[i]); /* measured when their batch parts are merged */
+        query_drop_answers (query, &query->keys[i]);
     model_ref (model);
     model_unref (&query->model);
     query->model = model;
@@ -363,6 +385,9 @@ static void take_part (serving_core_t *self, query_t *query, const asked_t *aske
             take_refusal (self, part, word, reason);
         return;
     }
+    merge_once (self, query, part);
+    if (query->too_large)
+        return;
     text_t answers = wire_text (answered, "answers");
     reader_t reader = reader_of (answers.data, answers.size);
     status_t status = STATUS_OK;
@@ -442,6 +467,7 @@ typedef struct due {
     serving_core_t *self;
     int64_t now;
     int64_t next;
+    bool few; /* queries are under way */
 } due_t;
 
 static void sooner (due_t *due, int64_t time)
@@ -472,6 +498,8 @@ static void look (void *arg, query_t *query)
     due_t *due = arg;
     serving_core_t *self = due->self;
     if (due->now >= query->deadline) {
+        if (!query->waits)
+            merge_all (self, query);
         reply_send (self, query);
         return;
     }
@@ -491,6 +519,22 @@ static void look (void *arg, query_t *query)
     mem_free (again);
 }
 
+/* Owners are at work: the time for batch parts, of a few queries, and of those that have waited so
+ * long that it is no matter of caches any more. */
+static void merge_ahead (void *arg, query_t *query)
+{
+    due_t *due = arg;
+    if (query->waits)
+        return;
+    if (!due->few && due->now - query->begun < MERGE_PATIENCE) {
+        sooner (due, query->begun + MERGE_PATIENCE);
+        return;
+    }
+    merge_all (due->self, query);
+    if (query->too_large)
+        reply_send (due->self, query);
+}
+
 int64_t evaluate_tick (serving_core_t *self, int64_t now)
 {
     due_t due = { .self = self, .now = now, .next = INT64_MAX };
@@ -498,5 +542,8 @@ int64_t evaluate_tick (serving_core_t *self, int64_t now)
         evaluate_start (self, next);
     query_each (self->queries, look, &due);
     asks_send (self);
+    due.few = query_count (self->queries) <= AHEAD_MAX;
+    query_each (self->queries, merge_ahead, &due);
+    start_slow (self);
     return due.next;
 }

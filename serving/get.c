@@ -224,8 +224,8 @@ static status_t check_as_of (int64_t as_of, error_t *error)
 }
 
 /* One of those that are asked for, at its place in `keys` and `requests`. */
-static status_t take_entity (serving_core_t *self, query_t *query, const wire_list_t *keys,
-                             const wire_list_t *requests, uint32_t at, buf_t *bytes, error_t *error)
+static status_t take_entity (query_t *query, const wire_list_t *keys, const wire_list_t *requests,
+                             uint32_t at, buf_t *bytes, error_t *error)
 {
     query_entity_t *entity = &query->entities[at];
     const wire_value_t *request = requests->count > 0 ? &requests->items[at] : NULL;
@@ -241,16 +241,14 @@ static status_t take_entity (serving_core_t *self, query_t *query, const wire_li
     }
     if (status != STATUS_OK)
         return keys->count > 1 ? error_prefix (error, "key %u", at + 1) : status;
-    for (uint32_t r = 0; r < query->target.roles_count && !query->too_large; r++) {
+    for (uint32_t r = 0; r < query->target.roles_count; r++) {
         query_key_t *key = query_key_of (query, r, at);
         key->role = r;
         key->as_of = entity->as_of;
         key->answers =
             arena_zero (query->arena, query->target.roles[r].plans_count, sizeof (answer_t *));
-        query_new_answers (query, key);
-        query_measure (query, key, self->options.query_memory);
     }
-    return query->too_large ? reply_too_large (self, query, error) : STATUS_OK;
+    return STATUS_OK;
 }
 
 /* Do lists belong together, and is there not too much? */
@@ -303,7 +301,7 @@ static status_t read_entities (serving_core_t *self, query_t *query, const wire_
         if (status != STATUS_OK && keys.count > 1)
             status = error_prefix (error, "key %u", i + 1);
         if (status == STATUS_OK)
-            status = take_entity (self, query, &keys, &requests, i, &bytes, error);
+            status = take_entity (query, &keys, &requests, i, &bytes, error);
     }
     buf_release (&bytes);
     return status;

@@ -152,8 +152,6 @@ bool agree_or_ask (serving_core_t *self, query_t *query);
 /* ---- reply.c ---- */
 /* The answer to the client; the query is over. */
 void reply_send (serving_core_t *self, query_t *query);
-/* Why a query that is too large is refused: BUSY when all together are. */
-status_t reply_too_large (serving_core_t *self, const query_t *query, error_t *error);
 
 /* ---- asks.c ---- */
 /* One question to the owner of `parts[at]`, of every part of that log that is his and for which

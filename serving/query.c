@@ -83,9 +83,9 @@ void query_free (query_table_t *self, query_t *query)
 {
     CHECK (query->id != 0);
     for (size_t i = 0; i < query->keys_count; i++) {
-        const query_key_t *key = &query->keys[i];
-        for (size_t s = 0; key->answers && s < query->target.roles[key->role].plans_count; s++)
-            answer_destroy (&key->answers[s]);
+        query_key_t *key = &query->keys[i];
+        if (key->answers)
+            query_drop_answers (query, key);
     }
     for (size_t i = 0; i < query->parts_count; i++)
         dataset_unref (&query->parts[i].dataset);
@@ -109,7 +109,7 @@ void query_measure (query_t *query, query_key_t *key, size_t most)
     size_t before = key->memory;
     key->memory = 0;
     for (size_t s = 0; s < query->target.roles[key->role].plans_count; s++)
-        key->memory += answer_memory (key->answers[s]);
+        key->memory += key->answers[s] ? answer_memory (key->answers[s]) : 0;
     query->memory += key->memory - before;
     query_table_t *table = query->table;
     table->memory += key->memory - before;
@@ -201,13 +201,20 @@ query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t
     return &self->parts[role->parts_first + source * role->parts_each + key->part];
 }
 
-void query_new_answers (query_t *self, query_key_t *key)
+answer_t *query_new_answer (query_t *self, query_key_t *key, size_t source)
 {
-    const query_role_t *role = &self->target.roles[key->role];
-    for (size_t s = 0; s < role->plans_count; s++) {
+    answer_t **answer = &key->answers[source];
+    if (*answer)
+        answer_reset (*answer);
+    else
+        *answer = answer_new (self->target.roles[key->role].plans[source]);
+    return *answer;
+}
+
+void query_drop_answers (query_t *self, query_key_t *key)
+{
+    for (size_t s = 0; s < self->target.roles[key->role].plans_count; s++)
         answer_destroy (&key->answers[s]);
-        key->answers[s] = answer_new (role->plans[s]);
-    }
 }
 
 /* Backwards: the place of one that is freed meanwhile goes to one that was seen already. */

@@ -38,7 +38,8 @@ typedef struct query_key {
     uint32_t part;      /* among the role's of its first source */
     uint32_t next;      /* the part's next key, UINT32_MAX none */
     value_t *request;   /* the view's request_count values; NULL: all null */
-    answer_t **answers; /* one per source of the view; all are merged into the first in the end */
+    answer_t **answers; /* one per source of the view, made with its batch part; all are merged into
+                           the first in the end */
     size_t memory;      /* bytes that these hold, when they were last looked at */
     uint32_t lost;      /* bit per source: its history cannot be read for this key */
 } query_key_t;
@@ -62,14 +63,15 @@ typedef struct query_part {
     uint64_t round;   /* of the latest question to its owner … */
     uint64_t ask;     /* … and that question's number … */
     uint64_t message; /* … and the message's, once it is sent */
-    uint64_t since; /* the round in which its batch part was begun: what was asked before is void */
-    int64_t again;  /* boot µs */
-    int64_t backoff; /* µs */
-    int64_t asked;   /* boot µs */
-    bool slow;       /* a history job is under way or waits */
+    uint64_t since;   /* the round in which it was begun: what was asked before is void */
+    int64_t again;    /* boot µs */
+    int64_t backoff;  /* µs */
+    int64_t asked;    /* boot µs */
+    bool slow;        /* a history job is under way or waits */
     bool slow_failed;
     bool lost;                     /* the history of some of its keys cannot be read */
-    bool begun;                    /* it has a batch part */
+    bool begun;                    /* it has a dataset … */
+    bool merged;                   /* … whose batch part is in its keys' answers */
     bool filling;                  /* the log lacked events of the stream when it was begun */
     dataset_t *dataset;            /* that its batch part is from */
     uint64_t position;             /* of the owner's answer */
@@ -139,8 +141,10 @@ const plan_t *query_plan_of (const query_t *self, const query_part_t *part);
 query_key_t *query_key_of (const query_t *self, size_t role, size_t entity);
 /* The part of a key in the log of a source. */
 query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t source);
-/* Empty answers of the key, in the place of those that it has. */
-void query_new_answers (query_t *self, query_key_t *key);
+/* An empty answer of the key in the log of a source. */
+answer_t *query_new_answer (query_t *self, query_key_t *key, size_t source);
+/* Takes away what the key has of answers. */
+void query_drop_answers (query_t *self, query_key_t *key);
 
 typedef struct query_table query_table_t;
 /* All together may hold `memory` bytes. */

@@ -221,7 +221,8 @@ static void write_result (serving_core_t *self, const query_t *query, size_t ent
 
 /* ---- all of them ---- */
 
-status_t reply_too_large (serving_core_t *self, const query_t *query, error_t *error)
+/* Why a query that is too large is refused: BUSY when all together are. */
+static status_t too_large (serving_core_t *self, const query_t *query, error_t *error)
 {
     if (query->no_room) {
         self->metrics.busy++;
@@ -252,7 +253,7 @@ static bool refuse (serving_core_t *self, query_t *query)
     if (query->too_large) {
         error_t error;
         self->metrics.refused++;
-        (void)reply_too_large (self, query, &error);
+        (void)too_large (self, query, &error);
         serving_send_error (self, &query->from, query->client_id, &error);
         return true;
     }

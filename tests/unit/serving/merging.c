@@ -1,0 +1,95 @@
+/* When batch parts are merged: while owners are asked where queries are few, when owners answer
+ * where they are many, and in time in any case. */
+#include "tests/unit/serving/house.h"
+
+enum { MANY = 20 }; /* queries, each of another client */
+
+static unsigned user = 3;
+
+static void ask_many (house_t *house, uint64_t deadline_ms)
+{
+    char name[16];
+    for (int i = 0; i < MANY; i++) {
+        house_get (house, "spend", &user, 1);
+        wire_field_uint (house->writer, "deadline_ms", deadline_ms);
+        snprintf (name, sizeof name, "client-%d", i);
+        house_ask_as (house, name);
+    }
+    cr_assert_eq (house_metric (house, "queries_under_way"), MANY);
+}
+
+/* All of them lack what owners have, and nothing else. */
+static void expect_batch_parts (house_t *house, const manifest_t *manifest, int64_t as_of)
+{
+    uint64_t cut = manifest->cut[payments_partition (user, PARTITIONS)];
+    for (int i = 0; i < MANY; i++) {
+        message_t message = house_reply (house, MESSAGE_GET_OK);
+        cr_assert_not_null (house_reason (&message));
+        house_check_values (house, &wire_list (message.body, "results").items[0], 1, user, 0, cut,
+                            as_of);
+    }
+}
+
+Test (merging, of_many_is_done_at_a_deadline_that_comes_first)
+{
+    house_t house;
+    house_init (&house, 80);
+    house_add (&house, 200);
+    const manifest_t *manifest = house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    house.owners = OWNERS_SILENT;
+    int64_t as_of = house.rig.clock;
+    ask_many (&house, 10);
+    house_pass (&house, 12 * TIME_MS);
+    expect_batch_parts (&house, manifest, as_of);
+    house_release (&house);
+}
+
+Test (merging, of_many_does_not_wait_for_owners_for_long)
+{
+    house_t house;
+    house_init (&house, 81);
+    house_add (&house, 200);
+    const manifest_t *manifest = house_publish (&house, 0, false, false);
+    house_pass (&house, TIME_SECOND);
+    house.owners = OWNERS_SILENT;
+    int64_t as_of = house.rig.clock;
+    ask_many (&house, 1000);
+    cr_assert_lt (house_metric (&house, "slow_keys"), MANY, "the others' histories can wait");
+    house_pass (&house, 30 * TIME_MS);
+    cr_assert_eq (house_metric (&house, "slow_keys"), MANY);
+    house_pass (&house, TIME_SECOND);
+    expect_batch_parts (&house, manifest, as_of);
+    house_release (&house);
+}
+
+Test (merging, of_many_is_exact_when_owners_answer)
+{
+    house_t house;
+    house_init (&house, 82);
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_add (&house, 100);
+    house_pass (&house, TIME_SECOND);
+    house.owners = OWNERS_LATE;
+    int64_t as_of = house.rig.clock;
+    ask_many (&house, 1000);
+    house_answers (&house);
+    for (int i = 0; i < MANY; i++)
+        house_check (&house, &user, 1, &as_of);
+    house_release (&house);
+}
+
+Test (merging, of_a_few_is_done_while_owners_are_asked)
+{
+    house_t house;
+    house_init (&house, 83);
+    house_add (&house, 200);
+    house_publish (&house, 0, false, false);
+    house_pass (&house, TIME_SECOND);
+    house.owners = OWNERS_SILENT;
+    house_get (&house, "spend", &user, 1);
+    house_ask (&house);
+    cr_assert_eq (house_metric (&house, "slow_keys"), 1);
+    house_release (&house);
+}
