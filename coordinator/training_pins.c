@@ -139,6 +139,7 @@ static void pin_current (coordinator_core_t *self, training_t *training, trainin
     pin_files (self, training, pin, log);
 }
 
+/* Of a log that is filled: else the cut may be below what is still on its way to it. */
 static status_t ask_for_cut (coordinator_core_t *self, training_log_t *pin, log_t *log,
                              error_t *error)
 {
@@ -193,6 +194,11 @@ static bool is_ready (coordinator_core_t *self, training_t *training, training_l
     }
     if (!log->begun || !log_is_filled (self, log)) {
         training->waits = "a view's key is new: events of before are on their way to it";
+        return false;
+    }
+    error_t error;
+    if (pin->recompute == 0 && ask_for_cut (self, pin, log, &error) != STATUS_OK) {
+        training_fail (self, training, error.text);
         return false;
     }
     const recompute_t *recompute = recompute_find (self, pin->recompute);
@@ -306,7 +312,7 @@ status_t training_pin_begin (coordinator_core_t *self, training_t *training, wir
             status = error_set (error, STATUS_UNAVAILABLE, "there is no log %s yet", pin->name);
         else if (version.count > 0)
             status = pin_version (self, training, pin, version, error);
-        else
+        else if (log->begun && log_is_filled (self, log))
             status = ask_for_cut (self, pin, log, error);
     }
     training->state = version.count > 0 ? TRAINING_READY : TRAINING_CUTTING;

@@ -72,15 +72,20 @@ static void put_version (wire_writer_t *writer, const told_t *of, uint64_t forge
     wire_close (writer);
 }
 
-static told_t begin (cluster_t *self, const told_t *version, uint64_t forgets)
+static told_t begin_of (cluster_t *self, const char *view, const told_t *version, uint64_t forgets)
 {
     wire_writer_t *writer = call_begin (self, MESSAGE_TRAINING);
     wire_field_list (writer, "views");
-    wire_put_string (writer, "spend");
+    wire_put_string (writer, view);
     wire_close (writer);
     if (version)
         put_version (writer, version, forgets);
     return take (call_end (self));
+}
+
+static told_t begin (cluster_t *self, const told_t *version, uint64_t forgets)
+{
+    return begin_of (self, "spend", version, forgets);
 }
 
 static told_t ask (cluster_t *self, bool end)
@@ -204,6 +209,41 @@ Test (trainings, have_what_was_acknowledged_before)
     cr_assert_eq (ask (&cluster, true).kind, MESSAGE_TRAINING_OK);
     cluster_until (&cluster, nothing_is_left, TIME_SECOND, "the sweep");
     cr_assert_eq (ask (&cluster, false).kind, MESSAGE_ERROR);
+    cluster_release (&cluster);
+}
+
+/* What it has of before comes to a new key's log by and by, and a recompute of it that began
+ * earlier would cut below. */
+Test (trainings, of_a_new_key_are_cut_above_what_was_on_its_way)
+{
+    cluster_t cluster;
+    start (&cluster);
+    actor_t *speed = &cluster.actors[0];
+    speed->keeps_back = true;
+    cluster_apply (&cluster, "views:\n"
+                             "  same:\n"
+                             "    from: payments\n"
+                             "    key: amount\n"
+                             "    features:\n"
+                             "      n: count()\n");
+    cluster_run (&cluster, 2 * LEASE);
+    told_t told = begin_of (&cluster, "same", NULL, 0);
+    cr_assert_str_eq (told.state, "cutting");
+    cluster_run (&cluster, 2 * TIME_SECOND);
+    told = ask (&cluster, false);
+    cr_assert_str_eq (told.state, "cutting");
+    cr_assert_not_null (strstr (told.waits, "a view's key is new"));
+    uint64_t end[PARTITIONS];
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        played_log_t *log = &cluster.logs[p][1];
+        cr_assert_str_eq (log->name, "payments/amount");
+        end[p] = log->end += 7;
+    }
+    speed->keeps_back = false;
+    cluster_until (&cluster, is_ready, 2 * TIME_SECOND, "the dataset");
+    told = ask (&cluster, false);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        cr_assert_geq (told.positions[p], end[p]);
     cluster_release (&cluster);
 }
 
