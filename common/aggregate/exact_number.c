@@ -1,4 +1,6 @@
 #include "aggregate/exact_number.h"
+#include "aggregate/exact_integer.h"
+#include "aggregate/near_number.h"
 
 #include "base/check.h"
 
@@ -21,8 +23,32 @@ static void trim (exact_number_t *self)
         self->count--;
 }
 
+/* `magnitude` times 2^shift in up to three limbs, least first. */
+static void put_shifted (exact_number_t *self, uint128_t magnitude, unsigned shift)
+{
+    uint64_t low = (uint64_t)magnitude, high = (uint64_t)(magnitude >> 64);
+    self->limb[0] = low << shift;
+    self->limb[1] = shift == 0 ? high : high << shift | low >> (64 - shift);
+    self->limb[2] = shift == 0 ? 0 : high >> (64 - shift);
+    self->count = 3;
+    trim (self);
+}
+
+/* A sum of few bits is not taken apart into chunks. */
+static void number_of_integer (exact_number_t *self, const exact_sum_t *sum)
+{
+    int128_t value = exact_sum_integer (sum);
+    self->negative = value < 0;
+    self->base = sum->low / 8 - EXACT_SUM_ONE_BIT / 64;
+    put_shifted (self, value < 0 ? 0 - (uint128_t)value : (uint128_t)value, 8 * (sum->low % 8u));
+}
+
 void exact_number_of_sum (exact_number_t *self, const exact_sum_t *sum)
 {
+    if (exact_sum_is_integer (sum)) {
+        number_of_integer (self, sum);
+        return;
+    }
     exact_magnitude_t magnitude;
     exact_sum_magnitude (sum, &magnitude);
     self->negative = magnitude.negative;
@@ -251,62 +277,43 @@ static unsigned divide_by_limbs (const exact_number_t *self, const uint64_t *by,
     return count;
 }
 
-static unsigned divide (const exact_number_t *self, uint128_t divisor, long bits,
-                        uint64_t *quotient, int *base, bool *rest)
-{
-    CHECK (divisor != 0);
-    uint64_t by[2] = { (uint64_t)divisor, (uint64_t)(divisor >> 64) };
-    return divide_by_limbs (self, by, by[1] != 0 ? 2 : 1, bits, quotient, base, rest);
-}
-
-bool exact_number_round_quotient (const exact_number_t *self, uint128_t divisor, double *out)
-{
-    *out = 0.0;
-    if (self->count == 0)
-        return true;
-    uint64_t quotient[WORK_LIMBS];
+/* The integer of the limbs, the last not 0, times 2^(64 * base). */
+typedef struct divisor {
+    const uint64_t *limb;
+    unsigned count;
     int base;
-    bool rest;
-    unsigned count = divide (self, divisor, QUOTIENT_BITS, quotient, &base, &rest);
-    return round_limbs (quotient, count, 64L * base, rest, self->negative, out);
+} divisor_t;
+
+/* By their first bits; nearly always they tell. */
+static bool round_near (const exact_number_t *a, const divisor_t *b, long exponent, bool root,
+                        double *out)
+{
+    near_number_t quotient = near_quotient (near_number (a->limb, a->count, 64L * a->base),
+                                            near_number (b->limb, b->count, 64L * b->base));
+    quotient.exponent += exponent;
+    double result;
+    if (!near_round (root ? near_root (quotient) : quotient, &result))
+        return false;
+    *out = a->negative ? 0.0 - result : result;
+    return true;
 }
 
-bool exact_number_round_root (const exact_number_t *self, uint128_t divisor, double *out)
+static bool round_ratio (const exact_number_t *a, const divisor_t *b, long exponent, double *out)
 {
-    CHECK (!self->negative);
     *out = 0.0;
-    if (self->count == 0)
-        return true;
-    uint64_t quotient[WORK_LIMBS], root[WORK_LIMBS / 2 + 1];
-    int base;
-    bool rest;
-    unsigned count = divide (self, divisor, ROOT_BITS, quotient, &base, &rest);
-    bool inexact = mpn_sqrtrem (root, NULL, quotient, count) != 0;
-    return round_limbs (root, (count + 1) / 2, 32L * base, rest || inexact, false, out);
-}
-
-bool exact_number_round_ratio (const exact_number_t *a, const exact_number_t *b, int64_t exponent,
-                               double *out)
-{
-    CHECK (b->count > 0 && !b->negative);
-    *out = 0.0;
-    if (a->count == 0)
+    if (a->count == 0 || round_near (a, b, exponent, false, out))
         return true;
     uint64_t quotient[WORK_LIMBS];
     int base;
     bool rest;
     unsigned count = divide_by_limbs (a, b->limb, b->count, QUOTIENT_BITS, quotient, &base, &rest);
-    /* Beyond these the result is 0 or out of range whatever the quotient is. */
-    exponent = exponent < -EXPONENT_FAR ? -EXPONENT_FAR : exponent;
-    exponent = exponent > EXPONENT_FAR ? EXPONENT_FAR : exponent;
     return round_limbs (quotient, count, 64L * (base - b->base) + exponent, rest, a->negative, out);
 }
 
-bool exact_number_round_ratio_root (const exact_number_t *a, const exact_number_t *b, double *out)
+static bool round_ratio_root (const exact_number_t *a, const divisor_t *b, double *out)
 {
-    CHECK (b->count > 0 && !b->negative);
     *out = 0.0;
-    if (a->count == 0)
+    if (a->count == 0 || round_near (a, b, 0, true, out))
         return true;
     uint64_t quotient[WORK_LIMBS], root[WORK_LIMBS / 2 + 1];
     int base;
@@ -315,4 +322,34 @@ bool exact_number_round_ratio_root (const exact_number_t *a, const exact_number_
     bool inexact = mpn_sqrtrem (root, NULL, quotient, count) != 0;
     return round_limbs (root, (count + 1) / 2, 32L * (base - b->base), rest || inexact, a->negative,
                         out);
+}
+
+bool exact_number_round_quotient (const exact_number_t *self, uint128_t divisor, double *out)
+{
+    CHECK (divisor != 0);
+    uint64_t by[2] = { (uint64_t)divisor, (uint64_t)(divisor >> 64) };
+    return round_ratio (self, &(divisor_t){ by, by[1] != 0 ? 2 : 1, 0 }, 0, out);
+}
+
+bool exact_number_round_root (const exact_number_t *self, uint128_t divisor, double *out)
+{
+    CHECK (divisor != 0 && !self->negative);
+    uint64_t by[2] = { (uint64_t)divisor, (uint64_t)(divisor >> 64) };
+    return round_ratio_root (self, &(divisor_t){ by, by[1] != 0 ? 2 : 1, 0 }, out);
+}
+
+bool exact_number_round_ratio (const exact_number_t *a, const exact_number_t *b, int64_t exponent,
+                               double *out)
+{
+    CHECK (b->count > 0 && !b->negative);
+    /* Beyond these the result is 0 or out of range whatever the quotient is. */
+    exponent = exponent < -EXPONENT_FAR ? -EXPONENT_FAR : exponent;
+    exponent = exponent > EXPONENT_FAR ? EXPONENT_FAR : exponent;
+    return round_ratio (a, &(divisor_t){ b->limb, b->count, b->base }, exponent, out);
+}
+
+bool exact_number_round_ratio_root (const exact_number_t *a, const exact_number_t *b, double *out)
+{
+    CHECK (b->count > 0 && !b->negative);
+    return round_ratio_root (a, &(divisor_t){ b->limb, b->count, b->base }, out);
 }

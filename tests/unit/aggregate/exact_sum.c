@@ -481,12 +481,14 @@ Test (exact_number, a_hair_beside_a_tie_decides_it)
     mpz_init (tie);
     mpz_init (square);
     mpz_init (divisor);
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < 3000; round++) {
         /* 54 bits, the last set: half way between two float64s */
         mpz_set_ui (tie, UINT64_C (1) << 53 | random_next (&random) >> 11 | 1);
         mpz_mul (square, tie, tie);
-        mpz_set_ui (divisor, random_next (&random) | UINT64_C (1) << 63);
-        mpz_mul_2exp (divisor, divisor, 50);
+        /* the hair is wider or narrower than what 106 bits of the number tell */
+        mpz_set_ui (divisor,
+                    (random_next (&random) | UINT64_C (1) << 63) >> random_below (&random, 64));
+        mpz_mul_2exp (divisor, divisor, random_below (&random, 51));
         for (int extra = -1; extra <= 1; extra++) {
             check_near_tie (tie, divisor, extra, false);
             check_near_tie (square, divisor, extra, true);
