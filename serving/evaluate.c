@@ -9,9 +9,6 @@
 
 #define BACKOFF_MAX    (100 * TIME_MS)
 #define OWNER_PATIENCE (250 * TIME_MS) /* without an answer, the owner is asked again */
-#define MERGE_PATIENCE (20 * TIME_MS)  /* and batch parts do not wait for it so long */
-
-enum { AHEAD_MAX = 8 }; /* queries whose batch parts are merged while owners are asked */
 
 /* ---- the batch part ---- */
 
@@ -169,8 +166,6 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
         queue_slow (self, query, part, slow, slow_count);
 }
 
-/* With many queries under way a batch part is merged when the owner's is there, so that all of it
- * is in a near cache until it is finalised; see merge_ahead for a few. */
 static void merge_once (serving_core_t *self, query_t *query, query_part_t *part)
 {
     if (!part->begun || part->merged || query->too_large)
@@ -467,7 +462,6 @@ typedef struct due {
     serving_core_t *self;
     int64_t now;
     int64_t next;
-    bool few; /* queries are under way */
 } due_t;
 
 static void sooner (due_t *due, int64_t time)
@@ -519,20 +513,15 @@ static void look (void *arg, query_t *query)
     mem_free (again);
 }
 
-/* Owners are at work: the time for batch parts, of a few queries, and of those that have waited so
- * long that it is no matter of caches any more. */
-static void merge_ahead (void *arg, query_t *query)
+/* Owners are at work: the time for batch parts. */
+static void merge_meanwhile (void *arg, query_t *query)
 {
-    due_t *due = arg;
+    serving_core_t *self = arg;
     if (query->waits)
         return;
-    if (!due->few && due->now - query->begun < MERGE_PATIENCE) {
-        sooner (due, query->begun + MERGE_PATIENCE);
-        return;
-    }
-    merge_all (due->self, query);
+    merge_all (self, query);
     if (query->too_large)
-        reply_send (due->self, query);
+        reply_send (self, query);
 }
 
 int64_t evaluate_tick (serving_core_t *self, int64_t now)
@@ -542,8 +531,7 @@ int64_t evaluate_tick (serving_core_t *self, int64_t now)
         evaluate_start (self, next);
     query_each (self->queries, look, &due);
     asks_send (self);
-    due.few = query_count (self->queries) <= AHEAD_MAX;
-    query_each (self->queries, merge_ahead, &due);
+    query_each (self->queries, merge_meanwhile, self);
     start_slow (self);
     return due.next;
 }

@@ -1,5 +1,4 @@
-/* When batch parts are merged: while owners are asked where queries are few, when owners answer
- * where they are many, and in time in any case. */
+/* Batch parts are merged while owners are asked. */
 #include "tests/unit/serving/house.h"
 
 enum { MANY = 20 }; /* queries, each of another client */
@@ -30,7 +29,7 @@ static void expect_batch_parts (house_t *house, const manifest_t *manifest, int6
     }
 }
 
-Test (merging, of_many_is_done_at_a_deadline_that_comes_first)
+Test (merging, is_done_by_a_deadline_that_is_near)
 {
     house_t house;
     house_init (&house, 80);
@@ -45,25 +44,7 @@ Test (merging, of_many_is_done_at_a_deadline_that_comes_first)
     house_release (&house);
 }
 
-Test (merging, of_many_does_not_wait_for_owners_for_long)
-{
-    house_t house;
-    house_init (&house, 81);
-    house_add (&house, 200);
-    const manifest_t *manifest = house_publish (&house, 0, false, false);
-    house_pass (&house, TIME_SECOND);
-    house.owners = OWNERS_SILENT;
-    int64_t as_of = house.rig.clock;
-    ask_many (&house, 1000);
-    cr_assert_lt (house_metric (&house, "slow_keys"), MANY, "the others' histories can wait");
-    house_pass (&house, 30 * TIME_MS);
-    cr_assert_eq (house_metric (&house, "slow_keys"), MANY);
-    house_pass (&house, TIME_SECOND);
-    expect_batch_parts (&house, manifest, as_of);
-    house_release (&house);
-}
-
-Test (merging, of_many_is_exact_when_owners_answer)
+Test (merging, is_exact_when_owners_answer)
 {
     house_t house;
     house_init (&house, 82);
@@ -80,16 +61,18 @@ Test (merging, of_many_is_exact_when_owners_answer)
     house_release (&house);
 }
 
-Test (merging, of_a_few_is_done_while_owners_are_asked)
+Test (merging, is_done_while_owners_are_asked)
 {
     house_t house;
     house_init (&house, 83);
     house_add (&house, 200);
-    house_publish (&house, 0, false, false);
+    const manifest_t *manifest = house_publish (&house, 0, false, false);
     house_pass (&house, TIME_SECOND);
     house.owners = OWNERS_SILENT;
-    house_get (&house, "spend", &user, 1);
-    house_ask (&house);
-    cr_assert_eq (house_metric (&house, "slow_keys"), 1);
+    int64_t as_of = house.rig.clock;
+    ask_many (&house, 1000);
+    cr_assert_eq (house_metric (&house, "slow_keys"), MANY, "histories are looked for at once");
+    house_pass (&house, 2 * TIME_SECOND);
+    expect_batch_parts (&house, manifest, as_of);
     house_release (&house);
 }
