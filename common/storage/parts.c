@@ -8,7 +8,8 @@
 
 enum {
     LARGE_PAGE = 2 << 20,
-    EVEN = 4, /* parts that begin in a step, at most, where keys lie evenly */
+    EVEN = 4,  /* parts that begin in a step, at most, where keys lie evenly */
+    BACK = 32, /* tiles that later ones reach back over, at most, in a part that is in time */
 };
 
 void parts_init (parts_t *self, kept_t *kept)
@@ -28,6 +29,7 @@ static void give_slots (parts_t *self)
 
 void parts_release (parts_t *self)
 {
+    parts_drop (self);
     give_slots (self);
     mem_free (self->slots);
     mem_free (self->tiles);
@@ -72,8 +74,13 @@ static void add_tiles (parts_t *self, part_t *part, size_t size, size_t rows)
     }
     CHECK (self->tiles_count < PARTS_NONE);
     uint32_t here = (uint32_t)self->tiles_count++;
-    self->tiles[here] =
-        (parts_tiles_t){ self->range.at, (uint32_t)size, (uint32_t)rows, PARTS_NONE };
+    self->tiles[here] = (parts_tiles_t){ .at = self->range.at,
+                                         .size = (uint32_t)size,
+                                         .rows = (uint32_t)rows,
+                                         .next = PARTS_NONE,
+                                         .before = part->last,
+                                         .least = INT64_MAX,
+                                         .most = INT64_MIN };
     if (part->last == PARTS_NONE)
         part->first = here;
     else
@@ -81,7 +88,38 @@ static void add_tiles (parts_t *self, part_t *part, size_t size, size_t rows)
     part->last = here;
 }
 
-void parts_add (parts_t *self, size_t which, size_t size, size_t rows)
+/* The last tiles of a part have more rows, with these times: how many rows do not lie before them
+ * all? */
+static void look_back (parts_t *self, part_t *part, const parts_times_t *times)
+{
+    parts_tiles_t *last = &self->tiles[part->last];
+    int64_t most = last->before != PARTS_NONE ? self->tiles[last->before].most : INT64_MIN;
+    last->least = times->least < last->least ? times->least : last->least;
+    last->most = times->most > last->most ? times->most : last->most;
+    last->most = most > last->most ? most : last->most;
+    size_t rows = last->rows;
+    uint32_t i = last->before;
+    for (int back = 0; i != PARTS_NONE && self->tiles[i].most >= last->least; back++) {
+        if (back == BACK) {
+            part->in_time = false;
+            return;
+        }
+        rows += self->tiles[i].rows;
+        i = self->tiles[i].before;
+    }
+    part->at_once = rows > part->at_once ? rows : part->at_once;
+}
+
+void parts_take_key (parts_t *self, size_t which, text_t key)
+{
+    part_t *part = &self->part[which];
+    CHECK (part->in_time);
+    if (part->key.data == NULL)
+        part->key = (text_t){ mem_string_n (key.data, key.size), key.size };
+    part->in_time = text_equal (part->key, key);
+}
+
+void parts_add (parts_t *self, size_t which, size_t size, size_t rows, const parts_times_t *times)
 {
     part_t *part = &self->part[which];
     parts_tiles_t *last = part->last != PARTS_NONE ? &self->tiles[part->last] : NULL;
@@ -96,7 +134,10 @@ void parts_add (parts_t *self, size_t which, size_t size, size_t rows)
     self->range.size -= size;
     part->rows += rows;
     self->rows += rows;
-    self->largest = part->rows > self->largest ? part->rows : self->largest;
+    if (part->in_time)
+        look_back (self, part, times);
+    size_t at_once = parts_at_once (part);
+    self->largest = at_once > self->largest ? at_once : self->largest;
 }
 
 static void add_range (parts_t *self, const parts_tiles_t *tiles)
@@ -113,22 +154,33 @@ static void add_range (parts_t *self, const parts_tiles_t *tiles)
     self->ranges[self->ranges_count++] = (parts_range_t){ tiles->at, tiles->size };
 }
 
+/* Without rows it is what it was at first. */
+static void clear_part (part_t *part)
+{
+    mem_free ((char *)(uintptr_t)part->key.data);
+    *part = (part_t){
+        .first = PARTS_NONE, .last = PARTS_NONE, .alike = part->alike, .in_time = part->alike
+    };
+}
+
 void parts_drop_part (parts_t *self, size_t which)
 {
     part_t *part = &self->part[which];
     for (uint32_t i = part->first; i != PARTS_NONE; i = self->tiles[i].next)
         add_range (self, &self->tiles[i]);
     self->rows -= part->rows;
-    *part = (part_t){ .first = PARTS_NONE, .last = PARTS_NONE };
+    clear_part (part);
     self->largest = 0;
-    for (size_t i = 0; i < PARTS_MAX; i++)
-        self->largest = self->part[i].rows > self->largest ? self->part[i].rows : self->largest;
+    for (size_t i = 0; i < PARTS_MAX; i++) {
+        size_t at_once = parts_at_once (&self->part[i]);
+        self->largest = at_once > self->largest ? at_once : self->largest;
+    }
 }
 
 void parts_drop (parts_t *self)
 {
     for (size_t i = 0; i < PARTS_MAX; i++)
-        self->part[i] = (part_t){ .first = PARTS_NONE, .last = PARTS_NONE };
+        clear_part (&self->part[i]);
     self->slots_used = 0;
     self->range = (parts_range_t){ .size = 0 };
     self->ranges_count = 0;
@@ -187,6 +239,21 @@ static void make_steps (parts_t *self)
     }
 }
 
+/* Where several parts would begin with the same prefix, one has all of it, and nothing else; those
+ * before it have nothing. */
+static void part_alike (parts_t *self)
+{
+    for (size_t i = 0, last; i + 1 < PARTS_MAX; i = last + 1) {
+        uint64_t prefix = self->split[i];
+        for (last = i; last + 2 < PARTS_MAX && self->split[last + 1] == prefix;)
+            last++;
+        bool alike = last > i && prefix != UINT64_MAX;
+        for (size_t part = i; part <= last; part++)
+            self->part[part].alike = self->part[part].in_time = alike && part == last;
+        self->split[last] += alike;
+    }
+}
+
 void parts_part (parts_t *self, uint64_t *sample, size_t count, text_t key, size_t skip)
 {
     CHECK (!self->parted && self->rows == 0 && skip <= key.size && key.size <= KEY_SIZE_MAX);
@@ -198,6 +265,7 @@ void parts_part (parts_t *self, uint64_t *sample, size_t count, text_t key, size
     for (size_t i = 0; i + 1 < PARTS_MAX; i++)
         self->split[i] = count > 0 ? sample[count * (i + 1) / PARTS_MAX] : UINT64_MAX;
     self->split[PARTS_MAX - 1] = UINT64_MAX;
+    part_alike (self);
     make_steps (self);
 }
 

@@ -2,7 +2,10 @@
  *
  * The keys of the first rows decide between which keys the parts are; a tile goes behind the last
  * one of its part. So the rows of a part, which are sorted and picked together, fit a near cache,
- * however many rows there are. */
+ * however many rows there are.
+ *
+ * A key that many of the first rows have gets a part for itself, or for those that begin alike.
+ * While its rows come nearly in order of their times they need not be sorted all together. */
 #ifndef WEIR_STORAGE_PARTS_H
 #define WEIR_STORAGE_PARTS_H
 
@@ -22,6 +25,10 @@ typedef struct parts_tiles {
     uint32_t size; /* bytes: of several tiles, PARTS_TOGETHER at most */
     uint32_t rows;
     uint32_t next; /* of the part; PARTS_NONE: these are the last */
+    uint32_t before;
+    /* of parts in time: */
+    int64_t least; /* event time of their rows */
+    int64_t most;  /* … and of all up to these */
 } parts_tiles_t;
 enum { PARTS_TOGETHER = 256 << 10 };
 
@@ -29,7 +36,17 @@ typedef struct part {
     uint32_t first; /* tiles; PARTS_NONE: there are none */
     uint32_t last;
     size_t rows;
+    bool alike;     /* its keys have the same prefix, as parts_part knows … */
+    bool in_time;   /* … they are one key, and its rows come nearly in order of their times: */
+    size_t at_once; /* so many at a time, at most, are all that is before what follows */
+    text_t key;     /* then; owned, without data before there are rows */
 } part_t;
+
+/* Event times of rows. */
+typedef struct parts_times {
+    int64_t least;
+    int64_t most;
+} parts_times_t;
 
 /* Memory that is free. */
 typedef struct parts_range {
@@ -59,7 +76,7 @@ typedef struct parts {
     size_t tiles_count;
     size_t tiles_room;
     size_t rows;
-    size_t largest; /* rows of a part */
+    size_t largest; /* rows of a part that are sorted at once */
 } parts_t;
 
 /* `kept` (NULL: nothing is kept) outlives it. */
@@ -106,8 +123,19 @@ size_t parts_of_key (const parts_t *self, text_t key);
 
 /* Memory for a tile, up to KEPT_PIECE bytes, which is asked for anew with the next call … */
 uint8_t *parts_room (parts_t *self, size_t size) __attribute__ ((returns_nonnull));
-/* … unless it is in a part now, with so many bytes of it. Only when they are parted. */
-void parts_add (parts_t *self, size_t part, size_t size, size_t rows);
+/* … unless it is in a part now, with so many bytes of it. Only when they are parted. Of a part that
+ * is in time, `times` are those of the rows. */
+void parts_add (parts_t *self, size_t part, size_t size, size_t rows, const parts_times_t *times);
+
+/* Rows with this key are about to be added to a part that is in time. */
+void parts_take_key (parts_t *self, size_t part, text_t key);
+
+/* Rows of a part that are sorted at once, about. */
+static inline size_t parts_at_once (const part_t *part)
+{
+    size_t step = 3 * part->at_once; /* what stays of a step, and as much again or more */
+    return part->in_time && step < part->rows ? step : part->rows;
+}
 
 static inline const uint8_t *parts_at (const parts_t *self, const parts_tiles_t *tiles)
 {

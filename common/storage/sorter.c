@@ -19,6 +19,7 @@ sorter_t *sorter_new (const type_t *types, size_t columns, kept_t *kept)
     self->gives = RUN_BLOCK_ROWS_MAX;
     gathered_init (&self->few, types, columns);
     coded_init (&self->coded, &self->few);
+    buf_init (&self->few_kept, SIZE_MAX);
     parts_init (&self->parts, kept);
     sorter_clear (self);
     return self;
@@ -52,6 +53,7 @@ void sorter_destroy (sorter_t **self_p)
     mem_free (self->order);
     mem_free (self->prefix);
     mem_free (self->tile);
+    buf_release (&self->few_kept);
     parts_release (&self->parts);
     mem_free (self->aside.path);
     self->magic = 0;
@@ -181,6 +183,7 @@ static void begin_giving (sorter_t *self)
     if (self->parts.parted)
         few_part (self);
     self->giving = giving;
+    giving->tiles = PARTS_NONE;
     giving->arena = arena_new (GIVEN_CHUNK);
     giving->texts[0] = arena_new (GIVEN_CHUNK);
     giving->texts[1] = arena_new (GIVEN_CHUNK);
@@ -190,10 +193,14 @@ static void begin_giving (sorter_t *self)
         giving->batch[i] = gathered_batch (&self->few, giving->arena, giving->room);
 }
 
-/* Begins the next part that has rows, if there is one. */
+/* Begins the next part that has rows, if there is one, or its next step. */
 static status_t next_part (sorter_t *self, error_t *error)
 {
     giving_t *giving = self->giving;
+    if (steps_left (giving)) {
+        steps_next (self);
+        return STATUS_OK;
+    }
     pieces_destroy (&giving->pieces);
     giving->rows = 0;
     giving->at = 0;
@@ -212,6 +219,11 @@ static status_t next_part (sorter_t *self, error_t *error)
     }
     if (giving->rows == 0)
         return STATUS_OK;
+    if (steps_can (self, giving->part)) {
+        giving->from_disk = false;
+        steps_begin (self, giving->part);
+        return STATUS_OK;
+    }
     if (self->spilled != NULL)
         return spilled_begin (self, giving->part, &giving->pieces, error);
     gathered_next (&self->few);

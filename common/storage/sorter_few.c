@@ -42,7 +42,7 @@ static int compare_places (const void *arg, uint64_t a, uint64_t b)
     return gathered_compare (arg, a, b);
 }
 
-static void make_room (sorter_t *self)
+void few_make_room (sorter_t *self)
 {
     size_t rows = self->few.rows;
     if (rows <= self->order_room)
@@ -58,7 +58,7 @@ void few_sort (sorter_t *self)
 {
     const gathered_t *few = &self->few;
     size_t skip = gathered_skip (few);
-    make_room (self);
+    few_make_room (self);
     for (size_t i = 0; i < few->rows; i++)
         self->prefix[i] = gathered_prefix (few, i, skip);
     sort_rows_t rows = { key_at, self->in_position ? NULL : compare_places, few, skip };
@@ -87,35 +87,86 @@ static void fetch_rows (const gathered_t *few, const uint32_t *which, size_t cou
     }
 }
 
+static void take_keys (sorter_t *self, size_t part, const uint32_t *which, size_t rows)
+{
+    uint8_t number[KEY_NUMBER_SIZE];
+    const part_t *of = &self->parts.part[part];
+    /* then their prefix is all of them */
+    bool numbers =
+        self->few.key_column != GATHERED_KEYS_APART && self->parts.skip >= GATHERED_NUMBER_SKIP;
+    for (size_t i = 0; i < (numbers ? 1 : rows) && of->in_time; i++)
+        parts_take_key (&self->parts, part, gathered_whole_key (&self->few, which[i], number));
+}
+
+static parts_times_t times_of (const gathered_t *few, const uint32_t *which, size_t rows)
+{
+    parts_times_t times = { INT64_MAX, INT64_MIN };
+    for (size_t i = 0; i < rows; i++) {
+        int64_t time = gathered_row (few, which[i])[GATHERED_EVENT_TIME];
+        times.least = time < times.least ? time : times.least;
+        times.most = time > times.most ? time : times.most;
+    }
+    return times;
+}
+
 /* Those behind them are, too: the next part's are fetched meanwhile. */
 static void put_in_part (sorter_t *self, size_t part, const uint32_t *which, size_t rows)
 {
     size_t room;
+    const part_t *of = &self->parts.part[part];
+    if (rows > 0 && of->in_time)
+        take_keys (self, part, which, rows);
     const uint32_t *last = self->order + self->few.rows;
     for (size_t at = 0, count; at < rows; at += count) {
         count = rows_of_tile (self, which + at, rows - at, &room);
         size_t left = (size_t)(last - (which + at + count));
         fetch_rows (&self->few, which + at + count, left < count ? left : count);
         uint8_t *to = parts_room (&self->parts, room);
-        parts_add (&self->parts, part, coded_put (&self->few, which + at, count, to), count);
+        parts_times_t times = { 0, 0 };
+        if (of->in_time)
+            times = times_of (&self->few, which + at, count);
+        size_t size = coded_put (&self->few, which + at, count, to);
+        parts_add (&self->parts, part, size, count, &times);
     }
+}
+
+/* Those from `from` on in order that make the next tile, which `tile` is then; its bytes. */
+static size_t code_tile (sorter_t *self, size_t from, size_t *count)
+{
+    size_t room;
+    *count = rows_of_tile (self, self->order + from, self->few.rows - from, &room);
+    if (room > self->tile_room) {
+        mem_free (self->tile);
+        self->tile = mem_alloc (room);
+        self->tile_room = room;
+    }
+    return coded_put (&self->few, self->order + from, *count, self->tile);
 }
 
 status_t few_put (sorter_t *self, size_t from, spill_list_t *list, error_t *error)
 {
     status_t status = STATUS_OK;
-    size_t room;
     for (size_t at = from, count; status == STATUS_OK && at < self->few.rows; at += count) {
-        count = rows_of_tile (self, self->order + at, self->few.rows - at, &room);
-        if (room > self->tile_room) {
-            mem_free (self->tile);
-            self->tile = mem_alloc (room);
-            self->tile_room = room;
-        }
-        size_t size = coded_put (&self->few, self->order + at, count, self->tile);
+        size_t size = code_tile (self, at, &count);
         status = spill_put (self->spilled->spill, list, self->tile, size, count, error);
     }
     return status == STATUS_OK ? spill_end (self->spilled->spill, list, error) : status;
+}
+
+void few_keep (sorter_t *self, size_t from)
+{
+    static const uint8_t more[CODED_MORE];
+    buf_t *kept = &self->few_kept;
+    buf_clear (kept);
+    for (size_t at = from, count; at < self->few.rows; at += count) {
+        size_t size = code_tile (self, at, &count);
+        buf_put (kept, self->tile, size);
+    }
+    size_t size = kept->size;
+    buf_put (kept, more, sizeof more); /* may be read */
+    CHECK (!kept->bad);
+    gathered_next (&self->few);
+    few_take (self, kept->data, size);
 }
 
 void few_take (sorter_t *self, const uint8_t *tiles, size_t size)
@@ -205,7 +256,7 @@ void few_part (sorter_t *self)
     size_t bytes = gathered_bytes (&self->few) / rows + SORTING;
     bytes += self->few.in_line ? sizeof *self->few.offset + sizeof *self->few.row : 0;
     self->row_bytes = bytes > self->row_bytes ? bytes : self->row_bytes;
-    make_room (self);
+    few_make_room (self);
     order_by_parts (self, end);
     size_t from = 0;
     for (size_t p = 0; p < PARTS_MAX; p++) {

@@ -148,17 +148,31 @@ static status_t put_all (sorter_t *self, error_t *error)
 
 /* ---- while rows are given ---- */
 
+/* Of a part that is given in steps, what was not looked at yet. */
+static status_t put_tiles (sorter_t *self, error_t *error)
+{
+    giving_t *giving = self->giving;
+    if (giving->tiles == PARTS_NONE)
+        return STATUS_OK;
+    self->parts.part[giving->part].first = giving->tiles;
+    giving->tiles = PARTS_NONE;
+    return put_unsorted (self, giving->part, error);
+}
+
 /* The rest of the part that is being given. Batches may borrow from rows that were few. */
 static status_t put_current (sorter_t *self, error_t *error)
 {
     giving_t *giving = self->giving;
-    bool is_done = giving->at == giving->rows;
+    bool is_done = giving->at == giving->rows && !steps_left (giving);
     if (giving->from_disk || (is_done && !giving->few))
         return STATUS_OK;
     size_t part = giving->few ? 0 : giving->part;
     status_t status = STATUS_OK;
-    if (!is_done)
+    if (giving->at < giving->rows + giving->stay)
         status = few_put (self, giving->at, add_stretch (&self->spilled->shelf[part], true), error);
+    giving->stay = 0;
+    if (status == STATUS_OK)
+        status = put_tiles (self, error);
     if (giving->few) {
         giving->lent = self->few;
         giving->stays = 2;
@@ -211,7 +225,7 @@ status_t sorter_spill_large (sorter_t *self, error_t *error)
     if (status == STATUS_OK)
         few_part (self);
     for (size_t part = 0; status == STATUS_OK && part < PARTS_MAX; part++) {
-        if (!is_large (self, self->parts.part[part].rows))
+        if (!is_large (self, parts_at_once (&self->parts.part[part])))
             continue;
         status = put_part (self, part, error);
         parts_drop_part (&self->parts, part);

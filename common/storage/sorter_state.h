@@ -2,6 +2,7 @@
 #ifndef WEIR_STORAGE_SORTER_STATE_H
 #define WEIR_STORAGE_SORTER_STATE_H
 
+#include "base/buf.h"
 #include "storage/coded.h"
 #include "storage/parts.h"
 #include "storage/pieces.h"
@@ -15,15 +16,17 @@ typedef struct giving {
     arena_t
         *texts[2]; /* strings and keys of theirs, if they are not borrowed from memory that stays */
     unsigned turn;
-    size_t room;      /* rows of a batch */
-    size_t filled;    /* rows of the one whose turn it is */
-    size_t given;     /* rows of all */
-    size_t next;      /* part */
-    size_t part;      /* that is given now: in `few`, or pieces … */
-    size_t rows;      /* … its rows … */
-    size_t at;        /* … and those that were picked */
-    bool few;         /* the part is all rows, which are few: batches borrow from these */
-    bool from_disk;   /* the part is there, too */
+    size_t room;    /* rows of a batch */
+    size_t filled;  /* rows of the one whose turn it is */
+    size_t given;   /* rows of all */
+    size_t next;    /* part */
+    size_t part;    /* that is given now: in `few`, or pieces … */
+    size_t rows;    /* … its rows … */
+    size_t at;      /* … and those that were picked */
+    bool few;       /* the part is all rows, which are few: batches borrow from these */
+    bool from_disk; /* the part is there, too */
+    uint32_t tiles; /* of a part in time: those that are not in `few` yet; else PARTS_NONE … */
+    size_t stay;    /* … and its rows behind `rows`, which what is in the tiles may come before */
     pieces_t *pieces; /* of a part that is not sorted in memory; else NULL */
     gathered_t lent;  /* rows that batches borrow from and that are given no more … */
     unsigned stays;   /* … for so many calls; 0: there are none */
@@ -64,6 +67,7 @@ struct sorter {
     size_t order_room; /* rows that there is room for in both */
     uint8_t *tile;     /* that is being coded … */
     size_t tile_room;  /* … and bytes that it may have */
+    buf_t few_kept;    /* scratch of few_keep */
     coded_t coded;
     parts_t parts;    /* rows in memory that came before them */
     size_t row_bytes; /* of one that is in a part, while it is sorted, about */
@@ -85,12 +89,27 @@ bool few_are_many (const sorter_t *self);
 void few_part (sorter_t *self);
 /* Adds rows of tiles, `size` bytes. */
 void few_take (sorter_t *self, const uint8_t *tiles, size_t size);
+/* Room in `order` for all of them. */
+void few_make_room (sorter_t *self);
 /* Makes `order`. */
 void few_sort (sorter_t *self);
 /* Puts those from the `from`-th in order on, on the disk. */
 MUST_CHECK status_t few_put (sorter_t *self, size_t from, spill_list_t *list, error_t *error);
+/* Forgets those before the `from`-th in order; the others are in order then. */
+void few_keep (sorter_t *self, size_t from);
 /* Bytes that they take, the sorting counted. */
 size_t few_bytes (const sorter_t *self);
+
+/* ---- sorter_steps.c: of a part whose rows are one key's and come nearly in time ---- */
+
+/* Can the part be given in steps, and is it worth it? */
+bool steps_can (const sorter_t *self, size_t part);
+/* Begins to give the part: makes the first step, as steps_next does. */
+void steps_begin (sorter_t *self, size_t part);
+/* Is there another step of the part that is given? */
+bool steps_left (const giving_t *giving);
+/* The next rows in order are sorted in `few`: as many as nothing comes before that is left. */
+void steps_next (sorter_t *self);
 
 /* ---- sorter_spill.c: of a sorter that has rows on the disk ---- */
 

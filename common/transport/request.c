@@ -79,7 +79,8 @@ static outcome_t exchange (transport_t *self, line_t *line, uint64_t id, const v
 }
 
 /* libzmq does not say that the other side wants keys where we have none: it connects again and
- * again. Who is silent is looked at ever less often: a slow machine may keep the first look from
+ * again, or, where it saw that side's greeting in time, gives the connection up, and nothing can be
+ * sent. Who is silent is looked at ever less often: a slow machine may keep the first look from
  * seeing. */
 static outcome_t ask (transport_t *self, line_t *line, const char *endpoint, uint64_t id,
                       const void *data, size_t size, int64_t deadline)
@@ -89,6 +90,8 @@ static outcome_t ask (transport_t *self, line_t *line, const char *endpoint, uin
         return exchange (self, line, id, data, size, deadline);
     outcome_t outcome = exchange (self, line, id, data, size, now + silent_ms);
     bool is_sent = connections_now_ms () >= now + silent_ms;
+    if (outcome == OUTCOME_LATE && !is_sent && endpoint_wants_key (endpoint))
+        return OUTCOME_REFUSED;
     while (outcome == OUTCOME_LATE && is_sent) {
         if (endpoint_wants_key (endpoint))
             return OUTCOME_REFUSED;

@@ -200,6 +200,24 @@ class Bench:
                 {start: self.build(history, start, threads=1, view=view)
                  for start in ("log", "runs")} for _ in range(rounds)]
 
+    def in_turn(self, history, case, rounds):
+        """CPU seconds of building this history and another case's, side by side: a machine's speed changes
+        from minute to minute."""
+        beside = Bench(self.options, self.place / "beside")
+        beside.place.mkdir(exist_ok=True)
+        other = beside.begin(case)
+        beside.batch(other, "log", quiet=True)
+        told = {start: [] for start in ("log", "runs")}
+        for turn in range(rounds):
+            sides = [(self, history), (beside, other)]
+            for start in told:
+                cpu = {}
+                for bench, of in sides if turn % 2 == 0 else reversed(sides):
+                    cpu[bench is self] = bench.build(of, start)["cpu_s"]
+                told[start].append((cpu[True], cpu[False]))
+        shutil.rmtree(beside.place)
+        return told
+
     def begin(self, case, partitions=8):
         """An empty place, and the events."""
         self.partitions = self.options.partitions or partitions
@@ -226,6 +244,8 @@ class Bench:
             self.frames(history, found["figures"], rounds)
         if with_workers:
             self.workers(history, found["figures"], rounds)
+        if case == HOT:
+            found["in_turn"] = self.in_turn(history, WORKERS, self.options.rounds)
         if case in WIDE:
             self.wide(history, found, rounds)
         if with_deltas:

@@ -202,11 +202,10 @@ def bars_of_slope(found):
 
 
 def bars_of_hot_key(found):
-    if not {HOT, EVEN} <= set(found["cases"]):
-        return
-    hot, even = (found["cases"][case]["figures"] for case in (HOT, EVEN))
-    for what, name in (("weir recompute", "recompute"), ("weir first", "first_recompute")):
-        bar(f"{name}_hot_key", median(hot[what], "cpu_s") / median(even[what], "cpu_s"), 1, True)
+    told = found["cases"].get(HOT, {}).get("in_turn", {})
+    for start, name in (("runs", "recompute"), ("log", "first_recompute")):
+        if start in told:
+            bar(f"{name}_hot_key", statistics.median(hot / even for hot, even in told[start]), 1, True)
 
 
 TRAINING_CASE = "2M:100k:uniform"

@@ -31,6 +31,7 @@ class Sizes:
 
     def __init__(self, smoke, rounds):
         self.rounds = rounds or (1 if smoke else 5)
+        self.query_rounds = rounds or (1 if smoke else 9)  # bars hold the largest of many ratios
         self.users = 1000 if smoke else 100000
         self.load_events = 5000 if smoke else 1000000
         self.recent = "500:16:20" if smoke else "500:16:500"  # sent after the load, each round
@@ -365,11 +366,11 @@ def part_query(bench):
                   f"--redis-pids={redis.process.pid}", f"--cases={','.join(cases)}",
                   f"--users={sizes.users}", f"--clients={sizes.clients}",
                   f"--open-rate={sizes.open_rate}", f"--slice-ms={sizes.slice_ms}",
-                  f"--rounds={sizes.rounds}", f"--histograms={bench.out}")
+                  f"--rounds={sizes.query_rounds}", f"--histograms={bench.out}")
         with Awake():
             bench.run("query", *get_of(cluster), *floor.options("relay-tcp"), "--cases=spend:12:1",
                       f"--users={sizes.users}", f"--slice-ms={sizes.slice_ms}",
-                      f"--rounds={2 * sizes.rounds}", prefix="awake_")
+                      f"--rounds={2 * sizes.query_rounds}", prefix="awake_")
         for name, count in serving_told(cluster).items():
             bench.figures.add(f"serving_{name}", count - before[name])
         stored(bench, cluster, redis, as_of, "--compare=yes")

@@ -397,6 +397,77 @@ Test (run_sort, rows_that_were_on_the_disk_are_the_same_run, .timeout = 120)
     kept_unref (&kept);
 }
 
+/* How a key that most rows have comes. */
+typedef struct hot {
+    size_t late;  /* rows by which one may be behind its time */
+    double other; /* keys that begin as it does, of each row */
+    bool number;
+    bool in_position;
+    bool large; /* then its rows take more memory together than there is */
+} hot_t;
+
+static void set_hot (random_t *random, arena_t *arena, batch_t *batch, const hot_t *hot)
+{
+    text_t key = number_key (random, arena, 1000);
+    char *longer = arena_alloc (arena, 10);
+    memcpy (longer, key.data, key.size);
+    longer[9] = 'x';
+    for (size_t i = 0; i < batch->rows; i++) {
+        batch->key[i] = random_chance (random, 0.9) ? key : number_key (random, arena, 1000);
+        if (!hot->number)
+            batch->key[i] = (text_t){ longer, batch->key[i].data == key.data ? 10 : 5 };
+        if (!hot->number && random_chance (random, hot->other))
+            batch->key[i].size = 9;
+        batch->event_time[i] = (int64_t)(i / 2 + hot->late - random_below (random, hot->late + 1));
+        batch->offset[i] = hot->in_position ? i / 3 : random_below (random, 5);
+        batch->row[i] = hot->in_position ? (uint32_t)(i % 3) : 0;
+    }
+}
+
+/* Its rows are sorted a step at a time where they come nearly in time, whatever else there is. */
+Test (run_sort, rows_of_a_hot_key_are_the_same_run_in_steps, .timeout = 120)
+{
+    enum { ROWS = 300000, MEMORY = 24 << 20 };
+    static const type_t types[] = { TYPE_INT64, TYPE_FLOAT64 };
+    static const hot_t cases[] = {
+        { .late = 0, .number = true, .in_position = true },
+        { .late = 5000, .number = true, .in_position = true },
+        { .late = 20000, .number = true },
+        { .late = 300, .in_position = true },
+        { .late = 50, .number = false },
+        { .late = 10, .other = 0.001, .in_position = true, .large = true },
+        { .late = 10 * ROWS, .number = true, .large = true },
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        for (int asked = 0; asked < 2; asked++) {
+            run_fixture_t fixture;
+            run_fixture_init (&fixture, c);
+            batch_t batch = random_batch (&fixture.random, fixture.arena, types, 2, ROWS);
+            set_hot (&fixture.random, fixture.arena, &batch, &cases[c]);
+            sorter_t *sorter = sorter_new (types, 2, NULL);
+            sorter_set_aside (sorter, fixture.fs, "aside", MEMORY);
+            sorter_add (sorter, &batch, 0, ROWS);
+            cr_expect_eq (sorter_has_large (sorter), cases[c].large, "case %zu", c);
+            batch_t sorted = sorted_of (&batch, fixture.arena);
+            for (size_t rows = 0; rows < ROWS;) {
+                batch_t got;
+                cr_assert_eq (sorter_next (sorter, &got, &error), STATUS_OK, "%s", error.text);
+                for (size_t i = 0; i < got.rows; i++)
+                    cr_assert_eq (rows_compare (&got, i, &sorted, rows + i), 0, "case %zu, row %zu",
+                                  c, rows + i);
+                for (size_t i = 0; i < got.rows; i++)
+                    cr_assert_eq (got.column[0].i[i], sorted.column[0].i[rows + i]);
+                rows += got.rows;
+                if (asked && random_chance (&fixture.random, 0.1))
+                    cr_assert_eq (sorter_spill (sorter, &error), STATUS_OK, "%s", error.text);
+            }
+            cr_assert (sorter_is_done (sorter));
+            sorter_destroy (&sorter);
+            run_fixture_release (&fixture);
+        }
+    }
+}
+
 /* A merge borrows the batch before the newest one. */
 Test (run_sort, a_sorter_gives_batches_that_live_until_the_call_after_the_next_one)
 {
