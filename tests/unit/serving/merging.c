@@ -7,7 +7,7 @@ static unsigned user = 3;
 
 static void ask_many (house_t *house, uint64_t deadline_ms)
 {
-    char name[16];
+    char name[32];
     for (int i = 0; i < MANY; i++) {
         house_get (house, "spend", &user, 1);
         wire_field_uint (house->writer, "deadline_ms", deadline_ms);
