@@ -243,7 +243,7 @@ class Bench:
         if with_frames:
             self.frames(history, found["figures"], rounds)
         if with_workers:
-            self.workers(history, found["figures"], rounds)
+            self.workers(history, found["figures"], self.options.rounds)
         if case == HOT:
             found["in_turn"] = self.in_turn(history, WORKERS, self.options.rounds)
         if case in WIDE:
