@@ -191,20 +191,6 @@ static void *run_tasks (void *argument)
     }
 }
 
-static uint64_t number_in (const char *path, const char *name, uint64_t unit)
-{
-    char line[256];
-    uint64_t value = 0;
-    FILE *file = fopen (path, "r");
-    if (file == NULL)
-        measure_fail ("%s: %m", path);
-    while (fgets (line, sizeof line, file))
-        if (strncmp (line, name, strlen (name)) == 0)
-            value = strtoull (line + strlen (name), NULL, 10) * unit;
-    fclose (file);
-    return value;
-}
-
 static void tell (told_t *told, const worker_t *worker, FILE *runs)
 {
     struct rusage usage;
@@ -212,9 +198,9 @@ static void tell (told_t *told, const worker_t *worker, FILE *runs)
     told->kernel_s = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
     told->cpu_s =
         (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6 + told->kernel_s;
-    told->peak_bytes = number_in ("/proc/self/status", "VmHWM:", 1024);
-    told->read_bytes = number_in ("/proc/self/io", "rchar:", 1);
-    told->written_bytes = number_in ("/proc/self/io", "wchar:", 1);
+    told->peak_bytes = measure_peak_bytes ();
+    told->read_bytes = measure_told ("/proc/self/io", "rchar:", 1);
+    told->written_bytes = measure_told ("/proc/self/io", "wchar:", 1);
     for (uint32_t p = 0; p < worker->partitions; p++) {
         const task_t *task = worker->tasks[p];
         told->rows += task->rows;

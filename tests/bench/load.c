@@ -12,7 +12,6 @@
 #include "tests/bench/orders.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
 
 static char *text_file (const char *path)
 {
@@ -23,18 +22,16 @@ static char *text_file (const char *path)
 
 static void print_figures (const task_t *task, int64_t start, int64_t cpu)
 {
-    struct rusage usage;
     double rows = (double)task->rows;
     uint64_t bytes = 0;
     for (size_t i = 0; i < task->runs.count; i++)
         bytes += task->runs.items[i].size;
-    (void)getrusage (RUSAGE_SELF, &usage);
     measure_print ("rows", rows);
     measure_print ("runs", (double)task->runs.count);
     measure_print ("bytes_per_row", (double)bytes / rows);
     measure_print ("rows_per_s", rows / measure_since (start));
     measure_print ("cpu_ns_per_row", (double)(measure_cpu_ns () - cpu) / rows);
-    measure_print ("peak_mib", (double)usage.ru_maxrss / 1024);
+    measure_print ("peak_mib", (double)measure_peak_bytes () / (1 << 20));
 }
 
 int main (int argc, char **argv)

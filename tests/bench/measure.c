@@ -85,3 +85,22 @@ uint64_t measure_number (int argc, char **argv, const char *name, uint64_t other
     const char *text = measure_option (argc, argv, name, NULL);
     return text ? strtoull (text, NULL, 10) : otherwise;
 }
+
+uint64_t measure_told (const char *path, const char *name, uint64_t unit)
+{
+    char line[256];
+    uint64_t value = 0;
+    FILE *file = fopen (path, "r");
+    if (file == NULL)
+        measure_fail ("%s: %m", path);
+    while (fgets (line, sizeof line, file))
+        if (strncmp (line, name, strlen (name)) == 0)
+            value = strtoull (line + strlen (name), NULL, 10) * unit;
+    fclose (file);
+    return value;
+}
+
+uint64_t measure_peak_bytes (void)
+{
+    return measure_told ("/proc/self/status", "VmHWM:", 1024);
+}

@@ -29,6 +29,11 @@ int64_t measure_clocks_ns (const clocks_t *clocks);
 /* "name value" on stdout, flushed. */
 void measure_print (const char *name, double value);
 
+/* A number that a file of /proc tells behind a name, times `unit`; 0 when it does not. */
+uint64_t measure_told (const char *path, const char *name, uint64_t unit);
+/* The most memory that this program had. What getrusage says is that of whoever began it, too. */
+uint64_t measure_peak_bytes (void);
+
 /* Ends the program with a sentence when a step has failed. */
 void measure_fail (const char *format, ...) __attribute__ ((format (printf, 1, 2), noreturn));
 

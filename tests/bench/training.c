@@ -23,7 +23,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -434,11 +433,9 @@ static void list_runs (bench_t *self, const char *directory)
 
 static void print_figures (const bench_t *self, double seconds)
 {
-    struct rusage usage;
-    getrusage (RUSAGE_SELF, &usage);
     double cpu = (double)(measure_cpu_ns () - self->cpu_start_ns) / 1e9;
     printf ("{\"wall_s\": %.6f, \"cpu_s\": %.6f, \"peak_bytes\": %llu, \"rows\": %llu}\n", seconds,
-            cpu, (unsigned long long)usage.ru_maxrss * 1024,
+            cpu, (unsigned long long)measure_peak_bytes (),
             (unsigned long long)atomic_load (&self->answered));
 }
 
