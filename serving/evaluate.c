@@ -153,7 +153,7 @@ static void merge_batch (serving_core_t *self, query_t *query, query_part_t *par
         if (i == fetched)
             fetched = fetch_keys (query, &files, i);
         query_key_t *key = &query->keys[i];
-        answer_t *answer = query_new_answer (query, key, part->source);
+        answer_t *answer = query_empty_answer (query, key, part->source);
         key->lost &= ~(UINT32_C (1) << part->source);
         if (query->want_batch && data->runs_count > 0 &&
             !from_files (self, part->dataset, &files, key, answer))

@@ -201,7 +201,7 @@ query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t
     return &self->parts[role->parts_first + source * role->parts_each + key->part];
 }
 
-answer_t *query_new_answer (query_t *self, query_key_t *key, size_t source)
+answer_t *query_empty_answer (query_t *self, query_key_t *key, size_t source)
 {
     answer_t **answer = &key->answers[source];
     if (*answer)

@@ -142,7 +142,7 @@ query_key_t *query_key_of (const query_t *self, size_t role, size_t entity);
 /* The part of a key in the log of a source. */
 query_part_t *query_part_of (const query_t *self, const query_key_t *key, size_t source);
 /* An empty answer of the key in the log of a source. */
-answer_t *query_new_answer (query_t *self, query_key_t *key, size_t source);
+answer_t *query_empty_answer (query_t *self, query_key_t *key, size_t source);
 /* Takes away what the key has of answers. */
 void query_drop_answers (query_t *self, query_key_t *key);
 

@@ -5,6 +5,18 @@ enum { MANY = 20 }; /* queries, each of another client */
 
 static unsigned user = 3;
 
+/* 200 events are in a dataset, with views for definitions that are not 0; `more` came after it. */
+static const manifest_t *begin (house_t *house, uint64_t seed, uint64_t definitions, size_t more)
+{
+    house_init (house, seed);
+    house_add (house, 200);
+    const manifest_t *manifest = house_publish (house, definitions, false, false);
+    if (more > 0)
+        house_add (house, more);
+    house_pass (house, TIME_SECOND);
+    return manifest;
+}
+
 static void ask_many (house_t *house, uint64_t deadline_ms)
 {
     char name[32];
@@ -32,10 +44,7 @@ static void expect_batch_parts (house_t *house, const manifest_t *manifest, int6
 Test (merging, is_done_by_a_deadline_that_is_near)
 {
     house_t house;
-    house_init (&house, 80);
-    house_add (&house, 200);
-    const manifest_t *manifest = house_publish (&house, 1, false, false);
-    house_pass (&house, TIME_SECOND);
+    const manifest_t *manifest = begin (&house, 80, 1, 0);
     house.owners = OWNERS_SILENT;
     int64_t as_of = house.rig.clock;
     ask_many (&house, 10);
@@ -47,11 +56,7 @@ Test (merging, is_done_by_a_deadline_that_is_near)
 Test (merging, is_exact_when_owners_answer)
 {
     house_t house;
-    house_init (&house, 82);
-    house_add (&house, 200);
-    house_publish (&house, 1, false, false);
-    house_add (&house, 100);
-    house_pass (&house, TIME_SECOND);
+    begin (&house, 82, 1, 100);
     house.owners = OWNERS_LATE;
     int64_t as_of = house.rig.clock;
     ask_many (&house, 1000);
@@ -64,10 +69,7 @@ Test (merging, is_exact_when_owners_answer)
 Test (merging, is_done_while_owners_are_asked)
 {
     house_t house;
-    house_init (&house, 83);
-    house_add (&house, 200);
-    const manifest_t *manifest = house_publish (&house, 0, false, false);
-    house_pass (&house, TIME_SECOND);
+    const manifest_t *manifest = begin (&house, 83, 0, 0);
     house.owners = OWNERS_SILENT;
     int64_t as_of = house.rig.clock;
     ask_many (&house, 1000);
