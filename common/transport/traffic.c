@@ -19,7 +19,7 @@
 enum {
     TRAFFIC_MAGIC = 0x54524146,
     PLACES = 4 * TRAFFIC_CONNECTIONS_MAX, /* of ids; a power of two */
-    LOOK_SHARE = 20,                      /* a look takes at most 1 in so many of the time */
+    LOOK_SHARE = 20,                      /* looks take at most 1 in so many of a processor */
     HEADER_SHORT = 2,
     HEADER_LONG = 9,    /* of a frame over 255 bytes */
     SECURED_FRAME = 33, /* what CURVE adds to one */
@@ -61,11 +61,16 @@ struct traffic {
     uint64_t cut;
 };
 
-static int64_t now_us (void)
+static int64_t read_us (clockid_t clock)
 {
     struct timespec now;
-    CHECK (clock_gettime (CLOCK_MONOTONIC, &now) == 0);
+    CHECK (clock_gettime (clock, &now) == 0);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t now_ms (void)
+{
+    return read_us (CLOCK_MONOTONIC) / 1000;
 }
 
 traffic_t *traffic_new (const char *endpoint, bool secured)
@@ -140,12 +145,12 @@ static connection_t *at (traffic_t *self, int fd)
 
 static void begin (traffic_t *self, connection_t *connection, uint64_t cookie)
 {
-    int64_t now_ms = now_us () / 1000;
+    int64_t now = now_ms ();
     *connection = (connection_t){ .cookie = cookie,
                                   .look = self->looks,
-                                  .since_ms = now_ms,
+                                  .since_ms = now,
                                   .spare = SPARE_MAX,
-                                  .measured_ms = now_ms };
+                                  .measured_ms = now };
 }
 
 static uint64_t least (uint64_t a, uint64_t b)
@@ -167,11 +172,11 @@ static void measure_in (connection_t *connection, uint64_t came)
         connection->spare += connection->taken - in;
     connection->held = in > connection->taken ? in - connection->taken : 0;
     connection->taken = 0;
-    int64_t now_ms = now_us () / 1000;
-    uint64_t passed_ms = (uint64_t)(now_ms - connection->measured_ms);
+    int64_t now = now_ms ();
+    uint64_t passed_ms = (uint64_t)(now - connection->measured_ms);
     if (passed_ms >= 1000) {
         connection->spare += passed_ms / 1000 * SPARE_PER_SECOND;
-        connection->measured_ms = now_ms;
+        connection->measured_ms = now;
     }
     connection->spare = least (connection->spare, SPARE_MAX);
     if (connection->held <= connection->spare) {
@@ -382,16 +387,19 @@ static void cut_crowd (traffic_t *self)
 int traffic_look (traffic_t *self, traffic_drained_fn *is_drained, void *context)
 {
     CHECK_OBJECT (self, TRAFFIC_MAGIC);
-    int64_t began = now_us ();
-    if (began / 1000 < self->next_ms)
-        return (int)(self->next_ms - began / 1000);
+    int64_t now = now_ms ();
+    if (now < self->next_ms)
+        return (int)(self->next_ms - now);
+    /* Of our own time: on a busy machine others' would put the next look off for minutes. */
+    int64_t began_us = read_us (CLOCK_THREAD_CPUTIME_ID);
     if (look_at_all (self)) {
         cut_hoarders (self, is_drained, context);
         cut_crowd (self);
     }
-    int64_t took_ms = (now_us () - began) / 1000;
-    int64_t wait = took_ms * LOOK_SHARE > TRAFFIC_LOOK_MS ? took_ms * LOOK_SHARE : TRAFFIC_LOOK_MS;
-    self->next_ms = began / 1000 + wait;
+    int64_t took_us = read_us (CLOCK_THREAD_CPUTIME_ID) - began_us;
+    int64_t wait = took_us * LOOK_SHARE / 1000;
+    wait = wait > TRAFFIC_LOOK_MS ? wait : TRAFFIC_LOOK_MS;
+    self->next_ms = now + wait;
     return (int)wait;
 }
 
