@@ -14,6 +14,19 @@ enum {
     CODED_MORE = 8,   /* bytes behind a tile that may be read, and written */
 };
 
+/* Event times of rows. */
+typedef struct coded_times {
+    int64_t least;
+    int64_t most;
+} coded_times_t;
+#define CODED_NO_TIMES ((coded_times_t){ INT64_MAX, INT64_MIN })
+
+static inline void coded_times_add (coded_times_t *self, coded_times_t more)
+{
+    self->least = more.least < self->least ? more.least : self->least;
+    self->most = more.most > self->most ? more.most : self->most;
+}
+
 /* Bytes of room that coding the rows which[0..count) takes, with those behind. */
 size_t coded_room (const gathered_t *rows, const uint32_t *which, size_t count);
 /* Codes them, 1 to CODED_ROWS, to where there is room; returns how many bytes they are. */

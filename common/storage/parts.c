@@ -29,7 +29,7 @@ static void give_slots (parts_t *self)
 
 void parts_release (parts_t *self)
 {
-    parts_drop (self);
+    parts_clear (self);
     give_slots (self);
     mem_free (self->slots);
     mem_free (self->tiles);
@@ -79,8 +79,7 @@ static void add_tiles (parts_t *self, part_t *part, size_t size, size_t rows)
                                          .rows = (uint32_t)rows,
                                          .next = PARTS_NONE,
                                          .before = part->last,
-                                         .least = INT64_MAX,
-                                         .most = INT64_MIN };
+                                         .times = CODED_NO_TIMES };
     if (part->last == PARTS_NONE)
         part->first = here;
     else
@@ -90,16 +89,15 @@ static void add_tiles (parts_t *self, part_t *part, size_t size, size_t rows)
 
 /* The last tiles of a part have more rows, with these times: how many rows do not lie before them
  * all? */
-static void look_back (parts_t *self, part_t *part, const parts_times_t *times)
+static void look_back (parts_t *self, part_t *part, coded_times_t times)
 {
     parts_tiles_t *last = &self->tiles[part->last];
-    int64_t most = last->before != PARTS_NONE ? self->tiles[last->before].most : INT64_MIN;
-    last->least = times->least < last->least ? times->least : last->least;
-    last->most = times->most > last->most ? times->most : last->most;
-    last->most = most > last->most ? most : last->most;
+    if (last->before != PARTS_NONE && self->tiles[last->before].times.most > times.most)
+        times.most = self->tiles[last->before].times.most;
+    coded_times_add (&last->times, times);
     size_t rows = last->rows;
     uint32_t i = last->before;
-    for (int back = 0; i != PARTS_NONE && self->tiles[i].most >= last->least; back++) {
+    for (int back = 0; i != PARTS_NONE && self->tiles[i].times.most >= last->times.least; back++) {
         if (back == BACK) {
             part->in_time = false;
             return;
@@ -119,7 +117,7 @@ void parts_take_key (parts_t *self, size_t which, text_t key)
     part->in_time = text_equal (part->key, key);
 }
 
-void parts_add (parts_t *self, size_t which, size_t size, size_t rows, const parts_times_t *times)
+void parts_add (parts_t *self, size_t which, size_t size, size_t rows, coded_times_t times)
 {
     part_t *part = &self->part[which];
     parts_tiles_t *last = part->last != PARTS_NONE ? &self->tiles[part->last] : NULL;
@@ -154,12 +152,10 @@ static void add_range (parts_t *self, const parts_tiles_t *tiles)
     self->ranges[self->ranges_count++] = (parts_range_t){ tiles->at, tiles->size };
 }
 
-/* Without rows it is what it was at first. */
-static void clear_part (part_t *part)
+static void empty_part (part_t *part)
 {
-    mem_free ((char *)(uintptr_t)part->key.data);
     *part = (part_t){
-        .first = PARTS_NONE, .last = PARTS_NONE, .alike = part->alike, .in_time = part->alike
+        .first = PARTS_NONE, .last = PARTS_NONE, .in_time = part->in_time, .key = part->key
     };
 }
 
@@ -169,7 +165,7 @@ void parts_drop_part (parts_t *self, size_t which)
     for (uint32_t i = part->first; i != PARTS_NONE; i = self->tiles[i].next)
         add_range (self, &self->tiles[i]);
     self->rows -= part->rows;
-    clear_part (part);
+    empty_part (part);
     self->largest = 0;
     for (size_t i = 0; i < PARTS_MAX; i++) {
         size_t at_once = parts_at_once (&self->part[i]);
@@ -180,7 +176,7 @@ void parts_drop_part (parts_t *self, size_t which)
 void parts_drop (parts_t *self)
 {
     for (size_t i = 0; i < PARTS_MAX; i++)
-        clear_part (&self->part[i]);
+        empty_part (&self->part[i]);
     self->slots_used = 0;
     self->range = (parts_range_t){ .size = 0 };
     self->ranges_count = 0;
@@ -192,6 +188,11 @@ void parts_drop (parts_t *self)
 void parts_clear (parts_t *self)
 {
     parts_drop (self);
+    for (size_t i = 0; i < PARTS_MAX; i++) {
+        mem_free ((char *)(uintptr_t)self->part[i].key.data);
+        self->part[i].key = (text_t){ .size = 0 };
+        self->part[i].in_time = false;
+    }
     self->parted = false;
 }
 
@@ -248,8 +249,7 @@ static void part_alike (parts_t *self)
         for (last = i; last + 2 < PARTS_MAX && self->split[last + 1] == prefix;)
             last++;
         bool alike = last > i && prefix != UINT64_MAX;
-        for (size_t part = i; part <= last; part++)
-            self->part[part].alike = self->part[part].in_time = alike && part == last;
+        self->part[last].in_time = alike;
         self->split[last] += alike;
     }
 }

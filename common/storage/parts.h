@@ -12,6 +12,7 @@
 #include "base/kept.h"
 #include "base/key.h"
 #include "base/value.h"
+#include "storage/coded.h"
 
 enum {
     PARTS_MAX = 256,
@@ -26,9 +27,7 @@ typedef struct parts_tiles {
     uint32_t rows;
     uint32_t next; /* of the part; PARTS_NONE: these are the last */
     uint32_t before;
-    /* of parts in time: */
-    int64_t least; /* event time of their rows */
-    int64_t most;  /* … and of all up to these */
+    coded_times_t times; /* of parts in time: `most` is that of all up to these */
 } parts_tiles_t;
 enum { PARTS_TOGETHER = 256 << 10 };
 
@@ -36,17 +35,11 @@ typedef struct part {
     uint32_t first; /* tiles; PARTS_NONE: there are none */
     uint32_t last;
     size_t rows;
-    bool alike;     /* its keys have the same prefix, as parts_part knows … */
-    bool in_time;   /* … they are one key, and its rows come nearly in order of their times: */
-    size_t at_once; /* so many at a time, at most, are all that is before what follows */
-    text_t key;     /* then; owned, without data before there are rows */
+    size_t at_once; /* of a part in time: so many at a time, at most, are before what follows */
+    /* of rows that were dropped, too: */
+    bool in_time; /* they have one key, and come nearly in order of their times */
+    text_t key;   /* then; owned, without data before there are rows */
 } part_t;
-
-/* Event times of rows. */
-typedef struct parts_times {
-    int64_t least;
-    int64_t most;
-} parts_times_t;
 
 /* Memory that is free. */
 typedef struct parts_range {
@@ -125,7 +118,7 @@ size_t parts_of_key (const parts_t *self, text_t key);
 uint8_t *parts_room (parts_t *self, size_t size) __attribute__ ((returns_nonnull));
 /* … unless it is in a part now, with so many bytes of it. Only when they are parted. Of a part that
  * is in time, `times` are those of the rows. */
-void parts_add (parts_t *self, size_t part, size_t size, size_t rows, const parts_times_t *times);
+void parts_add (parts_t *self, size_t part, size_t size, size_t rows, coded_times_t times);
 
 /* Rows with this key are about to be added to a part that is in time. */
 void parts_take_key (parts_t *self, size_t part, text_t key);

@@ -31,6 +31,7 @@ static void end_giving (sorter_t *self)
     if (giving == NULL)
         return;
     pieces_destroy (&giving->pieces);
+    steps_end (&giving->steps);
     if (giving->stays > 0)
         gathered_release (&giving->lent);
     arena_destroy (&giving->texts[0]);
@@ -183,7 +184,6 @@ static void begin_giving (sorter_t *self)
     if (self->parts.parted)
         few_part (self);
     self->giving = giving;
-    giving->tiles = PARTS_NONE;
     giving->arena = arena_new (GIVEN_CHUNK);
     giving->texts[0] = arena_new (GIVEN_CHUNK);
     giving->texts[1] = arena_new (GIVEN_CHUNK);
@@ -197,10 +197,9 @@ static void begin_giving (sorter_t *self)
 static status_t next_part (sorter_t *self, error_t *error)
 {
     giving_t *giving = self->giving;
-    if (steps_left (giving)) {
-        steps_next (self);
-        return STATUS_OK;
-    }
+    if (steps_left (&giving->steps))
+        return steps_next (self, error);
+    steps_end (&giving->steps);
     pieces_destroy (&giving->pieces);
     giving->rows = 0;
     giving->at = 0;
@@ -219,11 +218,8 @@ static status_t next_part (sorter_t *self, error_t *error)
     }
     if (giving->rows == 0)
         return STATUS_OK;
-    if (steps_can (self, giving->part)) {
-        giving->from_disk = false;
-        steps_begin (self, giving->part);
-        return STATUS_OK;
-    }
+    if (steps_begin (self))
+        return steps_next (self, error);
     if (self->spilled != NULL)
         return spilled_begin (self, giving->part, &giving->pieces, error);
     gathered_next (&self->few);

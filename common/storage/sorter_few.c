@@ -98,13 +98,12 @@ static void take_keys (sorter_t *self, size_t part, const uint32_t *which, size_
         parts_take_key (&self->parts, part, gathered_whole_key (&self->few, which[i], number));
 }
 
-static parts_times_t times_of (const gathered_t *few, const uint32_t *which, size_t rows)
+static coded_times_t times_of (const gathered_t *few, const uint32_t *which, size_t rows)
 {
-    parts_times_t times = { INT64_MAX, INT64_MIN };
+    coded_times_t times = CODED_NO_TIMES;
     for (size_t i = 0; i < rows; i++) {
         int64_t time = gathered_row (few, which[i])[GATHERED_EVENT_TIME];
-        times.least = time < times.least ? time : times.least;
-        times.most = time > times.most ? time : times.most;
+        coded_times_add (&times, (coded_times_t){ time, time });
     }
     return times;
 }
@@ -122,11 +121,11 @@ static void put_in_part (sorter_t *self, size_t part, const uint32_t *which, siz
         size_t left = (size_t)(last - (which + at + count));
         fetch_rows (&self->few, which + at + count, left < count ? left : count);
         uint8_t *to = parts_room (&self->parts, room);
-        parts_times_t times = { 0, 0 };
+        coded_times_t times = CODED_NO_TIMES;
         if (of->in_time)
             times = times_of (&self->few, which + at, count);
         size_t size = coded_put (&self->few, which + at, count, to);
-        parts_add (&self->parts, part, size, count, &times);
+        parts_add (&self->parts, part, size, count, times);
     }
 }
 
@@ -148,7 +147,8 @@ status_t few_put (sorter_t *self, size_t from, spill_list_t *list, error_t *erro
     status_t status = STATUS_OK;
     for (size_t at = from, count; status == STATUS_OK && at < self->few.rows; at += count) {
         size_t size = code_tile (self, at, &count);
-        status = spill_put (self->spilled->spill, list, self->tile, size, count, error);
+        status =
+            spill_put (self->spilled->spill, list, self->tile, size, count, CODED_NO_TIMES, error);
     }
     return status == STATUS_OK ? spill_end (self->spilled->spill, list, error) : status;
 }

@@ -39,6 +39,14 @@ size_t spilled_rows (const sorter_t *self, size_t part)
     return rows;
 }
 
+const spill_list_t *spilled_unsorted (const sorter_t *self, size_t part)
+{
+    const shelf_t *shelf = self->spilled != NULL ? &self->spilled->shelf[part] : NULL;
+    return shelf != NULL && shelf->count == 1 && !shelf->stretches[0].sorted
+               ? &shelf->stretches[0].list
+               : NULL;
+}
+
 void spilled_release (sorter_t *self)
 {
     spilled_t *spilled = self->spilled;
@@ -62,8 +70,8 @@ static status_t put_unsorted (sorter_t *self, size_t part, error_t *error)
     spill_list_t *list = open_stretch (&self->spilled->shelf[part]);
     for (uint32_t i = parts->part[part].first; i != PARTS_NONE; i = parts->tiles[i].next) {
         const parts_tiles_t *tiles = &parts->tiles[i];
-        status_t status =
-            spill_put (spill, list, parts_at (parts, tiles), tiles->size, tiles->rows, error);
+        status_t status = spill_put (spill, list, parts_at (parts, tiles), tiles->size, tiles->rows,
+                                     tiles->times, error);
         if (status != STATUS_OK)
             return status;
     }
@@ -106,8 +114,7 @@ static status_t sort_memory (sorter_t *self, size_t part, shelf_t *shelf, error_
     return status == STATUS_OK ? put_sorted (self, shelf, error) : status;
 }
 
-/* Would so many rows of a part not fit by themselves? */
-static bool is_large (const sorter_t *self, size_t rows)
+bool spilled_is_large (const sorter_t *self, size_t rows)
 {
     return rows * self->row_bytes > self->aside.memory;
 }
@@ -115,10 +122,10 @@ static bool is_large (const sorter_t *self, size_t rows)
 /* One that would not fit by itself is sorted now, while it is in memory. */
 static status_t put_part (sorter_t *self, size_t part, error_t *error)
 {
-    size_t rows = self->parts.part[part].rows;
-    if (rows == 0)
+    const part_t *of = &self->parts.part[part];
+    if (of->rows == 0)
         return STATUS_OK;
-    if (is_large (self, rows))
+    if (spilled_is_large (self, parts_at_once (of)))
         return sort_memory (self, part, &self->spilled->shelf[part], error);
     return put_unsorted (self, part, error);
 }
@@ -148,31 +155,37 @@ static status_t put_all (sorter_t *self, error_t *error)
 
 /* ---- while rows are given ---- */
 
-/* Of a part that is given in steps, what was not looked at yet. */
-static status_t put_tiles (sorter_t *self, error_t *error)
+/* Of a part that is given in steps, what was not looked at yet: each is a block, as it is ahead. */
+static status_t put_steps (sorter_t *self, steps_t *steps, error_t *error)
 {
-    giving_t *giving = self->giving;
-    if (giving->tiles == PARTS_NONE)
-        return STATUS_OK;
-    self->parts.part[giving->part].first = giving->tiles;
-    giving->tiles = PARTS_NONE;
-    return put_unsorted (self, giving->part, error);
+    const parts_t *parts = &self->parts;
+    spill_t *spill = self->spilled->spill;
+    spill_list_t *list = open_stretch (&self->spilled->shelf[self->giving->part]);
+    status_t status = STATUS_OK;
+    while (status == STATUS_OK && steps->tiles != PARTS_NONE) {
+        const parts_tiles_t *tiles = &parts->tiles[steps->tiles];
+        status = spill_put (spill, list, parts_at (parts, tiles), tiles->size, tiles->rows,
+                            tiles->times, error);
+        if (status == STATUS_OK)
+            status = spill_end (spill, list, error);
+        steps->tiles = tiles->next;
+    }
+    return status;
 }
 
 /* The rest of the part that is being given. Batches may borrow from rows that were few. */
 static status_t put_current (sorter_t *self, error_t *error)
 {
     giving_t *giving = self->giving;
-    bool is_done = giving->at == giving->rows && !steps_left (giving);
+    bool is_done = giving->at == giving->rows;
+    if (giving->steps.least != NULL)
+        return put_steps (self, &giving->steps, error);
     if (giving->from_disk || (is_done && !giving->few))
         return STATUS_OK;
     size_t part = giving->few ? 0 : giving->part;
     status_t status = STATUS_OK;
-    if (giving->at < giving->rows + giving->stay)
+    if (!is_done)
         status = few_put (self, giving->at, add_stretch (&self->spilled->shelf[part], true), error);
-    giving->stay = 0;
-    if (status == STATUS_OK)
-        status = put_tiles (self, error);
     if (giving->few) {
         giving->lent = self->few;
         giving->stays = 2;
@@ -215,7 +228,7 @@ bool sorter_has_large (const sorter_t *self)
 {
     if (!self->parts.parted) /* there is no telling which they are before they are parted */
         return few_bytes (self) > self->aside.memory;
-    return is_large (self, self->parts.largest);
+    return spilled_is_large (self, self->parts.largest);
 }
 
 status_t sorter_spill_large (sorter_t *self, error_t *error)
@@ -225,7 +238,7 @@ status_t sorter_spill_large (sorter_t *self, error_t *error)
     if (status == STATUS_OK)
         few_part (self);
     for (size_t part = 0; status == STATUS_OK && part < PARTS_MAX; part++) {
-        if (!is_large (self, parts_at_once (&self->parts.part[part])))
+        if (!spilled_is_large (self, parts_at_once (&self->parts.part[part])))
             continue;
         status = put_part (self, part, error);
         parts_drop_part (&self->parts, part);
@@ -235,7 +248,7 @@ status_t sorter_spill_large (sorter_t *self, error_t *error)
 
 /* ---- loading ---- */
 
-static status_t take_block (sorter_t *self, const spill_block_t *block, error_t *error)
+status_t spilled_take_block (sorter_t *self, const spill_block_t *block, error_t *error)
 {
     spilled_t *spilled = self->spilled;
     if (block->size + CODED_MORE > spilled->room) {
@@ -266,7 +279,7 @@ static status_t load_part (sorter_t *self, size_t part, error_t *error)
     for (size_t i = 0; i < shelf->count; i++) {
         const spill_list_t *list = &shelf->stretches[i].list;
         for (size_t block = 0; block < list->count; block++) {
-            status_t status = take_block (self, &list->blocks[block], error);
+            status_t status = spilled_take_block (self, &list->blocks[block], error);
             if (status != STATUS_OK)
                 return status;
         }
@@ -289,7 +302,7 @@ static status_t sort_stretch (sorter_t *self, const spill_list_t *list, shelf_t 
         if (self->few.rows > 0 && self->few.rows + block->rows > rows_that_fit (self))
             status = put_sorted (self, sorted, error);
         if (status == STATUS_OK)
-            status = take_block (self, block, error);
+            status = spilled_take_block (self, block, error);
     }
     return status == STATUS_OK ? put_sorted (self, sorted, error) : status;
 }
@@ -409,7 +422,7 @@ static status_t begin_pieces (sorter_t *self, size_t part, pieces_t **pieces, er
 status_t spilled_begin (sorter_t *self, size_t part, pieces_t **pieces, error_t *error)
 {
     *pieces = NULL;
-    if (is_large (self, spilled_rows (self, part)))
+    if (spilled_is_large (self, spilled_rows (self, part)))
         return begin_pieces (self, part, pieces, error);
     return load_part (self, part, error);
 }

@@ -9,6 +9,17 @@
 #include "storage/sorter.h"
 #include "storage/spill.h"
 
+/* A part's blocks on the disk and its tiles in memory, in the order in which they came, some of
+ * which are sorted at a time. */
+typedef struct steps {
+    int64_t *least; /* event time of each, and of all that follow; NULL: there are no steps */
+    size_t count;
+    size_t next;    /* the first that is not in `few` yet: … */
+    size_t block;   /* … that block on the disk, unless there are no more, … */
+    uint32_t tiles; /* … and then these tiles */
+    size_t stay;    /* rows in `few` that what follows may come before */
+} steps_t;
+
 /* How far rows have been given. */
 typedef struct giving {
     arena_t *arena;
@@ -16,17 +27,16 @@ typedef struct giving {
     arena_t
         *texts[2]; /* strings and keys of theirs, if they are not borrowed from memory that stays */
     unsigned turn;
-    size_t room;    /* rows of a batch */
-    size_t filled;  /* rows of the one whose turn it is */
-    size_t given;   /* rows of all */
-    size_t next;    /* part */
-    size_t part;    /* that is given now: in `few`, or pieces … */
-    size_t rows;    /* … its rows … */
-    size_t at;      /* … and those that were picked */
-    bool few;       /* the part is all rows, which are few: batches borrow from these */
-    bool from_disk; /* the part is there, too */
-    uint32_t tiles; /* of a part in time: those that are not in `few` yet; else PARTS_NONE … */
-    size_t stay;    /* … and its rows behind `rows`, which what is in the tiles may come before */
+    size_t room;      /* rows of a batch */
+    size_t filled;    /* rows of the one whose turn it is */
+    size_t given;     /* rows of all */
+    size_t next;      /* part */
+    size_t part;      /* that is given now: in `few`, or pieces … */
+    size_t rows;      /* … its rows … */
+    size_t at;        /* … and those that were picked */
+    bool few;         /* the part is all rows, which are few: batches borrow from these */
+    bool from_disk;   /* the part is there, too */
+    steps_t steps;    /* of a part in time: then `rows` are those of one step */
     pieces_t *pieces; /* of a part that is not sorted in memory; else NULL */
     gathered_t lent;  /* rows that batches borrow from and that are given no more … */
     unsigned stays;   /* … for so many calls; 0: there are none */
@@ -102,17 +112,23 @@ size_t few_bytes (const sorter_t *self);
 
 /* ---- sorter_steps.c: of a part whose rows are one key's and come nearly in time ---- */
 
-/* Can the part be given in steps, and is it worth it? */
-bool steps_can (const sorter_t *self, size_t part);
-/* Begins to give the part: makes the first step, as steps_next does. */
-void steps_begin (sorter_t *self, size_t part);
-/* Is there another step of the part that is given? */
-bool steps_left (const giving_t *giving);
+/* Begins to give the part that is to be given; false: it cannot be given in steps, or that is not
+ * worth it. */
+bool steps_begin (sorter_t *self);
+/* Is there another step? */
+bool steps_left (const steps_t *steps);
 /* The next rows in order are sorted in `few`: as many as nothing comes before that is left. */
-void steps_next (sorter_t *self);
+MUST_CHECK status_t steps_next (sorter_t *self, error_t *error);
+void steps_end (steps_t *steps);
 
 /* ---- sorter_spill.c: of a sorter that has rows on the disk ---- */
 
+/* Would so many rows of a part not fit by themselves? */
+bool spilled_is_large (const sorter_t *self, size_t rows);
+/* The part's rows there when none of them are sorted; NULL: there are none, or some are. */
+const spill_list_t *spilled_unsorted (const sorter_t *self, size_t part);
+/* Reads a block of it: its rows come behind those in `few`. */
+MUST_CHECK status_t spilled_take_block (sorter_t *self, const spill_block_t *block, error_t *error);
 /* Rows of a part, there and in memory. */
 size_t spilled_rows (const sorter_t *self, size_t part);
 /* Begins to give the part: sorted in `few` (*pieces is NULL), or as pieces. */

@@ -1,41 +1,98 @@
 /* sorter_steps.c - a large part of a sorter whose rows are one key's, and came nearly in the order
- * of their times, is given in steps: some tiles at a time are sorted, in a near cache, and given up
- * to the least time that is left. What a hot key costs is then what others do. */
-#include "base/check.h"
+ * of their times, is given in steps: some of its blocks on the disk and tiles in memory at a time
+ * are sorted, in a near cache, and given up to the least time that is left. What a hot key costs is
+ * then what others do. */
+#include "base/mem.h"
 #include "storage/sorter_state.h"
 
-bool steps_can (const sorter_t *self, size_t part)
+/* One of those ahead. */
+typedef struct ahead {
+    size_t rows;
+    coded_times_t times; /* the least of these and all that follow, the most of all up to these */
+} ahead_t;
+
+static size_t count_ahead (const sorter_t *self, size_t part, const spill_list_t *list)
 {
-    const part_t *of = &self->parts.part[part];
-    if (self->spilled != NULL && self->spilled->shelf[part].count > 0)
-        return false;
-    return parts_at_once (of) < of->rows;
+    size_t count = list != NULL ? list->count : 0;
+    for (uint32_t i = self->parts.part[part].first; i != PARTS_NONE; i = self->parts.tiles[i].next)
+        count++;
+    return count;
 }
 
-bool steps_left (const giving_t *giving)
+static ahead_t *list_ahead (const sorter_t *self, size_t part, const spill_list_t *list,
+                            size_t count)
 {
-    return giving->tiles != PARTS_NONE || giving->stay > 0;
+    ahead_t *ahead = mem_alloc (count * sizeof *ahead);
+    size_t at = 0;
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        ahead[at++] = (ahead_t){ list->blocks[i].rows, list->blocks[i].times };
+    for (uint32_t i = self->parts.part[part].first; i != PARTS_NONE; i = self->parts.tiles[i].next)
+        ahead[at++] = (ahead_t){ self->parts.tiles[i].rows, self->parts.tiles[i].times };
+    for (size_t i = 1; i < count; i++)
+        if (ahead[i - 1].times.most > ahead[i].times.most)
+            ahead[i].times.most = ahead[i - 1].times.most;
+    for (size_t i = count - 1; i > 0; i--)
+        if (ahead[i].times.least < ahead[i - 1].times.least)
+            ahead[i - 1].times.least = ahead[i].times.least;
+    return ahead;
 }
 
-/* From the last tiles to the first: the least time of these, and of all that follow. */
-static void find_least (parts_t *parts, size_t part)
+/* How many rows are held at once, at most: some of those ahead, and before these all that they may
+ * come before. */
+static size_t rows_at_once (const ahead_t *ahead, size_t count)
 {
-    int64_t least = INT64_MAX;
-    for (uint32_t i = parts->part[part].last; i != PARTS_NONE; i = parts->tiles[i].before) {
-        least = parts->tiles[i].least < least ? parts->tiles[i].least : least;
-        parts->tiles[i].least = least;
+    size_t rows = 0, most = 0, first = 0;
+    for (size_t i = 0; i < count; i++) {
+        rows += ahead[i].rows;
+        while (ahead[first].times.most < ahead[i].times.least)
+            rows -= ahead[first++].rows;
+        most = rows > most ? rows : most;
     }
+    return most;
 }
 
-void steps_begin (sorter_t *self, size_t part)
+/* A step takes what stayed of the one before, and as much again or more. */
+static bool is_worth_it (const sorter_t *self, size_t part, size_t at_once)
+{
+    enum { STEP = 3 };
+    size_t rows = self->spilled != NULL ? spilled_rows (self, part) : self->parts.part[part].rows;
+    bool fits = self->spilled == NULL || !spilled_is_large (self, STEP * at_once);
+    return fits && STEP * at_once < rows;
+}
+
+bool steps_begin (sorter_t *self)
 {
     giving_t *giving = self->giving;
-    find_least (&self->parts, part);
-    gathered_next (&self->few);
-    giving->tiles = self->parts.part[part].first;
-    giving->stay = 0;
-    giving->rows = 0;
-    steps_next (self);
+    size_t part = giving->part;
+    const spill_list_t *list = spilled_unsorted (self, part);
+    bool is_sorted = list == NULL && self->spilled != NULL && self->spilled->shelf[part].count > 0;
+    if (!self->parts.part[part].in_time || is_sorted)
+        return false;
+    size_t count = count_ahead (self, part, list);
+    ahead_t *ahead = list_ahead (self, part, list, count);
+    bool begins = is_worth_it (self, part, rows_at_once (ahead, count));
+    if (begins) {
+        giving->steps = (steps_t){ .least = mem_alloc (count * sizeof (int64_t)),
+                                   .count = count,
+                                   .tiles = self->parts.part[part].first };
+        for (size_t i = 0; i < count; i++)
+            giving->steps.least[i] = ahead[i].times.least;
+        gathered_next (&self->few);
+        giving->rows = 0;
+    }
+    mem_free (ahead);
+    return begins;
+}
+
+bool steps_left (const steps_t *steps)
+{
+    return steps->next < steps->count || steps->stay > 0;
+}
+
+void steps_end (steps_t *steps)
+{
+    mem_free (steps->least);
+    *steps = (steps_t){ .count = 0 };
 }
 
 static int64_t time_of (const sorter_t *self, size_t at)
@@ -83,32 +140,49 @@ static size_t count_before (const sorter_t *self, int64_t time)
     return from;
 }
 
-/* As many as fit a near cache, and as many as were there at least: what stays is sorted again. */
-static void take_tiles (sorter_t *self)
+/* The next ones, from the disk or from memory. */
+static status_t take_next (sorter_t *self, error_t *error)
 {
-    giving_t *giving = self->giving;
-    size_t stay = self->few.rows;
-    while (giving->tiles != PARTS_NONE && (self->few.rows < 2 * stay || !few_are_many (self))) {
-        const parts_tiles_t *tiles = &self->parts.tiles[giving->tiles];
-        few_take (self, parts_at (&self->parts, tiles), tiles->size);
-        giving->tiles = tiles->next;
-    }
+    steps_t *steps = &self->giving->steps;
+    const spill_list_t *list = spilled_unsorted (self, self->giving->part);
+    steps->next++;
+    if (list != NULL && steps->block < list->count)
+        return spilled_take_block (self, &list->blocks[steps->block++], error);
+    const parts_tiles_t *tiles = &self->parts.tiles[steps->tiles];
+    few_take (self, parts_at (&self->parts, tiles), tiles->size);
+    steps->tiles = tiles->next;
+    return STATUS_OK;
 }
 
-void steps_next (sorter_t *self)
+/* As many as fit a near cache, and as many as were there at least: what stays is sorted again. */
+static status_t take_some (sorter_t *self, error_t *error)
+{
+    const steps_t *steps = &self->giving->steps;
+    size_t stay = self->few.rows;
+    status_t status = STATUS_OK;
+    while (status == STATUS_OK && steps->next < steps->count &&
+           (self->few.rows < 2 * stay || !few_are_many (self)))
+        status = take_next (self, error);
+    return status;
+}
+
+status_t steps_next (sorter_t *self, error_t *error)
 {
     giving_t *giving = self->giving;
-    if (giving->stay > 0)
+    steps_t *steps = &giving->steps;
+    if (steps->stay > 0)
         few_keep (self, giving->rows);
     else
         gathered_next (&self->few);
     do {
-        take_tiles (self);
+        status_t status = take_some (self, error);
+        if (status != STATUS_OK)
+            return status;
         sort_times (self);
-        giving->rows = giving->tiles == PARTS_NONE
-                           ? self->few.rows
-                           : count_before (self, self->parts.tiles[giving->tiles].least);
+        giving->rows = steps->next == steps->count ? self->few.rows
+                                                   : count_before (self, steps->least[steps->next]);
     } while (giving->rows == 0);
     giving->at = 0;
-    giving->stay = self->few.rows - giving->rows;
+    steps->stay = self->few.rows - giving->rows;
+    return STATUS_OK;
 }

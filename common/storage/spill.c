@@ -15,7 +15,8 @@ struct spill {
     uint64_t at;
     uint8_t *buffer; /* the block that is being filled: SPILL_BLOCK bytes … */
     size_t filled;
-    size_t rows; /* … and its rows */
+    size_t rows;         /* … its rows … */
+    coded_times_t times; /* … and theirs */
 };
 
 void spill_list_release (spill_list_t *self)
@@ -42,6 +43,7 @@ status_t spill_new (fs_t *fs, const char *path, spill_t **spill, error_t *error)
     self->file = file;
     self->path = mem_string (path);
     self->buffer = mem_alloc (SPILL_BLOCK);
+    self->times = CODED_NO_TIMES;
     *spill = self;
     return STATUS_OK;
 }
@@ -74,9 +76,9 @@ static void add_block (spill_list_t *list, const spill_block_t *block)
 }
 
 static status_t write_block (spill_t *self, spill_list_t *list, const uint8_t *bytes, size_t size,
-                             size_t rows, error_t *error)
+                             size_t rows, coded_times_t times, error_t *error)
 {
-    spill_block_t block = { self->at, XXH3_64bits (bytes, size), size, rows };
+    spill_block_t block = { self->at, XXH3_64bits (bytes, size), size, rows, times };
     status_t status = fs_write (self->fs, self->file, self->at, bytes, size, error);
     if (status != STATUS_OK)
         return error_prefix (error, "rows put aside in %s", self->path);
@@ -92,13 +94,15 @@ status_t spill_end (spill_t *self, spill_list_t *list, error_t *error)
         return STATUS_OK;
     size_t filled = self->filled;
     size_t rows = self->rows;
+    coded_times_t times = self->times;
     self->filled = 0;
     self->rows = 0;
-    return write_block (self, list, self->buffer, filled, rows, error);
+    self->times = CODED_NO_TIMES;
+    return write_block (self, list, self->buffer, filled, rows, times, error);
 }
 
 status_t spill_put (spill_t *self, spill_list_t *list, const uint8_t *tiles, size_t size,
-                    size_t rows, error_t *error)
+                    size_t rows, coded_times_t times, error_t *error)
 {
     CHECK_OBJECT (self, SPILL_MAGIC);
     if (self->filled + size > SPILL_BLOCK) {
@@ -107,10 +111,11 @@ status_t spill_put (spill_t *self, spill_list_t *list, const uint8_t *tiles, siz
             return status;
     }
     if (size > SPILL_BLOCK)
-        return write_block (self, list, tiles, size, rows, error);
+        return write_block (self, list, tiles, size, rows, times, error);
     memcpy (self->buffer + self->filled, tiles, size);
     self->filled += size;
     self->rows += rows;
+    coded_times_add (&self->times, times);
     return STATUS_OK;
 }
 

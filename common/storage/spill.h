@@ -7,6 +7,7 @@
 #define WEIR_STORAGE_SPILL_H
 
 #include "base/fs.h"
+#include "storage/coded.h"
 
 enum { SPILL_BLOCK = 256 << 10 }; /* bytes of a block; more when one tile is larger */
 
@@ -15,6 +16,7 @@ typedef struct spill_block {
     uint64_t checksum;
     size_t size; /* bytes */
     size_t rows;
+    coded_times_t times; /* as they were given with what is in it */
 } spill_block_t;
 
 /* Rows, in the order in which they were put. Zeros are an empty list. */
@@ -34,10 +36,10 @@ typedef struct spill spill_t;
 MUST_CHECK status_t spill_new (fs_t *fs, const char *path, spill_t **spill, error_t *error);
 void spill_destroy (spill_t **self_p);
 
-/* Puts whole tiles behind the list's, of so many rows. Of one list after the other: spill_end comes
- * before those of another list, and before these are read. NO_SPACE, IO. */
+/* Puts whole tiles behind the list's, of so many rows with these times. Of one list after the
+ * other: spill_end comes before those of another list, and before these are read. NO_SPACE, IO. */
 MUST_CHECK status_t spill_put (spill_t *self, spill_list_t *list, const uint8_t *tiles, size_t size,
-                               size_t rows, error_t *error);
+                               size_t rows, coded_times_t times, error_t *error);
 MUST_CHECK status_t spill_end (spill_t *self, spill_list_t *list, error_t *error);
 
 /* Reads a block, which is whole tiles, to where its size fits. CORRUPT when it is not what was put;

@@ -22,7 +22,7 @@ BAR_CASE = "20M:1M:uniform"
 SLOPE = ["1M:50k:uniform", "10M:500k:uniform", "100M:5M:uniform"]  # 20 events a key
 MATRIX = [f"{events}:{keys}:{shape}" for shape in ("uniform", "zipf")
           for events in ("1M", "10M", "100M") for keys in ("10k", "1M", "10M")]
-HOT = "10M:500k:hot"
+HOT = ["10M:500k:hot", "100M:5M:hot"]  # 5 M and 50 M events of one key
 WIDE = ["1M:50k:uniform", "1M:5k:uniform"]  # 20 and 200 events a key
 WIDE_FILTERS = [1, 5, 25]                   # 20 features each
 WORKERS = "10M:500k:uniform"
@@ -244,8 +244,8 @@ class Bench:
             self.frames(history, found["figures"], rounds)
         if with_workers:
             self.workers(history, found["figures"], self.options.rounds)
-        if case == HOT:
-            found["in_turn"] = self.in_turn(history, WORKERS, self.options.rounds)
+        if case in HOT:
+            found["in_turn"] = self.in_turn(history, case.replace("hot", "uniform"), self.options.rounds)
         if case in WIDE:
             self.wide(history, found, rounds)
         if with_deltas:
@@ -278,7 +278,7 @@ class Bench:
 def chosen_cases(options):
     if options.smoke:
         return ["20k:1k:uniform"]
-    wanted = {"bar": [BAR_CASE], "deltas": [DELTAS], "slope": SLOPE, "wide": WIDE, "hot": [WORKERS, HOT], "workers": [WORKERS],
+    wanted = {"bar": [BAR_CASE], "deltas": [DELTAS], "slope": SLOPE, "wide": WIDE, "hot": HOT, "workers": [WORKERS],
               "training": TRAINING, "matrix": MATRIX, "flights": ["flights"]}
     cases = [case for part, those in wanted.items() for case in those
              if options.only in (None, part)]

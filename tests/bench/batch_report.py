@@ -7,7 +7,8 @@ import curves
 
 BAR_CASE = "20M:1M:uniform"
 SLOPE = ["1M:50k:uniform", "10M:500k:uniform", "100M:5M:uniform"]
-HOT, EVEN = "10M:500k:hot", "10M:500k:uniform"
+HOT = {"10M:500k:hot": "hot_key", "100M:5M:hot": "hot_key_50M"}
+WORKERS = "10M:500k:uniform"
 MIB = 2**20
 
 
@@ -202,10 +203,11 @@ def bars_of_slope(found):
 
 
 def bars_of_hot_key(found):
-    told = found["cases"].get(HOT, {}).get("in_turn", {})
-    for start, name in (("runs", "recompute"), ("log", "first_recompute")):
-        if start in told:
-            bar(f"{name}_hot_key", statistics.median(hot / even for hot, even in told[start]), 1, True)
+    for case, end in HOT.items():
+        told = found["cases"].get(case, {}).get("in_turn", {})
+        for start, name in (("runs", "recompute"), ("log", "first_recompute")):
+            if start in told:
+                bar(f"{name}_{end}", statistics.median(hot / even for hot, even in told[start]), 1, True)
 
 
 TRAINING_CASE = "2M:100k:uniform"
@@ -227,7 +229,7 @@ def bars_of_deltas(told):
 
 
 def bars_of_workers(found):
-    figures = found["cases"].get(EVEN, {}).get("figures", {})
+    figures = found["cases"].get(WORKERS, {}).get("figures", {})
     for start, name in (("runs", "recompute"), ("log", "first_recompute")):
         if f"2 x 1, from {start}" in figures:
             bar(f"{name}_two_workers", ratio(figures[f"1 x 1, from {start}"],

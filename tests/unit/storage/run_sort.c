@@ -400,7 +400,9 @@ Test (run_sort, rows_that_were_on_the_disk_are_the_same_run, .timeout = 120)
 /* How a key that most rows have comes. */
 typedef struct hot {
     size_t late;  /* rows by which one may be behind its time */
-    double other; /* keys that begin as it does, of each row */
+    double other; /* keys that begin as it does, of each row … */
+    size_t from;  /* … from this one on */
+    bool only;    /* … and none of its own any more */
     bool number;
     bool in_position;
     bool large; /* then its rows take more memory together than there is */
@@ -409,26 +411,80 @@ typedef struct hot {
 static void set_hot (random_t *random, arena_t *arena, batch_t *batch, const hot_t *hot)
 {
     text_t key = number_key (random, arena, 1000);
-    char *longer = arena_alloc (arena, 10);
+    char *longer = arena_alloc (arena, 11);
     memcpy (longer, key.data, key.size);
-    longer[9] = 'x';
+    longer[9] = longer[10] = 'x';
     for (size_t i = 0; i < batch->rows; i++) {
         batch->key[i] = random_chance (random, 0.9) ? key : number_key (random, arena, 1000);
         if (!hot->number)
             batch->key[i] = (text_t){ longer, batch->key[i].data == key.data ? 10 : 5 };
-        if (!hot->number && random_chance (random, hot->other))
-            batch->key[i].size = 9;
+        if (!hot->number && i >= hot->from && (hot->only || random_chance (random, hot->other)))
+            batch->key[i].size = 11;
         batch->event_time[i] = (int64_t)(i / 2 + hot->late - random_below (random, hot->late + 1));
         batch->offset[i] = hot->in_position ? i / 3 : random_below (random, 5);
         batch->row[i] = hot->in_position ? (uint32_t)(i % 3) : 0;
     }
 }
 
-/* Its rows are sorted a step at a time where they come nearly in time, whatever else there is. */
+/* When their memory is asked for. */
+typedef struct asked {
+    double adding; /* behind some that are added */
+    double giving; /* behind each batch */
+} asked_t;
+
+static size_t writes;
+static const fs_ops_t *uncounted;
+
+static status_t count_write (fs_t *fs, file_t *file, uint64_t at, const void *data, size_t size,
+                             error_t *why)
+{
+    writes++;
+    return uncounted->write (fs, file, at, data, size, why);
+}
+
+static void count_writes (fs_t *fs)
+{
+    static fs_ops_t counted;
+    uncounted = fs->ops;
+    counted = *fs->ops;
+    counted.write = count_write;
+    fs->ops = &counted;
+}
+
+static void add_hot (run_fixture_t *fixture, sorter_t *sorter, const batch_t *batch, double spills)
+{
+    enum { SOME = 10000 };
+    for (size_t at = 0; at < batch->rows; at += SOME) {
+        sorter_add (sorter, batch, at, at + SOME < batch->rows ? at + SOME : batch->rows);
+        if (random_chance (&fixture->random, spills))
+            cr_assert_eq (sorter_spill (sorter, &error), STATUS_OK, "%s", error.text);
+    }
+}
+
+static void expect_sorted (run_fixture_t *fixture, sorter_t *sorter, const batch_t *sorted,
+                           double spills)
+{
+    for (size_t rows = 0; rows < sorted->rows;) {
+        batch_t got;
+        cr_assert_eq (sorter_next (sorter, &got, &error), STATUS_OK, "%s", error.text);
+        for (size_t i = 0; i < got.rows; i++) {
+            cr_assert_eq (rows_compare (&got, i, sorted, rows + i), 0, "row %zu", rows + i);
+            cr_assert_eq (got.column[0].i[i], sorted->column[0].i[rows + i]);
+        }
+        rows += got.rows;
+        if (random_chance (&fixture->random, spills))
+            cr_assert_eq (sorter_spill (sorter, &error), STATUS_OK, "%s", error.text);
+    }
+    cr_assert (sorter_is_done (sorter));
+}
+
+/* Its rows are sorted a step at a time where they come nearly in time, whatever else there is, and
+ * wherever they are: then nothing is written any more once they are given. */
 Test (run_sort, rows_of_a_hot_key_are_the_same_run_in_steps, .timeout = 120)
 {
     enum { ROWS = 300000, MEMORY = 24 << 20 };
     static const type_t types[] = { TYPE_INT64, TYPE_FLOAT64 };
+    static const asked_t asked[] = { { 0, 0 }, { 0, 0.1 }, { 0.2, 0 }, { 0.1, 0.1 }, { 1, 0 } };
     static const hot_t cases[] = {
         { .late = 0, .number = true, .in_position = true },
         { .late = 5000, .number = true, .in_position = true },
@@ -436,32 +492,27 @@ Test (run_sort, rows_of_a_hot_key_are_the_same_run_in_steps, .timeout = 120)
         { .late = 300, .in_position = true },
         { .late = 50, .number = false },
         { .late = 10, .other = 0.001, .in_position = true, .large = true },
+        { .late = 10, .other = 0.001, .from = ROWS * 3 / 4, .large = true },
+        { .late = 10, .from = ROWS / 3, .only = true, .large = true },
         { .late = 10 * ROWS, .number = true, .large = true },
     };
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
-        for (int asked = 0; asked < 2; asked++) {
+        for (size_t a = 0; a < sizeof asked / sizeof asked[0]; a++) {
             run_fixture_t fixture;
             run_fixture_init (&fixture, c);
             batch_t batch = random_batch (&fixture.random, fixture.arena, types, 2, ROWS);
             set_hot (&fixture.random, fixture.arena, &batch, &cases[c]);
-            sorter_t *sorter = sorter_new (types, 2, NULL);
-            sorter_set_aside (sorter, fixture.fs, "aside", MEMORY);
-            sorter_add (sorter, &batch, 0, ROWS);
-            cr_expect_eq (sorter_has_large (sorter), cases[c].large, "case %zu", c);
             batch_t sorted = sorted_of (&batch, fixture.arena);
-            for (size_t rows = 0; rows < ROWS;) {
-                batch_t got;
-                cr_assert_eq (sorter_next (sorter, &got, &error), STATUS_OK, "%s", error.text);
-                for (size_t i = 0; i < got.rows; i++)
-                    cr_assert_eq (rows_compare (&got, i, &sorted, rows + i), 0, "case %zu, row %zu",
-                                  c, rows + i);
-                for (size_t i = 0; i < got.rows; i++)
-                    cr_assert_eq (got.column[0].i[i], sorted.column[0].i[rows + i]);
-                rows += got.rows;
-                if (asked && random_chance (&fixture.random, 0.1))
-                    cr_assert_eq (sorter_spill (sorter, &error), STATUS_OK, "%s", error.text);
-            }
-            cr_assert (sorter_is_done (sorter));
+            sorter_t *sorter = sorter_new (types, 2, NULL);
+            count_writes (fixture.fs);
+            sorter_set_aside (sorter, fixture.fs, "aside", MEMORY);
+            add_hot (&fixture, sorter, &batch, asked[a].adding);
+            if (asked[a].adding == 0)
+                cr_expect_eq (sorter_has_large (sorter), cases[c].large, "case %zu", c);
+            writes = 0;
+            expect_sorted (&fixture, sorter, &sorted, asked[a].giving);
+            if (asked[a].adding > 0 && asked[a].giving == 0)
+                cr_expect_eq (writes > 0, cases[c].large, "case %zu", c);
             sorter_destroy (&sorter);
             run_fixture_release (&fixture);
         }

@@ -74,19 +74,31 @@ static size_t count_names (run_fixture_t *fixture)
     return count;
 }
 
-enum { ROWS = 3000 };
+enum { ROWS = 3000, TIMES = 5 };
+
+/* Rows of one key, in order of their times from `from` on. */
+static batch_t rows_of_one_key (run_fixture_t *fixture, size_t from)
+{
+    batch_t batch = run_fixture_sorted (fixture, ROWS, false);
+    for (size_t i = 0; i < ROWS; i++) {
+        batch.key[i] = (text_t){ "one", 3 };
+        batch.event_time[i] = (int64_t)(from + i);
+    }
+    return batch;
+}
 
 /* Some rows are put aside, others not; then all are given. */
-static status_t spill_and_give (run_fixture_t *fixture, size_t memory, size_t *given)
+static status_t spill_and_give (run_fixture_t *fixture, bool one_key, size_t memory, size_t *given)
 {
     sorter_t *sorter = sorter_new (fixture->types, fixture->columns, NULL);
     sorter_set_aside (sorter, fixture->fs, "aside", memory);
     status_t status = STATUS_OK;
     *given = 0;
-    for (int i = 0; status == STATUS_OK && i < 3; i++) {
-        batch_t batch = run_fixture_sorted (fixture, ROWS, false);
+    for (size_t i = 0; status == STATUS_OK && i < TIMES; i++) {
+        batch_t batch = one_key ? rows_of_one_key (fixture, i * ROWS)
+                                : run_fixture_sorted (fixture, ROWS, false);
         sorter_add (sorter, &batch, 0, ROWS);
-        if (i < 2)
+        if (i < TIMES - 1)
             status = sorter_spill (sorter, &error);
     }
     while (status == STATUS_OK) {
@@ -104,8 +116,10 @@ Test (spill, has_no_name)
     size_t given;
     run_fixture_init (&fixture, 1);
     for (size_t memory = 1; memory < 1 << 24; memory *= 32) {
-        cr_expect_eq (spill_and_give (&fixture, memory, &given), STATUS_END, "%s", error.text);
-        cr_expect_eq (given, 3 * ROWS);
+        bool one_key = memory % 64 == 0;
+        cr_expect_eq (spill_and_give (&fixture, one_key, memory, &given), STATUS_END, "%s",
+                      error.text);
+        cr_expect_eq (given, TIMES * ROWS);
         cr_expect_eq (count_names (&fixture), 0);
     }
     run_fixture_release (&fixture);
@@ -121,7 +135,7 @@ Test (spill, without_room_is_an_error)
             run_fixture_init (&fixture, 2);
             make_faulty (&fixture);
             faulty.writes_left = writes;
-            status_t status = spill_and_give (&fixture, memory, &given);
+            status_t status = spill_and_give (&fixture, memory > 1, memory, &given);
             be_well (&fixture);
             cr_expect_eq (count_names (&fixture), 0);
             run_fixture_release (&fixture);
@@ -142,7 +156,7 @@ Test (spill, of_other_bytes_is_corrupt)
             run_fixture_init (&fixture, 3);
             make_faulty (&fixture);
             faulty.reads_left = reads;
-            status_t status = spill_and_give (&fixture, memory, &given);
+            status_t status = spill_and_give (&fixture, memory > 1, memory, &given);
             be_well (&fixture);
             run_fixture_release (&fixture);
             if (status == STATUS_END) {
@@ -150,7 +164,7 @@ Test (spill, of_other_bytes_is_corrupt)
                 break;
             }
             cr_assert_eq (status, STATUS_CORRUPT, "%s", error.text);
-            cr_assert_lt (given, 3 * ROWS);
+            cr_assert_lt (given, TIMES * ROWS);
             reads += reads / 8;
         }
 }
@@ -162,7 +176,7 @@ Test (spill, whose_name_stays_is_an_error)
     run_fixture_init (&fixture, 4);
     make_faulty (&fixture);
     faulty.keeps_names = true;
-    cr_expect_eq (spill_and_give (&fixture, 1 << 20, &given), STATUS_IO);
+    cr_expect_eq (spill_and_give (&fixture, false, 1 << 20, &given), STATUS_IO);
     be_well (&fixture);
     run_fixture_release (&fixture);
 }
@@ -174,8 +188,38 @@ Test (spill, never_takes_a_file_that_is_there)
     run_fixture_init (&fixture, 5);
     batch_t batch = run_fixture_sorted (&fixture, 10, false);
     run_fixture_write (&fixture, "aside", &batch);
-    cr_expect_eq (spill_and_give (&fixture, 1 << 20, &given), STATUS_EXISTS);
+    cr_expect_eq (spill_and_give (&fixture, false, 1 << 20, &given), STATUS_EXISTS);
     cr_expect_eq (count_names (&fixture), 1);
+    run_fixture_release (&fixture);
+}
+
+/* Of a list, and then of another one. */
+Test (spill, blocks_have_the_times_of_all_that_is_in_them)
+{
+    enum { TILE = SPILL_BLOCK / 3 };
+    static const coded_times_t times[] = { { 5, 9 }, { 3, 7 }, { 4, 8 }, { 20, 30 }, { 25, 26 } };
+    static uint8_t tile[SPILL_BLOCK + 1];
+    run_fixture_t fixture;
+    spill_t *spill;
+    spill_list_t list[2] = { { .count = 0 }, { .count = 0 } };
+    run_fixture_init (&fixture, 7);
+    cr_assert_eq (spill_new (fixture.fs, "aside", &spill, &error), STATUS_OK);
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        cr_assert_eq (spill_put (spill, &list[0], tile, TILE, 1, times[i], &error), STATUS_OK);
+    cr_assert_eq (spill_end (spill, &list[0], &error), STATUS_OK);
+    coded_times_t large = { 1, 2 };
+    cr_assert_eq (spill_put (spill, &list[1], tile, sizeof tile, 1, large, &error), STATUS_OK);
+    cr_assert_eq (list[0].count, 2);
+    cr_assert_eq (list[1].count, 1);
+    cr_expect_eq (list[0].blocks[0].times.least, 3);
+    cr_expect_eq (list[0].blocks[0].times.most, 9);
+    cr_expect_eq (list[0].blocks[1].times.least, 20);
+    cr_expect_eq (list[0].blocks[1].times.most, 30);
+    cr_expect_eq (list[1].blocks[0].times.least, 1);
+    cr_expect_eq (list[1].blocks[0].times.most, 2);
+    spill_list_release (&list[0]);
+    spill_list_release (&list[1]);
+    spill_destroy (&spill);
     run_fixture_release (&fixture);
 }
 
