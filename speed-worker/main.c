@@ -1,4 +1,5 @@
 /* weir-speed-worker: the core in the shell of common/node. */
+#include "base/mem.h"
 #include "node/node.h"
 #include "speed-worker/core.h"
 
@@ -36,5 +37,6 @@ int main (int argc, char **argv)
         .make = make,
         .threads = JOB_THREADS,
     };
+    mem_return_large (); /* what a trim drops */
     return node_main (&program, argc, argv);
 }

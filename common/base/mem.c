@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,6 +65,16 @@ void *mem_alloc_aligned (size_t size, size_t alignment)
     if (!pointer)
         out_of_memory (1, size);
     return pointer;
+}
+
+/* Left to itself malloc takes the largest that was freed for a size that is asked for all the time
+ * and has all up to that, and 32 MiB, among small pieces, between which they never go back. */
+void mem_return_large (void)
+{
+    enum { END_KEPT = 16 << 20 }; /* bytes that may be free at the end of the small ones */
+    (void)mallopt (M_MMAP_THRESHOLD,
+                   MEM_RETURNED); /* advice: sanitizers have a malloc of their own */
+    (void)mallopt (M_TRIM_THRESHOLD, END_KEPT);
 }
 
 char *mem_string (const char *text)

@@ -25,6 +25,12 @@ void *mem_alloc_large (size_t size) __attribute__ ((malloc, alloc_size (1), retu
 void *mem_alloc_aligned (size_t size, size_t alignment)
     __attribute__ ((malloc, alloc_size (1), returns_nonnull));
 
+/* From now on what is large (MEM_RETURNED) goes back to the system as soon as it is freed, and does
+ * not stay with the process for what may come: for those who hold much, and let it go piece by
+ * piece for days. Before there are other threads. */
+void mem_return_large (void);
+enum { MEM_RETURNED = 256 << 10 }; /* bytes */
+
 /* A NUL-terminated copy. */
 char *mem_string (const char *text) __attribute__ ((returns_nonnull));
 char *mem_string_n (const char *data, size_t size) __attribute__ ((returns_nonnull));

@@ -7,8 +7,8 @@
 
 enum {
     CHUNK = 32 << 10,      /* bytes, while there is little … */
-    CHUNK_LARGE = 1 << 20, /* … and when there is … */
-    LARGE_FROM = 8 << 20,  /* … this much */
+    CHUNK_LARGE = 1 << 20, /* … and at most … */
+    CHUNK_SHARE = 4,       /* … when 1 in so many of what is held is more */
     RARE = 2,              /* times as much room as is used is too much … */
     RARE_PAGES = 2,        /* … of so many pages at least */
     LOOKED_AT = 8,         /* pages, for one with few pieces */
@@ -68,7 +68,9 @@ static size_t pieces_in (size_t size)
 
 static void chunk_add (slab_t *self)
 {
-    size_t size = self->held < LARGE_FROM ? CHUNK : CHUNK_LARGE;
+    size_t size = CHUNK;
+    while (size < CHUNK_LARGE && size * 2 * CHUNK_SHARE <= self->held)
+        size *= 2;
     slab_chunk_t *chunk = mem_alloc (sizeof *chunk);
     chunk->pages = mem_alloc_aligned (size, SLAB_PAGE);
     chunk->next = self->chunks;
@@ -207,5 +209,5 @@ double slab_footprint (size_t size)
 
 size_t slab_held (const slab_t *self)
 {
-    return self->held;
+    return self->held - self->unused * SLAB_PAGE;
 }

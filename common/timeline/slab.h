@@ -65,7 +65,7 @@ static inline size_t slab_size (size_t size)
 /* What such a piece takes of its page. */
 double slab_footprint (size_t size);
 
-/* Bytes held from the system. */
+/* Bytes held from the system, without pages that were never touched: it has not given these yet. */
 size_t slab_held (const slab_t *self);
 
 #endif
