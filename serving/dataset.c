@@ -157,8 +157,30 @@ static status_t open_run (dataset_t *self, dataset_run_t *run, bool patient, err
     return STATUS_OK;
 }
 
+static void share_view (dataset_view_t *view, const dataset_part_t *other)
+{
+    for (size_t i = 0; i < other->views_count; i++) {
+        const dataset_view_t *open = &other->views[i];
+        if (!open->file || open->damage || open->cut != view->cut ||
+            strcmp (open->path, view->path) != 0)
+            continue;
+        view->file = batchview_ref (open->file);
+        view->verified = open->verified;
+        return;
+    }
+}
+
+void dataset_share (dataset_t *self, const dataset_t *other)
+{
+    for (uint32_t p = 0; p < self->parts_count && p < other->parts_count; p++)
+        for (size_t i = 0; i < self->parts[p].views_count; i++)
+            share_view (&self->parts[p].views[i], &other->parts[p]);
+}
+
 static status_t open_view (dataset_t *self, dataset_view_t *view, bool patient, error_t *error)
 {
+    if (view->file)
+        return STATUS_OK; /* shared */
     status_t status = batchview_open (self->fs, view->path, &view->file, error);
     if (status == STATUS_OK && batchview_info (view->file)->cut != view->cut)
         status =
@@ -202,6 +224,16 @@ void dataset_give_up (dataset_t *self, const batchview_t *file, const char *reas
         }
 }
 
+void dataset_give_up_as (dataset_t *self, const dataset_t *other)
+{
+    for (uint32_t p = 0; p < other->parts_count; p++)
+        for (size_t i = 0; i < other->parts[p].views_count; i++) {
+            const dataset_view_t *view = &other->parts[p].views[i];
+            if (view->file && view->damage)
+                dataset_give_up (self, view->file, view->damage);
+        }
+}
+
 void dataset_blame (dataset_t *self, uint32_t partition, size_t run, const char *reason)
 {
     dataset_run_t *blamed = &self->parts[partition].runs[run];
@@ -223,20 +255,45 @@ static void scrub_discard (job_t *job)
     scrub_job_destroy (&self);
 }
 
-scrub_job_t *scrub_job_new (dataset_t *self, size_t at)
+void dataset_verified (dataset_t *self, const batchview_t *file, int64_t now)
 {
     for (uint32_t p = 0; p < self->parts_count; p++)
         for (size_t i = 0; i < self->parts[p].views_count; i++) {
-            const dataset_view_t *view = &self->parts[p].views[i];
-            if (!view->file || view->damage || at-- > 0)
-                continue;
-            scrub_job_t *job = mem_zero (1, sizeof *job);
-            job->job = (job_t){ .run = scrub_run, .discard = scrub_discard };
-            job->dataset = dataset_ref (self);
-            job->file = view->file;
-            return job;
+            dataset_view_t *view = &self->parts[p].views[i];
+            if (file ? view->file == file : view->verified == 0)
+                view->verified = now;
         }
-    return NULL;
+}
+
+/* NULL: none is used. */
+static const dataset_view_t *next_to_verify (const dataset_t *self)
+{
+    const dataset_view_t *first = NULL;
+    for (uint32_t p = 0; p < self->parts_count; p++)
+        for (size_t i = 0; i < self->parts[p].views_count; i++) {
+            const dataset_view_t *view = &self->parts[p].views[i];
+            if (view->file && !view->damage && (!first || view->verified < first->verified))
+                first = view;
+        }
+    return first;
+}
+
+int64_t dataset_verified_first (const dataset_t *self)
+{
+    const dataset_view_t *view = next_to_verify (self);
+    return view ? view->verified : INT64_MAX;
+}
+
+scrub_job_t *scrub_job_new (dataset_t *self)
+{
+    const dataset_view_t *view = next_to_verify (self);
+    if (!view)
+        return NULL;
+    scrub_job_t *job = mem_zero (1, sizeof *job);
+    job->job = (job_t){ .run = scrub_run, .discard = scrub_discard };
+    job->dataset = dataset_ref (self);
+    job->file = view->file;
+    return job;
 }
 
 void scrub_job_destroy (scrub_job_t **self_p)

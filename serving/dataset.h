@@ -20,6 +20,7 @@ typedef struct dataset_view {
     char *path;
     batchview_t *file; /* NULL: it could not be opened */
     char *damage;      /* why it is not used; NULL: it is */
+    int64_t verified;  /* boot µs: when it was last, if it is used; 0: just now */
 } dataset_view_t;
 
 typedef struct dataset_run {
@@ -63,13 +64,24 @@ dataset_t *dataset_empty (const char *log_name, uint32_t partitions);
 MUST_CHECK status_t dataset_from_message (const wire_value_t *body, uint32_t partitions, fs_t *fs,
                                           dataset_t **dataset, error_t *error);
 
-/* Opens all files, verifying all of views, and of runs all but the blocks. Blocks. What is damaged
+/* Takes over the views that another one of the log has open and may use: files never change. So
+ * what a new dataset costs is what is new in it. Before it is opened, on the core's thread. */
+void dataset_share (dataset_t *self, const dataset_t *other);
+
+/* Opens all files that it does not share, verifying all of views, and of runs all but the blocks.
+ * Blocks. What is damaged
  * is not used, and the rest goes on without it; with `patient` also what is not there or cannot be
  * read, which may be because a newer dataset has come. */
 MUST_CHECK status_t dataset_open (dataset_t *self, bool patient, error_t *error);
 
 /* A view that is in use turned out to be damaged: it is used no more. On the core's thread. */
 void dataset_give_up (dataset_t *self, const batchview_t *file, const char *reason);
+/* The same of all that was found damaged in another one, which it shares files with. */
+void dataset_give_up_as (dataset_t *self, const dataset_t *other);
+/* A view has been verified at this time: this one, or with NULL all that were just now. */
+void dataset_verified (dataset_t *self, const batchview_t *file, int64_t now);
+/* When the one was verified whose turn is next; INT64_MAX: none is used. */
+int64_t dataset_verified_first (const dataset_t *self);
 /* Something of a run turned out to be damaged; the rest of it is still read. */
 void dataset_blame (dataset_t *self, uint32_t partition, size_t run, const char *reason);
 
@@ -82,8 +94,8 @@ typedef struct scrub_job {
     status_t status;
     error_t error;
 } scrub_job_t;
-/* Of the `at`-th of all views that are in use; NULL when there are not so many. */
-scrub_job_t *scrub_job_new (dataset_t *self, size_t at);
+/* Of the view in use that has not been verified for longest; NULL: there is none. */
+scrub_job_t *scrub_job_new (dataset_t *self);
 void scrub_job_destroy (scrub_job_t **self_p);
 bool scrub_job_is (const job_t *job);
 

@@ -38,6 +38,7 @@ static served_log_t *get_log (serving_core_t *self, text_t name)
     log->name = mem_string_n (name.data, name.size);
     log->dataset = dataset_empty (log->name, self->options.partitions);
     log->filled = UINT64_MAX;
+    log->scrub_at = INT64_MAX;
     log->next = self->logs;
     self->logs = log;
     return log;
@@ -164,17 +165,19 @@ static bool is_to_heal (const served_log_t *log, int64_t now)
     return log->dataset->unusable > 0 && now >= log->heal_at;
 }
 
+static void scrub_later (served_log_t *log)
+{
+    int64_t verified = dataset_verified_first (log->dataset);
+    log->scrub_at = verified < INT64_MAX ? verified + SCRUB_INTERVAL : INT64_MAX;
+}
+
 /* One file at a time, so that a new dataset need not wait. */
 static void scrub (serving_core_t *self, served_log_t *log, int64_t now)
 {
     if (log->scrubbing || now < log->scrub_at)
         return;
-    scrub_job_t *job = log->scrub_at == 0 ? NULL : scrub_job_new (log->dataset, log->scrub_next);
-    if (!job) { /* all were looked at, or verified just now when they were opened */
-        log->scrub_next = 0;
-        log->scrub_at = now + SCRUB_INTERVAL;
-        return;
-    }
+    scrub_job_t *job = scrub_job_new (log->dataset);
+    CHECK (job != NULL);
     log->scrubbing = true;
     self->env->submit (self->env, &job->job);
 }
@@ -190,10 +193,15 @@ static void heal_later (served_log_t *log, int64_t now)
 void logs_give_up (serving_core_t *self, dataset_t *dataset, const batchview_t *file,
                    const char *reason)
 {
-    dataset_give_up (dataset, file, reason);
     served_log_t *log = find_log (self, text_of (dataset->log_name));
-    if (log && log->dataset == dataset)
-        heal_later (log, self->env->boot_us (self->env));
+    dataset_give_up (dataset, file, reason);
+    if (log) { /* a newer one may have the same file */
+        size_t unusable = log->dataset->unusable;
+        dataset_give_up (log->dataset, file, reason);
+        scrub_later (log);
+        if (log->dataset == dataset || log->dataset->unusable > unusable)
+            heal_later (log, self->env->boot_us (self->env));
+    }
     member_beat_soon (self->member);
 }
 
@@ -290,6 +298,7 @@ bool logs_receive (serving_core_t *self, const message_t *message)
         return true;
     }
     log->opening = true;
+    dataset_share (dataset, log->dataset);
     open_job_t *job = mem_zero (1, sizeof *job);
     job->job = (job_t){ .run = open_run, .discard = open_discard, .behind = true };
     job->dataset = dataset;
@@ -303,12 +312,13 @@ static void scrub_done (serving_core_t *self, scrub_job_t *job)
     served_log_t *log = find_log (self, text_of (job->dataset->log_name));
     CHECK (log != NULL);
     log->scrubbing = false;
-    log->scrub_next++;
-    if (job->status != STATUS_OK) {
+    if (job->status == STATUS_OK) {
+        dataset_verified (log->dataset, job->file, self->env->boot_us (self->env));
+        scrub_later (log);
+    } else {
         env_log (self->env, LOG_ERROR, "%s: a batch view has been damaged since it was opened: %s",
                  log->name, job->error.text);
         logs_give_up (self, job->dataset, job->file, job->error.text);
-        log->scrub_next--; /* it is none of those in use any more */
     }
     scrub_job_destroy (&job);
 }
@@ -318,6 +328,8 @@ static void scrub_done (serving_core_t *self, scrub_job_t *job)
 static void take_dataset (serving_core_t *self, served_log_t *log, dataset_t **opened)
 {
     dataset_t *dataset = *opened;
+    dataset_verified (dataset, NULL, self->env->boot_us (self->env));
+    dataset_give_up_as (dataset, log->dataset);
     bool newer = dataset->number > log->dataset->number;
     log->fetch_id = 0;
     if (!newer && dataset->unusable >= log->dataset->unusable) {
@@ -333,7 +345,7 @@ static void take_dataset (serving_core_t *self, served_log_t *log, dataset_t **o
     retire (log, &log->dataset);
     log->dataset = dataset;
     *opened = NULL;
-    log->scrub_at = 0;
+    scrub_later (log);
     if (dataset->unusable > 0)
         heal_later (log, self->env->boot_us (self->env));
     member_beat_soon (self->member); /* the trim waits for this */

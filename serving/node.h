@@ -29,7 +29,6 @@ typedef struct served_log {
     int64_t heal_at;     /* boot µs: what is not used of the dataset is tried again … */
     int64_t heal_wait;   /* … after so long */
     int64_t scrub_at;    /* boot µs: the next look at what is mapped */
-    size_t scrub_next;   /* the view that it is at */
     bool scrubbing;      /* a job is looking */
     bool listed;         /* in the latest orders, which say that it has all … */
     uint64_t filled;     /* … from this manifest on; UINT64_MAX: they do not */

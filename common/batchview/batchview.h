@@ -90,6 +90,9 @@ typedef struct batchview batchview_t;
 
 /* Maps the file and verifies every checksum in it. */
 MUST_CHECK status_t batchview_open (fs_t *fs, const char *path, batchview_t **view, error_t *error);
+/* One more reference, of any thread; returns self. */
+batchview_t *batchview_ref (batchview_t *self);
+/* Gives up a reference, of any thread; the last one closes the file. */
 void batchview_destroy (batchview_t **self_p);
 /* Verifies every checksum again of what is mapped. CORRUPT, naming the bytes. May be called by a
  * job while the file is used. */

@@ -3,6 +3,7 @@
 #include "batchview/viewrecord.h"
 #include "batchview/viewrows.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -12,6 +13,7 @@ enum {
 
 struct batchview {
     unsigned magic;
+    atomic_uint references;
     fs_t *fs;
     const uint8_t *data;
     uint64_t size;
@@ -86,6 +88,7 @@ status_t batchview_open (fs_t *fs, const char *path, batchview_t **view, error_t
 {
     batchview_t *self = mem_zero (1, sizeof *self);
     self->magic = VIEW_MAGIC;
+    self->references = 1;
     self->fs = fs;
     status_t status = view_map (self, path, error);
     if (status == STATUS_OK)
@@ -106,6 +109,13 @@ status_t batchview_verify (const batchview_t *self, error_t *error)
     return viewfile_verify (self->data, self->size, &footer, error);
 }
 
+batchview_t *batchview_ref (batchview_t *self)
+{
+    CHECK_OBJECT (self, VIEW_MAGIC);
+    atomic_fetch_add (&self->references, 1);
+    return self;
+}
+
 void batchview_destroy (batchview_t **self_p)
 {
     batchview_t *self = *self_p;
@@ -113,6 +123,8 @@ void batchview_destroy (batchview_t **self_p)
         return;
     CHECK_OBJECT (self, VIEW_MAGIC);
     *self_p = NULL;
+    if (atomic_fetch_sub (&self->references, 1) > 1)
+        return;
     self->magic = 0;
     const void *data = self->data;
     if (data != NULL)

@@ -255,18 +255,24 @@ static status_t sim_map (fs_t *fs, file_t *handle, size_t size, const void **dat
     uint8_t *copy = mem_alloc (size);
     memcpy (copy, content->data, size);
     flip_bit (mount->disk, copy, size);
-    mount->disk->maps++;
+    sim_disk_t *disk = mount->disk;
+    disk->maps = mem_resize (disk->maps, disk->maps_count + 1, sizeof *disk->maps);
+    disk->maps[disk->maps_count++] = (mapped_t){ node_retain (file->node), copy };
     *data = copy;
     return STATUS_OK;
 }
 
 static void sim_unmap (fs_t *fs, const void *data, size_t size)
 {
-    mount_t *mount = mount_of (fs);
+    sim_disk_t *disk = mount_of (fs)->disk;
+    size_t at = 0;
     (void)size;
-    CHECK (mount->disk->maps > 0);
-    mount->disk->maps--;
-    mem_free ((void *)(uintptr_t)data);
+    while (at < disk->maps_count && disk->maps[at].data != data)
+        at++;
+    CHECK (at < disk->maps_count);
+    node_release (&disk->maps[at].node);
+    mem_free (disk->maps[at].data);
+    disk->maps[at] = disk->maps[--disk->maps_count];
 }
 
 /* ---- names ---- */

@@ -22,7 +22,8 @@ void sim_disk_destroy (sim_disk_t **self_p)
         return;
     CHECK_OBJECT (self, DISK_MAGIC);
     CHECK (self->open_files == 0);
-    CHECK (self->maps == 0);
+    CHECK (self->maps_count == 0);
+    mem_free (self->maps);
     for (size_t i = 0; i < self->rotten_count; i++)
         node_release (&self->rotten[i].node);
     mem_free (self->rotten);
@@ -125,6 +126,16 @@ void sim_disk_rot (sim_disk_t *self, const char *path, uint64_t bit)
     self->rotten = mem_resize (self->rotten, self->rotten_count + 1, sizeof *self->rotten);
     self->rotten[self->rotten_count++] =
         (rotten_t){ node_retain (node), bit, node->now.data[bit / 8] };
+}
+
+void sim_disk_rot_mapped (sim_disk_t *self, const char *path, uint64_t bit)
+{
+    CHECK_OBJECT (self, DISK_MAGIC);
+    const node_t *node = sim_disk_node (self, path);
+    CHECK (node != NULL && bit / 8 < node->now.size);
+    for (size_t i = 0; i < self->maps_count; i++)
+        if (self->maps[i].node == node)
+            self->maps[i].data[bit / 8] ^= (uint8_t)(1 << bit % 8);
 }
 
 bool sim_disk_name_is_durable (sim_disk_t *self, const char *path)

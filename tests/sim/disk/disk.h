@@ -74,6 +74,9 @@ void sim_disk_settle (sim_disk_t *self);
  * must exist and be longer than `bit / 8`. */
 void sim_disk_rot (sim_disk_t *self, const char *path, uint64_t bit);
 
+/* Inverts one bit of the file, which must exist, wherever it is mapped now, and nowhere else. */
+void sim_disk_rot_mapped (sim_disk_t *self, const char *path, uint64_t bit);
+
 /* Would a power cut leave the file its name? */
 bool sim_disk_name_is_durable (sim_disk_t *self, const char *path);
 

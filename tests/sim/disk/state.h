@@ -34,6 +34,12 @@ typedef struct rotten {
     uint8_t byte; /* what its byte has been since */
 } rotten_t;
 
+/* Bytes of a file as they were when it was mapped. */
+typedef struct mapped {
+    node_t *node;
+    uint8_t *data;
+} mapped_t;
+
 struct sim_disk {
     uint32_t magic;
     random_t random;
@@ -46,7 +52,8 @@ struct sim_disk {
     size_t rotten_count;
     uint64_t crashes;
     uint64_t open_files;
-    uint64_t maps;
+    mapped_t *maps;
+    size_t maps_count;
     uint64_t coin; /* the next one */
     node_t *root;
     mount_t *mounts;

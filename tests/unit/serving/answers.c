@@ -329,6 +329,85 @@ Test (datasets, a_view_that_is_gone_is_not_waited_for)
     house_release (&house);
 }
 
+/* Only what is new of a dataset is opened: the others' names may even have gone. */
+Test (datasets, files_of_the_one_before_are_shared)
+{
+    house_t house;
+    error_t error;
+    house_init (&house, 16);
+    house.deltas = house.shares = true;
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    cr_assert_eq (house.reported, 1);
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        cr_assert_eq (fs_remove (house.rig.env.fs, house_path (1, p, "view"), &error), STATUS_OK);
+    for (uint64_t number = 2; number < 5; number++) {
+        house_add (&house, 50);
+        house_publish (&house, 1, false, false);
+        house_pass (&house, TIME_SECOND);
+        cr_assert_eq (house.reported, number);
+        cr_assert_eq (house.damaged_views, 0);
+        ask_all (&house);
+        house_check (&house, NULL, 0, NULL);
+    }
+    cr_assert_eq (house_metric (&house, "slow_keys"), 0);
+    house_release (&house);
+}
+
+/* However often a dataset is published that has the file still: it is verified by its own age. */
+Test (datasets, a_shared_file_that_rots_is_found_and_given_up)
+{
+    house_t house;
+    house_init (&house, 17);
+    house.deltas = house.shares = true;
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    sim_disk_rot_mapped (house.disk, house_path (1, 1, "view"), 8000);
+    for (uint64_t number = 2; number < 6; number++) {
+        house_add (&house, 20);
+        house_publish (&house, 1, false, false);
+        house_pass (&house, 200 * TIME_SECOND);
+        cr_assert_eq (house.reported, number);
+        cr_assert_eq (house.damaged_views, 0);
+    }
+    for (int i = 0; i < 150 && house.damaged_views == 0; i++)
+        house_pass (&house, TIME_SECOND);
+    cr_assert_eq (house.damaged_views, 1);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    house_pass (&house, 2 * TIME_MINUTE); /* it is opened anew, and as it was */
+    cr_assert_eq (house.damaged_views, 0);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    house_release (&house);
+}
+
+/* It was being opened when one that it shares a file with found that damaged. */
+Test (datasets, a_file_that_was_given_up_meanwhile_is_not_used)
+{
+    house_t house;
+    house_init (&house, 18);
+    house.deltas = house.shares = true;
+    house_add (&house, 200);
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND);
+    sim_disk_rot_mapped (house.disk, house_path (1, 1, "view"), 8000);
+    house_pass (&house, 14 * TIME_MINUTE);
+    house.hold_jobs = true;
+    house_pass (&house, 2 * TIME_MINUTE); /* it is being verified … */
+    house_publish (&house, 1, false, false);
+    house_pass (&house, TIME_SECOND); /* … and the next one opened */
+    house.hold_jobs = false;
+    house_pass (&house, TIME_SECOND);
+    cr_assert_eq (house.reported, 2);
+    cr_assert_eq (house.damaged_views, 1);
+    ask_all (&house);
+    house_check (&house, NULL, 0, NULL);
+    house_release (&house);
+}
+
 Test (datasets, a_run_that_cannot_be_opened_harms_no_answer_that_views_give)
 {
     house_t house;

@@ -253,7 +253,8 @@ manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool 
         if (exclude && self->next_offset[p] > 1)
             manifest->excluded[p] = random_below (&self->random, self->next_offset[p] - 1);
         manifest->cut[p] = self->next_offset[p]++; /* the cut record takes one */
-        manifest->delta_from[p] = self->deltas ? self->manifest[number - 1].cut[p] : 0;
+        uint64_t base = self->shares && number > 1 ? 1 : number - 1;
+        manifest->delta_from[p] = self->deltas ? self->manifest[base].cut[p] : 0;
     }
     model_t *model = payments_model (definitions ? definitions : 1);
     for (uint32_t p = 0; p < PARTITIONS; p++) {
@@ -263,7 +264,7 @@ manifest_t *house_publish (house_t *self, uint64_t definitions, bool load, bool 
         write_run (self, number, p, model, false);
         if (load)
             write_run (self, number, p, model, true);
-        if (definitions)
+        if (definitions && (!self->shares || number == 1))
             write_view (self, number, p, model, false);
         if (definitions && manifest->delta_from[p] > 0)
             write_view (self, number, p, model, true);

@@ -62,7 +62,8 @@ typedef struct house {
     manifest_t manifest[MANIFESTS]; /* number 0 is the empty one */
     uint64_t manifests;
     uint64_t ordered; /* the number in the orders */
-    bool deltas;      /* manifests after the first have one, over what the one before lacks */
+    bool deltas;      /* manifests after the first have one, over what the one before lacks … */
+    bool shares;      /* … or what the first lacks, whose files stay in them */
     uint64_t definitions;
     bool moves;              /* there is a view `moves` of payments and refunds, which are the same
                                 events once more, none of them published */

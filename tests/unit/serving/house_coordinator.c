@@ -98,7 +98,9 @@ static void write_part (house_t *self, uint64_t number, uint32_t p)
         wire_field_string (writer, "view", "spend");
         wire_field_uint (writer, "version", manifest->definitions);
         wire_field_uint (writer, "plan", 0);
-        wire_field_string (writer, "path", house_path (number, p, i ? "delta" : "view"));
+        wire_field_string (writer, "path",
+                           i ? house_path (number, p, "delta")
+                             : house_path (self->shares ? 1 : number, p, "view"));
         wire_close (writer);
     }
     wire_close (writer);
