@@ -229,7 +229,7 @@ def bench_mixed(bench, cluster, events, held):
     sizes, figures = bench.sizes, bench.figures
     mixed = Mixed(bench, cluster, 600)
     try:
-        for number in range(sizes.rounds + 1):
+        for number in range(sizes.query_rounds + 1):
             mixed.say("rest")
             time.sleep(sizes.rest_s)
             mixed.say("recompute")
