@@ -255,7 +255,7 @@ static void scrub_discard (job_t *job)
     scrub_job_destroy (&self);
 }
 
-void dataset_verified (dataset_t *self, const batchview_t *file, int64_t now)
+void dataset_set_verified (dataset_t *self, const batchview_t *file, int64_t now)
 {
     for (uint32_t p = 0; p < self->parts_count; p++)
         for (size_t i = 0; i < self->parts[p].views_count; i++) {

@@ -69,9 +69,8 @@ MUST_CHECK status_t dataset_from_message (const wire_value_t *body, uint32_t par
 void dataset_share (dataset_t *self, const dataset_t *other);
 
 /* Opens all files that it does not share, verifying all of views, and of runs all but the blocks.
- * Blocks. What is damaged
- * is not used, and the rest goes on without it; with `patient` also what is not there or cannot be
- * read, which may be because a newer dataset has come. */
+ * Blocks. What is damaged is not used, and the rest goes on without it; with `patient` also what is
+ * not there or cannot be read, which may be because a newer dataset has come. */
 MUST_CHECK status_t dataset_open (dataset_t *self, bool patient, error_t *error);
 
 /* A view that is in use turned out to be damaged: it is used no more. On the core's thread. */
@@ -79,7 +78,7 @@ void dataset_give_up (dataset_t *self, const batchview_t *file, const char *reas
 /* The same of all that was found damaged in another one, which it shares files with. */
 void dataset_give_up_as (dataset_t *self, const dataset_t *other);
 /* A view has been verified at this time: this one, or with NULL all that were just now. */
-void dataset_verified (dataset_t *self, const batchview_t *file, int64_t now);
+void dataset_set_verified (dataset_t *self, const batchview_t *file, int64_t now);
 /* When the one was verified whose turn is next; INT64_MAX: none is used. */
 int64_t dataset_verified_first (const dataset_t *self);
 /* Something of a run turned out to be damaged; the rest of it is still read. */

@@ -313,7 +313,7 @@ static void scrub_done (serving_core_t *self, scrub_job_t *job)
     CHECK (log != NULL);
     log->scrubbing = false;
     if (job->status == STATUS_OK) {
-        dataset_verified (log->dataset, job->file, self->env->boot_us (self->env));
+        dataset_set_verified (log->dataset, job->file, self->env->boot_us (self->env));
         scrub_later (log);
     } else {
         env_log (self->env, LOG_ERROR, "%s: a batch view has been damaged since it was opened: %s",
@@ -328,7 +328,7 @@ static void scrub_done (serving_core_t *self, scrub_job_t *job)
 static void take_dataset (serving_core_t *self, served_log_t *log, dataset_t **opened)
 {
     dataset_t *dataset = *opened;
-    dataset_verified (dataset, NULL, self->env->boot_us (self->env));
+    dataset_set_verified (dataset, NULL, self->env->boot_us (self->env));
     dataset_give_up_as (dataset, log->dataset);
     bool newer = dataset->number > log->dataset->number;
     log->fetch_id = 0;
