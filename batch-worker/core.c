@@ -486,6 +486,14 @@ batch_core_t *batch_core_new (env_t *env, const batch_options_t *options)
     return self;
 }
 
+void batch_core_stop (batch_core_t *self)
+{
+    CHECK_OBJECT (self, BATCH_MAGIC);
+    for (size_t i = 0; i < self->held_count; i++)
+        if (self->held[i].running)
+            atomic_store (&self->held[i].task->cancelled, true);
+}
+
 void batch_core_destroy (batch_core_t **self_p)
 {
     batch_core_t *self = *self_p;
@@ -493,13 +501,10 @@ void batch_core_destroy (batch_core_t **self_p)
     if (!self)
         return;
     CHECK_OBJECT (self, BATCH_MAGIC);
-    for (size_t i = 0; i < self->held_count; i++) {
-        held_t *held = &self->held[i];
-        if (held->running)
-            atomic_store (&held->task->cancelled, true); /* the shell gives it back by discard */
-        else
-            task_destroy (&held->task);
-    }
+    batch_core_stop (self);
+    for (size_t i = 0; i < self->held_count; i++)
+        if (!self->held[i].running) /* else the shell gives it back by discard */
+            task_destroy (&self->held[i].task);
     member_destroy (&self->member);
     mem_free ((void *)(uintptr_t)self->setting.data);
     wire_decoder_destroy (&self->decoder);

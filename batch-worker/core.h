@@ -34,6 +34,9 @@ typedef struct batch_options {
 /* Options are copied; `env` outlives the core. */
 batch_core_t *batch_core_new (env_t *env, const batch_options_t *options);
 void batch_core_destroy (batch_core_t **self_p); /* jobs under way come back through discard */
+
+/* Has jobs under way end soon: the node is about to stop, and waits for them. */
+void batch_core_stop (batch_core_t *self);
 void batch_core_receive (batch_core_t *self, const peer_t *from, const void *data, size_t size);
 void batch_core_job_done (batch_core_t *self, job_t *job);
 /* Does what is due; returns the boot time (µs) of the next tick. */

@@ -44,6 +44,11 @@ static status_t make (const node_t *node, void **core, error_t *error)
     return STATUS_OK;
 }
 
+static void stop (void *core)
+{
+    batch_core_stop (core);
+}
+
 int main (int argc, char **argv)
 {
     static const node_program_t program = {
@@ -51,6 +56,7 @@ int main (int argc, char **argv)
         .purpose = "Runs the tasks of a weir cluster: loads files and builds batch views.",
         .core = &batch_node_core,
         .make = make,
+        .stop = stop,
         .threads = TASKS_AT_ONCE + 1,
     };
     return node_main (&program, argc, argv);

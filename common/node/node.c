@@ -329,12 +329,15 @@ static status_t start (shell_t *self, const project_t *project, const node_optio
     return status;
 }
 
-/* The core goes before the jobs that it waits for are discarded, and after those that run ended. */
+/* The core goes before the jobs that it waits for are discarded, and after those that run ended,
+ * which it has end soon. */
 static void stop (shell_t *self)
 {
     sigset_t stops;
     stop_signals (&stops);
     CHECK (pthread_sigmask (SIG_UNBLOCK, &stops, NULL) == 0);
+    if (self->core && self->program->stop)
+        self->program->stop (self->core);
     if (self->jobs)
         jobs_stop (self->jobs);
     if (self->core)

@@ -74,7 +74,8 @@ typedef struct node_program {
     /* Makes the core; it may block, and send and submit already. BUSY: not before another process
      * has let go of something; it is called again until then, or until a signal stops the node. */
     status_t (*make) (const node_t *node, void **core, error_t *error);
-    unsigned threads; /* that run jobs; 1 to 64 */
+    void (*stop) (void *core); /* NULL: its jobs are short; else has those under way end soon */
+    unsigned threads;          /* that run jobs; 1 to 64 */
 } node_program_t;
 
 /* The command line, see --help. NULL is the default. */

@@ -79,6 +79,22 @@ Test (orders, without_a_running_task_cancel_it)
     worker_release (&worker);
 }
 
+/* A node waits for its jobs when it stops. */
+Test (orders, of_a_worker_that_stops_end_soon)
+{
+    worker_t worker;
+    outputs_t outputs;
+    uint64_t task;
+    worker_init (&worker, 1, LARGE);
+    worker_order (&worker, put_build, &first);
+    cr_expect_eq (worker.jobs_count, 1);
+    batch_core_stop (worker.core);
+    worker_forget_sent (&worker);
+    worker_run (&worker);
+    cr_expect_not (worker_reported (&worker, &task, &outputs, true));
+    worker_release (&worker);
+}
+
 Test (reports, are_repeated_until_they_are_acknowledged)
 {
     worker_t worker;
