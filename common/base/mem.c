@@ -72,8 +72,8 @@ void *mem_alloc_aligned (size_t size, size_t alignment)
 void mem_return_large (void)
 {
     enum { END_KEPT = 16 << 20 }; /* bytes that may be free at the end of the small ones */
-    (void)mallopt (M_MMAP_THRESHOLD,
-                   MEM_RETURNED); /* advice: sanitizers have a malloc of their own */
+    /* advice: sanitizers have a malloc of their own */
+    (void)mallopt (M_MMAP_THRESHOLD, MEM_RETURNED);
     (void)mallopt (M_TRIM_THRESHOLD, END_KEPT);
 }
 
