@@ -134,7 +134,7 @@ static status_t look_at_view (look_t *self, const char *name, error_t *error)
     } else if (is_later (self, name) || status == STATUS_NOT_FOUND) {
         status = STATUS_OK;
     }
-    batchview_destroy (&view);
+    batchview_unref (&view);
     return status;
 }
 

@@ -323,7 +323,7 @@ static void close_part (dataset_part_t *part)
     for (size_t i = 0; i < part->runs_count; i++)
         run_destroy (&part->runs[i].run);
     for (size_t i = 0; i < part->views_count; i++)
-        batchview_destroy (&part->views[i].file);
+        batchview_unref (&part->views[i].file);
 }
 
 static void close_run (job_t *job)

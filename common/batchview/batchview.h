@@ -93,7 +93,7 @@ MUST_CHECK status_t batchview_open (fs_t *fs, const char *path, batchview_t **vi
 /* One more reference, of any thread; returns self. */
 batchview_t *batchview_ref (batchview_t *self);
 /* Gives up a reference, of any thread; the last one closes the file. */
-void batchview_destroy (batchview_t **self_p);
+void batchview_unref (batchview_t **self_p);
 /* Verifies every checksum again of what is mapped. CORRUPT, naming the bytes. May be called by a
  * job while the file is used. */
 MUST_CHECK status_t batchview_verify (const batchview_t *self, error_t *error);

@@ -94,7 +94,7 @@ status_t batchview_open (fs_t *fs, const char *path, batchview_t **view, error_t
     if (status == STATUS_OK)
         status = view_verify (self, error);
     if (status != STATUS_OK) {
-        batchview_destroy (&self);
+        batchview_unref (&self);
         *view = NULL;
         return error_prefix (error, "%s", path);
     }
@@ -116,7 +116,7 @@ batchview_t *batchview_ref (batchview_t *self)
     return self;
 }
 
-void batchview_destroy (batchview_t **self_p)
+void batchview_unref (batchview_t **self_p)
 {
     batchview_t *self = *self_p;
     if (self == NULL)

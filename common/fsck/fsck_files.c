@@ -240,7 +240,7 @@ static void check_view (const file_check_t *self)
         return;
     }
     compare_view (self, batchview_info (view));
-    batchview_destroy (&view);
+    batchview_unref (&view);
 }
 
 /* ---- files of loads ---- */

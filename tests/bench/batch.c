@@ -472,7 +472,7 @@ static void do_answers (bench_t *self, const char *events, const char *keys_path
             measure_fail ("an answer could not be written: %m");
     for (uint32_t p = 0; p < self->partitions; p++) {
         batchview_binding_destroy (&views[p].binding);
-        batchview_destroy (&views[p].view);
+        batchview_unref (&views[p].view);
     }
 }
 

@@ -334,7 +334,7 @@ static void round_of_answers (bench_t *self, uint64_t questions)
 static void release_layer (layer_t *layer)
 {
     batchview_binding_destroy (&layer->binding);
-    batchview_destroy (&layer->view);
+    batchview_unref (&layer->view);
     task_destroy (&layer->task);
 }
 

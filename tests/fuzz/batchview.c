@@ -174,7 +174,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
         query (view);
     else
         CHECK (error.status == STATUS_CORRUPT || error.status == STATUS_VERSION);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     memory_file_release (&file);
     return 0;
 }

@@ -325,7 +325,7 @@ static void verify_view (sim_check_t *self, const char *path)
     error_t error;
     if (batchview_open (self->fs, path, &view, &error) != STATUS_OK)
         sim_fail (self->sim, "in the end view %s does not read: %s", path, error.text);
-    batchview_destroy (&view);
+    batchview_unref (&view);
 }
 
 void dataset_verify (sim_check_t *self)

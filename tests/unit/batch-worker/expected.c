@@ -100,6 +100,6 @@ void worker_expect_view (worker_t *self, const struct output_view *output, uint3
             expect_answer (view, binding, &rows, named.key[0], as_ofs[i], plan);
     }
     batchview_binding_destroy (&binding);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     plan_destroy (&plan);
 }

@@ -116,7 +116,7 @@ static void case_check_delayed (uint64_t seed, size_t rows, unsigned keys, const
                    "seed %lu: all windows are empty", (unsigned long)seed);
     }
     query_release (&query);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&c);
 }
@@ -176,7 +176,7 @@ Test (batchview, a_delayed_window_that_ends_before_later_events_is_exact)
     for (int64_t before = 0; before < 40 * TIME_MINUTE; before += TIME_MINUTE)
         cr_assert (query_run (&query, case_key (&c, 0), latest - before));
     query_release (&query);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&c);
 }
@@ -217,7 +217,7 @@ static void check_every_second (uint64_t seed)
                    (long)half);
     }
     query_release (&query);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&c);
 }
@@ -298,9 +298,9 @@ Test (batchview, says_what_it_is)
     cr_assert_eq (info->keys, 9);
     cr_assert_eq (info->events, built.covered.rows);
     cr_assert_gt (info->atoms, info->keys);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     cr_assert_null (view);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&c);
 }
@@ -317,7 +317,7 @@ Test (batchview, without_any_key_opens_and_adds_nothing)
     query_init (&query, &c, &built, view);
     cr_assert (query_run (&query, case_key (&c, 1), CASE_START));
     query_release (&query);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&c);
 }
@@ -333,7 +333,7 @@ Test (batchview, history_away_from_window_edges_is_collapsed)
     batchview_t *view = built_open (&built);
     cr_assert_lt (batchview_info (view)->atoms, 120);
     cr_assert_lt (built.file.bytes.size, 4000);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&c);
 }
@@ -353,7 +353,7 @@ Test (batchview, an_edge_inside_a_collapsed_atom_is_not_exact)
     cr_assert_not (query_run (&query, case_key (&c, 0), latest + 10 * TIME_MINUTE));
     cr_assert_not (query_run (&query, case_key (&c, 0), latest - 1));
     query_release (&query);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&c);
 }
@@ -372,7 +372,7 @@ Test (batchview, a_plan_with_a_slot_that_the_file_lacks_is_not_exact)
     cr_assert_not (query_run (&query, case_key (&c, 0), built.info.clock_at_cut));
     cr_assert_not (query_run (&query, case_key (&c, 99), built.info.clock_at_cut));
     query_release (&query);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&more);
     case_release (&c);
@@ -423,7 +423,7 @@ Test (batchview, only_the_cells_that_are_wanted_are_merged_and_must_be_exact)
         answer_destroy (&answer);
         answer_destroy (&expected);
     }
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&more);
     case_release (&c);
@@ -463,7 +463,7 @@ Test (batchview, a_plan_with_fewer_features_in_another_order_is_answered)
     cr_assert_null (binding);
     answer_destroy (&answer);
     answer_destroy (&expected);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&fewer);
     case_release (&c);
@@ -496,7 +496,7 @@ Test (batchview, is_written_once_and_read_from_a_real_disk)
     for (unsigned i = 0; i < 200; i++)
         cr_assert (query_run (&query, case_key (&c, i * 25), built.info.latest + TIME_MINUTE));
     query_release (&query);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     cr_assert_eq (fs_remove (fs, "v", &error), STATUS_OK);
     posix_fs_destroy (&fs);
     cr_assert_eq (rmdir (root), 0);

@@ -20,7 +20,7 @@ static bool opens (memory_file_t *file)
     status_t status = batchview_open (&file->fs, "v", &view, &error);
     bool refused = status == STATUS_CORRUPT || status == STATUS_VERSION;
     cr_assert (status == STATUS_OK || refused, "%s", error.text);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     return status == STATUS_OK;
 }
 

@@ -200,7 +200,7 @@ static void layers_release (layers_t *self)
 {
     for (size_t i = 0; i < self->files; i++) {
         batchview_binding_destroy (&self->binding[i]);
-        batchview_destroy (&self->view[i]);
+        batchview_unref (&self->view[i]);
         built_release (&self->built[i]);
     }
     for (size_t i = 0; i < self->epochs; i++)

@@ -51,8 +51,8 @@ static void check_same_answers (test_case_t *c, built_t *one, built_t *other, un
     cr_assert_eq (batchview_info (first)->atoms, batchview_info (second)->atoms);
     answer_destroy (&expected);
     answer_destroy (&actual);
-    batchview_destroy (&first);
-    batchview_destroy (&second);
+    batchview_unref (&first);
+    batchview_unref (&second);
 }
 
 Test (sections, of_any_size_answer_as_one_record_does)
@@ -84,7 +84,7 @@ Test (sections, of_the_usual_size_answer_as_one_record_does)
     build (&parted, &c, (batchview_sections_t){ .atoms = 0 });
     batchview_t *view = built_open (&parted);
     cr_assert_gt (batchview_info (view)->atoms, 3 * BATCHVIEW_SECTION_ATOMS);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     check_same_answers (&c, &whole, &parted, 1);
     built_release (&whole);
     built_release (&parted);
@@ -188,7 +188,7 @@ Test (sections, without_what_no_edge_is_expected_for_are_not_exact_there)
         cr_assert_not (ask (view, &c, 0, latest - 5 * TIME_HOUR + 16 * TIME_SECOND, actual));
         answer_destroy (&actual);
         answer_destroy (&expected);
-        batchview_destroy (&view);
+        batchview_unref (&view);
         built_release (&built);
         case_release (&c);
     }
@@ -221,7 +221,7 @@ static bool ask_damaged (built_t *built, test_case_t *c, int64_t as_of, answer_t
         batchview_merge (view, binding, case_key (c, 0), as_of, answer, &exact, &error);
     cr_assert (status == STATUS_OK || status == STATUS_CORRUPT, "%s", error.text);
     batchview_binding_destroy (&binding);
-    batchview_destroy (&view);
+    batchview_unref (&view);
     return status != STATUS_OK;
 }
 
@@ -348,7 +348,7 @@ Test (sections, of_which_a_merge_reads_a_few_places)
         size_t read = blocks_read (view, &c, end, built.info.latest + ahead * 17 * TIME_MINUTE);
         cr_assert_lt (read, 50, "%zu blocks of %zu", read, end / 512);
     }
-    batchview_destroy (&view);
+    batchview_unref (&view);
     built_release (&built);
     case_release (&c);
 }
