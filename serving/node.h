@@ -74,6 +74,7 @@ typedef struct asked {
 enum {
     ASKS_MAX = 64,           /* that wait to be sent … */
     ASKS_TOGETHER_MAX = 256, /* … and with those that one query of several roles adds at once */
+    AHEAD_MEMORY = 2 << 20,  /* bytes of answers under which batch parts go ahead of owners' */
 };
 
 struct serving_core {
@@ -92,9 +93,12 @@ struct serving_core {
     uint64_t skew_alerts;
     ask_t asks[ASKS_TOGETHER_MAX]; /* that wait to be sent */
     size_t asks_count;
-    bool asks_together;        /* those that are being added go in one message to each owner */
-    uint64_t asked;            /* questions so far … */
-    uint64_t messages_asked;   /* … and messages of them */
+    bool asks_together;          /* those that are being added go in one message to each owner */
+    uint64_t asked;              /* questions so far … */
+    uint64_t messages_asked;     /* … and messages of them */
+    uint64_t begun[QUERIES_MAX]; /* ring of queries whose batch parts may be to be merged */
+    size_t begun_first;
+    size_t begun_count;
     arena_t *outcomes;         /* of the keys that are being written */
     uint64_t next_id;          /* of questions about datasets */
     history_job_t *slow_first; /* those that wait for one of slow_max places */

@@ -20,6 +20,10 @@
 
 enum { SIDES_MAX = 6, CASES_MAX = SIDE_SETS_MAX, COUNTS_MAX = 16, TURNS = 2, NAMES_MAX = 1 << 16 };
 
+/* Slices of clients in a round: the shorter they are, the less the machine changes between two that
+ * are compared. */
+enum { TURNS_OF_CLIENTS = 4 };
+
 /* option, kind, and is it asked by many at a time and on schedule? */
 #define SIDES(X)                                                                                   \
     X ("get", SIDE_WEIR, true)                                                                     \
@@ -94,83 +98,106 @@ static void print_times (const case_t *of, const side_t *side, const char *prefi
 
 typedef struct client {
     asker_t *asker;
-    int64_t asked_at;
+    int64_t asked_at; /* 0: nothing is under way */
 } client_t;
 
-/* Takes the answers of those clients that have one and, until `end`, asks their next questions.
- * Returns how many were answered and not refused. */
-static uint64_t serve_clients (client_t *clients, zmq_pollitem_t *items, size_t count, int64_t end,
-                               hdr_t *latency)
+/* What is counted: while every client has a question under way. */
+typedef struct count {
+    client_t *clients;
+    zmq_pollitem_t *items;
+    size_t clients_count;
+    hdr_t *latency;
+    uint64_t done; /* answered and not refused */
+} count_t;
+
+/* Takes the answers of those clients that have one and, if they are to `go_on`, asks their next
+ * questions. */
+static void serve_clients (count_t *self, bool go_on)
 {
-    uint64_t done = 0;
     size_t number;
-    if (zmq_poll (items, (int)count, TALK_PATIENCE_MS) == 0)
+    if (zmq_poll (self->items, (int)self->clients_count, TALK_PATIENCE_MS) == 0)
         measure_fail ("no answer within %d ms", TALK_PATIENCE_MS);
-    for (size_t i = 0; i < count; i++) {
-        if (items[i].revents == 0)
+    for (size_t i = 0; i < self->clients_count; i++) {
+        client_t *client = &self->clients[i];
+        if (self->items[i].revents == 0)
             continue;
-        taken_t taken = asker_take (clients[i].asker, false, &number);
+        taken_t taken = asker_take (client->asker, false, &number);
         if (taken == TAKEN_NONE)
             continue;
         int64_t now = measure_now_ns ();
         if (taken == TAKEN_ANSWER) {
-            hdr_record (latency, now - clients[i].asked_at);
-            done++;
+            hdr_record (self->latency, now - client->asked_at);
+            self->done++;
         }
-        clients[i].asked_at = 0;
-        if (now < end) {
-            clients[i].asked_at = now;
-            (void)asker_ask (clients[i].asker);
-        }
+        client->asked_at = go_on ? now : 0;
+        if (go_on)
+            (void)asker_ask (client->asker);
     }
-    return done;
 }
 
-static bool any_under_way (const client_t *clients, size_t count)
+static bool any_under_way (const count_t *self)
 {
-    for (size_t i = 0; i < count; i++)
-        if (clients[i].asked_at != 0)
+    for (size_t i = 0; i < self->clients_count; i++)
+        if (self->clients[i].asked_at != 0)
             return true;
     return false;
+}
+
+/* All ask, and each has had an answer before any is counted. */
+static void begin_clients (count_t *self, side_t *side)
+{
+    for (size_t i = 0; i < self->clients_count; i++) {
+        client_t *client = &self->clients[i];
+        client->asker = side_asker (side, i);
+        self->items[i] = asker_item (client->asker);
+        client->asked_at = measure_now_ns ();
+        (void)asker_ask (client->asker);
+    }
+    int64_t begun = measure_now_ns ();
+    for (size_t i = 0; i < self->clients_count; i++)
+        while (self->clients[i].asked_at <= begun)
+            serve_clients (self, true);
+    hdr_clear (self->latency);
+    self->done = 0;
+}
+
+static void print_count (const case_t *of, side_t *side, const count_t *self, double seconds,
+                         int64_t used)
+{
+    char name[48];
+    size_t count = self->clients_count;
+    (void)snprintf (name, sizeof name, "c%zu_per_s", count);
+    print_of (of, side, name, (double)self->done / seconds);
+    (void)snprintf (name, sizeof name, "c%zu_cpu_us", count);
+    if (used > 0)
+        print_of (of, side, name, (double)used / 1e3 / (double)self->done);
+    (void)snprintf (name, sizeof name, "c%zu_", count);
+    print_times (of, side, name, self->latency);
+    (void)snprintf (name, sizeof name, "c%zu_refused", count);
+    print_of (of, side, name, (double)side_refused (side));
 }
 
 /* `count` clients with one question under way each. */
 static void slice_clients (const bench_t *self, const case_t *of, side_t *side, size_t count)
 {
-    client_t *clients = mem_zero (count, sizeof *clients);
-    zmq_pollitem_t *items = mem_zero (count, sizeof *items);
-    hdr_t *latency = hdr_new ();
-    for (size_t i = 0; i < count; i++) {
-        clients[i].asker = side_asker (side, i);
-        items[i] = asker_item (clients[i].asker);
-    }
+    count_t counted = { .clients = mem_zero (count, sizeof *counted.clients),
+                        .items = mem_zero (count, sizeof *counted.items),
+                        .clients_count = count,
+                        .latency = hdr_new () };
+    begin_clients (&counted, side);
     int64_t used = side_cpu_ns (side);
     int64_t start = measure_now_ns ();
-    for (size_t i = 0; i < count; i++) {
-        clients[i].asked_at = measure_now_ns ();
-        (void)asker_ask (clients[i].asker);
-    }
-    uint64_t done = 0;
-    int64_t end = start + (int64_t)(self->seconds * 1e9);
-    while (any_under_way (clients, count))
-        done += serve_clients (clients, items, count, end, latency);
-    if (done == 0)
+    int64_t end = start + (int64_t)(self->seconds * 1e9 / TURNS_OF_CLIENTS);
+    while (measure_now_ns () < end)
+        serve_clients (&counted, true);
+    if (counted.done == 0)
         measure_fail ("%s refused all questions of %zu clients", side_name (side), count);
-    double seconds = measure_since (start);
-    used = side_cpu_ns (side) - used;
-    char name[32];
-    (void)snprintf (name, sizeof name, "c%zu_per_s", count);
-    print_of (of, side, name, (double)done / seconds);
-    (void)snprintf (name, sizeof name, "c%zu_cpu_us", count);
-    if (used > 0)
-        print_of (of, side, name, (double)used / 1e3 / (double)done);
-    (void)snprintf (name, sizeof name, "c%zu_", count);
-    print_times (of, side, name, latency);
-    (void)snprintf (name, sizeof name, "c%zu_refused", count);
-    print_of (of, side, name, (double)side_refused (side));
-    hdr_destroy (&latency);
-    mem_free (clients);
-    mem_free (items);
+    print_count (of, side, &counted, measure_since (start), side_cpu_ns (side) - used);
+    while (any_under_way (&counted))
+        serve_clients (&counted, false);
+    hdr_destroy (&counted.latency);
+    mem_free (counted.clients);
+    mem_free (counted.items);
 }
 
 static void record (void *arg, int64_t latency_ns, unsigned tag)
@@ -204,10 +231,12 @@ static void use_case (const bench_t *self, size_t number)
 
 static void round_of_many (const bench_t *self, case_t *of, uint64_t round)
 {
-    for (size_t c = 0; c < self->counts_count; c++)
-        for (size_t i = 0; i < self->sides; i++)
-            if (self->by_many[turn (self, round, i)])
-                slice_clients (self, of, self->side[turn (self, round, i)], self->counts[c]);
+    for (unsigned t = 0; t < TURNS_OF_CLIENTS; t++)
+        for (size_t i = 0; i < self->sides; i++) {
+            size_t s = turn (self, round + t, i);
+            for (size_t c = 0; c < self->counts_count && self->by_many[s]; c++)
+                slice_clients (self, of, self->side[s], self->counts[c]);
+        }
     for (size_t i = 0; i < self->sides && self->open_rate > 0; i++) {
         size_t s = turn (self, round, i);
         if (!self->by_many[s])
