@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/scheduling.h"
 #include "storage/run.h"
 
 #include <inttypes.h>
@@ -438,6 +439,7 @@ void task_destroy (task_t **self_p)
 
 status_t task_go_on (task_t *self, error_t *error)
 {
+    scheduling_give_way ();
     if (atomic_load_explicit (&self->cancelled, memory_order_relaxed))
         return error_set (error, STATUS_CANCELLED, "the coordinator does not want it any more");
     return STATUS_OK;

@@ -226,7 +226,7 @@ static void take_live (coordinator_core_t *self, sweep_t *sweep)
 static void start (coordinator_core_t *self, log_t *log)
 {
     sweep_t *sweep = mem_zero (1, sizeof *sweep);
-    sweep->job = (job_t){ .run = run, .discard = discard };
+    sweep->job = (job_t){ .run = run, .discard = discard, .behind = true };
     sweep->fs = self->env->fs;
     sweep->arena = arena_new (1 << 14);
     sweep->least = tasks_least (self);

@@ -398,19 +398,16 @@ bool shard_job_done (shard_t *self, job_t *job)
     return true;
 }
 
-static void submit (shard_t *self, job_t *job)
-{
-    job->lane = self->options.lane;
-    self->options.env->submit (self->options.env, job);
-}
-
 void shard_tick (shard_t *self)
 {
     CHECK_OBJECT (self, SHARD_MAGIC);
     if (self->state != SHARD_SERVING)
         return;
-    if (!self->flush && (self->flush = log_flush_begin (self->log)) != NULL)
-        submit (self, log_flush_job (self->flush));
+    if (!self->flush && (self->flush = log_flush_begin (self->log)) != NULL) {
+        job_t *job = log_flush_job (self->flush);
+        job->lane = self->options.lane;
+        self->options.env->submit (self->options.env, job);
+    }
     if (!self->replay && views_outdated (self) &&
         self->options.env->boot_us (self->options.env) >= self->rebuild_at)
         start_replay (self, 0);
@@ -428,8 +425,12 @@ static void start_trim (shard_t *self)
         return;
     self->trim_due = false;
     self->trimmed = below;
-    if ((self->trim = log_trim_begin (self->log, below)) != NULL)
-        submit (self, log_trim_job (self->trim));
+    if ((self->trim = log_trim_begin (self->log, below)) == NULL)
+        return;
+    job_t *job = log_trim_job (self->trim);
+    job->lane = self->options.lane | TRIM_LANE;
+    job->behind = true;
+    self->options.env->submit (self->options.env, job);
 }
 
 void shard_set_base (shard_t *self, uint64_t base)

@@ -14,10 +14,16 @@ enum { SCHEDULING_NICE_MAX = 19 };
  * is. */
 void scheduling_short_turns (void);
 
-/* For the same: turns of the usual length, when others leave room. They get a share that is smaller
- * by `nice` steps, 0 to SCHEDULING_NICE_MAX, of about a quarter each, and all that nobody else
- * wants; and they take no turn from a thread that runs. A thread whose share is smaller already
- * keeps that. */
+/* For the same: turns that are a little longer, when others leave room. They get a share that is
+ * smaller by `nice` steps, 0 to SCHEDULING_NICE_MAX, of about a quarter each, and all that nobody
+ * else wants; and they take no turn from a thread that runs. A thread whose share is smaller
+ * already keeps that. */
 void scheduling_behind (int nice);
+
+/* In work that goes on for long, every ten µs or so: a thread that is behind has had its turn when
+ * it is over, and whoever became ready meanwhile gets one. The system would notice at its next
+ * tick, up to 4 ms later, when others than the one that wakes are in the line as well. For other
+ * threads it is nothing. */
+void scheduling_give_way (void);
 
 #endif

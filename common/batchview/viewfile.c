@@ -1,6 +1,7 @@
 #include "batchview/viewfile.h"
 
 #include "base/check.h"
+#include "base/scheduling.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -388,6 +389,7 @@ status_t viewfile_verify (const uint8_t *data, uint64_t size, viewfile_footer_t 
     if (viewfile_checksum (data + checked, size - 8 - checked) != expected)
         return error_set (error, STATUS_CORRUPT, "the batch view's footer fails its checksum");
     for (uint64_t i = 0; i < blocks; i++) {
+        scheduling_give_way ();
         uint64_t from = i * BATCHVIEW_BLOCK;
         uint64_t length = checked - from < BATCHVIEW_BLOCK ? checked - from : BATCHVIEW_BLOCK;
         expected = (uint64_t)viewfile_i64 (data + checked + 8 * i);

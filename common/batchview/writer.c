@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/scheduling.h"
 #include "batchview/record.h"
 
 #include <string.h>
@@ -10,6 +11,8 @@ enum {
     SINK_ROOM = BATCHVIEW_BLOCK,       /* bytes behind, in which records are made */
     SMALL_SIZE = 1,                    /* bytes of the size of a record that is below 128 */
 };
+
+enum { KEYS_A_TURN = 16 }; /* a look whether others wait for the processor */
 
 /* Bytes on their way to the file, and the checksum of each full block of them. */
 typedef struct sink {
@@ -291,6 +294,8 @@ status_t batchview_writer_add_all (batchview_writer_t *self, const projection_t 
         int order = from == 0 ? key_order (self, rows->key[from])
                               : text_compare (rows->key[from], rows->key[from - 1]);
         to = end_of_key (rows, from, ++at);
+        if (at % KEYS_A_TURN == 0)
+            scheduling_give_way ();
         if (order < 0 || (order == 0 && !self->in_key))
             return bad_order (error);
         if (order == 0 || to == rows->rows || record_descends (rows, from, to)) {

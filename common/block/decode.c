@@ -1,4 +1,5 @@
 #include "base/check.h"
+#include "base/scheduling.h"
 #include "base/timestamp.h"
 #include "block/column.h"
 #include "block/keyed.h"
@@ -169,6 +170,7 @@ static bool unpack (decoder_t *self, const column_entry_t *entry, reader_t *in)
 {
     const uint8_t *stored = self->body;
     uint8_t *raw = self->raw;
+    scheduling_give_way ();
     if (entry->type == TYPE_STRING)
         raw = arena_alloc (self->arena, entry->raw_size);
     *in = reader_of (raw, entry->raw_size);

@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/scheduling.h"
 #include "base/timestamp.h"
 #include "block/column.h"
 #include "block/ints.h"
@@ -162,6 +163,7 @@ static void end_body (encoder_t *self, column_entry_t *entry)
 static void add_column (encoder_t *self, const column_t *column, size_t from, size_t to)
 {
     column_entry_t *entry = &self->entry[self->entries++];
+    scheduling_give_way ();
     buf_clear (&self->raw);
     column_encode (&self->raw, column, from, to, &self->scratch, entry);
     end_body (self, entry);

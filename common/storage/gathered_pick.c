@@ -1,5 +1,6 @@
 /* gathered_pick.c - gathered rows, in any order, into batches. */
 #include "base/mem.h"
+#include "base/scheduling.h"
 #include "storage/gathered.h"
 
 enum {
@@ -162,6 +163,7 @@ void gathered_pick (const gathered_t *self, const uint32_t *which, size_t count,
         size_t left = count - done;
         picking_t picking = { which + done, left < PICKED ? left : PICKED, batch, at + done };
         size_t next = left - picking.count;
+        scheduling_give_way ();
         fetch_rows (self, which + done + picking.count, next < PICKED ? next : PICKED);
         if (self->key_column != GATHERED_KEYS_APART)
             pick_number_keys (self, &picking, texts);

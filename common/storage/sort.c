@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/scheduling.h"
 
 enum {
     INSERTION_MAX = 16,
@@ -9,6 +10,7 @@ enum {
     HALF_BITS = 11, /* of one of two passes that tell all: their counts fit the nearest cache */
     DEEPER_MAX = 8, /* further looks into the keys, after which they are compared whole */
     AHEAD = 8,      /* rows that are fetched ahead */
+    A_TURN = 256,   /* so many take long enough to look whether others wait for the processor */
 };
 
 /* ---- a few items ---- */
@@ -253,6 +255,8 @@ static void sort_level (const level_t *level, sort_item_t *items, sort_item_t *s
                         bool into_spare)
 {
     uint64_t differing = 0;
+    if (count > A_TURN)
+        scheduling_give_way ();
     if (count > INSERTION_MAX)
         for (size_t i = 1; i < count; i++)
             differing |= items[i].prefix ^ items[0].prefix;

@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/scheduling.h"
 #include "storage/sorter_state.h"
 
 #define SORTER_MAGIC UINT32_C (0x50e7e401)
@@ -141,6 +142,7 @@ static void look_at_positions (sorter_t *self, const batch_t *batch, const uint3
 
 static void add_tile (sorter_t *self, const batch_t *batch, const uint32_t *which, size_t count)
 {
+    scheduling_give_way ();
     look_at_positions (self, batch, which, count);
     if (few_are_many (self))
         few_part (self);

@@ -2,6 +2,7 @@
  * until they are coded and put into parts. */
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/scheduling.h"
 #include "storage/sort.h"
 #include "storage/sorter_state.h"
 
@@ -133,6 +134,7 @@ static void put_in_part (sorter_t *self, size_t part, const uint32_t *which, siz
 static size_t code_tile (sorter_t *self, size_t from, size_t *count)
 {
     size_t room;
+    scheduling_give_way ();
     *count = rows_of_tile (self, self->order + from, self->few.rows - from, &room);
     if (room > self->tile_room) {
         mem_free (self->tile);
@@ -171,8 +173,10 @@ void few_keep (sorter_t *self, size_t from)
 
 void few_take (sorter_t *self, const uint8_t *tiles, size_t size)
 {
-    for (size_t at = 0; at < size;)
+    for (size_t at = 0; at < size;) {
+        scheduling_give_way ();
         at += coded_take (&self->coded, tiles + at, size - at, &self->few);
+    }
 }
 
 /* ---- parts ---- */

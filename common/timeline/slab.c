@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/scheduling.h"
 
 #include <string.h>
 
@@ -45,6 +46,7 @@ void slab_release (slab_t *self)
     while (self->chunks != NULL) {
         slab_chunk_t *chunk = self->chunks;
         self->chunks = chunk->next;
+        scheduling_give_way ();
         mem_free (chunk->pages);
         mem_free (chunk);
     }
