@@ -75,6 +75,7 @@ static void look (void *arg, const char *name)
         return;
     char *path = mem_format ("%s/%s", listing->directory, name);
     if (!is_kept (self, path)) {
+        fs_forget (self->fs, path);
         if (fs_remove (self->fs, path, &self->error) == STATUS_OK)
             self->removed++;
     }
@@ -86,6 +87,7 @@ static void remove_leftovers (sweep_t *self)
     size_t stay = 0;
     for (size_t i = 0; i < self->leftovers_count; i++) {
         error_t error;
+        fs_forget (self->fs, self->leftovers[i]);
         status_t status = fs_remove (self->fs, self->leftovers[i], &error);
         if (status == STATUS_OK) {
             self->removed++;

@@ -316,8 +316,7 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
             asks_add (self, query, i, asking);
     }
     self->asks_together = false;
-    if (self->begun_count < QUERIES_MAX)
-        self->begun[(self->begun_first + self->begun_count++) % QUERIES_MAX] = query->id;
+    ahead_add (self, query, now);
     start_slow (self);
     finish_if_done (self, query); /* asked for the batch part alone, it may be done already */
 }
@@ -515,22 +514,6 @@ static void look (void *arg, query_t *query)
     mem_free (again);
 }
 
-/* Owners are at work: the time for batch parts, of those that will have their answers first. Not of
- * all: what is far ahead of the owners has left the processor's cache when they answer. */
-static void merge_meanwhile (serving_core_t *self)
-{
-    while (self->begun_count > 0 && query_memory (self->queries) < AHEAD_MEMORY) {
-        query_t *query = query_find (self->queries, self->begun[self->begun_first]);
-        self->begun_first = (self->begun_first + 1) % QUERIES_MAX;
-        self->begun_count--;
-        if (!query)
-            continue;
-        merge_all (self, query);
-        if (query->too_large)
-            reply_send (self, query);
-    }
-}
-
 int64_t evaluate_tick (serving_core_t *self, int64_t now)
 {
     due_t due = { .self = self, .now = now, .next = INT64_MAX };
@@ -538,7 +521,11 @@ int64_t evaluate_tick (serving_core_t *self, int64_t now)
         evaluate_start (self, next);
     query_each (self->queries, look, &due);
     asks_send (self);
-    merge_meanwhile (self);
+    for (query_t *next; (next = ahead_take (self, now, &due.next)) != NULL;) {
+        merge_all (self, next);
+        if (next->too_large)
+            reply_send (self, next);
+    }
     start_slow (self);
     return due.next;
 }

@@ -74,7 +74,17 @@ typedef struct asked {
 enum {
     ASKS_MAX = 64,           /* that wait to be sent … */
     ASKS_TOGETHER_MAX = 256, /* … and with those that one query of several roles adds at once */
-    AHEAD_MEMORY = 2 << 20,  /* bytes of answers under which batch parts go ahead of owners' */
+};
+
+/* A query whose batch parts may be to be merged, and when they are at the latest (boot µs). */
+typedef struct ahead {
+    uint64_t query;
+    int64_t due;
+} ahead_t;
+
+enum {
+    AHEAD_MAX = 2 * QUERIES_MAX,
+    AHEAD_MEMORY = 2 << 20, /* bytes of answers under which batch parts go ahead of owners' */
 };
 
 struct serving_core {
@@ -93,12 +103,12 @@ struct serving_core {
     uint64_t skew_alerts;
     ask_t asks[ASKS_TOGETHER_MAX]; /* that wait to be sent */
     size_t asks_count;
-    bool asks_together;          /* those that are being added go in one message to each owner */
-    uint64_t asked;              /* questions so far … */
-    uint64_t messages_asked;     /* … and messages of them */
-    uint64_t begun[QUERIES_MAX]; /* ring of queries whose batch parts may be to be merged */
-    size_t begun_first;
-    size_t begun_count;
+    bool asks_together;       /* those that are being added go in one message to each owner */
+    uint64_t asked;           /* questions so far … */
+    uint64_t messages_asked;  /* … and messages of them */
+    ahead_t ahead[AHEAD_MAX]; /* a ring */
+    size_t ahead_first;
+    size_t ahead_count;
     arena_t *outcomes;         /* of the keys that are being written */
     uint64_t next_id;          /* of questions about datasets */
     history_job_t *slow_first; /* those that wait for one of slow_max places */
@@ -163,6 +173,13 @@ void asks_add (serving_core_t *self, query_t *query, size_t at, bool *asking);
 void asks_send (serving_core_t *self);
 /* The query under way whose question has this id, and what of it was asked; NULL: it is over. */
 query_t *asks_query (serving_core_t *self, uint64_t id, asked_t *asked);
+
+/* ---- ahead.c ---- */
+/* The query's owners have been asked, and it has batch parts to be merged. */
+void ahead_add (serving_core_t *self, query_t *query, int64_t now);
+/* The next query whose batch parts are to be merged now; NULL when there is none, and then *next is
+ * no later than when there is. */
+query_t *ahead_take (serving_core_t *self, int64_t now, int64_t *next);
 
 /* ---- evaluate.c ---- */
 /* Starts all parts of a query afresh with the picture of this moment. */

@@ -108,6 +108,7 @@ typedef struct query {
     peer_t from;
     uint64_t client_id;
     bool waits;       /* for others of its client: owners have not been asked */
+    bool goes_ahead;  /* it is among those whose batch parts may go ahead (ahead.c) */
     int64_t begun;    /* boot µs */
     int64_t deadline; /* boot µs */
     uint64_t round;   /* counts the messages to owners; part of their ids */

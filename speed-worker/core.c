@@ -1,14 +1,11 @@
 #include "speed-worker/core.h"
 
+#include "speed-worker/lanes.h"
 #include "speed-worker/worker.h"
 
 #include <string.h>
 
 enum { SCRATCH_CHUNK = 1 << 20 };
-
-/* above those of logs, which see (orders.c) */
-#define SPACE_LANE   (UINT32_C (1) << 29)
-#define RETIRED_LANE (UINT32_C (1) << 28)
 
 static const member_ops_t member_callbacks = {
     .fill_beat = orders_fill_beat,

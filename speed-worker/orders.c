@@ -1,8 +1,8 @@
 #include "speed-worker/worker.h"
 
-#include <string.h>
+#include "speed-worker/lanes.h"
 
-enum { LANES_MAX = (1 << 28) - 1 };
+#include <string.h>
 
 void partition_destroy (partition_t **self_p)
 {
@@ -66,7 +66,7 @@ static void open_shard (speed_core_t *self, partition_t *partition, text_t log_n
         .forward = forwarding_send,
         .arg = self,
     };
-    options.lane = (number * self->options.partitions + partition->number) & LANES_MAX;
+    options.lane = (number * self->options.partitions + partition->number) % LOG_LANES_MAX;
     partition->shards =
         mem_resize (partition->shards, partition->shards_count + 1, sizeof (shard_t *));
     partition->shards[partition->shards_count++] = shard_new (&options, log.name, model);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/timestamp.h"
 #include "intake/logged.h"
+#include "speed-worker/lanes.h"
 #include "speed-worker/replay.h"
 #include "speed-worker/shard.h"
 
@@ -20,11 +21,6 @@ enum {
 };
 
 #define REBUILD_RETRY (TIME_SECOND) /* after a rebuild that failed */
-
-/* Rebuilds have lanes of their own, so that flushes go on meanwhile. */
-#define REBUILD_LANE (UINT32_C (1) << 31)
-#define FORWARD_LANE (UINT32_C (1) << 30) /* and so has what is read for other keys' logs … */
-#define TRIM_LANE    (UINT32_C (1) << 29) /* … and what is removed of the own one */
 
 /* A record that has been appended, until its flush is durable (and, during a rebuild, until the new
  * views have it, and until the logs of other keys have its events). */

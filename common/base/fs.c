@@ -139,6 +139,13 @@ status_t fs_link (fs_t *fs, const char *from, const char *to, error_t *error)
     return fs->ops->link (fs, from, to, error);
 }
 
+void fs_forget (fs_t *fs, const char *path)
+{
+    CHECK (is_path (path));
+    if (fs->ops->forget)
+        fs->ops->forget (fs, path);
+}
+
 status_t fs_remove (fs_t *fs, const char *path, error_t *error)
 {
     CHECK (is_path (path));

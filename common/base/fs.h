@@ -50,6 +50,7 @@ typedef struct fs_ops {
     status_t (*rename) (fs_t *fs, const char *from, const char *to, error_t *error);
     status_t (*link) (fs_t *fs, const char *from, const char *to, error_t *error);
     status_t (*remove) (fs_t *fs, const char *path, error_t *error);
+    void (*forget) (fs_t *fs, const char *path); /* NULL: nothing */
     status_t (*make_dir) (fs_t *fs, const char *path, error_t *error);
     status_t (*sync_dir) (fs_t *fs, const char *path, error_t *error);
     status_t (*list) (fs_t *fs, const char *path, void (*each) (void *arg, const char *name),
@@ -90,6 +91,10 @@ MUST_CHECK status_t fs_rename (fs_t *fs, const char *from, const char *to, error
  * on, and each is removed on its own. INVALID where it cannot be done (another filesystem, too many
  * names): copy it then. */
 MUST_CHECK status_t fs_link (fs_t *fs, const char *from, const char *to, error_t *error);
+/* Nobody will read the file any more, which was synced: it is to be removed. Then that is done
+ * soon, where the system would drop all of a large file from its cache at once. Advice: does
+ * nothing where the file has other names. */
+void fs_forget (fs_t *fs, const char *path);
 /* Removes a file; one that is not there is OK. */
 MUST_CHECK status_t fs_remove (fs_t *fs, const char *path, error_t *error);
 /* Makes a directory and its parents, and makes their names durable; OK when it is there. */

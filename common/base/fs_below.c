@@ -131,6 +131,13 @@ static status_t below_sync_dir (fs_t *fs, const char *path, error_t *error)
     return status;
 }
 
+static void below_forget (fs_t *fs, const char *path)
+{
+    char *place = place_of (fs, path);
+    fs_forget (under_of (fs), place);
+    mem_free (place);
+}
+
 static status_t below_list (fs_t *fs, const char *path, void (*each) (void *arg, const char *name),
                             void *arg, error_t *error)
 {
@@ -168,6 +175,7 @@ static const fs_ops_t below_ops = {
     .rename = below_rename,
     .link = below_link,
     .remove = below_remove,
+    .forget = below_forget,
     .make_dir = below_make_dir,
     .sync_dir = below_sync_dir,
     .list = below_list,

@@ -20,10 +20,10 @@ void scheduling_short_turns (void);
  * already keeps that. */
 void scheduling_behind (int nice);
 
-/* In work that goes on for long, every ten µs or so: a thread that is behind has had its turn when
- * it is over, and whoever became ready meanwhile gets one. The system would notice at its next
- * tick, up to 4 ms later, when others than the one that wakes are in the line as well. For other
- * threads it is nothing. */
+/* In work that goes on for long, several times in a turn of 0.25 ms where that can be: a thread
+ * that is behind has had its turn when it is over, and whoever became ready meanwhile gets one. The
+ * system would notice at its next tick, up to 4 ms later, when others than the one that wakes are
+ * in the line as well. For other threads it is nothing. */
 void scheduling_give_way (void);
 
 #endif

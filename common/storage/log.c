@@ -67,15 +67,22 @@ static status_t scan_link (log_cursor_t *cursor, error_t *error)
     return status == STATUS_END ? STATUS_OK : status;
 }
 
-/* Verifies every record of the chain and finds its end. */
+/* Verifies every record of the chain and finds its end. What an earlier owner trims meanwhile goes
+ * from the chain. */
 static status_t scan_chain (fs_t *fs, const char *dir, const log_identity_t *identity,
-                            const log_chain_t *chain, tail_t *tail, error_t *error)
+                            log_chain_t *chain, tail_t *tail, error_t *error)
 {
     *tail = (tail_t){ 0 };
     for (size_t i = 0; i < chain->count; i++) {
         const log_chain_link_t *link = &chain->link[i];
         log_cursor_t cursor;
         status_t status = log_cursor_init (&cursor, fs, dir, identity, link->id, link->size, error);
+        if (status == STATUS_NOT_FOUND && i + 1 < chain->count) {
+            log_cursor_release (&cursor);
+            log_chain_drop (chain, i + 1);
+            i = SIZE_MAX; /* on with the one that is the first now */
+            continue;
+        }
         if (status == STATUS_OK)
             status = scan_link (&cursor, error);
         if (status == STATUS_OK && i + 1 < chain->count &&
@@ -406,9 +413,7 @@ status_t log_trim_end (log_t *self, log_trim_t **trim_p, error_t *error)
     CHECK (trim->ran);
     CHECK (self->trimming);
     self->trimming = false;
-    self->chain.count -= trim->removed;
-    memmove (self->chain.link, self->chain.link + trim->removed,
-             self->chain.count * sizeof *self->chain.link);
+    log_chain_drop (&self->chain, trim->removed);
     status_t status = trim->error.status;
     if (status != STATUS_OK)
         error_set (error, status, "trimming %s: %s", self->dir, trim->error.text);

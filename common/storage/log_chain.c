@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void log_chain_add (log_chain_t *self, log_segment_id_t id, uint64_t size)
 {
@@ -12,6 +13,13 @@ void log_chain_add (log_chain_t *self, log_segment_id_t id, uint64_t size)
         self->link = mem_resize (self->link, self->capacity, sizeof *self->link);
     }
     self->link[self->count++] = (log_chain_link_t){ id, size };
+}
+
+void log_chain_drop (log_chain_t *self, size_t count)
+{
+    CHECK (count <= self->count);
+    self->count -= count;
+    memmove (self->link, self->link + count, self->count * sizeof *self->link);
 }
 
 void log_chain_release (log_chain_t *self)

@@ -20,6 +20,8 @@ typedef struct log_chain {
 } log_chain_t;
 
 void log_chain_add (log_chain_t *self, log_segment_id_t id, uint64_t size);
+/* Without its first `count` links. */
+void log_chain_drop (log_chain_t *self, size_t count);
 void log_chain_release (log_chain_t *self);
 
 /* The ids of all segment files in `dir`, by (epoch, first), with size LOG_SEGMENT_OPEN. */

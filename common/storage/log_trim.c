@@ -53,6 +53,7 @@ status_t log_remove_leftovers (fs_t *fs, const char *dir, uint64_t epoch, uint64
 static status_t remove_segment (log_trim_t *self, log_segment_id_t id, error_t *error)
 {
     char *path = log_segment_path (self->dir, id, false);
+    fs_forget (self->fs, path);
     status_t status = fs_remove (self->fs, path, error);
     mem_free (path);
     return status;

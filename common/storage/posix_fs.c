@@ -197,14 +197,15 @@ static status_t do_link (fs_t *fs, const char *from, const char *to, error_t *er
     return error->status;
 }
 
-/* Lets the system's cache forget a file that is about to go, a piece at a time: all of a large one
- * at once keeps everything else off a processor for milliseconds. */
-static void forget_pages (int root, const char *path)
+/* A piece at a time: all of a large file at once keeps everything else off a processor for
+ * milliseconds. */
+static void do_forget (fs_t *fs, const char *path)
 {
     enum { PIECE = 1 << 20 };
     struct stat file;
+    int root = posix_of (fs)->root;
     if (fstatat (root, path, &file, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG (file.st_mode) ||
-        file.st_size <= PIECE)
+        file.st_nlink > 1 || file.st_size <= PIECE)
         return;
     int descriptor = open_at (root, path, O_RDONLY | O_NOFOLLOW, 0);
     for (off_t at = 0; descriptor >= 0 && at < file.st_size; at += PIECE) {
@@ -217,7 +218,6 @@ static void forget_pages (int root, const char *path)
 
 static status_t do_remove (fs_t *fs, const char *path, error_t *error)
 {
-    forget_pages (posix_of (fs)->root, path);
     if (unlinkat (posix_of (fs)->root, path, 0) != 0)
         return error_set_errno (error, errno, "removing %s", path);
     return STATUS_OK;
@@ -328,6 +328,7 @@ static const fs_ops_t posix_ops = {
     .rename = do_rename,
     .link = do_link,
     .remove = do_remove,
+    .forget = do_forget,
     .make_dir = do_make_dir,
     .sync_dir = do_sync_dir,
     .list = do_list,

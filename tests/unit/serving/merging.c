@@ -120,3 +120,19 @@ Test (merging, of_more_than_goes_ahead_of_owners_is_done_by_the_deadline)
     expect_batch_parts (&house, KEYS_MAX, manifest, as_of);
     house_release (&house);
 }
+
+/* A silent owner's queries do not wait for it with their histories. */
+Test (merging, of_histories_is_begun_long_before_the_deadline)
+{
+    house_t house;
+    const manifest_t *manifest = begin (&house, 86, 0, 0);
+    house.owners = OWNERS_SILENT;
+    int64_t as_of = house.rig.clock;
+    ask_many (&house, KEYS_MAX, 1000);
+    cr_assert_lt (house_metric (&house, "slow_keys"), MANY * KEYS_MAX);
+    house_pass (&house, 60 * TIME_MS);
+    cr_assert_eq (house_metric (&house, "slow_keys"), MANY * KEYS_MAX);
+    house_pass (&house, TIME_SECOND);
+    expect_batch_parts (&house, KEYS_MAX, manifest, as_of);
+    house_release (&house);
+}

@@ -1,7 +1,6 @@
 /* Real-time views that are asked no more: a job destroys them, and until then they are held. */
+#include "speed-worker/lanes.h"
 #include "tests/unit/speed-worker/town.h"
-
-enum { RETIRED_LANE = 1 << 28 }; /* as in core.c */
 
 static void cut_and_add (town_t *town)
 {
@@ -88,5 +87,47 @@ Test (retired, the_views_of_a_partition_that_is_given_away_are_destroyed_by_a_jo
     }
     town_pass (&town, 2 * TIME_SECOND);
     cr_assert_lt (worker->memory, before);
+    town_release (&town);
+}
+
+/* Nor does the worker's look at the disk's room: nothing but what is removed is in such a lane. */
+Test (retired, flushes_do_not_wait_for_old_segments_to_be_removed)
+{
+    town_t town;
+    town_init (&town, 44, 1);
+    worker_t *worker = &town.worker[0];
+    town_pass (&town, 2 * TIME_SECOND);
+    town_add (&town, 0, 300);
+    town_add (&town, 0, 300);
+    worker_kill (&town, 0); /* the next owner begins segments of its own */
+    worker_start (&town, 0);
+    town_give_all (&town, 0);
+    town_pass (&town, 2 * TIME_SECOND);
+    cut_and_add (&town);
+    trim_without_jobs (&town);
+    payment_t payment = payments_random (&town.random, worker->rig.clock, TIME_HOUR, PARTITIONS);
+    town_send (&town, 0, &payment, 1, ++town.sequence);
+    town_pass (&town, TIME_SECOND);
+    unsigned trims = 0;
+    for (const job_t *job = worker->rig.jobs; job != NULL; job = job->next) {
+        if ((job->lane & TRIM_LANE) == 0)
+            continue;
+        cr_expect (job->behind);
+        cr_expect_lt (job->lane & ~TRIM_LANE, PARTITIONS);
+        trims++;
+    }
+    cr_expect_eq (trims, PARTITIONS, "%u", trims);
+    for (uint32_t lane = 0; lane < PARTITIONS; lane++) {
+        job_t *job;
+        while ((job = rig_env_run_lane (&worker->rig, lane)) != NULL)
+            speed_core_job_done (worker->core, job);
+    }
+    speed_core_tick (worker->core);
+    town_run (&town);
+    message_t message = town_reply (&town, MESSAGE_SEND_OK);
+    town_note (&town, &message, &payment, 1);
+    worker->hold_jobs = false;
+    town_pass (&town, 2 * TIME_SECOND);
+    town_check_all (&town, 0);
     town_release (&town);
 }

@@ -233,6 +233,64 @@ Test (log, a_discarded_job_outlives_the_log)
     sim_disk_destroy (&disk);
 }
 
+/* A filesystem on which a trim of the owner before runs while the log is being opened. */
+static struct {
+    fs_ops_t ops;
+    const fs_ops_t *real;
+    const char *path; /* of the segment … */
+    int opens;        /* … that has been opened so often … */
+    int at;           /* … and this time it runs before that */
+    log_trim_t *trim;
+} race;
+
+static status_t racing_open (fs_t *fs, const char *path, fs_mode_t mode, file_t **file,
+                             error_t *why)
+{
+    if (strcmp (path, race.path) == 0 && ++race.opens == race.at)
+        model_run (log_trim_job (race.trim));
+    return race.real->open (fs, path, mode, file, why);
+}
+
+/* The trim runs before the segment's header is read (1), or its records are (2). */
+static void open_while_trimmed (int at)
+{
+    random_t random;
+    random_seed (&random, 7);
+    sim_disk_t *disk = sim_disk_new (1, 0);
+    fs_t *fs = sim_disk_fs (disk);
+    log_model_t model = { 0 };
+    log_t *before = model_open (fs, 1, &(log_limits_t){ .segment_size = 700 });
+    for (int i = 0; i < 6; i++) {
+        OK (model_append (&model, before, &random, 1000));
+        OK (model_flush (&model, before, &error));
+    }
+    race.trim = log_trim_begin (before, log_durable (before));
+    cr_assert_not_null (race.trim);
+    race.real = fs->ops;
+    race.ops = *fs->ops;
+    race.ops.open = racing_open;
+    race.path = model_segment (0, 1);
+    race.opens = 0;
+    race.at = at;
+    fs->ops = &race.ops;
+    log_t *log = model_open (fs, 2, NULL);
+    fs->ops = race.real;
+    cr_assert_geq (race.opens, at);
+    cr_assert_gt (log_start (log), 0);
+    model_check_recovered (&model, fs, log);
+    OK (log_trim_end (before, &race.trim, &error));
+    log_destroy (&before);
+    log_destroy (&log);
+    model_release (&model);
+    sim_disk_destroy (&disk);
+}
+
+Test (log, opens_while_the_owner_before_trims_it)
+{
+    open_while_trimmed (1);
+    open_while_trimmed (2);
+}
+
 Test (log, limits_are_kept)
 {
     sim_disk_t *disk = sim_disk_new (1, 0);
