@@ -23,6 +23,7 @@ typedef struct wanted {
 typedef struct work {
     call_t *call;
     const wanted_t *wanted;
+    char *name; /* of the view, with its version if one is given or was then */
     registered_t registered;
     trainset_t *set;
     making_t making;
@@ -60,7 +61,8 @@ static status_t bind_key (work_t *self, error_t *error)
 static status_t prepare (work_t *self, error_t *error)
 {
     const wanted_t *wanted = self->wanted;
-    trainset_options_t options = { .name = self->call->words[0], .before = wanted->before };
+    self->name = making_name (self->call->words[0], wanted->version);
+    trainset_options_t options = { .name = self->name, .before = wanted->before };
     status_t status = registered_read (self->call, &self->registered, error);
     if (status == STATUS_OK)
         status = trainset_new (self->registered.definitions, &options, &self->set, error);
@@ -184,6 +186,7 @@ static void release (work_t *self)
     trained_release (&self->trained);
     trainset_destroy (&self->set);
     registered_release (&self->registered);
+    mem_free (self->name);
     posix_fs_destroy (&self->fs);
     arena_destroy (&self->arena);
 }

@@ -1,5 +1,6 @@
 /* weir model add - which model goes with a version of a service, and what it was trained on. */
 #include "client/cli/annotation.h"
+#include "client/cli/incoming.h"
 #include "client/cli/source.h"
 
 #include "base/mem.h"
@@ -9,7 +10,11 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { HASH_DIGITS = 2 * crypto_hash_sha256_BYTES, NAME_SHOWN_MAX = 255 };
+enum {
+    HASH_DIGITS = 2 * crypto_hash_sha256_BYTES,
+    NAME_SHOWN_MAX = 255,
+    DATASETS_MAX = 1024, /* bytes, as of any annotation */
+};
 
 /* A file as it is named and known again. */
 typedef struct known_file {
@@ -43,26 +48,83 @@ static status_t know (const char *path, known_file_t *file, error_t *error)
     return status;
 }
 
-/* What was written beside the training set, if it is there, says of which version it is. */
-static status_t check_set (const char *path, const char *reference, error_t *error)
+/* ---- the training set ---- */
+
+typedef struct trained_on {
+    known_file_t file;
+    char datasets[DATASETS_MAX + 1]; /* "payments/user_id d12, …": which it was made from, or "" */
+} trained_on_t;
+
+static status_t check_version (const json_t *beside, const char *reference, error_t *error)
 {
     text_t name;
     uint32_t version;
     (void)version_reference (text_of (reference), &name, &version);
-    char *beside = mem_format ("%s.weir.json", path);
     char *service = mem_string_n (name.data, name.size);
-    json_t *all = json_load_file (beside, 0, NULL);
-    const json_t *of = json_object_get (all, "versions");
-    const json_t *number = json_object_get (of, service);
-    status_t status = STATUS_OK;
-    if (of && (!json_is_integer (number) || json_integer_value (number) != (json_int_t)version))
-        status = error_set (error, STATUS_INVALID,
-                            "%s says that the training set is not of %s: make it with `weir "
-                            "training-set %s`, or name the version that it is of",
-                            beside, reference, reference);
-    json_decref (all);
+    const json_t *number = json_object_get (json_object_get (beside, "versions"), service);
     mem_free (service);
-    mem_free (beside);
+    if (json_is_integer (number) && json_integer_value (number) == (json_int_t)version)
+        return STATUS_OK;
+    return error_set (error, STATUS_INVALID,
+                      "the training set is not of %s: make it with `weir training-set %s`, or name "
+                      "the version that it is of",
+                      reference, reference);
+}
+
+/* Is the file still what was written then? */
+static status_t check_bytes (const json_t *beside, const char *path, error_t *error)
+{
+    char hash[33];
+    const json_t *out = json_object_get (beside, "out");
+    const char *then = json_string_value (json_object_get (out, "xxh3_128"));
+    status_t status = content_hash (path, hash, error);
+    if (status == STATUS_OK && (!then || strcmp (then, hash) != 0))
+        return error_set (error, STATUS_INVALID,
+                          "the training set was changed since it was made: make it again with "
+                          "`weir training-set --version`");
+    return status;
+}
+
+static void name_datasets (const json_t *beside, trained_on_t *set)
+{
+    size_t i, used = 0;
+    const json_t *pinned;
+    json_array_foreach (json_object_get (beside, "pinned"), i, pinned)
+    {
+        const char *log = json_string_value (json_object_get (pinned, "log"));
+        const char *dataset = json_string_value (json_object_get (pinned, "dataset"));
+        int size = snprintf (set->datasets + used, sizeof set->datasets - used, "%s%s %s",
+                             used > 0 ? ", " : "", log ? log : "?", dataset ? dataset : "?");
+        if (size < 0 || (size_t)size >= sizeof set->datasets - used) {
+            set->datasets[used] = '\0'; /* those that fit */
+            return;
+        }
+        used += (size_t)size;
+    }
+}
+
+/* What was written beside the training set, if it is there, says what it is. */
+static status_t look_beside (const char *path, const char *reference, trained_on_t *set,
+                             error_t *error)
+{
+    char *name = mem_format ("%s.weir.json", path);
+    json_t *beside = json_load_file (name, 0, NULL);
+    status_t status = STATUS_OK;
+    if (beside)
+        status = check_version (beside, reference, error);
+    if (status == STATUS_OK && json_is_true (json_object_get (beside, "without_preprocess")))
+        status = error_set (error, STATUS_INVALID,
+                            "the training set was made with --raw, without the service's "
+                            "preprocessing: a model trained on it would be served other values; "
+                            "make it without --raw");
+    if (status == STATUS_OK && beside)
+        status = check_bytes (beside, path, error);
+    if (status == STATUS_OK)
+        name_datasets (beside, set);
+    else
+        status = error_prefix (error, "%s", name);
+    json_decref (beside);
+    mem_free (name);
     return status;
 }
 
@@ -81,13 +143,14 @@ static int run (call_t *call)
         return call_usage (call, "there is `weir model add`, not `weir model %s`", call->words[0]);
     if (!call_version (call, call->words[1], &name, &version, &exit_status))
         return exit_status;
-    known_file_t model, trained;
+    known_file_t model;
+    trained_on_t trained = { .datasets = "" };
     error_t error;
     status_t status = know (call->words[2], &model, &error);
     if (status == STATUS_OK && set)
-        status = know (set, &trained, &error);
+        status = know (set, &trained.file, &error);
     if (status == STATUS_OK && set)
-        status = check_set (set, call->words[1], &error);
+        status = look_beside (set, call->words[1], &trained, &error);
     if (status != STATUS_OK)
         return call_failed (call, &error);
     if (!call_weir (call))
@@ -96,8 +159,9 @@ static int run (call_t *call)
         { text_of ("model"), model.name },
         { text_of ("model_bytes"), model.size },
         { text_of ("model_sha256"), model.hash },
-        { text_of ("training_set"), set ? trained.name : "" },
-        { text_of ("training_set_sha256"), set ? trained.hash : "" },
+        { text_of ("training_set"), trained.file.name },
+        { text_of ("training_set_sha256"), trained.file.hash },
+        { text_of ("training_set_datasets"), trained.datasets },
     };
     return annotate (call, call->words[1], list, sizeof list / sizeof list[0]);
 }

@@ -19,6 +19,7 @@ typedef struct wanted {
 typedef struct work {
     call_t *call;
     const wanted_t *wanted;
+    char *name; /* of the view or service, with its version if one is given or was then */
     registered_t registered;
     trainset_t *set;
     spine_t spine;
@@ -36,7 +37,8 @@ typedef struct work {
 static status_t prepare (work_t *self, error_t *error)
 {
     const wanted_t *wanted = self->wanted;
-    trainset_options_t options = { .name = self->call->words[0],
+    self->name = making_name (self->call->words[0], wanted->version);
+    trainset_options_t options = { .name = self->name,
                                    .time = wanted->time,
                                    .known = wanted->known,
                                    .before = wanted->before,
@@ -226,6 +228,7 @@ static void release (work_t *self)
     spine_release (&self->spine);
     trainset_destroy (&self->set);
     registered_release (&self->registered);
+    mem_free (self->name);
     posix_fs_destroy (&self->fs);
 }
 

@@ -377,6 +377,14 @@ static json_t *versions_of (const trainset_t *set)
     return versions;
 }
 
+static bool preprocesses (const service_t *service)
+{
+    bool any = false;
+    for (size_t i = 0; i < service->features_count; i++)
+        any = any || service->features[i].is_preprocessed;
+    return any;
+}
+
 status_t making_write_manifest (const making_t *self, const char *path, json_t *extra,
                                 error_t *error)
 {
@@ -388,6 +396,8 @@ status_t making_write_manifest (const making_t *self, const char *path, json_t *
     json_object_set_new (all, "versions", versions_of (set));
     json_object_set_new (all, "features", features_of (set));
     json_object_set_new (all, "raw", json_boolean (self->raw));
+    json_object_set_new (all, "without_preprocess",
+                         json_boolean (self->raw && set->service && preprocesses (set->service)));
     json_object_update (all, extra);
     json_decref (extra);
     json_object_set (all, "pinned", self->version);
@@ -458,6 +468,17 @@ static status_t check_same (const making_t *self, const json_t *all, const char 
                           "what was made then cannot be made again",
                           path);
     return STATUS_OK;
+}
+
+char *making_name (const char *name, const char *path)
+{
+    json_t *all = path && !strchr (name, '@') ? json_load_file (path, 0, NULL) : NULL;
+    const json_t *number = json_object_get (json_object_get (all, "versions"), name);
+    char *named = is_count (number)
+                      ? mem_format ("%s@v%" JSON_INTEGER_FORMAT, name, json_integer_value (number))
+                      : mem_string (name);
+    json_decref (all);
+    return named;
 }
 
 status_t making_read_version (making_t *self, const char *path, error_t *error)

@@ -51,6 +51,9 @@ MUST_CHECK status_t making_check_definitions (const making_t *self, error_t *err
  * of its own. Takes it. */
 MUST_CHECK status_t making_write_manifest (const making_t *self, const char *path, json_t *extra,
                                            error_t *error);
+/* The view's or service's name with the version that the manifest at `path` (may be NULL) is of,
+ * unless the name has one; the caller frees it. What is wrong with the manifest is found later. */
+char *making_name (const char *name, const char *path);
 /* The version of such a manifest. */
 MUST_CHECK status_t making_read_version (making_t *self, const char *path, error_t *error);
 

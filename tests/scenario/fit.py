@@ -299,6 +299,28 @@ with path.open(newline="") as file:
         for name, value in answer.items():
             expect_equal(float(row[f"x:{name}"]) if row[f"x:{name}"] else None, value, name)
 
+# ---- what a version was made of, and its model, when another is active ----
+other, again, whole, model = (cluster.directory / name for name in ("of-v5.csv", "again.csv", "whole.csv", "model.bin"))
+cluster.done("training-set", "model@v5", *spine_words, "--raw", "--out", other)
+cluster.done("training-set", "model", *spine_words, "--raw", "--version", f"{other}.weir.json", "--out", again)
+expect(again.read_bytes() == other.read_bytes(), "the set of version 5 is made again under version 7")
+model.write_bytes(b"coefficients")
+cluster.done("training-set", "model@v5", *spine_words, "--prefix", "x:", "--out", whole)
+run = cluster.weir("model", "add", "model@v5", model, "--training-set", other)
+expect(run.code == 1 and "was made with --raw" in run.err, run)
+run = cluster.weir("model", "add", "model@v7", model, "--training-set", whole)
+expect(run.code == 1 and "the training set is not of model@v7" in run.err, run)
+cluster.done("model", "add", "model@v5", model, "--training-set", whole)
+[told] = [one for one in json.loads(cluster.done("versions", "model", "--json").out)["versions"] if one["version"] == 5]
+said = {one["name"]: one["value"] for one in told["annotations"]}
+expect_equal(said["model_sha256"], hashlib.sha256(b"coefficients").hexdigest())
+expect_equal(said["training_set_sha256"], hashlib.sha256(whole.read_bytes()).hexdigest())
+expect(said["training_set_datasets"].startswith("payments/user d"), said)
+with whole.open("a") as file:
+    file.write("one more\n")
+run = cluster.weir("model", "add", "model@v5", model, "--training-set", whole)
+expect(run.code == 1 and "was changed since it was made" in run.err, run)
+
 # Two at once: one of them is for a version that is not there any more.
 definitions = cluster.ask_coordinator("definitions")
 text = [one["text"] for one in definitions["objects"] if one["name"] == "model"][-1]  # the newest
