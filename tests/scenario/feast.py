@@ -93,6 +93,8 @@ def check(cluster, place):
             expect_equal(got["rows"][i]["total_7d"], row["features"]["total_7d"])
             expect_equal(got["rows"][i]["newest"], row["features"]["newest"])
             expect(got["rows"][i]["ts"].startswith("20"), got["rows"][i])
+    full = reads(place, ["spend:n", "shops:n_shop"], [{"user_id": user, "shop": shop} for user, shop in zip(users, shops)], full=True)["answer"]
+    expect_equal((full["spend__n"], full["shops__n_shop"]), (answer["n"], answer["n_shop"]), "full names")
     expect_equal(got["service"], {"user_id": users, "n": answer["n"], "total_7d": answer["total_7d"]})
     expect_equal(answer["seen"][0], (NOW - 1_000_000) // 1_000_000)
     expect_equal(got["rows"][2]["n"], None, "what is not found has no value where the SDK looks at statuses")

@@ -160,8 +160,8 @@ def other_numbers(cluster):
     return between, client
 
 
-def training_file(name, shift):
-    """A training set with the service's columns; what was asked with is `shift` higher."""
+def training_file(name, shift, nulls=0):
+    """A training set with the service's columns; what was asked with is `shift` higher, and of a thousand values of `sender:last` so many are null."""
     path = Path(name).absolute()
     with open(path, "w", newline="") as file:
         out = csv.writer(file)
@@ -169,7 +169,7 @@ def training_file(name, shift):
         for i in range(4000):
             amount = chance.choice([None, 1.5, 12.25, 99.0])
             amount = 4 if amount is None else min(max(amount, 0), 30)
-            out.writerow(["a", "b", i % 2, repr((amount + shift - 10) / 4), chance.choice("xyz"), 10])
+            out.writerow(["a", "b", i % 2, repr((amount + shift - 10) / 4), "" if i % 1000 < nulls else chance.choice("xyz"), 10])
     return path
 
 
@@ -263,8 +263,12 @@ expect(spreads["sender:last"]["training"]["distinct"] == 3, spreads["sender:last
 expect(not [a for a in report["alerts"] if a.startswith("amount")], report["alerts"])
 report = look(cluster, "model", "--training", training_file("shifted.csv", 3))
 expect([a for a in report["alerts"] if a.startswith("amount: Kolmogorov-Smirnov")], "an alert:", report["alerts"])
+expect([a for a in report["alerts"] if a.startswith("amount: PSI")], "another:", report["alerts"])
+expect(not [a for a in report["alerts"] if a.startswith("sender:last")], report["alerts"])
 status = cluster.done("status").out
 expect("alert: amount" in status and "skew of model" in status, status)
+report = look(cluster, "model", "--training", training_file("sparse.csv", 0, nulls=600))
+expect([a for a in report["alerts"] if a.startswith("sender:last") and "60.0 % in training" in a], "nulls:", report["alerts"])
 expect_equal(list((cluster.directory / "data" / "incoming").glob("*.csv")), [], "copies of training sets") \
     if (cluster.directory / "data" / "incoming").is_dir() else None
 wrong = Path("wrong.csv").absolute()
