@@ -12,10 +12,10 @@ from .answer import Answer, Missing, Result
 from .client import Change, Client
 from .errors import KINDS, Error
 from .sender import Refused, Report, Sender, new_producer
-from .training import TrainingSet, training_set
+from .training import TrainingSet, training_set, write_training_set
 from .types import Map
 from .version import VERSION as __version__
 from .versions import Annotation, Version
 
 __all__ = ["KINDS", "Annotation", "Answer", "Change", "Client", "Error", "Map", "Missing", "Refused", "Report", "Result", "Sender",
-           "TrainingSet", "Version", "__version__", "new_producer", "training_set"]
+           "TrainingSet", "Version", "__version__", "new_producer", "training_set", "write_training_set"]

@@ -19,6 +19,10 @@ if words[3] == "none":
 if words[3] == "keyless":
     sys.stderr.write("weir training-set: " + of("--spine") + " has no column k, a field of the key\\n")
     sys.exit(1)
+sys.stderr.write("reading the spine: half of it\\n")
+if words[3] == "late":
+    sys.stderr.write("weir training-set: the disk is full\\n")
+    sys.exit(1)
 rows = [json.loads(line) for line in open(of("--spine"))]
 with open(of("--out"), "w") as out:
     for number, row in enumerate(rows):
@@ -98,6 +102,67 @@ class TrainingSets(unittest.TestCase):
         self.assertEqual(list(got.index), [7, 9])
         self.assertTrue(got[["k", "ts", "x"]].equals(frame))
         self.assertEqual(list(got["n"]), [0, 1])
+
+    def test_progress_is_handed_on_and_is_no_error(self):
+        lines = []
+        self.make([{"k": "a", "ts": 1}], progress=lines.append)
+        self.assertEqual(lines, ["reading the spine: half of it"])
+        with self.assertRaises(weir.Error) as caught:
+            weir.training_set("late", [{"k": "a", "ts": 1}], "ts", command=self.command, progress=lines.append)
+        self.assertEqual(caught.exception.text, "the disk is full")
+
+
+class Parquet(unittest.TestCase):
+    def setUp(self):
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            self.skipTest("pyarrow is not installed")
+        self.parquet = pyarrow.parquet
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        self.command = Path(self.directory.name) / "weir"
+        self.command.write_text(COMMAND)
+        os.chmod(self.command, stat.S_IRWXU)
+        self.path = Path(self.directory.name) / "train.parquet"
+
+    def write(self, spine, name="model", **more):
+        return weir.write_training_set(self.path, name, spine, "ts", command=self.command, **more)
+
+    def test_parts_are_what_the_whole_is(self):
+        spine = [{"k": "a", "ts": 1, "label": None, "mixed": 1}, {"k": "b", "ts": 2, "label": None, "mixed": 2},
+                 {"k": None, "ts": 3, "label": 4, "mixed": "x"}, {"k": "d", "ts": 4, "late": True}, {"k": "e", "ts": 5, "label": 6}]
+        manifest = self.write(spine, group_rows=2)
+        made = weir.training_set("model", spine, "ts", command=self.command)
+        file = self.parquet.ParquetFile(self.path)
+        self.assertEqual(file.num_row_groups, 3)
+        names = sorted(file.schema_arrow.names)
+        whole = repr(made.to_arrow().select(names).to_pydict())  # NaN is not itself
+        self.assertEqual(repr(file.read().select(names).to_pydict()), whole)
+        types = {field.name: str(field.type) for field in file.schema_arrow}
+        self.assertEqual([types[name] for name in ("k", "ts", "label", "mixed", "late")], ["string", "int64", "int64", "string", "bool"])
+        self.assertEqual(json.loads(file.schema_arrow.metadata[b"weir"]), manifest)
+        self.assertEqual(sorted(os.listdir(self.directory.name)), ["train.parquet", "weir"])
+        made.to_parquet(self.path)
+        self.assertEqual(repr(self.parquet.read_table(self.path).select(names).to_pydict()), whole)
+
+    def test_a_frame_keeps_its_columns(self):
+        import pandas
+        frame = pandas.DataFrame({"k": ["a", "b", "c"], "ts": pandas.to_datetime(["2026-01-02", "2026-01-03", "2026-01-04"]),
+                                  "x": [None, None, "late"]})
+        self.write(frame, group_rows=1)
+        got = self.parquet.read_table(self.path)
+        self.assertEqual(got.column("x").to_pylist(), [None, None, "late"])
+        self.assertEqual(got.column("n").to_pylist(), [0, 1, 2])
+        self.assertTrue(got.select(["k", "ts"]).to_pandas().equals(frame[["k", "ts"]]))
+
+    def test_no_rows_and_failures(self):
+        self.write([])
+        self.assertEqual(self.parquet.read_table(self.path).num_rows, 0)
+        self.path.unlink()
+        with self.assertRaises(weir.Error):
+            self.write([{"k": "a", "ts": 1}], name="late")
+        self.assertEqual(os.listdir(self.directory.name), ["weir"])
 
 
 if __name__ == "__main__":
