@@ -309,8 +309,10 @@ static void start_parts (serving_core_t *self, query_t *query, bool *asking)
             part->round = query->round;
         }
     }
-    /* what several roles ask of an owner goes in one message, so that it is answered at once */
-    self->asks_together = query->target.roles_count > 1;
+    /* what several roles or logs ask of an owner goes in one message: it is answered at once */
+    const query_target_t *target = &query->target;
+    self->asks_together =
+        target->roles_count > 1 || (target->roles_count == 1 && target->roles->plans_count > 1);
     for (size_t i = 0; i < query->parts_count && !query->too_large; i++) {
         if (asking[i])
             asks_add (self, query, i, asking);

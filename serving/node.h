@@ -73,7 +73,7 @@ typedef struct asked {
 
 enum {
     ASKS_MAX = 64,           /* that wait to be sent … */
-    ASKS_TOGETHER_MAX = 256, /* … and with those that one query of several roles adds at once */
+    ASKS_TOGETHER_MAX = 256, /* … and with those that one query of several roles or logs adds */
 };
 
 /* A query whose batch parts may be to be merged, and when they are at the latest (boot µs). */

@@ -155,3 +155,22 @@ Test (unions, begin_a_damaged_part_anew_and_no_other)
     }
     house_release (&house);
 }
+
+Test (unions, are_asked_of_an_owner_in_one_message_however_many_keys)
+{
+    enum { KEYS = 300 };
+    house_t house;
+    static const unsigned users[KEYS]; /* all of them the first */
+    start (&house, 87);
+    uint64_t messages = house.messages, queries = house.queries;
+    house_get (&house, "moves", users, KEYS);
+    house_ask (&house);
+    cr_assert_eq (house.messages, messages + 1);
+    cr_assert_eq (house.queries, queries + 2, "of each log");
+    message_t message = house_reply (&house, MESSAGE_GET_OK);
+    wire_list_t results = wire_list (message.body, "results");
+    cr_assert_eq (results.count, KEYS);
+    for (uint32_t i = 0; i < KEYS; i++)
+        check_values (&house, &results.items[i], 0, 2, house.rig.clock);
+    house_release (&house);
+}
