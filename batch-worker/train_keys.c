@@ -22,9 +22,12 @@ static batch_t keys_of (const projection_t *rows, int64_t as_of, arena_t *arena)
     return batch;
 }
 
+/* The batch before, which the merge may still have, is in the other arena. */
 static status_t next_of_side (void *arg, batch_t *batch, error_t *error)
 {
     side_t *self = arg;
+    self->turn = 1 - self->turn;
+    arena_t *arena = self->arenas[self->turn];
     do {
         batch_t read;
         status_t status = task_go_on (self->events->task, error);
@@ -32,8 +35,6 @@ static status_t next_of_side (void *arg, batch_t *batch, error_t *error)
             status = self->source.next (self->source.self, &read, error);
         if (status != STATUS_OK)
             return status;
-        self->turn = 1 - self->turn;
-        arena_t *arena = self->arenas[self->turn];
         arena_reset (arena);
         projection_t rows = plan_project (self->plan, &read, arena);
         *batch = keys_of (&rows, self->keys->as_of, arena);

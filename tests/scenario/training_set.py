@@ -392,4 +392,16 @@ cluster.done("forget", "transfers", "account=a1", "--yes")
 refused("a version with an entity that was erased", "model", "--spine", labels, *flags[2:], "--version", f"{out}.weir.json",
         said="an entity was erased")
 swept("in the end", 60)  # also of the command that did not say that it ended
+
+# ---- of most keys, block after block of them, nothing was there by then ----
+visits = cluster.directory / "visits.csv"
+by_then = {f"v{i:05}" for i in range(40_000) if not 5_000 <= i < 35_000}
+with visits.open("w") as file:
+    file.write("account,pages,at\n")
+    for account in (f"v{i:05}" for i in range(40_000)):
+        file.writelines(f"{account},1,{stamp(FIRST + (1 if account in by_then else 9) * DAY + i)}\n" for i in range(5))
+cluster.done("load", "visits", visits)
+cluster.done("export", "read", "--as-of", moment, "--out", cluster.directory / "read.ndjson")
+exported = {one["account"]: one["pages"] for one in read(cluster.directory / "read.ndjson") if one["account"][0] == "v"}
+expect_equal(exported, dict.fromkeys(by_then, 5), "all keys of then, and no others")
 cluster.stop()
