@@ -182,7 +182,7 @@ static status_t too_large (const training_t *self, error_t *error)
     status_t status = error_set (
         error, STATUS_TOO_LARGE,
         "the events of one key (%s) that its longest window holds at once take more than %zu MiB: "
-        "give the task more memory",
+        "give tasks more (`limits: {batch_memory: …}` in weir.yaml)",
         buf_string (&key), self->options.memory >> 20);
     buf_release (&key);
     return status;
