@@ -10,9 +10,8 @@ enum {
     SINK_BUFFER = 4 * BATCHVIEW_BLOCK, /* bytes written at once */
     SINK_ROOM = BATCHVIEW_BLOCK,       /* bytes behind, in which records are made */
     SMALL_SIZE = 1,                    /* bytes of the size of a record that is below 128 */
+    KEYS_A_TURN = 16,                  /* then a look whether others wait for the processor */
 };
-
-enum { KEYS_A_TURN = 16 }; /* a look whether others wait for the processor */
 
 /* Bytes on their way to the file, and the checksum of each full block of them. */
 typedef struct sink {
