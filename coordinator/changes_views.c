@@ -176,6 +176,10 @@ static void tell_view (const view_t *present, const view_t *next, buf_t *detail,
     if (*other)
         buf_put_string (detail, "its stream, key or filter changes");
     compare_features (present, next, detail, other);
+    if (present->ttl != next->ttl) {
+        *other = true;
+        buf_printf (detail, "%sits ttl changes", detail->size ? ", " : "");
+    }
     if (present->horizon != next->horizon)
         buf_printf (detail, "%sthe horizon changes", detail->size ? ", " : "");
     if (detail->size == 0 && !detail->bad)
@@ -196,7 +200,7 @@ static bool is_replaced (const changes_t *changes, const view_t *next)
  */
 static bool same_but_types (const view_t *present, const view_t *next)
 {
-    bool other = present->sources_count != next->sources_count;
+    bool other = present->sources_count != next->sources_count || present->ttl != next->ttl;
     buf_t unused;
     buf_init (&unused, 1 << 16);
     compare_features (present, next, &unused, &other);

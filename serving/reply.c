@@ -163,39 +163,31 @@ static void write_key (serving_core_t *self, const query_t *query, size_t entity
     wire_close (self->writer);
 }
 
-/* The cells that a role's answers are made of. */
-typedef struct role_cells {
-    bool *asked;
-    bool any;
-} role_cells_t;
-
-static role_cells_t *cells_of_roles (const query_t *query)
+/* When the latest event of each role's entity was, and in which roles it is older than the ttl. */
+static void write_latest (serving_core_t *self, const query_t *query, size_t entity)
 {
-    role_cells_t *cells = arena_zero (query->arena, query->target.roles_count, sizeof *cells);
-    for (size_t r = 0; r < query->target.roles_count; r++) {
-        const query_role_t *role = &query->target.roles[r];
-        cells[r].asked = arena_zero (query->arena, role->plan->cells_count, sizeof *cells[r].asked);
-        outcome_task_cells (role->task, cells[r].asked);
-        for (size_t i = 0; i < role->plan->cells_count; i++)
-            cells[r].any = cells[r].any || cells[r].asked[i];
-    }
-    return cells;
-}
-
-/* Does no event count in any cell of any role? */
-static bool is_empty (const query_t *query, size_t entity, const role_cells_t *cells)
-{
+    bool expired[ROLES_MAX];
     bool any = false;
+    wire_field_list (self->writer, "latest");
     for (size_t r = 0; r < query->target.roles_count; r++) {
-        any = any || cells[r].any;
-        if (!answer_is_empty (query_key_of (query, r, entity)->answers[0], cells[r].asked))
-            return false;
+        const answer_t *answer = query_key_of (query, r, entity)->answers[0];
+        int64_t latest = answer_latest (answer);
+        wire_put_int (self->writer, latest);
+        expired[r] = latest != ANSWER_NEVER && answer_expired (answer);
+        any = any || expired[r];
     }
-    return any;
+    wire_close (self->writer);
+    if (!any)
+        return;
+    wire_field_list (self->writer, "expired");
+    for (size_t r = 0; r < query->target.roles_count; r++)
+        if (expired[r])
+            wire_put_uint (self->writer, r);
+    wire_close (self->writer);
 }
 
 static void write_result (serving_core_t *self, const query_t *query, size_t entity,
-                          const outcome_t *outcomes, size_t at, const role_cells_t *cells)
+                          const outcome_t *outcomes, size_t at)
 {
     wire_writer_t *writer = self->writer;
     entity_log_t logs[ENTITY_LOGS_MAX];
@@ -210,8 +202,7 @@ static void write_result (serving_core_t *self, const query_t *query, size_t ent
     wire_field_bool (writer, "complete", complete);
     write_positions (self, logs, count);
     write_dataset (self, logs, count);
-    if (is_empty (query, entity, cells))
-        wire_field_bool (writer, "empty", true);
+    write_latest (self, query, entity);
     if (!complete)
         write_incomplete (self, logs, count);
     wire_close (writer);
@@ -321,13 +312,12 @@ static void write_results (serving_core_t *self, const query_t *query)
 {
     size_t most = outcome_task_keys (query->target.task);
     outcome_key_t *keys = arena_zero (query->arena, most, sizeof *keys);
-    const role_cells_t *cells = cells_of_roles (query);
     for (size_t from = 0; from < query->entities_count; from += most) {
         size_t count = query->entities_count - from < most ? query->entities_count - from : most;
         arena_reset (self->outcomes);
         const outcome_t *outcomes = compute (self, query, from, count, keys);
         for (size_t i = 0; i < count; i++)
-            write_result (self, query, from + i, outcomes, i, cells);
+            write_result (self, query, from + i, outcomes, i);
     }
 }
 
@@ -361,6 +351,25 @@ static void write_role_versions (wire_writer_t *writer, const query_target_t *ta
         wire_field_string (writer, name, text);
 }
 
+/* Whose latest events are told, and which of them each feature is made of; of a view, all are of
+ * one. */
+static void write_roles (wire_writer_t *writer, const query_t *query)
+{
+    const query_target_t *target = &query->target;
+    wire_field_list (writer, "roles");
+    for (size_t r = 0; r < target->roles_count; r++)
+        wire_put_string (writer, target->service
+                                     ? target->service->roles[target->roles[r].number].name
+                                     : target->roles[r].view->name);
+    wire_close (writer);
+    if (!target->service)
+        return;
+    wire_field_list (writer, "reads");
+    for (size_t i = 0; i < query->features_count; i++)
+        wire_put_uint (writer, target->reads[i]);
+    wire_close (writer);
+}
+
 /* Of what is asked for, and of the views that it is made of, each once. */
 static void write_versions (wire_writer_t *writer, const query_t *query)
 {
@@ -388,6 +397,7 @@ static void write_reply (serving_core_t *self, const query_t *query)
     for (size_t i = 0; i < query->features_count; i++)
         wire_put_string (writer, feature_of (query, i)->type_text);
     wire_close (writer);
+    write_roles (writer, query);
     wire_field_list (writer, "results");
     write_results (self, query);
     wire_close (writer);

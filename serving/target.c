@@ -58,6 +58,9 @@ static status_t bind_view (query_t *query, const model_t *model, const view_t *v
     role->features_count = query->features_count;
     role->task = outcome_task_new (role->plan, role->features, role->features_count, query->arena);
     target->task = role->task;
+    target->reads = arena_alloc (query->arena, query->features_count * sizeof *target->reads);
+    for (size_t i = 0; i < query->features_count; i++)
+        target->reads[i] = 1;
     return STATUS_OK;
 }
 
@@ -119,6 +122,25 @@ static void add_role (query_t *query, const model_t *model, uint32_t number, con
     target->roles_count++;
 }
 
+/* Which roles features are made of, through those that they are derived from. */
+static void find_reads (const query_t *query, query_target_t *target)
+{
+    const plan_t *plan = target->plan;
+    uint32_t *reads = arena_zero (query->arena, plan->features_count, sizeof *reads);
+    for (size_t r = 0; r < target->roles_count; r++)
+        for (size_t i = 0; i < target->roles[r].features_count; i++)
+            reads[target->roles[r].inputs[i]] = UINT32_C (1) << r;
+    for (size_t d = 0; d < plan->derived_count; d++) {
+        const plan_feature_t *derived = &plan->features[plan->derived[d]];
+        for (size_t i = 0; i < derived->reads_count; i++)
+            if (derived->reads[i] < plan->features_count)
+                reads[plan->derived[d]] |= reads[derived->reads[i]];
+    }
+    target->reads = arena_alloc (query->arena, query->features_count * sizeof *target->reads);
+    for (size_t i = 0; i < query->features_count; i++)
+        target->reads[i] = reads[target->features[i]];
+}
+
 static status_t bind_service (query_t *query, const model_t *model, const service_t *service,
                               query_target_t *target, error_t *error)
 {
@@ -135,6 +157,7 @@ static status_t bind_service (query_t *query, const model_t *model, const servic
     target->roles = arena_zero (query->arena, service->roles_count, sizeof *target->roles);
     for (uint32_t i = 0; i < service->roles_count; i++)
         add_role (query, model, i, needed, target);
+    find_reads (query, target);
     return STATUS_OK;
 }
 

@@ -60,6 +60,8 @@ static uint32_t edge_of (windows_t *self, int64_t distance)
 static aggregate_t only_aggregate (const plan_t *plan, uint32_t cell)
 {
     aggregate_t only = AGGREGATE_NONE;
+    if (plan->expires && cell == plan->ttl_cell)
+        return AGGREGATE_NONE; /* answers are asked for it */
     for (size_t f = 0; f < plan->features_count; f++) {
         const plan_feature_t *feature = &plan->features[f];
         if (feature->derived != NULL || feature->cell != cell)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 4 << 10, SCRATCH_CHUNK = 4 << 10 };
+enum { CHUNK = 4 << 10, SCRATCH_CHUNK = 4 << 10, MOST_ROLES = 32 };
 
 typedef struct entity {
     const weir_value_t *values;
@@ -21,8 +21,9 @@ typedef struct entity {
     size_t positions_count;
     const char *dataset;
     int64_t as_of;
+    const int64_t *latest; /* of each role: its latest event, or CLIENT_NEVER */
+    uint32_t expired;      /* bit per role: that is older than the ttl */
     bool complete;
-    bool empty;
 } entity_t;
 
 struct weir_answer {
@@ -35,6 +36,9 @@ struct weir_answer {
     const char **names;
     const char **types;
     size_t features;
+    const char **roles;
+    size_t roles_count;
+    const uint32_t *reads; /* bits of the roles that each feature is made of */
     entity_t *entities;
     size_t keys;
 };
@@ -218,6 +222,32 @@ static void take_versions (weir_answer_t *self, const wire_value_t *map)
     }
 }
 
+/* A view has one, of which all its features are. */
+static void take_roles (weir_answer_t *self, wire_list_t roles, wire_list_t reads)
+{
+    uint32_t *bits = arena_zero (self->arena, self->features, sizeof *bits);
+    self->roles = texts_out (roles, self->arena);
+    self->roles_count = roles.count < MOST_ROLES ? roles.count : MOST_ROLES;
+    for (size_t i = 0; i < self->features; i++)
+        bits[i] =
+            i < reads.count ? (uint32_t)wire_item_uint (&reads.items[i]) : self->roles_count > 0;
+    self->reads = bits;
+}
+
+static void take_latest (weir_answer_t *self, entity_t *entity, const wire_value_t *result)
+{
+    wire_list_t latest = wire_list (result, "latest"), expired = wire_list (result, "expired");
+    int64_t *times = arena_zero (self->arena, self->roles_count, sizeof *times);
+    for (size_t r = 0; r < self->roles_count; r++)
+        times[r] = r < latest.count ? wire_item_int (&latest.items[r]) : CLIENT_NEVER;
+    for (uint32_t i = 0; i < expired.count; i++) {
+        uint64_t role = wire_item_uint (&expired.items[i]);
+        if (role < self->roles_count)
+            entity->expired |= UINT32_C (1) << role;
+    }
+    entity->latest = times;
+}
+
 weir_answer_t *api_answer_new (const wire_value_t *body)
 {
     weir_answer_t *self = mem_zero (1, sizeof *self);
@@ -232,6 +262,7 @@ weir_answer_t *api_answer_new (const wire_value_t *body)
     self->features = types.count;
     self->names = texts_out (wire_list (body, "features"), self->arena);
     self->types = texts_out (types, self->arena);
+    take_roles (self, wire_list (body, "roles"), wire_list (body, "reads"));
     self->keys = results.count;
     self->entities = arena_zero (self->arena, results.count, sizeof *self->entities);
     for (uint32_t i = 0; i < results.count; i++) {
@@ -245,7 +276,7 @@ weir_answer_t *api_answer_new (const wire_value_t *body)
         entity->dataset = arena_string (self->arena, wire_text (result, "dataset"));
         entity->as_of = wire_int (result, "as_of", 0);
         entity->complete = wire_bool (result, "complete", false);
-        entity->empty = wire_bool (result, "empty", false);
+        take_latest (self, entity, result);
     }
     arena_destroy (&scratch);
     return self;
@@ -326,10 +357,51 @@ int64_t weir_answer_as_of (const weir_answer_t *answer, size_t key)
     return entity ? entity->as_of : 0;
 }
 
-bool weir_answer_empty (const weir_answer_t *answer, size_t key)
+weir_presence_t weir_answer_presence (const weir_answer_t *answer, size_t key, size_t feature)
 {
     const entity_t *entity = entity_of (answer, key);
-    return entity && entity->empty;
+    uint32_t reads = entity && feature < answer->features ? answer->reads[feature] : 0;
+    weir_presence_t presence = reads != 0 ? WEIR_NEVER_SEEN : WEIR_SEEN;
+    for (size_t r = 0; r < (entity ? answer->roles_count : 0); r++) {
+        if (!(reads >> r & 1) || entity->latest[r] == CLIENT_NEVER)
+            continue;
+        if (!(entity->expired >> r & 1))
+            return WEIR_SEEN;
+        presence = WEIR_EXPIRED;
+    }
+    return presence;
+}
+
+bool weir_answer_event_time (const weir_answer_t *answer, size_t key, size_t feature, int64_t *time)
+{
+    const entity_t *entity = entity_of (answer, key);
+    uint32_t reads = entity && feature < answer->features ? answer->reads[feature] : 0;
+    int64_t latest = CLIENT_NEVER;
+    for (size_t r = 0; r < (entity ? answer->roles_count : 0); r++)
+        if ((reads >> r & 1) && entity->latest[r] > latest)
+            latest = entity->latest[r];
+    if (latest != CLIENT_NEVER)
+        *time = latest;
+    return latest != CLIENT_NEVER;
+}
+
+size_t weir_answer_roles (const weir_answer_t *answer)
+{
+    return answer ? answer->roles_count : 0;
+}
+
+const char *weir_answer_role (const weir_answer_t *answer, size_t role)
+{
+    return answer && role < answer->roles_count ? answer->roles[role] : NULL;
+}
+
+bool weir_answer_role_time (const weir_answer_t *answer, size_t key, size_t role, int64_t *time)
+{
+    const entity_t *entity = entity_of (answer, key);
+    if (!entity || role >= answer->roles_count || entity->latest[role] == CLIENT_NEVER)
+        return false;
+    *time = entity->latest[role];
+    return true;
 }
 
 bool weir_answer_complete (const weir_answer_t *answer, size_t key)

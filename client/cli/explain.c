@@ -164,7 +164,9 @@ static void put_windows (const plan_t *plan, uint32_t slot, bool json, buf_t *ou
         if (plan->cells[i].slot != slot)
             continue;
         buf_put_string (out, any ? (json ? "," : ", ") : "");
-        if (window == WINDOW_LIFETIME)
+        if (plan->expires && i == plan->ttl_cell)
+            buf_put_string (out, json ? "\"ttl\"" : "ttl");
+        else if (window == WINDOW_LIFETIME)
             buf_put_string (out, json ? "\"lifetime\"" : "lifetime");
         else if (json)
             buf_printf (out, "%lld", (long long)window);
@@ -198,6 +200,10 @@ static void text_head (const explain_t *self, buf_t *out)
                     view->sources[i].log_name);
     buf_put_string (out, ", horizon ");
     duration_format (out, plan->horizon);
+    if (view->ttl > 0) {
+        buf_put_string (out, ", ttl ");
+        duration_format (out, view->ttl);
+    }
     if (several)
         buf_put_string (out, "\na union: each log has the states below, and its own sizes");
     buf_printf (out,
@@ -447,6 +453,8 @@ void explain_json (const explain_t *self, buf_t *out)
     const view_t *view = self->view;
     buf_printf (out, "{\"view\":\"%s\",\"from\":\"%s\",\"log\":\"%s\",\"horizon_us\":%lld",
                 plan->view, view->stream->name, plan->log_name, (long long)plan->horizon);
+    if (view->ttl > 0)
+        buf_printf (out, ",\"ttl_us\":%lld", (long long)view->ttl);
     for (size_t i = 1; i < view->sources_count; i++)
         buf_printf (out, "%s{\"from\":\"%s\",\"log\":\"%s\"}", i > 1 ? "," : ",\"also\":[",
                     view->sources[i].stream->name, view->sources[i].log_name);

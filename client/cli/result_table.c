@@ -109,6 +109,27 @@ static void put_error (const wire_value_t *feature, const wire_value_t *reason, 
     buf_put_u8 (out, '\n');
 }
 
+/* Of whom no event is known, or none that is young enough: what stands there is not what it would
+ * be of others. */
+static void put_presence (const wire_value_t *body, const wire_value_t *result, buf_t *out)
+{
+    wire_list_t roles = wire_list (body, "roles"), latest = wire_list (result, "latest");
+    wire_list_t expired = wire_list (result, "expired");
+    for (uint32_t r = 0; r < roles.count && r < latest.count; r++)
+        if (wire_item_int (&latest.items[r]) == CLIENT_NEVER)
+            buf_printf (out, "never seen: " TEXT_FORMAT " has no event of this key\n",
+                        TEXT_ARGS (wire_item_text (&roles.items[r])));
+    for (uint32_t i = 0; i < expired.count; i++) {
+        uint64_t role = wire_item_uint (&expired.items[i]);
+        if (role >= roles.count || role >= latest.count)
+            continue;
+        buf_printf (out, "expired: " TEXT_FORMAT ": its latest event is older than its ttl, of ",
+                    TEXT_ARGS (wire_item_text (&roles.items[role])));
+        time_format (out, wire_item_int (&latest.items[role]));
+        buf_put_u8 (out, '\n');
+    }
+}
+
 static void put_remarks (const wire_value_t *result, buf_t *out)
 {
     wire_list_t incomplete = wire_list (result, "incomplete");
@@ -171,6 +192,7 @@ void result_page (const wire_value_t *body, uint32_t result, buf_t *out)
     table_format (table, out);
     table_destroy (&table);
     put_capped (body, result, arena, out);
+    put_presence (body, one, out);
     put_remarks (one, out);
     arena_destroy (&arena);
     buf_release (&text);

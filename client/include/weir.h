@@ -309,9 +309,25 @@ WEIR_API const weir_value_t *weir_answer_value (const weir_answer_t *answer, siz
 WEIR_API const char *weir_answer_error (const weir_answer_t *answer, size_t key, size_t feature);
 
 WEIR_API int64_t weir_answer_as_of (const weir_answer_t *answer, size_t key); /* µs */
-/* Does no event of the key count in any of the features (by window, filter and what is not null)?
- * They then have the values of a key that never was. */
-WEIR_API bool weir_answer_empty (const weir_answer_t *answer, size_t key);
+/* Is the feature's entity known? Of one that is made of several entities (roles of a service): is
+ * any of them? One that is made of the request alone is always SEEN. */
+typedef enum weir_presence {
+    WEIR_SEEN,       /* it has an event at or before as-of, whether or not the feature counts it */
+    WEIR_NEVER_SEEN, /* it has none: what is counted is 0, the rest null */
+    WEIR_EXPIRED,    /* its latest one is older than the view's `ttl`: the feature is null */
+} weir_presence_t;
+WEIR_API weir_presence_t weir_answer_presence (const weir_answer_t *answer, size_t key,
+                                               size_t feature);
+/* When the entity's latest event at or before as-of was (µs), or the latest of those of several.
+ * False: NEVER_SEEN, or the feature is made of the request alone. */
+WEIR_API bool weir_answer_event_time (const weir_answer_t *answer, size_t key, size_t feature,
+                                      int64_t *time);
+/* The entities of an answer: "sender", "receiver" of a service, the view's name of a view. With
+ * weir_answer_role_time, when the latest event of the key in that role was. */
+WEIR_API size_t weir_answer_roles (const weir_answer_t *answer);
+WEIR_API const char *weir_answer_role (const weir_answer_t *answer, size_t role);
+WEIR_API bool weir_answer_role_time (const weir_answer_t *answer, size_t key, size_t role,
+                                     int64_t *time);
 /* Is every event in it that it ought to have? */
 WEIR_API bool weir_answer_complete (const weir_answer_t *answer, size_t key);
 /* What is missing, the i-th: "payments/user_id/3: its owner is being replaced". NULL past the

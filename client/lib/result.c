@@ -341,6 +341,35 @@ static void capped_json (const wire_value_t *body, const value_t *values, buf_t 
         buf_put_u8 (out, '}');
 }
 
+/* When the latest event of each role's entity was, and where that is older than the ttl. */
+static void latest_json (const wire_value_t *body, const wire_value_t *result, buf_t *out)
+{
+    wire_list_t roles = wire_list (body, "roles"), latest = wire_list (result, "latest");
+    wire_list_t expired = wire_list (result, "expired");
+    buf_put_string (out, ",\"latest\":{");
+    for (uint32_t r = 0; r < roles.count && r < latest.count; r++) {
+        if (r > 0)
+            buf_put_u8 (out, ',');
+        name_json (&roles.items[r], out);
+        int64_t latest_us = wire_item_int (&latest.items[r]);
+        value_t time = { .type = TYPE_TIMESTAMP,
+                         .null = latest_us == CLIENT_NEVER,
+                         .i = latest_us };
+        client_value_json (&time, out);
+    }
+    buf_put_u8 (out, '}');
+    for (uint32_t i = 0; i < expired.count; i++) {
+        uint64_t role = wire_item_uint (&expired.items[i]);
+        buf_put_string (out, i > 0 ? "," : ",\"expired\":[");
+        if (role < roles.count)
+            client_any_json (&roles.items[role], out);
+        else
+            buf_put_string (out, "null");
+    }
+    if (expired.count > 0)
+        buf_put_u8 (out, ']');
+}
+
 void client_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
 {
     wire_list_t results = wire_list (body, "results");
@@ -364,6 +393,7 @@ void client_result_json (const wire_value_t *body, uint32_t result, buf_t *out)
     number_format_json_string (out, wire_text (one, "dataset"));
     buf_put_string (out, ",\"versions\":");
     map_json (wire_map (body, "versions"), out);
+    latest_json (body, one, out);
     capped_json (body, values, out);
     arena_destroy (&arena);
     const wire_value_t *errors = wire_map (one, "errors");

@@ -307,8 +307,7 @@ uint64_t reader_long_varint (reader_t *reader)
 
 int64_t reader_zigzag (reader_t *reader)
 {
-    uint64_t bits = reader_varint (reader);
-    return (int64_t)((bits >> 1) ^ (0 - (bits & 1)));
+    return of_zigzag (reader_varint (reader));
 }
 
 text_t reader_text (reader_t *reader)

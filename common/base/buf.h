@@ -59,6 +59,11 @@ static inline uint64_t zigzag_of (int64_t value)
     return ((uint64_t)value << 1) ^ (0 - ((uint64_t)value >> 63));
 }
 
+static inline int64_t of_zigzag (uint64_t bits)
+{
+    return (int64_t)((bits >> 1) ^ (0 - (bits & 1)));
+}
+
 /* `size` more bytes to be filled by the caller, or NULL when they do not fit. */
 uint8_t *buf_extend (buf_t *buf, size_t size);
 void buf_put (buf_t *buf, const void *data, size_t size);

@@ -13,8 +13,9 @@
  * two of each layer.
  *
  * Exactness is decided per key and window from the atoms themselves: an edge that falls inside a
- * collapsed atom, or, without delay, an as-of before the key's last atom, cannot be answered from
- * the file; the caller then takes the slow path. What the horizon says only makes that rare. */
+ * collapsed atom, or an as-of (without delay, one before the key's last atom), cannot be answered
+ * from the file; the caller then takes the slow path. What the horizon says only makes that rare.
+ */
 #ifndef WEIR_BATCHVIEW_BATCHVIEW_H
 #define WEIR_BATCHVIEW_BATCHVIEW_H
 

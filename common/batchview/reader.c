@@ -349,7 +349,6 @@ static status_t edges_find (const batchview_t *view, const batchview_binding_t *
 {
     viewdata_t data = data_of (view);
     status_t status = STATUS_OK;
-    *exact = true;
     for (size_t i = 0; i < binding->edges && *exact && status == STATUS_OK; i++) {
         const edge_t *edge = &binding->edge[i];
         const viewatoms_t *atoms = &record->group[edge->group];
@@ -385,6 +384,9 @@ static status_t rows_merge (const batchview_t *view, const batchview_binding_t *
     reader_t reader = record->rows;
     if (!viewrows_read (&view->header, record->page.shape, &reader, &rows))
         return viewrecord_bad (error);
+    size_t count = viewrows_to (&rows, as_of);
+    if (count > 0)
+        answer_saw (answer, rows.time[count - 1]);
     for (size_t i = 0; i < view->header.slots; i++) {
         const viewfile_slot_t *slot = &view->header.slot[i];
         const bound_slot_t *bound = &binding->slot[i];
@@ -506,9 +508,14 @@ static status_t partials_merge (const batchview_t *view, const batchview_binding
                                 bool *exact, error_t *error)
 {
     viewrange_t ranges[FEATURES_MAX];
+    int64_t latest;
+    *exact = viewrecord_latest (record, as_of, &latest);
+    if (!*exact)
+        return STATUS_OK;
     status_t status = edges_find (view, binding, record, as_of, ranges, exact, error);
     if (status != STATUS_OK || !*exact)
         return status;
+    answer_saw (answer, latest);
     status = record_merge (view, binding, record, ranges, as_of, answer, error);
     if (status == STATUS_OK && record->page.shape.sections)
         status = sections_merge (view, binding, record, as_of, answer, error);

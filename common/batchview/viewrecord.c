@@ -82,6 +82,7 @@ status_t viewrecord_lay_out (const viewdata_t *data, uint64_t place, reader_t *r
     record->rows = *reader;
     if (page->shape.rows > 0)
         return reader->bad ? viewrecord_bad (error) : STATUS_OK;
+    record->group[0] = (viewatoms_t){ 0 }; /* in case that there is none */
     read_counts (header, record, reader, collapsed);
     bool covered = header->groups > 0 && record->group[0].count > 0;
     const uint8_t *bounds = read_array (reader, covered ? 2 : 0, page->shape.age_bytes);
@@ -188,6 +189,25 @@ static uint32_t atoms_to (const viewpage_t *page, const viewatoms_t *atoms, int6
             high = middle;
     }
     return low;
+}
+
+bool viewrecord_latest (const viewrecord_t *record, int64_t as_of, int64_t *latest)
+{
+    const viewpage_t *page = &record->page;
+    const viewatoms_t *atoms = &record->group[0]; /* all groups have the same events */
+    uint32_t futures = viewrecord_futures_to (record, as_of);
+    *latest = ANSWER_NEVER;
+    if (futures > 0) {
+        *latest = viewfile_i64 (record->future + 8 * (size_t)(futures - 1));
+        return true;
+    }
+    if (atoms->count == 0 || as_of < page->first)
+        return true;
+    uint32_t to = atoms_to (page, atoms, as_of);
+    if (to < atoms->count && (atoms->layer > 0 || first_time (page, atoms, to) <= as_of))
+        return false;
+    *latest = to == atoms->count ? page->last : age_time (page, atoms->last, to - 1);
+    return true;
 }
 
 bool viewrecord_range (const viewpage_t *page, const viewatoms_t *atoms,

@@ -52,6 +52,10 @@ MUST_CHECK status_t viewrecord_lay_out (const viewdata_t *data, uint64_t place, 
 /* How many of the ascending times of the future are at most `time`. */
 uint32_t viewrecord_futures_to (const viewrecord_t *record, int64_t time);
 
+/* The time of the key's latest event at or before as-of, ANSWER_NEVER when there is none. False:
+ * the record cannot tell. */
+bool viewrecord_latest (const viewrecord_t *record, int64_t as_of, int64_t *latest);
+
 /* What is asked of a group: left < time <= right. */
 typedef struct viewwindow {
     int64_t left;

@@ -10,6 +10,7 @@ struct answer {
     uint32_t magic;
     const plan_t *plan;
     bool used;                    /* something may have been added since it was made or reset */
+    int64_t latest;               /* µs, or ANSWER_NEVER */
     _Alignas(16) uint8_t cells[]; /* the plan's cells_size bytes */
 };
 
@@ -21,6 +22,7 @@ answer_t *answer_new (const plan_t *plan)
     self->magic = ANSWER_MAGIC;
     self->plan = plan;
     self->used = false;
+    self->latest = ANSWER_NEVER;
     for (size_t i = 0; i < plan->cells_count; i++)
         state_init (plan->slots[plan->cells[i].slot].spec, self->cells + plan->cells[i].place);
     return self;
@@ -47,6 +49,7 @@ void answer_reset (answer_t *self)
     if (!self->used)
         return;
     self->used = false;
+    self->latest = ANSWER_NEVER;
     for (size_t i = 0; i < plan->cells_count; i++)
         state_reset (plan->slots[plan->cells[i].slot].spec, self->cells + plan->cells[i].place);
 }
@@ -57,15 +60,28 @@ const plan_t *answer_plan (const answer_t *self)
     return self->plan;
 }
 
-bool answer_is_empty (const answer_t *self, const bool *cells)
+int64_t answer_latest (const answer_t *self)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    return self->latest;
+}
+
+void answer_saw (answer_t *self, int64_t time)
+{
+    CHECK_OBJECT (self, ANSWER_MAGIC);
+    self->used = true;
+    if (time > self->latest)
+        self->latest = time;
+}
+
+bool answer_expired (const answer_t *self)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
-    for (size_t i = 0; i < plan->cells_count; i++)
-        if (cells[i] && !state_is_empty (plan->slots[plan->cells[i].slot].spec,
-                                         self->cells + plan->cells[i].place))
-            return false;
-    return true;
+    if (!plan->expires)
+        return false;
+    const plan_cell_t *cell = &plan->cells[plan->ttl_cell];
+    return state_is_empty (plan->slots[cell->slot].spec, self->cells + cell->place);
 }
 
 size_t answer_memory (const answer_t *self)
@@ -91,10 +107,10 @@ void answer_add_row (answer_t *self, int64_t as_of, const projection_t *rows, si
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
-    self->used = true;
     row_place_t place = projection_place (rows, row);
     if (place.time > as_of)
         return;
+    answer_saw (self, place.time);
     size_t cell = 0;
     while (cell < plan->cells_count) {
         uint32_t slot_index = plan->cells[cell].slot;
@@ -110,10 +126,28 @@ void answer_add_row (answer_t *self, int64_t as_of, const projection_t *rows, si
     }
 }
 
+/* Zigzag and one more, so that never is one byte. */
+void answer_encode_latest (int64_t latest, buf_t *out)
+{
+    buf_put_varint (out, latest == ANSWER_NEVER ? 0 : zigzag_of (latest) + 1);
+}
+
+/* False: it is not well formed. */
+static bool merge_latest (answer_t *self, reader_t *encoded)
+{
+    uint64_t latest = reader_varint (encoded);
+    if (encoded->bad)
+        return false;
+    if (latest > 0)
+        answer_saw (self, of_zigzag (latest - 1));
+    return true;
+}
+
 void answer_encode (const answer_t *self, buf_t *out)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
+    answer_encode_latest (self->latest, out);
     for (size_t i = 0; i < plan->cells_count; i++) {
         const plan_cell_t *cell = &plan->cells[i];
         size_t part = buf_part_begin (out);
@@ -127,6 +161,8 @@ status_t answer_merge (answer_t *self, reader_t *encoded, error_t *error)
     CHECK_OBJECT (self, ANSWER_MAGIC);
     const plan_t *plan = self->plan;
     self->used = true;
+    if (!merge_latest (self, encoded))
+        return error_set (error, STATUS_CORRUPT, "an answer of '%s' is cut short", plan->view);
     for (size_t i = 0; i < plan->cells_count; i++) {
         const plan_cell_t *cell = &plan->cells[i];
         text_t partial = reader_text (encoded);

@@ -3,7 +3,8 @@
  * An answer stands for one key at one as-of T. Each layer merges into it what it holds: the batch
  * view a suffix partial, the timeline its nodes, the slow path its rows. Which layer goes first
  * does not matter. A cell with window W of a slot with delay D holds exactly the events with
- * T - D - W < event time <= T - D. */
+ * T - D - W < event time <= T - D. Beside its cells it says when the key's latest event was, of
+ * those that the view has at or before T, whether or not it counts in any of them. */
 #ifndef WEIR_FEATURE_ANSWER_H
 #define WEIR_FEATURE_ANSWER_H
 
@@ -20,9 +21,15 @@ void answer_reset (answer_t *self);
 
 const plan_t *answer_plan (const answer_t *self);
 
-/* Does each of these cells (by index; some of the plan's) hold nothing at all: no event of the key
- * counts in it? */
-bool answer_is_empty (const answer_t *self, const bool *cells);
+/* The time of the key's latest event at or before as-of; ANSWER_NEVER: there is none. */
+#define ANSWER_NEVER INT64_MIN
+int64_t answer_latest (const answer_t *self);
+/* For layers that merge partials themselves: the key has an event at `time`, which is at or before
+ * as-of. */
+void answer_saw (answer_t *self, int64_t time);
+
+/* Are the view's features null, because no event of the key is within its ttl? */
+bool answer_expired (const answer_t *self);
 
 /* Bytes that it holds, about. */
 size_t answer_memory (const answer_t *self);
@@ -41,8 +48,11 @@ static inline bool window_contains (int64_t window, int64_t right, int64_t time)
 /* Adds one projected row of the key to every cell whose window contains it. */
 void answer_add_row (answer_t *self, int64_t as_of, const projection_t *rows, size_t row);
 
-/* Appends all cells' partials (varint size and bytes each, in the plan's order). */
+/* Appends the latest time and all cells' partials (varint size and bytes each, in the plan's
+ * order). */
 void answer_encode (const answer_t *self, buf_t *out);
+/* How an encoding begins: for who writes the cells itself. */
+void answer_encode_latest (int64_t latest, buf_t *out);
 /* Merges such an encoding of a plan with the same hash. CORRUPT when it is not one. */
 MUST_CHECK status_t answer_merge (answer_t *self, reader_t *encoded, error_t *error);
 

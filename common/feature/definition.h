@@ -133,6 +133,7 @@ typedef struct view {
     const char *log_name;
     const char *where; /* canonical expression text; NULL without */
     int64_t horizon;   /* µs; default a day */
+    int64_t ttl; /* µs that a key's features are there for after its latest event; 0: without end */
     feature_t *features;
     size_t features_count;
     derived_t *derived; /* in the order of definition */

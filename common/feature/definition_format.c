@@ -257,6 +257,15 @@ static void put_request (const field_t *request, size_t count, buf_t *out)
         put_field (&request[i], false, out);
 }
 
+static void put_duration (const char *name, int64_t duration, buf_t *out)
+{
+    buf_t text;
+    buf_init (&text, 64);
+    duration_format (&text, duration);
+    put_entry (out, 4, name, buf_string (&text));
+    buf_release (&text);
+}
+
 void view_format (const view_t *view, const feature_group_t *const *groups, size_t count,
                   buf_t *out)
 {
@@ -270,13 +279,10 @@ void view_format (const view_t *view, const feature_group_t *const *groups, size
     put_key (view->stream, view->key, view->key_count, out);
     if (view->where != NULL)
         put_entry (out, 4, "where", view->where);
-    if (view->horizon != TIME_DAY) {
-        buf_t horizon;
-        buf_init (&horizon, 64);
-        duration_format (&horizon, view->horizon);
-        put_entry (out, 4, "horizon", buf_string (&horizon));
-        buf_release (&horizon);
-    }
+    if (view->horizon != TIME_DAY)
+        put_duration ("horizon", view->horizon, out);
+    if (view->ttl != 0)
+        put_duration ("ttl", view->ttl, out);
     put_request (view->request, view->request_count, out);
     buf_put_string (out, "    features:\n");
     for (size_t i = 0; i < count; i++)

@@ -8,6 +8,8 @@
 
 #define HORIZON_MIN  TIME_MINUTE
 #define HORIZON_MOST (3650 * TIME_DAY)
+#define TTL_MIN      TIME_SECOND
+#define TTL_MOST     (3650 * TIME_DAY)
 
 enum {
     COLUMN_NAME_MAX = 255,  /* bytes */

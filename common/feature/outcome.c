@@ -75,6 +75,8 @@ void outcome_task_cells (const outcome_task_t *self, bool *cells)
 {
     for (size_t i = 0; i < self->plain_count; i++)
         cells[self->plan->features[self->order[i]].cell] = true;
+    if (self->plan->expires && self->plain_count > 0)
+        cells[self->plan->ttl_cell] = true;
 }
 
 void outcome_task_plain (const outcome_task_t *self, bool *features)
@@ -141,9 +143,14 @@ static void finalise (const computation_t *self, size_t key)
     outcome_t *out = &self->outcomes[key * self->task->order_count];
     const value_t *finals =
         self->finals != NULL ? self->finals + key * self->plan->cells_count : NULL;
+    bool expired = at->inputs == NULL && answer_expired (at->answer);
     for (size_t i = 0; i < count; i++) {
         const plan_feature_t *of = &features[order[i]];
-        if (at->inputs != NULL) {
+        if (expired) {
+            bool other = of->default_value.type != TYPE_NONE;
+            const value_t null = { .type = of->type.type, .null = true };
+            out[i] = (outcome_t){ .value = other ? of->default_value : null };
+        } else if (at->inputs != NULL) {
             out[i] = at->inputs[order[i]];
         } else if (finals == NULL || finals[of->cell].type == TYPE_NONE) {
             finalise_answer (self, at, order[i], &out[i]);

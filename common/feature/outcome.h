@@ -1,6 +1,7 @@
-/* outcome.h - what features come to: cells are finalised, and then derived features computed from
- * them, from what the request brought along and from as-of, a column of keys at a time. Of a
- * service's plan (service_plan.h) what is not derived is there already: what its roles came to. */
+/* outcome.h - what features come to: cells are finalised (or null, when the answer is expired), and
+ * then derived features computed from them, from what the request brought along and from as-of, a
+ * column of keys at a time. Of a service's plan (service_plan.h) what is not derived is there
+ * already: what its roles came to. */
 #ifndef WEIR_FEATURE_OUTCOME_H
 #define WEIR_FEATURE_OUTCOME_H
 

@@ -5,7 +5,8 @@
  * A *lane* is a distinct input expression, a *filter* a distinct `where` of a feature, a *slot* a
  * distinct (state, lanes, filter, delay), a *cell* a distinct (slot, window), a *feature* a cell
  * and the aggregate that finalises it. sum(x) and mean(x) over the same window share one cell.
- * *Derived* features are computed from others when they are answered (outcome.h).
+ * *Derived* features are computed from others when they are answered (outcome.h). A view with a
+ * `ttl` has one cell more, which counts the events that are not older.
  *
  * Plans are immutable and may be used by several threads. */
 #ifndef WEIR_FEATURE_PLAN_H
@@ -70,6 +71,8 @@ typedef struct plan {
     size_t cells_count;
     size_t cells_size;   /* bytes of an answer's accumulators */
     bool cells_may_grow; /* some of them can hold much beside these */
+    bool expires;        /* the view has a ttl: without events in … */
+    uint32_t ttl_cell;   /* … this cell its features are null */
     int64_t *windows;    /* distinct, ascending, WINDOW_LIFETIME last if used */
     size_t windows_count;
     plan_feature_t *features; /* in the view's order, then the derived ones in theirs */

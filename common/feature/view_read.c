@@ -429,7 +429,7 @@ static void finish_view (view_reader_t *reader, const tree_node_t *key)
 
 bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *view)
 {
-    static const char *const known[] = { "from",     "key",     "where",   "horizon",
+    static const char *const known[] = { "from",     "key",     "where",   "horizon", "ttl",
                                          "features", "request", "derived", NULL };
     static const tree_keys_t keys = { "a view", known, NULL };
     mistakes_t *mistakes = &shared->mistakes;
@@ -446,6 +446,8 @@ bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *vie
     if (node != NULL)
         (void)tree_read_duration (mistakes, node, "horizon", HORIZON_MIN, HORIZON_MOST,
                                   &view->horizon);
+    if ((node = tree_get (body, "ttl")) != NULL)
+        (void)tree_read_duration (mistakes, node, "ttl", TTL_MIN, TTL_MOST, &view->ttl);
     if (!from)
         return false;
     init_scope (&reader);
@@ -453,6 +455,9 @@ bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *vie
     if ((node = tree_get (body, "where")) != NULL)
         read_where (&reader, node);
     read_features (&reader, body);
+    if (view->ttl > 0 && view->features_count == FEATURES_MAX)
+        tree_mistake (mistakes, tree_get (body, "ttl"),
+                      "a view with a `ttl` has at most %d features; split it", FEATURES_MAX - 1);
     view_read_request (shared, tree_get (body, "request"), view);
     if ((node = tree_get (body, "derived")) != NULL) {
         if (mistakes->total == before)

@@ -433,6 +433,7 @@ void reply_put (reply_t *self, timeline_t *const *timelines, size_t count, text_
         return;
     }
     if (self->rows == 0) {
+        answer_encode_latest (ANSWER_NEVER, out);
         put_empty (out, self->plan->cells_count);
         return;
     }
@@ -441,6 +442,8 @@ void reply_put (reply_t *self, timeline_t *const *timelines, size_t count, text_
     for (size_t i = 0; i < self->plan->lanes_count; i++)
         read_lane (self, i);
     find_windows (self, as_of);
+    uint32_t known = rows_to (self, as_of);
+    answer_encode_latest (known > 0 ? self->time[known - 1] : ANSWER_NEVER, out);
     for (uint32_t i = 0; i < self->plan->slots_count && !out->bad; i++)
         put_slot (self, &self->slot[i], out);
 }

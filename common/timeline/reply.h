@@ -16,8 +16,8 @@ typedef struct reply reply_t;
 reply_t *reply_new (const plan_t *plan);
 void reply_destroy (reply_t **self_p);
 
-/* Appends all cells' partials (varint size and bytes each, in the plan's order) of the key's events
- * in `count` timelines. Bytes that do not fit make `out` bad. */
+/* Appends the latest time and all cells' partials, as answer_encode does, of the key's events in
+ * `count` timelines. Bytes that do not fit make `out` bad. */
 void reply_put (reply_t *self, timeline_t *const *timelines, size_t count, text_t key,
                 int64_t as_of, buf_t *out);
 

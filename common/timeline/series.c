@@ -392,6 +392,15 @@ void series_add_range (const series_range_t *range, const series_t *self)
         add_node (range, self->root, node_first (self->root), self->last_time);
 }
 
+int64_t series_latest (const series_store_t *store, const series_t *self, int64_t time)
+{
+    if (self->last_time <= time)
+        return self->last_time;
+    const leaf_t *leaf = leaf_at (self, time);
+    size_t count = leaf_count_to (&store->pool, leaf, time); /* none: the time is before all */
+    return count > 0 ? row_time (leaf_row (&store->pool, leaf, count - 1)) : INT64_MIN;
+}
+
 static bool node_rows (const leaf_pool_t *pool, const node_t *node, const uint8_t **row,
                        size_t *count, size_t most)
 {

@@ -61,6 +61,9 @@ typedef struct series_range {
 
 void series_add_range (const series_range_t *range, const series_t *self);
 
+/* The time of the last row at or before that time; INT64_MIN: there is none. */
+int64_t series_latest (const series_store_t *store, const series_t *self, int64_t time);
+
 /* Appends to row[*count] where the series' rows are, in time order, of which there is then room for
  * `most`. False: they are more. */
 bool series_rows (const series_store_t *store, const series_t *self, const uint8_t **row,

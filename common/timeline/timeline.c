@@ -335,6 +335,18 @@ static void merge_window (timeline_t *self, const range_t *range, answer_t *answ
     }
 }
 
+/* Of a key that is there. */
+static int64_t latest_of (const timeline_t *self, const piece_t *piece, int64_t as_of)
+{
+    const row_layout_t *layout = &self->store.layout;
+    const series_t *tree = piece_tree (piece);
+    if (tree != NULL)
+        return series_latest (&self->store, tree, as_of);
+    const uint8_t *first = piece_rows (piece);
+    size_t count = row_count_to (layout, first, piece->rows, as_of);
+    return count > 0 ? row_time (first + (count - 1) * layout->size) : ANSWER_NEVER;
+}
+
 void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answer)
 {
     CHECK_OBJECT (self, TIMELINE_MAGIC);
@@ -343,6 +355,7 @@ void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answ
     if (piece == NULL)
         return;
     const series_t *tree = piece_tree (piece);
+    answer_saw (answer, latest_of (self, piece, as_of));
     /* All windows of a delay end at the same time, so each one is the shorter one before it and a
      * piece to its left. A slot has one delay, so `running` serves all of them. */
     plan_slots_reset (self->plan, self->running);

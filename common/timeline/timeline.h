@@ -21,8 +21,8 @@ void timeline_destroy (timeline_t **self_p);
 void timeline_add (timeline_t *self, const projection_t *rows);
 
 /* Merges the key's events with T - D - W < time <= T - D into each cell of `answer` (T is as_of, W
- * the cell's window, D its slot's delay). A key that is not there adds nothing. Not const: caches
- * inside nodes are filled on demand. */
+ * the cell's window, D its slot's delay), and the time of the latest one at or before T. A key that
+ * is not there adds nothing. Not const: caches inside nodes are filled on demand. */
 void timeline_merge (timeline_t *self, text_t key, int64_t as_of, answer_t *answer);
 
 /* Lets the memory come in which merges of these keys will look at, of all of them together rather

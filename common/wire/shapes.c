@@ -82,10 +82,10 @@ SHAPE (shape_GET, NULL, NAME ("view"), FIELD ("keys", MAP, FIELD_LIST, .items_ma
        NAME_OR_NOT ("part"));
 SHAPE (shape_incomplete, NULL, NAME ("log"), PROBLEM ("reason"));
 SHAPE (shape_result, "RESULT", MAP ("key"), ANYTHINGS ("values"), INT ("as_of"), BOOL ("complete"),
-       MAP ("positions"), PROBLEM ("dataset"), BOOL_OR_NOT ("empty"), MAP_OR_NOT ("errors"),
-       RECORDS_OR_NOT ("incomplete", shape_incomplete));
+       MAP ("positions"), PROBLEM ("dataset"), INTS ("latest"), UINTS_OR_NOT ("expired"),
+       MAP_OR_NOT ("errors"), RECORDS_OR_NOT ("incomplete", shape_incomplete));
 SHAPE (shape_GET_OK, NULL, NAME ("view"), NAME ("version"), MAP ("versions"), NAMES ("features"),
-       NAMES ("types"), RECORDS ("results", shape_result));
+       NAMES ("types"), NAMES ("roles"), UINTS_OR_NOT ("reads"), RECORDS ("results", shape_result));
 
 /* ---- clients and speed workers to speed workers ---- */
 

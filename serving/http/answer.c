@@ -149,8 +149,14 @@ static const char *status_of (const weir_answer_t *answer, size_t row, size_t fe
 {
     if (weir_answer_error (answer, row, feature))
         return "\"INVALID\"";
-    if (weir_answer_empty (answer, row))
+    switch (weir_answer_presence (answer, row, feature)) {
+    case WEIR_NEVER_SEEN:
         return "\"NOT_FOUND\"";
+    case WEIR_EXPIRED:
+        return "\"OUTSIDE_MAX_AGE\"";
+    case WEIR_SEEN:
+        break;
+    }
     return is_null (weir_answer_value (answer, row, feature)) ? "\"NULL_VALUE\"" : "\"PRESENT\"";
 }
 
@@ -172,10 +178,11 @@ static void write_feature (const weir_answer_t *answer, size_t feature, size_t r
     for (size_t row = 0; row < rows && !out->bad; row++) {
         if (row > 0)
             buf_put_u8 (out, ',');
-        if (weir_answer_empty (answer, row))
-            buf_put_string (out, NEVER);
+        int64_t time;
+        if (weir_answer_event_time (answer, row, feature, &time))
+            write_time (time, out);
         else
-            write_time (weir_answer_as_of (answer, row), out);
+            buf_put_string (out, NEVER);
     }
     buf_put_string (out, "]}");
 }

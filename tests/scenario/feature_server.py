@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import threading
 import time
+from datetime import datetime, timezone
 
 from cluster import BIN, SECURED, SLOWER, Cluster, expect, expect_equal, now_us, skip, wait_for
 from definitions import SHOP_PAYMENTS
@@ -48,6 +49,13 @@ views:
     key: []
     features:
       n_all: count()
+  brief:
+    from: payments
+    ttl: 1h
+    features:
+      n: count()
+      total: sum(amount)
+      kept: {expr: sum(amount), default: -1}
 services:
   model:
     views:
@@ -121,6 +129,11 @@ expect_equal(push(ROWS)[0], 200)
 expect_equal(push(ROWS[:0])[0], 200, "no rows")
 
 
+def rfc3339(us):
+    """As Feast has it: with as many digits as it needs."""
+    return f"{datetime.fromtimestamp(us / 1e6, timezone.utc):%Y-%m-%dT%H:%M:%S}{f'.{us % 1000000:06}' if us % 1000 else f'.{us // 1000 % 1000:03}' if us % 1000000 else ''}Z"
+
+
 def plain(value, kind):
     """A value of `weir get --json` as Feast has it."""
     if kind == "timestamp" and value is not None:
@@ -175,8 +188,37 @@ expect_equal(got["per"]["values"], [None], "2 / 0 is no number of JSON")
 expect_equal(got["top"]["values"], [2.0])
 expect_equal((got["most"]["values"], got["most"]["statuses"]), ([None], ["NULL_VALUE"]), "seen, and null")
 got, _ = features(["spend:most", "spend:all_ok"], {"user_id": ["alone"]})
-expect_equal(got["most"]["statuses"], ["NOT_FOUND"], "no event counts in any feature that is asked for")
-expect_equal(features(["everything:n_all"], {})[0]["n_all"]["values"], [201], "a view without a key needs no entity")
+expect_equal(got["most"]["statuses"], ["NULL_VALUE"], "the key is known, though no event counts in what is asked for")
+expect_equal(got["most"]["event_timestamps"], [rfc3339(NOW)])
+
+# A key without events for longer than the ttl, by the speed layer, by a batch view, and in a training set.
+OLD = NOW - 2 * 3_600_000_000
+expect_equal(push([["old", 1, 4.0, None, None, OLD]])[0], 200)
+(cluster.directory / "spine.csv").write_text(f"user_id,ts\nold,{rfc3339(OLD + 3_600_000_000)}\nold,{rfc3339(OLD + 3_600_000_001)}\n")
+
+
+def check_ttl():
+    got, _ = features(["brief:n", "brief:total", "brief:kept", "spend:n_lifetime"], {"user_id": ["old", "u1", "nobody"]})
+    expect_equal([got[name]["values"] for name in ("n", "total", "kept")], [[None, 29, None], [None, got["total"]["values"][1],
+                                                                           None], [-1.0, got["total"]["values"][1], -1.0]])
+    expect_equal(got["n"]["statuses"], ["OUTSIDE_MAX_AGE", "PRESENT", "NOT_FOUND"])
+    expect_equal(got["n"]["event_timestamps"][0], rfc3339(OLD))
+    expect_equal((got["n_lifetime"]["values"][0], got["n_lifetime"]["statuses"][0]), (1, "PRESENT"), "the other view has none")
+    run = cluster.done("get", "brief", "user_id=old")
+    expect("expired: brief: its latest event is older than its ttl" in run.out, run)
+    expect("never seen: brief has no event of this key" in cluster.done("get", "brief", "user_id=nobody").out)
+    [row] = cluster.done("get", "brief", "user_id=old", "--json").objects()
+    expect_equal((row["features"]["n"], row["expired"]), (None, ["brief"]))
+
+
+check_ttl()
+cluster.recompute()
+check_ttl()
+cluster.done("training-set", "brief", "--spine", cluster.directory / "spine.csv", "--time", "ts", "--out",
+             cluster.directory / "train.csv")
+rows = [line.split(",") for line in (cluster.directory / "train.csv").read_text().splitlines()]
+expect_equal([row[2:] for row in rows], [["n", "total", "kept"], ["1", "4.0", "4.0"], ["", "", "-1.0"]])
+expect_equal(features(["everything:n_all"], {})[0]["n_all"]["values"], [202], "a view without a key needs no entity")
 expect_equal(features(["spend:total_7d"], {"user_id": []})[0]["total_7d"],
              {"values": [], "statuses": [], "event_timestamps": []})
 many = [f"u{i % 7}" for i in range(4096)]

@@ -1,5 +1,6 @@
 /* Answers against the oracle: a complete one is exactly what the log below its position and the
  * loads of its dataset give. */
+#include "tests/oracle/parts.h"
 #include "tests/sim/shadow.h"
 
 #include "base/key.h"
@@ -162,10 +163,41 @@ static void differs (sim_check_t *self, const result_t *result, text_t feature, 
     buf_release (&text);
 }
 
+/* The time of the latest event that the view has; INT64_MIN: it has none. */
+static int64_t latest_of (const question_t *question, const event_list_t *events, int64_t as_of)
+{
+    oracle_feature_t any = { .aggregate = "count", .field = -1, .window = ORACLE_LIFETIME };
+    memcpy (any.filters, question->where, sizeof any.filters);
+    any.filters_count = question->where_count;
+    int64_t latest = INT64_MIN;
+    for (size_t i = 0; i < events->count; i++)
+        if (oracle_counts (&any, &events->items[i], as_of) && events->items[i].time > latest)
+            latest = events->items[i].time;
+    return latest;
+}
+
+/* A training set's rows do not tell it. */
+static void check_latest (sim_check_t *self, const result_t *result, int64_t latest, bool expired)
+{
+    wire_list_t told = wire_list (result->map, "latest");
+    if (told.count == 0)
+        return;
+    if (wire_item_int (&told.items[0]) != latest)
+        sim_fail (self->sim, "an answer of %s tells another latest event, %" PRId64 " not %" PRId64,
+                  self->data->view_name[result->view], wire_item_int (&told.items[0]), latest);
+    if (wire_has (result->map, "expired") != (expired && latest != INT64_MIN))
+        sim_fail (self->sim, "an answer of %s is told to be expired, or is and is not",
+                  self->data->view_name[result->view]);
+}
+
 static void compare (sim_check_t *self, const result_t *result, const event_list_t *events)
 {
     const question_t *question =
         result->widened ? self->data->widened[result->view] : self->data->view[result->view];
+    int64_t ttl = self->data->view_ttl[result->view];
+    int64_t latest = latest_of (question, events, result->as_of);
+    bool expired = ttl > 0 && (latest == INT64_MIN || latest < result->as_of - ttl);
+    check_latest (self, result, latest, expired);
     wire_list_t names = wire_list (result->body, "features");
     wire_list_t types = wire_list (result->body, "types");
     wire_list_t values = wire_list (result->map, "values");
@@ -185,6 +217,10 @@ static void compare (sim_check_t *self, const result_t *result, const event_list
         feature.arena = self->scratch;
         status_t status =
             oracle_value (&feature, events->items, events->count, result->as_of, &expected);
+        if (expired) {
+            expected = (value_t){ .null = true };
+            status = STATUS_OK;
+        }
         value_t got =
             typed_value (&values.items[i], wire_item_text (&types.items[i]), self->scratch);
         bool out_of_range = has_error (result->map, name);

@@ -62,6 +62,7 @@ typedef struct view_text {
     const char *key;
     const char *where; /* NULL: none */
     const char *horizon;
+    const char *ttl;                 /* NULL: none */
     const char *features[LINES_MAX]; /* "name: agg(field) [where ...] over window, ..." */
     const char *later[LINES_MAX];    /* those of step `later_step` */
     unsigned later_step;
@@ -154,6 +155,7 @@ static const view_text_t views[DATA_VIEWS] = {
       .log = 3,
       .key = "[shop, user]",
       .horizon = "1h",
+      .ttl = "30s",
       .features = { "n: count() over 10s, 1h, lifetime", "total: sum(n) over 1m, lifetime",
                     "one: first(amount) over 1d" } },
     { .name = "all_ticks",
@@ -168,6 +170,7 @@ static const view_text_t views[DATA_VIEWS] = {
       .key = "user",
       .where = "amount is not null",
       .horizon = "2m",
+      .ttl = "70s",
       .features = { "n: count() over 5s, 1m, 1h, lifetime", "total: sum(amount) over 1m, lifetime",
                     "late: last(amount) over 1m, lifetime", "early: first(amount) over 1h",
                     "few: sum(amount) over 3 rows, 5 rows in 1h",
@@ -258,6 +261,8 @@ static void put_definitions (unsigned steps, bool channel_last, buf_t *out)
                                                          : "tick";
         buf_printf (out, "  %s:\n    from: %s\n    key: %s\n    horizon: %s\n", view->name, from,
                     view->key, view->horizon);
+        if (view->ttl)
+            buf_printf (out, "    ttl: %s\n", view->ttl);
         if (view->where) {
             buf_put_string (out, "    where: ");
             put_named (view->where, steps, out);
@@ -362,11 +367,12 @@ static question_t *question_of (sim_data_t *self, const view_text_t *view, bool 
 }
 
 /* The oracle must be asked for the very features that the product has. */
-static void check_names (const sim_data_t *self, size_t v)
+static void check_names (sim_data_t *self, size_t v)
 {
     const view_t *view = definitions_view (self->definitions, text_of (views[v].name));
     CHECK (view != NULL);
     CHECK (view->features_count == self->view[v]->features_count);
+    self->view_ttl[v] = view->ttl;
     for (size_t i = 0; i < view->features_count; i++)
         CHECK (text_is (self->view[v]->names[i], view->features[i].name));
 }

@@ -61,7 +61,8 @@ typedef struct sim_data {
     /* What the oracle is asked, of all features that there may be; `widened` of a float64 `n`. */
     question_t *view[DATA_VIEWS];
     question_t *widened[DATA_VIEWS];
-    unsigned usable; /* steps of which senders may make use */
+    int64_t view_ttl[DATA_VIEWS]; /* µs; 0: it has none */
+    unsigned usable;              /* steps of which senders may make use */
 } sim_data_t;
 
 sim_data_t *data_new (void);

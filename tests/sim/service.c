@@ -129,13 +129,22 @@ static wire_value_t some_of (const wire_value_t *list, size_t first, size_t coun
     return some;
 }
 
+static bool is_expired (const wire_value_t *result, size_t r)
+{
+    wire_list_t expired = wire_list (result, "expired");
+    for (uint32_t i = 0; i < expired.count; i++)
+        if (wire_item_uint (&expired.items[i]) == r)
+            return true;
+    return false;
+}
+
 static wire_value_t result_of (const wire_value_t *result, size_t r, arena_t *arena)
 {
     static const char *const kept[] = { "as_of", "complete", "positions", "dataset" };
     const role_t *role = &roles[r];
     const wire_value_t *errors = wire_map (result, "errors");
     const wire_value_t *key = wire_map (result, "key");
-    wire_value_t own = map_of (arena, 8), user = map_of (arena, 1);
+    wire_value_t own = map_of (arena, 10), user = map_of (arena, 1);
     size_t count;
     (void)role_features (role, &count);
     const wire_value_t *named = wire_any (key, role->yours ? "yours" : "mine");
@@ -144,6 +153,10 @@ static wire_value_t result_of (const wire_value_t *result, size_t r, arena_t *ar
     put (&own, "key", &user);
     wire_value_t values = some_of (wire_any (result, "values"), first_of (r), count);
     put (&own, "values", &values);
+    wire_value_t latest = some_of (wire_any (result, "latest"), r, 1);
+    put (&own, "latest", &latest);
+    if (is_expired (result, r))
+        put (&own, "expired", wire_any (result, "expired"));
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         put (&own, kept[i], wire_any (result, kept[i]));
     if (errors) {
@@ -191,19 +204,27 @@ static bool check_names (sim_t *sim, const wire_value_t *body)
     return !sim_failed (sim);
 }
 
+static bool is_nil (const wire_value_t *value)
+{
+    return value->type == MSGPACK_OBJECT_NIL;
+}
+
 /* What is made of the roles, and what it stands on. */
 static void check_result (sim_t *sim, const wire_value_t *result)
 {
     wire_list_t values = wire_list (result, "values");
     size_t count = first_of (SERVICE_ROLES);
-    if (values.count != count + 1) {
+    if (values.count != count + 1 || wire_list (result, "latest").count != SERVICE_ROLES) {
         sim_fail (sim, "a result of the service has %u values", values.count);
         return;
     }
     if (!wire_bool (result, "complete", false))
         return;
-    if (wire_item_int (&values.items[count]) !=
-        wire_item_int (&values.items[0]) + wire_item_int (&values.items[first_of (2)]))
+    const wire_value_t *left = &values.items[0], *whole = &values.items[first_of (2)];
+    bool null = is_nil (left) || is_nil (whole); /* where a ttl is over */
+    if (is_nil (&values.items[count]) != null ||
+        (!null &&
+         wire_item_int (&values.items[count]) != wire_item_int (left) + wire_item_int (whole)))
         sim_fail (sim, "the service's sum is not that of its counts");
     if (wire_map (result, "positions")->via.map.size > LOGS_MOST)
         sim_fail (sim, "the service stands at more positions than it has logs");

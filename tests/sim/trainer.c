@@ -293,6 +293,8 @@ static void put_result (sim_trainer_t *self, size_t row, const outcome_t *outcom
     }
     wire_close (writer);
     wire_field_string (writer, "dataset", datasets);
+    wire_field_list (writer, "latest");
+    wire_close (writer);
     wire_close (writer);
 }
 
@@ -315,6 +317,8 @@ static void write_answer (sim_trainer_t *self, const outcome_t *outcomes)
     wire_field_list (writer, "types");
     for (size_t o = 0; o < set->outputs_count; o++)
         wire_put_string (writer, set->outputs[o].type);
+    wire_close (writer);
+    wire_field_list (writer, "roles"); /* no row tells when the latest event was */
     wire_close (writer);
     wire_field_list (writer, "results");
     for (size_t r = 0; r < self->asked.keys_count; r++)

@@ -9,6 +9,9 @@ from .protocol import corrupt, field, items, mapping
 from .types import Type, need, time_of, type_of_keys
 
 
+NEVER = -(1 << 63)  # in `latest` of a result: no event is known of the key
+
+
 class Missing(NamedTuple):
     """What is not in an answer: the events of a partition's log, and why."""
 
@@ -29,6 +32,10 @@ class Result:
         self.complete: bool = field(raw, "complete", bool)  # is every event in it that it ought to have?
         self.positions: dict[str, int] = mapping(raw, "positions", int)
         self.dataset: str = field(raw, "dataset", str)
+        self._latest = answer.by_role(items(raw, "latest", int))
+        expired: list[int] = items(raw, "expired", int, optional=True)
+        # roles of a service (a view has one, of its own name) whose latest event is older than the view's ttl
+        self.expired = [answer.roles[at] for at in expired if at < len(answer.roles)]
         self.errors: dict[str, str] = mapping(raw, "errors", str, optional=True)
         self.incomplete = [Missing(field(part, "log", str), field(part, "reason", str))
                            for part in items(raw, "incomplete", dict, optional=True)]
@@ -50,6 +57,12 @@ class Result:
     def as_of(self) -> Any:
         """A datetime in UTC."""
         return time_of(self.as_of_us)
+
+    @property
+    def latest(self) -> dict[str, Any]:
+        """When the latest event of the key was, by role of a service (a view has one, of its own name): a datetime in
+        UTC, or None for a key that was never seen."""
+        return {role: None if us is None else time_of(us) for role, us in self._latest.items()}
 
     @property
     def view(self) -> str:
@@ -94,6 +107,7 @@ class Answer(Sequence[Result]):
         if len(words) != len(self.features) or len(set(self.features)) != len(words):
             raise corrupt("there is not one type for each feature")
         self.columns = [Type(word) for word in words]
+        self.roles: list[str] = items(body, "roles", str)
         self._results = [Result(self, raw) for raw in items(body, "results", dict)]
         if len(self._results) != keys:
             raise corrupt(f"it has {len(self._results)} results, and {keys} keys were asked for")
@@ -102,6 +116,11 @@ class Answer(Sequence[Result]):
     def types(self) -> dict[str, str]:
         """Of each feature, as docs/protocol.md names them."""
         return {name: column.word for name, column in zip(self.features, self.columns)}
+
+    def by_role(self, times: list[int]) -> dict[str, int | None]:
+        if len(times) != len(self.roles):
+            raise corrupt("there is not one time for each role")
+        return {role: None if us == NEVER else us for role, us in zip(self.roles, times)}
 
     @property
     def complete(self) -> bool:

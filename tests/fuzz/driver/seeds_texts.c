@@ -25,7 +25,7 @@ static const char *const definition_files[] = {
     "      amount: float64\n      status: string\n"
     "      ts: {type: timestamp, unit: ms, zone: Europe/Berlin}\n"
     "views:\n  user_spend:\n    from: payments\n    key: user_id\n"
-    "    where: status is distinct from 'declined'\n    horizon: 2d\n    features:\n"
+    "    where: status is distinct from 'declined'\n    horizon: 2d\n    ttl: 9d\n    features:\n"
     "      txn_count: count() over 1h, 24h, 7d, lifetime\n"
     "      spend: sum(amount) over 1h, 7d\n"
     "      merchants: approx_count_distinct(merchant) over 7d\n"

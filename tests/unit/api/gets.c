@@ -69,8 +69,6 @@ Test (gets, give_values_by_type_with_what_goes_with_them)
     cr_expect_null (weir_answer_error (answer, 0, 0));
     cr_expect (weir_answer_complete (answer, 0));
     cr_expect_not (weir_answer_complete (answer, 1));
-    cr_expect_not (weir_answer_empty (answer, 0));
-    cr_expect (weir_answer_empty (answer, 1));
     cr_expect_null (weir_answer_missing (answer, 0, 0));
     cr_expect_str_eq (weir_answer_missing (answer, 1, 0), "payments/user_id/3: gone");
     cr_expect_null (weir_answer_missing (answer, 1, 1));
@@ -85,6 +83,36 @@ Test (gets, give_values_by_type_with_what_goes_with_them)
     cr_expect_null (weir_answer_position (answer, 0, 1));
     weir_answer_destroy (&answer);
     cr_expect_null (answer);
+    weir_answer_destroy (&answer);
+    played_stop (&one);
+}
+
+Test (gets, say_whose_events_are_known_and_of_when)
+{
+    weir_answer_t *answer;
+    played_start (&one, "one");
+    weir_t *weir = played_open (&one, NULL, NULL);
+    cr_assert_eq (weir_get (weir, played_get (3), &answer, &error), WEIR_OK, "%s", error.text);
+    weir_close (&weir);
+    int64_t time = 1;
+    enum { BOTH, SECOND, NONE, FIRST };
+    cr_assert_eq (weir_answer_roles (answer), 2);
+    cr_expect_str_eq (weir_answer_role (answer, 1), "receiver");
+    cr_expect_null (weir_answer_role (answer, 2));
+    cr_expect (weir_answer_role_time (answer, 2, 0, &time) && time == 72);
+    cr_expect_not (weir_answer_role_time (answer, 1, 0, &time), "it is never seen");
+    cr_expect_not (weir_answer_role_time (answer, 0, 2, &time));
+    cr_expect_eq (weir_answer_presence (answer, 0, BOTH), WEIR_SEEN);
+    cr_expect_eq (weir_answer_presence (answer, 0, SECOND), WEIR_NEVER_SEEN);
+    cr_expect_eq (weir_answer_presence (answer, 1, BOTH), WEIR_NEVER_SEEN);
+    cr_expect_eq (weir_answer_presence (answer, 1, NONE), WEIR_SEEN, "it is of the request");
+    cr_expect_eq (weir_answer_presence (answer, 2, FIRST), WEIR_EXPIRED);
+    cr_expect_eq (weir_answer_presence (answer, 2, BOTH), WEIR_EXPIRED);
+    cr_expect_eq (weir_answer_presence (answer, 3, BOTH), WEIR_SEEN, "there is no such key");
+    cr_expect (weir_answer_event_time (answer, 0, BOTH, &time) && time == 70);
+    cr_expect (weir_answer_event_time (answer, 2, FIRST, &time) && time == 72);
+    cr_expect_not (weir_answer_event_time (answer, 0, SECOND, &time));
+    cr_expect_not (weir_answer_event_time (answer, 0, NONE, &time));
     weir_answer_destroy (&answer);
     played_stop (&one);
 }

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "client/lib/client.h"
 #include "tests/rig/scratch.h"
 
 #include <criterion/criterion.h>
@@ -42,6 +43,20 @@ static void put_map (wire_writer_t *writer)
     wire_close (writer);
 }
 
+/* Of two roles: the second is never seen, and the first of the last key is expired. */
+static void put_latest (wire_writer_t *writer, uint32_t at)
+{
+    wire_field_list (writer, "latest");
+    wire_put_int (writer, at == 1 ? CLIENT_NEVER : 70 + at);
+    wire_put_int (writer, CLIENT_NEVER);
+    wire_close (writer);
+    if (at < 2)
+        return;
+    wire_field_list (writer, "expired");
+    wire_put_uint (writer, 0);
+    wire_close (writer);
+}
+
 static void put_result (wire_writer_t *writer, const wire_value_t *key, uint32_t at)
 {
     wire_open_map (writer);
@@ -64,8 +79,7 @@ static void put_result (wire_writer_t *writer, const wire_value_t *key, uint32_t
     wire_field_uint (writer, "payments/user_id/3", 1042);
     wire_close (writer);
     wire_field_string (writer, "dataset", "d41");
-    if (at == 1)
-        wire_field_bool (writer, "empty", true);
+    put_latest (writer, at);
     wire_field_map (writer, "errors");
     wire_field_string (writer, "none", "overflow");
     wire_close (writer);
@@ -99,6 +113,12 @@ static void put_answer (wire_writer_t *writer, const message_t *message)
     wire_close (writer);
     put_texts (writer, "features", names, 9);
     put_texts (writer, "types", types, 9);
+    static const char *const roles[] = { "sender", "receiver" };
+    put_texts (writer, "roles", roles, 2);
+    wire_field_list (writer, "reads"); /* n of both, f of the second, s of none, others of one */
+    for (uint32_t i = 0; i < 9; i++)
+        wire_put_uint (writer, i == 0 ? 3 : i == 1 ? 2 : i == 2 ? 0 : 1);
+    wire_close (writer);
     wire_field_list (writer, "results");
     for (uint32_t i = 0; i < keys.count; i++)
         put_result (writer, &keys.items[i], i);

@@ -159,8 +159,8 @@ Test (batchview, delayed_windows_are_answered_from_blocks)
                             delays[seed % 3]);
 }
 
-/* An as-of before the latest event is no obstacle when every window has ended by then. */
-Test (batchview, a_delayed_window_that_ends_before_later_events_is_exact)
+/* Every window has ended by then, but which event was the latest is not known inside an atom. */
+Test (batchview, delayed_windows_are_exact_from_the_latest_event_on)
 {
     test_case_t c;
     built_t built = { .budget = NULL };
@@ -173,8 +173,11 @@ Test (batchview, a_delayed_window_that_ends_before_later_events_is_exact)
     query_t query;
     query_init (&query, &c, &built, view);
     int64_t latest = built.info.latest;
+    cr_assert (query_run (&query, case_key (&c, 0), latest));
+    size_t inside = 0;
     for (int64_t before = 0; before < 40 * TIME_MINUTE; before += TIME_MINUTE)
-        cr_assert (query_run (&query, case_key (&c, 0), latest - before));
+        inside += !query_run (&query, case_key (&c, 0), latest - before);
+    cr_assert_gt (inside, 0);
     query_release (&query);
     batchview_unref (&view);
     built_release (&built);

@@ -29,6 +29,9 @@ static void put_head (wire_writer_t *writer)
     for (size_t i = 0; i < 8; i++)
         wire_put_string (writer, types[i]);
     wire_close (writer);
+    wire_field_list (writer, "roles");
+    wire_put_string (writer, "user_spend");
+    wire_close (writer);
 }
 
 static void put_values (wire_writer_t *writer)
@@ -59,7 +62,13 @@ static void put_result (wire_writer_t *writer, bool complete)
     wire_field_uint (writer, "payments/user_id/3", 1042);
     wire_close (writer);
     wire_field_string (writer, "dataset", "d41");
+    wire_field_list (writer, "latest");
+    wire_put_int (writer, INT64_C (1767323045000000));
+    wire_close (writer);
     if (!complete) {
+        wire_field_list (writer, "expired");
+        wire_put_uint (writer, 0);
+        wire_close (writer);
         wire_field_map (writer, "errors");
         wire_field_string (writer, "none", "too large");
         wire_close (writer);
@@ -81,7 +90,7 @@ static void put_result (wire_writer_t *writer, bool complete)
 #define TAIL                                                                                       \
     ",\"positions\":{\"payments/user_id/"                                                          \
     "3\":1042},\"dataset\":\"d41\",\"versions\":{\"user_spend\":"                                  \
-    "\"v2\"}"
+    "\"v2\"},\"latest\":{\"user_spend\":\"2026-01-02T03:04:05.000000Z\"}"
 
 static void expect_json (bool complete, const char *expected)
 {
@@ -114,7 +123,8 @@ Test (results, are_one_object_with_every_feature)
 Test (results, say_what_is_missing_and_what_failed)
 {
     expect_json (false,
-                 HEAD "\"complete\":false" TAIL ",\"errors\":{\"none\":\"too large\"},"
+                 HEAD "\"complete\":false" TAIL
+                      ",\"expired\":[\"user_spend\"],\"errors\":{\"none\":\"too large\"},"
                       "\"incomplete\":[{\"log\":\"payments/user_id/3\",\"reason\":\"no owner\"}]}");
 }
 
@@ -243,6 +253,9 @@ static const message_t *many_message (wire_writer_t *writer, wire_decoder_t *dec
     for (size_t i = 0; i < MANY; i++)
         wire_put_string (writer, many_types[i]);
     wire_close (writer);
+    wire_field_list (writer, "roles");
+    wire_put_string (writer, "v");
+    wire_close (writer);
     wire_field_list (writer, "results");
     wire_open_map (writer);
     wire_field_map (writer, "key");
@@ -253,6 +266,9 @@ static const message_t *many_message (wire_writer_t *writer, wire_decoder_t *dec
     wire_field_map (writer, "positions");
     wire_close (writer);
     wire_field_string (writer, "dataset", "d");
+    wire_field_list (writer, "latest");
+    wire_put_int (writer, CLIENT_NEVER);
+    wire_close (writer);
     wire_close (writer);
     wire_close (writer);
     cr_assert (wire_end (writer, &data, &size));
@@ -308,7 +324,7 @@ Test (results, with_maps_that_lack_keys_say_so)
         "\"f\":{\"0.5\":1,\"Infinity\":2},\"whole\":{\"a\":1.5,\"b \\\"c\\\"\":2.0},"
         "\"no\":null,\"short\":null},\"as_of\":\"1970-01-01T00:00:00.000000Z\","
         "\"complete\":true,\"positions\":{},\"dataset\":\"d\",\"versions\":{\"v\":\"v1\"},"
-        "\"capped\":{\"m\":{\"keys\":2,\"total\":17}}}");
+        "\"latest\":{\"v\":null},\"capped\":{\"m\":{\"keys\":2,\"total\":17}}}");
     buf_release (&out);
     wire_decoder_destroy (&decoder);
     wire_writer_destroy (&writer);

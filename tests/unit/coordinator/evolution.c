@@ -126,6 +126,19 @@ Test (evolution, a_filter_over_a_widened_field_makes_a_new_version_of_a_view_tha
     cluster_release (&cluster);
 }
 
+Test (evolution, another_ttl_makes_a_version_beside_the_one_there_is)
+{
+    cluster_t cluster;
+    start (&cluster, BEFORE VIEW (FEATURES));
+    message_t reply = apply (&cluster, BEFORE VIEW ("    ttl: 1d\n" FEATURES));
+    assert_detail (reply, "spend",
+                   "its ttl changes; version 2 follows 1, which is served as before until all of "
+                   "history is in it");
+    reply = apply (&cluster, BEFORE VIEW ("    ttl: 24h\n" FEATURES));
+    assert_detail (reply, "spend", "");
+    cluster_release (&cluster);
+}
+
 Test (evolution, a_widened_field_makes_no_new_version_of_a_view_that_has_defaults_and_is_altered)
 {
     cluster_t cluster;

@@ -30,6 +30,7 @@ static const char example[] = "# a comment\n"
                               "      status IS DISTINCT\n"
                               "      FROM 'declined: #1'\n"
                               "    horizon: 36h\n"
+                              "    ttl: 30d\n"
                               "    features:\n"
                               "      n:     count() over 1h, 24h, 1d, lifetime\n"
                               "      total: sum( amount ) where  amount>0 over 7d\n"
@@ -101,8 +102,10 @@ Test (definitions, spell_out_windows_in_names)
     }
     cr_expect_eq (view->version, 1);
     cr_expect_eq (view->horizon, 36 * TIME_HOUR);
+    cr_expect_eq (view->ttl, 30 * TIME_DAY);
     cr_expect_str_eq (view->features[6].about.description, "no");
     cr_expect_eq (definitions_view (definitions, text_of ("beat"))->horizon, TIME_DAY);
+    cr_expect_eq (definitions_view (definitions, text_of ("beat"))->ttl, 0);
     definitions_destroy (&definitions);
 }
 
@@ -185,6 +188,7 @@ Test (definitions, canonical_text_is_pinned)
                       "    key: [user_id, shop]\n"
                       "    where: \"status is distinct from 'declined: #1'\"\n"
                       "    horizon: 36h\n"
+                      "    ttl: 30d\n"
                       "    features:\n"
                       "      n: count() over 1h, 24h, 1d, lifetime\n"
                       "      total: sum(amount) where amount > 0 over 7d\n"

@@ -204,3 +204,88 @@ Test (derived, features_and_requests_read_back_from_the_canonical_text)
     definitions_destroy (&first);
     definitions_destroy (&second);
 }
+
+/* ---- ttl ---- */
+
+/* What features come to `after` the only event, of a view that has them for an hour. */
+static outcome_t after_event (int64_t after, const char *name, arena_t *arena)
+{
+    static const char text[] = "streams:\n  s:\n    key: []\n    time: t\n"
+                               "    fields: {b: int64, t: timestamp}\n"
+                               "views:\n  v:\n    from: s\n    ttl: 1h\n    features:\n"
+                               "      n: count()\n      total: sum(b)\n"
+                               "      kept: {expr: sum(b), default: -1}\n"
+                               "    derived:\n      twice: total * 2\n"
+                               "      told: coalesce(total, 7)\n";
+    static const type_t types[] = { TYPE_INT64, TYPE_TIMESTAMP };
+    definitions_t *definitions = read_text (text);
+    plan_t *plan = plan_new (&definitions->views[0]);
+    int index = plan_feature_index (plan, text_of (name));
+    uint32_t feature = (uint32_t)index;
+    cr_assert_geq (index, 0);
+    batch_t batch = batch_new (arena, types, 2, 1);
+    value_t b = { .type = TYPE_INT64, .i = 5 };
+    batch.event_time[0] = AS_OF;
+    column_set (&batch.column[0], 0, &b);
+    projection_t rows = plan_project (plan, &batch, arena);
+    answer_t *answer = answer_new (plan);
+    answer_add_row (answer, AS_OF + after, &rows, 0);
+    outcome_task_t *task = outcome_task_new (plan, &feature, 1, arena);
+    outcome_key_t key = { answer, AS_OF + after, NULL, NULL };
+    outcome_t outcome = *outcome_of (task, outcome_compute (task, &key, 1, arena), 0, 0);
+    answer_destroy (&answer);
+    plan_destroy (&plan);
+    definitions_destroy (&definitions);
+    return outcome;
+}
+
+Test (derived, aggregates_are_null_once_the_latest_event_is_older_than_the_ttl)
+{
+    arena_t *arena = arena_new (4096);
+    static const struct {
+        int64_t after;
+        const char *feature;
+        bool null;
+        int64_t value;
+    } expected[] = {
+        { 0, "n", false, 1 },
+        { TIME_HOUR, "n", false, 1 },
+        { TIME_HOUR + 1, "n", true, 0 },
+        { -1, "n", true, 0 }, /* it has no event yet */
+        { TIME_HOUR, "total", false, 5 },
+        { TIME_HOUR + 1, "total", true, 0 },
+        { TIME_HOUR + 1, "kept", false, -1 },
+        { TIME_HOUR, "twice", false, 10 },
+        { TIME_HOUR + 1, "twice", true, 0 },
+        { TIME_HOUR + 1, "told", false, 7 },
+    };
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        outcome_t got = after_event (expected[i].after, expected[i].feature, arena);
+        cr_expect_null (got.error);
+        cr_expect_eq (got.value.null, expected[i].null, "%zu", i);
+        if (!expected[i].null)
+            cr_expect_eq (got.value.i, expected[i].value, "%zu: %ld", i, got.value.i);
+    }
+    arena_destroy (&arena);
+}
+
+Test (derived, every_aggregate_of_a_view_with_a_ttl_asks_for_its_cell)
+{
+    static const char text[] = "streams:\n  s:\n    key: []\n    time: t\n"
+                               "    fields: {b: int64, t: timestamp}\n"
+                               "views:\n  v:\n    from: s\n    ttl: 1h\n    features:\n"
+                               "      n: sum(b) over 1d\n      m: count() over 1d\n"
+                               "    derived:\n      one: 1 + 0\n      more: n_1d + 1\n";
+    definitions_t *definitions = read_text (text);
+    plan_t *plan = plan_new (&definitions->views[0]);
+    arena_t *arena = arena_new (4096);
+    static const bool asked[] = { true, true, false, true };
+    for (uint32_t i = 0; i < 4; i++) {
+        bool cells[4] = { false };
+        outcome_task_cells (outcome_task_new (plan, &i, 1, arena), cells);
+        cr_expect_eq (cells[plan->ttl_cell], asked[i], "%s", plan->features[i].name);
+    }
+    arena_destroy (&arena);
+    plan_destroy (&plan);
+    definitions_destroy (&definitions);
+}

@@ -184,6 +184,8 @@ Test (mistakes, in_views_are_told_with_place_and_suggestion)
           "f.yaml:14:14: `horizon` must be a duration such as 90s, 10m or 7d, not '3 days'" },
         { VIEW "    from: payments\n    horizon: 1s\n    features:\n      x: count()\n",
           "f.yaml:14:14: `horizon` is '1s'; it must be 1m to 3650d" },
+        { VIEW "    from: payments\n    ttl: 10ms\n    features:\n      x: count()\n",
+          "f.yaml:14:10: `ttl` is '10ms'; it must be 1s to 3650d" },
         { VIEW "    from: payments\n    where: amount\n    features:\n      x: count()\n",
           "f.yaml:14:12: `where` takes a bool, and this is float64" },
         { VIEW "    from: payments\n    where: amont > 0\n    features:\n      x: count()\n",

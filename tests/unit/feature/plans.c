@@ -52,6 +52,25 @@ Test (plans, sum_and_mean_of_one_window_share_a_cell)
     cr_expect_null (plan);
 }
 
+Test (plans, a_ttl_is_one_more_cell)
+{
+    plan_t *with = plan_of (HEAD "    ttl: 1d\n    features:\n"
+                                 "      s: sum(a) over 1h\n      n: count() over 1h\n");
+    plan_t *without = plan_of (HEAD "    features:\n"
+                                    "      s: sum(a) over 1h\n      n: count() over 1h\n");
+    cr_assert (with->expires);
+    cr_expect_not (without->expires);
+    cr_expect_eq (with->cells_count, 3);
+    cr_expect_eq (without->cells_count, 2);
+    cr_expect_eq (with->slots_count, 2, "that of the count is there");
+    cr_expect_eq (with->cells[with->ttl_cell].slot, with->cells[with->features[1].cell].slot);
+    cr_expect_eq (with->cells[with->ttl_cell].window, TIME_DAY + 1);
+    cr_expect_eq (with->slots[0].hash, without->slots[0].hash, "states stay");
+    cr_expect_neq (with->hash, without->hash);
+    plan_destroy (&with);
+    plan_destroy (&without);
+}
+
 Test (plans, type_of_a_feature_is_that_of_its_aggregate_or_input)
 {
     plan_t *plan = plan_of (HEAD "    features:\n"

@@ -9,9 +9,9 @@
 
 typedef struct row {
     int64_t n;
-    double total; /* null when it is negative */
-    int64_t as_of;
-    bool empty;
+    double total;   /* null when it is negative */
+    int64_t latest; /* negative: never */
+    bool expired;
     const char *error; /* of the second */
 } row_t;
 
@@ -27,13 +27,19 @@ static void put_row (wire_writer_t *writer, const row_t *row)
     else
         wire_put_float (writer, row->total);
     wire_close (writer);
-    wire_field_int (writer, "as_of", row->as_of);
+    wire_field_int (writer, "as_of", 99);
     wire_field_bool (writer, "complete", true);
     wire_field_map (writer, "positions");
     wire_close (writer);
     wire_field_string (writer, "dataset", "d1");
-    if (row->empty)
-        wire_field_bool (writer, "empty", true);
+    wire_field_list (writer, "latest");
+    wire_put_int (writer, row->latest < 0 ? CLIENT_NEVER : row->latest);
+    wire_close (writer);
+    if (row->expired) {
+        wire_field_list (writer, "expired");
+        wire_put_uint (writer, 0);
+        wire_close (writer);
+    }
     if (row->error) {
         wire_field_map (writer, "errors");
         wire_field_string (writer, "total_7d", row->error);
@@ -64,6 +70,9 @@ static weir_answer_t *answer_of (const row_t *rows, size_t count)
     wire_put_string (writer, "int64");
     wire_put_string (writer, "float64");
     wire_close (writer);
+    wire_field_list (writer, "roles");
+    wire_put_string (writer, "spend");
+    wire_close (writer);
     wire_field_list (writer, "results");
     for (size_t i = 0; i < count; i++)
         put_row (writer, &rows[i]);
@@ -93,8 +102,8 @@ static void check (const char *body, const row_t *rows, size_t count, const char
 Test (http_answers, have_keys_first_then_features_with_statuses_and_times)
 {
     const row_t rows[] = { { 3, 0.5, 1767323045678000, false, NULL },
-                           { 2, -1, 1767323045000000, false, NULL },
-                           { 0, -1, 1767323045000001, true, NULL },
+                           { 2, -1, 1767323045000000, true, NULL },
+                           { 0, -1, -1, false, NULL },
                            { 1, -1, 1767323045000001, false, "overflow" },
                            { 1, NAN, 0, false, NULL },
                            { 1, INFINITY, 0, false, NULL } };
@@ -108,13 +117,13 @@ Test (http_answers, have_keys_first_then_features_with_statuses_and_times)
            "\"1970-01-01T00:00:00Z\",\"1970-01-01T00:00:00Z\",\"1970-01-01T00:00:00Z\","
            "\"1970-01-01T00:00:00Z\"]},"
            "{\"values\":[3,2,0,1,1,1],"
-           "\"statuses\":[\"PRESENT\",\"PRESENT\",\"NOT_FOUND\",\"PRESENT\",\"PRESENT\","
+           "\"statuses\":[\"PRESENT\",\"OUTSIDE_MAX_AGE\",\"NOT_FOUND\",\"PRESENT\",\"PRESENT\","
            "\"PRESENT\"],"
            "\"event_timestamps\":[\"2026-01-02T03:04:05.678Z\",\"2026-01-02T03:04:05Z\","
            "\"1970-01-01T00:00:00Z\",\"2026-01-02T03:04:05.000001Z\",\"1970-01-01T00:00:00Z\","
            "\"1970-01-01T00:00:00Z\"]},"
            "{\"values\":[0.5,null,null,null,null,null],"
-           "\"statuses\":[\"PRESENT\",\"NULL_VALUE\",\"NOT_FOUND\",\"INVALID\",\"NULL_VALUE\","
+           "\"statuses\":[\"PRESENT\",\"OUTSIDE_MAX_AGE\",\"NOT_FOUND\",\"INVALID\",\"NULL_VALUE\","
            "\"NULL_VALUE\"],"
            "\"event_timestamps\":[\"2026-01-02T03:04:05.678Z\",\"2026-01-02T03:04:05Z\","
            "\"1970-01-01T00:00:00Z\",\"2026-01-02T03:04:05.000001Z\",\"1970-01-01T00:00:00Z\","

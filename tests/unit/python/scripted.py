@@ -79,14 +79,14 @@ def routes(serving=(), speed=()):
 
 def result(key, *values, **more):
     return {"key": key, "values": list(values), "as_of": 1_000_000, "complete": True,
-            "positions": {"s/k/0": 7}, "dataset": "d1", **more}
+            "positions": {"s/k/0": 7}, "dataset": "d1", "latest": [500_000], **more}
 
 
 def got(body, *values, types=("int64",), features=("n",), version="v1"):
     """The reply to a get: the same values for each key."""
     view = body["view"].split("@")[0]
     return "get.ok", {"view": view, "version": version, "versions": {view: version}, "features": list(features),
-                      "types": list(types), "results": [result(key, *values) for key in body["keys"]]}
+                      "types": list(types), "roles": [view], "results": [result(key, *values) for key in body["keys"]]}
 
 
 def acknowledged(body, **more):

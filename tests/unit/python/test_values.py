@@ -33,7 +33,7 @@ def answer(types, *rows, **more):
     names = [f"f{i}" for i in range(len(types))]
     results = [result({"k": f"k{i}"}, *values, **more) for i, values in enumerate(rows)]
     return Answer({"view": "v", "version": "v1", "versions": {"v": "v1"}, "features": names, "types": list(types),
-                   "results": results}, len(rows))
+                   "roles": ["v"], "results": results}, len(rows))
 
 
 class Versions(unittest.TestCase):
@@ -141,9 +141,17 @@ class Answers(unittest.TestCase):
         self.assertEqual((one.complete, one.incomplete), (False, [("s/k/0", "moved")]))
         self.assertEqual((one.errors, one.positions), ({"f1": "too large"}, {"s/k/0": 7}))
         self.assertEqual((one.as_of, one.as_of_us), (EPOCH + timedelta(seconds=1), 1_000_000))
+        self.assertEqual((one.latest, one.expired), ({"v": EPOCH + timedelta(seconds=0.5)}, []))
         self.assertEqual(one.to_dict(), {"k": "k0", "f0": 1, "f1": None})
         with self.assertRaisesRegex(KeyError, "f0, f1"):
             one["f2"]
+
+    def test_a_key_that_was_never_seen_or_is_expired_is_told(self):
+        self.assertEqual(answer(["int64"], [0], latest=[-(1 << 63)])[0].latest, {"v": None})
+        self.assertEqual(answer(["int64"], [None], expired=[0])[0].expired, ["v"])
+        for latest in ([], [1, 2], ["x"], [None]):
+            with self.assertRaisesRegex(weir.Error, "corrupt"):
+                answer(["int64"], [0], latest=latest)
 
     def test_many_are_columns(self):
         many = answer(["int64", "string"], [1, "a"], [None, "b"], errors={"f0": "x"})
@@ -155,20 +163,21 @@ class Answers(unittest.TestCase):
 
     def test_names_that_clash_are_not_overwritten(self):
         body = {"view": "v", "version": "v1", "versions": {"v": "v1"}, "features": ["k"],
-                "types": ["int64"], "results": [result({"k": "a"}, 1)]}
+                "types": ["int64"], "roles": ["v"], "results": [result({"k": "a"}, 1)]}
         with self.assertRaisesRegex(weir.Error, "same name"):
             Answer(body, 1).to_dict()
         self.assertEqual(Answer(body, 1)[0].features, {"k": 1})
 
     def test_an_answer_that_does_not_fit_is_corrupt(self):
         good = {"view": "v", "version": "v1", "versions": {"v": "v1"}, "features": ["n"],
-                "types": ["int64"], "results": [result({}, 1)]}
+                "types": ["int64"], "roles": ["v"], "results": [result({}, 1)]}
         Answer(good, 1)
         for broken in ({"view": 1}, {"versions": {"v": 1}}, {"features": ["n", "m"]}, {"types": [1]}, {"types": None}, {"results": []},
                        {"results": [5]}, {"results": [{**result({}, 1), "values": []}]},
                        {"results": [{**result({}, 1), "as_of": None}]}, {"results": [{**result({}, 1), "complete": 1}]},
                        {"results": [{**result({}, 1), "positions": {"x": "y"}}]},
-                       {"results": [{**result({}, 1), "errors": [1]}]},
+                       {"results": [{**result({}, 1), "errors": [1]}]}, {"roles": [1]}, {"roles": []},
+                       {"results": [{**result({}, 1), "latest": None}]}, {"results": [{**result({}, 1), "expired": ["v"]}]},
                        {"results": [{**result({}, 1), "incomplete": [{"log": 1}]}]}):
             with self.assertRaises(weir.Error, msg=broken) as raised:
                 Answer({**good, **broken}, 1)

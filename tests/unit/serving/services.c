@@ -172,6 +172,40 @@ static void check_made (const message_t *got, const message_t *mine, const messa
                                   : same (most, most_mine));
 }
 
+/* Which roles a feature is said to be made of, and whose latest event each role tells. */
+static void check_roles (const message_t *got, const by_hand_t *seen, const by_hand_t *mine,
+                         const by_hand_t *yours)
+{
+    wire_list_t roles = wire_list (got->body, "roles"), reads = wire_list (got->body, "reads");
+    wire_list_t names = wire_list (got->body, "features");
+    wire_list_t results = wire_list (got->body, "results");
+    uint64_t bit_mine = 0, bit_yours = 0, bit_seen = 0;
+    cr_assert_eq (roles.count, 3);
+    cr_assert_eq (reads.count, names.count);
+    for (uint32_t r = 0; r < 3; r++) {
+        text_t role = wire_item_text (&roles.items[r]);
+        bool is_mine = text_is (role, "mine"), is_yours = text_is (role, "yours");
+        const by_hand_t *by_hand = is_mine ? mine : is_yours ? yours : seen;
+        *(is_mine ? &bit_mine : is_yours ? &bit_yours : &bit_seen) = UINT64_C (1) << r;
+        for (uint32_t i = 0; i < results.count; i++) {
+            wire_list_t latest = wire_list (&results.items[i], "latest");
+            const wire_value_t *own = &wire_list (by_hand->message.body, "results").items[i];
+            cr_assert_eq (latest.count, 3);
+            cr_assert_eq (wire_item_int (&latest.items[r]),
+                          wire_item_int (&wire_list (own, "latest").items[0]));
+        }
+    }
+    for (uint32_t i = 0; i < names.count; i++) {
+        text_t name = wire_item_text (&names.items[i]);
+        uint64_t expected = text_is (name, "share")        ? bit_mine | bit_yours
+                            : text_is (name, "mine:m_1h")  ? bit_mine
+                            : text_is (name, "yours:s_7d") ? bit_yours
+                            : name.size > 5 && !memcmp (name.data, "seen:", 5) ? bit_seen
+                                                                               : 0;
+        cr_assert_eq (wire_item_uint (&reads.items[i]), expected, TEXT_FORMAT, TEXT_ARGS (name));
+    }
+}
+
 static void check_against_views (house_t *house, random_t *random, bool apart)
 {
     entity_t entities[ENTITIES];
@@ -194,6 +228,7 @@ static void check_against_views (house_t *house, random_t *random, bool apart)
     house_pass (house, HOUSE_DEADLINE + TIME_SECOND);
     message_t got = house_reply (house, MESSAGE_GET_OK);
     wire_list_t results = wire_list (got.body, "results");
+    check_roles (&got, &seen, &mine, &yours);
     cr_assert_eq (results.count, ENTITIES);
     cr_assert_eq (wire_list (got.body, "features").count, OUTPUTS);
     for (uint32_t i = 0; i < ENTITIES; i++) {

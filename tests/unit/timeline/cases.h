@@ -117,6 +117,8 @@ static inline void case_plan (test_case_t *self, const char *features, int64_t d
                        "views:\n  v:\n    from: s\n    key: k\n");
     if (features == NULL && random_chance (&self->random, 0.3))
         buf_printf (&yaml, "    where: b is distinct from 3\n");
+    if (features == NULL && random_chance (&self->random, 0.3))
+        buf_printf (&yaml, "    ttl: 90m\n");
     buf_printf (&yaml, "    features:\n");
     if (features != NULL)
         buf_put_string (&yaml, features);

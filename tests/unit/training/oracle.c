@@ -14,6 +14,7 @@
 static const char *const FEATURES[] = {
     "count() over 1h",
     "count() over 7d",
+    "count() over 3600000001us", /* the window of a ttl of an hour */
     "count(a) where b > 0 over 3h",
     "count()",
     "sum(a) over 1h",
@@ -74,6 +75,7 @@ typedef struct world {
     bool with_known;
     bool with_limits; /* in its place */
     bool before;
+    int64_t ttl;        /* 0: none */
     offsets_t loads[2]; /* by stream */
 } world_t;
 
@@ -89,8 +91,12 @@ static void define (world_t *self)
     buf_printf (&text, "streams:\n");
     for (int s = 0; s < 2; s++)
         buf_printf (&text, "  s%d:\n    key: k\n    time: t\n    fields: %s\n", s, fields);
-    buf_printf (&text, "views:\n  v:\n    from: %s\n    key: k\n    features:\n",
+    buf_printf (&text, "views:\n  v:\n    from: %s\n    key: k\n",
                 self->streams == 2 ? "[s0, s1]" : "s0");
+    self->ttl = random_chance (&self->random, 0.4) ? TIME_HOUR : 0;
+    if (self->ttl > 0)
+        buf_printf (&text, "    ttl: 1h\n");
+    buf_printf (&text, "    features:\n");
     status_t status = question_fields (
         &self->question, text_of ("k:string,a:float64,b:int64,c:string,t:timestamp"), &error);
     for (size_t i = 0; i < FEATURE_COUNT && status == STATUS_OK; i++) {
@@ -385,6 +391,8 @@ static void check_row (world_t *self, const value_t *values, size_t number)
 {
     const row_t *row = &self->rows[number];
     oracle_event_t *events = arena_alloc (self->arena, self->events_count * sizeof *events);
+    int64_t as_of = row->as_of - (self->before ? 1 : 0);
+    bool expired = self->ttl > 0;
     size_t count = 0;
     for (size_t i = 0; i < self->events_count; i++) {
         const event_t *event = &self->events[i];
@@ -395,10 +403,14 @@ static void check_row (world_t *self, const value_t *values, size_t number)
                                                 .row = event->row,
                                                 .values = event->values };
     }
+    for (size_t i = 0; i < count; i++)
+        expired &= events[i].time > as_of || events[i].time < as_of - self->ttl;
     for (size_t f = 0; f < FEATURE_COUNT; f++) {
         value_t expected;
-        status_t status = oracle_value (&self->question.features[f], events, count,
-                                        row->as_of - (self->before ? 1 : 0), &expected);
+        status_t status =
+            oracle_value (&self->question.features[f], events, count, as_of, &expected);
+        if (expired)
+            expected = (value_t){ .null = true };
         cr_assert_eq (status, STATUS_OK, "%s", FEATURES[f]);
         cr_assert (oracle_agree (&expected, &values[number * FEATURE_COUNT + f]), "%s, row %zu",
                    FEATURES[f], number);
