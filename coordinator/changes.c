@@ -73,6 +73,14 @@ void changes_note (changes_t *self, const char *kind, const char *name, const ch
     self->any = self->any || strcmp (change, "same") != 0;
 }
 
+void changes_note_altered (changes_t *self, const char *kind, const char *name, const char *detail,
+                           const char *before, const char *after)
+{
+    changes_note (self, kind, name, "alter", detail);
+    self->list[self->count - 1].before = before;
+    self->list[self->count - 1].after = after;
+}
+
 const char *changes_text (changes_t *self, buf_t *text)
 {
     const char *kept =
@@ -154,8 +162,9 @@ static status_t check_unused (const stream_t *next, usage_t usage, const char *r
     return STATUS_OK;
 }
 
-static status_t alter_stream (coordinator_core_t *self, const stream_t *next,
-                              const evolution_t *evolution, changes_t *changes, error_t *error)
+static status_t alter_stream (coordinator_core_t *self, const catalog_object_t *object,
+                              const stream_t *next, const evolution_t *evolution,
+                              changes_t *changes, error_t *error)
 {
     const stream_t *present = definitions_stream (self->definitions, text_of (next->name));
     bool other_key = strcmp (present->log_name, next->log_name) != 0;
@@ -174,7 +183,7 @@ static status_t alter_stream (coordinator_core_t *self, const stream_t *next,
     } else if (evolution->detail[0] != '\0') {
         detail = evolution->detail;
     }
-    changes_note (changes, "stream", next->name, "alter", detail);
+    changes_note_altered (changes, "stream", next->name, detail, object->text, next->text);
     changes->list[changes->count - 1].widened = !refusal && evolution->widened;
     changes->list[changes->count - 1].replaced = refusal != NULL;
     return STATUS_OK;
@@ -230,7 +239,7 @@ static status_t next_stream (coordinator_core_t *self, definitions_t *definition
     if (!object)
         status = add_stream (self, next, has_past, &evolution, changes, error);
     else if (strcmp (object->text, next->text) != 0)
-        status = alter_stream (self, next, &evolution, changes, error);
+        status = alter_stream (self, object, next, &evolution, changes, error);
     else
         changes_note (changes, "stream", next->name, "same", NULL);
     return status == STATUS_OK ? schema_take (schema, definitions, next, error) : status;

@@ -14,8 +14,10 @@ typedef struct change {
     const char *name;
     const char *change; /* add, alter, remove, same */
     const char *detail; /* NULL */
-    bool widened;       /* a field of the stream was */
-    bool replaced;      /* the stream, which has no events, is another one from now on */
+    const char *before; /* canonical texts of what is altered; NULL of others */
+    const char *after;
+    bool widened;  /* a field of the stream was */
+    bool replaced; /* the stream, which has no events, is another one from now on */
 } change_t;
 
 /* What becomes of an object that the catalog has. */
@@ -88,6 +90,9 @@ void changes_add (changes_t *self, catalog_object_t object);
 /* Tells a change; a NULL detail is none. */
 void changes_note (changes_t *self, const char *kind, const char *name, const char *change,
                    const char *detail);
+/* The same of what is altered, with both texts, which live as long as the changes. */
+void changes_note_altered (changes_t *self, const char *kind, const char *name, const char *detail,
+                           const char *before, const char *after);
 /* What the buffer holds, for as long as the changes live; releases it. */
 const char *changes_text (changes_t *self, buf_t *text);
 

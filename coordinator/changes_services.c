@@ -174,7 +174,8 @@ static status_t next_service (coordinator_core_t *self, const definitions_t *def
     } else {
         changes_keep_version (changes, object, meaning, text);
     }
-    changes_note (changes, "service", next->name, "alter", changes_text (changes, &detail));
+    changes_note_altered (changes, "service", next->name, changes_text (changes, &detail),
+                          object->text, text);
     return status;
 }
 

@@ -299,7 +299,8 @@ static status_t next_view (coordinator_core_t *self, const definitions_t *defini
     } else {
         changes_keep_version (changes, object, next->meaning, next->text);
     }
-    changes_note (changes, "view", next->name, "alter", changes_text (changes, &detail));
+    changes_note_altered (changes, "view", next->name, changes_text (changes, &detail),
+                          object->text, next->text);
     return status;
 }
 
@@ -327,7 +328,8 @@ static void renew (coordinator_core_t *self, const catalog_object_t *object, vie
     *changes_fate (self, changes, object) = FATE_RENEWED;
     changes_add_version (changes, "view", next->name, next->version, next->state, next->meaning,
                          next->text);
-    changes_note (changes, "view", next->name, "alter", changes_text (changes, &detail));
+    changes_note_altered (changes, "view", next->name, changes_text (changes, &detail),
+                          object->text, next->text);
 }
 
 /* A version that the cluster has, over the streams as they are from now on. */

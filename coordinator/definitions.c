@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-enum { PROBLEM_MAX = 8192 }; /* bytes of an error's text on the wire */
+enum {
+    PROBLEM_MAX = 8192,       /* bytes of an error's text on the wire */
+    TEXTS_TOLD_MAX = 4 << 20, /* bytes of what is altered, as it was and is to be */
+};
 
 bool definitions_is_told (const catalog_object_t *object)
 {
@@ -174,10 +177,22 @@ static status_t store (coordinator_core_t *self, const changes_t *changes, error
                                : status;
 }
 
+/* What it was and what it is to be; `told` is how many bytes such texts have already. */
+static void tell_texts (wire_writer_t *writer, const change_t *change, size_t *told)
+{
+    size_t size = change->before ? strlen (change->before) + strlen (change->after) : 0;
+    if (size == 0 || size > TEXTS_TOLD_MAX - *told)
+        return;
+    *told += size;
+    wire_field_string (writer, "before", change->before);
+    wire_field_string (writer, "after", change->after);
+}
+
 static void tell_changes (coordinator_core_t *self, const peer_t *from, const message_t *message,
                           uint64_t version, const changes_t *changes)
 {
     wire_writer_t *writer = self->writer;
+    size_t told = 0;
     wire_begin (writer, message_reply (message->kind), message->id);
     wire_field_uint (writer, "version", version);
     wire_field_list (writer, "changes");
@@ -188,6 +203,8 @@ static void tell_changes (coordinator_core_t *self, const peer_t *from, const me
         wire_field_string (writer, "change", changes->list[i].change);
         if (changes->list[i].detail)
             wire_field_string (writer, "detail", changes->list[i].detail);
+        if (wire_bool (message->body, "dry_run", false))
+            tell_texts (writer, &changes->list[i], &told);
         wire_close (writer);
     }
     wire_close (writer);

@@ -363,6 +363,35 @@ static void write_progress (coordinator_core_t *self, const catalog_object_t *ob
     wire_field_string (self->writer, "waits", progress.waits);
 }
 
+static void write_view_features (wire_writer_t *writer, const view_t *view)
+{
+    for (size_t i = 0; i < view->features_count; i++)
+        wire_put_string (writer, view->features[i].name);
+    for (size_t i = 0; i < view->derived_count; i++)
+        wire_put_string (writer, view->derived[i].name);
+}
+
+/* What a version answers, and what identifies its preprocessing. Of one that is retired the text
+ * alone is left. */
+static void write_features (coordinator_core_t *self, const catalog_object_t *object)
+{
+    text_t name = text_of (object->name);
+    const view_t *view = definitions_view_version (self->definitions, name, object->version);
+    const service_t *service =
+        definitions_service_version (self->definitions, name, object->version);
+    char hash[PREPROCESS_HASH_DIGITS + 1];
+    if (object_is_retired (object) || (!view && !service))
+        return;
+    wire_field_list (self->writer, "features");
+    if (view)
+        write_view_features (self->writer, view);
+    for (size_t i = 0; service && i < service->outputs_count; i++)
+        wire_put_string (self->writer, service->outputs[i].name);
+    wire_close (self->writer);
+    if (service && service_preprocess_hash (service, hash))
+        wire_field_string (self->writer, "preprocess", hash);
+}
+
 static void write_version (coordinator_core_t *self, const catalog_object_t *object,
                            const annotations_t *annotations, bool text)
 {
@@ -376,6 +405,7 @@ static void write_version (coordinator_core_t *self, const catalog_object_t *obj
     wire_field_string (writer, "author", object->author ? object->author : "");
     wire_field_string (writer, "message", object->message ? object->message : "");
     write_progress (self, object);
+    write_features (self, object);
     if (text)
         wire_field_string (writer, "text", object->text);
     wire_field_list (writer, "annotations");

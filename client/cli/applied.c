@@ -1,8 +1,30 @@
 #include "client/cli/applied.h"
 #include "client/cli/loose.h"
 #include "client/cli/terminal.h"
+#include "client/cli/version_texts.h"
 
-enum { NODES_WAIT_MS = 5000, NODES_LOOK_MS = 20 };
+#include <string.h>
+
+enum {
+    NODES_WAIT_MS = 5000,
+    NODES_LOOK_MS = 20,
+    OUT_MAX = 64 << 20,
+    LINES_INDENT = 2, /* and those of the text */
+    LINES_SHOWN = 60, /* of one definition */
+};
+
+/* Without the lines that say which definition it is: "views:" and its name. */
+static text_t inside_of (text_t text)
+{
+    for (int i = 0; i < 2; i++) {
+        const char *end = text.size > 0 ? memchr (text.data, '\n', text.size) : NULL;
+        if (!end)
+            return text;
+        text.size -= (uint32_t)(end + 1 - text.data);
+        text.data = end + 1;
+    }
+    return text;
+}
 
 size_t count_changes (wire_list_t changes, const char *what)
 {
@@ -12,8 +34,10 @@ size_t count_changes (wire_list_t changes, const char *what)
     return count;
 }
 
-void print_changes (wire_list_t changes)
+static void print_all (wire_list_t changes, bool lines)
 {
+    buf_t out;
+    buf_init (&out, OUT_MAX);
     for (uint32_t i = 0; i < changes.count; i++) {
         const wire_value_t *change = &changes.items[i];
         text_t what = wire_text (change, "change");
@@ -21,11 +45,27 @@ void print_changes (wire_list_t changes)
         if (text_is (what, "same"))
             continue;
         const char *sign = text_is (what, "add") ? "+" : text_is (what, "remove") ? "-" : "~";
-        printf ("  %s " TEXT_FORMAT " " TEXT_FORMAT "%s" TEXT_FORMAT "\n", sign,
-                TEXT_ARGS (wire_text (change, "kind")), TEXT_ARGS (wire_text (change, "name")),
-                detail.size > 0 ? ": " : "", TEXT_ARGS (detail));
+        buf_printf (&out, "  %s " TEXT_FORMAT " " TEXT_FORMAT "%s" TEXT_FORMAT "\n", sign,
+                    TEXT_ARGS (wire_text (change, "kind")), TEXT_ARGS (wire_text (change, "name")),
+                    detail.size > 0 ? ": " : "", TEXT_ARGS (detail));
+        if (lines && wire_has (change, "before"))
+            version_texts_changes (inside_of (wire_text (change, "before")),
+                                   inside_of (wire_text (change, "after")), LINES_INDENT,
+                                   LINES_SHOWN, &out);
     }
+    print_buf (&out);
+    buf_release (&out);
     fflush (stdout);
+}
+
+void print_changes (wire_list_t changes)
+{
+    print_all (changes, false);
+}
+
+void print_altered (wire_list_t changes)
+{
+    print_all (changes, true);
 }
 
 /* Has every node that takes events or queries got that version? */

@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-enum { DIFF_MAX = 16 << 20, LINES_MAX = 8192 };
+enum { DIFF_MAX = 16 << 20 };
 
 /* One of the two that are compared. */
 typedef struct side {
@@ -44,22 +44,15 @@ static int not_there (const call_t *call, text_t name, uint32_t version)
     return status == STATUS_OK ? EXIT_DONE : call_failed (call, &error);
 }
 
-static size_t count_lines (text_t text)
-{
-    size_t count = 1;
-    for (uint32_t i = 0; i < text.size; i++)
-        count += text.data[i] == '\n';
-    return count;
-}
-
 static int print_diff (const call_t *call, text_t name, const side_t *sides)
 {
     text_t before = text_of (sides[0].text), after = text_of (sides[1].text);
     buf_t out, lines;
     error_t error;
-    if (count_lines (before) > LINES_MAX || count_lines (after) > LINES_MAX) {
-        status_t status =
-            error_set (&error, STATUS_TOO_LARGE, "a definition has over %d lines", LINES_MAX);
+    if (version_text_lines (before) > VERSION_LINES_MAX ||
+        version_text_lines (after) > VERSION_LINES_MAX) {
+        status_t status = error_set (&error, STATUS_TOO_LARGE, "a definition has over %d lines",
+                                     VERSION_LINES_MAX);
         return status == STATUS_OK ? EXIT_DONE : call_failed (call, &error);
     }
     buf_init (&out, DIFF_MAX);

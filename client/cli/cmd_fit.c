@@ -75,6 +75,9 @@ static void show (const fitting_t *self, const fit_t *fit)
     printf ("%s: %" PRIu64 " rows, SHA-256 %s\n\n", self->path, self->service->fitted_rows,
             self->service->fitted_on);
     table_print (table);
+    char hash[PREPROCESS_HASH_DIGITS + 1];
+    if (service_preprocess_hash (self->service, hash))
+        printf ("\npreprocessing with these numbers: SHA-256 %s\n", hash);
     puts ("");
     fflush (stdout);
     buf_release (&numbers);

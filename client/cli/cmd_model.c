@@ -1,6 +1,7 @@
 /* weir model add - which model goes with a version of a service, and what it was trained on. */
 #include "client/cli/annotation.h"
 #include "client/cli/incoming.h"
+#include "client/cli/registered.h"
 #include "client/cli/source.h"
 
 #include "base/mem.h"
@@ -112,6 +113,11 @@ static status_t look_beside (const char *path, const char *reference, trained_on
     status_t status = STATUS_OK;
     if (beside)
         status = check_version (beside, reference, error);
+    else
+        fprintf (stderr,
+                 "weir model: there is no %s: of which version and datasets the training set is, "
+                 "is not known\n",
+                 name);
     if (status == STATUS_OK && json_is_true (json_object_get (beside, "without_preprocess")))
         status = error_set (error, STATUS_INVALID,
                             "the training set was made with --raw, without the service's "
@@ -128,11 +134,51 @@ static status_t look_beside (const char *path, const char *reference, trained_on
     return status;
 }
 
+/* That of the version's preprocessing; "" when it has none, or lacks numbers. */
+static status_t know_preprocess (call_t *call, text_t name, uint32_t version,
+                                 char hash[PREPROCESS_HASH_DIGITS + 1], error_t *error)
+{
+    registered_t registered;
+    status_t status = registered_read (call, &registered, error);
+    if (status != STATUS_OK)
+        return status;
+    const service_t *service = definitions_service_version (registered.definitions, name, version);
+    if (!service || !service_preprocess_hash (service, hash))
+        hash[0] = '\0';
+    registered_release (&registered);
+    return STATUS_OK;
+}
+
+/* What is kept of a model; with a name of its own, beside others. */
+static int keep (call_t *call, const char *own_name, const known_file_t *model,
+                 const char *preprocess, const trained_on_t *trained)
+{
+    static const char *const labels[] = {
+        "model",        "model_bytes",         "model_sha256",         "preprocess_sha256",
+        "training_set", "training_set_sha256", "training_set_datasets"
+    };
+    enum { LABELS = sizeof labels / sizeof *labels };
+    const char *values[] = { model->name,        model->size,        model->hash,      preprocess,
+                             trained->file.name, trained->file.hash, trained->datasets };
+    annotation_t list[LABELS];
+    char *names[LABELS];
+    for (size_t i = 0; i < LABELS; i++) {
+        names[i] = mem_format ("%s%s%s", own_name ? own_name : "", own_name ? "_" : "", labels[i]);
+        list[i] = (annotation_t){ text_of (names[i]), values[i] };
+    }
+    int exit_status = annotate (call, call->words[1], list, LABELS);
+    for (size_t i = 0; i < LABELS; i++)
+        mem_free (names[i]);
+    return exit_status;
+}
+
 static int run (call_t *call)
 {
-    const char *set = NULL;
+    const char *set = NULL, *own_name = NULL;
     const option_spec_t specs[] = {
         { 0, "training-set", "FILE", "what it was trained on", &set, NULL },
+        { 0, "as", "NAME", "its own name, beside other models that read the version", &own_name,
+          NULL },
     };
     text_t name;
     uint32_t version;
@@ -155,15 +201,11 @@ static int run (call_t *call)
         return call_failed (call, &error);
     if (!call_weir (call))
         return EXIT_FAILED;
-    const annotation_t list[] = {
-        { text_of ("model"), model.name },
-        { text_of ("model_bytes"), model.size },
-        { text_of ("model_sha256"), model.hash },
-        { text_of ("training_set"), trained.file.name },
-        { text_of ("training_set_sha256"), trained.file.hash },
-        { text_of ("training_set_datasets"), trained.datasets },
-    };
-    return annotate (call, call->words[1], list, sizeof list / sizeof list[0]);
+    char preprocess[PREPROCESS_HASH_DIGITS + 1];
+    status = know_preprocess (call, name, version, preprocess, &error);
+    if (status != STATUS_OK)
+        return call_failed (call, &error);
+    return keep (call, own_name, &model, preprocess, &trained);
 }
 
 const command_t command_model = {
@@ -171,9 +213,12 @@ const command_t command_model = {
     .group = "Definitions",
     .operands = "add SERVICE@vN FILE",
     .purpose = "Keeps with a version of a service which model reads it, and what it was trained on",
-    .details = "The file's name, size and SHA-256 are kept, and those of the training set; not the "
-               "files themselves.\n`weir versions` shows them.",
-    .examples = "  weir model add fraud_model@v3 model.pkl --training-set train.csv",
+    .details = "The file's name, size and SHA-256 are kept, those of the training set, and the "
+               "SHA-256 of the service's\npreprocessing; not the files themselves. `weir versions` "
+               "shows them. Another one takes the place of the first,\nunless it has a name of its "
+               "own.",
+    .examples = "  weir model add fraud_model@v3 model.pkl --training-set train.csv\n"
+                "  weir model add fraud_model@v3 next.pkl --training-set may.csv --as challenger",
     .least = 3,
     .most = 3,
     .run = run,

@@ -70,6 +70,8 @@ static void add_version (void *arg, const wire_value_t *version)
     }
     table_addf (self->table, TEXT_FORMAT "@v%" PRIu64, TEXT_ARGS (name), number);
     add_state (self->table, version);
+    table_addf (self->table, wire_has (version, "features") ? "%u" : "",
+                wire_list (version, "features").count);
     add_time (self->table, wire_int (version, "created", 0));
     table_add (self->table, wire_text (version, "author"));
     table_add (self->table, wire_text (version, "message"));
@@ -95,8 +97,8 @@ static status_t end_listing (listing_t *self, error_t *error)
 
 static int run_versions (call_t *call)
 {
-    static const char *const heads[] = { "VERSION", "STATE",      "CREATED", "BY",
-                                         "WHY",     "SAID OF IT", NULL };
+    static const char *const heads[] = { "VERSION", "STATE", ">FEATURES",  "CREATED",
+                                         "BY",      "WHY",   "SAID OF IT", NULL };
     int exit_status;
     error_t error;
     if (!call_options (call, NULL, 0, &exit_status))
@@ -122,7 +124,9 @@ const command_t command_versions = {
     .operands = "[NAME]",
     .purpose = "Lists versions of views and services: who made each, when, why, and how good it is",
     .details = "With NAME also those that are retired. `building` is not answered yet: it says how "
-               "many partitions have it.\nWhat waits for its numbers is answered when it is named; "
+               "many partitions have it.\n--json lists the features of each, and of a "
+               "service the SHA-256 of its preprocessing with all numbers.\nWhat waits for its "
+               "numbers is answered when it is named; "
                "`weir fit` makes the version that becomes active.",
     .examples = "  weir versions\n  weir versions user_spend\n  weir versions fraud_model --json",
     .least = 0,

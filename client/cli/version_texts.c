@@ -66,3 +66,79 @@ bool version_texts_compare (text_t a_text, text_t b_text, buf_t *out)
     mem_free (b.items);
     return differ;
 }
+
+size_t version_text_lines (text_t text)
+{
+    size_t count = 1;
+    for (uint32_t i = 0; i < text.size; i++)
+        count += text.data[i] == '\n';
+    return count;
+}
+
+/* ---- what differs alone ---- */
+
+enum { DEPTH_MOST = 16, SIGN = 2 /* bytes before a compared line */ };
+
+static uint32_t blanks_of (text_t line)
+{
+    uint32_t blanks = 0;
+    while (SIGN + blanks < line.size && line.data[SIGN + blanks] == ' ')
+        blanks++;
+    return blanks;
+}
+
+/* Lines of both texts that what follows stands under, the outermost first. */
+typedef struct heads {
+    text_t line[DEPTH_MOST];
+    size_t count;
+    size_t told; /* the first so many have been printed */
+} heads_t;
+
+static void heads_leave (heads_t *self, uint32_t blanks)
+{
+    while (self->count > 0 && blanks_of (self->line[self->count - 1]) >= blanks)
+        self->count--;
+    if (self->told > self->count)
+        self->told = self->count;
+}
+
+typedef struct changed {
+    int indent;
+    size_t most;
+    size_t lines;
+    buf_t *out;
+} changed_t;
+
+static void put_changed (changed_t *self, text_t line)
+{
+    if (self->lines++ < self->most)
+        buf_printf (self->out, "%*s" TEXT_FORMAT "\n", self->indent, "", TEXT_ARGS (line));
+}
+
+void version_texts_changes (text_t a, text_t b, int indent, size_t most, buf_t *out)
+{
+    buf_t all;
+    heads_t heads = { .count = 0 };
+    changed_t changed = { indent, most, 0, out };
+    if (version_text_lines (a) > VERSION_LINES_MAX || version_text_lines (b) > VERSION_LINES_MAX)
+        return;
+    buf_init (&all, (size_t)4 * (a.size + b.size) + 64);
+    (void)version_texts_compare (a, b, &all);
+    lines_t lines = split ((text_t){ buf_string (&all), (uint32_t)all.size });
+    for (size_t i = 0; i < lines.count; i++) {
+        text_t line = lines.items[i];
+        heads_leave (&heads, blanks_of (line));
+        if (line.data[0] == ' ') {
+            if (heads.count < DEPTH_MOST)
+                heads.line[heads.count++] = line;
+            continue;
+        }
+        for (; heads.told < heads.count; heads.told++)
+            put_changed (&changed, heads.line[heads.told]);
+        put_changed (&changed, line);
+    }
+    if (changed.lines > most)
+        buf_printf (out, "%*s  … %zu more lines\n", indent, "", changed.lines - most);
+    mem_free (lines.items);
+    buf_release (&all);
+}

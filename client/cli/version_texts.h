@@ -10,4 +10,12 @@
  * to some thousands of lines, and it takes time and memory of their product. True: they differ. */
 bool version_texts_compare (text_t a, text_t b, buf_t *out);
 
+/* Appends the lines that differ, each after `indent` blanks and "- " or "+ ", below those that they
+ * stand under in both texts; at most `most` lines, and how many more there are. Nothing for texts
+ * of over VERSION_LINES_MAX lines. */
+enum { VERSION_LINES_MAX = 8192 };
+void version_texts_changes (text_t a, text_t b, int indent, size_t most, buf_t *out);
+/* How many lines there are. */
+size_t version_text_lines (text_t text);
+
 #endif

@@ -321,6 +321,12 @@ MUST_CHECK status_t service_set_outputs (service_t *self, arena_t *arena, error_
 /* How many features wait for their numbers. */
 size_t service_unfitted (const service_t *self);
 
+enum { PREPROCESS_HASH_DIGITS = 64 };
+/* The SHA-256, in hex, of what is done to the service's features before they are answered, with all
+ * numbers, given or fitted: of two versions with the same one, answers are preprocessed alike.
+ * False: nothing is preprocessed, or numbers are lacking. */
+bool service_preprocess_hash (const service_t *self, char hash[PREPROCESS_HASH_DIGITS + 1]);
+
 /* Are they the same but for numbers that are fitted? */
 bool service_same_kind (const service_t *a, const service_t *b);
 

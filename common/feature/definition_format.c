@@ -410,7 +410,7 @@ static void put_preprocess (const service_feature_t *feature, buf_t *out)
     put_encode (preprocess, out);
 }
 
-static void put_all_preprocess (const service_t *service, buf_t *out)
+void service_format_preprocess (const service_t *service, buf_t *out)
 {
     bool any = false;
     for (size_t i = 0; i < service->features_count; i++) {
@@ -420,6 +420,11 @@ static void put_all_preprocess (const service_t *service, buf_t *out)
         put_preprocess (&service->features[i], out);
         any = true;
     }
+}
+
+static void put_all_preprocess (const service_t *service, buf_t *out)
+{
+    service_format_preprocess (service, out);
     if (service->fitted_on != NULL)
         buf_printf (out, "    fitted:\n      on: %s\n      rows: %" PRIu64 "\n", service->fitted_on,
                     service->fitted_rows);

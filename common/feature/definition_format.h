@@ -20,5 +20,8 @@ void view_format (const view_t *view, const feature_group_t *const *groups, size
 
 /* With the versions of views that its roles name. */
 void service_format (const service_t *service, buf_t *out);
+/* Of that, `preprocess:` with its numbers, but not what these were fitted to; nothing when the
+ * service has none. */
+void service_format_preprocess (const service_t *service, buf_t *out);
 
 #endif

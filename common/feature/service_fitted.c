@@ -6,7 +6,10 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <sodium.h>
+
 enum { BARE_CHUNK = 1 << 14 };
+_Static_assert((int)PREPROCESS_HASH_DIGITS == 2 * crypto_hash_sha256_BYTES, "SHA-256 in hex");
 
 /* ---- what is answered ---- */
 
@@ -67,6 +70,20 @@ size_t service_unfitted (const service_t *self)
     for (size_t i = 0; i < self->features_count; i++)
         count += preprocess_lacks_numbers (&self->features[i].preprocess);
     return count;
+}
+
+bool service_preprocess_hash (const service_t *self, char hash[PREPROCESS_HASH_DIGITS + 1])
+{
+    uint8_t bytes[crypto_hash_sha256_BYTES];
+    buf_t text;
+    buf_init (&text, 2 * DEFINITION_FILE_MAX);
+    service_format_preprocess (self, &text);
+    CHECK (!text.bad);
+    bool any = text.size > 0 && service_unfitted (self) == 0;
+    (void)crypto_hash_sha256 (bytes, text.data, text.size);
+    (void)sodium_bin2hex (hash, PREPROCESS_HASH_DIGITS + 1, bytes, sizeof bytes);
+    buf_release (&text);
+    return any;
 }
 
 /* The text without what is fitted. */

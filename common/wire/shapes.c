@@ -131,7 +131,8 @@ SHAPE (shape_APPLY, NULL,
        BOOL_OR_NOT ("dry_run"), BOOL_OR_NOT ("prune"), PROBLEM_OR_NOT ("message"),
        NAME_OR_NOT ("author"));
 SHAPE (shape_change, NULL, NAME ("kind"), NAME ("name"), NAME ("change"),
-       FIELD ("detail", TEXT, FIELD_OPTIONAL));
+       FIELD ("detail", TEXT, FIELD_OPTIONAL), FIELD ("before", TEXT, FIELD_OPTIONAL),
+       FIELD ("after", TEXT, FIELD_OPTIONAL));
 SHAPE (shape_APPLY_OK, NULL, UINT ("version"), RECORDS ("changes", shape_change));
 SHAPE (shape_FIT, NULL, NAME ("service"), UINT ("version"),
        FIELD ("text", TEXT, 0, .bytes_max = DEFINITIONS_SIZE_MAX), BOOL_OR_NOT ("dry_run"),
@@ -146,8 +147,9 @@ SHAPE (shape_DELETE_OK, NULL, UINT ("version"));
 SHAPE (shape_annotation, NULL, NAME ("name"), PROBLEM ("value"), INT ("time"), NAME ("author"));
 SHAPE (shape_version, "VERSION", NAME ("kind"), NAME ("name"), UINT ("version"), NAME ("state"),
        INT ("created"), NAME ("author"), PROBLEM ("message"), UINT_OR_NOT ("done"),
-       UINT_OR_NOT ("total"), PROBLEM_OR_NOT ("waits"), FIELD ("text", TEXT, FIELD_OPTIONAL),
-       RECORDS ("annotations", shape_annotation));
+       UINT_OR_NOT ("total"), PROBLEM_OR_NOT ("waits"),
+       FIELD ("features", TEXT, FIELD_LIST | FIELD_OPTIONAL), NAME_OR_NOT ("preprocess"),
+       FIELD ("text", TEXT, FIELD_OPTIONAL), RECORDS ("annotations", shape_annotation));
 SHAPE (shape_version_after, NULL, NAME ("kind"), NAME ("name"), UINT ("version"));
 SHAPE (shape_VERSIONS, NULL, NAME_OR_NOT ("name"), RECORD_OR_NOT ("after", shape_version_after));
 SHAPE (shape_VERSIONS_OK, NULL, RECORDS ("versions", shape_version), BOOL_OR_NOT ("more"));

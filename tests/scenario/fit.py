@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -182,12 +183,16 @@ expect(run.code == 1 and "spend is a view" in run.err and "did you mean" not in 
 expect_equal(cluster.weir("fit", "model").code, 2)
 
 # Fitted: all answers are those of the fractions, of rows that it was fitted to and of others.
-path = write_set(cluster.directory / "training.csv", training)
+path = training_csv = write_set(cluster.directory / "training.csv", training)
 run = cluster.done("fit", "model", "--on", path, "--dry-run")
 expect("version 2 follows 1" in run.out and "would be fitted" in run.out, run.out)
+numbers = re.search("preprocessing with these numbers: SHA-256 ([0-9a-f]{64})", run.out)[1]
 expect_equal(ask("model", spine)[1]["version"], "v1")
 run = cluster.done("fit", "model", "--on", path, "--yes", "-m", "the first")
 expect("+of:channel=web" in run.out and "version 2 follows 1" in run.out, run.out)
+told = {one["version"]: one for one in json.loads(cluster.done("versions", "model", "--json").out)["versions"]}
+expect_equal((told[1].get("preprocess"), told[2]["preprocess"]), (None, numbers), "what identifies the numbers")
+expect("of:channel=web" in told[2]["features"] and "of:channel" in told[1]["features"], told)
 
 
 def check(what, version, transformed, but=(), name="model"):
@@ -316,6 +321,13 @@ said = {one["name"]: one["value"] for one in told["annotations"]}
 expect_equal(said["model_sha256"], hashlib.sha256(b"coefficients").hexdigest())
 expect_equal(said["training_set_sha256"], hashlib.sha256(whole.read_bytes()).hexdigest())
 expect(said["training_set_datasets"].startswith("payments/user d"), said)
+expect_equal(said["preprocess_sha256"], told["preprocess"])
+run = cluster.done("model", "add", "model@v5", path, "--training-set", training_csv, "--as", "challenger")
+expect("there is no" in run.err and "is not known" in run.err, run)
+[told] = [one for one in json.loads(cluster.done("versions", "model", "--json").out)["versions"] if one["version"] == 5]
+beside = {one["name"]: one["value"] for one in told["annotations"]}
+expect_equal({name: value for name, value in beside.items() if name in said}, said, "the first model stays")
+expect_equal(beside["challenger_training_set_sha256"], hashlib.sha256(training_csv.read_bytes()).hexdigest())
 with whole.open("a") as file:
     file.write("one more\n")
 run = cluster.weir("model", "add", "model@v5", model, "--training-set", whole)

@@ -101,6 +101,7 @@ def become(number):
                        environment={"WEIR_AUTHOR": "scenario", "PATH": "/usr/bin:/bin"}
                        if not cluster.secured else None)
     expect(f"version {number} follows {number - 1}" in run.out, run)
+    expect("\n  - " in run.out and "\n  + " in run.out, "how it was and how it is to be", run)
     expect(f"pages v{number} instead of v{number - 1}" in run.out, run)
     cluster["speed-worker-1"].kill()
     cluster["speed-worker-1"].start()

@@ -7,7 +7,7 @@ import os
 import pwd
 import re
 import socket
-from typing import Any, Callable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
 
 from .errors import Error
 from .protocol import NAME_MAX, corrupt, field, items
@@ -30,7 +30,9 @@ class Version(NamedTuple):
     """One version of a view or service. `state` is "active", "live", "building" or "retired"; of one that is being built
     `done` of `total` partitions have it. `waits` says what it waits for, and so it does of a service's newest version that
     is live, and is to be fitted before it becomes active. `text` is its definition, where versions of
-    one name were asked for. `annotations` is what is said of it, by name."""
+    one name were asked for. `annotations` is what is said of it, by name.
+    `features` are those that it answers, in their order, and `preprocess` the SHA-256 of a service's preprocessing with all of
+    its numbers; neither is told of what is retired."""
 
     kind: str
     name: str
@@ -44,6 +46,8 @@ class Version(NamedTuple):
     done: Optional[int] = None
     total: Optional[int] = None
     waits: str = ""
+    features: Optional[Sequence[str]] = None
+    preprocess: Optional[str] = None
 
     @property
     def reference(self) -> str:
@@ -82,7 +86,8 @@ def _read(body: dict[str, Any]) -> Version:
     return Version(field(body, "kind", str), field(body, "name", str), field(body, "version", int),
                    field(body, "state", str), time_of(field(body, "created", int)), field(body, "author", str),
                    field(body, "message", str), annotations, _optional(body, "text", str), _optional(body, "done", int),
-                   _optional(body, "total", int), _optional(body, "waits", str) or "")
+                   _optional(body, "total", int), _optional(body, "waits", str) or "",
+                   None if body.get("features") is None else items(body, "features", str), _optional(body, "preprocess", str))
 
 
 def _place(version: Version) -> tuple[bytes, bytes, int]:

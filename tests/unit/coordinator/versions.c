@@ -403,3 +403,56 @@ Test (versions, follow_any_place_that_is_named)
     cr_expect_eq (count_after (&cluster, "model", (after_t){ "log", "", 9 }), 1);
     cluster_release (&cluster);
 }
+
+Test (versions, say_what_they_answer_and_how_it_is_preprocessed)
+{
+    cluster_t cluster;
+    trio_t trio = start_fitted (&cluster, 20);
+    wire_list_t features = wire_list (version_of (&cluster, "spend", 1), "features");
+    cr_assert_eq (features.count, 1);
+    cr_expect (text_is (wire_item_text (features.items), "total_1h"));
+    cr_expect_not (wire_has (version_of (&cluster, "spend", 1), "preprocess"));
+    cr_expect_not (wire_has (version_of (&cluster, "model", 1), "preprocess"), "it has none");
+    cr_expect_eq (wire_text (version_of (&cluster, "model", 2), "preprocess").size, 64);
+    cr_expect_eq (wire_list (version_of (&cluster, "model", 2), "features").count, 1);
+    cr_assert_eq (ask (&cluster, MESSAGE_RETIRE, "model", 1).kind, MESSAGE_RETIRE_OK);
+    cr_expect_not (wire_has (version_of (&cluster, "model", 1), "features"), "its text is left");
+    (void)trio;
+    cluster_release (&cluster);
+}
+
+/* What is altered is told as it was and as it is to be, by who only looks. */
+Test (versions, that_would_be_made_are_told_with_both_texts)
+{
+    cluster_t cluster;
+    (void)start (&cluster, 21);
+    wire_writer_t *writer = call_begin (&cluster, MESSAGE_APPLY);
+    wire_field_list (writer, "files");
+    wire_open_map (writer);
+    wire_field_string (writer, "name", "test.yaml");
+    wire_field_string (writer, "text", SPEND ("max(amount)") MODEL);
+    wire_close (writer);
+    wire_close (writer);
+    wire_field_bool (writer, "dry_run", true);
+    message_t reply = call_end (&cluster);
+    cr_assert_eq (reply.kind, MESSAGE_APPLY_OK);
+    wire_list_t changes = wire_list (reply.body, "changes");
+    size_t told = 0;
+    for (uint32_t i = 0; i < changes.count; i++) {
+        char before[1024], after[1024];
+        wire_copy (&changes.items[i], "before", before, sizeof before);
+        wire_copy (&changes.items[i], "after", after, sizeof after);
+        if (!text_is (wire_text (&changes.items[i], "kind"), "view") ||
+            !text_is (wire_text (&changes.items[i], "change"), "alter"))
+            continue;
+        cr_expect_not_null (strstr (before, "sum(amount)"), "%s", before);
+        cr_expect_not_null (strstr (after, "max(amount)"), "%s", after);
+        told++;
+    }
+    cr_expect_eq (told, 1);
+    reply = apply (&cluster, SPEND ("max(amount)") MODEL);
+    changes = wire_list (reply.body, "changes");
+    for (uint32_t i = 0; i < changes.count; i++)
+        cr_expect_not (wire_has (&changes.items[i], "before"));
+    cluster_release (&cluster);
+}

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <string.h>
 
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -543,4 +544,39 @@ Test (preprocess, is_fitted_to_rows_of_another_definition_only_if_the_features_a
     mem_free (steps_changed);
     mem_free (changed);
     mem_free (with);
+}
+
+/* ---- what identifies it ---- */
+
+static bool hash_of (const char *steps, char hash[PREPROCESS_HASH_DIGITS + 1])
+{
+    char *text = mem_format (BEFORE "%s", steps);
+    definitions_t *definitions = read_text (text);
+    bool any = service_preprocess_hash (&definitions->services[0], hash);
+    definitions_destroy (&definitions);
+    mem_free (text);
+    return any;
+}
+
+Test (preprocess, is_identified_by_its_steps_and_numbers_alone)
+{
+    char hash[PREPROCESS_HASH_DIGITS + 1], other[PREPROCESS_HASH_DIGITS + 1];
+    cr_expect_not (hash_of ("", hash), "there is none");
+    cr_expect_not (hash_of (unfitted, hash), "numbers are lacking");
+    cr_assert (hash_of (fitted, hash));
+    char *text = mem_string_n (fitted, (size_t)(strstr (fitted, "    fitted:") - fitted));
+    cr_assert (hash_of (text, other));
+    cr_expect_str_eq (other, hash, "what they were fitted to means nothing");
+    mem_free (text);
+    text = mem_string (fitted);
+    *strstr (text, "3.5") = '4';
+    cr_assert (hash_of (text, other));
+    cr_expect_str_neq (other, hash);
+    mem_free (text);
+    cr_assert (hash_of ("    preprocess:\n      f: {clip: [-1, 10]}\n", hash), "given numbers");
+    cr_assert (hash_of ("    preprocess:\n      f:\n        clip: [-1.0, 10.0]\n", other));
+    cr_expect_str_eq (other, hash, "however they are written");
+    /* printf '    preprocess:\n      f:\n        clip:\n          - -1.0\n          - 10.0\n' |
+     * sha256sum */
+    cr_expect_str_eq (hash, "c22b733dadb90813a1b6bffd1b44c1032470a4ae32ed628974dd655f3ab3ef5e");
 }
