@@ -15,7 +15,7 @@
 enum { RENEW_ROWS = 1024, CHUNK = 1 << 16 };
 
 typedef struct wanted {
-    const char *as_of, *out, *format, *version;
+    const char *as_of, *out, *format, *version, *features;
     bool before;
     int64_t time; /* µs */
 } wanted_t;
@@ -64,8 +64,11 @@ static status_t prepare (work_t *self, error_t *error)
     self->name = making_name (self->call->words[0], wanted->version);
     trainset_options_t options = { .name = self->name, .before = wanted->before };
     status_t status = registered_read (self->call, &self->registered, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        options.features = making_features (&self->registered, self->name, wanted->features,
+                                            wanted->version, self->arena, &options.features_count);
         status = trainset_new (self->registered.definitions, &options, &self->set, error);
+    }
     if (status == STATUS_OK)
         status = bind_key (self, error);
     if (status != STATUS_OK)
@@ -223,6 +226,7 @@ static int run (call_t *call)
           NULL },
         { 0, "before", NULL, "leave out what happened at exactly that instant", NULL,
           &wanted.before },
+        { 0, "features", "a,b", "these, in this order (default: all)", &wanted.features, NULL },
         { 0, "version", "FILE", "of the same dataset as an earlier one: its .weir.json",
           &wanted.version, NULL },
     };

@@ -11,8 +11,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum { ARENA_CHUNK = 4 << 10 };
+
 typedef struct wanted {
     const char *spine, *spine_format, *time, *known, *out, *format, *on_error, *version, *prefix;
+    const char *features;
     bool before, raw;
 } wanted_t;
 
@@ -30,6 +33,7 @@ typedef struct work {
     result_reader_t *reader;
     uint64_t rows, refused;
     int64_t start; /* ms */
+    arena_t *arena;
 } work_t;
 
 /* ---- what is there before ---- */
@@ -44,8 +48,11 @@ static status_t prepare (work_t *self, error_t *error)
                                    .before = wanted->before,
                                    .raw = wanted->raw };
     status_t status = registered_read (self->call, &self->registered, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        options.features = making_features (&self->registered, self->name, wanted->features,
+                                            wanted->version, self->arena, &options.features_count);
         status = trainset_new (self->registered.definitions, &options, &self->set, error);
+    }
     if (status != STATUS_OK)
         return status;
     self->making = (making_t){ .call = self->call,
@@ -230,6 +237,7 @@ static void release (work_t *self)
     registered_release (&self->registered);
     mem_free (self->name);
     posix_fs_destroy (&self->fs);
+    arena_destroy (&self->arena);
 }
 
 static status_t work (work_t *self, error_t *error)
@@ -254,7 +262,11 @@ static int make (call_t *call, const wanted_t *wanted)
     progress_in_lines ();
     interrupt_waits ();
     work_t *self = mem_zero (1, sizeof *self);
-    *self = (work_t){ .call = call, .wanted = wanted, .spine.copy = -1, .start = monotonic_ms () };
+    *self = (work_t){ .call = call,
+                      .wanted = wanted,
+                      .spine.copy = -1,
+                      .start = monotonic_ms (),
+                      .arena = arena_new (ARENA_CHUNK) };
     status_t status = work (self, &error);
     int exit_status = EXIT_DONE;
     if (status == STATUS_OK)
@@ -291,6 +303,8 @@ static int run (call_t *call)
         { 0, "before", NULL, "events at exactly a row's time do not count (of a view)", NULL,
           &wanted.before },
         { 0, "raw", NULL, "without the service's preprocessing", NULL, &wanted.raw },
+        { 0, "features", "a,b", "of a view, these in this order (default: all)", &wanted.features,
+          NULL },
         { 0, "version", "FILE", "of the same dataset as an earlier one: its .weir.json",
           &wanted.version, NULL },
         { 0, "prefix", "TEXT", "before the names of features", &wanted.prefix, NULL },

@@ -481,6 +481,48 @@ char *making_name (const char *name, const char *path)
     return named;
 }
 
+/* What is between commas. */
+static const char *const *split_names (const char *given, arena_t *arena, size_t *count)
+{
+    const char **names = arena_zero (arena, strlen (given) + 1, sizeof *names);
+    while (*given) {
+        size_t size = strcspn (given, ",");
+        if (size > 0)
+            names[(*count)++] = arena_string (arena, (text_t){ given, (uint32_t)size });
+        given += size + (given[size] == ',');
+    }
+    return names;
+}
+
+const char *const *making_features (const registered_t *registered, const char *name,
+                                    const char *given, const char *path, arena_t *arena,
+                                    size_t *count)
+{
+    text_t bare;
+    uint32_t version = 0;
+    *count = 0;
+    if (given)
+        return split_names (given, arena, count);
+    if (!version_reference (text_of (name), &bare, &version))
+        bare = text_of (name);
+    json_t *all = path ? json_load_file (path, 0, NULL) : NULL;
+    const json_t *features = json_object_get (all, "features"), *item;
+    const char **names = NULL;
+    if (json_is_array (features) &&
+        definitions_view_version (registered->definitions, bare, version)) {
+        size_t i;
+        names = arena_zero (arena, json_array_size (features) + 1, sizeof *names);
+        json_array_foreach (features, i, item)
+        {
+            const char *feature = json_string_value (json_object_get (item, "name"));
+            if (feature)
+                names[(*count)++] = arena_string (arena, text_of (feature));
+        }
+    }
+    json_decref (all);
+    return names;
+}
+
 status_t making_read_version (making_t *self, const char *path, error_t *error)
 {
     json_error_t problem;

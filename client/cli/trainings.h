@@ -54,6 +54,11 @@ MUST_CHECK status_t making_write_manifest (const making_t *self, const char *pat
 /* The view's or service's name with the version that the manifest at `path` (may be NULL) is of,
  * unless the name has one; the caller frees it. What is wrong with the manifest is found later. */
 char *making_name (const char *name, const char *path);
+/* The features that are wanted: those of "a,b", else of a view those that the manifest at `path`
+ * has; NULL: all. They live in `arena`. */
+const char *const *making_features (const registered_t *registered, const char *name,
+                                    const char *given, const char *path, arena_t *arena,
+                                    size_t *count);
 /* The version of such a manifest. */
 MUST_CHECK status_t making_read_version (making_t *self, const char *path, error_t *error);
 

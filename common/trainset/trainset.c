@@ -70,6 +70,33 @@ static void add_output (trainset_t *self, const plan_feature_t *feature, const c
     };
 }
 
+/* Those that are wanted, in their order. */
+static status_t choose_features (trainset_t *self, const trainset_options_t *options,
+                                 error_t *error)
+{
+    trainset_role_t *role = self->roles;
+    const plan_t *plan = role->plan;
+    size_t count = options->features ? options->features_count : plan->features_count;
+    role->features = arena_zero (self->arena, count + 1, sizeof *role->features);
+    self->outputs = arena_zero (self->arena, count + 1, sizeof *self->outputs);
+    for (size_t i = 0; i < count; i++) {
+        text_t name = text_of (options->features ? options->features[i] : plan->features[i].name);
+        int at = options->features ? plan_feature_index (plan, name) : (int)i;
+        const char *nearest = at < 0 ? plan_nearest_feature (plan, name) : NULL;
+        if (at < 0)
+            return error_set (error, STATUS_NOT_FOUND,
+                              "view %s has no feature \"" TEXT_FORMAT "\"%s%s%s", plan->view,
+                              TEXT_ARGS (name), nearest ? "; did you mean \"" : "",
+                              nearest ? nearest : "", nearest ? "\"?" : "");
+        if (trainset_output (self, name) >= 0)
+            return error_set (error, STATUS_INVALID,
+                              "feature \"" TEXT_FORMAT "\" is asked for twice", TEXT_ARGS (name));
+        role->features[role->features_count++] = (uint32_t)at;
+        add_output (self, &plan->features[at], plan->features[at].name);
+    }
+    return STATUS_OK;
+}
+
 static status_t of_view (trainset_t *self, const trainset_options_t *options, error_t *error)
 {
     const view_t *view = self->view;
@@ -97,14 +124,8 @@ static status_t of_view (trainset_t *self, const trainset_options_t *options, er
     role->request_count = view->request_count;
     self->keys_count = view->key_count;
     self->request_count = self->stream.fields_count - view->key_count;
-    size_t count = role->plan->features_count;
-    role->features = arena_zero (self->arena, count + 1, sizeof *role->features);
-    self->outputs = arena_zero (self->arena, count + 1, sizeof *self->outputs);
-    for (size_t i = 0; i < count; i++) {
-        role->features[role->features_count++] = (uint32_t)i;
-        add_output (self, &role->plan->features[i], role->plan->features[i].name);
-    }
-    return add_times (self, options, error);
+    status_t status = choose_features (self, options, error);
+    return status == STATUS_OK ? add_times (self, options, error) : status;
 }
 
 /* ---- a service ---- */
@@ -173,6 +194,10 @@ static status_t of_service (trainset_t *self, const trainset_options_t *options,
         return error_set (error, STATUS_INVALID,
                           "--before is for views: service %s says itself, with `as_of`, whether "
                           "events at a row's own time count",
+                          service->name);
+    if (options->features)
+        return error_set (error, STATUS_INVALID,
+                          "which features service %s has, and in which order, it says itself",
                           service->name);
     self->before = service->before;
     self->plan = options->raw ? service_plan_new_raw (service) : service_plan_new (service);

@@ -13,11 +13,13 @@
 enum { TRAINSET_NONE = -1 };
 
 typedef struct trainset_options {
-    const char *name;  /* of a view or service; "user_spend@v2" */
-    const char *time;  /* the column of the rows' times; NULL: there are no rows */
-    const char *known; /* that of their known-at times; NULL: all is known */
-    bool before;       /* of a view; a service says so itself */
-    bool raw;          /* of a service: without its preprocessing */
+    const char *name;            /* of a view or service; "user_spend@v2" */
+    const char *time;            /* the column of the rows' times; NULL: there are no rows */
+    const char *known;           /* that of their known-at times; NULL: all is known */
+    bool before;                 /* of a view; a service says so itself */
+    bool raw;                    /* of a service: without its preprocessing */
+    const char *const *features; /* of a view, those that are wanted; NULL: all */
+    size_t features_count;
 } trainset_options_t;
 
 /* A view under one key of the rows. */

@@ -50,6 +50,15 @@ views:
     key: shop
     features:
       sold: sum(amount) over 7d
+  pairs:
+    from: transfers
+    key: [shop, account]
+    ttl: 5d
+    features:
+      n: count() over 2d
+      spent: sum(amount) over 7d
+    derived:
+      each: spent_7d / n_2d
 services:
   model:
     as_of: before
@@ -178,7 +187,7 @@ def swept(what, seconds=30):
     wait_for(lambda: not os.listdir(cluster.directory / "data/training"), seconds, f"nothing is left {what}")
 
 
-cluster = Cluster({"views.yaml": VIEWS}, batch_workers=2).start()
+cluster = Cluster({"views.yaml": VIEWS}, settings="limits: {batch_memory: 64MiB}\n", batch_workers=2).start()
 load("first.csv", make(900))
 producer = Producer([cluster.endpoint(11), cluster.endpoint(12)])
 COLUMNS = ["account", "shop", "amount", "booked"]
@@ -235,6 +244,62 @@ for one in exported:
     sold = cluster.done("get", "shops", f"shop={one['shop']}", "--as-of", moment, "--json").objects()[0]
     expect_equal(one["sold_7d"], sold["features"]["sold_7d"], one["shop"])
 
+# ---- of a key of two fields, into CSV, at an event's own time and just before, with a ttl ----
+PAIRS = {"n_2d": ("count", None, 2 * DAY), "spent_7d": ("sum", "amount", 7 * DAY)}
+
+
+def pairs_of(as_of):
+    """Each row of the export as its text."""
+    rows = []
+    for shop in sorted(NAMES):
+        for account in ACCOUNTS:
+            of = [e for e in events if (e["shop"], e["account"]) == (shop, account) and e["time"] <= as_of]
+            if not of:
+                continue
+            n, spent = oracle.values(of, as_of, PAIRS).values()
+            if max(e["time"] for e in of) < as_of - 5 * DAY:
+                n = spent = None
+            each = None if n in (None, 0) or spent is None else spent / n
+            rows.append({"shop": shop, "account": account} |
+                        {name: "" if value is None else repr(value) for name, value in
+                         (("n_2d", n), ("spent_7d", spent), ("each", each))})
+    return rows
+
+
+def export(out, *more):
+    cluster.done("export", "pairs", "--out", cluster.directory / out, *more)
+    return read(cluster.directory / out)
+
+
+at_event = sorted(e["time"] for e in events)[len(events) // 3]
+for as_of, back, more in ((at_event, 0, []), (at_event, 1, ["--before"]), (LAST + 5 * DAY, 0, [])):
+    expect_equal(export("pairs.csv", "--as-of", stamp(as_of), *more), pairs_of(as_of - back), f"{stamp(as_of)} {more}")
+expect(any(row["n_2d"] == "" for row in read(cluster.directory / "pairs.csv")), "some are older than the ttl")
+chosen = export("chosen.csv", "--as-of", stamp(at_event), "--features", "each,n_2d")
+expect_equal([list(row) for row in chosen[:1]], [["shop", "account", "each", "n_2d"]])
+expect_equal(chosen, [{name: row[name] for name in ("shop", "account", "each", "n_2d")} for row in pairs_of(at_event)])
+for flags, said in ((["--features", "eech"], 'has no feature "eech"; did you mean "each"?'),
+                    (["--features", "each,each"], "is asked for twice")):
+    run = cluster.weir("export", "pairs", "--as-of", "now", "--out", cluster.directory / "no.csv", *flags)
+    expect(run.code == 1 and said in run.err, run)
+refused("a service's features", "model", "--spine", labels, "--time", "ts", "--features", "ratio", "--out",
+        cluster.directory / "no.csv", said="it says itself")
+
+# A feature more, which makes no other version, and the same again.
+pair_spine = cluster.directory / "pair_spine.csv"
+pair_spine.write_text("shop,account,ts\n" + "".join(f"{e['shop']},{e['account']},{stamp(e['time'])}\n" for e in events[::9]))
+export("then.csv", "--as-of", stamp(at_event))
+train(pair_spine, cluster.directory / "pairs_then.csv", target="pairs")
+VIEWS = VIEWS.replace("      spent: sum(amount) over 7d\n    derived:", "      top: max(amount) over 1d\n      spent: sum(amount) over 7d\n"
+                      "    derived:")
+cluster.write({"views.yaml": VIEWS})
+expect("~ view pairs: +top_1d" in cluster.done("apply", "--yes").out)
+export("again.csv", "--as-of", stamp(at_event), "--version", cluster.directory / "then.csv.weir.json")
+train(pair_spine, cluster.directory / "pairs_again.csv", "--version", cluster.directory / "pairs_then.csv.weir.json", target="pairs")
+for then, again in (("then.csv", "again.csv"), ("pairs_then.csv", "pairs_again.csv")):
+    expect(cluster.directory.joinpath(then).read_bytes() == cluster.directory.joinpath(again).read_bytes(), then)
+expect_equal(list(export("newer.csv", "--as-of", stamp(at_event))[0]), ["shop", "account", "n_2d", "top_1d", "spent_7d", "each"])
+
 # ---- the same version, whatever came since ----
 whole = out.read_bytes()
 send(200)
@@ -246,6 +311,30 @@ expect(cluster.directory.joinpath("again.csv").read_bytes() == whole, "the same 
 train(labels, cluster.directory / "newer.csv")
 check(cluster.directory / "newer.csv", made, "of all that came since")
 expect(cluster.directory.joinpath("newer.csv").read_bytes() != whole, "there is something new")
+
+# ---- memory does not depend on how many rows there are ----
+def train_large(rows):
+    """Bytes that the command took at most, and those that the batch workers hold."""
+    large, large_out = cluster.directory / "large.csv", cluster.directory / "large_out.csv"
+    with open(large, "w") as file:
+        file.write("id,shop,account,ts\n")
+        for at in range(rows):
+            file.write(f"{at},{NAMES[at % 3]},{ACCOUNTS[at % 6]},{stamp(FIRST + at * (LAST - FIRST) // rows)}\n")
+    command = subprocess.Popen([BIN / "weir", "-C", cluster.directory, "training-set", "pairs", "--spine", large, "--time", "ts", "--out",
+                                large_out], stderr=subprocess.PIPE)
+    command.stderr.read()
+    _, status, used = os.wait4(command.pid, 0)
+    expect_equal(status, 0)
+    with open(large_out) as file:
+        expect_equal(sum(1 for _ in file), rows + 1)
+    large.unlink()
+    large_out.unlink()
+    return used.ru_maxrss << 10
+
+
+few, many_rows = train_large(40_000), train_large(800_000)
+print(f"training sets of 40,000 and 800,000 rows: {few >> 20} and {many_rows >> 20} MiB")
+expect(many_rows < few + (24 << 20), "memory grows with the rows:", few, many_rows)
 
 # ---- a batch worker is killed, and another does its part ----
 many, made_many = spine("many.csv", 3000)

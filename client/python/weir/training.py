@@ -119,7 +119,7 @@ def _write_parquet(path: PathLike, parts: Iterator[TrainingSet]) -> None:
 
 def training_set(target: str, spine: Any, time: str, *, project: PathLike = ".", known_at: Optional[str] = None,
                  before: bool = False, raw: bool = False, version: Union[TrainingSet, Mapping[str, Any], PathLike, None] = None,
-                 prefix: Optional[str] = None, on_error: str = "stop", command: PathLike = "weir",
+                 features: Optional[Sequence[str]] = None, prefix: Optional[str] = None, on_error: str = "stop", command: PathLike = "weir",
                  progress: Optional[Progress] = None) -> TrainingSet:
     """Rows of `spine` with the features of a view or service, each as of its value of the column `time`.
 
@@ -127,16 +127,17 @@ def training_set(target: str, spine: Any, time: str, *, project: PathLike = ".",
         rows.to_pandas(); rows.to_parquet("train.parquet")
 
     `spine` is a DataFrame, an Arrow table, a sequence of mappings, or the path of a CSV or NDJSON file. `command` is the
-    `weir` program. `progress` is called now and then with a line that says how far it is. The rest is as on the command line
+    `weir` program. `features` chooses those of a view. `progress` is called now and then with a line that says how far it is. The rest is as on the command line
     (docs/training.md)."""
-    options = _options(known_at, before, raw, prefix, on_error)
+    options = _options(known_at, before, raw, features, prefix, on_error)
     with _made(target, spine, time, project, options, version, command, progress) as out:
         return _read(out, spine if is_frame(spine) else None, prefix or "")
 
 
 def write_training_set(path: PathLike, target: str, spine: Any, time: str, *, project: PathLike = ".",
                        known_at: Optional[str] = None, before: bool = False, raw: bool = False,
-                       version: Union[TrainingSet, Mapping[str, Any], PathLike, None] = None, prefix: Optional[str] = None,
+                       version: Union[TrainingSet, Mapping[str, Any], PathLike, None] = None,
+                       features: Optional[Sequence[str]] = None, prefix: Optional[str] = None,
                        on_error: str = "stop", command: PathLike = "weir", progress: Optional[Progress] = None,
                        group_rows: int = GROUP_ROWS) -> dict[str, Any]:
     """The same straight into a Parquet file, of which no more than a row group of `group_rows` is in memory. Its manifest.
@@ -146,19 +147,21 @@ def write_training_set(path: PathLike, target: str, spine: Any, time: str, *, pr
     if group_rows < 1:
         raise Error("invalid", "group_rows is 1 or more")
     need("pyarrow")
-    options = _options(known_at, before, raw, prefix, on_error)
+    options = _options(known_at, before, raw, features, prefix, on_error)
     with _made(target, spine, time, project, options, version, command, progress) as out:
         manifest = _manifest(out)
         _write_parquet(path, _parts(out, manifest, spine if is_frame(spine) else None, prefix or "", group_rows))
         return manifest
 
 
-def _options(known_at: Optional[str], before: bool, raw: bool, prefix: Optional[str], on_error: str) -> list[str]:
+def _options(known_at: Optional[str], before: bool, raw: bool, features: Optional[Sequence[str]], prefix: Optional[str],
+             on_error: str) -> list[str]:
     words = ["--on-error", on_error]
     words += ["--known-at", known_at] if known_at is not None else []
     words += ["--prefix", prefix] if prefix is not None else []
     words += ["--before"] if before else []
     words += ["--raw"] if raw else []
+    words += ["--features", ",".join(features)] if features is not None else []
     return words
 
 
