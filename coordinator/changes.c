@@ -73,6 +73,22 @@ void changes_note (changes_t *self, const char *kind, const char *name, const ch
     self->any = self->any || strcmp (change, "same") != 0;
 }
 
+void changes_note_same (const coordinator_core_t *core, changes_t *self,
+                        const catalog_object_t *newest)
+{
+    const char *detail = NULL;
+    if (object_state (newest) == VERSION_LIVE && version_unfitted (core, newest) == 0) {
+        buf_t text;
+        buf_init (&text, 512);
+        buf_printf (&text,
+                    "the files define %s@v%" PRIu32
+                    ", which is not the active one: `weir promote %s@v%" PRIu32 "` makes it so",
+                    newest->name, newest->version, newest->name, newest->version);
+        detail = changes_text (self, &text);
+    }
+    changes_note (self, newest->kind, newest->name, "same", detail);
+}
+
 void changes_note_altered (changes_t *self, const char *kind, const char *name, const char *detail,
                            const char *before, const char *after)
 {

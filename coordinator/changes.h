@@ -110,6 +110,11 @@ MUST_CHECK status_t changes_services (coordinator_core_t *self, const definition
 MUST_CHECK status_t changes_rest (coordinator_core_t *self, const definitions_t *next,
                                   changes_t *changes, error_t *error);
 
+/* Tells that the newest version is what files define. When another one is active, and this need not
+ * wait for anything, the detail says how it becomes so. */
+void changes_note_same (const coordinator_core_t *core, changes_t *self,
+                        const catalog_object_t *newest);
+
 /* A version of what a user's file defines. */
 void changes_add_version (changes_t *self, const char *kind, const char *name, uint32_t version,
                           version_state_t state, uint64_t meaning, const char *text);

@@ -156,7 +156,7 @@ static status_t next_service (coordinator_core_t *self, const definitions_t *def
     next->version = object->version;
     next->state = object_state (object);
     if (strcmp (object->text, text) == 0) {
-        changes_note (changes, "service", next->name, "same", NULL);
+        changes_note_same (self, changes, object);
         changes_keep_version (changes, object, meaning, text);
         return STATUS_OK;
     }

@@ -283,7 +283,7 @@ static status_t next_view (coordinator_core_t *self, const definitions_t *defini
     next->version = object->version;
     next->state = object_state (object);
     if (strcmp (object->text, next->text) == 0 && present->meaning == next->meaning) {
-        changes_note (changes, "view", next->name, "same", NULL);
+        changes_note_same (self, changes, object);
         changes_keep_version (changes, object, next->meaning, next->text);
         return STATUS_OK;
     }

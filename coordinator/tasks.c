@@ -257,6 +257,22 @@ static void give_waiting (coordinator_core_t *self, bool folds, bool waits[2])
     }
 }
 
+/* Tasks that nobody can be given say so. */
+static void tell_alone (coordinator_core_t *self)
+{
+    static const char alone[] = "no batch worker is alive: start one";
+    bool any = false;
+    for (size_t i = 0; i < self->nodes_count; i++)
+        any = any || (self->nodes[i]->role == ROLE_BATCH && node_alive (self, self->nodes[i]));
+    for (size_t i = 0; i < self->tasks_count; i++) {
+        task_t *task = self->tasks[i];
+        if (!any && !task_is_given (task))
+            (void)snprintf (task->waits, sizeof task->waits, "%s", alone);
+        else if (any && strcmp (task->waits, alone) == 0)
+            task->waits[0] = '\0';
+    }
+}
+
 void tasks_settle (coordinator_core_t *self)
 {
     bool waits[2] = { false, false };
@@ -264,6 +280,7 @@ void tasks_settle (coordinator_core_t *self)
         drop_orphans (self, self->tasks[i]);
     give_waiting (self, false, waits);
     give_waiting (self, true, waits); /* nobody waits for a fold */
+    tell_alone (self);
     if (!waits[0])
         stragglers_settle (self);
 }

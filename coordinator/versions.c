@@ -134,6 +134,18 @@ void versions_settle (coordinator_core_t *self)
 
 /* ---- promoting and retiring ---- */
 
+/* Is there any version of the name, retired ones included? */
+static status_t check_told (const coordinator_core_t *self, text_t name, error_t *error)
+{
+    for (size_t i = 0; i < self->objects_count; i++)
+        if (object_is_version (&self->objects[i]) && text_is (name, self->objects[i].name))
+            return STATUS_OK;
+    const char *nearest = definitions_nearest_answer (self->definitions, name);
+    return error_set (error, STATUS_NOT_FOUND,
+                      "there is no view or service \"" TEXT_FORMAT "\"%s%s%s", TEXT_ARGS (name),
+                      nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
 static status_t find_version (const coordinator_core_t *self, const wire_value_t *body, size_t *at,
                               error_t *error)
 {
@@ -141,10 +153,13 @@ static status_t find_version (const coordinator_core_t *self, const wire_value_t
     uint64_t version = wire_uint (body, "version", 0);
     const catalog_object_t *object =
         version <= UINT32_MAX ? versions_find (self, name, (uint32_t)version) : NULL;
+    if (!object && check_told (self, name, error) != STATUS_OK)
+        return error->status;
     if (!object)
         return error_set (error, STATUS_NOT_FOUND,
-                          "there is no " TEXT_FORMAT "@v%" PRIu64 "; `weir versions` lists all",
-                          TEXT_ARGS (name), version);
+                          "there is no " TEXT_FORMAT "@v%" PRIu64 "; `weir versions " TEXT_FORMAT
+                          "` lists all",
+                          TEXT_ARGS (name), version, TEXT_ARGS (name));
     *at = (size_t)(object - self->objects);
     return STATUS_OK;
 }
@@ -422,17 +437,6 @@ static void write_version (coordinator_core_t *self, const catalog_object_t *obj
     }
     wire_close (writer);
     wire_close (writer);
-}
-
-static status_t check_told (const coordinator_core_t *self, text_t name, error_t *error)
-{
-    for (size_t i = 0; i < self->objects_count; i++)
-        if (object_is_version (&self->objects[i]) && text_is (name, self->objects[i].name))
-            return STATUS_OK;
-    const char *nearest = definitions_nearest_answer (self->definitions, name);
-    return error_set (error, STATUS_NOT_FOUND,
-                      "there is no view or service \"" TEXT_FORMAT "\"%s%s%s", TEXT_ARGS (name),
-                      nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
 /* Is it behind the one that `after` names, in the order in which the catalog has them? */

@@ -42,9 +42,12 @@ static void print_all (wire_list_t changes, bool lines)
         const wire_value_t *change = &changes.items[i];
         text_t what = wire_text (change, "change");
         text_t detail = wire_text (change, "detail");
-        if (text_is (what, "same"))
+        if (text_is (what, "same") && detail.size == 0)
             continue;
-        const char *sign = text_is (what, "add") ? "+" : text_is (what, "remove") ? "-" : "~";
+        const char *sign = text_is (what, "add")      ? "+"
+                           : text_is (what, "remove") ? "-"
+                           : text_is (what, "same")   ? "="
+                                                      : "~";
         buf_printf (&out, "  %s " TEXT_FORMAT " " TEXT_FORMAT "%s" TEXT_FORMAT "\n", sign,
                     TEXT_ARGS (wire_text (change, "kind")), TEXT_ARGS (wire_text (change, "name")),
                     detail.size > 0 ? ": " : "", TEXT_ARGS (detail));

@@ -6,7 +6,7 @@
 
 /* How many are of that kind: "add", "same". */
 size_t count_changes (wire_list_t changes, const char *what);
-/* A line each, but for what stays the same. */
+/* A line each, but for what stays the same and has nothing told of it. */
 void print_changes (wire_list_t changes);
 /* With the lines of what is altered, as it was and as it is to be. */
 void print_altered (wire_list_t changes);

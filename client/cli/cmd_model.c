@@ -1,5 +1,6 @@
 /* weir model add - which model goes with a version of a service, and what it was trained on. */
 #include "client/cli/annotation.h"
+#include "client/cli/beside.h"
 #include "client/cli/incoming.h"
 #include "client/cli/registered.h"
 #include "client/cli/source.h"
@@ -14,7 +15,6 @@
 enum {
     HASH_DIGITS = 2 * crypto_hash_sha256_BYTES,
     NAME_SHOWN_MAX = 255,
-    DATASETS_MAX = 1024, /* bytes, as of any annotation */
 };
 
 /* A file as it is named and known again. */
@@ -53,7 +53,8 @@ static status_t know (const char *path, known_file_t *file, error_t *error)
 
 typedef struct trained_on {
     known_file_t file;
-    char datasets[DATASETS_MAX + 1]; /* "payments/user_id d12, …": which it was made from, or "" */
+    char datasets[BESIDE_DATASETS_MAX +
+                  1]; /* "payments/user_id d12, …": which it was made from, or "" */
 } trained_on_t;
 
 static status_t check_version (const json_t *beside, const char *reference, error_t *error)
@@ -72,44 +73,12 @@ static status_t check_version (const json_t *beside, const char *reference, erro
                       reference, reference);
 }
 
-/* Is the file still what was written then? */
-static status_t check_bytes (const json_t *beside, const char *path, error_t *error)
-{
-    char hash[33];
-    const json_t *out = json_object_get (beside, "out");
-    const char *then = json_string_value (json_object_get (out, "xxh3_128"));
-    status_t status = content_hash (path, hash, error);
-    if (status == STATUS_OK && (!then || strcmp (then, hash) != 0))
-        return error_set (error, STATUS_INVALID,
-                          "the training set was changed since it was made: make it again with "
-                          "`weir training-set --version`");
-    return status;
-}
-
-static void name_datasets (const json_t *beside, trained_on_t *set)
-{
-    size_t i, used = 0;
-    const json_t *pinned;
-    json_array_foreach (json_object_get (beside, "pinned"), i, pinned)
-    {
-        const char *log = json_string_value (json_object_get (pinned, "log"));
-        const char *dataset = json_string_value (json_object_get (pinned, "dataset"));
-        int size = snprintf (set->datasets + used, sizeof set->datasets - used, "%s%s %s",
-                             used > 0 ? ", " : "", log ? log : "?", dataset ? dataset : "?");
-        if (size < 0 || (size_t)size >= sizeof set->datasets - used) {
-            set->datasets[used] = '\0'; /* those that fit */
-            return;
-        }
-        used += (size_t)size;
-    }
-}
-
 /* What was written beside the training set, if it is there, says what it is. */
 static status_t look_beside (const char *path, const char *reference, trained_on_t *set,
                              error_t *error)
 {
     char *name = mem_format ("%s.weir.json", path);
-    json_t *beside = json_load_file (name, 0, NULL);
+    json_t *beside = beside_read (path);
     status_t status = STATUS_OK;
     if (beside)
         status = check_version (beside, reference, error);
@@ -124,9 +93,9 @@ static status_t look_beside (const char *path, const char *reference, trained_on
                             "preprocessing: a model trained on it would be served other values; "
                             "make it without --raw");
     if (status == STATUS_OK && beside)
-        status = check_bytes (beside, path, error);
+        status = beside_check (beside, path, error);
     if (status == STATUS_OK)
-        name_datasets (beside, set);
+        beside_datasets (beside, set->datasets, sizeof set->datasets);
     else
         status = error_prefix (error, "%s", name);
     json_decref (beside);

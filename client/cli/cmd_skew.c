@@ -1,4 +1,5 @@
 /* weir skew - answers that serving kept, computed again; training's values beside serving's. */
+#include "client/cli/beside.h"
 #include "client/cli/incoming.h"
 #include "client/cli/skew_view.h"
 #include "client/cli/work.h"
@@ -73,11 +74,43 @@ static status_t begin (call_t *call, const wanted_t *wanted, uint64_t *id, error
     return status;
 }
 
+/* Of which version the training set says that it is, as far as it says so. */
+static status_t tell_training (const call_t *call, const char *path, error_t *error)
+{
+    json_t *beside = beside_read (path);
+    text_t name;
+    uint32_t asked;
+    char datasets[BESIDE_DATASETS_MAX + 1];
+    if (!beside)
+        return STATUS_OK;
+    if (!version_reference (text_of (call->words[0]), &name, &asked))
+        name = text_of (call->words[0]);
+    char *bare = mem_string_n (name.data, name.size);
+    const json_t *version = json_object_get (json_object_get (beside, "versions"), bare);
+    status_t status = beside_check (beside, path, error);
+    beside_datasets (beside, datasets, sizeof datasets);
+    if (status == STATUS_OK && !json_is_integer (version))
+        status = error_set (error, STATUS_INVALID, "%s is not a training set of %s", path, bare);
+    else if (status == STATUS_OK && asked != 0 && json_integer_value (version) != (json_int_t)asked)
+        status =
+            error_set (error, STATUS_INVALID,
+                       "%s is a training set of %s@v%" JSON_INTEGER_FORMAT ", not of v%" PRIu32,
+                       path, bare, json_integer_value (version), asked);
+    else if (status == STATUS_OK)
+        fprintf (stderr, "%s is of %s@v%" JSON_INTEGER_FORMAT ", from %s\n", path, bare,
+                 json_integer_value (version), datasets);
+    mem_free (bare);
+    json_decref (beside);
+    return status;
+}
+
 static status_t begin_with_training (call_t *call, wanted_t *wanted, uint64_t *id, error_t *error)
 {
     source_t source;
     incoming_t incoming = { .fd = -1 };
-    status_t status = source_open (&source, wanted->training, "csv", error);
+    status_t status = tell_training (call, wanted->training, error);
+    if (status == STATUS_OK)
+        status = source_open (&source, wanted->training, "csv", error);
     if (status != STATUS_OK)
         return status;
     status =

@@ -312,6 +312,14 @@ static int stay (cluster_t *cluster)
 static bool are_all_running (cluster_t *cluster)
 {
     size_t already = running (cluster);
+    size_t older = 0;
+    for (size_t i = 0; i < cluster->count; i++)
+        older += cluster->nodes[i].pid != 0 &&
+                 node_is_older (cluster->call->project, &cluster->nodes[i]);
+    if (older > 0)
+        fprintf (stderr,
+                 "weir.yaml was written after they were started, and they go by what it said then: "
+                 "`weir down`, then `weir up -d`, has them read it\n");
     if (already == cluster->count)
         printf ("%s is running already: %zu nodes\n", cluster->call->project->cluster,
                 cluster->count);

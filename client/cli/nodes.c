@@ -241,6 +241,20 @@ static status_t write_pid (const project_t *project, const local_node_t *node, e
     return status;
 }
 
+bool node_is_older (const project_t *project, const local_node_t *node)
+{
+    struct stat settings, started;
+    char *path = run_path (project, node->name);
+    char *written = mem_format ("%s/weir.yaml", project->directory);
+    bool older = stat (written, &settings) == 0 && stat (path, &started) == 0 &&
+                 (started.st_mtim.tv_sec < settings.st_mtim.tv_sec ||
+                  (started.st_mtim.tv_sec == settings.st_mtim.tv_sec &&
+                   started.st_mtim.tv_nsec < settings.st_mtim.tv_nsec));
+    mem_free (written);
+    mem_free (path);
+    return older;
+}
+
 status_t node_start (const project_t *project, local_node_t *node, error_t *error)
 {
     struct stat about;

@@ -55,6 +55,9 @@ void node_forget (const project_t *project, const local_node_t *node);
 /* The last line that it logged since it was started; "" when none. */
 void node_last_words (const project_t *project, const local_node_t *node, char *text, size_t size);
 
+/* Was it started before weir.yaml was last written? It goes by what that said then. */
+bool node_is_older (const project_t *project, const local_node_t *node);
+
 /* <data>/logs/<name>.log; freed by the caller. */
 char *node_log_path (const project_t *project, const char *name);
 

@@ -167,8 +167,8 @@ static size_t advise_service (const service_t *service, buf_t *lines)
     size_t unfitted = service_unfitted (service);
     if (unfitted > 0)
         buf_printf (lines,
-                    "service %s: %zu of its features %s answered as null until their numbers are "
-                    "fitted: weir fit %s --on TRAINING_SET\n",
+                    "service %s: %zu of its features %s answered as null until `weir fit %s --on "
+                    "TRAINING_SET` has found their numbers, which stay in the cluster\n",
                     service->name, unfitted, unfitted == 1 ? "is" : "are", service->name);
     return count + (unfitted > 0);
 }

@@ -120,9 +120,12 @@ static status_t not_found (const definitions_t *self, text_t name, uint32_t vers
         buf_t versions;
         buf_init (&versions, 1 << 14);
         definitions_put_versions (self, name, &versions);
-        status_t status = error_set (
-            error, STATUS_NOT_FOUND, "%s '" TEXT_FORMAT "' has version %s, not v%u",
-            view != NULL ? "view" : "service", TEXT_ARGS (name), buf_string (&versions), version);
+        status_t status =
+            error_set (error, STATUS_NOT_FOUND,
+                       "%s '" TEXT_FORMAT "' has version %s, not v%u; `weir versions " TEXT_FORMAT
+                       "` tells of those that are retired",
+                       view != NULL ? "view" : "service", TEXT_ARGS (name), buf_string (&versions),
+                       version, TEXT_ARGS (name));
         buf_release (&versions);
         return status;
     }

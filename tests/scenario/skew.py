@@ -271,6 +271,18 @@ report = look(cluster, "model", "--training", training_file("sparse.csv", 0, nul
 expect([a for a in report["alerts"] if a.startswith("sender:last") and "60.0 % in training" in a], "nulls:", report["alerts"])
 expect_equal(list((cluster.directory / "data" / "incoming").glob("*.csv")), [], "copies of training sets") \
     if (cluster.directory / "data" / "incoming").is_dir() else None
+# What stands beside a training set says of which version it is, and whether it is still what was made.
+spine = cluster.directory / "spine.csv"
+spine.write_text("from_account,to_account,shop,amount,ts\na1,a2,acme,5,2026-01-01\n")
+made = cluster.directory / "made.csv"
+cluster.done("training-set", "model", "--spine", spine, "--time", "ts", "--prefix", "x:", "--out", made)
+run = cluster.weir("skew", "model@v7", "--training", made)
+expect(run.code == 1 and "is a training set of model@v1, not of v7" in run.err, run)
+run = cluster.weir("skew", "spendd", "--training", made)
+expect(run.code == 1 and "is not a training set of spendd" in run.err, run)
+made.write_text(made.read_text() + "\n")
+run = cluster.weir("skew", "model", "--training", made)
+expect(run.code == 1 and "was changed since it was made" in run.err, run)
 wrong = Path("wrong.csv").absolute()
 wrong.write_text("amount\n1\nmany\n")
 run = cluster.weir("skew", "model", "--training", wrong)

@@ -47,6 +47,10 @@ try:
     expect("is up: 5 nodes" in first.stdout.readline(), "the first is ready")
     expect_equal([starts(name) for name in names], [4] * len(names), names)
     expect_equal(cluster.done("up", "-d").out, "scenario is running already: 5 nodes\n")
+    expect("weir.yaml was written after" not in cluster.done("up", "-d").err, "it was not")
+    settings = cluster.directory / "weir.yaml"
+    settings.write_text(settings.read_text() + "\n# something else\n")
+    expect("weir.yaml was written after they were started" in cluster.done("up", "-d").err, "they do not go by it")
     first.send_signal(signal.SIGINT)
     expect_equal(first.wait(30 * SLOWER), 130)
     expect_equal(cluster.done("down").out, "no node was running\n")

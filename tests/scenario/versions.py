@@ -232,7 +232,9 @@ for number in (1, 2):
     cluster.done("retire", f"scaled@v{number}")
 cluster.done("retire", "pages@v1")
 run = cluster.weir("get", "pages@v1", "page=1")
-expect(run.code == 1 and "has version v2, v3, not v1" in run.err, run)
+expect(run.code == 1 and "has version v2, v3, not v1; `weir versions pages` tells" in run.err, run)
+run = cluster.weir("annotate", "pagse@v2", "note=x")
+expect(run.code == 1 and "did you mean pages?" in run.err, run)
 for node in cluster.nodes.values():
     node.stop()
 for node in cluster.nodes.values():

@@ -293,6 +293,23 @@ Test (trainings, of_a_worker_that_vanishes_are_another_ones)
     cluster_release (&cluster);
 }
 
+Test (trainings, that_nobody_can_make_say_so)
+{
+    cluster_t cluster;
+    start (&cluster);
+    (void)begin (&cluster, NULL, 0);
+    cluster_until (&cluster, is_ready, TIME_SECOND, "the dataset");
+    cluster.actors[1].cut_off = true;
+    cluster_run (&cluster, 2 * LEASE);
+    (void)hand_over (&cluster, 1, "training/");
+    cluster_run (&cluster, LEASE / 2);
+    cr_assert_str_eq (ask (&cluster, false).waits, "no batch worker is alive: start one");
+    (void)cluster_add (&cluster, "b2", "batch");
+    cluster_until (&cluster, is_done, 4 * TIME_SECOND, "another worker");
+    cr_assert_str_eq (ask (&cluster, false).waits, "");
+    cluster_release (&cluster);
+}
+
 Test (trainings, that_nobody_asks_about_are_given_up)
 {
     cluster_t cluster;

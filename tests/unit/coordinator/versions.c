@@ -456,3 +456,29 @@ Test (versions, that_would_be_made_are_told_with_both_texts)
         cr_expect_not (wire_has (&changes.items[i], "before"));
     cluster_release (&cluster);
 }
+
+/* The newest is what files define; which one is active is another question. */
+Test (versions, that_files_define_and_are_not_active_are_told)
+{
+    cluster_t cluster;
+    (void)start (&cluster, 22);
+    (void)apply (&cluster, SPEND ("max(amount)"));
+    (void)cluster_until (&cluster, second_is_active, 20 * LEASE, "version 2 is active");
+    cr_assert_eq (ask (&cluster, MESSAGE_PROMOTE, "spend", 1).kind, MESSAGE_PROMOTE_OK);
+    message_t reply = apply (&cluster, SPEND ("max(amount)"));
+    wire_list_t changes = wire_list (reply.body, "changes");
+    size_t told = 0;
+    for (uint32_t i = 0; i < changes.count; i++) {
+        char detail[512];
+        if (!text_is (wire_text (&changes.items[i], "name"), "spend"))
+            continue;
+        wire_copy (&changes.items[i], "detail", detail, sizeof detail);
+        cr_expect (text_is (wire_text (&changes.items[i], "change"), "same"));
+        cr_expect_not_null (strstr (detail, "`weir promote spend@v2`"), "%s", detail);
+        told++;
+    }
+    cr_expect_eq (told, 1);
+    assert_refused (ask (&cluster, MESSAGE_PROMOTE, "spendd", 1), "did you mean spend?");
+    assert_refused (ask (&cluster, MESSAGE_PROMOTE, "spend", 9), "there is no spend@v9");
+    cluster_release (&cluster);
+}
