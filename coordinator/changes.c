@@ -93,8 +93,8 @@ void changes_note_altered (changes_t *self, const char *kind, const char *name, 
                            const char *before, const char *after)
 {
     changes_note (self, kind, name, "alter", detail);
-    self->list[self->count - 1].before = before;
-    self->list[self->count - 1].after = after;
+    self->list[self->count - 1].before = arena_string (self->arena, text_of (before));
+    self->list[self->count - 1].after = arena_string (self->arena, text_of (after));
 }
 
 const char *changes_text (changes_t *self, buf_t *text)

@@ -90,7 +90,7 @@ void changes_add (changes_t *self, catalog_object_t object);
 /* Tells a change; a NULL detail is none. */
 void changes_note (changes_t *self, const char *kind, const char *name, const char *change,
                    const char *detail);
-/* The same of what is altered, with both texts, which live as long as the changes. */
+/* The same of what is altered, with copies of both texts. */
 void changes_note_altered (changes_t *self, const char *kind, const char *name, const char *detail,
                            const char *before, const char *after);
 /* What the buffer holds, for as long as the changes live; releases it. */

@@ -250,7 +250,8 @@ void folds_tell (coordinator_core_t *self, const log_t *log)
         count++;
         done += so_far;
         total += of_task > 0 ? of_task : fold->task->size - TASK_COST;
-        waits = fold->task->waits[0] ? fold->task->waits : waits;
+        const char *its = task_waits (self, fold->task);
+        waits = its[0] ? its : waits;
     }
     if (count == 0 && waits[0] == '\0')
         return;

@@ -222,8 +222,8 @@ static void tell (coordinator_core_t *self, const peer_t *from, uint64_t id, con
     wire_field_uint (writer, "total", total);
     if (skew->error)
         wire_field_string (writer, "error", skew->error);
-    else if (skew->task && skew->task->waits[0] != '\0')
-        wire_field_string (writer, "error", skew->task->waits);
+    else if (skew->task && task_waits (self, skew->task)[0] != '\0')
+        wire_field_string (writer, "error", task_waits (self, skew->task));
     if (skew->report)
         wire_field_string (writer, "report", skew->report);
     core_reply (self, from, id);

@@ -257,22 +257,6 @@ static void give_waiting (coordinator_core_t *self, bool folds, bool waits[2])
     }
 }
 
-/* Tasks that nobody can be given say so. */
-static void tell_alone (coordinator_core_t *self)
-{
-    static const char alone[] = "no batch worker is alive: start one";
-    bool any = false;
-    for (size_t i = 0; i < self->nodes_count; i++)
-        any = any || (self->nodes[i]->role == ROLE_BATCH && node_alive (self, self->nodes[i]));
-    for (size_t i = 0; i < self->tasks_count; i++) {
-        task_t *task = self->tasks[i];
-        if (!any && !task_is_given (task))
-            (void)snprintf (task->waits, sizeof task->waits, "%s", alone);
-        else if (any && strcmp (task->waits, alone) == 0)
-            task->waits[0] = '\0';
-    }
-}
-
 void tasks_settle (coordinator_core_t *self)
 {
     bool waits[2] = { false, false };
@@ -280,7 +264,6 @@ void tasks_settle (coordinator_core_t *self)
         drop_orphans (self, self->tasks[i]);
     give_waiting (self, false, waits);
     give_waiting (self, true, waits); /* nobody waits for a fold */
-    tell_alone (self);
     if (!waits[0])
         stragglers_settle (self);
 }
@@ -421,14 +404,25 @@ static void task_failed (coordinator_core_t *self, task_t *task, size_t at, stat
     mem_free (text);
 }
 
+const char *task_waits (const coordinator_core_t *self, const task_t *task)
+{
+    bool any = false; /* live batch worker */
+    for (size_t i = 0; i < self->nodes_count && !any; i++)
+        any = self->nodes[i]->role == ROLE_BATCH && node_alive (self, self->nodes[i]);
+    return task->waits[0] != '\0'        ? task->waits
+           : any || task_is_given (task) ? ""
+                                         : "no batch worker is alive: start one";
+}
+
 const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *recompute,
                             const load_t *load)
 {
     for (size_t i = 0; i < self->tasks_count; i++) {
         const task_t *task = self->tasks[i];
         bool is_its = recompute ? task->recompute == recompute : task->load == load;
-        if (is_its && task->waits[0] != '\0')
-            return task->waits;
+        const char *waits = is_its ? task_waits (self, task) : "";
+        if (waits[0] != '\0')
+            return waits;
     }
     return "";
 }

@@ -99,6 +99,8 @@ size_t tasks_given (const coordinator_core_t *self, const node_t *node, bool asi
 /* What a batch worker lists. */
 void tasks_take (coordinator_core_t *self, node_t *node, wire_list_t listed);
 void task_done (coordinator_core_t *self, const peer_t *from, const message_t *message);
+/* Why the task does not go on, "" when it does. Borrowed from it, or static. */
+const char *task_waits (const coordinator_core_t *self, const task_t *task);
 /* Why a recompute or a load (the other is NULL) does not get on for the moment; "" it does. */
 const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *recompute,
                             const load_t *load);

@@ -174,6 +174,11 @@ static void end_cut (coordinator_core_t *self, training_t *training, training_lo
     mem_free (why);
 }
 
+static void wait_for (training_t *training, const char *what)
+{
+    (void)snprintf (training->waits, sizeof training->waits, "%s", what);
+}
+
 /* What its recompute, or the one before it, waits for: "" when it is under way. */
 static const char *waits_of (const coordinator_core_t *self, const recompute_t *recompute)
 {
@@ -193,7 +198,7 @@ static bool is_ready (coordinator_core_t *self, training_t *training, training_l
         return false;
     }
     if (!log->begun || !log_is_filled (self, log)) {
-        training->waits = "a view's key is new: events of before are on their way to it";
+        wait_for (training, "a view's key is new: events of before are on their way to it");
         return false;
     }
     error_t error;
@@ -203,13 +208,13 @@ static bool is_ready (coordinator_core_t *self, training_t *training, training_l
     }
     const recompute_t *recompute = recompute_find (self, pin->recompute);
     if (!pin->reached && recompute && recompute->state < RECOMPUTE_PUBLISHED) {
-        training->waits = waits_of (self, recompute);
+        wait_for (training, waits_of (self, recompute));
         return false;
     }
     if (!pin->reached)
         end_cut (self, training, pin, log, recompute);
     if (pin->reached && forget_waited_for (self, log)) {
-        training->waits = "an entity is being erased";
+        wait_for (training, "an entity is being erased");
         return false;
     }
     return pin->reached;
@@ -220,7 +225,7 @@ static bool is_ready (coordinator_core_t *self, training_t *training, training_l
 void training_pin_go_on (coordinator_core_t *self, training_t *training)
 {
     bool all = true;
-    training->waits = "";
+    wait_for (training, "");
     for (size_t i = 0; i < training->logs_count && training->state == TRAINING_CUTTING; i++)
         all = is_ready (self, training, &training->logs[i]) && all;
     if (!all || training->state != TRAINING_CUTTING || !tasks_take_number (self, &training->since))

@@ -151,9 +151,7 @@ static status_t make (coordinator_core_t *self, const wire_value_t *body, traini
         return status;
     arena_t *arena = arena_new (1 << 14);
     training_t *training = arena_zero (arena, 1, sizeof *training);
-    *training = (training_t){
-        .arena = arena, .id = id, .definitions = self->version, .waits = "", .error = ""
-    };
+    *training = (training_t){ .arena = arena, .id = id, .definitions = self->version, .error = "" };
     status = add_views (self, training, wire_list (body, "views"), error);
     if (status == STATUS_OK)
         status = training_pin_begin (self, training, wire_list (body, "version"), error);
@@ -223,7 +221,8 @@ static void write_trained (coordinator_core_t *self, const training_t *training)
 }
 
 /* Rows that are done; what its tasks wait for. */
-static uint64_t progress_of (const training_t *training, const char **waits)
+static uint64_t progress_of (const coordinator_core_t *self, const training_t *training,
+                             const char **waits)
 {
     uint64_t done = 0;
     for (size_t r = 0; r < training->roles_count; r++)
@@ -232,8 +231,9 @@ static uint64_t progress_of (const training_t *training, const char **waits)
             done += part->result ? part->results
                     : part->task ? task_progress (part->task, NULL)
                                  : 0;
-            if (part->task && part->task->waits[0] != '\0')
-                *waits = part->task->waits;
+            const char *its = part->task ? task_waits (self, part->task) : "";
+            if (its[0] != '\0')
+                *waits = its;
         }
     return done;
 }
@@ -242,9 +242,8 @@ static void tell (coordinator_core_t *self, const peer_t *from, uint64_t message
                   const training_t *training)
 {
     wire_writer_t *writer = self->writer;
-    /* else what it points at may be gone */
     const char *waits = training->state == TRAINING_CUTTING ? training->waits : "";
-    uint64_t done = progress_of (training, &waits);
+    uint64_t done = progress_of (self, training, &waits);
     wire_begin (writer, MESSAGE_TRAINING_OK, message);
     wire_field_uint (writer, "id", training->id);
     wire_field_string (writer, "state", words[training->state]);

@@ -13,6 +13,7 @@ enum {
     TRAINING_LOGS_MAX = 128, /* of one */
     TRAINING_ROLES_MAX = 16, /* views of one, each under its own key */
     TRAINING_CUTS_MAX = 3,   /* recomputes of a log that may fail before it has */
+    TRAINING_WAITS_MAX = 256,
 };
 
 #define TRAINING_LEASE     (30 * TIME_SECOND) /* for which it is kept after it was asked about */
@@ -85,8 +86,8 @@ struct training {
     size_t logs_count;
     training_role_t *roles;
     size_t roles_count;
-    uint64_t rows;     /* of all parts */
-    const char *waits; /* for what, "" for nothing; while CUTTING, since training_pin_go_on */
+    uint64_t rows;                  /* of all parts */
+    char waits[TRAINING_WAITS_MAX]; /* for what, "" for nothing; while CUTTING */
     const char *error;
 };
 

@@ -388,7 +388,7 @@ static void write_view_features (wire_writer_t *writer, const view_t *view)
 
 /* What a version answers, and what identifies its preprocessing. Of one that is retired the text
  * alone is left. */
-static void write_features (coordinator_core_t *self, const catalog_object_t *object)
+static void write_features (coordinator_core_t *self, const catalog_object_t *object, bool named)
 {
     text_t name = text_of (object->name);
     const view_t *view = definitions_view_version (self->definitions, name, object->version);
@@ -403,7 +403,7 @@ static void write_features (coordinator_core_t *self, const catalog_object_t *ob
     for (size_t i = 0; service && i < service->outputs_count; i++)
         wire_put_string (self->writer, service->outputs[i].name);
     wire_close (self->writer);
-    if (service && service_preprocess_hash (service, hash))
+    if (named && service && service_preprocess_hash (service, hash))
         wire_field_string (self->writer, "preprocess", hash);
 }
 
@@ -420,7 +420,7 @@ static void write_version (coordinator_core_t *self, const catalog_object_t *obj
     wire_field_string (writer, "author", object->author ? object->author : "");
     wire_field_string (writer, "message", object->message ? object->message : "");
     write_progress (self, object);
-    write_features (self, object);
+    write_features (self, object, text);
     if (text)
         wire_field_string (writer, "text", object->text);
     wire_field_list (writer, "annotations");

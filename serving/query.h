@@ -98,7 +98,8 @@ typedef struct query_target {
     const service_t *service; /* NULL: it is a view */
     const plan_t *plan;       /* the service's, or the view's over its first source */
     uint32_t *features;       /* indexes into its features, in the order asked … */
-    uint32_t *reads;          /* … and the roles (bit r: the r-th here) that each is made of */
+    uint32_t *reads;          /* … and the roles (bit r: the r-th here) whose events each is
+                                 made of */
     outcome_task_t *task;     /* those; of a view, that of its role */
     query_role_t *roles;      /* of a service, those that are needed */
     size_t roles_count;

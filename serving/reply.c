@@ -39,6 +39,12 @@ static void write_values (serving_core_t *self, const query_t *query, const outc
     wire_close (writer);
 }
 
+/* Batch and real-time views, not one of them alone? */
+static bool is_of_both (const query_t *query)
+{
+    return query->want_batch && query->want_realtime;
+}
+
 /* Does the key lack nothing in the log of a source? */
 static bool source_complete (const query_t *query, const query_key_t *key, size_t source)
 {
@@ -163,17 +169,28 @@ static void write_key (serving_core_t *self, const query_t *query, size_t entity
     wire_close (self->writer);
 }
 
+/* Does what was asked have all that there is of the key? Of one layer alone, or without what an
+ * owner has, nothing can be said of its latest event. */
+static bool role_complete (const query_t *query, const query_key_t *key)
+{
+    bool complete = is_of_both (query);
+    for (size_t s = 0; s < query->target.roles[key->role].plans_count; s++)
+        complete = complete && source_complete (query, key, s);
+    return complete;
+}
+
 /* When the latest event of each role's entity was, and in which roles it is older than the ttl. */
 static void write_latest (serving_core_t *self, const query_t *query, size_t entity)
 {
     bool expired[ROLES_MAX];
     bool any = false;
     wire_field_list (self->writer, "latest");
-    for (size_t r = 0; r < query->target.roles_count; r++) {
-        const answer_t *answer = query_key_of (query, r, entity)->answers[0];
-        int64_t latest = answer_latest (answer);
+    for (size_t r = 0; is_of_both (query) && r < query->target.roles_count; r++) {
+        const query_key_t *key = query_key_of (query, r, entity);
+        int64_t latest = answer_latest (key->answers[0]);
         wire_put_int (self->writer, latest);
-        expired[r] = latest != ANSWER_NEVER && answer_expired (answer);
+        expired[r] = latest != ANSWER_NEVER && role_complete (query, key) &&
+                     answer_expired (key->answers[0], key->as_of);
         any = any || expired[r];
     }
     wire_close (self->writer);
@@ -263,6 +280,14 @@ static bool refuse (serving_core_t *self, query_t *query)
     return false;
 }
 
+static outcome_key_t outcome_key_of (const query_t *query, const query_key_t *key)
+{
+    return (outcome_key_t){ .answer = key->answers[0],
+                            .as_of = key->as_of,
+                            .request = key->request,
+                            .partial = !role_complete (query, key) };
+}
+
 /* What a role comes to for some entities, in the place of its inputs among theirs. */
 static void compute_role (serving_core_t *self, const query_t *query, size_t number, size_t from,
                           size_t count, outcome_key_t *keys, outcome_t *inputs)
@@ -271,7 +296,7 @@ static void compute_role (serving_core_t *self, const query_t *query, size_t num
     size_t each = query->target.service ? query->target.service->inputs_count : 0;
     for (size_t i = 0; i < count; i++) {
         const query_key_t *key = query_key_of (query, number, from + i);
-        keys[i] = (outcome_key_t){ key->answers[0], key->as_of, key->request, NULL };
+        keys[i] = outcome_key_of (query, key);
     }
     const outcome_t *outcomes = outcome_compute (role->task, keys, count, self->outcomes);
     for (size_t i = 0; i < count; i++)
@@ -300,10 +325,8 @@ static const outcome_t *compute (serving_core_t *self, const query_t *query, siz
 {
     if (query->target.service)
         return compute_service (self, query, from, count, keys);
-    for (size_t i = 0; i < count; i++) {
-        const query_key_t *key = &query->keys[from + i];
-        keys[i] = (outcome_key_t){ key->answers[0], key->as_of, key->request, NULL };
-    }
+    for (size_t i = 0; i < count; i++)
+        keys[i] = outcome_key_of (query, &query->keys[from + i]);
     return outcome_compute (query->target.task, keys, count, self->outcomes);
 }
 
@@ -351,19 +374,16 @@ static void write_role_versions (wire_writer_t *writer, const query_target_t *ta
         wire_field_string (writer, name, text);
 }
 
-/* Whose latest events are told, and which of them each feature is made of; of a view, all are of
- * one. */
+/* Whose latest events are told, and the events of which each feature is made of. */
 static void write_roles (wire_writer_t *writer, const query_t *query)
 {
     const query_target_t *target = &query->target;
     wire_field_list (writer, "roles");
-    for (size_t r = 0; r < target->roles_count; r++)
+    for (size_t r = 0; is_of_both (query) && r < target->roles_count; r++)
         wire_put_string (writer, target->service
                                      ? target->service->roles[target->roles[r].number].name
                                      : target->roles[r].view->name);
     wire_close (writer);
-    if (!target->service)
-        return;
     wire_field_list (writer, "reads");
     for (size_t i = 0; i < query->features_count; i++)
         wire_put_uint (writer, target->reads[i]);

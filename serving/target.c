@@ -60,7 +60,7 @@ static status_t bind_view (query_t *query, const model_t *model, const view_t *v
     target->task = role->task;
     target->reads = arena_alloc (query->arena, query->features_count * sizeof *target->reads);
     for (size_t i = 0; i < query->features_count; i++)
-        target->reads[i] = 1;
+        target->reads[i] = target->plan->features[target->features[i]].of_events;
     return STATUS_OK;
 }
 
@@ -127,9 +127,12 @@ static void find_reads (const query_t *query, query_target_t *target)
 {
     const plan_t *plan = target->plan;
     uint32_t *reads = arena_zero (query->arena, plan->features_count, sizeof *reads);
-    for (size_t r = 0; r < target->roles_count; r++)
-        for (size_t i = 0; i < target->roles[r].features_count; i++)
-            reads[target->roles[r].inputs[i]] = UINT32_C (1) << r;
+    for (size_t r = 0; r < target->roles_count; r++) {
+        const query_role_t *role = &target->roles[r];
+        for (size_t i = 0; i < role->features_count; i++)
+            if (role->plan->features[role->features[i]].of_events)
+                reads[role->inputs[i]] = UINT32_C (1) << r;
+    }
     for (size_t d = 0; d < plan->derived_count; d++) {
         const plan_feature_t *derived = &plan->features[plan->derived[d]];
         for (size_t i = 0; i < derived->reads_count; i++)

@@ -342,6 +342,58 @@ void ranges_add_known (ranges_t *self, uint32_t slot, void *acc, const event_row
     add_known (self, slot, acc, events, from, to, &(known_t){ .ingest = known });
 }
 
+/* The largest node that ends at the number and begins at `from` or later: its level, or -1. */
+static int level_before (uint64_t from, uint64_t number)
+{
+    int level = -1;
+    uint64_t size = RANGES_LEAF;
+    while (level + 1 < LEVELS && number % size == 0 && size <= number - from) {
+        level++;
+        size *= RANGES_FANOUT;
+    }
+    return level;
+}
+
+static uint64_t latest_known (ranges_t *self, const event_rows_t *events, uint64_t from,
+                              uint64_t to, const known_t *known)
+{
+    while (from < to) {
+        int level = level_before (from, to);
+        for (; level >= 0; level--) { /* the largest node of which nothing is known */
+            uint64_t size = node_size ((size_t)level);
+            span_t span = span_of (self, (size_t)level, to / size - 1, events);
+            if (knows_none (known, &span))
+                break;
+        }
+        if (level >= 0) {
+            to -= node_size ((size_t)level);
+            continue;
+        }
+        uint64_t begin = (to - 1) / RANGES_LEAF * RANGES_LEAF;
+        for (begin = begin > from ? begin : from; to > begin; to--)
+            if (is_known (known, events, event_row (events, to - 1)))
+                return to;
+    }
+    return 0;
+}
+
+uint64_t ranges_latest_known (ranges_t *self, const event_rows_t *events, uint64_t from,
+                              uint64_t to, int64_t known)
+{
+    CHECK_OBJECT (self, RANGES_MAGIC);
+    CHECK (!self->by_offset);
+    return latest_known (self, events, from, to, &(known_t){ .ingest = known });
+}
+
+uint64_t ranges_latest_limited (ranges_t *self, const event_rows_t *events, uint64_t from,
+                                uint64_t to, const training_limit_t *limit)
+{
+    CHECK_OBJECT (self, RANGES_MAGIC);
+    CHECK (self->by_offset);
+    return latest_known (self, events, from, to,
+                         &(known_t){ .limit = limit, .loads = &self->loads });
+}
+
 void ranges_by_offset (ranges_t *self, offsets_t loads)
 {
     CHECK_OBJECT (self, RANGES_MAGIC);

@@ -40,6 +40,12 @@ void ranges_by_offset (ranges_t *self, offsets_t loads);
 void ranges_add_limited (ranges_t *self, uint32_t slot, void *acc, const event_rows_t *events,
                          uint64_t from, uint64_t to, const training_limit_t *limit);
 
+/* The number after that of the last of events [from, to) that counts so; 0: there is none. */
+uint64_t ranges_latest_known (ranges_t *self, const event_rows_t *events, uint64_t from,
+                              uint64_t to, int64_t known);
+uint64_t ranges_latest_limited (ranges_t *self, const event_rows_t *events, uint64_t from,
+                                uint64_t to, const training_limit_t *limit);
+
 size_t ranges_memory (const ranges_t *self);
 
 #endif

@@ -16,6 +16,7 @@ enum {
 /* An end of windows: the first event later than as-of - distance. */
 typedef struct edge {
     int64_t distance;
+    bool for_known;                    /* looked for when rows say what they know, alone */
     uint64_t at;                       /* for the row that came last */
     uint64_t number[WINDOWS_ROWS_MAX]; /* for each row of the group */
 } edge_t;
@@ -39,6 +40,11 @@ struct windows {
     window_t *windows;
     size_t count;
     bool lifetimes;
+    /* Of a view with a ttl, which answers are asked for the latest event for: */
+    bool expires;
+    uint32_t now; /* the edge at as-of … */
+    uint32_t old; /* … and the one that is the ttl before, which known ones are looked for from */
+    int64_t latest;  /* of the events that were let go */
     uint8_t *middle; /* sets of slot accumulators to compute in */
     uint8_t *later;
     ranges_t *ranges;
@@ -49,7 +55,8 @@ struct windows {
 static uint32_t edge_of (windows_t *self, int64_t distance)
 {
     size_t at = 0;
-    while (at < self->edges_count && self->edges[at].distance != distance)
+    while (at < self->edges_count &&
+           (self->edges[at].distance != distance || self->edges[at].for_known))
         at++;
     if (at == self->edges_count)
         self->edges[self->edges_count++] = (edge_t){ .distance = distance };
@@ -60,8 +67,6 @@ static uint32_t edge_of (windows_t *self, int64_t distance)
 static aggregate_t only_aggregate (const plan_t *plan, uint32_t cell)
 {
     aggregate_t only = AGGREGATE_NONE;
-    if (plan->expires && cell == plan->ttl_cell)
-        return AGGREGATE_NONE; /* answers are asked for it */
     for (size_t f = 0; f < plan->features_count; f++) {
         const plan_feature_t *feature = &plan->features[f];
         if (feature->derived != NULL || feature->cell != cell)
@@ -99,11 +104,18 @@ windows_t *windows_new (const plan_t *plan, const bool *cells, size_t memory)
     windows_t *self = mem_zero (1, sizeof *self);
     self->magic = WINDOWS_MAGIC;
     self->plan = plan;
-    self->edges = mem_zero (2 * plan->cells_count + 1, sizeof *self->edges);
+    self->edges = mem_zero (2 * plan->cells_count + 2, sizeof *self->edges);
     self->windows = mem_zero (plan->cells_count + 1, sizeof *self->windows);
     for (uint32_t c = 0; c < plan->cells_count; c++)
         if (cells[c])
             add_window (self, c);
+    self->expires = plan->ttl > 0 && self->count > 0;
+    self->latest = ANSWER_NEVER;
+    if (self->expires) {
+        self->now = edge_of (self, 0);
+        self->old = (uint32_t)self->edges_count++;
+        self->edges[self->old] = (edge_t){ .distance = plan->ttl + 1, .for_known = true };
+    }
     self->middle = mem_alloc (plan->slots_size);
     self->later = mem_alloc (plan->slots_size);
     plan_slots_init (plan, self->middle);
@@ -153,6 +165,7 @@ void windows_clear (windows_t *self)
         if (window->state != NULL)
             state_reset (self->plan->slots[window->slot].spec, window->state);
     }
+    self->latest = ANSWER_NEVER;
     ranges_clear (self->ranges);
 }
 
@@ -184,12 +197,14 @@ static inline size_t find_later (const int64_t *times, size_t at, size_t end, in
 }
 
 static void find_edges (windows_t *self, const event_rows_t *events, const window_row_t *rows,
-                        size_t count)
+                        size_t count, bool known)
 {
     const int64_t *times = events->rows.time;
     size_t end = event_row (events, events->end);
     for (size_t i = 0; i < self->edges_count; i++) {
         edge_t *edge = &self->edges[i];
+        if (edge->for_known && !known)
+            continue;
         size_t at = event_row (events, edge->at > events->first ? edge->at : events->first);
         for (size_t k = 0; k < count; k++) {
             at = find_later (times, at, end, rows[k].as_of - edge->distance);
@@ -312,13 +327,33 @@ static void add_known (windows_t *self, const window_t *window, const event_rows
         ranges_add_known (self->ranges, window->slot, acc, events, from, to, row->known);
 }
 
+/* Tells each row's answer of the latest event that counts for it; of rows that say what they know,
+ * when it is not older than the ttl. */
+static void find_latest (windows_t *self, const event_rows_t *events, const window_row_t *rows,
+                         size_t count, bool known)
+{
+    const uint64_t *now = self->edges[self->now].number;
+    const uint64_t *old = self->edges[self->old].number;
+    for (size_t k = 0; k < count; k++) {
+        uint64_t end = now[k];
+        if (known && rows[k].limit != NULL)
+            end = ranges_latest_limited (self->ranges, events, old[k], end, rows[k].limit);
+        else if (known)
+            end = ranges_latest_known (self->ranges, events, old[k], end, rows[k].known);
+        if (end > events->first)
+            answer_saw (rows[k].answer, events->rows.time[event_row (events, end - 1)]);
+        else if (!known)
+            answer_saw (rows[k].answer, self->latest);
+    }
+}
+
 bool windows_add (windows_t *self, const event_rows_t *events, const window_row_t *rows,
                   size_t count)
 {
     CHECK_OBJECT (self, WINDOWS_MAGIC);
     CHECK (count > 0 && count <= WINDOWS_ROWS_MAX);
     bool known = false;
-    bool added = false;
+    bool added = self->expires;
     if (events->end == 0)
         return false;
     bool limited = rows[0].limit != NULL;
@@ -326,7 +361,9 @@ bool windows_add (windows_t *self, const event_rows_t *events, const window_row_
         known |= limited || rows[k].known != WINDOW_ALL_KNOWN;
     CHECK (!known || events->end == events->first ||
            (limited ? events->rows.offset != NULL : events->rows.ingest != NULL));
-    find_edges (self, events, rows, count);
+    find_edges (self, events, rows, count, known);
+    if (self->expires)
+        find_latest (self, events, rows, count, known);
     for (size_t i = 0; i < self->count; i++) {
         window_t *window = &self->windows[i];
         bool lifetime = window->left == NO_EDGE;
@@ -353,7 +390,7 @@ uint64_t windows_let_go (windows_t *self, const event_rows_t *events, int64_t as
         return events->first;
     int64_t furthest = 0;
     for (size_t i = 0; i < self->edges_count; i++)
-        if (self->edges[i].distance > furthest)
+        if (self->edges[i].distance > furthest && (known || !self->edges[i].for_known))
             furthest = self->edges[i].distance;
     size_t row = find_later (events->rows.time, events->at, event_row (events, events->end),
                              as_of - furthest);
@@ -365,6 +402,8 @@ uint64_t windows_let_go (windows_t *self, const event_rows_t *events, int64_t as
         fold_range (self->plan, window->slot, window->state, events, window->taken, number);
         window->taken = number;
     }
+    if (number > events->first)
+        self->latest = events->rows.time[event_row (events, number - 1)];
     ranges_let_go (self->ranges, number);
     return number;
 }

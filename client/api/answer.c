@@ -222,15 +222,15 @@ static void take_versions (weir_answer_t *self, const wire_value_t *map)
     }
 }
 
-/* A view has one, of which all its features are. */
+/* Of one layer alone there are none. */
 static void take_roles (weir_answer_t *self, wire_list_t roles, wire_list_t reads)
 {
     uint32_t *bits = arena_zero (self->arena, self->features, sizeof *bits);
     self->roles = texts_out (roles, self->arena);
     self->roles_count = roles.count < MOST_ROLES ? roles.count : MOST_ROLES;
-    for (size_t i = 0; i < self->features; i++)
-        bits[i] =
-            i < reads.count ? (uint32_t)wire_item_uint (&reads.items[i]) : self->roles_count > 0;
+    uint64_t all = (UINT64_C (1) << self->roles_count) - 1;
+    for (size_t i = 0; i < self->features && i < reads.count; i++)
+        bits[i] = (uint32_t)(wire_item_uint (&reads.items[i]) & all);
     self->reads = bits;
 }
 

@@ -55,6 +55,8 @@ static void print_all (wire_list_t changes, bool lines)
             version_texts_changes (inside_of (wire_text (change, "before")),
                                    inside_of (wire_text (change, "after")), LINES_INDENT,
                                    LINES_SHOWN, &out);
+        else if (lines && text_is (what, "alter"))
+            buf_printf (&out, "%*s  … its texts are too long to be shown\n", LINES_INDENT, "");
     }
     print_buf (&out);
     buf_release (&out);

@@ -15,6 +15,7 @@
 enum {
     HASH_DIGITS = 2 * crypto_hash_sha256_BYTES,
     NAME_SHOWN_MAX = 255,
+    OWN_NAME_MAX = 40, /* bytes: a label takes 63, and "_training_set_datasets" is behind it */
 };
 
 /* A file as it is named and known again. */
@@ -154,6 +155,8 @@ static int run (call_t *call)
     int exit_status;
     if (!call_options (call, specs, sizeof specs / sizeof specs[0], &exit_status))
         return exit_status;
+    if (own_name && (own_name[0] == '\0' || strlen (own_name) > OWN_NAME_MAX))
+        return call_usage (call, "--as takes a name of up to %d bytes", OWN_NAME_MAX);
     if (strcmp (call->words[0], "add") != 0)
         return call_usage (call, "there is `weir model add`, not `weir model %s`", call->words[0]);
     if (!call_version (call, call->words[1], &name, &version, &exit_status))

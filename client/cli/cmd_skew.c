@@ -74,7 +74,7 @@ static status_t begin (call_t *call, const wanted_t *wanted, uint64_t *id, error
     return status;
 }
 
-/* Of which version the training set says that it is, as far as it says so. */
+/* Of which version the training set says that it is, as far as it says so: any CSV will do. */
 static status_t tell_training (const call_t *call, const char *path, error_t *error)
 {
     json_t *beside = beside_read (path);
@@ -87,16 +87,18 @@ static status_t tell_training (const call_t *call, const char *path, error_t *er
         name = text_of (call->words[0]);
     char *bare = mem_string_n (name.data, name.size);
     const json_t *version = json_object_get (json_object_get (beside, "versions"), bare);
-    status_t status = beside_check (beside, path, error);
+    status_t status = STATUS_OK;
+    bool changed = beside_check (beside, path, error) != STATUS_OK;
     beside_datasets (beside, datasets, sizeof datasets);
-    if (status == STATUS_OK && !json_is_integer (version))
-        status = error_set (error, STATUS_INVALID, "%s is not a training set of %s", path, bare);
-    else if (status == STATUS_OK && asked != 0 && json_integer_value (version) != (json_int_t)asked)
+    if (changed || !json_is_integer (version))
+        fprintf (stderr, "%s %s, by what stands beside it\n", path,
+                 changed ? "was changed since it was made" : "is no training set of this");
+    else if (asked != 0 && json_integer_value (version) != (json_int_t)asked)
         status =
             error_set (error, STATUS_INVALID,
                        "%s is a training set of %s@v%" JSON_INTEGER_FORMAT ", not of v%" PRIu32,
                        path, bare, json_integer_value (version), asked);
-    else if (status == STATUS_OK)
+    else
         fprintf (stderr, "%s is of %s@v%" JSON_INTEGER_FORMAT ", from %s\n", path, bare,
                  json_integer_value (version), datasets);
     mem_free (bare);
@@ -139,8 +141,10 @@ static bool look (void *arg, const message_t *reply, int *exit_status)
     uint64_t total = wire_uint (reply->body, "total", 0);
     error_t error;
     if (text_is (state, "running")) {
-        progress ("recomputing answers: %" PRIu64 " %%",
-                  total > 0 ? wire_uint (reply->body, "done", 0) * 100 / total : 0);
+        text_t waits = wire_text (reply->body, "error");
+        progress ("recomputing answers: %" PRIu64 " %%%s" TEXT_FORMAT,
+                  total > 0 ? wire_uint (reply->body, "done", 0) * 100 / total : 0,
+                  waits.size > 0 ? "; waits: " : "", TEXT_ARGS (waits));
         return false;
     }
     progress_end ();

@@ -164,9 +164,7 @@ static void put_windows (const plan_t *plan, uint32_t slot, bool json, buf_t *ou
         if (plan->cells[i].slot != slot)
             continue;
         buf_put_string (out, any ? (json ? "," : ", ") : "");
-        if (plan->expires && i == plan->ttl_cell)
-            buf_put_string (out, json ? "\"ttl\"" : "ttl");
-        else if (window == WINDOW_LIFETIME)
+        if (window == WINDOW_LIFETIME)
             buf_put_string (out, json ? "\"lifetime\"" : "lifetime");
         else if (json)
             buf_printf (out, "%lld", (long long)window);

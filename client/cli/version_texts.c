@@ -42,12 +42,29 @@ static uint32_t *common_rests (const lines_t *a, const lines_t *b)
     return common;
 }
 
+/* How many lines both begin with, or end with behind `first`. */
+static size_t same_lines (const lines_t *a, const lines_t *b, size_t first, bool at_end)
+{
+    size_t count = 0;
+    while (first + count < a->count && first + count < b->count &&
+           text_equal (a->items[at_end ? a->count - 1 - count : count],
+                       b->items[at_end ? b->count - 1 - count : count]))
+        count++;
+    return count;
+}
+
 bool version_texts_compare (text_t a_text, text_t b_text, buf_t *out)
 {
-    lines_t a = split (a_text), b = split (b_text);
+    lines_t all_a = split (a_text), all_b = split (b_text);
+    size_t before = same_lines (&all_a, &all_b, 0, false);
+    size_t behind = same_lines (&all_a, &all_b, before, true);
+    lines_t a = { all_a.items + before, all_a.count - before - behind };
+    lines_t b = { all_b.items + before, all_b.count - before - behind };
     uint32_t *common = common_rests (&a, &b);
     size_t i = 0, j = 0, width = b.count + 1;
     bool differ = false;
+    for (size_t k = 0; k < before; k++)
+        put (' ', all_a.items[k], out);
     while (i < a.count || j < b.count) {
         if (i < a.count && j < b.count && text_equal (a.items[i], b.items[j])) {
             put (' ', a.items[i++], out);
@@ -61,9 +78,11 @@ bool version_texts_compare (text_t a_text, text_t b_text, buf_t *out)
         else
             put ('+', b.items[j++], out);
     }
+    for (size_t k = all_a.count - behind; k < all_a.count; k++)
+        put (' ', all_a.items[k], out);
     mem_free (common);
-    mem_free (a.items);
-    mem_free (b.items);
+    mem_free (all_a.items);
+    mem_free (all_b.items);
     return differ;
 }
 
@@ -120,8 +139,11 @@ void version_texts_changes (text_t a, text_t b, int indent, size_t most, buf_t *
     buf_t all;
     heads_t heads = { .count = 0 };
     changed_t changed = { indent, most, 0, out };
-    if (version_text_lines (a) > VERSION_LINES_MAX || version_text_lines (b) > VERSION_LINES_MAX)
+    if (version_text_lines (a) > VERSION_LINES_MAX || version_text_lines (b) > VERSION_LINES_MAX) {
+        buf_printf (out, "%*s  … too long to be compared here: `weir diff` of what is applied\n",
+                    indent, "");
         return;
+    }
     buf_init (&all, (size_t)4 * (a.size + b.size) + 64);
     (void)version_texts_compare (a, b, &all);
     lines_t lines = split ((text_t){ buf_string (&all), (uint32_t)all.size });

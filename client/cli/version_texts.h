@@ -11,8 +11,8 @@
 bool version_texts_compare (text_t a, text_t b, buf_t *out);
 
 /* Appends the lines that differ, each after `indent` blanks and "- " or "+ ", below those that they
- * stand under in both texts; at most `most` lines, and how many more there are. Nothing for texts
- * of over VERSION_LINES_MAX lines. */
+ * stand under in both texts; at most `most` lines, and how many more there are. Of texts of
+ * over VERSION_LINES_MAX lines, that they are. */
 enum { VERSION_LINES_MAX = 8192 };
 void version_texts_changes (text_t a, text_t b, int indent, size_t most, buf_t *out);
 /* How many lines there are. */

@@ -310,11 +310,12 @@ WEIR_API const char *weir_answer_error (const weir_answer_t *answer, size_t key,
 
 WEIR_API int64_t weir_answer_as_of (const weir_answer_t *answer, size_t key); /* µs */
 /* Is the feature's entity known? Of one that is made of several entities (roles of a service): is
- * any of them? One that is made of the request alone is always SEEN. */
+ * any of them? One that is made of the request alone is always SEEN. An answer that is not complete
+ * may know of none; a `default` stands for null wherever there is one. */
 typedef enum weir_presence {
     WEIR_SEEN,       /* it has an event at or before as-of, whether or not the feature counts it */
-    WEIR_NEVER_SEEN, /* it has none: what is counted is 0, the rest null */
-    WEIR_EXPIRED,    /* its latest one is older than the view's `ttl`: the feature is null */
+    WEIR_NEVER_SEEN, /* it has none: what is counted is 0 (null with a `ttl`), the rest null */
+    WEIR_EXPIRED,    /* its latest one is older than the view's `ttl`: aggregates are null */
 } weir_presence_t;
 WEIR_API weir_presence_t weir_answer_presence (const weir_answer_t *answer, size_t key,
                                                size_t feature);

@@ -194,11 +194,11 @@ value_t client_result_value (const wire_value_t *body, uint32_t result, uint32_t
 /* Is it a map that lacks keys, or one of such maps? */
 bool client_value_capped (const value_t *value);
 
-/* Appends one result as a line of JSON without its end: key, features, as_of, complete, positions,
- * dataset, versions, and capped, errors and incomplete where there are any. */
 /* In `latest` of a result: no event is known of a role's entity. */
 #define CLIENT_NEVER INT64_MIN
 
+/* Appends one result as a line of JSON without its end: key, features, as_of, complete, positions,
+ * dataset, versions, and capped, errors and incomplete where there are any. */
 void client_result_json (const wire_value_t *body, uint32_t result, buf_t *out);
 
 /* Appends a value as JSON: floats as the shortest text that reads back to the same bits, with

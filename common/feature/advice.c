@@ -23,9 +23,11 @@ typedef struct adviser {
         (adviser)->count++;                                                                        \
     } while (0)
 
-/* Is the feature null when there are no rows? */
+/* Is the feature null when there are no rows? All are where a ttl is over. */
 static bool can_be_null (const adviser_t *adviser, const plan_feature_t *feature)
 {
+    if (adviser->view->ttl > 0)
+        return true;
     const plan_cell_t *cell = &adviser->plan->cells[feature->cell];
     const state_spec_t spec = adviser->plan->slots[cell->slot].spec;
     const final_context_t context = { .window = cell->window,

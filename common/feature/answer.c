@@ -74,14 +74,11 @@ void answer_saw (answer_t *self, int64_t time)
         self->latest = time;
 }
 
-bool answer_expired (const answer_t *self)
+bool answer_expired (const answer_t *self, int64_t as_of)
 {
     CHECK_OBJECT (self, ANSWER_MAGIC);
-    const plan_t *plan = self->plan;
-    if (!plan->expires)
-        return false;
-    const plan_cell_t *cell = &plan->cells[plan->ttl_cell];
-    return state_is_empty (plan->slots[cell->slot].spec, self->cells + cell->place);
+    int64_t ttl = self->plan->ttl;
+    return ttl > 0 && (self->latest == ANSWER_NEVER || self->latest < as_of - ttl);
 }
 
 size_t answer_memory (const answer_t *self)

@@ -28,8 +28,9 @@ int64_t answer_latest (const answer_t *self);
  * as-of. */
 void answer_saw (answer_t *self, int64_t time);
 
-/* Are the view's features null, because no event of the key is within its ttl? */
-bool answer_expired (const answer_t *self);
+/* Are the view's features null, because at as-of the key's latest event is older than its ttl, or
+ * there is none? */
+bool answer_expired (const answer_t *self, int64_t as_of);
 
 /* Bytes that it holds, about. */
 size_t answer_memory (const answer_t *self);

@@ -75,8 +75,6 @@ void outcome_task_cells (const outcome_task_t *self, bool *cells)
 {
     for (size_t i = 0; i < self->plain_count; i++)
         cells[self->plan->features[self->order[i]].cell] = true;
-    if (self->plan->expires && self->plain_count > 0)
-        cells[self->plan->ttl_cell] = true;
 }
 
 void outcome_task_plain (const outcome_task_t *self, bool *features)
@@ -143,7 +141,7 @@ static void finalise (const computation_t *self, size_t key)
     outcome_t *out = &self->outcomes[key * self->task->order_count];
     const value_t *finals =
         self->finals != NULL ? self->finals + key * self->plan->cells_count : NULL;
-    bool expired = at->inputs == NULL && answer_expired (at->answer);
+    bool expired = at->inputs == NULL && !at->partial && answer_expired (at->answer, at->as_of);
     for (size_t i = 0; i < count; i++) {
         const plan_feature_t *of = &features[order[i]];
         if (expired) {

@@ -36,6 +36,7 @@ typedef struct outcome_key {
     const answer_t *answer;
     int64_t as_of;           /* µs */
     const value_t *request;  /* the plan's request_count values, of their types; NULL: all null */
+    bool partial;            /* the answer lacks events: whether it is expired cannot be said */
     const outcome_t *inputs; /* in place of an answer, of a service's plan: by feature, those that
                                 are needed */
 } outcome_key_t;

@@ -157,50 +157,31 @@ static value_t own_value (plan_t *plan, value_t value)
     return value;
 }
 
-/* One more cell, which others may equal until all are there. */
-static plan_cell_t want_cell (compiler_t *compiler, const feature_t *feature)
-{
-    plan_t *plan = compiler->plan;
-    plan_cell_t cell = { .slot = add_slot (compiler, feature), .window = feature->window };
-    plan->cells[plan->cells_count++] = cell;
-    plan->windows[plan->windows_count++] = cell.window;
-    return cell;
-}
-
-static uint32_t find_cell (const plan_t *plan, const plan_cell_t *wanted)
-{
-    const plan_cell_t *cell =
-        bsearch (wanted, plan->cells, plan->cells_count, sizeof *plan->cells, compare_cells);
-    CHECK (cell != NULL);
-    return (uint32_t)(cell - plan->cells);
-}
-
 static void add_features (compiler_t *compiler)
 {
     plan_t *plan = compiler->plan;
     const view_t *view = compiler->view;
     size_t count = view->features_count;
     plan_cell_t *wanted = arena_zero (plan->arena, count, sizeof *wanted);
-    for (size_t i = 0; i < count; i++)
-        wanted[i] = want_cell (compiler, &view->features[i]);
-    /* an event that is as old as the ttl is not older */
-    const feature_t fresh = { .aggregate = AGGREGATE_COUNT, .window = view->ttl + 1 };
-    plan_cell_t ttl = { 0 };
-    plan->expires = view->ttl > 0;
-    if (plan->expires)
-        ttl = want_cell (compiler, &fresh);
-    plan->cells_count =
-        sort_unique (plan->cells, plan->cells_count, sizeof *plan->cells, compare_cells);
+    for (size_t i = 0; i < count; i++) {
+        wanted[i].slot = add_slot (compiler, &view->features[i]);
+        wanted[i].window = view->features[i].window;
+        plan->cells[i] = wanted[i];
+        plan->windows[i] = wanted[i].window;
+    }
+    plan->cells_count = sort_unique (plan->cells, count, sizeof *plan->cells, compare_cells);
     plan->windows_count =
-        sort_unique (plan->windows, plan->windows_count, sizeof *plan->windows, compare_windows);
-    if (plan->expires)
-        plan->ttl_cell = find_cell (plan, &ttl);
+        sort_unique (plan->windows, count, sizeof *plan->windows, compare_windows);
     for (size_t i = 0; i < count; i++) {
         const feature_t *feature = &view->features[i];
+        const plan_cell_t *cell = bsearch (&wanted[i], plan->cells, plan->cells_count,
+                                           sizeof *plan->cells, compare_cells);
+        CHECK (cell != NULL);
         plan->features[i] = (plan_feature_t){
             .name = arena_string (plan->arena, text_of (feature->name)),
             .aggregate = feature->aggregate,
-            .cell = find_cell (plan, &wanted[i]),
+            .cell = (uint32_t)(cell - plan->cells),
+            .of_events = true,
             .type = feature->type,
             .type_text = type_text (plan, &feature->type),
             .parameter = feature->parameter,
@@ -267,6 +248,12 @@ static void add_derived (plan_t *plan, const view_t *view)
                           compile (&scope.scope, derived->expr));
     }
     plan->derived_count = view->derived_count;
+    for (size_t i = 0; i < plan->derived_count; i++) {
+        plan_feature_t *feature = &plan->features[plan->derived[i]];
+        for (size_t k = 0; k < feature->reads_count; k++)
+            feature->of_events |= feature->reads[k] < plan->features_count &&
+                                  plan->features[feature->reads[k]].of_events;
+    }
     for (size_t i = 0; i < view->request_count; i++)
         plan->request_types[i] = view->request[i].type;
     plan->request_count = view->request_count;
@@ -337,6 +324,7 @@ static plan_t *plan_allocate (const view_t *view)
     plan->version = view->version;
     plan->log_name = arena_string (arena, text_of (view->log_name));
     plan->horizon = view->horizon;
+    plan->ttl = view->ttl;
     plan->keyed = view->key_count > 0;
     plan->columns = stream->fields_count;
     plan->column_types = arena_zero (arena, stream->fields_count, sizeof *plan->column_types);
@@ -347,9 +335,9 @@ static plan_t *plan_allocate (const view_t *view)
     }
     plan->lanes = arena_zero (arena, STATE_INPUTS_MAX * count, sizeof *plan->lanes);
     plan->filters = arena_zero (arena, count, sizeof *plan->filters);
-    plan->slots = arena_zero (arena, count + 1, sizeof *plan->slots);
-    plan->cells = arena_zero (arena, count + 1, sizeof *plan->cells);
-    plan->windows = arena_zero (arena, count + 1, sizeof *plan->windows);
+    plan->slots = arena_zero (arena, count, sizeof *plan->slots);
+    plan->cells = arena_zero (arena, count, sizeof *plan->cells);
+    plan->windows = arena_zero (arena, count, sizeof *plan->windows);
     plan->features = arena_zero (arena, count + view->derived_count, sizeof *plan->features);
     plan->derived = arena_zero (arena, view->derived_count, sizeof *plan->derived);
     plan->request_types = arena_zero (arena, view->request_count, sizeof *plan->request_types);

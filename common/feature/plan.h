@@ -5,8 +5,7 @@
  * A *lane* is a distinct input expression, a *filter* a distinct `where` of a feature, a *slot* a
  * distinct (state, lanes, filter, delay), a *cell* a distinct (slot, window), a *feature* a cell
  * and the aggregate that finalises it. sum(x) and mean(x) over the same window share one cell.
- * *Derived* features are computed from others when they are answered (outcome.h). A view with a
- * `ttl` has one cell more, which counts the events that are not older.
+ * *Derived* features are computed from others when they are answered (outcome.h).
  *
  * Plans are immutable and may be used by several threads. */
 #ifndef WEIR_FEATURE_PLAN_H
@@ -44,6 +43,7 @@ typedef struct plan_feature {
                               is not derived */
     uint32_t *reads;       /* the columns that it reads */
     size_t reads_count;
+    bool of_events; /* of a view: some event may count in it, or in what it is derived from */
     const encoding_t *encoding; /* what `derived` gives is answered as; NULL: as it is */
     const char *refusal;        /* why it cannot be answered, whatever it is; NULL: it can */
 } plan_feature_t;
@@ -55,6 +55,7 @@ typedef struct plan {
     uint64_t hash;        /* of all slots and cells in order: two nodes with equal hashes exchange
                              partials cell by cell */
     int64_t horizon;      /* µs */
+    int64_t ttl;          /* µs, 0: none. It is no part of any state: answers are asked for it */
     type_t *column_types; /* the stream's columns */
     uint16_t *column_ids; /* the numbers of their fields */
     size_t columns;
@@ -71,8 +72,6 @@ typedef struct plan {
     size_t cells_count;
     size_t cells_size;   /* bytes of an answer's accumulators */
     bool cells_may_grow; /* some of them can hold much beside these */
-    bool expires;        /* the view has a ttl: without events in … */
-    uint32_t ttl_cell;   /* … this cell its features are null */
     int64_t *windows;    /* distinct, ascending, WINDOW_LIFETIME last if used */
     size_t windows_count;
     plan_feature_t *features; /* in the view's order, then the derived ones in theirs */

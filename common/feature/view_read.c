@@ -455,9 +455,6 @@ bool view_read (definition_reader_t *shared, const tree_node_t *key, view_t *vie
     if ((node = tree_get (body, "where")) != NULL)
         read_where (&reader, node);
     read_features (&reader, body);
-    if (view->ttl > 0 && view->features_count == FEATURES_MAX)
-        tree_mistake (mistakes, tree_get (body, "ttl"),
-                      "a view with a `ttl` has at most %d features; split it", FEATURES_MAX - 1);
     view_read_request (shared, tree_get (body, "request"), view);
     if ((node = tree_get (body, "derived")) != NULL) {
         if (mistakes->total == before)

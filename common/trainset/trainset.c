@@ -77,6 +77,8 @@ static status_t choose_features (trainset_t *self, const trainset_options_t *opt
     trainset_role_t *role = self->roles;
     const plan_t *plan = role->plan;
     size_t count = options->features ? options->features_count : plan->features_count;
+    if (count == 0)
+        return error_set (error, STATUS_INVALID, "no feature of %s is asked for", plan->view);
     role->features = arena_zero (self->arena, count + 1, sizeof *role->features);
     self->outputs = arena_zero (self->arena, count + 1, sizeof *self->outputs);
     for (size_t i = 0; i < count; i++) {

@@ -85,7 +85,7 @@ SHAPE (shape_result, "RESULT", MAP ("key"), ANYTHINGS ("values"), INT ("as_of"),
        MAP ("positions"), PROBLEM ("dataset"), INTS ("latest"), UINTS_OR_NOT ("expired"),
        MAP_OR_NOT ("errors"), RECORDS_OR_NOT ("incomplete", shape_incomplete));
 SHAPE (shape_GET_OK, NULL, NAME ("view"), NAME ("version"), MAP ("versions"), NAMES ("features"),
-       NAMES ("types"), NAMES ("roles"), UINTS_OR_NOT ("reads"), RECORDS ("results", shape_result));
+       NAMES ("types"), NAMES ("roles"), UINTS ("reads"), RECORDS ("results", shape_result));
 
 /* ---- clients and speed workers to speed workers ---- */
 

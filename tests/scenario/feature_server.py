@@ -52,11 +52,21 @@ views:
   brief:
     from: payments
     ttl: 1h
+    request: {limit: float64}
     features:
       n: count()
       total: sum(amount)
       kept: {expr: sum(amount), default: -1}
+    derived:
+      large: limit > 100
 services:
+  both:
+    views:
+      buyer: {view: brief, key: {user_id: buyer_id}}
+      seller: {view: spend, key: {user_id: seller_id}}
+    request: {limit: float64}
+    features: ["buyer:n", "seller:n_lifetime", "buyer:large", sum]
+    derived: {sum: buyer.n + seller.n_lifetime}
   model:
     views:
       buyer: {view: spend, key: {user_id: buyer_id}}
@@ -202,6 +212,13 @@ def check_ttl():
     expect_equal([got[name]["values"] for name in ("n", "total", "kept")], [[None, 29, None], [None, got["total"]["values"][1],
                                                                            None], [-1.0, got["total"]["values"][1], -1.0]])
     expect_equal(got["n"]["statuses"], ["OUTSIDE_MAX_AGE", "PRESENT", "NOT_FOUND"])
+    alone, _ = features(["brief:large"], {"user_id": ["old", "u1", "nobody"], "limit": [1.0, 200.0, 300.0]})
+    expect_equal(alone["large"], {"values": [False, True, True], "statuses": ["PRESENT"] * 3,
+                                  "event_timestamps": ["1970-01-01T00:00:00Z"] * 3}, "of the request alone")
+    shared, _ = features([], {"buyer_id": ["old", "u1"], "seller_id": ["u1", "nobody"], "limit": [1.0, 200.0]}, feature_service="both")
+    expect_equal([shared[name]["statuses"] for name in ("n", "n_lifetime", "large", "sum")],
+                 [["OUTSIDE_MAX_AGE", "PRESENT"], ["PRESENT", "NOT_FOUND"], ["PRESENT"] * 2, ["NULL_VALUE", "PRESENT"]])
+    expect_equal(shared["sum"]["event_timestamps"][0], got["n"]["event_timestamps"][1], "the latest of both")
     expect_equal(got["n"]["event_timestamps"][0], rfc3339(OLD))
     expect_equal((got["n_lifetime"]["values"][0], got["n_lifetime"]["statuses"][0]), (1, "PRESENT"), "the other view has none")
     run = cluster.done("get", "brief", "user_id=old")
@@ -217,7 +234,10 @@ check_ttl()
 cluster.done("training-set", "brief", "--spine", cluster.directory / "spine.csv", "--time", "ts", "--out",
              cluster.directory / "train.csv")
 rows = [line.split(",") for line in (cluster.directory / "train.csv").read_text().splitlines()]
-expect_equal([row[2:] for row in rows], [["n", "total", "kept"], ["1", "4.0", "4.0"], ["", "", "-1.0"]])
+expect_equal([row[2:] for row in rows], [["n", "total", "kept", "large"], ["1", "4.0", "4.0", ""], ["", "", "-1.0", ""]])
+[batch] = cluster.done("get", "brief", "user_id=old", "--part", "batch", "--json").objects()
+[live] = cluster.done("get", "brief", "user_id=old", "--part", "realtime", "--json").objects()
+expect_equal((batch["features"]["n"], live["features"]["n"], live["latest"]), (1, 0, {}), "what each layer holds, without the ttl")
 expect_equal(features(["everything:n_all"], {})[0]["n_all"]["values"], [202], "a view without a key needs no entity")
 expect_equal(features(["spend:total_7d"], {"user_id": []})[0]["total_7d"],
              {"values": [], "statuses": [], "event_timestamps": []})

@@ -320,6 +320,8 @@ static void write_answer (sim_trainer_t *self, const outcome_t *outcomes)
     wire_close (writer);
     wire_field_list (writer, "roles"); /* no row tells when the latest event was */
     wire_close (writer);
+    wire_field_list (writer, "reads");
+    wire_close (writer);
     wire_field_list (writer, "results");
     for (size_t r = 0; r < self->asked.keys_count; r++)
         put_result (self, r, outcomes + r * set->outputs_count);

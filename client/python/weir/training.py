@@ -156,6 +156,8 @@ def write_training_set(path: PathLike, target: str, spine: Any, time: str, *, pr
 
 def _options(known_at: Optional[str], before: bool, raw: bool, features: Optional[Sequence[str]], prefix: Optional[str],
              on_error: str) -> list[str]:
+    if isinstance(features, str) or any("," in name for name in features or ()):
+        raise Error("invalid", f"features is a sequence of names, not {features!r:.200}")
     words = ["--on-error", on_error]
     words += ["--known-at", known_at] if known_at is not None else []
     words += ["--prefix", prefix] if prefix is not None else []

@@ -32,6 +32,8 @@ static void put_head (wire_writer_t *writer)
     wire_field_list (writer, "roles");
     wire_put_string (writer, "user_spend");
     wire_close (writer);
+    wire_field_list (writer, "reads");
+    wire_close (writer);
 }
 
 static void put_values (wire_writer_t *writer)
@@ -255,6 +257,8 @@ static const message_t *many_message (wire_writer_t *writer, wire_decoder_t *dec
     wire_close (writer);
     wire_field_list (writer, "roles");
     wire_put_string (writer, "v");
+    wire_close (writer);
+    wire_field_list (writer, "reads");
     wire_close (writer);
     wire_field_list (writer, "results");
     wire_open_map (writer);

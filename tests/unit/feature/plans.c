@@ -52,23 +52,26 @@ Test (plans, sum_and_mean_of_one_window_share_a_cell)
     cr_expect_null (plan);
 }
 
-Test (plans, a_ttl_is_one_more_cell)
+Test (plans, a_ttl_is_no_part_of_any_state)
 {
-    plan_t *with = plan_of (HEAD "    ttl: 1d\n    features:\n"
-                                 "      s: sum(a) over 1h\n      n: count() over 1h\n");
-    plan_t *without = plan_of (HEAD "    features:\n"
-                                    "      s: sum(a) over 1h\n      n: count() over 1h\n");
-    cr_assert (with->expires);
-    cr_expect_not (without->expires);
-    cr_expect_eq (with->cells_count, 3);
-    cr_expect_eq (without->cells_count, 2);
-    cr_expect_eq (with->slots_count, 2, "that of the count is there");
-    cr_expect_eq (with->cells[with->ttl_cell].slot, with->cells[with->features[1].cell].slot);
-    cr_expect_eq (with->cells[with->ttl_cell].window, TIME_DAY + 1);
-    cr_expect_eq (with->slots[0].hash, without->slots[0].hash, "states stay");
-    cr_expect_neq (with->hash, without->hash);
+    plan_t *with = plan_of (HEAD "    ttl: 1d\n    features:\n      s: sum(a) over 1h\n");
+    plan_t *without = plan_of (HEAD "    features:\n      s: sum(a) over 1h\n");
+    cr_expect_eq (with->ttl, TIME_DAY);
+    cr_expect_eq (without->ttl, 0);
+    cr_expect_eq (with->hash, without->hash);
     plan_destroy (&with);
     plan_destroy (&without);
+}
+
+Test (plans, features_are_of_events_unless_they_are_derived_from_none)
+{
+    plan_t *plan = plan_of (HEAD "    request: {r: float64}\n    features:\n      s: sum(a)\n"
+                                 "    derived:\n      far: near + r\n      near: s + 1\n"
+                                 "      big: r > 5\n      bigger: big or r > 9\n");
+    static const bool expected[] = { true, true, true, false, false };
+    for (size_t i = 0; i < 5; i++)
+        cr_expect_eq (plan->features[i].of_events, expected[i], "%s", plan->features[i].name);
+    plan_destroy (&plan);
 }
 
 Test (plans, type_of_a_feature_is_that_of_its_aggregate_or_input)

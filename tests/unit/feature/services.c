@@ -409,8 +409,8 @@ Test (services, come_to_what_their_roles_and_requests_give)
         { text ("u"), text ("u"), number (5), text ("w") },
         { text ("u"), text ("v"), null_number, { .type = TYPE_STRING, .null = true } }
     };
-    outcome_key_t keys[] = { { NULL, TIME_DAY, request[0], inputs },
-                             { NULL, TIME_DAY, request[1], second } };
+    outcome_key_t keys[] = { { .as_of = TIME_DAY, .request = request[0], .inputs = inputs },
+                             { .as_of = TIME_DAY, .request = request[1], .inputs = second } };
     outcome_task_t *task =
         outcome_task_new (compiled->plan, compiled->outputs, compiled->outputs_count, arena);
     cr_assert_eq (outcome_task_keys (task), 1, "there is a map in it");
@@ -449,7 +449,7 @@ static void expect_steps (const service_plan_t *compiled, value_t x, const value
     arena_t *arena = arena_new (4096);
     outcome_t input = { .value = { .type = TYPE_INT64, .i = 2 } };
     value_t request[] = { text ("u"), x, { .type = TYPE_INT64, .i = 3 } };
-    outcome_key_t key = { NULL, TIME_DAY, request, &input };
+    outcome_key_t key = { .as_of = TIME_DAY, .request = request, .inputs = &input };
     outcome_task_t *task =
         outcome_task_new (compiled->plan, compiled->outputs, compiled->outputs_count, arena);
     const outcome_t *outcomes = outcome_compute (task, &key, 1, arena);

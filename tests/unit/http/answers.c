@@ -73,6 +73,10 @@ static weir_answer_t *answer_of (const row_t *rows, size_t count)
     wire_field_list (writer, "roles");
     wire_put_string (writer, "spend");
     wire_close (writer);
+    wire_field_list (writer, "reads");
+    wire_put_uint (writer, 1);
+    wire_put_uint (writer, 1);
+    wire_close (writer);
     wire_field_list (writer, "results");
     for (size_t i = 0; i < count; i++)
         put_row (writer, &rows[i]);

@@ -93,8 +93,9 @@ static void check_latest (const wire_value_t *result, const payment_t *payments,
             latest = at->time;
     }
     wire_list_t told = wire_list (result, "latest");
-    cr_assert_eq (told.count, 1);
-    cr_assert_eq (wire_item_int (&told.items[0]), latest);
+    cr_assert_leq (told.count, 1);
+    if (told.count == 1) /* of one layer alone nothing is told */
+        cr_assert_eq (wire_item_int (&told.items[0]), latest);
     cr_assert_not (wire_has (result, "expired"));
 }
 
@@ -130,6 +131,7 @@ void house_check (house_t *self, const unsigned *users, size_t count, const int6
     char version[8];
     wire_copy (message.body, "version", version, sizeof version);
     cr_assert_eq (results.count, users ? count : PAYMENTS_USERS);
+    cr_assert_eq (wire_list (message.body, "roles").count, 1);
     for (uint32_t i = 0; i < results.count; i++) {
         const wire_value_t *result = &results.items[i];
         unsigned user = users ? users[i] : i;

@@ -14,7 +14,6 @@
 static const char *const FEATURES[] = {
     "count() over 1h",
     "count() over 7d",
-    "count() over 3600000001us", /* the window of a ttl of an hour */
     "count(a) where b > 0 over 3h",
     "count()",
     "sum(a) over 1h",

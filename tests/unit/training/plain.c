@@ -35,6 +35,13 @@ static void read_definitions (town_t *self, text_t text)
     self->plan = plan_new (&self->definitions->views[0]);
 }
 
+/* Shorter than the windows, or longer. */
+static void choose_ttl (town_t *self)
+{
+    if (random_chance (&self->random, 0.4))
+        self->plan->ttl = (int64_t)(1 + random_below (&self->random, 300)) * TIME_HOUR;
+}
+
 static void make_events (town_t *self, size_t rows)
 {
     batch_t batch =
@@ -63,6 +70,8 @@ static int64_t random_time (town_t *self)
     if (self->plan->windows_count > 0 && random_chance (random, 0.4)) {
         int64_t window = self->plan->windows[random_below (random, self->plan->windows_count)];
         time += window == WINDOW_LIFETIME ? 0 : window;
+    } else if (random_chance (random, 0.3)) {
+        time += self->plan->ttl;
     }
     return time + (int64_t)random_below (random, 3) - (time > 0);
 }
@@ -120,6 +129,7 @@ static town_t town_new (uint64_t seed, size_t events, size_t rows)
     buf_init (&text, 1 << 16);
     generate_definitions (&self.random, random_chance (&self.random, 0.8), &text);
     read_definitions (&self, (text_t){ buf_string (&text), (uint32_t)text.size });
+    choose_ttl (&self);
     buf_release (&text);
     make_events (&self, events);
     make_spine (&self, rows);
@@ -312,7 +322,7 @@ Test (training, a_spine_out_of_order_is_refused)
 }
 
 /* One entity with many events, one row after all of them. */
-static status_t ask_of_many (const char *feature, int64_t *value, error_t *error)
+static status_t ask_of_many (const char *feature, int64_t ttl, int64_t *value, error_t *error)
 {
     enum { EVENTS = 50000, MEMORY = 256 << 10 };
     town_t town = { .arena = arena_new (1 << 20), .known = TRAINING_NONE };
@@ -322,6 +332,7 @@ static status_t ask_of_many (const char *feature, int64_t *value, error_t *error
                     "views:\n  v: {from: s, features: {n: %s}}\n",
                     feature);
     read_definitions (&town, text_of (text));
+    town.plan->ttl = ttl;
     batch_t events = batch_new (town.arena, town.plan->column_types, 1, EVENTS);
     batch_t spine = batch_new (town.arena, NULL, 0, 1);
     for (size_t i = 0; i < EVENTS; i++)
@@ -351,10 +362,12 @@ Test (training, holds_what_the_longest_window_holds_and_no_more)
 {
     error_t error;
     int64_t value = 0;
-    cr_expect_eq (ask_of_many ("count()", &value, &error), STATUS_OK);
+    cr_expect_eq (ask_of_many ("count()", 0, &value, &error), STATUS_OK);
     cr_expect_eq (value, 50000);
-    cr_expect_eq (ask_of_many ("count() over 1h", &value, &error), STATUS_OK);
+    cr_expect_eq (ask_of_many ("count() over 1h", 0, &value, &error), STATUS_OK);
     cr_expect_eq (value, 3599, "the last event is a second before");
-    cr_assert_eq (ask_of_many ("count() over 30d", &value, &error), STATUS_TOO_LARGE);
+    cr_expect_eq (ask_of_many ("count() over 1h", 30 * TIME_DAY, &value, &error), STATUS_OK);
+    cr_expect_eq (value, 3599, "a ttl is asked of the latest event, and holds no others");
+    cr_assert_eq (ask_of_many ("count() over 30d", 0, &value, &error), STATUS_TOO_LARGE);
     cr_expect_not_null (strstr (error.text, "batch_memory"), "%s", error.text);
 }
