@@ -115,7 +115,8 @@ static void put_presence (const wire_value_t *body, const wire_value_t *result, 
 {
     wire_list_t roles = wire_list (body, "roles"), latest = wire_list (result, "latest");
     wire_list_t expired = wire_list (result, "expired");
-    for (uint32_t r = 0; r < roles.count && r < latest.count; r++)
+    bool complete = wire_bool (result, "complete", false);
+    for (uint32_t r = 0; complete && r < roles.count && r < latest.count; r++)
         if (wire_item_int (&latest.items[r]) == CLIENT_NEVER)
             buf_printf (out, "never seen: " TEXT_FORMAT " has no event of this key\n",
                         TEXT_ARGS (wire_item_text (&roles.items[r])));
