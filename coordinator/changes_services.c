@@ -92,13 +92,15 @@ static version_state_t state_of (const coordinator_core_t *self, const service_t
 }
 
 /* What the version before is served for, if it goes on being the active one. */
-static void put_served (const coordinator_core_t *self, const service_t *next, buf_t *detail)
+static void put_served (const coordinator_core_t *self, const catalog_object_t *object,
+                        const service_t *next, buf_t *detail)
 {
     bool builds = next->state == VERSION_BUILDING, waits = waits_for_fit (self, next);
-    if (builds || waits)
-        buf_printf (detail, ", which is served as before until %s%s%s",
-                    builds ? "all of history is in it" : "", builds && waits ? " and " : "",
-                    waits ? "it is fitted" : "");
+    if (!builds && !waits)
+        return;
+    versions_put_served (self, object, detail);
+    buf_printf (detail, "%s%s%s", builds ? "all of history is in it" : "",
+                builds && waits ? " and " : "", waits ? "it is fitted" : "");
 }
 
 static size_t count_others (const definitions_t *definitions, const service_t *of)
@@ -118,7 +120,7 @@ static status_t number_new (coordinator_core_t *self, const definitions_t *defin
     next->version = versions_next (self, "service", next->name);
     next->state = state_of (self, next);
     buf_printf (detail, "; version %" PRIu32 " follows %" PRIu32, next->version, object->version);
-    put_served (self, next, detail);
+    put_served (self, object, next, detail);
     if (*changes_fate (self, changes, object) == FATE_COMPARED)
         changes_set_fate (self, changes, object, FATE_STAYS);
     size_t others = count_others (definitions, next);

@@ -261,8 +261,10 @@ static status_t number_new (coordinator_core_t *self, const definitions_t *defin
                           "one that nothing needs, as in `weir retire %s@v1`",
                           next->name, others, VIEW_VERSIONS_MAX, next->name);
     next->state = !replaced || others > 0 ? VERSION_BUILDING : VERSION_ACTIVE;
-    if (next->state == VERSION_BUILDING)
-        buf_printf (detail, ", which is served as before until all of history is in it");
+    if (next->state == VERSION_BUILDING) {
+        versions_put_served (self, object, detail);
+        buf_put_string (detail, "all of history is in it");
+    }
     return STATUS_OK;
 }
 

@@ -409,9 +409,10 @@ const char *task_waits (const coordinator_core_t *self, const task_t *task)
     bool any = false; /* live batch worker */
     for (size_t i = 0; i < self->nodes_count && !any; i++)
         any = self->nodes[i]->role == ROLE_BATCH && node_alive (self, self->nodes[i]);
-    return task->waits[0] != '\0'        ? task->waits
-           : any || task_is_given (task) ? ""
-                                         : "no batch worker is alive: start one";
+    return task->waits[0] != '\0' ? task->waits
+           : any || task_is_given (task)
+               ? ""
+               : "no batch worker is alive: start one, as `weir up -d` does";
 }
 
 const char *tasks_wait_for (const coordinator_core_t *self, const recompute_t *recompute,

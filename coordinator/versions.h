@@ -27,6 +27,11 @@ uint32_t versions_next (const coordinator_core_t *self, const char *kind, const 
 /* The one of the name that `objects` say is active; NULL. Borrowed. */
 const catalog_object_t *versions_active (const catalog_object_t *objects, size_t count,
                                          const char *kind, const char *name);
+/* How a change of `newest` ends that makes the next version while another one is served: ", which"
+ * or
+ * "; version N", with what follows it. */
+void versions_put_served (const coordinator_core_t *self, const catalog_object_t *newest,
+                          buf_t *out);
 /* How many features of the service's version are without their numbers; of a view none are. */
 size_t version_unfitted (const coordinator_core_t *self, const catalog_object_t *object);
 /* Would it be answered with nulls, in place of an active version that has all of its numbers? Then

@@ -74,6 +74,17 @@ const catalog_object_t *versions_active (const catalog_object_t *objects, size_t
 
 /* ---- numbers that are to be fitted ---- */
 
+void versions_put_served (const coordinator_core_t *self, const catalog_object_t *newest,
+                          buf_t *out)
+{
+    const catalog_object_t *active =
+        versions_active (self->objects, self->objects_count, newest->kind, newest->name);
+    if (!active || active->version == newest->version)
+        buf_put_string (out, ", which is served as before until ");
+    else
+        buf_printf (out, "; version %" PRIu32 " is served as before until ", active->version);
+}
+
 size_t version_unfitted (const coordinator_core_t *self, const catalog_object_t *object)
 {
     if (strcmp (object->kind, "service") != 0 || object_is_retired (object))

@@ -18,6 +18,8 @@ enum {
     OWN_NAME_MAX = 40, /* bytes: a label takes 63, and "_training_set_datasets" is behind it */
 };
 
+#define NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
+
 /* A file as it is named and known again. */
 typedef struct known_file {
     char name[NAME_SHOWN_MAX + 1]; /* without its directories */
@@ -155,8 +157,10 @@ static int run (call_t *call)
     int exit_status;
     if (!call_options (call, specs, sizeof specs / sizeof specs[0], &exit_status))
         return exit_status;
-    if (own_name && (own_name[0] == '\0' || strlen (own_name) > OWN_NAME_MAX))
-        return call_usage (call, "--as takes a name of up to %d bytes", OWN_NAME_MAX);
+    if (own_name && (own_name[0] == '\0' || strlen (own_name) > OWN_NAME_MAX ||
+                     own_name[strspn (own_name, NAME_LETTERS)] != '\0'))
+        return call_usage (call, "--as takes a name of up to %d letters, digits, _, - and .",
+                           OWN_NAME_MAX);
     if (strcmp (call->words[0], "add") != 0)
         return call_usage (call, "there is `weir model add`, not `weir model %s`", call->words[0]);
     if (!call_version (call, call->words[1], &name, &version, &exit_status))

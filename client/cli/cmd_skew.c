@@ -87,12 +87,20 @@ static status_t tell_training (const call_t *call, const char *path, error_t *er
         name = text_of (call->words[0]);
     char *bare = mem_string_n (name.data, name.size);
     const json_t *version = json_object_get (json_object_get (beside, "versions"), bare);
+    const char *of = json_string_value (json_object_get (beside, "service"));
+    of = of ? of : json_string_value (json_object_get (beside, "view"));
     status_t status = STATUS_OK;
     bool changed = beside_check (beside, path, error) != STATUS_OK;
     beside_datasets (beside, datasets, sizeof datasets);
-    if (changed || !json_is_integer (version))
-        fprintf (stderr, "%s %s, by what stands beside it\n", path,
-                 changed ? "was changed since it was made" : "is no training set of this");
+    if (changed)
+        fprintf (stderr, "%s was changed since it was made, by what stands beside it\n", path);
+    else if (!of || strcmp (of, bare) != 0 || !json_is_integer (version))
+        fprintf (stderr, "%s is of %s, by what stands beside it\n", path,
+                 of ? of : "something else");
+    else if (json_is_true (json_object_get (beside, "without_preprocess")))
+        status = error_set (error, STATUS_INVALID,
+                            "%s was made with --raw, and answers are preprocessed: make it without",
+                            path);
     else if (asked != 0 && json_integer_value (version) != (json_int_t)asked)
         status =
             error_set (error, STATUS_INVALID,

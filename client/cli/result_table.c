@@ -118,16 +118,16 @@ static void put_presence (const wire_value_t *body, const wire_value_t *result, 
     bool complete = wire_bool (result, "complete", false);
     for (uint32_t r = 0; complete && r < roles.count && r < latest.count; r++)
         if (wire_item_int (&latest.items[r]) == CLIENT_NEVER)
-            buf_printf (out, "never seen: " TEXT_FORMAT " has no event of this key\n",
+            buf_printf (out, "never seen: " TEXT_FORMAT " has no event of this key by then\n",
                         TEXT_ARGS (wire_item_text (&roles.items[r])));
     for (uint32_t i = 0; i < expired.count; i++) {
         uint64_t role = wire_item_uint (&expired.items[i]);
         if (role >= roles.count || role >= latest.count)
             continue;
-        buf_printf (out, "expired: " TEXT_FORMAT ": its latest event is older than its ttl, of ",
+        buf_printf (out, "expired: " TEXT_FORMAT ": the latest event, of ",
                     TEXT_ARGS (wire_item_text (&roles.items[role])));
         time_format (out, wire_item_int (&latest.items[role]));
-        buf_put_u8 (out, '\n');
+        buf_put_string (out, ", is older than the view's ttl\n");
     }
 }
 

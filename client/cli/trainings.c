@@ -457,11 +457,12 @@ static status_t check_same (const making_t *self, const json_t *all, const char 
     const json_t *raw = json_object_get (all, "raw");
     equal = equal && (raw == NULL || json_is_true (raw) == self->raw);
     if (!same)
-        return error_set (error, STATUS_INVALID,
-                          "%s is of other versions of %s or its views than the cluster has now: "
-                          "what was made then cannot be made again",
-                          path,
-                          self->set->service ? self->set->service->name : self->set->view->name);
+        return error_set (
+            error, STATUS_INVALID,
+            "%s is of another version of %s or its views than the one that is asked "
+            "for: name the one that it is of, as in NAME@v2; what is retired cannot be "
+            "made again",
+            path, self->set->service ? self->set->service->name : self->set->view->name);
     if (!equal)
         return error_set (error, STATUS_INVALID,
                           "%s has other features than there are now (or is raw where this is not): "
@@ -486,10 +487,13 @@ static const char *const *split_names (const char *given, arena_t *arena, size_t
 {
     const char **names = arena_zero (arena, strlen (given) + 1, sizeof *names);
     while (*given) {
-        size_t size = strcspn (given, ",");
+        given += strspn (given, " ");
+        size_t size = strcspn (given, ", ");
         if (size > 0)
             names[(*count)++] = arena_string (arena, (text_t){ given, (uint32_t)size });
-        given += size + (given[size] == ',');
+        given += size;
+        given += strspn (given, " ");
+        given += *given == ',';
     }
     return names;
 }

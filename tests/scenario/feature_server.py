@@ -222,8 +222,8 @@ def check_ttl():
     expect_equal(got["n"]["event_timestamps"][0], rfc3339(OLD))
     expect_equal((got["n_lifetime"]["values"][0], got["n_lifetime"]["statuses"][0]), (1, "PRESENT"), "the other view has none")
     run = cluster.done("get", "brief", "user_id=old")
-    expect("expired: brief: its latest event is older than its ttl" in run.out, run)
-    expect("never seen: brief has no event of this key" in cluster.done("get", "brief", "user_id=nobody").out)
+    expect("expired: brief: the latest event, of 20" in run.out and "is older than the view's ttl" in run.out, run)
+    expect("never seen: brief has no event of this key by then" in cluster.done("get", "brief", "user_id=nobody").out)
     [row] = cluster.done("get", "brief", "user_id=old", "--json").objects()
     expect_equal((row["features"]["n"], row["expired"]), (None, ["brief"]))
 

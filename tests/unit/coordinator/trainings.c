@@ -303,7 +303,8 @@ Test (trainings, that_nobody_can_make_say_so)
     cluster_run (&cluster, 2 * LEASE);
     (void)hand_over (&cluster, 1, "training/");
     cluster_run (&cluster, LEASE / 2);
-    cr_assert_str_eq (ask (&cluster, false).waits, "no batch worker is alive: start one");
+    cr_assert_str_eq (ask (&cluster, false).waits,
+                      "no batch worker is alive: start one, as `weir up -d` does");
     (void)cluster_add (&cluster, "b2", "batch");
     cluster_until (&cluster, is_done, 4 * TIME_SECOND, "another worker");
     cr_assert_str_eq (ask (&cluster, false).waits, "");

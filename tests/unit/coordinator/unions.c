@@ -25,6 +25,7 @@ static message_t apply (cluster_t *cluster, const char *text)
 }
 
 #define BESIDE ", which is served as before until all of history is in it"
+#define FIRST  "; version 1 is served as before until all of history is in it"
 
 static void assert_detail (message_t reply, const char *name, const char *expected)
 {
@@ -93,11 +94,11 @@ Test (unions, are_of_another_version_when_their_streams_or_what_these_mean_chang
     assert_detail (apply (&cluster, "views:\n  moves:\n    from: [payments, refunds]\n"
                                     "    features:\n      total: sum(amount) over 1h\n"
                                     "      n: count()\n"),
-                   "moves", "its stream, key or filter changes, +n; version 3 follows 2" BESIDE);
+                   "moves", "its stream, key or filter changes, +n; version 3 follows 2" FIRST);
     assert_detail (apply (&cluster, "views:\n  moves:\n    from: [payments, refunds]\n"
                                     "    features:\n      total: max(amount) over 1h\n"
                                     "      n: count()\n"),
-                   "moves", "total_1h means something else; version 4 follows 3" BESIDE);
+                   "moves", "total_1h means something else; version 4 follows 3" FIRST);
     /* a stream that a view shares cannot lose what it shares, by whatever name */
     message_t reply =
         apply (&cluster, "streams:\n  refunds:\n    key: id\n    time: at\n    fields: {id: int64, "

@@ -80,6 +80,18 @@ static bool counts (const event_rows_t *events, size_t row, int64_t known,
     return offset < limit->cut;
 }
 
+static void check_latest (grove_t *self, ranges_t *ranges, uint64_t from, uint64_t to,
+                          int64_t known, const training_limit_t *limit)
+{
+    uint64_t got = limit ? ranges_latest_limited (ranges, &self->events, from, to, limit)
+                         : ranges_latest_known (ranges, &self->events, from, to, known);
+    uint64_t expected = to;
+    while (expected > from &&
+           !counts (&self->events, event_row (&self->events, expected - 1), known, limit))
+        expected--;
+    cr_assert_eq (got, expected > from ? expected : 0, "%lu to %lu, known %ld", from, to, known);
+}
+
 static void check_range (grove_t *self, ranges_t *ranges, uint32_t slot, uint64_t from, uint64_t to,
                          int64_t known, const training_limit_t *limit)
 {
@@ -127,6 +139,7 @@ static void check_ranges (grove_t *self, ranges_t *ranges, int rounds)
         size_t row = event_row (events, any);
         int64_t known = events->rows.ingest[row] + (int64_t)random_below (random, 3) - 1;
         check_range (self, ranges, slot, from, to, i % 3 == 0 ? INT64_MAX : known, NULL);
+        check_latest (self, ranges, from, to, known - (i % 2) * TIME_DAY, NULL);
     }
 }
 
@@ -161,6 +174,7 @@ static void check_limits (grove_t *self, ranges_t *ranges, int rounds)
         if (absent < limit.cut && i % 4 == 0)
             limit.absent = (offsets_t){ &absent, 1 };
         check_range (self, ranges, slot, from, to, INT64_MAX, &limit);
+        check_latest (self, ranges, from, to, INT64_MAX, &limit);
     }
 }
 
