@@ -137,6 +137,20 @@ static const char *history_waits (const coordinator_core_t *self, const recomput
     return waits ? "it waits until a new key has read the history that it replaces" : "";
 }
 
+/* One of a log goes after the other. */
+static const char *turn_waits (const coordinator_core_t *self, const recompute_t *recompute,
+                               char text[PROBLEM_MAX])
+{
+    const recompute_t *first = recompute_running (self, recompute->log);
+    text[0] = '\0';
+    if (recompute->state != RECOMPUTE_QUEUED || !first || first == recompute)
+        return text;
+    const char *waits = tasks_wait_for (self, first, NULL);
+    (void)snprintf (text, PROBLEM_MAX, "recompute %" PRIu64 " of the log goes first%s%s", first->id,
+                    waits[0] ? ", and waits: " : "", waits);
+    return text;
+}
+
 static void write_recompute (coordinator_core_t *self, const recompute_t *recompute)
 {
     char cut[PROBLEM_MAX];
@@ -156,6 +170,8 @@ static void write_recompute (coordinator_core_t *self, const recompute_t *recomp
         wire_field_int (writer, "finished", recompute->finished);
     const char *problem =
         recompute->error[0] ? recompute->error : tasks_wait_for (self, recompute, NULL);
+    if (problem[0] == '\0')
+        problem = turn_waits (self, recompute, cut);
     if (problem[0] == '\0')
         problem = cut_waits (self, recompute, cut);
     if (problem[0] == '\0')

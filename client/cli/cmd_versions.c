@@ -163,9 +163,35 @@ static int ask_version (call_t *call, message_kind_t kind, const char *done)
     return EXIT_DONE;
 }
 
+/* A newer version that is being built takes the place of the promoted one. */
+static void tell_building (void *arg, const wire_value_t *version)
+{
+    const char *promoted = arg;
+    if (text_is (wire_text (version, "state"), "building"))
+        fprintf (stderr,
+                 TEXT_FORMAT "@v%" PRIu64
+                             " is being built, and becomes the active one when it is complete: "
+                             "`weir retire` it, and %s stays\n",
+                 TEXT_ARGS (wire_text (version, "name")), wire_uint (version, "version", 0),
+                 promoted);
+}
+
 static int run_promote (call_t *call)
 {
-    return ask_version (call, MESSAGE_PROMOTE, "promoted");
+    text_t name;
+    uint32_t version;
+    error_t error;
+    int exit_status = ask_version (call, MESSAGE_PROMOTE, "promoted");
+    if (exit_status != EXIT_DONE || !call->weir || /* --help */
+        !version_reference (text_of (call->words[0]), &name, &version))
+        return exit_status;
+    char *bare = mem_string_n (name.data, name.size);
+    char *promoted = mem_string (call->words[0]);
+    if (client_versions (call->weir, bare, tell_building, promoted, &error) != STATUS_OK)
+        exit_status = call_failed (call, &error);
+    mem_free (promoted);
+    mem_free (bare);
+    return exit_status;
 }
 
 const command_t command_promote = {

@@ -236,6 +236,8 @@ static bool look (void *arg, const message_t *reply, int *exit_status)
     }
     if (tally.ended + tally.published == self->count)
         progress ("recomputed; serving nodes take it up");
+    else if (tally.total == 0 && tally.waits.size > 0)
+        progress ("recomputing waits: " TEXT_FORMAT, TEXT_ARGS (tally.waits));
     else
         progress ("recomputing: %" PRIu64 " of %" PRIu64 " events%s" TEXT_FORMAT, tally.done,
                   tally.total, tally.waits.size > 0 ? "; waits: " : "", TEXT_ARGS (tally.waits));

@@ -517,3 +517,33 @@ Test (recompute, that_cannot_cut_says_why)
     cr_assert (tells_why (&cluster));
     cluster_release (&cluster);
 }
+
+/* What the latest recompute is told to wait for. */
+static void last_error (cluster_t *self, char text[512])
+{
+    call_begin (self, MESSAGE_RECOMPUTES);
+    wire_list_t list = wire_list (call_end (self).body, "recomputes");
+    wire_copy (&list.items[list.count - 1], "error", text, 512);
+}
+
+Test (recompute, that_is_behind_another_says_so)
+{
+    cluster_t cluster;
+    char text[512], expected[512];
+    trio_t trio = start (&cluster, 1, 0);
+    cluster_send (&cluster, 5);
+    trio.batch->cut_off = true;
+    cluster_run (&cluster, 2 * LEASE);
+    uint64_t first = cluster_recompute (&cluster);
+    cluster_run (&cluster, TIME_SECOND / 2);
+    last_error (&cluster, text);
+    cr_assert_str_eq (text, "no batch worker is alive: start one, as `weir up -d` does");
+    cr_assert_neq (cluster_recompute_full (&cluster), first);
+    last_error (&cluster, text);
+    (void)snprintf (expected, sizeof expected,
+                    "recompute %" PRIu64 " of the log goes first, and waits: no batch worker is "
+                    "alive: start one, as `weir up -d` does",
+                    first);
+    cr_assert_str_eq (text, expected);
+    cluster_release (&cluster);
+}
