@@ -205,12 +205,13 @@ static void trim (ranges_t *self)
             forget (self, &self->levels[l].nodes[i]);
 }
 
-/* The largest node that begins at the number and ends by `to`: its level, or -1. */
-static int level_at (uint64_t number, uint64_t to)
+/* The largest node that begins or ends at the number and has at most `room` events: its level, or
+ * -1. */
+static int level_at (uint64_t number, uint64_t room)
 {
     int level = -1;
     uint64_t size = RANGES_LEAF;
-    while (level + 1 < LEVELS && number % size == 0 && size <= to - number) {
+    while (level + 1 < LEVELS && number % size == 0 && size <= room) {
         level++;
         size *= RANGES_FANOUT;
     }
@@ -228,7 +229,7 @@ void ranges_add (ranges_t *self, uint32_t slot, void *acc, const event_rows_t *e
 {
     CHECK_OBJECT (self, RANGES_MAGIC);
     while (from < to) {
-        int level = level_at (from, to);
+        int level = level_at (from, to - from);
         if (level < 0) {
             uint64_t end = leaf_end (from, to);
             fold_range (self->plan, slot, acc, events, from, end);
@@ -317,7 +318,7 @@ static void add_known (ranges_t *self, uint32_t slot, void *acc, const event_row
                        uint64_t from, uint64_t to, const known_t *known)
 {
     while (from < to) {
-        int level = level_at (from, to);
+        int level = level_at (from, to - from);
         span_t span = { 0 };
         /* the largest node that is all known, or all unknown */
         for (; level >= 0; level--) {
@@ -342,23 +343,11 @@ void ranges_add_known (ranges_t *self, uint32_t slot, void *acc, const event_row
     add_known (self, slot, acc, events, from, to, &(known_t){ .ingest = known });
 }
 
-/* The largest node that ends at the number and begins at `from` or later: its level, or -1. */
-static int level_before (uint64_t from, uint64_t number)
-{
-    int level = -1;
-    uint64_t size = RANGES_LEAF;
-    while (level + 1 < LEVELS && number % size == 0 && size <= number - from) {
-        level++;
-        size *= RANGES_FANOUT;
-    }
-    return level;
-}
-
 static uint64_t latest_known (ranges_t *self, const event_rows_t *events, uint64_t from,
                               uint64_t to, const known_t *known)
 {
     while (from < to) {
-        int level = level_before (from, to);
+        int level = level_at (to, to - from);
         for (; level >= 0; level--) { /* the largest node of which nothing is known */
             uint64_t size = node_size ((size_t)level);
             span_t span = span_of (self, (size_t)level, to / size - 1, events);

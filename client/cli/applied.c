@@ -34,7 +34,7 @@ size_t count_changes (wire_list_t changes, const char *what)
     return count;
 }
 
-static void print_all (wire_list_t changes, bool lines)
+void print_changes (wire_list_t changes, bool lines)
 {
     buf_t out;
     buf_init (&out, OUT_MAX);
@@ -61,16 +61,6 @@ static void print_all (wire_list_t changes, bool lines)
     print_buf (&out);
     buf_release (&out);
     fflush (stdout);
-}
-
-void print_changes (wire_list_t changes)
-{
-    print_all (changes, false);
-}
-
-void print_altered (wire_list_t changes)
-{
-    print_all (changes, true);
 }
 
 /* Has every node that takes events or queries got that version? */

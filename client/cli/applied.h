@@ -6,10 +6,9 @@
 
 /* How many are of that kind: "add", "same". */
 size_t count_changes (wire_list_t changes, const char *what);
-/* A line each, but for what stays the same and has nothing told of it. */
-void print_changes (wire_list_t changes);
-/* With the lines of what is altered, as it was and as it is to be. */
-void print_altered (wire_list_t changes);
+/* A line each, but for what stays the same and has nothing told of it; with `lines` also those of
+ * what is altered, as it was and as it is to be. */
+void print_changes (wire_list_t changes, bool lines);
 
 /* Nodes fetch definitions by themselves, within moments; who sends or asks next should find them
  * there: waits a while for that version. */

@@ -14,6 +14,14 @@ json_t *beside_read (const char *path)
     return beside;
 }
 
+uint32_t beside_version (const json_t *beside, text_t name)
+{
+    const json_t *versions = json_object_get (beside, "versions");
+    const json_t *number = json_object_getn (versions, name.data, name.size);
+    json_int_t version = json_is_integer (number) ? json_integer_value (number) : 0;
+    return version > 0 && version <= UINT32_MAX ? (uint32_t)version : 0;
+}
+
 status_t beside_check (const json_t *beside, const char *path, error_t *error)
 {
     char hash[33];

@@ -4,6 +4,7 @@
 #define WEIR_CLI_BESIDE_H
 
 #include "base/status.h"
+#include "base/text.h"
 
 #include <jansson.h>
 #include <stddef.h>
@@ -13,6 +14,8 @@ enum { BESIDE_DATASETS_MAX = 1024 }; /* bytes, as of any annotation */
 /* What stands beside `path`; NULL: nothing, or nothing that can be read. The caller lets go of it.
  */
 json_t *beside_read (const char *path);
+/* Which version of that view or service it is of; 0: of none. */
+uint32_t beside_version (const json_t *beside, text_t name);
 /* INVALID: the file at `path` is not what was written then any more. */
 MUST_CHECK status_t beside_check (const json_t *beside, const char *path, error_t *error);
 /* The datasets that it was made from, "payments/user_id d12, …": those that fit. */

@@ -64,7 +64,7 @@ static int preview (call_t *call, client_apply_t apply, bool yes, bool dry_run, 
         return call_failed (call, &error);
     wire_list_t changes = wire_list (reply.body, "changes");
     if (!call->json)
-        print_altered (changes);
+        print_changes (changes, true);
     if (dry_run || count_changes (changes, "same") == changes.count)
         return done (call, &reply, "would be applied");
     *more = call_agreed (call, yes, "apply?", "nothing was applied");

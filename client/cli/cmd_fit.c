@@ -125,7 +125,7 @@ static int send_numbers (fitting_t *self, const char *text)
         return call_failed (call, &error);
     wire_list_t changes = wire_list (reply.body, "changes");
     if (!call->json)
-        print_changes (changes);
+        print_changes (changes, false);
     if (self->dry_run || count_changes (changes, "same") == changes.count)
         return done (self, &reply, "would be fitted");
     if (!call_agreed (call, self->yes, "use these numbers from now on?", "nothing was changed"))

@@ -56,8 +56,8 @@ static status_t know (const char *path, known_file_t *file, error_t *error)
 
 typedef struct trained_on {
     known_file_t file;
-    char datasets[BESIDE_DATASETS_MAX +
-                  1]; /* "payments/user_id d12, …": which it was made from, or "" */
+    /* "payments/user_id d12, …": which it was made from, or "" */
+    char datasets[BESIDE_DATASETS_MAX + 1];
 } trained_on_t;
 
 static status_t check_version (const json_t *beside, const char *reference, error_t *error)
@@ -65,10 +65,7 @@ static status_t check_version (const json_t *beside, const char *reference, erro
     text_t name;
     uint32_t version;
     (void)version_reference (text_of (reference), &name, &version);
-    char *service = mem_string_n (name.data, name.size);
-    const json_t *number = json_object_get (json_object_get (beside, "versions"), service);
-    mem_free (service);
-    if (json_is_integer (number) && json_integer_value (number) == (json_int_t)version)
+    if (beside_version (beside, name) == version)
         return STATUS_OK;
     return error_set (error, STATUS_INVALID,
                       "the training set is not of %s: make it with `weir training-set %s`, or name "

@@ -85,8 +85,7 @@ static status_t tell_training (const call_t *call, const char *path, error_t *er
         return STATUS_OK;
     if (!version_reference (text_of (call->words[0]), &name, &asked))
         name = text_of (call->words[0]);
-    char *bare = mem_string_n (name.data, name.size);
-    const json_t *version = json_object_get (json_object_get (beside, "versions"), bare);
+    uint32_t version = beside_version (beside, name);
     const char *of = json_string_value (json_object_get (beside, "service"));
     of = of ? of : json_string_value (json_object_get (beside, "view"));
     status_t status = STATUS_OK;
@@ -94,22 +93,19 @@ static status_t tell_training (const call_t *call, const char *path, error_t *er
     beside_datasets (beside, datasets, sizeof datasets);
     if (changed)
         fprintf (stderr, "%s was changed since it was made, by what stands beside it\n", path);
-    else if (!of || strcmp (of, bare) != 0 || !json_is_integer (version))
+    else if (!of || !text_is (name, of) || version == 0)
         fprintf (stderr, "%s is of %s, by what stands beside it\n", path,
                  of ? of : "something else");
     else if (json_is_true (json_object_get (beside, "without_preprocess")))
         status = error_set (error, STATUS_INVALID,
                             "%s was made with --raw, and answers are preprocessed: make it without",
                             path);
-    else if (asked != 0 && json_integer_value (version) != (json_int_t)asked)
-        status =
-            error_set (error, STATUS_INVALID,
-                       "%s is a training set of %s@v%" JSON_INTEGER_FORMAT ", not of v%" PRIu32,
-                       path, bare, json_integer_value (version), asked);
+    else if (asked != 0 && version != asked)
+        status = error_set (error, STATUS_INVALID,
+                            "%s is a training set of %s@v%" PRIu32 ", not of v%" PRIu32, path, of,
+                            version, asked);
     else
-        fprintf (stderr, "%s is of %s@v%" JSON_INTEGER_FORMAT ", from %s\n", path, bare,
-                 json_integer_value (version), datasets);
-    mem_free (bare);
+        fprintf (stderr, "%s is of %s@v%" PRIu32 ", from %s\n", path, of, version, datasets);
     json_decref (beside);
     return status;
 }

@@ -11,10 +11,10 @@ import ssl
 import subprocess
 import threading
 import time
-from datetime import datetime, timezone
 
 from cluster import BIN, SECURED, SLOWER, Cluster, expect, expect_equal, now_us, skip, wait_for
 from definitions import SHOP_PAYMENTS
+from feature_http import Endpoint, listens, rfc3339
 
 TIME_LIMIT = 400
 
@@ -49,24 +49,7 @@ views:
     key: []
     features:
       n_all: count()
-  brief:
-    from: payments
-    ttl: 1h
-    request: {limit: float64}
-    features:
-      n: count()
-      total: sum(amount)
-      kept: {expr: sum(amount), default: -1}
-    derived:
-      large: limit > 100
 services:
-  both:
-    views:
-      buyer: {view: brief, key: {user_id: buyer_id}}
-      seller: {view: spend, key: {user_id: seller_id}}
-    request: {limit: float64}
-    features: ["buyer:n", "seller:n_lifetime", "buyer:large", sum]
-    derived: {sum: buyer.n + seller.n_lifetime}
   model:
     views:
       buyer: {view: spend, key: {user_id: buyer_id}}
@@ -85,32 +68,8 @@ PORT = int(os.environ.get("WEIR_SCENARIO_PORT", "17600")) + 50
 cluster = Cluster({"payments.yaml": DEFINITIONS}, settings=f"http: {{serving: '127.0.0.1:{PORT}'}}\n").start()
 
 
-def ask(method, path, body=None, port=PORT, headers=None, context=None, timeout=30):
-    """status, headers, body"""
-    kind = http.client.HTTPSConnection if context else http.client.HTTPConnection
-    more = {"context": context} if context else {}
-    connection = kind("127.0.0.1", port, timeout=timeout * SLOWER, **more)
-    try:
-        content = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
-        connection.request(method, path, content, headers or {})
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read().decode()
-    finally:
-        connection.close()
-
-
-def listens(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
-
-
-def features(names, entities, **more):
-    status, headers, text = ask("POST", "/get-online-features", {"features": names, "entities": entities, **more})
-    expect_equal(status, 200, text)
-    expect_equal(headers["Content-Type"], "application/json")
-    answer = json.loads(text, parse_constant=lambda word: expect(False, word, "is no JSON"))
-    expect_equal(len(answer["results"]), len(answer["metadata"]["feature_names"]))
-    return dict(zip(answer["metadata"]["feature_names"], answer["results"])), answer
+server = Endpoint(PORT)
+ask, features = server.ask, server.features
 
 
 def feast_error(text):
@@ -131,17 +90,11 @@ COLUMNS = ["user_id", "shop", "amount", "price", "ok", "ts"]
 
 
 def push(rows, stream="payments", columns=COLUMNS, **more):
-    frame = {name: [row[i] for row in rows] for i, name in enumerate(columns)}
-    return ask("POST", "/push", {"push_source_name": stream, "df": frame, **more})
+    return server.push(stream, columns, rows, **more)
 
 
 expect_equal(push(ROWS)[0], 200)
 expect_equal(push(ROWS[:0])[0], 200, "no rows")
-
-
-def rfc3339(us):
-    """As Feast has it: with as many digits as it needs."""
-    return f"{datetime.fromtimestamp(us / 1e6, timezone.utc):%Y-%m-%dT%H:%M:%S}{f'.{us % 1000000:06}' if us % 1000 else f'.{us // 1000 % 1000:03}' if us % 1000000 else ''}Z"
 
 
 def plain(value, kind):
@@ -201,44 +154,7 @@ got, _ = features(["spend:most", "spend:all_ok"], {"user_id": ["alone"]})
 expect_equal(got["most"]["statuses"], ["NULL_VALUE"], "the key is known, though no event counts in what is asked for")
 expect_equal(got["most"]["event_timestamps"], [rfc3339(NOW)])
 
-# A key without events for longer than the ttl, by the speed layer, by a batch view, and in a training set.
-OLD = NOW - 2 * 3_600_000_000
-expect_equal(push([["old", 1, 4.0, None, None, OLD]])[0], 200)
-(cluster.directory / "spine.csv").write_text(f"user_id,ts\nold,{rfc3339(OLD + 3_600_000_000)}\nold,{rfc3339(OLD + 3_600_000_001)}\n")
-
-
-def check_ttl():
-    got, _ = features(["brief:n", "brief:total", "brief:kept", "spend:n_lifetime"], {"user_id": ["old", "u1", "nobody"]})
-    expect_equal([got[name]["values"] for name in ("n", "total", "kept")], [[None, 29, None], [None, got["total"]["values"][1],
-                                                                           None], [-1.0, got["total"]["values"][1], -1.0]])
-    expect_equal(got["n"]["statuses"], ["OUTSIDE_MAX_AGE", "PRESENT", "NOT_FOUND"])
-    alone, _ = features(["brief:large"], {"user_id": ["old", "u1", "nobody"], "limit": [1.0, 200.0, 300.0]})
-    expect_equal(alone["large"], {"values": [False, True, True], "statuses": ["PRESENT"] * 3,
-                                  "event_timestamps": ["1970-01-01T00:00:00Z"] * 3}, "of the request alone")
-    shared, _ = features([], {"buyer_id": ["old", "u1"], "seller_id": ["u1", "nobody"], "limit": [1.0, 200.0]}, feature_service="both")
-    expect_equal([shared[name]["statuses"] for name in ("n", "n_lifetime", "large", "sum")],
-                 [["OUTSIDE_MAX_AGE", "PRESENT"], ["PRESENT", "NOT_FOUND"], ["PRESENT"] * 2, ["NULL_VALUE", "PRESENT"]])
-    expect_equal(shared["sum"]["event_timestamps"][0], got["n"]["event_timestamps"][1], "the latest of both")
-    expect_equal(got["n"]["event_timestamps"][0], rfc3339(OLD))
-    expect_equal((got["n_lifetime"]["values"][0], got["n_lifetime"]["statuses"][0]), (1, "PRESENT"), "the other view has none")
-    run = cluster.done("get", "brief", "user_id=old")
-    expect("expired: brief: the latest event, of 20" in run.out and "is older than the view's ttl" in run.out, run)
-    expect("never seen: brief has no event of this key by then" in cluster.done("get", "brief", "user_id=nobody").out)
-    [row] = cluster.done("get", "brief", "user_id=old", "--json").objects()
-    expect_equal((row["features"]["n"], row["expired"]), (None, ["brief"]))
-
-
-check_ttl()
-cluster.recompute()
-check_ttl()
-cluster.done("training-set", "brief", "--spine", cluster.directory / "spine.csv", "--time", "ts", "--out",
-             cluster.directory / "train.csv")
-rows = [line.split(",") for line in (cluster.directory / "train.csv").read_text().splitlines()]
-expect_equal([row[2:] for row in rows], [["n", "total", "kept", "large"], ["1", "4.0", "4.0", ""], ["", "", "-1.0", ""]])
-[batch] = cluster.done("get", "brief", "user_id=old", "--part", "batch", "--json").objects()
-[live] = cluster.done("get", "brief", "user_id=old", "--part", "realtime", "--json").objects()
-expect_equal((batch["features"]["n"], live["features"]["n"], live["latest"]), (1, 0, {}), "what each layer holds, without the ttl")
-expect_equal(features(["everything:n_all"], {})[0]["n_all"]["values"], [202], "a view without a key needs no entity")
+expect_equal(features(["everything:n_all"], {})[0]["n_all"]["values"], [201], "a view without a key needs no entity")
 expect_equal(features(["spend:total_7d"], {"user_id": []})[0]["total_7d"],
              {"values": [], "statuses": [], "event_timestamps": []})
 many = [f"u{i % 7}" for i in range(4096)]
